@@ -1,0 +1,1 @@
+//! Stateward: an admission guard for stateful applications on Kubernetes.
