@@ -1,0 +1,92 @@
+//! What is about to happen, and who asks for it.
+
+use crate::model::{DisruptionBudget, Service, StatefulSet};
+
+/// One change to one object.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// What changes.
+    pub action: Action,
+    /// Who asks. Empty for manifests, where nobody does.
+    pub requester: Requester,
+    /// Whether nothing of it will persist.
+    pub dry_run: bool,
+}
+
+/// What changes.
+#[derive(Clone, Debug, Default)]
+pub enum Action {
+    /// A StatefulSet.
+    StatefulSet(Edit<StatefulSet>),
+    /// The replica count of a StatefulSet, through its `scale` subresource: the request says nothing else of the set.
+    Scale {
+        /// The set's namespace.
+        namespace: Box<str>,
+        /// The set's name.
+        name: Box<str>,
+        /// The count so far.
+        old: i32,
+        /// The count asked for.
+        new: i32,
+    },
+    /// A Service.
+    Service(Edit<Service>),
+    /// A PodDisruptionBudget.
+    DisruptionBudget(Edit<DisruptionBudget>),
+    /// Something no rule looks at.
+    #[default]
+    Other,
+}
+
+/// A change to an object of kind `T`.
+#[derive(Clone, Debug)]
+pub enum Edit<T> {
+    /// It will exist.
+    Create(T),
+    /// It will be different.
+    Update {
+        /// As it is.
+        old: T,
+        /// As it will be.
+        new: T,
+    },
+    /// It will be gone.
+    Delete(T),
+}
+
+impl<T> Edit<T> {
+    /// The object as it is, unless it is created.
+    pub fn before(&self) -> Option<&T> {
+        match self {
+            Self::Create(_) => None,
+            Self::Update { old, .. } | Self::Delete(old) => Some(old),
+        }
+    }
+
+    /// The object as it will be, unless it is deleted.
+    pub fn after(&self) -> Option<&T> {
+        match self {
+            Self::Create(new) | Self::Update { new, .. } => Some(new),
+            Self::Delete(_) => None,
+        }
+    }
+}
+
+/// Who asks: the `userInfo` of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requester {
+    /// The user's name; a controller's is `system:serviceaccount:NAMESPACE:NAME`.
+    pub username: Box<str>,
+}
+
+impl Requester {
+    /// Whether this is one of the controllers that end what others have decided: whoever refuses them leaves a namespace
+    /// or an object in `Terminating` for ever.
+    pub fn cleans_up(&self) -> bool {
+        matches!(
+            &*self.username,
+            "system:serviceaccount:kube-system:namespace-controller"
+                | "system:serviceaccount:kube-system:generic-garbage-collector"
+        )
+    }
+}

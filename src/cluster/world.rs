@@ -1,0 +1,147 @@
+//! The snapshot as it is before or after a change.
+
+use super::{Cluster, Kind, Lookup};
+use crate::model::{DisruptionBudget, Labels, Object, Service, StatefulSet};
+
+/// A snapshot with one object replaced, added or taken away.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    cluster: &'a Cluster,
+    overlay: Overlay<'a>,
+}
+
+/// How one object differs from the snapshot. The name is given apart, because the object may be absent.
+#[derive(Clone, Copy, Debug)]
+pub enum Overlay<'a> {
+    /// It does not.
+    Nothing,
+    /// A StatefulSet with this many replicas.
+    Set(&'a StatefulSet, i32),
+    /// A Service as it is then.
+    Service(&'a str, &'a str, Option<&'a Service>),
+    /// A PodDisruptionBudget as it is then.
+    Budget(&'a str, &'a str, Option<&'a DisruptionBudget>),
+}
+
+impl<'a> World<'a> {
+    /// `cluster`, seen through `overlay`.
+    pub fn new(cluster: &'a Cluster, overlay: Overlay<'a>) -> Self {
+        Self { cluster, overlay }
+    }
+
+    /// Whether every object of this kind is known.
+    pub fn is_complete(&self, kind: Kind) -> bool {
+        self.cluster.is_complete(kind)
+    }
+
+    /// A Service by name.
+    pub fn service(&self, namespace: &str, name: &str) -> Lookup<&'a Service> {
+        let found = match self.overlay {
+            Overlay::Service(ns, n, service) if (ns, n) == (namespace, name) => service,
+            _ => self.cluster.service(namespace, name),
+        };
+        found.map_or_else(|| self.cluster.absence(Kind::Service), Lookup::Present)
+    }
+
+    /// The known Services of `namespace` that select pods with these labels, by the labels they select.
+    pub fn services_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&'a Service> {
+        self.cluster.services_selecting(namespace, labels)
+    }
+
+    /// The budgets that are about pods with these labels, by name; unknown where some may be missing.
+    pub fn budgets_selecting(&self, namespace: &str, labels: &Labels) -> Lookup<Vec<&'a DisruptionBudget>> {
+        if !self.cluster.is_complete(Kind::DisruptionBudget) {
+            return Lookup::Unknown;
+        }
+        Lookup::Present(self.known_budgets_selecting(namespace, labels))
+    }
+
+    /// The budgets that are known to be about pods with these labels, by name. There may be more.
+    pub fn known_budgets_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&'a DisruptionBudget> {
+        let mut budgets = self.cluster.budgets_selecting(namespace, labels);
+        if let Overlay::Budget(ns, name, budget) = self.overlay
+            && ns == namespace
+        {
+            budgets.retain(|known| *known.metadata.name != *name);
+            budgets.extend(budget.filter(|budget| budget.selects(labels)));
+        }
+        budgets.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        budgets
+    }
+
+    /// The StatefulSets whose pods a budget is about, each with its replica count. There may be more where sets are not
+    /// completely known.
+    pub fn sets_selected_by(&self, budget: &DisruptionBudget) -> Vec<(&'a StatefulSet, i32)> {
+        let labels = |set: &StatefulSet| budget.selects(set.spec.template.labels());
+        self.with_overlaid(
+            self.cluster.sets_selected_by(budget),
+            &budget.metadata.namespace,
+            labels,
+        )
+    }
+
+    /// The StatefulSets that `service` governs, each with its replica count.
+    pub fn sets_governed_by(&self, namespace: &str, service: &str) -> Vec<(&'a StatefulSet, i32)> {
+        let governed = |set: &StatefulSet| *set.spec.service_name == *service;
+        self.with_overlaid(
+            self.cluster.sets_governed_by(namespace, service),
+            namespace,
+            governed,
+        )
+    }
+
+    /// The StatefulSets that form one consensus group with `set`, each with its replica count: those of its namespace
+    /// that name the same ensemble, or just itself. Unknown where others may be missing.
+    pub fn ensemble_of(&self, set: &'a StatefulSet, replicas: i32) -> Lookup<Vec<(&'a StatefulSet, i32)>> {
+        let Some(ensemble) = set.ensemble() else {
+            return Lookup::Present(vec![(set, replicas)]);
+        };
+        if !self.cluster.is_complete(Kind::StatefulSet) {
+            return Lookup::Unknown;
+        }
+        let namespace = &*set.metadata.namespace;
+        let others = self.cluster.sets_of_ensemble(namespace, ensemble);
+        let others = self.with_overlaid(others, namespace, |other| other.ensemble() == Some(ensemble));
+        let others = others
+            .into_iter()
+            .filter(|(other, _)| other.metadata.name != set.metadata.name);
+        Lookup::Present(std::iter::once((set, replicas)).chain(others).collect())
+    }
+
+    /// A StatefulSet by name.
+    pub fn set(&self, namespace: &str, name: &str) -> Lookup<&'a StatefulSet> {
+        let found = match self.overlay {
+            Overlay::Set(set, _) if is_named(set, namespace, name) => Some(set),
+            _ => self.cluster.set(namespace, name),
+        };
+        found.map_or_else(|| self.cluster.absence(Kind::StatefulSet), Lookup::Present)
+    }
+
+    /// `found` as it is in this world: the changed set in place of the snapshot's, if it still belongs.
+    fn with_overlaid(
+        &self,
+        found: Vec<&'a StatefulSet>,
+        namespace: &str,
+        belongs: impl Fn(&StatefulSet) -> bool,
+    ) -> Vec<(&'a StatefulSet, i32)> {
+        let known = found.into_iter().map(|set| (set, set.replicas()));
+        let Overlay::Set(changed, replicas) = self.overlay else {
+            return known.collect();
+        };
+        if *changed.metadata.namespace != *namespace {
+            return known.collect();
+        }
+        let mut sets: Vec<_> = known
+            .filter(|(set, _)| set.metadata.name != changed.metadata.name)
+            .collect();
+        if belongs(changed) {
+            sets.push((changed, replicas));
+        }
+        sets
+    }
+}
+
+fn is_named(set: &StatefulSet, namespace: &str, name: &str) -> bool {
+    let metadata = set.metadata();
+    *metadata.namespace == *namespace && *metadata.name == *name
+}

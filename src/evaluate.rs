@@ -1,0 +1,260 @@
+//! The only way to a verdict.
+//!
+//! Pure and synchronous: no I/O, no clock, no locks. Webhook, audit and reports all come through here, so they cannot
+//! disagree.
+
+use jiff::Timestamp;
+
+use crate::change::{Action, Change, Edit};
+use crate::cluster::{Cluster, Overlay, World};
+use crate::model::{Classified, DisruptionBudget, Object, ObjectRef, StatefulSet};
+use crate::policy::{Applicable, Level, Params, Policies, Subject};
+use crate::rules::{self, Check, Place, Rule, Situation, Transition, Trigger, Violation, Violations};
+use crate::verdict::{Finding, Verdict};
+
+/// Judges a change at the time `now`, given all that is known of what else exists.
+pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Timestamp) -> Verdict {
+    if change.requester.cleans_up() {
+        return Verdict::default();
+    }
+    let judge = Judge {
+        cluster,
+        policies,
+        now,
+        dry_run: change.dry_run,
+    };
+    let mut findings = match &change.action {
+        Action::StatefulSet(edit) => judge.set(edit),
+        Action::Scale {
+            namespace,
+            name,
+            old,
+            new,
+        } => judge.scale(namespace, name, *old, *new),
+        Action::DisruptionBudget(edit) => judge.budget(edit),
+        Action::Service(_) | Action::Other => Vec::new(),
+    };
+    findings.sort_by(|a, b| b.level.cmp(&a.level));
+    Verdict { findings }
+}
+
+/// What stays the same over one evaluation.
+struct Judge<'a> {
+    cluster: &'a Cluster,
+    policies: &'a Policies,
+    now: Timestamp,
+    dry_run: bool,
+}
+
+/// One set, its change, and the policies about it.
+struct Case<'a> {
+    before: Option<Situation<'a>>,
+    after: Situation<'a>,
+    applicable: Applicable<'a>,
+    trigger: Trigger,
+}
+
+impl<'a> Judge<'a> {
+    fn set(&self, edit: &'a Edit<StatefulSet>) -> Vec<Finding> {
+        let Some(new) = edit.after().filter(|new| !self.is_going(*new)) else {
+            return Vec::new();
+        };
+        let at = |set: &'a StatefulSet| (set, set.replicas(), Overlay::Set(set, set.replicas()));
+        self.judge(edit.before().map(at), at(new), None, Trigger::Set)
+    }
+
+    fn scale(&self, namespace: &str, name: &str, old: i32, new: i32) -> Vec<Finding> {
+        let world = World::new(self.cluster, Overlay::Nothing);
+        let Some(set) = world
+            .set(namespace, name)
+            .present()
+            .filter(|set| !self.is_going(*set))
+        else {
+            return Vec::new();
+        };
+        let at = |replicas: i32| (set, replicas, Overlay::Set(set, replicas));
+        self.judge(Some(at(old)), at(new), None, Trigger::Scale)
+    }
+
+    /// Judges each set that the budget is or was about.
+    fn budget(&self, edit: &'a Edit<DisruptionBudget>) -> Vec<Finding> {
+        let Some(new) = edit.after().filter(|new| !self.is_going(*new)) else {
+            return Vec::new();
+        };
+        let (namespace, name) = (&*new.metadata.namespace, &*new.metadata.name);
+        let before = Overlay::Budget(namespace, name, edit.before());
+        let after = Overlay::Budget(namespace, name, Some(new));
+        let sets = World::new(self.cluster, after).sets_selected_by(new);
+        let cases = sets
+            .into_iter()
+            .filter(|(set, _)| !set.metadata.deleting)
+            .flat_map(|(set, replicas)| {
+                self.judge(
+                    Some((set, replicas, before)),
+                    (set, replicas, after),
+                    Some(new),
+                    Trigger::Budget,
+                )
+            });
+        cases.collect()
+    }
+
+    /// Whether the object or its namespace is being deleted: nothing may hold that up.
+    fn is_going(&self, object: &impl Object) -> bool {
+        let metadata = object.metadata();
+        metadata.deleting
+            || self
+                .cluster
+                .namespace(&metadata.namespace)
+                .is_some_and(|ns| ns.metadata.deleting)
+    }
+
+    fn judge(
+        &self,
+        before: Option<(&'a StatefulSet, i32, Overlay<'a>)>,
+        after: (&'a StatefulSet, i32, Overlay<'a>),
+        changed_budget: Option<&'a DisruptionBudget>,
+        trigger: Trigger,
+    ) -> Vec<Finding> {
+        let applicable = self.policies.applicable(self.subject(after.0));
+        let situation = |(set, replicas, overlay): (&'a StatefulSet, i32, Overlay<'a>), class: Classified| {
+            let world = World::new(self.cluster, overlay);
+            Situation {
+                set,
+                replicas,
+                class,
+                world,
+                changed_budget,
+                dry_run: self.dry_run,
+            }
+        };
+        let class = self.policies.classify(after.0, &applicable);
+        let before = before.map(|state| {
+            let same = std::ptr::eq(state.0, after.0);
+            let class = if same {
+                class.clone()
+            } else {
+                self.policies.classify(state.0, &applicable)
+            };
+            situation(state, class)
+        });
+        let case = Case {
+            before,
+            after: situation(after, class),
+            applicable,
+            trigger,
+        };
+        self.run(&case)
+    }
+
+    fn subject(&self, set: &'a StatefulSet) -> Subject<'a> {
+        let namespace = self.cluster.namespace(&set.metadata.namespace);
+        Subject {
+            set,
+            namespace_labels: namespace.map(|namespace| &namespace.metadata.labels),
+        }
+    }
+
+    fn run(&self, case: &Case<'a>) -> Vec<Finding> {
+        let rules = rules::ALL.iter().enumerate();
+        let rules =
+            rules.filter(|(_, rule)| rule.triggers.contains(&case.trigger) && rule.applies_to(&case.after));
+        rules
+            .flat_map(|(index, rule)| self.apply(index, rule, case))
+            .collect()
+    }
+
+    fn apply(&self, index: usize, rule: &'static Rule, case: &Case<'a>) -> Vec<Finding> {
+        let class = &case.after.class;
+        let ruling = case.applicable.ruling(index, class.class, class.is_only_likely());
+        if ruling.level == Level::Off {
+            return Vec::new();
+        }
+        let violations = case.violations(rule, ruling.params);
+        if violations.is_empty() {
+            return Vec::new();
+        }
+        let exempt = case.applicable.exemption(rule, case.after.set, self.now);
+        let ratchets = ruling.level == Level::Deny;
+        let known = if ratchets {
+            case.known_violations(rule, ruling.params)
+        } else {
+            Vec::new()
+        };
+        let findings = violations.into_iter().map(|violation| {
+            let already = known.iter().any(|known| violation.is_no_worse_than(known));
+            let mut finding = case.finding(rule, ruling.level, violation, already);
+            finding.exempt.clone_from(&exempt);
+            finding
+        });
+        findings.collect()
+    }
+}
+
+impl Case<'_> {
+    fn violations(&self, rule: &Rule, params: &Params) -> Vec<Violation> {
+        let mut violations = Violations::default();
+        match rule.check {
+            Check::State(check) => check(&self.after, params, &mut violations),
+            Check::Step(check) => {
+                let transition = Transition {
+                    before: self.before.as_ref(),
+                    after: &self.after,
+                };
+                check(&transition, params, &mut violations);
+            }
+        }
+        violations.into_vec()
+    }
+
+    /// What a rule about states finds wrong already before the change.
+    fn known_violations(&self, rule: &Rule, params: &Params) -> Vec<Violation> {
+        let mut violations = Violations::default();
+        if let (Check::State(check), Some(before)) = (rule.check, &self.before)
+            && rule.applies_to(before)
+        {
+            check(before, params, &mut violations);
+        }
+        violations.into_vec()
+    }
+
+    fn finding(&self, rule: &'static Rule, level: Level, violation: Violation, already: bool) -> Finding {
+        let set = self.after.set.reference();
+        let Violation {
+            place,
+            mut message,
+            remedy,
+            at_most,
+            related,
+            ..
+        } = violation;
+        let mut level = level.min(at_most);
+        if already && level == Level::Deny {
+            level = Level::Warn;
+            message.push_str(" (it was so before this change)");
+        }
+        let object_of = |place: Place| (place.object.unwrap_or_else(|| set.clone()), place.path);
+        let related: Vec<(ObjectRef, String)> = related.into_iter().map(object_of).collect();
+        let (object, path) = object_of(place);
+        let class = self.after.class.clone();
+        Finding {
+            rule,
+            level,
+            set,
+            class,
+            object,
+            path,
+            message,
+            remedy,
+            related,
+            exempt: None,
+        }
+    }
+}
+
+impl Violation {
+    /// Whether it is the same violation as one before the change, and no worse.
+    fn is_no_worse_than(&self, before: &Self) -> bool {
+        self.key == before.key && self.weight <= before.weight
+    }
+}

@@ -1,0 +1,91 @@
+//! What kind of application a StatefulSet is, and how that is known.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What is safe to do depends on this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// One consensus group over all pods.
+    Quorum,
+    /// At most one instance may ever run.
+    Singleton,
+    /// Everything else: sharded, leaderless or stateless.
+    Replicated,
+}
+
+impl Class {
+    /// The class of this name, as the annotation has it.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "quorum" => Some(Self::Quorum),
+            "singleton" => Some(Self::Singleton),
+            "replicated" => Some(Self::Replicated),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Quorum => "quorum",
+            Self::Singleton => "singleton",
+            Self::Replicated => "replicated",
+        })
+    }
+}
+
+/// A class and the reason for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Classified {
+    /// The class.
+    pub class: Class,
+    /// What decided.
+    pub because: Because,
+}
+
+/// What decided a class, the strongest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// `stateward.dev/class` on the set.
+    Annotation,
+    /// `classes` of the policy of this name.
+    Policy(String),
+    /// The shipped catalogue knows the image.
+    Software {
+        /// As people call it.
+        name: String,
+        /// What was recognised: `image hashicorp/consul`.
+        evidence: String,
+        /// Whether practically every deployment of it is of this class.
+        certain: bool,
+    },
+    /// Nothing said otherwise.
+    Default,
+}
+
+impl Classified {
+    /// Whether the class is only an inference that may be wrong.
+    pub fn is_only_likely(&self) -> bool {
+        matches!(self.because, Because::Software { certain: false, .. })
+    }
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Annotation => f.write_str("annotation stateward.dev/class"),
+            Self::Policy(name) => write!(f, "policy {name}"),
+            Self::Software {
+                evidence,
+                certain: true,
+                ..
+            } => f.write_str(evidence),
+            Self::Software { evidence, name, .. } => write!(f, "{evidence}, likely {name}"),
+            Self::Default => f.write_str("nothing says otherwise"),
+        }
+    }
+}

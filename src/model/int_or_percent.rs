@@ -1,0 +1,118 @@
+//! An absolute number or a percentage, with Kubernetes' rounding.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+/// `1` or `"25%"`. Neither is bounded here: validation is the API server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntOrPercent {
+    /// An absolute number.
+    Int(i32),
+    /// Hundredths of the whole.
+    Percent(i32),
+}
+
+impl IntOrPercent {
+    /// The number this means of `total`, rounded up: what budgets do with both of their fields
+    /// (`GetScaledValueFromIntOrPercent(…, true)` in pkg/controller/disruption).
+    pub fn of_rounded_up(self, total: i32) -> i32 {
+        self.of(total, 99)
+    }
+
+    /// The number this means of `total`, rounded down, which is how a StatefulSet's rolling update reads
+    /// `maxUnavailable` - except that it never stands still: 0 means 1 there.
+    pub fn of_rounded_down(self, total: i32) -> i32 {
+        self.of(total, 0)
+    }
+
+    fn of(self, total: i32, round: i64) -> i32 {
+        match self {
+            Self::Int(number) => number,
+            Self::Percent(percent) => {
+                let scaled = (i64::from(percent) * i64::from(total) + round).div_euclid(100);
+                i32::try_from(scaled).unwrap_or(i32::MAX)
+            }
+        }
+    }
+}
+
+impl fmt::Display for IntOrPercent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(number) => write!(f, "{number}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for IntOrPercent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = IntOrPercent;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number or a percentage such as \"50%\"")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<IntOrPercent, E> {
+                let number =
+                    i32::try_from(number).map_err(|_| E::custom("the number does not fit 32 bits"))?;
+                Ok(IntOrPercent::Int(number))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<IntOrPercent, E> {
+                self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<IntOrPercent, E> {
+                let percent = text.strip_suffix('%').and_then(|digits| digits.parse().ok());
+                percent
+                    .map(IntOrPercent::Percent)
+                    .ok_or_else(|| E::custom(format!("{text:?} is no percentage")))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn percentages_round_up() {
+        assert_eq!(IntOrPercent::Percent(50).of_rounded_up(3), 2);
+        assert_eq!(IntOrPercent::Percent(34).of_rounded_up(3), 2);
+        assert_eq!(IntOrPercent::Percent(0).of_rounded_up(3), 0);
+        assert_eq!(IntOrPercent::Percent(100).of_rounded_up(3), 3);
+        assert_eq!(IntOrPercent::Percent(50).of_rounded_down(3), 1);
+    }
+
+    #[test]
+    fn reads_both_spellings() {
+        let read = |json: &str| serde_json::from_str::<IntOrPercent>(json);
+        assert_eq!(read("2").unwrap(), IntOrPercent::Int(2));
+        assert_eq!(read("\"25%\"").unwrap(), IntOrPercent::Percent(25));
+        assert!(read("\"25\"").is_err());
+        assert!(read("4294967296").is_err());
+        assert!(read("1.5").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn rounding_is_exact(percent in 0..=100i32, total in 0..100_000i32) {
+            let (exact, value) = (f64::from(percent) * f64::from(total) / 100.0, IntOrPercent::Percent(percent));
+            prop_assert_eq!(f64::from(value.of_rounded_up(total)), exact.ceil());
+            prop_assert_eq!(f64::from(value.of_rounded_down(total)), exact.floor());
+        }
+
+        #[test]
+        fn no_value_overflows(percent: i32, total: i32) {
+            let _ = IntOrPercent::Percent(percent).of_rounded_up(total);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! `metadata`, of which little is kept.
+
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::{Labels, nullable};
+
+/// What is kept of an object's `metadata`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metadata {
+    /// Empty on a template, and on an object that is still to get a generated name.
+    #[serde(deserialize_with = "nullable::field")]
+    pub name: Box<str>,
+    /// Empty where the manifest leaves it to the command line or the request.
+    #[serde(deserialize_with = "nullable::field")]
+    pub namespace: Box<str>,
+    /// The object's own labels.
+    pub labels: Labels,
+    /// The annotations that mean something here.
+    pub annotations: Annotations,
+    /// Whether `deletionTimestamp` is set.
+    #[serde(rename = "deletionTimestamp", deserialize_with = "presence")]
+    pub deleting: bool,
+}
+
+/// The annotations that Stateward reads (`stateward.dev/…` and those of Metacontroller's service-per-pod example); all
+/// others, some of them as large as the object itself, are skipped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Annotations(Labels);
+
+impl Annotations {
+    /// Whether this annotation is kept.
+    fn reads(key: &str) -> bool {
+        key.starts_with("stateward.dev/")
+            || matches!(
+                key,
+                "service-per-pod-label" | "service-per-pod-ports" | "pod-name-label"
+            )
+    }
+
+    /// The value of `key`.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)
+    }
+}
+
+impl<'de> Deserialize<'de> for Annotations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnnotationsVisitor)
+    }
+}
+
+struct AnnotationsVisitor;
+
+impl<'de> Visitor<'de> for AnnotationsVisitor {
+    type Value = Annotations;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of strings")
+    }
+
+    fn visit_unit<E>(self) -> Result<Annotations, E> {
+        Ok(Annotations::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Annotations, A::Error> {
+        let mut kept = Vec::new();
+        while let Some(key) = map.next_key_seed(KeyIfRead)? {
+            match key {
+                Some(key) => kept.push((key, map.next_value::<Option<Box<str>>>()?.unwrap_or_default())),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(Annotations(kept.into_iter().collect()))
+    }
+}
+
+/// Reads an annotation's key without storing those nobody reads.
+struct KeyIfRead;
+
+impl<'de> DeserializeSeed<'de> for KeyIfRead {
+    type Value = Option<Box<str>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeyIfRead {
+    type Value = Option<Box<str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an annotation's name")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(Annotations::reads(key).then(|| key.into()))
+    }
+}
+
+/// Whether a field is there and not null.
+pub(super) fn presence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
+}
+
+/// An object that lives in a namespace.
+pub trait Object {
+    /// Its kind, as in a manifest.
+    const KIND: &'static str;
+    /// The version it is judged as, whatever it was written in.
+    const API_VERSION: &'static str;
+
+    /// Its metadata.
+    fn metadata(&self) -> &Metadata;
+
+    /// What a finding calls it.
+    fn reference(&self) -> ObjectRef {
+        let Metadata { namespace, name, .. } = self.metadata();
+        ObjectRef {
+            api_version: Self::API_VERSION,
+            kind: Self::KIND,
+            namespace: namespace.clone(),
+            name: name.clone(),
+        }
+    }
+}
+
+/// The name of an object, whole.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectRef {
+    /// `apps/v1`.
+    pub api_version: &'static str,
+    /// `StatefulSet`.
+    pub kind: &'static str,
+    /// Its namespace.
+    pub namespace: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_annotations_that_mean_something_are_kept() {
+        let metadata: Metadata = serde_json::from_str(
+            r#"{"name":"a","annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{}",
+                "note":null,"stateward.dev/class":"quorum","pod-name-label":null},"deletionTimestamp":null}"#,
+        )
+        .unwrap();
+        assert_eq!(metadata.annotations.get("stateward.dev/class"), Some("quorum"));
+        assert_eq!(metadata.annotations.get("pod-name-label"), Some(""));
+        assert_eq!(metadata.annotations.get("note"), None);
+        assert!(!metadata.deleting);
+    }
+
+    #[test]
+    fn a_deletion_timestamp_means_deleting() {
+        let metadata: Metadata =
+            serde_json::from_str(r#"{"name":"a","deletionTimestamp":"2026-01-01T00:00:00Z"}"#).unwrap();
+        assert!(metadata.deleting);
+    }
+}

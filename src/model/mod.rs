@@ -1,0 +1,32 @@
+//! The facts the rules read, and nothing else.
+//!
+//! The types keep Kubernetes' own names and nesting, so `set.spec.template.spec.containers` is what it says. They are
+//! read straight from JSON, in one pass: what no rule looks at (managedFields, status, most of a pod) is skipped
+//! without being stored. An explicit `null` means absent everywhere, as it does to the API server.
+
+mod class;
+mod disruption_budget;
+mod int_or_percent;
+mod labels;
+mod metadata;
+mod namespace;
+mod nullable;
+mod pod_template;
+mod selector;
+mod service;
+mod stateful_set;
+
+pub mod quorum;
+
+pub use class::{Because, Class, Classified};
+pub use disruption_budget::DisruptionBudget;
+pub use int_or_percent::IntOrPercent;
+pub use labels::Labels;
+pub use metadata::{Annotations, Metadata, Object, ObjectRef};
+pub use namespace::Namespace;
+pub use pod_template::{
+    AffinityTerm, Container, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,
+};
+pub use selector::{LabelSelector, Operator, Requirement};
+pub use service::Service;
+pub use stateful_set::{Scale, StatefulSet};

@@ -1,0 +1,14 @@
+//! A Namespace.
+
+use serde::Deserialize;
+
+use super::{Metadata, nullable};
+
+/// What is kept of a Namespace: its labels, and whether it is being deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Namespace {
+    /// Its metadata.
+    #[serde(deserialize_with = "nullable::field")]
+    pub metadata: Metadata,
+}

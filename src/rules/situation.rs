@@ -1,0 +1,76 @@
+//! What a rule is given.
+
+use crate::cluster::{Lookup, World};
+use crate::model::{Classified, DisruptionBudget, StatefulSet};
+
+/// The kinds of change that a rule can look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// A StatefulSet is created or edited, or found in a manifest.
+    Set,
+    /// Its replica count is changed through the `scale` subresource.
+    Scale,
+    /// A PodDisruptionBudget that selects its pods, or did, changes.
+    Budget,
+    /// A Service that governs it, or did, changes.
+    Service,
+}
+
+/// One StatefulSet at one moment, with all that is known around it.
+#[derive(Clone, Debug)]
+pub struct Situation<'a> {
+    /// The set. On a scale request its own count is the old one; read [`Self::replicas`].
+    pub set: &'a StatefulSet,
+    /// The replica count at this moment.
+    pub replicas: i32,
+    /// Its class.
+    pub class: Classified,
+    /// Everything else at this moment.
+    pub world: World<'a>,
+    /// The budget that changes, where that is what happens.
+    pub changed_budget: Option<&'a DisruptionBudget>,
+    /// Whether nothing of this will persist: then what comes with the set cannot be seen yet.
+    pub dry_run: bool,
+}
+
+/// The same StatefulSet before and after a change; either may be missing.
+#[derive(Clone, Copy, Debug)]
+pub struct Transition<'a> {
+    /// As it is; `None` when the set is created.
+    pub before: Option<&'a Situation<'a>>,
+    /// As it will be.
+    pub after: &'a Situation<'a>,
+}
+
+impl<'a> Situation<'a> {
+    /// The set's namespace.
+    pub fn namespace(&self) -> &'a str {
+        &self.set.metadata.namespace
+    }
+
+    /// The set's name.
+    pub fn name(&self) -> &'a str {
+        &self.set.metadata.name
+    }
+
+    /// How many members the consensus group has, over all the sets that form it; `None` where that is unknown.
+    pub fn members(&self) -> Option<i32> {
+        let sets = self.ensemble()?;
+        Some(
+            sets.iter()
+                .map(|(_, replicas)| *replicas)
+                .fold(0, i32::saturating_add),
+        )
+    }
+
+    /// The sets that form one consensus group with this one, itself first; `None` where that is unknown.
+    pub fn ensemble(&self) -> Option<Vec<(&'a StatefulSet, i32)>> {
+        self.world.ensemble_of(self.set, self.replicas).present()
+    }
+
+    /// The budgets about the set's pods; unknown where some may be missing.
+    pub fn budgets(&self) -> Lookup<Vec<&'a DisruptionBudget>> {
+        self.world
+            .budgets_selecting(self.namespace(), self.set.spec.template.labels())
+    }
+}

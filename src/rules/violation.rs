@@ -1,0 +1,117 @@
+//! What a rule says.
+
+use crate::model::ObjectRef;
+use crate::policy::Level;
+
+/// What is wrong, where, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The field to look at.
+    pub place: Place,
+    /// What was seen and why it matters, in the application's terms.
+    pub message: String,
+    /// The edit that fixes it.
+    pub remedy: String,
+    /// The highest level it may have, whatever the policy says.
+    pub at_most: Level,
+    /// What tells it from other violations of the same rule in one set; the place's path unless said otherwise.
+    pub key: String,
+    /// How bad it is, to compare with the same violation before a change: higher is worse.
+    pub weight: i32,
+    /// Other objects that are part of it.
+    pub related: Vec<Place>,
+}
+
+/// A field of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The object; `None` is the StatefulSet that is judged.
+    pub object: Option<ObjectRef>,
+    /// A JSON pointer.
+    pub path: String,
+}
+
+impl Place {
+    /// A field of the StatefulSet that is judged.
+    pub fn in_set(path: impl Into<String>) -> Self {
+        Self {
+            object: None,
+            path: path.into(),
+        }
+    }
+
+    /// A field of another object.
+    pub fn of(object: ObjectRef, path: impl Into<String>) -> Self {
+        Self {
+            object: Some(object),
+            path: path.into(),
+        }
+    }
+}
+
+/// What a rule has found so far.
+#[derive(Debug, Default)]
+pub struct Violations(Vec<Violation>);
+
+impl Violations {
+    /// Adds one, which can be refined further.
+    pub fn add(
+        &mut self,
+        place: Place,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> &mut Violation {
+        self.0.push(Violation {
+            key: place.path.clone(),
+            place,
+            message: message.into(),
+            remedy: remedy.into(),
+            at_most: Level::Deny,
+            weight: 0,
+            related: Vec::new(),
+        });
+        let last = self.0.len() - 1;
+        &mut self.0[last]
+    }
+
+    /// What was found, in the order in which it was.
+    pub fn into_vec(self) -> Vec<Violation> {
+        self.0
+    }
+}
+
+impl Violation {
+    /// Never higher than this level.
+    pub fn at_most(&mut self, level: Level) -> &mut Self {
+        self.at_most = self.at_most.min(level);
+        self
+    }
+
+    /// What tells it from others of its rule, where the path does not.
+    pub fn keyed(&mut self, key: impl Into<String>) -> &mut Self {
+        self.key = key.into();
+        self
+    }
+
+    /// How bad it is; an update that makes it worse is not what was already there.
+    pub fn weighing(&mut self, weight: i32) -> &mut Self {
+        self.weight = weight;
+        self
+    }
+
+    /// Another object that is part of it.
+    pub fn related_to(&mut self, place: Place) -> &mut Self {
+        self.related.push(place);
+        self
+    }
+
+    /// A companion is missing that a dry run cannot show, since nothing of it persists: then it is at most a warning.
+    pub fn missing_companion(&mut self, dry_run: bool) -> &mut Self {
+        if dry_run {
+            self.message
+                .push_str(" (nothing of a dry run persists: it may come with the same manifests)");
+            self.at_most(Level::Warn);
+        }
+        self
+    }
+}
