@@ -1,5 +1,6 @@
 //! Stateward: an admission guard for stateful applications on Kubernetes.
 
+pub mod admission;
 pub mod change;
 pub mod cluster;
 pub mod evaluate;
