@@ -1,1 +1,3 @@
 //! Stateward: an admission guard for stateful applications on Kubernetes.
+
+pub mod manifest;
