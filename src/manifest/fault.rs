@@ -12,10 +12,20 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn syntax(line: u32, column: u32, message: impl Into<String>) -> Self {
-        Fault { line, column, message: message.into(), limit: false }
+        Fault {
+            line,
+            column,
+            message: message.into(),
+            limit: false,
+        }
     }
 
     pub(super) fn limit(line: u32, column: u32, message: impl Into<String>) -> Self {
-        Fault { line, column, message: message.into(), limit: true }
+        Fault {
+            line,
+            column,
+            message: message.into(),
+            limit: true,
+        }
     }
 }

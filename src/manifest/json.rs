@@ -23,8 +23,18 @@ pub(super) struct Stream<'a> {
 
 /// Reads a stream of JSON values, of which the first character is on line `line` of the file.
 pub(super) fn stream<'a>(text: &'a str, line: u32, budget: &mut Budget) -> Stream<'a> {
-    let mut reader = Reader { text, at: 0, line, column: 1, budget };
-    let mut stream = Stream { values: Vec::new(), fault: None, rest: text };
+    let mut reader = Reader {
+        text,
+        at: 0,
+        line,
+        column: 1,
+        budget,
+    };
+    let mut stream = Stream {
+        values: Vec::new(),
+        fault: None,
+        rest: text,
+    };
     reader.skip_blanks();
     while reader.peek().is_some() {
         match reader.value(0) {
@@ -60,7 +70,12 @@ impl<'a> Reader<'a, '_> {
             Some(_) => self.word()?,
             None => return Err(self.fault("a value is missing at the end of the text")),
         };
-        Ok(Node { line, column, end_column: self.column, value })
+        Ok(Node {
+            line,
+            column,
+            end_column: self.column,
+            value,
+        })
     }
 
     fn map(&mut self, depth: usize) -> Result<Node, Fault> {
@@ -79,10 +94,22 @@ impl<'a> Reader<'a, '_> {
             }
             reader.skip_blanks();
             let value = reader.value(depth + 1)?;
-            entries.insert(Entry { key, line, column, end_column, shadows: None, value });
+            entries.insert(Entry {
+                key,
+                line,
+                column,
+                end_column,
+                shadows: None,
+                value,
+            });
             Ok(())
         })?;
-        Ok(Node { line, column, end_column: column + 1, value: Value::Map(entries.finish()) })
+        Ok(Node {
+            line,
+            column,
+            end_column: column + 1,
+            value: Value::Map(entries.finish()),
+        })
     }
 
     fn list(&mut self, depth: usize) -> Result<Node, Fault> {
@@ -92,11 +119,20 @@ impl<'a> Reader<'a, '_> {
             items.push(reader.value(depth + 1)?);
             Ok(())
         })?;
-        Ok(Node { line, column, end_column: column + 1, value: Value::List(items) })
+        Ok(Node {
+            line,
+            column,
+            end_column: column + 1,
+            value: Value::List(items),
+        })
     }
 
     /// What stands between brackets: nothing, or items with commas between them.
-    fn items(&mut self, close: u8, mut item: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
+    fn items(
+        &mut self,
+        close: u8,
+        mut item: impl FnMut(&mut Self) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         self.advance(1);
         self.skip_blanks();
         if self.eat(close) {
@@ -123,20 +159,24 @@ impl<'a> Reader<'a, '_> {
             escaped = *byte == b'\\' && !escaped;
             found
         });
-        let Some(close) = close else { return Err(self.fault("this string has no end")) };
+        let Some(close) = close else {
+            return Err(self.fault("this string has no end"));
+        };
         self.scalar(close + 2, "this string is not valid JSON")
     }
 
     fn word(&mut self) -> Result<Value, Fault> {
         let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
         let length = self.rest().bytes().take_while(is_part).count();
-        let value = match &self.rest()[..length] {
+        let word = &self.rest()[..length];
+        let value = match word {
             "null" => Value::Null,
             "true" => Value::Bool(true),
             "false" => Value::Bool(false),
             _ => {
                 let number: serde_json::Number = self.scalar(length, "this is not a JSON value")?;
-                let float = number.as_f64().filter(|_| number.is_f64());
+                // Of serde_json only the grammar: without its feature `float_roundtrip` it may miss by a digit.
+                let float = number.is_f64().then(|| word.parse().ok()).flatten();
                 return Ok(Value::Number(float.and_then(scalar::number).unwrap_or(number)));
             }
         };
@@ -168,8 +208,15 @@ impl<'a> Reader<'a, '_> {
 
     /// Goes on by so many bytes of one line.
     fn advance(&mut self, bytes: usize) {
-        let passed = self.rest().bytes().take(bytes).filter(|byte| byte & 0xc0 != 0x80).count();
-        self.column = self.column.saturating_add(u32::try_from(passed).unwrap_or(u32::MAX));
+        let passed = self
+            .rest()
+            .bytes()
+            .take(bytes)
+            .filter(|byte| byte & 0xc0 != 0x80)
+            .count();
+        self.column = self
+            .column
+            .saturating_add(u32::try_from(passed).unwrap_or(u32::MAX));
         self.at += bytes;
     }
 
@@ -204,9 +251,17 @@ mod tests {
 
     #[test]
     fn reads_positions() {
-        let node = read("{\n\t\"é\\u00e9\": [ 1,\n\t\t-2.5e1, \"x\" ],\n\t\"a/b\": {\"c\": null}\n}").values.remove(0);
+        let node = read("{\n\t\"é\\u00e9\": [ 1,\n\t\t-2.5e1, \"x\" ],\n\t\"a/b\": {\"c\": null}\n}")
+            .values
+            .remove(0);
         assert_eq!(node.to_json(), json!({"éé": [1, -25, "x"], "a/b": {}}));
-        let span = |pointer| (node.locate(pointer).line, node.locate(pointer).column, node.locate(pointer).end_column);
+        let span = |pointer| {
+            (
+                node.locate(pointer).line,
+                node.locate(pointer).column,
+                node.locate(pointer).end_column,
+            )
+        };
         assert_eq!(span("/éé"), (2, 2, 11));
         assert_eq!(span("/éé/1"), (3, 3, 9));
         assert_eq!(span("/a~1b/c"), (4, 10, 13));
@@ -216,7 +271,9 @@ mod tests {
     #[test]
     fn surrogates_and_long_keys() {
         let key = "k".repeat(5000);
-        let node = read(&format!("{{\"{key}\": \"\\ud83d\\ude00\\/\"}}")).values.remove(0);
+        let node = read(&format!("{{\"{key}\": \"\\ud83d\\ude00\\/\"}}"))
+            .values
+            .remove(0);
         assert_eq!(node.to_json(), json!({ key: "😀/" }));
     }
 
@@ -240,7 +297,9 @@ mod tests {
 
     #[test]
     fn the_last_of_equal_keys_wins() {
-        let node = read("{\"a\": 1,\n\"b\": 2,\n\"a\": 3,\n\"a\": 4}").values.remove(0);
+        let node = read("{\"a\": 1,\n\"b\": 2,\n\"a\": 3,\n\"a\": 4}")
+            .values
+            .remove(0);
         assert_eq!(node.to_json(), json!({"a": 4, "b": 2}));
         assert_eq!(node.entry("a").and_then(|entry| entry.shadows), Some(1));
     }
@@ -248,6 +307,10 @@ mod tests {
     #[test]
     fn depth_is_limited() {
         assert!(read(&"[".repeat(1_000_000)).fault.unwrap().limit);
-        assert!(read(&format!("{}{}", "[".repeat(150), "]".repeat(150))).fault.is_none());
+        assert!(
+            read(&format!("{}{}", "[".repeat(150), "]".repeat(150)))
+                .fault
+                .is_none()
+        );
     }
 }

@@ -23,7 +23,10 @@ pub(super) struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { nodes: MAX_NODES, aliased: MAX_ALIASED }
+        Budget {
+            nodes: MAX_NODES,
+            aliased: MAX_ALIASED,
+        }
     }
 }
 
@@ -32,7 +35,13 @@ impl Budget {
     pub(super) fn node(&mut self, line: u32, column: u32) -> Result<(), Fault> {
         match self.nodes.checked_sub(1) {
             Some(left) => self.nodes = left,
-            None => return Err(Fault::limit(line, column, format!("more than {MAX_NODES} values in one file"))),
+            None => {
+                return Err(Fault::limit(
+                    line,
+                    column,
+                    format!("more than {MAX_NODES} values in one file"),
+                ));
+            }
         }
         Ok(())
     }
@@ -41,7 +50,13 @@ impl Budget {
     pub(super) fn aliased(&mut self, bytes: usize, line: u32, column: u32) -> Result<(), Fault> {
         match self.aliased.checked_sub(bytes.saturating_add(NODE_BYTES)) {
             Some(left) => self.aliased = left,
-            None => return Err(Fault::limit(line, column, "the aliases of this file expand to too much")),
+            None => {
+                return Err(Fault::limit(
+                    line,
+                    column,
+                    "the aliases of this file expand to too much",
+                ));
+            }
         }
         Ok(())
     }
@@ -50,7 +65,11 @@ impl Budget {
 /// Checks how deep a value lies.
 pub(super) fn depth(depth: usize, line: u32, column: u32) -> Result<(), Fault> {
     if depth > MAX_DEPTH {
-        return Err(Fault::limit(line, column, format!("values nest deeper than {MAX_DEPTH} levels")));
+        return Err(Fault::limit(
+            line,
+            column,
+            format!("values nest deeper than {MAX_DEPTH} levels"),
+        ));
     }
     Ok(())
 }

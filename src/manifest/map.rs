@@ -40,7 +40,9 @@ impl MapBuilder {
             self.merged.push(merged);
             return;
         };
-        let (Some(old), Some(was_merged)) = (self.entries.get_mut(at), self.merged.get_mut(at)) else { return };
+        let (Some(old), Some(was_merged)) = (self.entries.get_mut(at), self.merged.get_mut(at)) else {
+            return;
+        };
         if !merged && !*was_merged {
             entry.shadows = Some(old.shadows.unwrap_or(old.line));
         }
@@ -49,7 +51,11 @@ impl MapBuilder {
     }
 
     fn find(&self, key: &str) -> Option<usize> {
-        let first = self.entries.iter().take(LINEAR).position(|entry| entry.key == key);
+        let first = self
+            .entries
+            .iter()
+            .take(LINEAR)
+            .position(|entry| entry.key == key);
         first.or_else(|| self.index.get(key).copied())
     }
 }

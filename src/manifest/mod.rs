@@ -86,9 +86,18 @@ pub struct DuplicateKey {
 
 /// Reads all documents of a source.
 pub fn read(source: &Arc<Source>) -> (Vec<Manifest>, Vec<Note>) {
-    let mut reading = Reading { source, manifests: Vec::new(), notes: Vec::new() };
+    let mut reading = Reading {
+        source,
+        manifests: Vec::new(),
+        notes: Vec::new(),
+    };
     if source.origin == Origin::Chart {
-        reading.note(1, 1, NoteKind::Template, "the source of a Helm chart: render the chart and audit the result");
+        reading.note(
+            1,
+            1,
+            NoteKind::Template,
+            "the source of a Helm chart: render the chart and audit the result",
+        );
         return (reading.manifests, reading.notes);
     }
     let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
@@ -112,7 +121,10 @@ impl Reading<'_> {
             return self.unreadable(document.text, fault.clone());
         }
         let text = document.text;
-        let json = text.trim_start().starts_with(['{', '[']).then(|| json::stream(text, document.line, budget));
+        let json = text
+            .trim_start()
+            .starts_with(['{', '['])
+            .then(|| json::stream(text, document.line, budget));
         match json {
             Some(json) if !json.values.is_empty() => {
                 json.values.into_iter().for_each(|value| self.object(value));
@@ -136,24 +148,47 @@ impl Reading<'_> {
     }
 
     fn unreadable(&mut self, text: &str, fault: Fault) {
-        let Fault { line, column, message, limit } = fault;
+        let Fault {
+            line,
+            column,
+            message,
+            limit,
+        } = fault;
         let holds_objects = note::mentions(text, "kind") || note::mentions(text, "apiVersion");
         let (kind, message, hides) = if limit {
             (NoteKind::TooLarge, message, note::hidden(text))
         } else if text.contains("{{") || text.contains("{%") {
-            (NoteKind::Template, format!("a template that has not been rendered: {message}"), Vec::new())
+            (
+                NoteKind::Template,
+                format!("a template that has not been rendered: {message}"),
+                Vec::new(),
+            )
         } else if self.source.origin == Origin::Found && !holds_objects {
             (NoteKind::NotAManifest, message, Vec::new())
         } else {
             (NoteKind::Unreadable, message, note::hidden(text))
         };
         let file = Arc::clone(self.source);
-        self.notes.push(Note { file, line, column, kind, message, hides });
+        self.notes.push(Note {
+            file,
+            line,
+            column,
+            kind,
+            message,
+            hides,
+        });
     }
 
     fn note(&mut self, line: u32, column: u32, kind: NoteKind, message: impl Into<String>) {
         let file = Arc::clone(self.source);
-        self.notes.push(Note { file, line, column, kind, message: message.into(), hides: Vec::new() });
+        self.notes.push(Note {
+            file,
+            line,
+            column,
+            kind,
+            message: message.into(),
+            hides: Vec::new(),
+        });
     }
 }
 

@@ -69,7 +69,8 @@ impl Node {
 
     /// The value at a JSON pointer (RFC 6901), `""` being this node. Null counts as absent.
     pub fn pointer(&self, json_pointer: &str) -> Option<&Node> {
-        let found = steps(json_pointer).try_fold(self, |node, step| node.step(&step).map(|(child, _)| child))?;
+        let found =
+            steps(json_pointer).try_fold(self, |node, step| node.step(&step).map(|(child, _)| child))?;
         (!found.is_null()).then_some(found)
     }
 
@@ -78,7 +79,9 @@ impl Node {
         let mut node = self;
         let mut span = self.span();
         for step in steps(json_pointer) {
-            let Some((child, at)) = node.step(&step) else { break };
+            let Some((child, at)) = node.step(&step) else {
+                break;
+            };
             (node, span) = (child, at);
         }
         span
@@ -94,7 +97,9 @@ impl Node {
             Value::List(items) => items.iter().map(Node::to_json).collect(),
             Value::Map(entries) => {
                 let present = entries.iter().filter(|entry| !entry.value.is_null());
-                present.map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
+                present
+                    .map(|entry| (entry.key.clone(), entry.value.to_json()))
+                    .collect()
             }
         }
     }
@@ -137,7 +142,11 @@ impl Node {
     fn span(&self) -> Span {
         match self.as_map().and_then(<[Entry]>::first) {
             Some(first) if (first.line, first.column) == (self.line, self.column) => first.span(),
-            _ => Span { line: self.line, column: self.column, end_column: self.end_column },
+            _ => Span {
+                line: self.line,
+                column: self.column,
+                end_column: self.end_column,
+            },
         }
     }
 
@@ -154,7 +163,11 @@ impl Node {
 impl Entry {
     /// Where the key is written.
     pub fn span(&self) -> Span {
-        Span { line: self.line, column: self.column, end_column: self.end_column }
+        Span {
+            line: self.line,
+            column: self.column,
+            end_column: self.end_column,
+        }
     }
 }
 
@@ -164,5 +177,8 @@ pub fn escape(key: &str) -> String {
 }
 
 fn steps(json_pointer: &str) -> impl Iterator<Item = String> {
-    json_pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"))
+    json_pointer
+        .split('/')
+        .skip(1)
+        .map(|step| step.replace("~1", "/").replace("~0", "~"))
 }

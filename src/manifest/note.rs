@@ -50,15 +50,17 @@ pub enum NoteKind {
 
 /// The watched kinds that a text names.
 pub(super) fn hidden(text: &str) -> Vec<&'static str> {
-    WATCHED.into_iter().filter(|kind| mentions(text, kind) || mentions(text, &format!("{kind}List"))).collect()
+    WATCHED
+        .into_iter()
+        .filter(|kind| mentions(text, kind) || mentions(text, &format!("{kind}List")))
+        .collect()
 }
 
 /// Whether a text has a word, as a whole.
 pub(super) fn mentions(text: &str, word: &str) -> bool {
     let is_part = |character: char| character.is_alphanumeric() || character == '_';
-    text.match_indices(word).any(|(at, _)| {
-        !text[..at].ends_with(is_part) && !text[at + word.len()..].starts_with(is_part)
-    })
+    text.match_indices(word)
+        .any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + word.len()..].starts_with(is_part))
 }
 
 #[cfg(test)]
@@ -68,6 +70,9 @@ mod tests {
     #[test]
     fn hidden_kinds_are_whole_words() {
         assert_eq!(hidden("kind: ServiceAccount\nserviceName: x"), Vec::<&str>::new());
-        assert_eq!(hidden("kind: Service\n{\"kind\":\"StatefulSetList\"}"), ["StatefulSet", "Service"]);
+        assert_eq!(
+            hidden("kind: Service\n{\"kind\":\"StatefulSetList\"}"),
+            ["StatefulSet", "Service"]
+        );
     }
 }

@@ -44,7 +44,11 @@ impl Tag {
 
 /// What a word means under a tag, or what is wrong with it.
 pub(super) fn resolve(text: &str, tag: Tag) -> Result<Scalar, String> {
-    let scalar = if tag == Tag::Text { Scalar::Text } else { plain(text) };
+    let scalar = if tag == Tag::Text {
+        Scalar::Text
+    } else {
+        plain(text)
+    };
     match (tag, &scalar) {
         (Tag::Implicit | Tag::Text, _)
         | (Tag::Bool, Scalar::Bool(_))
@@ -99,8 +103,12 @@ pub(super) fn number(value: f64) -> Option<Number> {
 fn plain(text: &str) -> Scalar {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Scalar::Null,
-        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Scalar::Bool(true),
-        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Scalar::Bool(false),
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            Scalar::Bool(true)
+        }
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            Scalar::Bool(false)
+        }
         ".nan" | ".NaN" | ".NAN" => Scalar::Float(f64::NAN),
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Scalar::Float(f64::INFINITY),
         "-.inf" | "-.Inf" | "-.INF" => Scalar::Float(f64::NEG_INFINITY),
@@ -133,7 +141,11 @@ fn int(text: &str) -> Option<Scalar> {
         return None;
     }
     let magnitude = u64::from_str_radix(digits, base).ok()?;
-    match i64::try_from(if negative { -i128::from(magnitude) } else { i128::from(magnitude) }) {
+    match i64::try_from(if negative {
+        -i128::from(magnitude)
+    } else {
+        i128::from(magnitude)
+    }) {
         Ok(value) => Some(Scalar::Int(value)),
         Err(_) if unsigned.len() == text.len() => Some(Scalar::Uint(magnitude)),
         Err(_) => None,
@@ -141,7 +153,9 @@ fn int(text: &str) -> Option<Scalar> {
 }
 
 fn float(text: &str) -> Scalar {
-    let looks_right = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    let looks_right = text
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
     match text.parse::<f64>() {
         Ok(value) if looks_right && value.is_finite() => Scalar::Float(value),
         _ => Scalar::Text,
@@ -157,9 +171,16 @@ fn float_key(value: f64) -> String {
         return if value.is_nan() { ".nan" } else { infinite }.to_owned();
     }
     let scientific = format!("{value:e}");
-    match scientific.split_once('e').and_then(|(mantissa, exponent)| Some((mantissa, exponent.parse::<i32>().ok()?))) {
+    match scientific
+        .split_once('e')
+        .and_then(|(mantissa, exponent)| Some((mantissa, exponent.parse::<i32>().ok()?)))
+    {
         Some((mantissa, exponent)) if !(-4..6).contains(&exponent) => {
-            format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+            format!(
+                "{mantissa}e{}{:02}",
+                if exponent < 0 { '-' } else { '+' },
+                exponent.abs()
+            )
         }
         _ => value.to_string(),
     }
@@ -181,7 +202,9 @@ mod tests {
     }
 
     fn key(text: &str) -> String {
-        resolve(text, Tag::Implicit).and_then(|scalar| scalar.into_key(text.to_owned())).unwrap()
+        resolve(text, Tag::Implicit)
+            .and_then(|scalar| scalar.into_key(text.to_owned()))
+            .unwrap()
     }
 
     #[test]
@@ -236,7 +259,12 @@ mod tests {
     #[test]
     fn infinity_has_no_form_in_json() {
         for text in [".inf", "-.Inf", ".nan"] {
-            assert!(resolve(text, Tag::Implicit).unwrap().into_value(text.to_owned()).is_err());
+            assert!(
+                resolve(text, Tag::Implicit)
+                    .unwrap()
+                    .into_value(text.to_owned())
+                    .is_err()
+            );
         }
     }
 
@@ -245,7 +273,10 @@ mod tests {
         assert_eq!(resolve("5", Tag::Text), Ok(Scalar::Text));
         assert_eq!(resolve("5", Tag::Float), Ok(Scalar::Float(5.0)));
         assert_eq!(resolve("5", Tag::of(Some("!custom"), true)), Ok(Scalar::Text));
-        assert_eq!(resolve("5", Tag::of(Some("tag:yaml.org,2002:int"), false)), Ok(Scalar::Int(5)));
+        assert_eq!(
+            resolve("5", Tag::of(Some("tag:yaml.org,2002:int"), false)),
+            Ok(Scalar::Int(5))
+        );
         assert!(resolve("five", Tag::Int).is_err());
     }
 
@@ -265,6 +296,11 @@ mod tests {
         ] {
             assert_eq!(key(text), expected, "{text}");
         }
-        assert!(resolve("~", Tag::Implicit).unwrap().into_key("~".to_owned()).is_err());
+        assert!(
+            resolve("~", Tag::Implicit)
+                .unwrap()
+                .into_key("~".to_owned())
+                .is_err()
+        );
     }
 }

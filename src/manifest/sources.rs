@@ -30,7 +30,10 @@ type Walk = FilterEntry<walkdir::IntoIter, fn(&DirEntry) -> bool>;
 /// Of a folder only `*.yaml`, `*.yml` and `*.json` are read, in the order of their names; hidden folders and symbolic
 /// links to folders are left out. What cannot be read comes as a [`Note`] in its place.
 pub fn open(paths: &[PathBuf]) -> Sources {
-    Sources { paths: paths.to_vec().into_iter(), walk: None }
+    Sources {
+        paths: paths.to_vec().into_iter(),
+        walk: None,
+    }
 }
 
 impl Iterator for Sources {
@@ -103,7 +106,12 @@ fn load(name: String, origin: Origin, from: impl Read) -> Result<Arc<Source>, Bo
             let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
             Ok(Arc::new(Source { name, text, origin }))
         }
-        Err(error) => Err(not_utf8(name, origin, error.as_bytes(), error.utf8_error().valid_up_to())),
+        Err(error) => Err(not_utf8(
+            name,
+            origin,
+            error.as_bytes(),
+            error.utf8_error().valid_up_to(),
+        )),
     }
 }
 
@@ -111,19 +119,48 @@ fn not_utf8(name: String, origin: Origin, bytes: &[u8], valid: usize) -> Box<Not
     let before = String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default());
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX - 1) + 1;
     let hides = hidden(&String::from_utf8_lossy(bytes));
-    let mut note = note(name, origin, NoteKind::Unreadable, "not UTF-8 text".to_owned(), hides);
+    let mut note = note(
+        name,
+        origin,
+        NoteKind::Unreadable,
+        "not UTF-8 text".to_owned(),
+        hides,
+    );
     note.line = count(before.matches('\n').count());
     note.column = count(before.rsplit('\n').next().unwrap_or_default().chars().count());
     note
 }
 
 fn failed(name: String, origin: Origin, error: &str) -> Box<Note> {
-    note(name, origin, NoteKind::Unreadable, format!("cannot be read: {error}"), WATCHED.to_vec())
+    note(
+        name,
+        origin,
+        NoteKind::Unreadable,
+        format!("cannot be read: {error}"),
+        WATCHED.to_vec(),
+    )
 }
 
-fn note(name: String, origin: Origin, kind: NoteKind, message: String, hides: Vec<&'static str>) -> Box<Note> {
-    let file = Arc::new(Source { name, text: String::new(), origin });
-    Box::new(Note { file, line: 1, column: 1, kind, message, hides })
+fn note(
+    name: String,
+    origin: Origin,
+    kind: NoteKind,
+    message: String,
+    hides: Vec<&'static str>,
+) -> Box<Note> {
+    let file = Arc::new(Source {
+        name,
+        text: String::new(),
+        origin,
+    });
+    Box::new(Note {
+        file,
+        line: 1,
+        column: 1,
+        kind,
+        message,
+        hides,
+    })
 }
 
 fn name(path: &Path) -> String {

@@ -50,7 +50,10 @@ pub(super) fn is_blank(text: &str) -> bool {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     text.lines().all(|line| {
         let line = line.trim_end();
-        line.starts_with('%') || line == "..." || line.trim_start().is_empty() || line.trim_start().starts_with('#')
+        line.starts_with('%')
+            || line == "..."
+            || line.trim_start().is_empty()
+            || line.trim_start().starts_with('#')
     })
 }
 
@@ -59,12 +62,18 @@ mod tests {
     use super::*;
 
     fn lines(text: &str) -> Vec<(&str, u32)> {
-        documents(text).into_iter().map(|document| (document.text, document.line)).collect()
+        documents(text)
+            .into_iter()
+            .map(|document| (document.text, document.line))
+            .collect()
     }
 
     #[test]
     fn cuts_at_separators_with_blanks_or_comments() {
-        assert_eq!(lines("a\n---\nb\n---  # c\nc\n--- \t\r\nd"), [("a\n", 1), ("b\n", 3), ("c\n", 5), ("d", 7)]);
+        assert_eq!(
+            lines("a\n---\nb\n---  # c\nc\n--- \t\r\nd"),
+            [("a\n", 1), ("b\n", 3), ("c\n", 5), ("d", 7)]
+        );
     }
 
     #[test]
@@ -81,7 +90,10 @@ mod tests {
     #[test]
     fn a_separator_with_content_is_a_fault_of_its_document_only() {
         let found = documents("a: b\n---\nc: d\n--- {e: f}\n---\ng: h\n");
-        let faults: Vec<_> = found.iter().map(|document| document.fault.as_ref().map(|fault| fault.line)).collect();
+        let faults: Vec<_> = found
+            .iter()
+            .map(|document| document.fault.as_ref().map(|fault| fault.line))
+            .collect();
         assert_eq!(faults, [None, Some(4), None]);
     }
 }

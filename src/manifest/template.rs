@@ -17,7 +17,10 @@ pub(super) fn objects(mut template: Node) -> Vec<Node> {
 }
 
 fn default(parameter: &Node) -> Option<(&str, &str)> {
-    Some((parameter.get("name")?.as_str()?, parameter.get("value")?.as_str()?))
+    Some((
+        parameter.get("name")?.as_str()?,
+        parameter.get("value")?.as_str()?,
+    ))
 }
 
 fn fill(node: &mut Node, values: &HashMap<&str, &str>) {
@@ -57,7 +60,9 @@ fn substitute(text: &str, values: &HashMap<&str, &str>) -> String {
     while let Some(start) = rest.find("${") {
         let (before, after) = (&rest[..start], &rest[start + 2..]);
         filled += before;
-        let value = after.find('}').and_then(|end| Some((*values.get(&after[..end])?, &after[end + 1..])));
+        let value = after
+            .find('}')
+            .and_then(|end| Some((*values.get(&after[..end])?, &after[end + 1..])));
         let (value, after) = value.unwrap_or(("${", after));
         filled += value;
         rest = after;
@@ -72,9 +77,13 @@ mod tests {
     #[test]
     fn puts_values_in() {
         let values = HashMap::from([("A", "1"), ("B", "b")]);
-        for (text, expected) in
-            [("${A}-${B}", "1-b"), ("x${C}${A}", "x${C}1"), ("${A", "${A"), ("$${B}", "$b"), ("${${A}}", "${1}")]
-        {
+        for (text, expected) in [
+            ("${A}-${B}", "1-b"),
+            ("x${C}${A}", "x${C}1"),
+            ("${A", "${A"),
+            ("$${B}", "$b"),
+            ("${${A}}", "${1}"),
+        ] {
             assert_eq!(substitute(text, &values), expected, "{text}");
         }
     }

@@ -18,7 +18,9 @@ impl Reading<'_> {
         if is_list(&node, &kind) {
             self.items(node, kind.strip_suffix("List").unwrap_or_default());
         } else if is_template(&node, &api_version, &kind) {
-            template::objects(node).into_iter().for_each(|object| self.object(object));
+            template::objects(node)
+                .into_iter()
+                .for_each(|object| self.object(object));
         } else {
             self.manifest(node, api_version, kind);
         }
@@ -41,23 +43,45 @@ impl Reading<'_> {
 
     fn manifest(&mut self, node: Node, api_version: String, kind: String) {
         let (line, column) = (node.line, node.column);
-        let name = node.pointer("/metadata/name").and_then(Node::as_str).map(str::to_owned);
+        let name = node
+            .pointer("/metadata/name")
+            .and_then(Node::as_str)
+            .map(str::to_owned);
         if name.as_ref().is_some_and(|name| name.contains("{{")) {
-            return self.note(line, column, NoteKind::Template, "a template that has not been rendered");
+            return self.note(
+                line,
+                column,
+                NoteKind::Template,
+                "a template that has not been rendered",
+            );
         }
         if let Some(message) = partial(&node, &api_version, &kind) {
             return self.note(line, column, NoteKind::Partial, message);
         }
-        let namespace = node.pointer("/metadata/namespace").and_then(Node::as_str).map(str::to_owned);
+        let namespace = node
+            .pointer("/metadata/namespace")
+            .and_then(Node::as_str)
+            .map(str::to_owned);
         let mut duplicate_keys = Vec::new();
         duplicates(&node, &mut String::new(), &mut duplicate_keys);
         let file = Arc::clone(self.source);
-        self.manifests.push(Manifest { file, node, api_version, kind, name, namespace, duplicate_keys });
+        self.manifests.push(Manifest {
+            file,
+            node,
+            api_version,
+            kind,
+            name,
+            namespace,
+            duplicate_keys,
+        });
     }
 }
 
 fn text(node: &Node, key: &str) -> Option<String> {
-    node.get(key).and_then(Node::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+    node.get(key)
+        .and_then(Node::as_str)
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
 }
 
 fn is_list(node: &Node, kind: &str) -> bool {
@@ -68,12 +92,16 @@ fn is_list(node: &Node, kind: &str) -> bool {
 fn is_template(node: &Node, api_version: &str, kind: &str) -> bool {
     kind == "Template"
         && matches!(api_version, "v1" | "template.openshift.io/v1")
-        && node.get("objects").is_some_and(|objects| objects.as_list().is_some())
+        && node
+            .get("objects")
+            .is_some_and(|objects| objects.as_list().is_some())
 }
 
 /// Takes a list out of a map, so that its items need not be copied.
 pub(super) fn take_list(node: &mut Node, key: &str) -> Vec<Node> {
-    let Value::Map(entries) = &mut node.value else { return Vec::new() };
+    let Value::Map(entries) = &mut node.value else {
+        return Vec::new();
+    };
     let entry = entries.iter_mut().find(|entry| entry.key == key);
     match entry.map(|entry| &mut entry.value.value) {
         Some(Value::List(items)) => std::mem::take(items),
@@ -103,18 +131,23 @@ fn partial(node: &Node, api_version: &str, kind: &str) -> Option<&'static str> {
     if kind != "StatefulSet" || !(api_version == "apps/v1" || api_version.starts_with("apps/v1beta")) {
         return None;
     }
-    let containers = node.pointer("/spec/template/spec/containers").and_then(Node::as_list);
+    let containers = node
+        .pointer("/spec/template/spec/containers")
+        .and_then(Node::as_list);
     if containers.is_none_or(<[Node]>::is_empty) {
         return Some("a patch rather than a StatefulSet: it has no containers");
     }
     let has_selector = node.pointer("/spec/selector").is_some();
-    (api_version == "apps/v1" && !has_selector).then_some("a patch rather than a StatefulSet: it has no selector")
+    (api_version == "apps/v1" && !has_selector)
+        .then_some("a patch rather than a StatefulSet: it has no selector")
 }
 
 /// Whether a strategic merge patch gives itself away by a directive.
 fn has_directive(node: &Node) -> bool {
     match &node.value {
-        Value::Map(entries) => entries.iter().any(|entry| is_directive(&entry.key) || has_directive(&entry.value)),
+        Value::Map(entries) => entries
+            .iter()
+            .any(|entry| is_directive(&entry.key) || has_directive(&entry.value)),
         Value::List(items) => items.iter().any(has_directive),
         _ => false,
     }
@@ -133,11 +166,24 @@ fn duplicates(node: &Node, pointer: &mut String, found: &mut Vec<DuplicateKey>) 
         duplicates(item, pointer, found);
         pointer.truncate(length);
     }
-    for Entry { key, line, column, shadows, value, .. } in node.as_map().unwrap_or_default() {
+    for Entry {
+        key,
+        line,
+        column,
+        shadows,
+        value,
+        ..
+    } in node.as_map().unwrap_or_default()
+    {
         pointer.push('/');
         *pointer += &escape(key);
         if let Some(first_line) = *shadows {
-            found.push(DuplicateKey { pointer: pointer.clone(), line: *line, column: *column, first_line });
+            found.push(DuplicateKey {
+                pointer: pointer.clone(),
+                line: *line,
+                column: *column,
+                first_line,
+            });
         }
         duplicates(value, pointer, found);
         pointer.truncate(length);

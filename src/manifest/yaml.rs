@@ -6,6 +6,7 @@
 //! Events are recorded first and built second, so that an alias is built by going back to its anchor.
 
 mod events;
+mod places;
 
 use super::fault::Fault;
 use super::limits::{self, Budget};
@@ -23,12 +24,24 @@ pub(super) struct First {
 /// Reads a text that starts on line `line` of its file.
 pub(super) fn first(text: &str, line: u32, budget: &mut Budget) -> Result<First, Fault> {
     let recorded = events::record(text, line, budget)?;
-    let mut builder = Builder { events: &recorded.events, budget, aliases: 0 };
+    let mut builder = Builder {
+        events: &recorded.events,
+        budget,
+        aliases: 0,
+    };
     let node = match recorded.events.first() {
         Some(_) => builder.node(&mut 0, 0)?,
-        None => Node { line, column: 1, end_column: 1, value: Value::Null },
+        None => Node {
+            line,
+            column: 1,
+            end_column: 1,
+            value: Value::Null,
+        },
     };
-    Ok(First { node, ignored: recorded.ignored })
+    Ok(First {
+        node,
+        ignored: recorded.ignored,
+    })
 }
 
 struct Builder<'a> {
@@ -59,7 +72,12 @@ impl<'a> Builder<'a> {
             Item::Alias(target) => return self.alias(*target, depth),
             Item::End => return Err(Fault::syntax(line, column, "a value is missing")),
         };
-        Ok(Node { line, column, end_column: event.end_column, value })
+        Ok(Node {
+            line,
+            column,
+            end_column: event.end_column,
+            value,
+        })
     }
 
     fn map(&mut self, at: &mut usize, depth: usize) -> Result<Value, Fault> {
@@ -73,7 +91,14 @@ impl<'a> Builder<'a> {
             let key = self.key(event)?;
             let value = self.node(at, depth + 1)?;
             let (line, column, end_column) = (event.line, event.column, event.end_column);
-            entries.insert(Entry { key, line, column, end_column, shadows: None, value });
+            entries.insert(Entry {
+                key,
+                line,
+                column,
+                end_column,
+                shadows: None,
+                value,
+            });
         }
         Ok(Value::Map(entries.finish()))
     }
@@ -102,7 +127,11 @@ impl<'a> Builder<'a> {
         };
         for map in maps.into_iter().rev() {
             let Value::Map(entries) = map.value else {
-                return Err(Fault::syntax(map.line, map.column, "`<<` takes a map or a list of maps"));
+                return Err(Fault::syntax(
+                    map.line,
+                    map.column,
+                    "`<<` takes a map or a list of maps",
+                ));
             };
             entries.into_iter().for_each(|entry| into.merge(entry));
         }
@@ -121,18 +150,28 @@ impl<'a> Builder<'a> {
         if self.aliases == 0 {
             return Ok(());
         }
-        let bytes = if let Item::Scalar { text, .. } = &event.item { text.len() } else { 0 };
+        let bytes = if let Item::Scalar { text, .. } = &event.item {
+            text.len()
+        } else {
+            0
+        };
         self.budget.aliased(bytes, event.line, event.column)
     }
 
     fn next(&self, at: &mut usize) -> Result<&'a Event, Fault> {
-        let event = self.events.get(*at).ok_or_else(|| Fault::syntax(1, 1, "the document ends too early"))?;
+        let event = self
+            .events
+            .get(*at)
+            .ok_or_else(|| Fault::syntax(1, 1, "the document ends too early"))?;
         *at += 1;
         Ok(event)
     }
 
     fn ends(&self, at: &mut usize) -> bool {
-        let ends = self.events.get(*at).is_none_or(|event| matches!(event.item, Item::End));
+        let ends = self
+            .events
+            .get(*at)
+            .is_none_or(|event| matches!(event.item, Item::End));
         if ends {
             *at += 1;
         }
