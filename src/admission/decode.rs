@@ -268,11 +268,7 @@ impl<'de> Partial<'de> {
         let Some(GroupResource { group, resource }) = &self.resource else {
             return Resource::Other;
         };
-        match (
-            &**group,
-            &**resource,
-            self.sub_resource.as_deref().unwrap_or_default(),
-        ) {
+        match (&**group, &**resource, self.sub_resource.as_deref().unwrap_or_default()) {
             ("apps", "statefulsets", "") => Resource::StatefulSets,
             ("apps", "statefulsets", "scale") => Resource::Scale,
             ("", "services", "") => Resource::Services,
@@ -339,15 +335,9 @@ impl WireRequest {
             return Err(Invalid::NoUid);
         }
         let (mut old, mut new) = (self.old_object, self.object);
-        let name = [new.metadata(), old.metadata()]
-            .into_iter()
-            .flatten()
-            .map(|metadata| metadata.name.clone());
-        let name = Some(self.name)
-            .into_iter()
-            .chain(name)
-            .find(|name| !name.is_empty())
-            .unwrap_or_default();
+        let name =
+            [new.metadata(), old.metadata()].into_iter().flatten().map(|metadata| metadata.name.clone());
+        let name = Some(self.name).into_iter().chain(name).find(|name| !name.is_empty()).unwrap_or_default();
         for body in [&mut old, &mut new] {
             body.belong_to(&self.namespace, &name);
         }
@@ -360,9 +350,7 @@ impl WireRequest {
             name: name.into(),
             change: Change {
                 action: action(self.operation, old, new)?,
-                requester: Requester {
-                    username: self.username,
-                },
+                requester: Requester { username: self.username },
                 dry_run: self.dry_run,
             },
         })

@@ -86,58 +86,33 @@ impl Status {
             message: format!("{}: {}; {}", finding.rule.id, finding.message, finding.remedy),
             field: field_path(&finding.path),
         });
-        let details = Details {
-            name: request.name.clone(),
-            kind: request.kind.clone(),
-            causes: causes.collect(),
-        };
-        Self {
-            status: "Failure",
-            message: refusal(denied),
-            reason: "Invalid",
-            code: 422,
-            details,
-        }
+        let details =
+            Details { name: request.name.clone(), kind: request.kind.clone(), causes: causes.collect() };
+        Self { status: "Failure", message: refusal(denied), reason: "Invalid", code: 422, details }
     }
 }
 
 /// What the person who asked reads: every problem with the edit that fixes it, and the way out.
 fn refusal(denied: &[&Finding]) -> String {
     let mut text = String::new();
-    let mut last_set = None;
+    let mut last = None;
     for finding in denied {
-        if last_set != Some(&finding.set) {
+        if last != Some(&finding.subject) {
             let newline = if text.is_empty() { "" } else { "\n" };
-            let class = &finding.class;
-            let _ = write!(
-                text,
-                "{newline}{} (class {}: {})",
-                finding.set, class.class, class.because
-            );
-            last_set = Some(&finding.set);
+            let _ = write!(text, "{newline}{}", finding.subject);
+            if let Some(class) = &finding.class {
+                let _ = write!(text, " (class {}: {})", class.class, class.because);
+            }
+            last = Some(&finding.subject);
         }
         let field = field_path(&finding.path);
-        let place = if finding.object == finding.set {
-            field
-        } else {
-            format!("{field} of {}", finding.object)
-        };
-        let _ = write!(
-            text,
-            "\n  {}: {}\n    at {place}",
-            finding.rule.id, finding.message
-        );
+        let place =
+            if finding.object == finding.subject { field } else { format!("{field} of {}", finding.object) };
+        let _ = write!(text, "\n  {}: {}\n    at {place}", finding.rule.id, finding.message);
         let _ = write!(text, "\n    fix: {}", finding.remedy);
     }
-    let rules = denied
-        .iter()
-        .map(|finding| finding.rule.id)
-        .collect::<Vec<_>>()
-        .join(",");
-    let _ = write!(
-        text,
-        "\nIf it must be, annotate the StatefulSet with stateward.dev/exempt: {rules} and "
-    );
+    let rules = denied.iter().map(|finding| finding.rule.id).collect::<Vec<_>>().join(",");
+    let _ = write!(text, "\nIf it must be, annotate the StatefulSet with stateward.dev/exempt: {rules} and ");
     text.push_str("stateward.dev/exempt-reason: why.");
     text
 }
@@ -164,10 +139,7 @@ fn warnings(verdict: &Verdict) -> Vec<String> {
     let (total, mut room, mut kept) = (lines.len(), ALL_WARNINGS - LONGEST_WARNING, Vec::new());
     for line in lines {
         if line.len() > room {
-            kept.push(format!(
-                "stateward: {} more; `stateward audit` shows them all",
-                total - kept.len()
-            ));
+            kept.push(format!("stateward: {} more; `stateward audit` shows them all", total - kept.len()));
             break;
         }
         room -= line.len();
@@ -183,10 +155,7 @@ fn warning(finding: &Finding) -> Vec<String> {
     if whole.chars().count() <= LONGEST_WARNING {
         return vec![whole];
     }
-    vec![
-        shortened(format!("{rule}: {message}")),
-        shortened(format!("{rule}: {remedy}")),
-    ]
+    vec![shortened(format!("{rule}: {message}")), shortened(format!("{rule}: {remedy}"))]
 }
 
 fn shortened(text: String) -> String {
@@ -202,11 +171,7 @@ fn audit_annotations(verdict: &Verdict) -> BTreeMap<&'static str, String> {
         return BTreeMap::new();
     }
     let findings = verdict.findings.iter().map(|finding| {
-        let level = if finding.counts() {
-            finding.level.name()
-        } else {
-            "exempt"
-        };
+        let level = if finding.counts() { finding.level.name() } else { "exempt" };
         format!("{}={level}", finding.rule.id)
     });
     BTreeMap::from([("findings", findings.collect::<Vec<_>>().join(","))])
@@ -220,14 +185,8 @@ mod tests {
     fn field_paths_are_those_of_kubernetes() {
         for (pointer, path) in [
             ("/spec/replicas", "spec.replicas"),
-            (
-                "/spec/template/spec/containers/0/image",
-                "spec.template.spec.containers[0].image",
-            ),
-            (
-                "/metadata/annotations/stateward.dev~1class",
-                "metadata.annotations[stateward.dev/class]",
-            ),
+            ("/spec/template/spec/containers/0/image", "spec.template.spec.containers[0].image"),
+            ("/metadata/annotations/stateward.dev~1class", "metadata.annotations[stateward.dev/class]"),
             ("", ""),
         ] {
             assert_eq!(field_path(pointer), path);

@@ -35,9 +35,5 @@ pub fn review(
     let request = decode(body)?;
     let verdict = evaluate(&request.change, cluster, policies, now);
     let body = encode(&request, &verdict);
-    Ok(Reviewed {
-        request,
-        verdict,
-        body,
-    })
+    Ok(Reviewed { request, verdict, body })
 }

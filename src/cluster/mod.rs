@@ -132,11 +132,7 @@ impl Cluster {
     }
 
     fn absence<T>(&self, kind: Kind) -> Lookup<T> {
-        if self.is_complete(kind) {
-            Lookup::Absent
-        } else {
-            Lookup::Unknown
-        }
+        if self.is_complete(kind) { Lookup::Absent } else { Lookup::Unknown }
     }
 
     fn set(&self, namespace: &str, name: &str) -> Option<&StatefulSet> {
@@ -160,11 +156,7 @@ impl Cluster {
         let Some(selector) = &budget.spec.selector else {
             return Vec::new();
         };
-        let key = selector
-            .match_labels
-            .iter()
-            .next()
-            .map_or_else(|| ANY_LABEL.to_owned(), label_key);
+        let key = selector.match_labels.iter().next().map_or_else(|| ANY_LABEL.to_owned(), label_key);
         let mut sets = self.sets.by_key(&budget.metadata.namespace, &key);
         sets.retain(|set| selector.matches(set.spec.template.labels()));
         sets
@@ -172,19 +164,14 @@ impl Cluster {
 
     fn budgets_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&DisruptionBudget> {
         let keys = labels.iter().map(label_key).chain([ANY_LABEL.to_owned()]);
-        let mut budgets: Vec<_> = keys
-            .flat_map(|key| self.budgets.by_key(namespace, &key))
-            .collect();
+        let mut budgets: Vec<_> = keys.flat_map(|key| self.budgets.by_key(namespace, &key)).collect();
         budgets.retain(|budget| budget.selects(labels));
         budgets
     }
 
     fn services_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&Service> {
-        let mut services: Vec<_> = labels
-            .iter()
-            .map(label_key)
-            .flat_map(|key| self.services.by_key(namespace, &key))
-            .collect();
+        let mut services: Vec<_> =
+            labels.iter().map(label_key).flat_map(|key| self.services.by_key(namespace, &key)).collect();
         services.retain(|service| service.selects(labels));
         services
     }

@@ -73,21 +73,13 @@ impl<'a> World<'a> {
     /// completely known.
     pub fn sets_selected_by(&self, budget: &DisruptionBudget) -> Vec<(&'a StatefulSet, i32)> {
         let labels = |set: &StatefulSet| budget.selects(set.spec.template.labels());
-        self.with_overlaid(
-            self.cluster.sets_selected_by(budget),
-            &budget.metadata.namespace,
-            labels,
-        )
+        self.with_overlaid(self.cluster.sets_selected_by(budget), &budget.metadata.namespace, labels)
     }
 
     /// The StatefulSets that `service` governs, each with its replica count.
     pub fn sets_governed_by(&self, namespace: &str, service: &str) -> Vec<(&'a StatefulSet, i32)> {
         let governed = |set: &StatefulSet| *set.spec.service_name == *service;
-        self.with_overlaid(
-            self.cluster.sets_governed_by(namespace, service),
-            namespace,
-            governed,
-        )
+        self.with_overlaid(self.cluster.sets_governed_by(namespace, service), namespace, governed)
     }
 
     /// The StatefulSets that form one consensus group with `set`, each with its replica count: those of its namespace
@@ -102,9 +94,7 @@ impl<'a> World<'a> {
         let namespace = &*set.metadata.namespace;
         let others = self.cluster.sets_of_ensemble(namespace, ensemble);
         let others = self.with_overlaid(others, namespace, |other| other.ensemble() == Some(ensemble));
-        let others = others
-            .into_iter()
-            .filter(|(other, _)| other.metadata.name != set.metadata.name);
+        let others = others.into_iter().filter(|(other, _)| other.metadata.name != set.metadata.name);
         Lookup::Present(std::iter::once((set, replicas)).chain(others).collect())
     }
 
@@ -131,9 +121,7 @@ impl<'a> World<'a> {
         if *changed.metadata.namespace != *namespace {
             return known.collect();
         }
-        let mut sets: Vec<_> = known
-            .filter(|(set, _)| set.metadata.name != changed.metadata.name)
-            .collect();
+        let mut sets: Vec<_> = known.filter(|(set, _)| set.metadata.name != changed.metadata.name).collect();
         if belongs(changed) {
             sets.push((changed, replicas));
         }

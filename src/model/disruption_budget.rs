@@ -31,10 +31,7 @@ pub struct DisruptionBudgetSpec {
 impl DisruptionBudget {
     /// Whether it is about pods with these labels.
     pub fn selects(&self, labels: &Labels) -> bool {
-        self.spec
-            .selector
-            .as_ref()
-            .is_some_and(|selector| selector.matches(labels))
+        self.spec.selector.as_ref().is_some_and(|selector| selector.matches(labels))
     }
 
     /// How many of `expected` healthy pods may be evicted (0 to `expected`): the disruption controller's
@@ -103,11 +100,7 @@ mod tests {
             ("{}", 3, 0),
             (r#"{"maxUnavailable":1}"#, 0, 0),
         ] {
-            assert_eq!(
-                budget(spec).allowed_disruptions(expected),
-                allowed,
-                "{spec} of {expected}"
-            );
+            assert_eq!(budget(spec).allowed_disruptions(expected), allowed, "{spec} of {expected}");
         }
     }
 

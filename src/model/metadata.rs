@@ -34,10 +34,7 @@ impl Annotations {
     /// Whether this annotation is kept.
     fn reads(key: &str) -> bool {
         key.starts_with("stateward.dev/")
-            || matches!(
-                key,
-                "service-per-pod-label" | "service-per-pod-ports" | "pod-name-label"
-            )
+            || matches!(key, "service-per-pod-label" | "service-per-pod-ports" | "pod-name-label")
     }
 
     /// The value of `key`.

@@ -95,11 +95,7 @@ impl fmt::Display for LabelSelector {
         }
         write!(f, "{}", self.match_labels)?;
         for (index, requirement) in self.match_expressions.iter().enumerate() {
-            let comma = if index == 0 && self.match_labels.is_empty() {
-                ""
-            } else {
-                ","
-            };
+            let comma = if index == 0 && self.match_labels.is_empty() { "" } else { "," };
             write!(f, "{comma}{requirement}")?;
         }
         Ok(())
@@ -147,11 +143,7 @@ mod tests {
 
     #[test]
     fn every_operator_at_its_edges() {
-        let (one, two, none) = (
-            labels(&[("a", "1")]),
-            labels(&[("a", "2")]),
-            labels(&[("b", "1")]),
-        );
+        let (one, two, none) = (labels(&[("a", "1")]), labels(&[("a", "2")]), labels(&[("b", "1")]));
         for (operator, values, expected) in [
             ("In", r#"["1","3"]"#, [true, false, false]),
             ("In", "[]", [false, false, false]),
@@ -161,11 +153,7 @@ mod tests {
             ("Near", "[]", [false, false, false]),
         ] {
             let selector = expression(operator, values);
-            assert_eq!(
-                [&one, &two, &none].map(|l| selector.matches(l)),
-                expected,
-                "{operator} {values}"
-            );
+            assert_eq!([&one, &two, &none].map(|l| selector.matches(l)), expected, "{operator} {values}");
         }
     }
 

@@ -65,10 +65,7 @@ impl StatefulSet {
 
     /// The ensemble it says it is a part of.
     pub fn ensemble(&self) -> Option<&str> {
-        self.metadata
-            .annotations
-            .get("stateward.dev/ensemble")
-            .filter(|name| !name.is_empty())
+        self.metadata.annotations.get("stateward.dev/ensemble").filter(|name| !name.is_empty())
     }
 }
 

@@ -6,6 +6,7 @@
 mod situation;
 mod violation;
 
+use crate::change::Written;
 use crate::cluster::Kind;
 use crate::model::Class;
 use crate::policy::Params;
@@ -42,6 +43,8 @@ pub enum Check {
     State(fn(&Situation<'_>, &Params, &mut Violations)),
     /// The step from how they are to how they will be.
     Step(fn(&Transition<'_>, &Params, &mut Violations)),
+    /// How a manifest is written.
+    Text(fn(&Written, &mut Violations)),
 }
 
 /// The headings of every rule's documentation, in order.
@@ -86,11 +89,20 @@ macro_rules! registry {
 
 registry! {
     quorum_even,
+    duplicate_key,
 }
 
 /// The rule of this id.
 pub fn find(id: &str) -> Option<&'static Rule> {
     ALL.iter().find(|rule| rule.id == id)
+}
+
+/// A rule's documentation without the space that the comments it is written in put before each line.
+pub fn markdown(rule: &Rule) -> String {
+    rule.docs
+        .lines()
+        .map(|line| line.strip_prefix(' ').unwrap_or(line))
+        .fold(String::new(), |text, line| text + line + "\n")
 }
 
 impl Rule {
