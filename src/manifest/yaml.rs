@@ -133,7 +133,9 @@ impl<'a> Builder<'a> {
                     "`<<` takes a map or a list of maps",
                 ));
             };
-            entries.into_iter().for_each(|entry| into.merge(entry));
+            for entry in entries {
+                into.merge(entry);
+            }
         }
         Ok(())
     }
