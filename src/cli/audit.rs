@@ -86,7 +86,7 @@ pub(super) fn read(paths: &[PathBuf], namespace: Option<&str>) -> anyhow::Result
     for source in sources::open(paths) {
         match source {
             Ok(source) => inventory.add(&source),
-            Err(note) => inventory.notes.push(*note),
+            Err(note) => inventory.notes.push(note),
         }
         files += 1;
         if watched && files.is_multiple_of(500) {

@@ -97,7 +97,7 @@ impl Inventory {
                 self.by_name.entry(name).or_default().push(index);
                 self.items.push(Item { manifest, object });
             }
-            Err(note) => self.notes.push(*note),
+            Err(note) => self.notes.push(note),
         }
     }
 
@@ -231,18 +231,18 @@ pub fn position(manifest: &Manifest, path: &str) -> Position {
 
 /// Reads an object's fields. One that has them of another type than Kubernetes would be refused by the API server, and what is
 /// not known of it must not be taken for absent.
-fn parse<T: DeserializeOwned>(manifest: &Manifest) -> Result<T, Box<Note>> {
+fn parse<T: DeserializeOwned>(manifest: &Manifest) -> Result<T, Note> {
     serde_path_to_error::deserialize(manifest.node.to_json()).map_err(|error| {
         let span = manifest.node.locate(&crate::manifest::pointer_of(error.path()));
         let name = manifest.name.as_deref().unwrap_or_default();
-        Box::new(Note {
+        Note {
             file: Arc::clone(&manifest.file),
             line: span.line,
             column: span.column,
             kind: NoteKind::Unreadable,
             message: format!("{} {name}: {error}", manifest.kind),
             hides: crate::manifest::WATCHED.into_iter().filter(|kind| *kind == manifest.kind).collect(),
-        })
+        }
     })
 }
 

@@ -52,7 +52,7 @@ pub enum Origin {
     Chart,
 }
 
-/// An object as someone would apply it: a document, an item of a `List` or an object of an OpenShift `Template`.
+/// An object as someone would apply it: a document, an item of a `List` or an object of an `OpenShift` Template.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     /// The file it is in.
@@ -138,7 +138,9 @@ impl Reading<'_> {
             text.trim_start().starts_with(['{', '[']).then(|| json::stream(text, document.line, budget));
         match json {
             Some(json) if !json.values.is_empty() => {
-                json.values.into_iter().for_each(|value| self.object(value));
+                for value in json.values {
+                    self.object(value);
+                }
                 if let Some(fault) = json.fault.filter(|_| !split::is_blank(json.rest)) {
                     self.unreadable(json.rest, fault);
                 }

@@ -30,11 +30,12 @@ type Walk = FilterEntry<walkdir::IntoIter, fn(&DirEntry) -> bool>;
 /// Of a folder only `*.yaml`, `*.yml` and `*.json` are read, in the order of their names; hidden folders and symbolic
 /// links to folders are left out. What cannot be read comes as a [`Note`] in its place.
 pub fn open(paths: &[PathBuf]) -> Sources {
-    Sources { paths: paths.to_vec().into_iter(), walk: None }
+    let paths = paths.to_vec();
+    Sources { paths: paths.into_iter(), walk: None }
 }
 
 impl Iterator for Sources {
-    type Item = Result<Arc<Source>, Box<Note>>;
+    type Item = Result<Arc<Source>, Note>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -74,7 +75,7 @@ fn is_manifest_file(entry: &DirEntry) -> bool {
         && (entry.file_type().is_file() || entry.path_is_symlink() && entry.path().is_file())
 }
 
-fn file(path: &Path, origin: Origin) -> Result<Arc<Source>, Box<Note>> {
+fn file(path: &Path, origin: Origin) -> Result<Arc<Source>, Note> {
     let origin = if is_in_chart(path) { Origin::Chart } else { origin };
     match File::open(path) {
         Ok(file) => load(name(path), origin, file),
@@ -89,7 +90,7 @@ fn is_in_chart(path: &Path) -> bool {
     folders.any(|folder| folder.ends_with("templates") && folder.with_file_name("Chart.yaml").is_file())
 }
 
-fn load(name: String, origin: Origin, from: impl Read) -> Result<Arc<Source>, Box<Note>> {
+fn load(name: String, origin: Origin, from: impl Read) -> Result<Arc<Source>, Note> {
     let mut bytes = Vec::new();
     if let Err(error) = from.take(MAX_BYTES + 1).read_to_end(&mut bytes) {
         return Err(failed(name, origin, &error.to_string()));
@@ -107,7 +108,7 @@ fn load(name: String, origin: Origin, from: impl Read) -> Result<Arc<Source>, Bo
     }
 }
 
-fn not_utf8(name: String, origin: Origin, bytes: &[u8], valid: usize) -> Box<Note> {
+fn not_utf8(name: String, origin: Origin, bytes: &[u8], valid: usize) -> Note {
     let before = String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default());
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX - 1) + 1;
     let hides = hidden(&String::from_utf8_lossy(bytes));
@@ -117,19 +118,13 @@ fn not_utf8(name: String, origin: Origin, bytes: &[u8], valid: usize) -> Box<Not
     note
 }
 
-fn failed(name: String, origin: Origin, error: &str) -> Box<Note> {
+fn failed(name: String, origin: Origin, error: &str) -> Note {
     note(name, origin, NoteKind::Unreadable, format!("cannot be read: {error}"), WATCHED.to_vec())
 }
 
-fn note(
-    name: String,
-    origin: Origin,
-    kind: NoteKind,
-    message: String,
-    hides: Vec<&'static str>,
-) -> Box<Note> {
+fn note(name: String, origin: Origin, kind: NoteKind, message: String, hides: Vec<&'static str>) -> Note {
     let file = Arc::new(Source { name, text: String::new(), origin });
-    Box::new(Note { file, line: 1, column: 1, kind, message, hides })
+    Note { file, line: 1, column: 1, kind, message, hides }
 }
 
 fn name(path: &Path) -> String {

@@ -1,4 +1,4 @@
-//! OpenShift Templates, processed as `oc process` does without arguments.
+//! `OpenShift` Templates, processed as `oc process` does without arguments.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,9 @@ pub(super) fn objects(mut template: Node) -> Vec<Node> {
     let parameters = take_list(&mut template, "parameters");
     let values: HashMap<&str, &str> = parameters.iter().filter_map(default).collect();
     let mut objects = take_list(&mut template, "objects");
-    objects.iter_mut().for_each(|object| fill(object, &values));
+    for object in &mut objects {
+        fill(object, &values);
+    }
     objects
 }
 

@@ -18,7 +18,9 @@ impl Reading<'_> {
         if is_list(&node, &kind) {
             self.items(node, kind.strip_suffix("List").unwrap_or_default());
         } else if is_template(&node, &api_version, &kind) {
-            template::objects(node).into_iter().for_each(|object| self.object(object));
+            for object in template::objects(node) {
+                self.object(object);
+            }
         } else {
             self.manifest(node, api_version, kind);
         }
@@ -99,7 +101,8 @@ fn with_text(mut entry: Entry, text: &str) -> Entry {
 
 /// Why an object can only be a patch, if so.
 fn partial(node: &Node, api_version: &str, kind: &str) -> Option<&'static str> {
-    if has_directive(node) {
+    // What a ControllerRevision keeps is a patch, which makes it no patch itself.
+    if kind != "ControllerRevision" && has_directive(node) {
         return Some("a patch: it has directives such as `$patch`");
     }
     if kind != "StatefulSet" || !(api_version == "apps/v1" || api_version.starts_with("apps/v1beta")) {
@@ -134,7 +137,8 @@ fn is_directive(key: &str) -> bool {
 fn duplicates(node: &Node, pointer: &mut String, found: &mut Vec<DuplicateKey>) {
     let length = pointer.len();
     for (index, item) in node.as_list().unwrap_or_default().iter().enumerate() {
-        *pointer += &format!("/{index}");
+        pointer.push('/');
+        *pointer += &index.to_string();
         duplicates(item, pointer, found);
         pointer.truncate(length);
     }

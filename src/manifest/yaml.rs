@@ -105,7 +105,9 @@ impl<'a> Builder<'a> {
             let Value::Map(entries) = map.value else {
                 return Err(Fault::syntax(map.line, map.column, "`<<` takes a map or a list of maps"));
             };
-            entries.into_iter().for_each(|entry| into.merge(entry));
+            for entry in entries {
+                into.merge(entry);
+            }
         }
         Ok(())
     }

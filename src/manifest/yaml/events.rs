@@ -77,13 +77,12 @@ struct Recorder<'a> {
 impl Recorder<'_> {
     /// The parser panics over some broken texts (a tag before a comma is one), which must not end an audit.
     fn parse(&mut self, parser: &mut Parser<&mut &[u8]>) -> Result<libyaml_safer::Event, Fault> {
-        match catch_unwind(AssertUnwindSafe(|| parser.parse())) {
-            Ok(event) => event.map_err(|error| self.fault(&error)),
-            Err(_) => {
-                let (line, column) = self.events.last().map_or((1, 1), |event| (event.line, event.column));
-                Err(Fault::syntax(line, column, "the YAML after this makes no sense to the parser"))
-            }
-        }
+        let Ok(event) = catch_unwind(AssertUnwindSafe(|| parser.parse())) else {
+            let (line, column) =
+                self.events.last().map_or(self.places.of(0), |event| (event.line, event.column));
+            return Err(Fault::syntax(line, column, "the YAML after this makes no sense to the parser"));
+        };
+        event.map_err(|error| self.fault(&error))
     }
 
     fn add(&mut self, event: libyaml_safer::Event, budget: &mut Budget) -> Result<(), Fault> {

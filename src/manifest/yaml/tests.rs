@@ -1,5 +1,6 @@
 use super::*;
 use serde_json::json;
+use std::fmt::Write;
 
 fn read(text: &str) -> Result<Node, Fault> {
     first(text, 1, &mut Budget::default()).map(|first| first.node)
@@ -136,7 +137,7 @@ fn aliases_cannot_explode() {
     let mut text = String::from("a: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
     for level in 1..10 {
         let previous = format!("*a{}", level - 1);
-        text += &format!("b{level}: &a{level} [{}]\n", [previous.as_str(); 10].join(", "));
+        writeln!(text, "b{level}: &a{level} [{}]", [previous.as_str(); 10].join(", ")).unwrap();
     }
     assert!(read(&text).unwrap_err().limit);
     let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), ["*a"; 100].join(", "));
