@@ -1,0 +1,271 @@
+//! Both ports from bind to the end.
+
+use std::{future::Future, io, net::SocketAddr, sync::Arc};
+
+use axum::Router;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_rustls::server::TlsStream;
+
+use super::{
+    Config, Gate, Guard, Limits, Metrics, Readiness, Shutdown,
+    connection::{self, Stage},
+    listener::listen,
+    ops,
+    review::{self, Reviews},
+    tls,
+};
+
+/// Why the shell could not start, or ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address is taken, or not ours.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No certificate to present, or no CA to check clients with.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    /// A part that should run until the end did not.
+    #[error("the {task} {how}")]
+    Died {
+        /// The part.
+        task: &'static str,
+        /// What became of it.
+        how: String,
+    },
+    /// A second signal came before everything in flight was finished.
+    #[error("ended at once, as a second signal asked")]
+    Aborted,
+}
+
+/// Binds both ports and serves until the shutdown; see [`Server`].
+pub async fn serve(
+    config: Config,
+    guard: impl Guard,
+    readiness: Readiness,
+    metrics: Metrics,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    Server::bind(config, guard, readiness, metrics)
+        .await?
+        .run(shutdown)
+        .await
+}
+
+/// Two bound ports, not yet served.
+pub struct Server {
+    config: Config,
+    webhook: Port,
+    ops: Port,
+    acceptors: tls::Acceptors,
+    refresher: tls::Refresher,
+    metrics: Arc<Metrics>,
+    ready: Gate,
+}
+
+struct Port {
+    socket: TcpListener,
+    address: SocketAddr,
+    router: Router,
+}
+
+impl Server {
+    /// Loads the certificate and binds both ports. Clients can connect from here on and are served by
+    /// [`run`](Self::run).
+    pub async fn bind(
+        config: Config,
+        guard: impl Guard,
+        readiness: Readiness,
+        metrics: Metrics,
+    ) -> Result<Self, ServeError> {
+        let metrics = Arc::new(metrics);
+        let ready = readiness.gate("webhook");
+        let client_ca = config.client_ca.as_deref();
+        let (acceptors, refresher) = tls::load(&config.tls, client_ca, Arc::clone(&metrics)).await?;
+        let reviews = Reviews {
+            guard: Box::new(guard),
+            metrics: Arc::clone(&metrics),
+            limits: config.limits,
+        };
+        let webhook = Port::bind(config.bind, review::router(reviews)).await?;
+        let ops = Port::bind(config.ops_bind, ops::router(readiness, Arc::clone(&metrics))).await?;
+        Ok(Self {
+            config,
+            webhook,
+            ops,
+            acceptors,
+            refresher,
+            metrics,
+            ready,
+        })
+    }
+
+    /// The HTTPS port's real address.
+    pub fn webhook_address(&self) -> SocketAddr {
+        self.webhook.address
+    }
+
+    /// The plain HTTP port's real address.
+    pub fn ops_address(&self) -> SocketAddr {
+        self.ops.address
+    }
+
+    /// Serves until told to drain, then: readiness off; reviews still answered for a while, each with
+    /// `Connection: close`; no more connections; what is in flight finished.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), ServeError> {
+        tokio::select! {
+            biased;
+            () = shutdown.aborted() => Err(ServeError::Aborted),
+            end = self.serve_then_drain(&shutdown) => end,
+        }
+    }
+
+    async fn serve_then_drain(self, shutdown: &Shutdown) -> Result<(), ServeError> {
+        let (webhook, ops) = (self.webhook.address, self.ops.address);
+        let (drain, ready) = (self.config.drain, self.ready.clone());
+        let stage = watch::Sender::new(Stage::Serve);
+        let mut tasks = self.start(&stage);
+        ready.open();
+        tracing::info!(%webhook, %ops, "listening");
+
+        tasks.until(shutdown.draining()).await?;
+        ready.close();
+        stage.send_replace(Stage::Drain);
+        tracing::info!(serve_for = ?drain.serve_for, "draining: not ready any more, still serving");
+        tasks.until(sleep(drain.serve_for)).await?;
+        stage.send_replace(Stage::Close);
+        if timeout(drain.finish_within, tasks.webhook.end()).await.is_err() {
+            tracing::warn!(finish_within = ?drain.finish_within, "ended with connections still open");
+        }
+        Ok(())
+    }
+
+    fn start(self, stage: &watch::Sender<Stage>) -> Tasks {
+        let limits = self.config.limits;
+        let (router, reviews) = (self.webhook.router, stage.subscribe());
+        let handle = move |stream, peer| {
+            let handshake = Handshake {
+                acceptor: self.acceptors.current(),
+                limits,
+                peer,
+            };
+            let (metrics, router, stage) = (Arc::clone(&self.metrics), router.clone(), reviews.clone());
+            async move {
+                if let Some(stream) = handshake.run(stream, &metrics, stage.clone()).await {
+                    connection::run(stream, router, limits, stage).await;
+                }
+            }
+        };
+        let webhook = listen(self.webhook.socket, limits.connections, stage.subscribe(), handle);
+
+        // Probes and metrics are answered to the very end.
+        let router = self.ops.router;
+        let always = watch::Sender::new(Stage::Serve);
+        let stage = always.subscribe();
+        let probes = always.subscribe();
+        let handle = move |stream, _| connection::run(stream, router.clone(), limits, probes.clone());
+        let ops = async move {
+            listen(self.ops.socket, limits.connections, stage, handle).await;
+            drop(always);
+        };
+        Tasks {
+            webhook: Task::spawn("webhook listener", webhook),
+            ops: Task::spawn("ops listener", ops),
+            certificates: Task::spawn(
+                "certificate refresher",
+                self.refresher.run(self.config.reload_every),
+            ),
+        }
+    }
+}
+
+impl Port {
+    async fn bind(address: SocketAddr, router: Router) -> Result<Self, ServeError> {
+        let failed = |source| ServeError::Bind { address, source };
+        let socket = TcpListener::bind(address).await.map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        Ok(Self {
+            socket,
+            address,
+            router,
+        })
+    }
+}
+
+struct Handshake {
+    acceptor: tokio_rustls::TlsAcceptor,
+    limits: Limits,
+    peer: SocketAddr,
+}
+
+impl Handshake {
+    async fn run(
+        self,
+        stream: TcpStream,
+        metrics: &Metrics,
+        mut stage: watch::Receiver<Stage>,
+    ) -> Option<TlsStream<TcpStream>> {
+        let accepted = tokio::select! {
+            biased;
+            accepted = timeout(self.limits.handshake, self.acceptor.accept(stream)) => accepted,
+            _ = stage.wait_for(|stage| *stage >= Stage::Close) => return None,
+        };
+        let error = match accepted {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => error,
+            Err(_) => io::ErrorKind::TimedOut.into(),
+        };
+        metrics.handshake_failed();
+        tracing::debug!(peer = %self.peer, %error, "TLS handshake failed");
+        None
+    }
+}
+
+/// What must run as long as the shell does. Dropping it ends everything.
+struct Tasks {
+    webhook: Task,
+    ops: Task,
+    certificates: Task,
+}
+
+impl Tasks {
+    /// Waits for the event; a task that ends before it is an error.
+    async fn until(&mut self, event: impl Future<Output = ()>) -> Result<(), ServeError> {
+        tokio::select! {
+            () = event => Ok(()),
+            error = self.webhook.end() => Err(error),
+            error = self.ops.end() => Err(error),
+            error = self.certificates.end() => Err(error),
+        }
+    }
+}
+
+struct Task {
+    name: &'static str,
+    task: JoinSet<()>,
+}
+
+impl Task {
+    fn spawn(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> Self {
+        let mut task = JoinSet::new();
+        task.spawn(work);
+        Self { name, task }
+    }
+
+    async fn end(&mut self) -> ServeError {
+        let how = match self.task.join_next().await {
+            Some(Err(error)) => format!("died: {error}"),
+            Some(Ok(())) | None => "ended".to_owned(),
+        };
+        ServeError::Died { task: self.name, how }
+    }
+}
