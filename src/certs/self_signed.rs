@@ -97,7 +97,11 @@ impl Authority {
 }
 
 /// From yesterday, for clients whose clock is late.
-fn valid_for(mut params: CertificateParams, now: Timestamp, years: i64) -> Result<CertificateParams, IssueError> {
+fn valid_for(
+    mut params: CertificateParams,
+    now: Timestamp,
+    years: i64,
+) -> Result<CertificateParams, IssueError> {
     let today = now.to_zoned(TimeZone::UTC).date();
     let midnight = |date: Date| {
         date_time_ymd(

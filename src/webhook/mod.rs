@@ -32,6 +32,7 @@ mod config;
 mod connection;
 mod contain;
 mod guard;
+mod handshake;
 mod listener;
 mod metrics;
 mod ops;
@@ -39,6 +40,7 @@ mod readiness;
 mod review;
 mod server;
 mod shutdown;
+mod tasks;
 pub mod tls;
 
 pub use config::{Config, Drain, Limits};

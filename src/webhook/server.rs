@@ -1,22 +1,22 @@
 //! Both ports from bind to the end.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::Router;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::watch,
-    task::JoinSet,
     time::{sleep, timeout},
 };
-use tokio_rustls::server::TlsStream;
 
 use super::{
-    Config, Gate, Guard, Limits, Metrics, Readiness, Shutdown,
+    Config, Gate, Guard, Metrics, Readiness, Shutdown,
     connection::{self, Stage},
+    handshake::Handshake,
     listener::listen,
     ops,
     review::{self, Reviews},
+    tasks::{Task, Tasks},
     tls,
 };
 
@@ -198,74 +198,5 @@ impl Port {
             address,
             router,
         })
-    }
-}
-
-struct Handshake {
-    acceptor: tokio_rustls::TlsAcceptor,
-    limits: Limits,
-    peer: SocketAddr,
-}
-
-impl Handshake {
-    async fn run(
-        self,
-        stream: TcpStream,
-        metrics: &Metrics,
-        mut stage: watch::Receiver<Stage>,
-    ) -> Option<TlsStream<TcpStream>> {
-        let accepted = tokio::select! {
-            biased;
-            accepted = timeout(self.limits.handshake, self.acceptor.accept(stream)) => accepted,
-            _ = stage.wait_for(|stage| *stage >= Stage::Close) => return None,
-        };
-        let error = match accepted {
-            Ok(Ok(stream)) => return Some(stream),
-            Ok(Err(error)) => error,
-            Err(_) => io::ErrorKind::TimedOut.into(),
-        };
-        metrics.handshake_failed();
-        tracing::debug!(peer = %self.peer, %error, "TLS handshake failed");
-        None
-    }
-}
-
-/// What must run as long as the shell does. Dropping it ends everything.
-struct Tasks {
-    webhook: Task,
-    ops: Task,
-    certificates: Task,
-}
-
-impl Tasks {
-    /// Waits for the event; a task that ends before it is an error.
-    async fn until(&mut self, event: impl Future<Output = ()>) -> Result<(), ServeError> {
-        tokio::select! {
-            () = event => Ok(()),
-            error = self.webhook.end() => Err(error),
-            error = self.ops.end() => Err(error),
-            error = self.certificates.end() => Err(error),
-        }
-    }
-}
-
-struct Task {
-    name: &'static str,
-    task: JoinSet<()>,
-}
-
-impl Task {
-    fn spawn(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> Self {
-        let mut task = JoinSet::new();
-        task.spawn(work);
-        Self { name, task }
-    }
-
-    async fn end(&mut self) -> ServeError {
-        let how = match self.task.join_next().await {
-            Some(Err(error)) => format!("died: {error}"),
-            Some(Ok(())) | None => "ended".to_owned(),
-        };
-        ServeError::Died { task: self.name, how }
     }
 }

@@ -44,7 +44,7 @@ pub(in crate::webhook) struct Refresher {
 
 /// Loads everything once. At the start a broken file is an error; later the last good one stays in use.
 pub(in crate::webhook) async fn load(
-    source: &Source, TlsError,
+    source: &Source,
     client_ca: Option<&Path>,
     metrics: Arc<Metrics>,
 ) -> Result<(Acceptors, Refresher), TlsError> {
@@ -175,7 +175,11 @@ impl Refresher {
 }
 
 /// By the wall clock: a timer would be late by as long as the machine slept.
-fn renew(authority: &Authority, hosts: &[String], renew_at: &mut i64) -> Option<Result<CertifiedKey, TlsError>> {
+fn renew(
+    authority: &Authority,
+    hosts: &[String],
+    renew_at: &mut i64,
+) -> Option<Result<CertifiedKey, TlsError>> {
     if Timestamp::now().as_second() < *renew_at {
         return None;
     }
