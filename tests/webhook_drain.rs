@@ -1,5 +1,7 @@
 //! The end of the shell: nobody's request fails for it.
 
+#![allow(clippy::unwrap_used)] // helpers beside the tests unwrap too
+
 mod support;
 
 use std::{process::Command, time::Duration};

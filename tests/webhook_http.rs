@@ -1,5 +1,7 @@
 //! What the shell answers, what it refuses, and how long it waits.
 
+#![allow(clippy::unwrap_used)] // helpers beside the tests unwrap too
+
 mod support;
 
 use std::time::Duration;
@@ -186,10 +188,10 @@ async fn rest_between_requests_is_not_held_against_the_next_head() {
 
 #[tokio::test]
 async fn a_connection_that_rests_too_long_is_closed_in_good_order() {
-    let server = start_with(|limits| limits.idle = Duration::from_millis(200)).await;
-    let mut fresh = server.client().await;
+    let server = start_with(|limits| limits.idle = Duration::from_secs(1)).await;
     let mut used = server.client().await;
     used.post("{}").await;
+    let mut fresh = server.client().await;
     for client in [&mut fresh, &mut used] {
         let (rest, end) = client.rest().await;
         assert!(rest.is_empty() && end.is_ok(), "{end:?}");

@@ -1,5 +1,7 @@
 //! Handshakes, certificates that change underfoot, and clients that must show one.
 
+#![allow(clippy::unwrap_used)] // helpers beside the tests unwrap too
+
 mod support;
 
 use std::{
@@ -64,7 +66,7 @@ async fn shown(server: &Running, ca: &Ca) -> Option<Vec<u8>> {
 
 #[tokio::test]
 async fn a_handshake_that_never_comes_ends_and_is_counted() {
-    let server = start_with(|limits| limits.handshake = Duration::from_millis(200)).await;
+    let server = start_with(|limits| limits.handshake = Duration::from_secs(1)).await;
     let mut silent = Client::plain(server.webhook).await;
     assert!(silent.rest().await.0.is_empty());
     until("the count", async || server.metric(FAILURES).await == Some(1.0)).await;
@@ -276,16 +278,8 @@ async fn rsa_and_sec1_keys_and_chains_are_read() {
         fs::write(&chain, format!("{leaf}{}", Ca::new().pem())).unwrap();
         let server = start_from(chain, fixtures.join(name).with_extension("key"), None).await;
         let config = client_config(leaf.as_bytes(), None);
-        let client = Client::tls(server.webhook, "localhost", config).await;
-        let shown = client
-            .map(|client| client.certificate.is_some())
-            .map_err(|error| error.to_string());
-        // A certificate that is its own CA is presented, and refused for being one.
-        assert!(
-            shown.as_ref().is_ok_and(|shown| *shown)
-                || shown.clone().is_err_and(|e| e.contains("CaUsedAsEndEntity")),
-            "{name}: {shown:?}"
-        );
+        let mut client = Client::tls(server.webhook, "localhost", config).await.unwrap();
+        assert_eq!(client.post("{}").await.status, 200, "{name}");
     }
 }
 
@@ -297,7 +291,7 @@ async fn with_a_client_ca_only_its_clients_are_served_and_the_file_is_followed()
     fs::write(&client_ca, ca.pem()).unwrap();
     let (mount, folder) = (Mount::new(&folder.path().join("tls"), &ca.issue()), folder);
     let server = start_from(mount.certificate(), mount.key(), Some(client_ca.clone())).await;
-    let served = async |identity: Option<&Pair>| {
+    let lets_in = async |identity: Option<&Pair>| {
         let config = client_config(ca.pem().as_bytes(), identity);
         let Ok(mut client) = Client::tls(server.webhook, "localhost", config).await else {
             return false;
@@ -317,17 +311,17 @@ async fn with_a_client_ca_only_its_clients_are_served_and_the_file_is_followed()
                 .is_ok_and(|response| response.status == 200)
     };
     let (known, next) = (ca.issue(), next_ca.issue());
-    assert!(served(Some(&known)).await);
-    assert!(!served(None).await);
-    assert!(!served(Some(&next)).await);
+    assert!(lets_in(Some(&known)).await);
+    assert!(!lets_in(None).await);
+    assert!(!lets_in(Some(&next)).await);
     until("the count", async || server.metric(FAILURES).await == Some(2.0)).await;
 
     fs::write(folder.path().join("draft"), next_ca.pem()).unwrap();
     fs::rename(folder.path().join("draft"), &client_ca).unwrap();
-    until("the new CA", async || served(Some(&next)).await).await;
-    assert!(!served(Some(&known)).await);
+    until("the new CA", async || lets_in(Some(&next)).await).await;
+    assert!(!lets_in(Some(&known)).await);
 
     fs::write(&client_ca, "rubbish").unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(within("still served", served(Some(&next))).await);
+    assert!(within("still served", lets_in(Some(&next))).await);
 }

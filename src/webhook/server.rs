@@ -35,12 +35,12 @@ pub enum ServeError {
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
     /// A part that should run until the end did not.
-    #[error("the {task} {how}")]
+    #[error("the {task} stopped working: {reason}")]
     Died {
         /// The part.
         task: &'static str,
-        /// What became of it.
-        how: String,
+        /// What became of it, for the log.
+        reason: String,
     },
     /// A second signal came before everything in flight was finished.
     #[error("ended at once, as a second signal asked")]
@@ -143,10 +143,12 @@ impl Server {
         tracing::info!(serve_for = ?drain.serve_for, "draining: not ready any more, still serving");
         tasks.until(sleep(drain.serve_for)).await?;
         stage.send_replace(Stage::Close);
-        if timeout(drain.finish_within, tasks.webhook.end()).await.is_err() {
-            tracing::warn!(finish_within = ?drain.finish_within, "ended with connections still open");
-        }
-        Ok(())
+        timeout(drain.finish_within, tasks.webhook.done())
+            .await
+            .unwrap_or_else(|_| {
+                tracing::warn!(finish_within = ?drain.finish_within, "ended with connections still open");
+                Ok(())
+            })
     }
 
     fn start(self, stage: &watch::Sender<Stage>) -> Tasks {

@@ -188,3 +188,19 @@ fn renew(
         pair
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Authority, Timestamp, issue, renew};
+
+    #[test]
+    fn a_self_signed_certificate_is_renewed_in_time() {
+        let authority = Authority::new(Timestamp::now()).unwrap();
+        let (_, mut renew_at) = issue(&authority, &[]).unwrap();
+        let planned = renew_at;
+        assert!(renew(&authority, &[], &mut renew_at).is_none());
+        renew_at = 0;
+        assert!(renew(&authority, &[], &mut renew_at).is_some_and(|renewed| renewed.is_ok()));
+        assert!(renew_at >= planned);
+    }
+}
