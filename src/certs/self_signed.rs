@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(names.len(), 6);
         let days = |end: i64| (end - now.as_second()) / DAY;
         assert_eq!(days(leaf.validity().not_after.timestamp()), 364);
-        assert_eq!(days(ca.validity().not_after.timestamp()), 3652);
+        assert_eq!(days(ca.validity().not_after.timestamp()), 3651);
         assert!(leaf.validity().not_before.timestamp() < now.as_second());
     }
 
