@@ -55,8 +55,42 @@ pub enum Resource {
     Services,
     /// `policy` poddisruptionbudgets.
     DisruptionBudgets,
+    /// pods.
+    Pods,
+    /// pods/eviction.
+    Eviction,
+    /// `autoscaling` horizontalpodautoscalers.
+    Autoscalers,
     /// Anything else.
     Other,
+}
+
+impl Operation {
+    /// As a request has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+        }
+    }
+}
+
+impl Resource {
+    /// As a webhook configuration has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StatefulSets => "statefulsets",
+            Self::Scale => "statefulsets/scale",
+            Self::Services => "services",
+            Self::DisruptionBudgets => "poddisruptionbudgets",
+            Self::Pods => "pods",
+            Self::Eviction => "pods/eviction",
+            Self::Autoscalers => "horizontalpodautoscalers",
+            Self::Other => "other",
+        }
+    }
 }
 
 /// Why a body is no review. Each says what to send instead.
@@ -273,6 +307,9 @@ impl<'de> Partial<'de> {
             ("apps", "statefulsets", "scale") => Resource::Scale,
             ("", "services", "") => Resource::Services,
             ("policy", "poddisruptionbudgets", "") => Resource::DisruptionBudgets,
+            ("", "pods", "") => Resource::Pods,
+            ("", "pods", "eviction") => Resource::Eviction,
+            ("autoscaling", "horizontalpodautoscalers", "") => Resource::Autoscalers,
             _ => Resource::Other,
         }
     }
@@ -323,7 +360,9 @@ impl<'de> DeserializeSeed<'de> for BodyOf {
             Resource::Scale => Option::deserialize(deserializer)?.map(Body::Scale),
             Resource::Services => Option::deserialize(deserializer)?.map(Body::Service),
             Resource::DisruptionBudgets => Option::deserialize(deserializer)?.map(Body::DisruptionBudget),
-            Resource::Other => Option::<IgnoredAny>::deserialize(deserializer)?.map(|_| Body::Skipped),
+            Resource::Pods | Resource::Eviction | Resource::Autoscalers | Resource::Other => {
+                Option::<IgnoredAny>::deserialize(deserializer)?.map(|_| Body::Skipped)
+            }
         };
         Ok(body.unwrap_or(Body::Absent))
     }
@@ -388,8 +427,12 @@ impl Body {
 
 fn action(operation: Operation, old: Body, new: Body) -> Result<Action, Invalid> {
     match (operation, old, new) {
-        (Operation::Create | Operation::Update, _, Body::Absent) => Err(missing(operation, "object")),
-        (Operation::Update | Operation::Delete, Body::Absent, _) => Err(missing(operation, "oldObject")),
+        (Operation::Create | Operation::Update, _, Body::Absent) => {
+            Err(Invalid::NoObject(operation.name(), "object"))
+        }
+        (Operation::Update | Operation::Delete, Body::Absent, _) => {
+            Err(Invalid::NoObject(operation.name(), "oldObject"))
+        }
         (Operation::Create, _, Body::StatefulSet(new)) => Ok(Action::StatefulSet(Edit::Create(*new))),
         (Operation::Update, Body::StatefulSet(old), Body::StatefulSet(new)) => {
             Ok(Action::StatefulSet(Edit::Update { old: *old, new: *new }))
@@ -417,14 +460,4 @@ fn action(operation: Operation, old: Body, new: Body) -> Result<Action, Invalid>
         }
         _ => Ok(Action::Other),
     }
-}
-
-fn missing(operation: Operation, field: &'static str) -> Invalid {
-    let operation = match operation {
-        Operation::Create => "CREATE",
-        Operation::Update => "UPDATE",
-        Operation::Delete => "DELETE",
-        Operation::Connect => "CONNECT",
-    };
-    Invalid::NoObject(operation, field)
 }

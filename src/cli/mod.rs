@@ -4,6 +4,7 @@ mod audit;
 mod explain;
 mod policies;
 mod review;
+mod serve;
 
 use std::io;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Args),
     Audit(audit::Args),
     Review(review::Args),
     Explain(explain::Args),
@@ -80,6 +82,7 @@ impl Cli {
     /// Does what the command line says. An error is for the person who typed it.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let done = match self.command {
+            Command::Serve(args) => args.run(),
             Command::Audit(args) => args.run(),
             Command::Review(args) => args.run(),
             Command::Explain(args) => args.run(),

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use axum::http::StatusCode;
 use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
 
+pub use crate::admission::{Operation, Resource};
+
 /// What the shell asks of the guard.
 pub trait Guard: Send + Sync + 'static {
     /// Takes the bytes of one `AdmissionReview` and gives those of its answer.
@@ -121,42 +123,6 @@ label! {
 }
 
 label! {
-    /// `request.operation`
-    Operation {
-        /// A new object.
-        Create = "CREATE",
-        /// A changed object.
-        Update = "UPDATE",
-        /// A removed object.
-        Delete = "DELETE",
-        /// A connection to a subresource, such as `exec`.
-        Connect = "CONNECT",
-    }
-}
-
-label! {
-    /// The resource under review, with its subresource where that is what changes.
-    Resource {
-        /// `StatefulSets`
-        StatefulSets = "statefulsets",
-        /// The replica count of a `StatefulSet`.
-        Scale = "statefulsets/scale",
-        /// Services
-        Services = "services",
-        /// `PodDisruptionBudgets`
-        PodDisruptionBudgets = "poddisruptionbudgets",
-        /// Pods
-        Pods = "pods",
-        /// The eviction of a pod.
-        Eviction = "pods/eviction",
-        /// `HorizontalPodAutoscalers`
-        HorizontalPodAutoscalers = "horizontalpodautoscalers",
-        /// Anything else the webhook configuration sends here.
-        Other = "other",
-    }
-}
-
-label! {
     /// How a review ended.
     Decision {
         /// Without a word.
@@ -165,5 +131,17 @@ label! {
         Warned = "warned",
         /// Denied.
         Denied = "denied",
+    }
+}
+
+impl EncodeLabelValue for Operation {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.name(), encoder)
+    }
+}
+
+impl EncodeLabelValue for Resource {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.name(), encoder)
     }
 }

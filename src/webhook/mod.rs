@@ -33,6 +33,7 @@ mod connection;
 mod contain;
 mod guard;
 mod handshake;
+mod judge;
 mod listener;
 mod metrics;
 mod ops;
@@ -45,6 +46,7 @@ pub mod tls;
 
 pub use config::{Config, Drain, Limits};
 pub use guard::{Decision, Facts, Finding, Guard, Operation, Refusal, RefusedLine, Reply, Resource, Webhook};
+pub use judge::Judge;
 pub use metrics::Metrics;
 pub use readiness::{Gate, Readiness};
 pub use server::{ServeError, Server, serve};
