@@ -112,7 +112,7 @@ impl Args {
             errors_of.get_or_create(&PolicyLabels { policy: error.policy.clone() }).inc();
         }
         for policy in &policies {
-            errors_of.get_or_create(&PolicyLabels { policy: policy.name().to_owned() });
+            drop(errors_of.get_or_create(&PolicyLabels { policy: policy.name().to_owned() }));
         }
         Policies::new(self.policy.profile.into(), policies)
     }
