@@ -3,6 +3,7 @@
 //! A rule is data and one function. It is given the situation of one StatefulSet and says what is wrong with it; it does not
 //! choose its level, does not know the other rules, and cannot fail.
 
+mod budgets;
 mod situation;
 #[cfg(test)]
 mod testing;
@@ -88,6 +89,16 @@ macro_rules! registry {
 
 registry! {
     quorum_even,
+    quorum_too_small,
+    quorum_too_large,
+    quorum_scale_loses_majority,
+    quorum_scale_step,
+    quorum_scaled_to_zero,
+    singleton_scaled,
+    pdb_missing,
+    pdb_below_quorum,
+    pdb_blocks_drain,
+    pdb_overlap,
 }
 
 /// The rule of this id.
