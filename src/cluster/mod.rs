@@ -162,6 +162,10 @@ impl Cluster {
         sets
     }
 
+    fn budgets_in(&self, namespace: &str) -> Vec<&DisruptionBudget> {
+        self.budgets.in_namespace(namespace)
+    }
+
     fn budgets_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&DisruptionBudget> {
         let keys = labels.iter().map(label_key).chain([ANY_LABEL.to_owned()]);
         let mut budgets: Vec<_> = keys.flat_map(|key| self.budgets.by_key(namespace, &key)).collect();

@@ -48,9 +48,13 @@ impl<'a> World<'a> {
         self.cluster.services_selecting(namespace, labels)
     }
 
-    /// The budgets that are about pods with these labels, by name; unknown where some may be missing.
+    /// The budgets that are about pods made with these labels, by name; unknown where some may be missing, or depend on
+    /// labels that the controller gives the pods.
     pub fn budgets_selecting(&self, namespace: &str, labels: &Labels) -> Lookup<Vec<&'a DisruptionBudget>> {
-        if !self.cluster.is_complete(Kind::DisruptionBudget) {
+        let undecided = |budget: &&DisruptionBudget| budget.may_select(labels) && !budget.selects(labels);
+        if !self.cluster.is_complete(Kind::DisruptionBudget)
+            || self.known_budgets(namespace).iter().any(undecided)
+        {
             return Lookup::Unknown;
         }
         Lookup::Present(self.known_budgets_selecting(namespace, labels))
@@ -58,15 +62,22 @@ impl<'a> World<'a> {
 
     /// The budgets that are known to be about pods with these labels, by name. There may be more.
     pub fn known_budgets_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&'a DisruptionBudget> {
-        let mut budgets = self.cluster.budgets_selecting(namespace, labels);
-        if let Overlay::Budget(ns, name, budget) = self.overlay
-            && ns == namespace
-        {
-            budgets.retain(|known| *known.metadata.name != *name);
-            budgets.extend(budget.filter(|budget| budget.selects(labels)));
-        }
-        budgets.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        let known = self.cluster.budgets_selecting(namespace, labels);
+        let mut budgets = self.with_overlaid_budget(known, namespace);
+        budgets.retain(|budget| budget.selects(labels));
         budgets
+    }
+
+    /// The known budgets of `namespace`, by name. There may be more.
+    pub fn known_budgets(&self, namespace: &str) -> Vec<&'a DisruptionBudget> {
+        self.with_overlaid_budget(self.cluster.budgets_in(namespace), namespace)
+    }
+
+    /// How many pods a budget expects: those of all known sets that it is about.
+    pub fn expected_pods(&self, budget: &DisruptionBudget) -> i32 {
+        let sets = self.sets_selected_by(budget);
+        let counts = sets.iter().map(|(_, replicas)| (*replicas).max(0));
+        counts.fold(0, i32::saturating_add)
     }
 
     /// The StatefulSets whose pods a budget is about, each with its replica count. There may be more where sets are not
@@ -105,6 +116,22 @@ impl<'a> World<'a> {
             _ => self.cluster.set(namespace, name),
         };
         found.map_or_else(|| self.cluster.absence(Kind::StatefulSet), Lookup::Present)
+    }
+
+    /// `found` as it is in this world, by name: the changed budget in place of the snapshot's.
+    fn with_overlaid_budget(
+        &self,
+        mut found: Vec<&'a DisruptionBudget>,
+        namespace: &str,
+    ) -> Vec<&'a DisruptionBudget> {
+        if let Overlay::Budget(ns, name, budget) = self.overlay
+            && ns == namespace
+        {
+            found.retain(|known| *known.metadata.name != *name);
+            found.extend(budget);
+        }
+        found.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        found
     }
 
     /// `found` as it is in this world: the changed set in place of the snapshot's, if it still belongs.

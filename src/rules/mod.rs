@@ -3,7 +3,10 @@
 //! A rule is data and one function. It is given the situation of one StatefulSet and says what is wrong with it; it does not
 //! choose its level, does not know the other rules, and cannot fail.
 
+mod budgets;
 mod situation;
+#[cfg(test)]
+mod testing;
 mod violation;
 
 use crate::change::Written;
@@ -77,20 +80,34 @@ macro_rules! rule {
     };
 }
 
-/// Declares the rules' modules and lists them in [`ALL`].
-macro_rules! registry {
-    ($($module:ident),* $(,)?) => {
-        $(mod $module;)*
+mod duplicate_key;
+mod pdb_below_quorum;
+mod pdb_blocks_drain;
+mod pdb_missing;
+mod pdb_overlap;
+mod quorum_even;
+mod quorum_scale_loses_majority;
+mod quorum_scale_step;
+mod quorum_scaled_to_zero;
+mod quorum_too_large;
+mod quorum_too_small;
+mod singleton_scaled;
 
-        /// Every rule, in the order of the documentation.
-        pub static ALL: &[Rule] = &[$($module::RULE),*];
-    };
-}
-
-registry! {
-    quorum_even,
-    duplicate_key,
-}
+/// Every rule, in the order of the documentation.
+pub static ALL: &[Rule] = &[
+    quorum_even::RULE,
+    quorum_too_small::RULE,
+    quorum_too_large::RULE,
+    quorum_scale_loses_majority::RULE,
+    quorum_scale_step::RULE,
+    quorum_scaled_to_zero::RULE,
+    singleton_scaled::RULE,
+    pdb_missing::RULE,
+    pdb_below_quorum::RULE,
+    pdb_blocks_drain::RULE,
+    pdb_overlap::RULE,
+    duplicate_key::RULE,
+];
 
 /// The rule of this id.
 pub fn find(id: &str) -> Option<&'static Rule> {

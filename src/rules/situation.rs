@@ -42,6 +42,16 @@ pub struct Transition<'a> {
     pub after: &'a Situation<'a>,
 }
 
+impl Transition<'_> {
+    /// The members of the consensus group before and after, where the set's replica count changes and they are known. The
+    /// other sets are those that form the group afterwards: to say that they do is not to grow.
+    pub fn members(&self) -> Option<(i32, i32)> {
+        let (before, after) = (self.before?.replicas, self.after.replicas);
+        let members = self.after.members().filter(|_| before != after)?;
+        Some((members.saturating_sub(after).saturating_add(before), members))
+    }
+}
+
 impl<'a> Situation<'a> {
     /// The set's namespace.
     pub fn namespace(&self) -> &'a str {
