@@ -18,7 +18,7 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         return Verdict::default();
     }
     let judge = Judge { cluster, policies, now, dry_run: change.dry_run };
-    let mut findings = match &change.action {
+    let mut findings: Vec<Finding> = match &change.action {
         Action::StatefulSet(edit) => judge.set(edit),
         Action::Scale { namespace, name, old, new } => judge.scale(namespace, name, *old, *new),
         Action::DisruptionBudget(edit) => judge.budget(edit),
@@ -26,6 +26,14 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         Action::Service(_) | Action::Other => Vec::new(),
     };
     findings.sort_by(|a, b| b.level.cmp(&a.level));
+    // One budget over several sets can be wrong in the same way for each of them.
+    let mut distinct: Vec<Finding> = Vec::with_capacity(findings.len());
+    for finding in findings {
+        if !distinct.iter().any(|other| finding.says_the_same_as(other)) {
+            distinct.push(finding);
+        }
+    }
+    let findings = distinct;
     Verdict { findings }
 }
 

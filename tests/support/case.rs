@@ -10,7 +10,7 @@
 //! ---
 //! ```
 //!
-//! Without that document every StatefulSet is judged as it is written, as an audit does.
+//! A StatefulSet that is written twice is updated from the first to the second. Otherwise, and without that document, every StatefulSet is judged as it is written, as an audit does.
 
 use std::sync::Arc;
 
@@ -74,7 +74,8 @@ pub fn findings(text: &str, policies: &Policies) -> Vec<Finding> {
     let mut inventory = Inventory::new(None);
     inventory.add(&source);
     assert!(inventory.notes.is_empty(), "a fixture is read whole: {:?}", inventory.notes);
-    let Some(case) = case else {
+    let (objects, _) = manifest::read(&source);
+    let Some(case) = case.or_else(|| Case::of_two_states(&objects)) else {
         return audit(&inventory, policies, now())
             .findings
             .into_iter()
@@ -85,7 +86,6 @@ pub fn findings(text: &str, policies: &Policies) -> Vec<Finding> {
     for kind in Kind::ALL.into_iter().filter(|kind| case.unknown.iter().any(|name| name == kind.name())) {
         cluster.set_complete(kind, false);
     }
-    let (objects, _) = manifest::read(&source);
     judge(&case.request(&objects), &cluster, policies)
 }
 
@@ -106,6 +106,17 @@ fn split(text: &str) -> (Option<Case>, &str) {
 }
 
 impl Case {
+    fn of_two_states(objects: &[Manifest]) -> Option<Self> {
+        let sets: Vec<_> = objects.iter().filter(|object| object.kind == "StatefulSet").collect();
+        let (old, new) = sets.iter().enumerate().find_map(|(index, old)| {
+            Some((*old, *sets[index + 1..].iter().find(|new| new.name == old.name)?))
+        })?;
+        // A merge patch that leads from the new one back to the old one.
+        let was = json_patch_of(&new.node.to_json(), &old.node.to_json());
+        let object = Object { kind: stateful_set(), name: new.name.clone()?, was };
+        Some(Self { update: Some(object), ..Self::default() })
+    }
+
     fn request(&self, objects: &[Manifest]) -> Value {
         let mut request = match (&self.scale, &self.update, &self.create) {
             (Some(scale), None, None) => scale.request(),
@@ -125,6 +136,15 @@ impl Case {
     }
 }
 
+fn json_patch_of(from: &Value, to: &Value) -> Value {
+    let (Value::Object(from), Value::Object(to)) = (from, to) else { return to.clone() };
+    let gone = from.keys().filter(|key| !to.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+    let kept = to.iter().map(|(key, value)| {
+        (key.clone(), from.get(key).map_or_else(|| value.clone(), |from| json_patch_of(from, value)))
+    });
+    gone.chain(kept).collect()
+}
+
 impl Scale {
     fn request(&self) -> Value {
         let scale = |replicas: i32| json!({"metadata": {"name": self.name}, "spec": {"replicas": replicas}});
@@ -138,7 +158,13 @@ impl Scale {
 impl Object {
     fn find(&self, objects: &[Manifest]) -> Value {
         let named = |o: &&Manifest| o.kind == self.kind && o.name.as_deref() == Some(&self.name);
-        objects.iter().find(named).unwrap_or_else(|| panic!("no {} {}", self.kind, self.name)).node.to_json()
+        objects
+            .iter()
+            .rev()
+            .find(named)
+            .unwrap_or_else(|| panic!("no {} {}", self.kind, self.name))
+            .node
+            .to_json()
     }
 
     fn request(&self, operation: &str, old: &Value, new: &Value) -> Value {
