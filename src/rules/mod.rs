@@ -4,6 +4,8 @@
 //! choose its level, does not know the other rules, and cannot fail.
 
 mod situation;
+#[cfg(test)]
+mod testing;
 mod violation;
 
 use crate::cluster::Kind;
