@@ -3,7 +3,9 @@
 //! A rule is data and one function. It is given the situation of one StatefulSet and says what is wrong with it; it does not
 //! choose its level, does not know the other rules, and cannot fail.
 
+mod governing;
 mod situation;
+mod spread;
 #[cfg(test)]
 mod testing;
 mod violation;
@@ -87,7 +89,17 @@ macro_rules! registry {
 }
 
 registry! {
+    service_name_missing,
+    service_not_found,
+    service_not_headless,
+    service_selector_mismatch,
+    service_hides_unready,
     quorum_even,
+    spread_missing,
+    spread_preferred_only,
+    spread_selector_mismatch,
+    name_too_long,
+    grace_period_zero,
 }
 
 /// The rule of this id.
