@@ -1,7 +1,7 @@
 //! The snapshot as it is before or after a change.
 
 use super::{Cluster, Kind, Lookup};
-use crate::model::{DisruptionBudget, Labels, Object, Service, StatefulSet};
+use crate::model::{DisruptionBudget, LabelSelector, Labels, Object, Service, StatefulSet};
 
 /// A snapshot with one object replaced, added or taken away.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +85,19 @@ impl<'a> World<'a> {
     pub fn sets_selected_by(&self, budget: &DisruptionBudget) -> Vec<(&'a StatefulSet, i32)> {
         let labels = |set: &StatefulSet| budget.selects(set.spec.template.labels());
         self.with_overlaid(self.cluster.sets_selected_by(budget), &budget.metadata.namespace, labels)
+    }
+
+    /// The StatefulSets of `namespace` whose pods `selector` selects. There may be more where sets are not completely known.
+    pub fn sets_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<&'a StatefulSet> {
+        let found = self.cluster.sets_matching(namespace, selector);
+        let belongs = |set: &StatefulSet| selector.matches(set.spec.template.labels());
+        let sets = self.with_overlaid(found, namespace, belongs);
+        sets.into_iter().map(|(set, _)| set).collect()
+    }
+
+    /// The labels of a namespace; `None` where they are unknown.
+    pub fn namespace_labels(&self, name: &str) -> Option<&'a Labels> {
+        self.cluster.namespace(name).map(|namespace| &namespace.metadata.labels)
     }
 
     /// The StatefulSets that `service` governs, each with its replica count.

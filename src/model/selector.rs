@@ -114,7 +114,8 @@ fn is_given_by_controller(key: &str) -> bool {
 }
 
 impl Requirement {
-    fn holds(&self, labels: &Labels) -> bool {
+    /// Whether an object with these labels meets it.
+    pub fn holds(&self, labels: &Labels) -> bool {
         let value = labels.get(&self.key);
         let listed = value.is_some_and(|value| self.values.iter().any(|v| **v == *value));
         match self.operator {

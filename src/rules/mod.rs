@@ -4,7 +4,9 @@
 //! choose its level, does not know the other rules, and cannot fail.
 
 mod budgets;
+mod governing;
 mod situation;
+mod spread;
 #[cfg(test)]
 mod testing;
 mod violation;
@@ -81,6 +83,8 @@ macro_rules! rule {
 }
 
 mod duplicate_key;
+mod grace_period_zero;
+mod name_too_long;
 mod pdb_below_quorum;
 mod pdb_blocks_drain;
 mod pdb_missing;
@@ -91,10 +95,23 @@ mod quorum_scale_step;
 mod quorum_scaled_to_zero;
 mod quorum_too_large;
 mod quorum_too_small;
+mod service_hides_unready;
+mod service_name_missing;
+mod service_not_found;
+mod service_not_headless;
+mod service_selector_mismatch;
 mod singleton_scaled;
+mod spread_missing;
+mod spread_preferred_only;
+mod spread_selector_mismatch;
 
 /// Every rule, in the order of the documentation.
 pub static ALL: &[Rule] = &[
+    service_name_missing::RULE,
+    service_not_found::RULE,
+    service_not_headless::RULE,
+    service_selector_mismatch::RULE,
+    service_hides_unready::RULE,
     quorum_even::RULE,
     quorum_too_small::RULE,
     quorum_too_large::RULE,
@@ -102,10 +119,15 @@ pub static ALL: &[Rule] = &[
     quorum_scale_step::RULE,
     quorum_scaled_to_zero::RULE,
     singleton_scaled::RULE,
+    spread_missing::RULE,
+    spread_preferred_only::RULE,
+    spread_selector_mismatch::RULE,
     pdb_missing::RULE,
     pdb_below_quorum::RULE,
     pdb_blocks_drain::RULE,
     pdb_overlap::RULE,
+    name_too_long::RULE,
+    grace_period_zero::RULE,
     duplicate_key::RULE,
 ];
 
