@@ -134,6 +134,7 @@ impl Scene {
         if rule.applies_to(&at) {
             match rule.check {
                 Check::State(check) => check(&at, &self.params, &mut out),
+                Check::Text(_) => {}
                 Check::Step(check) => {
                     check(&Transition { before: before.as_ref(), after: &at }, &self.params, &mut out)
                 }
