@@ -50,6 +50,8 @@ pub(super) struct Miss {
     pub(super) fix: String,
     /// The field of it that is wrong.
     pub(super) field: &'static str,
+    /// Whether it may as well be meant for pods that are not the set's.
+    pub(super) others: bool,
 }
 
 impl Term<'_> {
@@ -58,10 +60,9 @@ impl Term<'_> {
         matches!(self.means, Means::Required | Means::Constraint(..=1))
     }
 
-    /// Whether it may as well be about pods that are not the set's.
-    pub(super) fn may_be_about_others(&self) -> bool {
-        let anti_affinity = matches!(self.means, Means::Required | Means::Preferred);
-        anti_affinity && self.selector.is_some() && !self.topology_key.is_empty()
+    /// Whether it is about which pods to keep away from, its own or not.
+    pub(super) fn is_anti_affinity(&self) -> bool {
+        matches!(self.means, Means::Required | Means::Preferred)
     }
 
     /// The names of other StatefulSets whose pods it selects, as far as they are known.
@@ -75,7 +76,11 @@ impl Term<'_> {
         let others = sets.map(|set| &set.metadata).filter(|other| {
             (&other.namespace, &other.name) != (&at.set.metadata.namespace, &at.set.metadata.name)
         });
-        others.map(|other| other.name.to_string()).collect()
+        let named = others.map(|other| match &other.namespace {
+            namespace if **namespace == *at.namespace() => other.name.to_string(),
+            namespace => format!("{namespace}/{}", other.name),
+        });
+        named.collect()
     }
 }
 
@@ -158,28 +163,32 @@ fn effect(
     selector: Option<&LabelSelector>,
     match_label_keys: &[Box<str>],
 ) -> Option<Effect> {
-    let misses = |why: String, fix: String, field| Some(Effect::Misses(Miss { why, fix, field }));
+    let misses = |why: String, fix: String, field, others| {
+        let miss = Miss { why, fix, field, others };
+        Some(Effect::Misses(miss))
+    };
     if topology_key.is_empty() {
-        let fix = format!("set its topologyKey to {HOST}");
-        return misses("has no topologyKey".to_owned(), fix, "topologyKey");
+        let (why, fix) = ("has no topologyKey".to_owned(), format!("set its topologyKey to {HOST}"));
+        return misses(why, fix, "topologyKey", false);
     }
     let wanted = at.set.selecting();
     let Some(selector) = selector else {
         let why = "has no labelSelector, so it selects no pods at all".to_owned();
-        return misses(why, format!("give it a labelSelector for {wanted}"), "labelSelector");
+        return misses(why, format!("give it a labelSelector for {wanted}"), "labelSelector", false);
     };
     let pods = two_pods(at);
     if let Some(unmet) = pods.iter().find_map(|pod| unmet(selector, pod)) {
         let fix = format!("make its labelSelector select {wanted}");
-        return misses(format!("selects {unmet}"), fix, "labelSelector");
+        return misses(format!("selects {unmet}"), fix, "labelSelector", true);
     }
     if !pods.iter().all(|pod| selector.matches(pod)) {
         return Some(Effect::Excludes);
     }
     // A key that the pods do not have is ignored, such as pod-template-hash.
-    let key = match_label_keys.iter().find(|key| pods[0].get(key) != pods[1].get(key))?;
+    let mut keys = match_label_keys.iter();
+    let key = keys.find(|key| pods[0].get(key) != pods[1].get(key))?;
     let why = format!("lists {key} in matchLabelKeys, of which no two pods share a value");
-    misses(why, format!("remove {key} from its matchLabelKeys"), "matchLabelKeys")
+    misses(why, format!("remove {key} from its matchLabelKeys"), "matchLabelKeys", false)
 }
 
 /// The labels of two pods of the set.
@@ -207,8 +216,9 @@ fn unmet(selector: &LabelSelector, pod: &Labels) -> Option<String> {
 /// `mismatchLabelKeys` that all pods of the set share the value of leave them out: such a term is about other tenants.
 fn excluded_by_key(at: &Situation<'_>, mismatch_label_keys: &[Box<str>]) -> Option<Effect> {
     let [one, other] = two_pods(at);
-    let shared = |key: &Box<str>| one.get(key).is_some() && one.get(key) == other.get(key);
-    mismatch_label_keys.iter().any(shared).then_some(Effect::Excludes)
+    let shared = |key: &str| one.get(key).is_some() && one.get(key) == other.get(key);
+    let excluded = mismatch_label_keys.iter().any(|key| shared(key));
+    excluded.then_some(Effect::Excludes)
 }
 
 /// Whether the term looks in the set's own namespace; `None` where that depends on labels nobody knows.
@@ -244,5 +254,6 @@ fn misses_namespace(at: &Situation<'_>, term: &AffinityTerm) -> Effect {
         why: format!("looks for pods in {places} only, not in {own}, where these are"),
         fix: format!("add {own} to its namespaces, or remove namespaces and namespaceSelector from it"),
         field,
+        others: true,
     })
 }

@@ -111,6 +111,7 @@ fn what_there_is(at: &Situation<'_>, terms: &[Term<'_>], wanted: &str) -> String
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "`json!` reads better where it is not borrowed")]
 mod tests {
     use serde_json::{Value, json};
 

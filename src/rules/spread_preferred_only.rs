@@ -68,6 +68,7 @@ rule! {
     classes: [Quorum],
     needs_peers: true,
     triggers: [Set, Scale],
+    reads: [StatefulSet],
     check: State(check),
 }
 
@@ -108,6 +109,7 @@ fn remedy(means: Means) -> &'static str {
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "`json!` reads better where it is not borrowed")]
 mod tests {
     use serde_json::{Value, json};
 

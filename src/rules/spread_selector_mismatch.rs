@@ -1,6 +1,6 @@
 //! `spread-selector-mismatch`
 
-use super::spread::{self, Effect, Miss, Term};
+use super::spread::{self, Effect, Miss};
 use super::{Place, Situation, Violations};
 use crate::cluster::Kind;
 use crate::policy::{Level, Params};
@@ -70,6 +70,7 @@ rule! {
     "spread-selector-mismatch": "a spread that does not select the pods",
     needs_peers: true,
     triggers: [Set, Scale],
+    reads: [StatefulSet],
     check: State(check),
 }
 
@@ -77,40 +78,43 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
     let terms = spread::terms(at);
     let is_spread = spread::is_spread(at, &terms);
     for term in &terms {
-        let Effect::Misses(Miss { why, fix, field }) = &term.effect else {
-            continue;
-        };
-        let others = term.others(at);
+        let Effect::Misses(miss) = &term.effect else { continue };
+        let others = if miss.others { term.others(at) } else { Vec::new() };
         if is_spread && !others.is_empty() {
             continue;
         }
-        let message = format!("{term} {why}{}", consequence(at, term, &others, is_spread));
-        let remedy = if others.is_empty() { fix.clone() } else { format!("{fix}, or add one that does") };
-        let level = if is_spread && term.may_be_about_others() { Level::Audit } else { Level::Deny };
+        let selects = what_it_selects(at, miss, &others);
+        let consequence = if is_spread {
+            "it does nothing for the set's own".to_owned()
+        } else {
+            format!("nothing keeps the {} pods apart", at.replicas)
+        };
+        let message = format!("{term} {}{selects}, so {consequence}", miss.why);
+        let remedy =
+            if others.is_empty() { miss.fix.clone() } else { format!("{}, or add one that does", miss.fix) };
         let selector = term.selector.map(ToString::to_string).unwrap_or_default();
-        out.add(Place::in_set(format!("{}/{field}", term.path)), message, remedy)
-            .at_most(level)
+        let found = out
+            .add(Place::in_set(format!("{}/{}", term.path, miss.field)), message, remedy)
             .keyed(format!("{term}: {selector}"));
+        if is_spread && miss.others && term.is_anti_affinity() {
+            found.at_most(Level::Audit);
+        }
     }
 }
 
-/// What it selects instead, and what comes of it.
-fn consequence(at: &Situation<'_>, term: &Term<'_>, others: &[String], is_spread: bool) -> String {
-    let selects = if !others.is_empty() {
+/// What it selects instead.
+fn what_it_selects(at: &Situation<'_>, miss: &Miss, others: &[String]) -> String {
+    if !others.is_empty() {
         format!("; it selects the pods of StatefulSet {}", others.join(", "))
-    } else if term.may_be_about_others() && at.world.is_complete(Kind::StatefulSet) {
-        "; it selects no other StatefulSet's pods either".to_owned()
+    } else if miss.others && at.world.is_complete(Kind::StatefulSet) {
+        "; no other StatefulSet has such pods".to_owned()
     } else {
         String::new()
-    };
-    if is_spread {
-        format!("{selects}, so it does nothing for the set's own")
-    } else {
-        format!("{selects}, so nothing keeps the {} pods apart", at.replicas)
     }
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "`json!` reads better where it is not borrowed")]
 mod tests {
     use serde_json::{Value, json};
 
@@ -206,8 +210,14 @@ mod tests {
         let other = set_json(json!({"metadata": {"name": "a"},
             "spec": {"template": {"metadata": {"labels": {"app": "a"}}}}}));
         let alone = with_terms(json!([selecting(json!({"app": "a"}))]));
-        assert!(alone.says(&RULE).contains("no other StatefulSet's pods"));
-        assert!(!alone.clone().unknown(Kind::StatefulSet).says(&RULE).contains("no other"));
+        assert!(alone.says(&RULE).contains("no other StatefulSet has such pods"));
+        assert!(
+            !alone
+                .clone()
+                .unknown(Kind::StatefulSet)
+                .says(&RULE)
+                .contains("no other StatefulSet has such pods")
+        );
         let alone = alone.with(other.clone());
         assert!(alone.says(&RULE).contains("it selects the pods of StatefulSet a, so nothing"));
         assert_eq!(alone.found(&RULE)[0].at_most, Level::Deny);
