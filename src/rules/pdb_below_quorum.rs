@@ -17,7 +17,7 @@ rule! {
     /// Percentages round up, as the disruption controller does, and are of all pods that a budget selects: the replicas
     /// of every StatefulSet of the namespace. Pods of other kinds would only let it allow more.
     ///
-    /// One or two members survive no eviction, whatever a budget says: `quorum-too-small` speaks of those. Where two
+    /// A single member survives no eviction, whatever a budget says: `quorum-too-small` speaks of that. Where two
     /// budgets select one pod, every eviction fails: `pdb-overlap`.
     ///
     /// ## Why
@@ -82,7 +82,7 @@ rule! {
 }
 
 fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
-    let Some(exposure) = Exposure::of(at).filter(|exposure| exposure.members > 2) else {
+    let Some(exposure) = Exposure::of(at).filter(|exposure| exposure.members > 1) else {
         return;
     };
     let lacking = exposure.lacking();
@@ -124,6 +124,9 @@ fn who_lets(exposure: &Exposure<'_>) -> String {
 
 fn remedy(at: &Situation<'_>, exposure: &Exposure<'_>) -> String {
     let most = tolerated(exposure.members);
+    if most == 0 {
+        return "run three members: of two, neither can be spared".to_owned();
+    }
     if let ([budget], []) = (&exposure.budgets[..], &exposure.unprotected[..]) {
         return set_max_unavailable(budget, most);
     }
@@ -168,7 +171,7 @@ mod tests {
             (5, json!({"maxUnavailable": "50%"}), true),
             (5, json!({"maxUnavailable": 0}), false),
             (5, json!({}), false),
-            (2, json!({"maxUnavailable": 2}), false),
+            (2, json!({"maxUnavailable": 1}), true),
             (1, json!({"maxUnavailable": 1}), false),
             (0, json!({"maxUnavailable": 1}), false),
             (-3, json!({"maxUnavailable": 1}), false),

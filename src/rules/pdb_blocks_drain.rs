@@ -15,9 +15,8 @@ rule! {
     /// selects. A limit that depends on the pods of sets that are not known is not judged, and a budget for every pod
     /// of the namespace, which may count pods of other kinds, is at most a warning.
     ///
-    /// Where it is the only way to protect the pods it is a choice, and at most recorded: for a singleton, whatever its
-    /// count, and for two members of a consensus group, which cannot do without either. A single replica of other
-    /// classes is not looked at. Where two budgets select one pod, `pdb-overlap` speaks.
+    /// For a singleton, whatever its count, it is a choice and at most recorded. A single replica of other classes is
+    /// not looked at. Where two budgets select one pod, `pdb-overlap` speaks.
     ///
     /// ## Why
     ///
@@ -97,7 +96,13 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
         "{} allows no eviction even while {whose} are up: draining their nodes never ends",
         describe(budget),
     );
-    let violation = out.add(place(at, "/spec/replicas"), message, set_max_unavailable(budget, 1));
+    let remedy = match at.class.class {
+        Class::Quorum if at.members() == Some(2) => {
+            "run three members: of two, neither can be spared".to_owned()
+        }
+        _ => set_max_unavailable(budget, 1),
+    };
+    let violation = out.add(place(at, "/spec/replicas"), message, remedy);
     violation.keyed("drain").at_most(level);
     violation.related_to(Place::of(budget.reference(), budget.limit_path()));
 }
@@ -108,7 +113,6 @@ fn by_class(at: &Situation<'_>) -> Level {
         Class::Singleton => Level::Audit,
         Class::Quorum => match at.members().unwrap_or(at.replicas) {
             ..=1 => Level::Off,
-            2 => Level::Audit,
             _ => Level::Deny,
         },
         Class::Replicated if at.replicas > 1 => Level::Deny,
@@ -181,7 +185,7 @@ mod tests {
         assert_eq!(level(Class::Singleton, 1), Some(Level::Audit));
         assert_eq!(level(Class::Singleton, 0), None);
         assert_eq!(level(Class::Quorum, 1), None);
-        assert_eq!(level(Class::Quorum, 2), Some(Level::Audit));
+        assert_eq!(level(Class::Quorum, 2), Some(Level::Deny));
         assert_eq!(level(Class::Quorum, 3), Some(Level::Deny));
         assert_eq!(level(Class::Replicated, 2), Some(Level::Deny));
     }

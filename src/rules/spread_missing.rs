@@ -12,8 +12,8 @@ rule! {
     /// that selects its own pods, over hosts or anything wider. Containers that take a port of their node (`hostPort`, or
     /// `hostNetwork` with ports) cannot share one, which counts. With the parameter `topologyKeys` only those keys count.
     ///
-    /// A term that was meant for the pods and misses them is said by `spread-selector-mismatch`, and not here again. A term
-    /// that leaves the pods out expressly (`NotIn`, `mismatchLabelKeys`) is about others and does not count.
+    /// A term that was meant for the pods and misses them does not count; why it does is said by
+    /// `spread-selector-mismatch`. Nor does one that leaves the pods out expressly (`NotIn`, `mismatchLabelKeys`).
     ///
     /// ## Why
     ///
@@ -72,13 +72,9 @@ fn check(at: &Situation<'_>, params: &Params, out: &mut Violations) {
     let keys = params.topology_keys.as_deref();
     let counts = |key: &str| keys.is_none_or(|keys| keys.iter().any(|counted| counted == key));
     let terms = spread::terms(at);
-    let speaks_for_itself = |term: &Term<'_>| match &term.effect {
-        Effect::Spreads => counts(term.topology_key),
-        Effect::Misses(_) => !spread::is_spread(at, &terms),
-        Effect::Excludes => false,
-    };
+    let spreads = |term: &Term<'_>| term.effect == Effect::Spreads && counts(term.topology_key);
     let by_ports = at.set.spec.template.spec.takes_host_ports() && counts(HOST);
-    if by_ports || terms.iter().any(speaks_for_itself) {
+    if by_ports || terms.iter().any(spreads) {
         return;
     }
     let wanted = keys.and_then(<[_]>::first).map_or(HOST, |key| key);
@@ -163,9 +159,9 @@ mod tests {
     }
 
     #[test]
-    fn a_term_that_misses_is_another_rules_and_one_that_excludes_is_no_spread() {
+    fn a_term_that_misses_or_excludes_the_pods_is_no_spread() {
         let absent = required(json!({"topologyKey": "kubernetes.io/hostname"}));
-        assert!(scene(absent).found(&RULE).is_empty());
+        assert_eq!(scene(absent).found(&RULE).len(), 1);
         let not_ours = json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["zk"]}]});
         let excluded = required(json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": not_ours}));
         assert!(scene(excluded).says(&RULE).contains("leaves them out"));
