@@ -1,6 +1,6 @@
 //! What is about to happen, and who asks for it.
 
-use crate::model::{DisruptionBudget, Service, StatefulSet};
+use crate::model::{DisruptionBudget, Metadata, ObjectRef, Service, StatefulSet};
 
 /// One change to one object.
 #[derive(Clone, Debug, Default)]
@@ -33,9 +33,35 @@ pub enum Action {
     Service(Edit<Service>),
     /// A PodDisruptionBudget.
     DisruptionBudget(Edit<DisruptionBudget>),
+    /// A manifest in a file: how an object is written, apart from what it says.
+    Manifest(Written),
     /// Something no rule looks at.
     #[default]
     Other,
+}
+
+/// How an object is written in a file.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The object.
+    pub object: ObjectRef,
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// The version it is written in.
+    pub api_version: String,
+    /// The keys that some map of it has more than once, of which the last counts.
+    pub duplicate_keys: Vec<DuplicateKey>,
+}
+
+/// A key that is written twice in one map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuplicateKey {
+    /// JSON pointer of the key.
+    pub pointer: String,
+    /// The line of the first of them, from 1.
+    pub first_line: u32,
+    /// The line of the last of them, from 1.
+    pub last_line: u32,
 }
 
 /// A change to an object of kind `T`.

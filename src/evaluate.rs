@@ -5,9 +5,9 @@
 
 use jiff::Timestamp;
 
-use crate::change::{Action, Change, Edit};
+use crate::change::{Action, Change, Edit, Written};
 use crate::cluster::{Cluster, Overlay, World};
-use crate::model::{Classified, DisruptionBudget, Object, ObjectRef, StatefulSet};
+use crate::model::{Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, StatefulSet};
 use crate::policy::{Applicable, Level, Params, Policies, Subject};
 use crate::rules::{self, Check, Place, Rule, Situation, Transition, Trigger, Violation, Violations};
 use crate::verdict::{Finding, Verdict};
@@ -17,24 +17,23 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
     if change.requester.cleans_up() {
         return Verdict::default();
     }
-    let judge = Judge {
-        cluster,
-        policies,
-        now,
-        dry_run: change.dry_run,
-    };
-    let mut findings = match &change.action {
+    let judge = Judge { cluster, policies, now, dry_run: change.dry_run };
+    let mut findings: Vec<Finding> = match &change.action {
         Action::StatefulSet(edit) => judge.set(edit),
-        Action::Scale {
-            namespace,
-            name,
-            old,
-            new,
-        } => judge.scale(namespace, name, *old, *new),
+        Action::Scale { namespace, name, old, new } => judge.scale(namespace, name, *old, *new),
         Action::DisruptionBudget(edit) => judge.budget(edit),
+        Action::Manifest(written) => judge.manifest(written),
         Action::Service(_) | Action::Other => Vec::new(),
     };
     findings.sort_by(|a, b| b.level.cmp(&a.level));
+    // One budget over several sets can be wrong in the same way for each of them.
+    let mut distinct: Vec<Finding> = Vec::with_capacity(findings.len());
+    for finding in findings {
+        if !distinct.iter().any(|other| finding.says_the_same_as(other)) {
+            distinct.push(finding);
+        }
+    }
+    let findings = distinct;
     Verdict { findings }
 }
 
@@ -65,11 +64,7 @@ impl<'a> Judge<'a> {
 
     fn scale(&self, namespace: &str, name: &str, old: i32, new: i32) -> Vec<Finding> {
         let world = World::new(self.cluster, Overlay::Nothing);
-        let Some(set) = world
-            .set(namespace, name)
-            .present()
-            .filter(|set| !self.is_going(*set))
-        else {
+        let Some(set) = world.set(namespace, name).present().filter(|set| !self.is_going(*set)) else {
             return Vec::new();
         };
         let at = |replicas: i32| (set, replicas, Overlay::Set(set, replicas));
@@ -85,17 +80,9 @@ impl<'a> Judge<'a> {
         let before = Overlay::Budget(namespace, name, edit.before());
         let after = Overlay::Budget(namespace, name, Some(new));
         let sets = World::new(self.cluster, after).sets_selected_by(new);
-        let cases = sets
-            .into_iter()
-            .filter(|(set, _)| !set.metadata.deleting)
-            .flat_map(|(set, replicas)| {
-                self.judge(
-                    Some((set, replicas, before)),
-                    (set, replicas, after),
-                    Some(new),
-                    Trigger::Budget,
-                )
-            });
+        let cases = sets.into_iter().filter(|(set, _)| !set.metadata.deleting).flat_map(|(set, replicas)| {
+            self.judge(Some((set, replicas, before)), (set, replicas, after), Some(new), Trigger::Budget)
+        });
         cases.collect()
     }
 
@@ -103,10 +90,7 @@ impl<'a> Judge<'a> {
     fn is_going(&self, object: &impl Object) -> bool {
         let metadata = object.metadata();
         metadata.deleting
-            || self
-                .cluster
-                .namespace(&metadata.namespace)
-                .is_some_and(|ns| ns.metadata.deleting)
+            || self.cluster.namespace(&metadata.namespace).is_some_and(|ns| ns.metadata.deleting)
     }
 
     fn judge(
@@ -116,52 +100,51 @@ impl<'a> Judge<'a> {
         changed_budget: Option<&'a DisruptionBudget>,
         trigger: Trigger,
     ) -> Vec<Finding> {
-        let applicable = self.policies.applicable(self.subject(after.0));
+        let applicable = self.policies.applicable(self.subject(&after.0.metadata));
         let situation = |(set, replicas, overlay): (&'a StatefulSet, i32, Overlay<'a>), class: Classified| {
             let world = World::new(self.cluster, overlay);
-            Situation {
-                set,
-                replicas,
-                class,
-                world,
-                changed_budget,
-                dry_run: self.dry_run,
-            }
+            Situation { set, replicas, class, world, changed_budget, dry_run: self.dry_run }
         };
         let class = self.policies.classify(after.0, &applicable);
         let before = before.map(|state| {
             let same = std::ptr::eq(state.0, after.0);
-            let class = if same {
-                class.clone()
-            } else {
-                self.policies.classify(state.0, &applicable)
-            };
+            let class = if same { class.clone() } else { self.policies.classify(state.0, &applicable) };
             situation(state, class)
         });
-        let case = Case {
-            before,
-            after: situation(after, class),
-            applicable,
-            trigger,
-        };
+        let case = Case { before, after: situation(after, class), applicable, trigger };
         self.run(&case)
     }
 
-    fn subject(&self, set: &'a StatefulSet) -> Subject<'a> {
-        let namespace = self.cluster.namespace(&set.metadata.namespace);
-        Subject {
-            set,
-            namespace_labels: namespace.map(|namespace| &namespace.metadata.labels),
+    /// Judges how an object is written.
+    fn manifest(&self, written: &'a Written) -> Vec<Finding> {
+        let applicable = self.policies.applicable(self.subject(&written.metadata));
+        let mut findings = Vec::new();
+        for (index, rule) in rules::ALL.iter().enumerate() {
+            let Check::Text(check) = rule.check else { continue };
+            let level = applicable.ruling(index, Class::Replicated, false).level;
+            let mut violations = Violations::default();
+            if level != Level::Off {
+                check(written, &mut violations);
+            }
+            for violation in violations.into_vec() {
+                let mut finding = finding(rule, level, &written.object, violation);
+                finding.exempt = applicable.exemption(rule, &written.metadata, self.now);
+                findings.push(finding);
+            }
         }
+        findings
+    }
+
+    fn subject(&self, metadata: &'a Metadata) -> Subject<'a> {
+        let namespace = self.cluster.namespace(&metadata.namespace);
+        Subject { metadata, namespace_labels: namespace.map(|namespace| &namespace.metadata.labels) }
     }
 
     fn run(&self, case: &Case<'a>) -> Vec<Finding> {
         let rules = rules::ALL.iter().enumerate();
         let rules =
             rules.filter(|(_, rule)| rule.triggers.contains(&case.trigger) && rule.applies_to(&case.after));
-        rules
-            .flat_map(|(index, rule)| self.apply(index, rule, case))
-            .collect()
+        rules.flat_map(|(index, rule)| self.apply(index, rule, case)).collect()
     }
 
     fn apply(&self, index: usize, rule: &'static Rule, case: &Case<'a>) -> Vec<Finding> {
@@ -174,13 +157,9 @@ impl<'a> Judge<'a> {
         if violations.is_empty() {
             return Vec::new();
         }
-        let exempt = case.applicable.exemption(rule, case.after.set, self.now);
+        let exempt = case.applicable.exemption(rule, &case.after.set.metadata, self.now);
         let ratchets = ruling.level == Level::Deny;
-        let known = if ratchets {
-            case.known_violations(rule, ruling.params)
-        } else {
-            Vec::new()
-        };
+        let known = if ratchets { case.known_violations(rule, ruling.params) } else { Vec::new() };
         let findings = violations.into_iter().map(|violation| {
             let already = known.iter().any(|known| violation.is_no_worse_than(known));
             let mut finding = case.finding(rule, ruling.level, violation, already);
@@ -197,12 +176,10 @@ impl Case<'_> {
         match rule.check {
             Check::State(check) => check(&self.after, params, &mut violations),
             Check::Step(check) => {
-                let transition = Transition {
-                    before: self.before.as_ref(),
-                    after: &self.after,
-                };
+                let transition = Transition { before: self.before.as_ref(), after: &self.after };
                 check(&transition, params, &mut violations);
             }
+            Check::Text(_) => {}
         }
         violations.into_vec()
     }
@@ -219,37 +196,23 @@ impl Case<'_> {
     }
 
     fn finding(&self, rule: &'static Rule, level: Level, violation: Violation, already: bool) -> Finding {
-        let set = self.after.set.reference();
-        let Violation {
-            place,
-            mut message,
-            remedy,
-            at_most,
-            related,
-            ..
-        } = violation;
-        let mut level = level.min(at_most);
-        if already && level == Level::Deny {
-            level = Level::Warn;
-            message.push_str(" (it was so before this change)");
+        let mut finding = finding(rule, level, &self.after.set.reference(), violation);
+        finding.class = Some(self.after.class.clone());
+        if already && finding.level == Level::Deny {
+            finding.level = Level::Warn;
+            finding.message.push_str(" (it was so before this change)");
         }
-        let object_of = |place: Place| (place.object.unwrap_or_else(|| set.clone()), place.path);
-        let related: Vec<(ObjectRef, String)> = related.into_iter().map(object_of).collect();
-        let (object, path) = object_of(place);
-        let class = self.after.class.clone();
-        Finding {
-            rule,
-            level,
-            set,
-            class,
-            object,
-            path,
-            message,
-            remedy,
-            related,
-            exempt: None,
-        }
+        finding
     }
+}
+
+fn finding(rule: &'static Rule, level: Level, subject: &ObjectRef, violation: Violation) -> Finding {
+    let Violation { place, message, remedy, at_most, related, .. } = violation;
+    let object_of = |place: Place| (place.object.unwrap_or_else(|| subject.clone()), place.path);
+    let related: Vec<(ObjectRef, String)> = related.into_iter().map(object_of).collect();
+    let (object, path) = object_of(place);
+    let (subject, level) = (subject.clone(), level.min(at_most));
+    Finding { rule, level, subject, class: None, object, path, message, remedy, related, exempt: None }
 }
 
 impl Violation {

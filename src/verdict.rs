@@ -18,11 +18,11 @@ pub struct Finding {
     pub rule: &'static Rule,
     /// What becomes of it.
     pub level: Level,
-    /// The StatefulSet that is judged.
-    pub set: ObjectRef,
-    /// Its class, and why.
-    pub class: Classified,
-    /// The object to edit: the set, or what changed beside it.
+    /// The StatefulSet that is judged (or what else is read from a file).
+    pub subject: ObjectRef,
+    /// Its class, and why; only a StatefulSet has one.
+    pub class: Option<Classified>,
+    /// The object to edit: the subject, or what changed beside it.
     pub object: ObjectRef,
     /// JSON pointer of the field in `object`.
     pub path: String,
@@ -39,9 +39,7 @@ pub struct Finding {
 impl Verdict {
     /// The findings that count, at this level.
     pub fn at(&self, level: Level) -> impl Iterator<Item = &Finding> {
-        self.findings
-            .iter()
-            .filter(move |finding| finding.counts() && finding.level == level)
+        self.findings.iter().filter(move |finding| finding.counts() && finding.level == level)
     }
 
     /// Whether the change is refused.
@@ -54,5 +52,11 @@ impl Finding {
     /// Whether nobody has exempted it.
     pub fn counts(&self) -> bool {
         self.exempt.is_none()
+    }
+
+    /// Whether a reader would learn nothing new from it.
+    pub(crate) fn says_the_same_as(&self, other: &Self) -> bool {
+        (self.rule, &self.object, &self.path, &self.message)
+            == (other.rule, &other.object, &other.path, &other.message)
     }
 }

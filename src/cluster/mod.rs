@@ -132,11 +132,7 @@ impl Cluster {
     }
 
     fn absence<T>(&self, kind: Kind) -> Lookup<T> {
-        if self.is_complete(kind) {
-            Lookup::Absent
-        } else {
-            Lookup::Unknown
-        }
+        if self.is_complete(kind) { Lookup::Absent } else { Lookup::Unknown }
     }
 
     fn set(&self, namespace: &str, name: &str) -> Option<&StatefulSet> {
@@ -158,38 +154,31 @@ impl Cluster {
     /// The sets whose pods a budget selects.
     fn sets_selected_by(&self, budget: &DisruptionBudget) -> Vec<&StatefulSet> {
         let selector = budget.spec.selector.as_ref();
-        selector.map_or_else(Vec::new, |selector| {
-            self.sets_matching(&budget.metadata.namespace, selector)
-        })
+        selector.map_or_else(Vec::new, |selector| self.sets_matching(&budget.metadata.namespace, selector))
     }
 
     /// The sets of `namespace` whose pods `selector` selects.
     fn sets_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<&StatefulSet> {
-        let key = selector
-            .match_labels
-            .iter()
-            .next()
-            .map_or_else(|| ANY_LABEL.to_owned(), label_key);
+        let key = selector.match_labels.iter().next().map_or_else(|| ANY_LABEL.to_owned(), label_key);
         let mut sets = self.sets.by_key(namespace, &key);
         sets.retain(|set| selector.matches(set.spec.template.labels()));
         sets
     }
 
+    fn budgets_in(&self, namespace: &str) -> Vec<&DisruptionBudget> {
+        self.budgets.in_namespace(namespace)
+    }
+
     fn budgets_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&DisruptionBudget> {
         let keys = labels.iter().map(label_key).chain([ANY_LABEL.to_owned()]);
-        let mut budgets: Vec<_> = keys
-            .flat_map(|key| self.budgets.by_key(namespace, &key))
-            .collect();
+        let mut budgets: Vec<_> = keys.flat_map(|key| self.budgets.by_key(namespace, &key)).collect();
         budgets.retain(|budget| budget.selects(labels));
         budgets
     }
 
     fn services_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&Service> {
-        let mut services: Vec<_> = labels
-            .iter()
-            .map(label_key)
-            .flat_map(|key| self.services.by_key(namespace, &key))
-            .collect();
+        let mut services: Vec<_> =
+            labels.iter().map(label_key).flat_map(|key| self.services.by_key(namespace, &key)).collect();
         services.retain(|service| service.selects(labels));
         services
     }

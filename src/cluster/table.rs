@@ -26,10 +26,7 @@ pub(super) struct Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self {
-            objects: OrdMap::new(),
-            index: OrdSet::new(),
-        }
+        Self { objects: OrdMap::new(), index: OrdSet::new() }
     }
 }
 
@@ -39,9 +36,7 @@ impl<T: Indexed> Table<T> {
     }
 
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<&T> {
-        self.objects
-            .get(&*join(&[namespace, name]))
-            .map(|object| &**object)
+        self.objects.get(&*join(&[namespace, name])).map(|object| &**object)
     }
 
     /// Every object, by namespace and name.
@@ -49,12 +44,18 @@ impl<T: Indexed> Table<T> {
         self.objects.values().map(|object| &**object)
     }
 
+    /// The objects of `namespace`, by name.
+    pub(super) fn in_namespace(&self, namespace: &str) -> Vec<&T> {
+        let prefix = join(&[namespace, ""]);
+        let entries = self.objects.range::<_, str>((Bound::Included(&*prefix), Bound::Unbounded));
+        let entries = entries.take_while(|(key, _)| key.starts_with(&*prefix));
+        entries.map(|(_, object)| &**object).collect()
+    }
+
     /// The objects of `namespace` that have `key` among their keys, by name.
     pub(super) fn by_key(&self, namespace: &str, key: &str) -> Vec<&T> {
         let prefix = join(&[namespace, key, ""]);
-        let entries = self
-            .index
-            .range::<_, str>((Bound::Included(&*prefix), Bound::Unbounded));
+        let entries = self.index.range::<_, str>((Bound::Included(&*prefix), Bound::Unbounded));
         let names = entries.map_while(|entry| entry.strip_prefix(&*prefix));
         names.filter_map(|name| self.get(namespace, name)).collect()
     }
@@ -64,8 +65,7 @@ impl<T: Indexed> Table<T> {
         let key = join(&[namespace, name]).into_boxed_str();
         self.unindex(&key);
         for index in object.keys() {
-            self.index
-                .insert(join(&[namespace, &index, name]).into_boxed_str());
+            self.index.insert(join(&[namespace, &index, name]).into_boxed_str());
         }
         self.objects.insert(key, Arc::new(object));
     }
@@ -110,10 +110,7 @@ pub(super) fn ensemble_key(ensemble: &str) -> String {
 
 /// A selector is filed under one of its labels: whatever it selects has that label.
 fn selector_key(labels: &Labels) -> String {
-    labels
-        .iter()
-        .next()
-        .map_or_else(|| ANY_LABEL.to_owned(), label_key)
+    labels.iter().next().map_or_else(|| ANY_LABEL.to_owned(), label_key)
 }
 
 impl Indexed for StatefulSet {
@@ -134,10 +131,6 @@ impl Indexed for Service {
 
 impl Indexed for DisruptionBudget {
     fn keys(&self) -> Vec<String> {
-        self.spec
-            .selector
-            .iter()
-            .map(|selector| selector_key(&selector.match_labels))
-            .collect()
+        self.spec.selector.iter().map(|selector| selector_key(&selector.match_labels)).collect()
     }
 }

@@ -48,9 +48,13 @@ impl<'a> World<'a> {
         self.cluster.services_selecting(namespace, labels)
     }
 
-    /// The budgets that are about pods with these labels, by name; unknown where some may be missing.
+    /// The budgets that are about pods made with these labels, by name; unknown where some may be missing, or depend on
+    /// labels that the controller gives the pods.
     pub fn budgets_selecting(&self, namespace: &str, labels: &Labels) -> Lookup<Vec<&'a DisruptionBudget>> {
-        if !self.cluster.is_complete(Kind::DisruptionBudget) {
+        let undecided = |budget: &&DisruptionBudget| budget.may_select(labels) && !budget.selects(labels);
+        if !self.cluster.is_complete(Kind::DisruptionBudget)
+            || self.known_budgets(namespace).iter().any(undecided)
+        {
             return Lookup::Unknown;
         }
         Lookup::Present(self.known_budgets_selecting(namespace, labels))
@@ -58,26 +62,29 @@ impl<'a> World<'a> {
 
     /// The budgets that are known to be about pods with these labels, by name. There may be more.
     pub fn known_budgets_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&'a DisruptionBudget> {
-        let mut budgets = self.cluster.budgets_selecting(namespace, labels);
-        if let Overlay::Budget(ns, name, budget) = self.overlay
-            && ns == namespace
-        {
-            budgets.retain(|known| *known.metadata.name != *name);
-            budgets.extend(budget.filter(|budget| budget.selects(labels)));
-        }
-        budgets.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        let known = self.cluster.budgets_selecting(namespace, labels);
+        let mut budgets = self.with_overlaid_budget(known, namespace);
+        budgets.retain(|budget| budget.selects(labels));
         budgets
+    }
+
+    /// The known budgets of `namespace`, by name. There may be more.
+    pub fn known_budgets(&self, namespace: &str) -> Vec<&'a DisruptionBudget> {
+        self.with_overlaid_budget(self.cluster.budgets_in(namespace), namespace)
+    }
+
+    /// How many pods a budget expects: those of all known sets that it is about.
+    pub fn expected_pods(&self, budget: &DisruptionBudget) -> i32 {
+        let sets = self.sets_selected_by(budget);
+        let counts = sets.iter().map(|(_, replicas)| (*replicas).max(0));
+        counts.fold(0, i32::saturating_add)
     }
 
     /// The StatefulSets whose pods a budget is about, each with its replica count. There may be more where sets are not
     /// completely known.
     pub fn sets_selected_by(&self, budget: &DisruptionBudget) -> Vec<(&'a StatefulSet, i32)> {
         let labels = |set: &StatefulSet| budget.selects(set.spec.template.labels());
-        self.with_overlaid(
-            self.cluster.sets_selected_by(budget),
-            &budget.metadata.namespace,
-            labels,
-        )
+        self.with_overlaid(self.cluster.sets_selected_by(budget), &budget.metadata.namespace, labels)
     }
 
     /// The StatefulSets of `namespace` whose pods `selector` selects. There may be more where sets are not completely known.
@@ -90,19 +97,13 @@ impl<'a> World<'a> {
 
     /// The labels of a namespace; `None` where they are unknown.
     pub fn namespace_labels(&self, name: &str) -> Option<&'a Labels> {
-        self.cluster
-            .namespace(name)
-            .map(|namespace| &namespace.metadata.labels)
+        self.cluster.namespace(name).map(|namespace| &namespace.metadata.labels)
     }
 
     /// The StatefulSets that `service` governs, each with its replica count.
     pub fn sets_governed_by(&self, namespace: &str, service: &str) -> Vec<(&'a StatefulSet, i32)> {
         let governed = |set: &StatefulSet| *set.spec.service_name == *service;
-        self.with_overlaid(
-            self.cluster.sets_governed_by(namespace, service),
-            namespace,
-            governed,
-        )
+        self.with_overlaid(self.cluster.sets_governed_by(namespace, service), namespace, governed)
     }
 
     /// The StatefulSets that form one consensus group with `set`, each with its replica count: those of its namespace
@@ -117,9 +118,7 @@ impl<'a> World<'a> {
         let namespace = &*set.metadata.namespace;
         let others = self.cluster.sets_of_ensemble(namespace, ensemble);
         let others = self.with_overlaid(others, namespace, |other| other.ensemble() == Some(ensemble));
-        let others = others
-            .into_iter()
-            .filter(|(other, _)| other.metadata.name != set.metadata.name);
+        let others = others.into_iter().filter(|(other, _)| other.metadata.name != set.metadata.name);
         Lookup::Present(std::iter::once((set, replicas)).chain(others).collect())
     }
 
@@ -130,6 +129,22 @@ impl<'a> World<'a> {
             _ => self.cluster.set(namespace, name),
         };
         found.map_or_else(|| self.cluster.absence(Kind::StatefulSet), Lookup::Present)
+    }
+
+    /// `found` as it is in this world, by name: the changed budget in place of the snapshot's.
+    fn with_overlaid_budget(
+        &self,
+        mut found: Vec<&'a DisruptionBudget>,
+        namespace: &str,
+    ) -> Vec<&'a DisruptionBudget> {
+        if let Overlay::Budget(ns, name, budget) = self.overlay
+            && ns == namespace
+        {
+            found.retain(|known| *known.metadata.name != *name);
+            found.extend(budget);
+        }
+        found.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        found
     }
 
     /// `found` as it is in this world: the changed set in place of the snapshot's, if it still belongs.
@@ -146,9 +161,7 @@ impl<'a> World<'a> {
         if *changed.metadata.namespace != *namespace {
             return known.collect();
         }
-        let mut sets: Vec<_> = known
-            .filter(|(set, _)| set.metadata.name != changed.metadata.name)
-            .collect();
+        let mut sets: Vec<_> = known.filter(|(set, _)| set.metadata.name != changed.metadata.name).collect();
         if belongs(changed) {
             sets.push((changed, replicas));
         }

@@ -79,11 +79,7 @@ impl fmt::Display for Because {
         match self {
             Self::Annotation => f.write_str("annotation stateward.dev/class"),
             Self::Policy(name) => write!(f, "policy {name}"),
-            Self::Software {
-                evidence,
-                certain: true,
-                ..
-            } => f.write_str(evidence),
+            Self::Software { evidence, certain: true, .. } => f.write_str(evidence),
             Self::Software { evidence, name, .. } => write!(f, "{evidence}, likely {name}"),
             Self::Default => f.write_str("nothing says otherwise"),
         }

@@ -31,10 +31,12 @@ pub struct DisruptionBudgetSpec {
 impl DisruptionBudget {
     /// Whether it is about pods with these labels.
     pub fn selects(&self, labels: &Labels) -> bool {
-        self.spec
-            .selector
-            .as_ref()
-            .is_some_and(|selector| selector.matches(labels))
+        self.spec.selector.as_ref().is_some_and(|selector| selector.matches(labels))
+    }
+
+    /// Whether it may be about some pod made from a template with these labels.
+    pub fn may_select(&self, template: &Labels) -> bool {
+        self.spec.selector.as_ref().is_some_and(|selector| selector.may_match_pod(template))
     }
 
     /// How many of `expected` healthy pods may be evicted (0 to `expected`): the disruption controller's
@@ -62,7 +64,7 @@ impl DisruptionBudget {
         match (self.spec.max_unavailable, self.spec.min_available) {
             (Some(limit), _) => format!("maxUnavailable: {limit}"),
             (None, Some(limit)) => format!("minAvailable: {limit}"),
-            (None, None) => "no limit".to_owned(),
+            (None, None) => "neither minAvailable nor maxUnavailable".to_owned(),
         }
     }
 }
@@ -103,11 +105,7 @@ mod tests {
             ("{}", 3, 0),
             (r#"{"maxUnavailable":1}"#, 0, 0),
         ] {
-            assert_eq!(
-                budget(spec).allowed_disruptions(expected),
-                allowed,
-                "{spec} of {expected}"
-            );
+            assert_eq!(budget(spec).allowed_disruptions(expected), allowed, "{spec} of {expected}");
         }
     }
 

@@ -102,16 +102,10 @@ pub struct Affinity {
 #[serde(default)]
 pub struct PodAntiAffinity {
     /// The scheduler would rather leave the pod pending than break one of these.
-    #[serde(
-        rename = "requiredDuringSchedulingIgnoredDuringExecution",
-        deserialize_with = "nullable::list"
-    )]
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution", deserialize_with = "nullable::list")]
     pub required: Vec<AffinityTerm>,
     /// The scheduler tries.
-    #[serde(
-        rename = "preferredDuringSchedulingIgnoredDuringExecution",
-        deserialize_with = "nullable::list"
-    )]
+    #[serde(rename = "preferredDuringSchedulingIgnoredDuringExecution", deserialize_with = "nullable::list")]
     pub preferred: Vec<WeightedTerm>,
 }
 

@@ -77,10 +77,7 @@ impl StatefulSet {
             (POD_INDEX_LABEL, ordinal.to_string()),
         ];
         let template = self.spec.template.labels().iter();
-        template
-            .map(|(key, value)| (key, value.to_owned()))
-            .chain(own)
-            .collect()
+        template.map(|(key, value)| (key, value.to_owned())).chain(own).collect()
     }
 
     /// What to select its pods by: its own selector, else all their labels.
@@ -95,10 +92,7 @@ impl StatefulSet {
 
     /// The ensemble it says it is a part of.
     pub fn ensemble(&self) -> Option<&str> {
-        self.metadata
-            .annotations
-            .get("stateward.dev/ensemble")
-            .filter(|name| !name.is_empty())
+        self.metadata.annotations.get("stateward.dev/ensemble").filter(|name| !name.is_empty())
     }
 }
 

@@ -10,29 +10,20 @@ impl Policies {
         declared(set)
             .or_else(|| by_policy(set, applicable))
             .or_else(|| self.software.classify(set))
-            .unwrap_or(Classified {
-                class: Class::Replicated,
-                because: Because::Default,
-            })
+            .unwrap_or(Classified { class: Class::Replicated, because: Because::Default })
     }
 }
 
 /// An annotation that names no class is as good as none; `evaluate` says so.
 fn declared(set: &StatefulSet) -> Option<Classified> {
     let class = Class::named(set.metadata.annotations.get("stateward.dev/class")?.trim())?;
-    Some(Classified {
-        class,
-        because: Because::Annotation,
-    })
+    Some(Classified { class, because: Because::Annotation })
 }
 
 fn by_policy(set: &StatefulSet, applicable: &Applicable<'_>) -> Option<Classified> {
     applicable.policies.iter().find_map(|(policy, _)| {
         let rule = policy.classes.iter().find(|rule| rule.matches(set))?;
-        Some(Classified {
-            class: rule.class,
-            because: Because::Policy(policy.name.clone()),
-        })
+        Some(Classified { class: rule.class, because: Because::Policy(policy.name.clone()) })
     })
 }
 
@@ -41,10 +32,6 @@ impl ClassRule {
         let mut containers = set.spec.template.spec.containers.iter();
         let by_image =
             self.images.is_empty() || containers.any(|c| self.images.matches(repository(&c.image)));
-        by_image
-            && self
-                .selector
-                .as_ref()
-                .is_none_or(|selector| selector.matches(&set.metadata.labels))
+        by_image && self.selector.as_ref().is_none_or(|selector| selector.matches(&set.metadata.labels))
     }
 }

@@ -115,11 +115,7 @@ impl From<Selector> for LabelSelector {
     fn from(selector: Selector) -> Self {
         Self {
             match_labels: selector.match_labels.into_iter().collect(),
-            match_expressions: selector
-                .match_expressions
-                .into_iter()
-                .map(Requirement::from)
-                .collect(),
+            match_expressions: selector.match_expressions.into_iter().map(Requirement::from).collect(),
         }
     }
 }

@@ -12,7 +12,7 @@ mod software;
 
 use jiff::Timestamp;
 
-use crate::model::{Class, LabelSelector, Labels, StatefulSet};
+use crate::model::{Class, LabelSelector, Labels, Metadata};
 use crate::rules::{self, Rule};
 pub use level::Level;
 pub use params::Params;
@@ -86,8 +86,8 @@ struct Exemption {
 /// What policies select by.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    /// The StatefulSet.
-    pub set: &'a StatefulSet,
+    /// The metadata of the StatefulSet (or of what else is read from a file).
+    pub metadata: &'a Metadata,
     /// The labels of its namespace; `None` where they are unknown.
     pub namespace_labels: Option<&'a Labels>,
 }
@@ -127,10 +127,7 @@ pub struct Exempt {
     pub expires_at: Option<Timestamp>,
 }
 
-static NO_PARAMS: Params = Params {
-    topology_keys: None,
-    max_members: None,
-};
+static NO_PARAMS: Params = Params { topology_keys: None, max_members: None };
 
 impl Policies {
     /// The shipped profile with `policies` over it.
@@ -138,37 +135,23 @@ impl Policies {
         let mut policies = policies;
         policies.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.name.cmp(&b.name)));
         policies.push(parse::shipped(profile)?);
-        Ok(Self {
-            policies,
-            software: parse::software()?,
-        })
+        Ok(Self { policies, software: parse::software()? })
     }
 
     /// The policies that are about this subject, the strongest first.
     pub fn applicable(&self, subject: Subject<'_>) -> Applicable<'_> {
         let policies = self.policies.iter();
-        let policies = policies
-            .filter_map(|policy| Some((policy, policy.scope.covers(subject)?)))
-            .collect();
+        let policies = policies.filter_map(|policy| Some((policy, policy.scope.covers(subject)?))).collect();
         Applicable { policies }
     }
 }
 
 impl Scope {
     /// Whether it covers the subject: `None` for no.
-    fn covers(
-        &self,
-        Subject {
-            set,
-            namespace_labels,
-        }: Subject<'_>,
-    ) -> Option<Certainty> {
-        let namespace = &*set.metadata.namespace;
+    fn covers(&self, Subject { metadata, namespace_labels }: Subject<'_>) -> Option<Certainty> {
+        let namespace = &*metadata.namespace;
         let named = self.namespaces.is_empty() || self.namespaces.matches(namespace);
-        let selected = self
-            .object_selector
-            .as_ref()
-            .is_none_or(|s| s.matches(&set.metadata.labels));
+        let selected = self.object_selector.as_ref().is_none_or(|s| s.matches(&metadata.labels));
         if !named || !selected || self.exclude_namespaces.matches(namespace) {
             return None;
         }
@@ -189,49 +172,32 @@ impl<'a> Applicable<'a> {
             let Some(setting) = policy.setting(index, class) else {
                 continue;
             };
-            let level = setting
-                .when_likely
-                .filter(|_| only_likely)
-                .unwrap_or(setting.level);
+            let level = setting.when_likely.filter(|_| only_likely).unwrap_or(setting.level);
             match certainty {
                 Certainty::Certain => {
-                    return Ruling {
-                        level: level.min(cap),
-                        params: &setting.params,
-                    };
+                    return Ruling { level: level.min(cap), params: &setting.params };
                 }
                 Certainty::Unknown => cap = cap.min(level),
             }
         }
-        Ruling {
-            level: Level::Off,
-            params: &NO_PARAMS,
-        }
+        Ruling { level: Level::Off, params: &NO_PARAMS }
     }
 
-    /// Whether someone has exempted `set` from `rule` at this time.
-    pub fn exemption(&self, rule: &Rule, set: &StatefulSet, now: Timestamp) -> Option<Exempt> {
-        let mut certain = self
-            .policies
-            .iter()
-            .filter(|(_, certainty)| *certainty == Certainty::Certain);
-        let by_policy = certain.find_map(|(policy, _)| policy.exemption(rule, set, now));
-        by_policy.or_else(|| self.annotation_exemption(rule, set))
+    /// Whether someone has exempted the object from `rule` at this time.
+    pub fn exemption(&self, rule: &Rule, metadata: &Metadata, now: Timestamp) -> Option<Exempt> {
+        let mut certain = self.policies.iter().filter(|(_, certainty)| *certainty == Certainty::Certain);
+        let by_policy = certain.find_map(|(policy, _)| policy.exemption(rule, metadata, now));
+        by_policy.or_else(|| self.annotation_exemption(rule, metadata))
     }
 
-    fn annotation_exemption(&self, rule: &Rule, set: &StatefulSet) -> Option<Exempt> {
-        let annotations = &set.metadata.annotations;
+    fn annotation_exemption(&self, rule: &Rule, metadata: &Metadata) -> Option<Exempt> {
+        let annotations = &metadata.annotations;
         let rules = annotations.get("stateward.dev/exempt")?;
-        let reason = annotations
-            .get("stateward.dev/exempt-reason")
-            .map(str::trim)
-            .filter(|r| !r.is_empty())?;
+        let reason =
+            annotations.get("stateward.dev/exempt-reason").map(str::trim).filter(|r| !r.is_empty())?;
         let named = rules.split(',').any(|id| id.trim() == rule.id);
-        let allowed = self
-            .policies
-            .iter()
-            .find_map(|(policy, _)| policy.annotation_exemptions)
-            .unwrap_or(true);
+        let allowed =
+            self.policies.iter().find_map(|(policy, _)| policy.annotation_exemptions).unwrap_or(true);
         (named && allowed).then(|| Exempt {
             by: "annotation".to_owned(),
             reason: reason.to_owned(),
@@ -252,11 +218,11 @@ impl Policy {
             .find(|setting| setting.classes.is_empty() || setting.classes.contains(&class))
     }
 
-    fn exemption(&self, rule: &Rule, set: &StatefulSet, now: Timestamp) -> Option<Exempt> {
+    fn exemption(&self, rule: &Rule, metadata: &Metadata, now: Timestamp) -> Option<Exempt> {
         let applies = |exemption: &&Exemption| {
             exemption.rules.iter().any(|id| id == rule.id || id == "*")
-                && exemption.namespaces.matches(&set.metadata.namespace)
-                && exemption.names.matches(&set.metadata.name)
+                && exemption.namespaces.matches(&metadata.namespace)
+                && exemption.names.matches(&metadata.name)
                 && exemption.expires_at.is_none_or(|end| now < end)
         };
         let exemption = self.exemptions.iter().find(applies)?;

@@ -15,14 +15,8 @@ pub struct Params {
 impl Params {
     /// The names of the parameters that are given.
     pub(super) fn given(&self) -> Vec<&'static str> {
-        let given = [
-            ("topologyKeys", self.topology_keys.is_some()),
-            ("maxMembers", self.max_members.is_some()),
-        ];
-        given
-            .into_iter()
-            .filter(|(_, given)| *given)
-            .map(|(name, _)| name)
-            .collect()
+        let given =
+            [("topologyKeys", self.topology_keys.is_some()), ("maxMembers", self.max_members.is_some())];
+        given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
     }
 }

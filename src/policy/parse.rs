@@ -35,7 +35,7 @@ pub(super) fn software() -> anyhow::Result<Catalogue> {
 }
 
 fn embedded(text: &str) -> anyhow::Result<Value> {
-    Ok(crate::manifest::value(text)?)
+    Ok(crate::manifest::document(text)?.to_json())
 }
 
 impl Policy {
@@ -48,15 +48,12 @@ impl Policy {
     pub fn from_json(document: &Value) -> Result<Self, PolicyError> {
         refuse_unsupported(document)?;
         let document: Document = serde_path_to_error::deserialize(document).map_err(|error| PolicyError {
-            pointer: pointer(error.path()),
+            pointer: crate::manifest::pointer_of(error.path()),
             message: error.into_inner().to_string(),
         })?;
         if !Self::is_one(&document.api_version, &document.kind) {
             let message = format!("a policy is apiVersion {API_VERSION}, kind {KIND}");
-            return Err(PolicyError {
-                pointer: "/apiVersion".to_owned(),
-                message,
-            });
+            return Err(PolicyError { pointer: "/apiVersion".to_owned(), message });
         }
         let spec = document.spec;
         Ok(Self {
@@ -83,17 +80,6 @@ fn refuse_unsupported(document: &Value) -> Result<(), PolicyError> {
     Ok(())
 }
 
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let segments = path.iter().map(|segment| match segment {
-        Segment::Seq { index } => index.to_string(),
-        Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
-        Segment::Enum { variant } => variant.clone(),
-        Segment::Unknown => "?".to_owned(),
-    });
-    segments.fold(String::new(), |pointer, segment| pointer + "/" + &segment)
-}
-
 /// Compiles each item of a list, adding its place to an error.
 fn each<T, U>(
     items: Vec<T>,
@@ -102,19 +88,15 @@ fn each<T, U>(
 ) -> Result<Vec<U>, PolicyError> {
     let items = items.into_iter().enumerate();
     let items = items.map(|(index, item)| {
-        compile(item).map_err(|error| PolicyError {
-            pointer: format!("{list}/{index}{}", error.pointer),
-            ..error
-        })
+        compile(item)
+            .map_err(|error| PolicyError { pointer: format!("{list}/{index}{}", error.pointer), ..error })
     });
     items.collect()
 }
 
 fn patterns(patterns: &[String], pointer: &str) -> Result<Patterns, PolicyError> {
-    Patterns::new(patterns).map_err(|error| PolicyError {
-        pointer: pointer.to_owned(),
-        message: error.to_string(),
-    })
+    Patterns::new(patterns)
+        .map_err(|error| PolicyError { pointer: pointer.to_owned(), message: error.to_string() })
 }
 
 fn scope(scope: document::Match) -> Result<Scope, PolicyError> {
@@ -129,10 +111,7 @@ fn scope(scope: document::Match) -> Result<Scope, PolicyError> {
 fn class_rule(rule: document::ClassRule) -> Result<ClassRule, PolicyError> {
     if rule.images.is_empty() && rule.selector.is_none() {
         let message = "a class needs `images` or a `selector`".to_owned();
-        return Err(PolicyError {
-            pointer: String::new(),
-            message,
-        });
+        return Err(PolicyError { pointer: String::new(), message });
     }
     Ok(ClassRule {
         class: rule.class,
@@ -152,37 +131,18 @@ fn settings(list: Vec<document::RuleSetting>) -> Result<Vec<Vec<Setting>>, Polic
 fn rule_setting(setting: document::RuleSetting) -> Result<(usize, Setting), PolicyError> {
     let rule = known_rule(&setting.rule, "/rule")?;
     let accepted = rules::ALL[rule].params;
-    if let Some(param) = setting
-        .params
-        .given()
-        .into_iter()
-        .find(|param| !accepted.contains(param))
-    {
+    if let Some(param) = setting.params.given().into_iter().find(|param| !accepted.contains(param)) {
         let message = format!("{} takes no parameter `{param}`", setting.rule);
-        return Err(PolicyError {
-            pointer: format!("/params/{param}"),
-            message,
-        });
+        return Err(PolicyError { pointer: format!("/params/{param}"), message });
     }
     let (level, when_likely) = (setting.level, setting.when_likely);
-    Ok((
-        rule,
-        Setting {
-            level,
-            when_likely,
-            classes: setting.classes,
-            params: setting.params,
-        },
-    ))
+    Ok((rule, Setting { level, when_likely, classes: setting.classes, params: setting.params }))
 }
 
 fn known_rule(id: &str, pointer: &str) -> Result<usize, PolicyError> {
     rule_index(id).ok_or_else(|| {
         let message = format!("there is no rule {id:?}; `stateward explain` lists them");
-        PolicyError {
-            pointer: pointer.to_owned(),
-            message,
-        }
+        PolicyError { pointer: pointer.to_owned(), message }
     })
 }
 
@@ -192,10 +152,7 @@ fn exemption(exemption: document::Exemption) -> Result<Exemption, PolicyError> {
     }
     if exemption.reason.trim().is_empty() {
         let message = "an exemption needs a reason".to_owned();
-        return Err(PolicyError {
-            pointer: "/reason".to_owned(),
-            message,
-        });
+        return Err(PolicyError { pointer: "/reason".to_owned(), message });
     }
     Ok(Exemption {
         namespaces: patterns(&exemption.namespaces, "/namespaces")?,

@@ -20,11 +20,7 @@ impl Patterns {
     fn build(patterns: &[String], literal_separator: bool) -> Result<Self, globset::Error> {
         let mut set = GlobSetBuilder::new();
         for pattern in patterns {
-            set.add(
-                GlobBuilder::new(pattern)
-                    .literal_separator(literal_separator)
-                    .build()?,
-            );
+            set.add(GlobBuilder::new(pattern).literal_separator(literal_separator).build()?);
         }
         Ok(Self(set.build()?))
     }

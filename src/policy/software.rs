@@ -71,20 +71,14 @@ impl Catalogue {
             all.extend(entry.images.iter().cloned());
             entries.push(Entry::compile(entry)?);
         }
-        Ok(Self {
-            entries,
-            images: Patterns::of_components(&all)?,
-            owner,
-            imageless,
-        })
+        Ok(Self { entries, images: Patterns::of_components(&all)?, owner, imageless })
     }
 
     /// What the set's main containers say of its class: the first entry that any of them matches.
     pub(super) fn classify(&self, set: &StatefulSet) -> Option<Classified> {
         let containers = &set.spec.template.spec.containers;
-        let matches = containers
-            .iter()
-            .filter_map(|container| Some((self.first_entry(container, set)?, container)));
+        let matches =
+            containers.iter().filter_map(|container| Some((self.first_entry(container, set)?, container)));
         let (index, container) = matches.min_by_key(|(index, _)| *index)?;
         let entry = &self.entries[index];
         let evidence = if self.imageless.contains(&index) {
@@ -92,15 +86,8 @@ impl Catalogue {
         } else {
             format!("image {}", repository(&container.image))
         };
-        let because = Because::Software {
-            name: entry.name.clone(),
-            evidence,
-            certain: entry.certain,
-        };
-        Some(Classified {
-            class: entry.class,
-            because,
-        })
+        let because = Because::Software { name: entry.name.clone(), evidence, certain: entry.certain };
+        Some(Classified { class: entry.class, because })
     }
 
     fn first_entry(&self, container: &Container, set: &StatefulSet) -> Option<usize> {
@@ -135,10 +122,7 @@ impl Entry {
         (!self.claims || !set.spec.volume_claim_templates.is_empty())
             && (self.arguments.is_empty() || words(container).any(|word| self.has_argument(word)))
             && (self.environment.is_empty()
-                || self
-                    .environment
-                    .iter()
-                    .any(|wanted| has_variable(container, wanted)))
+                || self.environment.iter().any(|wanted| has_variable(container, wanted)))
     }
 
     /// A word of the command line, whole or as the last part of a path.

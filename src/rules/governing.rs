@@ -15,19 +15,14 @@ impl<'a> Situation<'a> {
 
     /// The governing Service, if it is known and headless.
     pub(super) fn headless_service(&self) -> Option<&'a Service> {
-        self.governing_service()
-            .present()
-            .filter(|service| service.is_headless())
+        self.governing_service().present().filter(|service| service.is_headless())
     }
 
     /// A Service that could govern the set: the one to name in a remedy. One that also names members that are not ready
     /// is preferred.
     pub(super) fn fitting_service(&self) -> Option<&'a Service> {
         let labels = self.set.spec.template.labels();
-        let services = self
-            .world
-            .services_selecting(self.namespace(), labels)
-            .into_iter();
+        let services = self.world.services_selecting(self.namespace(), labels).into_iter();
         let fitting = services.filter(|service| service.is_headless() && !service.metadata.deleting);
         fitting.min_by_key(|service| (!service.spec.publish_not_ready_addresses, &service.metadata.name))
     }

@@ -88,13 +88,9 @@ mod tests {
 
     #[test]
     fn only_an_explicit_zero() {
-        for (seconds, found) in [
-            (json!(0), 1),
-            (Value::Null, 0),
-            (json!(1), 0),
-            (json!(30), 0),
-            (json!(-1), 0),
-        ] {
+        for (seconds, found) in
+            [(json!(0), 1), (Value::Null, 0), (json!(1), 0), (json!(30), 0), (json!(-1), 0)]
+        {
             let spec = json!({"terminationGracePeriodSeconds": seconds});
             let scene = set(json!({"spec": {"template": {"spec": spec}}})).scaled_to(0);
             for class in [Class::Quorum, Class::Singleton, Class::Replicated] {

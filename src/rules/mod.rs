@@ -3,6 +3,7 @@
 //! A rule is data and one function. It is given the situation of one StatefulSet and says what is wrong with it; it does not
 //! choose its level, does not know the other rules, and cannot fail.
 
+mod budgets;
 mod governing;
 mod situation;
 mod spread;
@@ -10,6 +11,7 @@ mod spread;
 mod testing;
 mod violation;
 
+use crate::change::Written;
 use crate::cluster::Kind;
 use crate::model::Class;
 use crate::policy::Params;
@@ -46,6 +48,8 @@ pub enum Check {
     State(fn(&Situation<'_>, &Params, &mut Violations)),
     /// The step from how they are to how they will be.
     Step(fn(&Transition<'_>, &Params, &mut Violations)),
+    /// How a manifest is written.
+    Text(fn(&Written, &mut Violations)),
 }
 
 /// The headings of every rule's documentation, in order.
@@ -78,33 +82,66 @@ macro_rules! rule {
     };
 }
 
-/// Declares the rules' modules and lists them in [`ALL`].
-macro_rules! registry {
-    ($($module:ident),* $(,)?) => {
-        $(mod $module;)*
+mod duplicate_key;
+mod grace_period_zero;
+mod name_too_long;
+mod pdb_below_quorum;
+mod pdb_blocks_drain;
+mod pdb_missing;
+mod pdb_overlap;
+mod quorum_even;
+mod quorum_scale_loses_majority;
+mod quorum_scale_step;
+mod quorum_scaled_to_zero;
+mod quorum_too_large;
+mod quorum_too_small;
+mod service_hides_unready;
+mod service_name_missing;
+mod service_not_found;
+mod service_not_headless;
+mod service_selector_mismatch;
+mod singleton_scaled;
+mod spread_missing;
+mod spread_preferred_only;
+mod spread_selector_mismatch;
 
-        /// Every rule, in the order of the documentation.
-        pub static ALL: &[Rule] = &[$($module::RULE),*];
-    };
-}
-
-registry! {
-    service_name_missing,
-    service_not_found,
-    service_not_headless,
-    service_selector_mismatch,
-    service_hides_unready,
-    quorum_even,
-    spread_missing,
-    spread_preferred_only,
-    spread_selector_mismatch,
-    name_too_long,
-    grace_period_zero,
-}
+/// Every rule, in the order of the documentation.
+pub static ALL: &[Rule] = &[
+    service_name_missing::RULE,
+    service_not_found::RULE,
+    service_not_headless::RULE,
+    service_selector_mismatch::RULE,
+    service_hides_unready::RULE,
+    quorum_even::RULE,
+    quorum_too_small::RULE,
+    quorum_too_large::RULE,
+    quorum_scale_loses_majority::RULE,
+    quorum_scale_step::RULE,
+    quorum_scaled_to_zero::RULE,
+    singleton_scaled::RULE,
+    spread_missing::RULE,
+    spread_preferred_only::RULE,
+    spread_selector_mismatch::RULE,
+    pdb_missing::RULE,
+    pdb_below_quorum::RULE,
+    pdb_blocks_drain::RULE,
+    pdb_overlap::RULE,
+    name_too_long::RULE,
+    grace_period_zero::RULE,
+    duplicate_key::RULE,
+];
 
 /// The rule of this id.
 pub fn find(id: &str) -> Option<&'static Rule> {
     ALL.iter().find(|rule| rule.id == id)
+}
+
+/// A rule's documentation without the space that the comments it is written in put before each line.
+pub fn markdown(rule: &Rule) -> String {
+    rule.docs
+        .lines()
+        .map(|line| line.strip_prefix(' ').unwrap_or(line))
+        .fold(String::new(), |text, line| text + line + "\n")
 }
 
 impl Rule {

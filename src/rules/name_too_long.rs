@@ -79,8 +79,7 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
         )
     };
     let remedy = format!("shorten metadata.name to at most {LONGEST} characters");
-    out.add(Place::in_set("/metadata/name"), message, remedy)
-        .weighing(i32::from(too_long_for_dns));
+    out.add(Place::in_set("/metadata/name"), message, remedy).weighing(i32::from(too_long_for_dns));
 }
 
 #[cfg(test)]
@@ -105,7 +104,8 @@ mod tests {
             (62, 0, 1, Some(1)),
             (0, 0, 1, None),
         ] {
-            let patch = json!({"metadata": {"name": "z".repeat(length)}, "spec": {"ordinals": {"start": start}}});
+            let patch =
+                json!({"metadata": {"name": "z".repeat(length)}, "spec": {"ordinals": {"start": start}}});
             let found = set(patch).scaled_to(replicas).found(&RULE);
             assert_eq!(found.first().map(|v| v.weight), weight, "{length} {start} {replicas}");
         }

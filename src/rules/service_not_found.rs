@@ -74,16 +74,13 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
         at.namespace(),
         at.first_pod()
     );
-    let mut remedy = format!(
-        "create a headless Service {name} that selects {}",
-        at.set.selecting()
-    );
+    let mut remedy = format!("create a headless Service {name} that selects {}", at.set.selecting());
     if let Some(other) = at.fitting_service() {
         let other = &other.metadata.name;
-        remedy = format!("set spec.serviceName to {other}, which is headless and selects the pods, or {remedy}");
+        remedy =
+            format!("set spec.serviceName to {other}, which is headless and selects the pods, or {remedy}");
     }
-    out.add(Place::in_set("/spec/serviceName"), message, remedy)
-        .missing_companion(at.dry_run);
+    out.add(Place::in_set("/spec/serviceName"), message, remedy).missing_companion(at.dry_run);
 }
 
 #[cfg(test)]

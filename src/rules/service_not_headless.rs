@@ -79,10 +79,8 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
     };
     let (what, path) = what_it_is(service);
     let name = &service.metadata.name;
-    let message = format!(
-        "Service {name} {what}, so no pod has a name of its own such as {}.{name}",
-        at.first_pod()
-    );
+    let message =
+        format!("Service {name} {what}, so no pod has a name of its own such as {}.{name}", at.first_pod());
     let remedy = match at.fitting_service() {
         Some(other) => format!(
             "name {} in spec.serviceName, which is headless and selects the pods (on a live set the field cannot be \
@@ -102,18 +100,11 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
 /// What it is instead, and the field that makes it so.
 fn what_it_is(service: &Service) -> (String, &'static str) {
     match &*service.spec.type_ {
-        "ExternalName" => (
-            "is an alias for a name elsewhere (type ExternalName)".to_owned(),
-            "/spec/type",
-        ),
-        "" | "ClusterIP" => (
-            "has an address of its own, which leads to any one of the pods".to_owned(),
-            "/spec/clusterIP",
-        ),
-        other => (
-            format!("is a {other}, whose address leads to any one of the pods"),
-            "/spec/type",
-        ),
+        "ExternalName" => ("is an alias for a name elsewhere (type ExternalName)".to_owned(), "/spec/type"),
+        "" | "ClusterIP" => {
+            ("has an address of its own, which leads to any one of the pods".to_owned(), "/spec/clusterIP")
+        }
+        other => (format!("is a {other}, whose address leads to any one of the pods"), "/spec/type"),
     }
 }
 

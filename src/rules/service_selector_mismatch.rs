@@ -155,10 +155,7 @@ mod tests {
                 json!({"app": "a", "tier": "x"}),
                 "selects app=a (the pods have app=zk) and tier=x (the pods have no label tier)",
             ),
-            (
-                json!({"statefulset.kubernetes.io/pod-name": "zk-0"}),
-                "pod-name=zk-0, which no two pods share",
-            ),
+            (json!({"statefulset.kubernetes.io/pod-name": "zk-0"}), "pod-name=zk-0, which no two pods share"),
             (
                 json!({"statefulset.kubernetes.io/pod-name": "zk-0", "app": "a"}),
                 "selects app=a (the pods have app=zk),",

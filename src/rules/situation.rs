@@ -12,8 +12,8 @@ pub enum Trigger {
     Scale,
     /// A PodDisruptionBudget that selects its pods, or did, changes.
     Budget,
-    /// A Service that governs it, or did, changes.
-    Service,
+    /// A manifest is read from a file.
+    Manifest,
 }
 
 /// One StatefulSet at one moment, with all that is known around it.
@@ -42,6 +42,16 @@ pub struct Transition<'a> {
     pub after: &'a Situation<'a>,
 }
 
+impl Transition<'_> {
+    /// The members of the consensus group before and after, where the set's replica count changes and they are known. The
+    /// other sets are those that form the group afterwards: to say that they do is not to grow.
+    pub fn members(&self) -> Option<(i32, i32)> {
+        let (before, after) = (self.before?.replicas, self.after.replicas);
+        let members = self.after.members().filter(|_| before != after)?;
+        Some((members.saturating_sub(after).saturating_add(before), members))
+    }
+}
+
 impl<'a> Situation<'a> {
     /// The set's namespace.
     pub fn namespace(&self) -> &'a str {
@@ -56,11 +66,7 @@ impl<'a> Situation<'a> {
     /// How many members the consensus group has, over all the sets that form it; `None` where that is unknown.
     pub fn members(&self) -> Option<i32> {
         let sets = self.ensemble()?;
-        Some(
-            sets.iter()
-                .map(|(_, replicas)| *replicas)
-                .fold(0, i32::saturating_add),
-        )
+        Some(sets.iter().map(|(_, replicas)| *replicas).fold(0, i32::saturating_add))
     }
 
     /// The sets that form one consensus group with this one, itself first; `None` where that is unknown.
@@ -70,7 +76,6 @@ impl<'a> Situation<'a> {
 
     /// The budgets about the set's pods; unknown where some may be missing.
     pub fn budgets(&self) -> Lookup<Vec<&'a DisruptionBudget>> {
-        self.world
-            .budgets_selecting(self.namespace(), self.set.spec.template.labels())
+        self.world.budgets_selecting(self.namespace(), self.set.spec.template.labels())
     }
 }

@@ -169,30 +169,17 @@ fn effect(
     match_label_keys: &[Box<str>],
 ) -> Option<Effect> {
     let misses = |why: String, fix: String, field, others| {
-        let miss = Miss {
-            why,
-            fix,
-            field,
-            others,
-        };
+        let miss = Miss { why, fix, field, others };
         Some(Effect::Misses(miss))
     };
     if topology_key.is_empty() {
-        let (why, fix) = (
-            "has no topologyKey".to_owned(),
-            format!("set its topologyKey to {HOST}"),
-        );
+        let (why, fix) = ("has no topologyKey".to_owned(), format!("set its topologyKey to {HOST}"));
         return misses(why, fix, "topologyKey", false);
     }
     let wanted = at.set.selecting();
     let Some(selector) = selector else {
         let why = "has no labelSelector, so it selects no pods at all".to_owned();
-        return misses(
-            why,
-            format!("give it a labelSelector for {wanted}"),
-            "labelSelector",
-            false,
-        );
+        return misses(why, format!("give it a labelSelector for {wanted}"), "labelSelector", false);
     };
     let pods = two_pods(at);
     if let Some(unmet) = pods.iter().find_map(|pod| unmet(selector, pod)) {
@@ -206,12 +193,7 @@ fn effect(
     let mut keys = match_label_keys.iter();
     let key = keys.find(|key| pods[0].get(key) != pods[1].get(key))?;
     let why = format!("lists {key} in matchLabelKeys, of which no two pods share a value");
-    misses(
-        why,
-        format!("remove {key} from its matchLabelKeys"),
-        "matchLabelKeys",
-        false,
-    )
+    misses(why, format!("remove {key} from its matchLabelKeys"), "matchLabelKeys", false)
 }
 
 /// The labels of two pods of the set.

@@ -174,18 +174,13 @@ mod tests {
     #[test]
     fn a_policy_may_ask_for_certain_keys() {
         let by_zone = scene(required(over("topology.kubernetes.io/zone")));
-        let hosts = Params {
-            topology_keys: Some(vec!["kubernetes.io/hostname".to_owned()]),
-            ..Params::default()
-        };
+        let hosts =
+            Params { topology_keys: Some(vec!["kubernetes.io/hostname".to_owned()]), ..Params::default() };
         let said = by_zone.clone().params(hosts.clone()).says(&RULE);
         assert!(said.contains("spread over topology.kubernetes.io/zone but not over kubernetes.io/hostname"));
         assert!(by_zone.found(&RULE).is_empty());
         assert!(scene(required(over("kubernetes.io/hostname"))).params(hosts).found(&RULE).is_empty());
-        let none = Params {
-            topology_keys: Some(Vec::new()),
-            ..Params::default()
-        };
+        let none = Params { topology_keys: Some(Vec::new()), ..Params::default() };
         assert_eq!(by_zone.params(none).found(&RULE).len(), 1);
     }
 

@@ -68,6 +68,7 @@ rule! {
     classes: [Quorum],
     needs_peers: true,
     triggers: [Set, Scale],
+    reads: [StatefulSet],
     check: State(check),
 }
 
@@ -88,8 +89,7 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
         at.replicas,
         softness(term.means)
     );
-    out.add(Place::in_set(&*term.path), message, remedy(term.means))
-        .keyed("spread");
+    out.add(Place::in_set(&*term.path), message, remedy(term.means)).keyed("spread");
 }
 
 fn softness(means: Means) -> String {
@@ -141,7 +141,8 @@ mod tests {
     #[test]
     fn one_strict_term_is_enough() {
         let mut both = preferred();
-        both["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] = json!([term()]);
+        both["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
+            json!([term()]);
         let mut ports = preferred();
         ports["containers"] = json!([{"ports": [{"hostPort": 2181}]}]);
         let mut strict_but_blind = preferred();

@@ -70,6 +70,7 @@ rule! {
     "spread-selector-mismatch": "a spread that does not select the pods",
     needs_peers: true,
     triggers: [Set, Scale],
+    reads: [StatefulSet],
     check: State(check),
 }
 
@@ -89,11 +90,8 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
             format!("nothing keeps the {} pods apart", at.replicas)
         };
         let message = format!("{term} {}{selects}, so {consequence}", miss.why);
-        let remedy = if others.is_empty() {
-            miss.fix.clone()
-        } else {
-            format!("{}, or add one that does", miss.fix)
-        };
+        let remedy =
+            if others.is_empty() { miss.fix.clone() } else { format!("{}, or add one that does", miss.fix) };
         let selector = term.selector.map(ToString::to_string).unwrap_or_default();
         let found = out
             .add(Place::in_set(format!("{}/{}", term.path, miss.field)), message, remedy)
@@ -156,19 +154,10 @@ mod tests {
             (json!({"labelSelector": {}}), ""),
             (json!({"labelSelector": null}), "has no labelSelector"),
             (json!({"topologyKey": ""}), "has no topologyKey"),
-            (
-                json!({"labelSelector": {"matchLabels": {"app": "a"}}}),
-                "selects app=a (the pods have app=zk)",
-            ),
+            (json!({"labelSelector": {"matchLabels": {"app": "a"}}}), "selects app=a (the pods have app=zk)"),
             (expression("app", "In", json!(["a", "zk"])), ""),
-            (
-                expression("app", "In", json!(["a", "b"])),
-                "selects app in (a,b) (the pods have app=zk)",
-            ),
-            (
-                expression("tier", "Exists", Value::Null),
-                "selects tier (the pods have no label tier)",
-            ),
+            (expression("app", "In", json!(["a", "b"])), "selects app in (a,b) (the pods have app=zk)"),
+            (expression("tier", "Exists", Value::Null), "selects tier (the pods have no label tier)"),
             (expression("app", "NotIn", json!(["zk"])), ""),
             (expression("app", "DoesNotExist", Value::Null), ""),
             (expression(name, "Exists", Value::Null), ""),
@@ -201,7 +190,8 @@ mod tests {
         ] {
             let scene = term(patch.clone());
             assert_eq!(scene.found(&RULE).len(), unknown, "{patch}");
-            let namespace = json!({"kind": "Namespace", "metadata": {"name": "default", "labels": {"team": "b"}}});
+            let namespace =
+                json!({"kind": "Namespace", "metadata": {"name": "default", "labels": {"team": "b"}}});
             assert_eq!(scene.with(namespace).found(&RULE).len(), known, "{patch}");
         }
     }
@@ -222,7 +212,13 @@ mod tests {
             "spec": {"template": {"metadata": {"labels": {"app": "a"}}}}}));
         let alone = with_terms(json!([selecting(json!({"app": "a"}))]));
         assert!(alone.says(&RULE).contains("no other StatefulSet has such pods"));
-        assert!(!alone.clone().unknown(Kind::StatefulSet).says(&RULE).contains("no other StatefulSet has such pods"));
+        assert!(
+            !alone
+                .clone()
+                .unknown(Kind::StatefulSet)
+                .says(&RULE)
+                .contains("no other StatefulSet has such pods")
+        );
         let alone = alone.with(other.clone());
         assert!(alone.says(&RULE).contains("it selects the pods of StatefulSet a, so nothing"));
         assert_eq!(alone.found(&RULE)[0].at_most, Level::Deny);

@@ -91,15 +91,9 @@ impl Scene {
         let kind = object["kind"].as_str().unwrap().to_owned();
         match &*kind {
             "StatefulSet" => self.cluster.insert_set(serde_json::from_value(object).unwrap()),
-            "Service" => self
-                .cluster
-                .insert_service(serde_json::from_value(object).unwrap()),
-            "PodDisruptionBudget" => self
-                .cluster
-                .insert_budget(serde_json::from_value(object).unwrap()),
-            "Namespace" => self
-                .cluster
-                .insert_namespace(serde_json::from_value(object).unwrap()),
+            "Service" => self.cluster.insert_service(serde_json::from_value(object).unwrap()),
+            "PodDisruptionBudget" => self.cluster.insert_budget(serde_json::from_value(object).unwrap()),
+            "Namespace" => self.cluster.insert_namespace(serde_json::from_value(object).unwrap()),
             other => panic!("no kind {other}"),
         }
         self
@@ -140,14 +134,10 @@ impl Scene {
         if rule.applies_to(&at) {
             match rule.check {
                 Check::State(check) => check(&at, &self.params, &mut out),
-                Check::Step(check) => check(
-                    &Transition {
-                        before: before.as_ref(),
-                        after: &at,
-                    },
-                    &self.params,
-                    &mut out,
-                ),
+                Check::Text(_) => {}
+                Check::Step(check) => {
+                    check(&Transition { before: before.as_ref(), after: &at }, &self.params, &mut out)
+                }
             }
         }
         out.into_vec()
@@ -156,10 +146,7 @@ impl Scene {
     /// The messages of [`Self::found`], one a line.
     pub(super) fn says(&self, rule: &Rule) -> String {
         let found = self.found(rule);
-        let messages: Vec<_> = found
-            .iter()
-            .map(|v| format!("{} -> {}", v.message, v.remedy))
-            .collect();
+        let messages: Vec<_> = found.iter().map(|v| format!("{} -> {}", v.message, v.remedy)).collect();
         messages.join("\n")
     }
 
@@ -171,10 +158,7 @@ impl Scene {
         Situation {
             set: &self.set,
             replicas: self.replicas,
-            class: Classified {
-                class: self.class,
-                because: Because::Annotation,
-            },
+            class: Classified { class: self.class, because: Because::Annotation },
             world: World::new(&self.cluster, overlay),
             changed_budget: self.changed_budget.as_ref(),
             dry_run: self.dry_run,

@@ -34,18 +34,12 @@ pub struct Place {
 impl Place {
     /// A field of the StatefulSet that is judged.
     pub fn in_set(path: impl Into<String>) -> Self {
-        Self {
-            object: None,
-            path: path.into(),
-        }
+        Self { object: None, path: path.into() }
     }
 
     /// A field of another object.
     pub fn of(object: ObjectRef, path: impl Into<String>) -> Self {
-        Self {
-            object: Some(object),
-            path: path.into(),
-        }
+        Self { object: Some(object), path: path.into() }
     }
 }
 
@@ -108,8 +102,7 @@ impl Violation {
     /// A companion is missing that a dry run cannot show, since nothing of it persists: then it is at most a warning.
     pub fn missing_companion(&mut self, dry_run: bool) -> &mut Self {
         if dry_run {
-            self.message
-                .push_str(" (nothing of a dry run persists: it may come with the same manifests)");
+            self.message.push_str(" (nothing of a dry run persists: it may come with the same manifests)");
             self.at_most(Level::Warn);
         }
         self

@@ -1,0 +1,39 @@
+//! The admission protocol: the bytes of a review to a [`Change`](crate::change::Change), a
+//! [`Verdict`] to the bytes of the answer. Pure; `serve` and `review` both come through here.
+
+mod decode;
+mod depth;
+mod encode;
+
+use jiff::Timestamp;
+
+use crate::cluster::Cluster;
+use crate::evaluate::evaluate;
+use crate::policy::Policies;
+use crate::verdict::Verdict;
+pub use decode::{Invalid, Operation, Request, Resource, decode};
+pub use encode::encode;
+
+/// A review and what became of it.
+#[derive(Debug)]
+pub struct Reviewed {
+    /// What was asked.
+    pub request: Request,
+    /// What was found.
+    pub verdict: Verdict,
+    /// The answer, as JSON.
+    pub body: Vec<u8>,
+}
+
+/// Decodes a review, judges it and encodes the answer.
+pub fn review(
+    body: &[u8],
+    cluster: &Cluster,
+    policies: &Policies,
+    now: Timestamp,
+) -> Result<Reviewed, Invalid> {
+    let request = decode(body)?;
+    let verdict = evaluate(&request.change, cluster, policies, now);
+    let body = encode(&request, &verdict);
+    Ok(Reviewed { request, verdict, body })
+}

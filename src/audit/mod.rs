@@ -1,0 +1,93 @@
+//! The audit of manifests: the same judgement as the webhook's, over files.
+
+mod human;
+mod json;
+mod report;
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use crate::change::{Action, Change, Edit};
+use crate::cluster::files::Inventory;
+use crate::evaluate::evaluate;
+use crate::policy::{Level, Policies};
+pub use report::{Located, Report};
+
+/// Judges everything in the inventory at the time `now`.
+pub fn audit(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Report {
+    let neighbourhoods = inventory.neighbourhoods();
+    let mut report = Report::new(inventory);
+    for written in inventory.written() {
+        let change = Change { action: Action::Manifest(written.how()), ..Change::default() };
+        let verdict = evaluate(&change, neighbourhoods.all(), policies, now);
+        report.add(inventory, written.manifest, verdict);
+    }
+    for (set, manifest) in inventory.sets() {
+        let cluster = neighbourhoods.of(&manifest.file);
+        let change = Change { action: Action::StatefulSet(Edit::Create(set.clone())), ..Change::default() };
+        report.add(inventory, manifest, evaluate(&change, &cluster, policies, now));
+    }
+    report.sort();
+    report
+}
+
+/// A way to write a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people, with the lines in question.
+    Human,
+    /// For programs; its names are fixed.
+    Json,
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "human" => Ok(Self::Human),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("there is no format {name:?}; there are human and json")),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Human => "human",
+            Self::Json => "json",
+        })
+    }
+}
+
+impl Format {
+    /// Writes a report. The human one has colours, which the writer may strip.
+    pub fn write(self, report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+        match self {
+            Self::Human => human::write(report, out),
+            Self::Json => json::write(report, out),
+        }
+    }
+}
+
+/// The level from which on findings make an audit fail; `None` is never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailOn(pub Option<Level>);
+
+impl FromStr for FailOn {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "deny" => Ok(Self(Some(Level::Deny))),
+            "warn" => Ok(Self(Some(Level::Warn))),
+            "audit" => Ok(Self(Some(Level::Audit))),
+            "never" => Ok(Self(None)),
+            _ => Err("one of deny, warn, audit, never".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! `stateward audit`
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use anyhow::Context;
+use jiff::Timestamp;
+
+use super::{PolicyArgs, UNUSABLE};
+use crate::audit::{FailOn, Format, Report, audit};
+use crate::cluster::files::Inventory;
+use crate::manifest::sources;
+
+/// Judge manifests before they are applied
+///
+/// Reads YAML and JSON files, folders and standard input (`-`), all together: a StatefulSet is judged with the Services and
+/// budgets beside it. Exits with 0 where nothing reaches --fail-on, 1 where something does, 2 where the input cannot be used.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Files and folders of manifests, `-` for standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// The namespace of objects that name none [default: default]
+    #[arg(long, value_name = "NS")]
+    namespace: Option<String>,
+    /// human or json; as FORMAT=FILE it goes to a file (repeatable)
+    #[arg(long, value_name = "FORMAT[=FILE]", default_value = "human")]
+    format: Vec<Output>,
+    /// The lowest level that makes the audit fail: deny, warn, audit or never
+    #[arg(long, value_name = "LEVEL", default_value = "deny")]
+    fail_on: FailOn,
+}
+
+/// A format, and the file it goes to if not to standard output.
+#[derive(Clone, Debug)]
+struct Output {
+    format: Format,
+    file: Option<PathBuf>,
+}
+
+impl FromStr for Output {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (format, file) = match text.split_once('=') {
+            Some((format, file)) => (format, Some(PathBuf::from(file))),
+            None => (text, None),
+        };
+        Ok(Self { format: format.parse()?, file })
+    }
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let policies = self.policy.load()?;
+        let inventory = read(&self.paths, self.namespace.as_deref())?;
+        let report = audit(&inventory, &policies, Timestamp::now());
+        for output in &self.format {
+            output.write(&report)?;
+        }
+        Ok(self.verdict(&report))
+    }
+
+    fn verdict(&self, report: &Report) -> ExitCode {
+        let FailOn(threshold) = self.fail_on;
+        if report.is_incomplete() {
+            ExitCode::from(UNUSABLE)
+        } else if threshold.is_some_and(|level| report.reaches(level)) {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Reads everything under some paths, showing progress to a person who waits for it.
+pub(super) fn read(paths: &[PathBuf], namespace: Option<&str>) -> anyhow::Result<Inventory> {
+    let mut inventory = Inventory::new(namespace);
+    let watched = io::stderr().is_terminal();
+    let mut files = 0_usize;
+    for source in sources::open(paths) {
+        match source {
+            Ok(source) => inventory.add(&source),
+            Err(note) => inventory.notes.push(note),
+        }
+        files += 1;
+        if watched && files.is_multiple_of(500) {
+            write!(io::stderr(), "\r{files} files read")?;
+        }
+    }
+    if watched && files >= 500 {
+        write!(io::stderr(), "\r\x1b[K")?;
+    }
+    Ok(inventory)
+}
+
+impl Output {
+    fn write(&self, report: &Report) -> anyhow::Result<()> {
+        match &self.file {
+            Some(path) => {
+                self.write_file(report, path).with_context(|| format!("cannot write {}", path.display()))
+            }
+            None => {
+                let mut out = BufWriter::new(anstream::stdout().lock());
+                self.format.write(report, &mut out)?;
+                Ok(out.flush()?)
+            }
+        }
+    }
+
+    fn write_file(&self, report: &Report, path: &Path) -> anyhow::Result<()> {
+        let mut out = BufWriter::new(anstream::StripStream::new(File::create(path)?));
+        self.format.write(report, &mut out)?;
+        Ok(out.flush()?)
+    }
+}

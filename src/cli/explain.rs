@@ -1,0 +1,53 @@
+//! `stateward explain`
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use crate::rules::{self, Rule};
+
+/// Say what a rule checks, why, and how to fix what it finds
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The rule; without it, all are listed
+    rule: Option<String>,
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let mut out = io::stdout().lock();
+        match self.rule {
+            None => list(&mut out)?,
+            Some(id) => {
+                let Some(rule) = rules::find(&id) else {
+                    bail!("there is no rule {id:?}{}; `stateward explain` lists them", suggestion(&id));
+                };
+                explain(&mut out, rule)?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn list(out: &mut impl Write) -> io::Result<()> {
+    let width = rules::ALL.iter().map(|rule| rule.id.len()).max().unwrap_or_default();
+    for rule in rules::ALL {
+        writeln!(out, "{:width$}  {}", rule.id, rule.title)?;
+    }
+    writeln!(out, "\n`stateward explain RULE` says what a rule checks, why, and how to fix what it finds.")
+}
+
+fn explain(out: &mut impl Write, rule: &Rule) -> io::Result<()> {
+    writeln!(out, "# {}: {}\n\n{}", rule.id, rule.title, rules::markdown(rule))
+}
+
+/// The rule that shares the longest part with what was typed.
+fn suggestion(typed: &str) -> String {
+    let likeness =
+        |rule: &&Rule| typed.split('-').filter(|word| rule.id.split('-').any(|part| part == *word)).count();
+    match rules::ALL.iter().max_by_key(likeness) {
+        Some(rule) if likeness(&rule) > 0 => format!("; did you mean {:?}?", rule.id),
+        _ => String::new(),
+    }
+}

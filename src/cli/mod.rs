@@ -1,0 +1,100 @@
+//! The command line.
+
+mod audit;
+mod explain;
+mod policies;
+mod review;
+mod serve;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::policy::{Policies, Profile};
+
+/// An admission guard for stateful applications on Kubernetes.
+///
+/// Judges StatefulSets together with their Services and PodDisruptionBudgets: as a webhook in the cluster, and over
+/// manifests in CI.
+#[derive(Debug, Parser)]
+#[command(name = "stateward", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Audit(audit::Args),
+    Review(review::Args),
+    Explain(explain::Args),
+}
+
+/// A shipped set of levels.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum ProfileName {
+    /// Denies only what is certainly broken
+    #[default]
+    Baseline,
+    /// Denies whatever can be proven
+    Strict,
+}
+
+/// What every command takes that judges.
+#[derive(Debug, clap::Args)]
+struct PolicyArgs {
+    /// Policies: a file or folder of StatefulSetPolicy documents (repeatable)
+    #[arg(long, value_name = "PATH")]
+    policies: Vec<PathBuf>,
+    /// The levels of rules that no policy names
+    #[arg(long, value_enum, default_value_t)]
+    profile: ProfileName,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::Baseline => Self::Baseline,
+            ProfileName::Strict => Self::Strict,
+        }
+    }
+}
+
+impl PolicyArgs {
+    /// The policies that are to apply; all that is wrong with them is one error.
+    fn load(&self) -> anyhow::Result<Policies> {
+        let (policies, errors) = policies::load(&self.policies);
+        if !errors.is_empty() {
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            anyhow::bail!("{}", errors.join("\n"));
+        }
+        Policies::new(self.profile.into(), policies)
+    }
+}
+
+/// The exit code of wrong usage and unreadable input.
+const UNUSABLE: u8 = 2;
+
+impl Cli {
+    /// Does what the command line says. An error is for the person who typed it.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let done = match self.command {
+            Command::Serve(args) => args.run(),
+            Command::Audit(args) => args.run(),
+            Command::Review(args) => args.run(),
+            Command::Explain(args) => args.run(),
+        };
+        match done {
+            Err(error) if is_closed_pipe(&error) => Ok(ExitCode::SUCCESS),
+            done => done,
+        }
+    }
+}
+
+/// Whether nobody reads the output any more, as in `stateward explain | head`.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,157 @@
+//! `stateward serve`
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
+use clap::ValueEnum;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::{PolicyArgs, review};
+use crate::cluster::{Cluster, Kind};
+use crate::logging;
+use crate::policy::Policies;
+use crate::webhook::{self, Config, Drain, Judge, Metrics, Readiness, Shutdown, tls};
+
+/// Serve the admission webhooks
+///
+/// HTTPS: POST /validate. Plain HTTP on the ops port: /livez, /readyz, /metrics.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where to serve HTTPS; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8443")]
+    bind: SocketAddr,
+    /// Where to serve probes and metrics over plain HTTP
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    ops_bind: SocketAddr,
+    /// The certificate chain, PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    cert_file: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", requires = "cert_file")]
+    key_file: Option<PathBuf>,
+    /// Clients must present a certificate from this CA
+    #[arg(long, value_name = "FILE")]
+    client_ca_file: Option<PathBuf>,
+    /// Do without an API server: other objects come from --objects
+    #[arg(long)]
+    standalone: bool,
+    /// With --standalone: manifests of what else exists (repeatable)
+    #[arg(long, value_name = "PATH", requires = "standalone")]
+    objects: Vec<PathBuf>,
+    /// Where the CA of the self-signed certificate is written
+    #[arg(long, value_name = "FILE", default_value = "certs/ca.crt", conflicts_with = "cert_file")]
+    ca_out: PathBuf,
+    /// One more name or address in the self-signed certificate (repeatable)
+    #[arg(long, value_name = "HOST", conflicts_with = "cert_file")]
+    host: Vec<String>,
+    /// How long to go on serving after TERM, so that the API server stops asking first; in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    drain_seconds: u64,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// What is logged: a level, or directives such as info,stateward=debug
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let format = match self.log_format {
+            LogFormat::Text => logging::Format::Text,
+            LogFormat::Json => logging::Format::Json,
+        };
+        logging::init(format, &self.log)?;
+        if !self.standalone {
+            bail!("serve needs --standalone: this version does not watch an API server yet");
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        runtime.context("cannot start the runtime")?.block_on(self.serve())?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn serve(self) -> anyhow::Result<()> {
+        let mut metrics = Metrics::new();
+        let policies = self.policies(&mut metrics)?;
+        let cluster = review::cluster(&self.objects)?;
+        count_objects(&cluster, &mut metrics);
+        let guard = Judge {
+            cluster: Arc::new(ArcSwap::from_pointee(cluster)),
+            policies: Arc::new(ArcSwap::from_pointee(policies)),
+        };
+        let shutdown = Shutdown::signals().context("cannot listen for signals")?;
+        webhook::serve(self.config(), guard, Readiness::default(), metrics, shutdown).await?;
+        Ok(())
+    }
+
+    /// A policy that cannot be read disables itself: the others, and the shipped one, still guard the cluster.
+    fn policies(&self, metrics: &mut Metrics) -> anyhow::Result<Policies> {
+        let errors_of = Family::<PolicyLabels, Gauge>::default();
+        metrics.registry().register("policy_errors", "Errors in a policy", errors_of.clone());
+        let (policies, errors) = super::policies::load(&self.policy.policies);
+        for error in &errors {
+            tracing::error!("policy not used: {error}");
+            errors_of.get_or_create(&PolicyLabels { policy: error.policy.clone() }).inc();
+        }
+        for policy in &policies {
+            drop(errors_of.get_or_create(&PolicyLabels { policy: policy.name().to_owned() }));
+        }
+        Policies::new(self.policy.profile.into(), policies)
+    }
+
+    fn config(self) -> Config {
+        let tls = match (self.cert_file, self.key_file) {
+            (Some(certificate), Some(key)) => tls::Source::Files { certificate, key },
+            _ => tls::Source::SelfSigned { ca_out: self.ca_out, hosts: self.host },
+        };
+        Config {
+            bind: self.bind,
+            ops_bind: self.ops_bind,
+            tls,
+            client_ca: self.client_ca_file,
+            drain: Drain { serve_for: Duration::from_secs(self.drain_seconds), ..Drain::default() },
+            ..Config::default()
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PolicyLabels {
+    policy: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+/// What is known of the cluster, as metrics.
+fn count_objects(cluster: &Cluster, metrics: &mut Metrics) {
+    let objects = Family::<KindLabels, Gauge>::default();
+    let synced = Family::<KindLabels, Gauge>::default();
+    for kind in Kind::ALL {
+        let labels = KindLabels { kind: kind.name() };
+        objects.get_or_create(&labels).set(i64::try_from(cluster.count(kind)).unwrap_or(i64::MAX));
+        synced.get_or_create(&labels).set(i64::from(cluster.is_complete(kind)));
+    }
+    metrics.registry().register("cluster_objects", "Objects known, by kind", objects);
+    metrics.registry().register("cluster_synced", "Whether all objects of a kind are known", synced);
+}

@@ -1,0 +1,57 @@
+//! Building a map as kubectl does: the last of several equal keys wins.
+
+use std::collections::HashMap;
+
+use super::node::Entry;
+
+/// Up to this many entries a linear search beats hashing, and most maps stay below.
+const LINEAR: usize = 24;
+
+/// The entries of a map that is being read.
+#[derive(Default)]
+pub(super) struct MapBuilder {
+    entries: Vec<Entry>,
+    /// Which entries came through `<<`: to override those is what merging is for.
+    merged: Vec<bool>,
+    index: HashMap<String, usize>,
+}
+
+impl MapBuilder {
+    /// Adds an entry that is written in the map itself.
+    pub(super) fn insert(&mut self, entry: Entry) {
+        self.put(entry, false);
+    }
+
+    /// Adds an entry of a merged map. It replaces what is there already, as in go-yaml.
+    pub(super) fn merge(&mut self, entry: Entry) {
+        self.put(entry, true);
+    }
+
+    pub(super) fn finish(self) -> Vec<Entry> {
+        self.entries
+    }
+
+    fn put(&mut self, mut entry: Entry, merged: bool) {
+        let Some(at) = self.find(&entry.key) else {
+            if self.entries.len() >= LINEAR {
+                self.index.insert(entry.key.clone(), self.entries.len());
+            }
+            self.entries.push(entry);
+            self.merged.push(merged);
+            return;
+        };
+        let (Some(old), Some(was_merged)) = (self.entries.get_mut(at), self.merged.get_mut(at)) else {
+            return;
+        };
+        if !merged && !*was_merged {
+            entry.shadows = Some(old.shadows.unwrap_or(old.line));
+        }
+        *old = entry;
+        *was_merged = merged;
+    }
+
+    fn find(&self, key: &str) -> Option<usize> {
+        let first = self.entries.iter().take(LINEAR).position(|entry| entry.key == key);
+        first.or_else(|| self.index.get(key).copied())
+    }
+}

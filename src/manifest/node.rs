@@ -1,0 +1,171 @@
+//! A parsed value that remembers where it was written.
+
+use serde_json::Number;
+
+/// One value and where it starts in its file. Lines and columns count from 1, columns in characters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// The line of its first character.
+    pub line: u32,
+    /// The column of its first character.
+    pub column: u32,
+    /// The column after its last character, where it ends on the line it starts on.
+    pub end_column: u32,
+    /// What was written there.
+    pub value: Value,
+}
+
+/// What a [`Node`] holds: the values of JSON, with maps in the order they were written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `null`, `~` or nothing at all. In Kubernetes it means the same as leaving the field out.
+    Null,
+    /// `true` or `false`, and what YAML 1.1 takes for them.
+    Bool(bool),
+    /// A number; a float with an integral value is an integer, as it is after kubectl has read it.
+    Number(Number),
+    /// A string.
+    String(String),
+    /// A list.
+    List(Vec<Node>),
+    /// A map; of keys written twice only the last is here.
+    Map(Vec<Entry>),
+}
+
+/// One key of a map and its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The key, as a string whatever it was in YAML.
+    pub key: String,
+    /// The line of the key.
+    pub line: u32,
+    /// The column of the key's first character.
+    pub column: u32,
+    /// The column after the key's last character, quotes included.
+    pub end_column: u32,
+    /// The line on which the same map had this key first, with a value that this one replaces.
+    pub shadows: Option<u32>,
+    /// The value.
+    pub value: Node,
+}
+
+/// A stretch of one line, to underline in a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The line, from 1.
+    pub line: u32,
+    /// The first column, from 1, in characters.
+    pub column: u32,
+    /// The column after the last; never before `column`.
+    pub end_column: u32,
+}
+
+impl Node {
+    /// The value of `key` in this map. Null counts as absent.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        let value = &self.entry(key)?.value;
+        (!value.is_null()).then_some(value)
+    }
+
+    /// The value at a JSON pointer (RFC 6901), `""` being this node. Null counts as absent.
+    pub fn pointer(&self, json_pointer: &str) -> Option<&Node> {
+        let found =
+            steps(json_pointer).try_fold(self, |node, step| node.step(&step).map(|(child, _)| child))?;
+        (!found.is_null()).then_some(found)
+    }
+
+    /// Where to point a reader to for a JSON pointer: the key of the field, or of its nearest ancestor that is written.
+    pub fn locate(&self, json_pointer: &str) -> Span {
+        let mut node = self;
+        let mut span = self.span();
+        for step in steps(json_pointer) {
+            let Some((child, at)) = node.step(&step) else {
+                break;
+            };
+            (node, span) = (child, at);
+        }
+        span
+    }
+
+    /// The value as plain JSON, as the API would see it: map entries that are null are left out, nulls in lists stay.
+    pub fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => (*value).into(),
+            Value::Number(value) => value.clone().into(),
+            Value::String(value) => value.clone().into(),
+            Value::List(items) => items.iter().map(Node::to_json).collect(),
+            Value::Map(entries) => {
+                let present = entries.iter().filter(|entry| !entry.value.is_null());
+                present.map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
+            }
+        }
+    }
+
+    /// The string, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The items, if it is a list.
+    pub fn as_list(&self) -> Option<&[Node]> {
+        match &self.value {
+            Value::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The entries, if it is a map.
+    pub fn as_map(&self) -> Option<&[Entry]> {
+        match &self.value {
+            Value::Map(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// Whether it is null.
+    pub fn is_null(&self) -> bool {
+        matches!(self.value, Value::Null)
+    }
+
+    /// The entry of `key`, null or not.
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        self.as_map()?.iter().find(|entry| entry.key == key)
+    }
+
+    /// A block map starts with its first key, which shows better than a point of no width.
+    fn span(&self) -> Span {
+        match self.as_map().and_then(<[Entry]>::first) {
+            Some(first) if (first.line, first.column) == (self.line, self.column) => first.span(),
+            _ => Span { line: self.line, column: self.column, end_column: self.end_column },
+        }
+    }
+
+    fn step(&self, step: &str) -> Option<(&Node, Span)> {
+        if let Some(items) = self.as_list() {
+            let item = items.get(step.parse::<usize>().ok()?)?;
+            return Some((item, item.span()));
+        }
+        let entry = self.entry(step)?;
+        Some((&entry.value, entry.span()))
+    }
+}
+
+impl Entry {
+    /// Where the key is written.
+    pub fn span(&self) -> Span {
+        Span { line: self.line, column: self.column, end_column: self.end_column }
+    }
+}
+
+/// A key as one step of a JSON pointer.
+pub fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+fn steps(json_pointer: &str) -> impl Iterator<Item = String> {
+    json_pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"))
+}

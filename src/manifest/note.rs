@@ -1,0 +1,75 @@
+//! What was passed over or could not be read.
+
+use std::sync::Arc;
+
+use super::Source;
+
+/// The kinds whose absence is a finding somewhere.
+pub const WATCHED: [&str; 6] = [
+    "StatefulSet",
+    "Service",
+    "PodDisruptionBudget",
+    "HorizontalPodAutoscaler",
+    "Namespace",
+    "StatefulSetPolicy",
+];
+
+/// A text that gave no manifest, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The file; its text is empty where it could not be read at all.
+    pub file: Arc<Source>,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+    /// What sort of thing it is.
+    pub kind: NoteKind,
+    /// What is the matter, in words.
+    pub message: String,
+    /// The kinds of [`WATCHED`] that the text may hold: whether objects of these exist is no longer known.
+    pub hides: Vec<&'static str>,
+}
+
+/// What sort of thing was passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NoteKind {
+    /// It should have been read and cannot be.
+    Unreadable,
+    /// It exceeds a limit.
+    TooLarge,
+    /// YAML or JSON that is no Kubernetes object.
+    NotAManifest,
+    /// A template whose rendering would be manifests.
+    Template,
+    /// A patch for an object rather than the object.
+    Partial,
+    /// kubectl passes over it in silence.
+    Ignored,
+}
+
+/// The watched kinds that a text names.
+pub(super) fn hidden(text: &str) -> Vec<&'static str> {
+    WATCHED
+        .into_iter()
+        .filter(|kind| mentions(text, kind) || mentions(text, &format!("{kind}List")))
+        .collect()
+}
+
+/// Whether a text has a word, as a whole.
+pub(super) fn mentions(text: &str, word: &str) -> bool {
+    let is_part = |character: char| character.is_alphanumeric() || character == '_';
+    text.match_indices(word)
+        .any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + word.len()..].starts_with(is_part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_kinds_are_whole_words() {
+        assert_eq!(hidden("kind: ServiceAccount\nserviceName: x"), Vec::<&str>::new());
+        assert_eq!(hidden("kind: Service\n{\"kind\":\"StatefulSetList\"}"), ["StatefulSet", "Service"]);
+    }
+}

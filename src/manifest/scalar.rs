@@ -1,0 +1,277 @@
+//! What an unquoted YAML word means: go-yaml v2's table, which is YAML 1.1 with changes of its own.
+
+use serde_json::Number;
+
+use super::node::Value;
+
+/// A resolved word.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Scalar {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Uint(u64),
+    Float(f64),
+    Text,
+}
+
+/// The tags that change how a word is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tag {
+    /// No tag on a plain word.
+    Implicit,
+    /// `!!str`, a tag nobody knows, or quotes.
+    Text,
+    Bool,
+    Int,
+    Float,
+    Null,
+}
+
+impl Tag {
+    /// The tag of a scalar as the parser reports it.
+    pub(super) fn of(tag: Option<&str>, plain: bool) -> Self {
+        match tag.map(|tag| tag.strip_prefix("tag:yaml.org,2002:").unwrap_or_default()) {
+            None if plain => Tag::Implicit,
+            Some("bool") => Tag::Bool,
+            Some("int") => Tag::Int,
+            Some("float") => Tag::Float,
+            Some("null") => Tag::Null,
+            _ => Tag::Text,
+        }
+    }
+}
+
+/// What a word means under a tag, or what is wrong with it.
+pub(super) fn resolve(text: &str, tag: Tag) -> Result<Scalar, String> {
+    let scalar = if tag == Tag::Text { Scalar::Text } else { plain(text) };
+    match (tag, &scalar) {
+        (Tag::Implicit | Tag::Text, _)
+        | (Tag::Bool, Scalar::Bool(_))
+        | (Tag::Int, Scalar::Int(_) | Scalar::Uint(_))
+        | (Tag::Float, Scalar::Float(_))
+        | (Tag::Null, Scalar::Null) => Ok(scalar),
+        #[allow(clippy::cast_precision_loss)] // go-yaml converts alike
+        (Tag::Float, Scalar::Int(value)) => Ok(Scalar::Float(*value as f64)),
+        _ => Err(format!("`{text}` does not fit its tag")),
+    }
+}
+
+impl Scalar {
+    /// The value in JSON, which knows neither infinity nor NaN.
+    pub(super) fn into_value(self, text: String) -> Result<Value, String> {
+        Ok(match self {
+            Scalar::Null => Value::Null,
+            Scalar::Bool(value) => Value::Bool(value),
+            Scalar::Int(value) => Value::Number(value.into()),
+            Scalar::Uint(value) => Value::Number(value.into()),
+            Scalar::Float(value) => match number(value) {
+                Some(number) => Value::Number(number),
+                None => return Err(format!("`{text}` has no form in JSON")),
+            },
+            Scalar::Text => Value::String(text),
+        })
+    }
+
+    /// The word as a map key, as sigs.k8s.io/yaml makes strings of keys.
+    pub(super) fn into_key(self, text: String) -> Result<String, String> {
+        Ok(match self {
+            Scalar::Null => return Err("a key is null".to_owned()),
+            Scalar::Bool(value) => value.to_string(),
+            Scalar::Int(value) => value.to_string(),
+            Scalar::Uint(value) => value.to_string(),
+            Scalar::Float(value) => float_key(value),
+            Scalar::Text => text,
+        })
+    }
+}
+
+/// A float as a JSON number; integral ones become integers, as they do on their way through Go's encoder.
+pub(super) fn number(value: f64) -> Option<Number> {
+    const EXACT: f64 = 9_223_372_036_854_775_807.0;
+    #[allow(clippy::cast_possible_truncation)] // integral and within range
+    if value.fract() == 0.0 && value.abs() < EXACT {
+        return Some((value as i64).into());
+    }
+    Number::from_f64(value)
+}
+
+fn plain(text: &str) -> Scalar {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => Scalar::Null,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            Scalar::Bool(true)
+        }
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            Scalar::Bool(false)
+        }
+        ".nan" | ".NaN" | ".NAN" => Scalar::Float(f64::NAN),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Scalar::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => Scalar::Float(f64::NEG_INFINITY),
+        _ => match text.as_bytes().first() {
+            Some(b'.') => float(text),
+            Some(b'0'..=b'9' | b'+' | b'-') => {
+                let digits = text.replace('_', "");
+                int(&digits).unwrap_or_else(|| float(&digits))
+            }
+            _ => Scalar::Text,
+        },
+    }
+}
+
+/// Go's `ParseInt` and `ParseUint` with base 0: the prefix tells the base, and a leading zero means octal.
+fn int(text: &str) -> Option<Scalar> {
+    let (negative, unsigned) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let (base, digits) = match unsigned.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (16, &unsigned[2..]),
+        [b'0', b'o' | b'O', ..] => (8, &unsigned[2..]),
+        [b'0', b'b' | b'B', ..] => (2, &unsigned[2..]),
+        [b'0', _, ..] => (8, &unsigned[1..]),
+        _ => (10, unsigned),
+    };
+    if !digits.bytes().all(|digit| digit.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let magnitude = u64::from_str_radix(digits, base).ok()?;
+    match i64::try_from(if negative { -i128::from(magnitude) } else { i128::from(magnitude) }) {
+        Ok(value) => Some(Scalar::Int(value)),
+        Err(_) if unsigned.len() == text.len() => Some(Scalar::Uint(magnitude)),
+        Err(_) => None,
+    }
+}
+
+fn float(text: &str) -> Scalar {
+    let looks_right = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    match text.parse::<f64>() {
+        Ok(value) if looks_right && value.is_finite() => Scalar::Float(value),
+        _ => Scalar::Text,
+    }
+}
+
+/// Go's `FormatFloat(value, 'g', -1, 32)`.
+fn float_key(value: f64) -> String {
+    #[allow(clippy::cast_possible_truncation)] // it is what sigs.k8s.io/yaml does
+    let value = value as f32;
+    if !value.is_finite() {
+        let infinite = if value > 0.0 { ".inf" } else { "-.inf" };
+        return if value.is_nan() { ".nan" } else { infinite }.to_owned();
+    }
+    let scientific = format!("{value:e}");
+    match scientific
+        .split_once('e')
+        .and_then(|(mantissa, exponent)| Some((mantissa, exponent.parse::<i32>().ok()?)))
+    {
+        Some((mantissa, exponent)) if !(-4..6).contains(&exponent) => {
+            format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+        }
+        _ => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(text: &str) -> serde_json::Value {
+        match resolve(text, Tag::Implicit).and_then(|scalar| scalar.into_value(text.to_owned())) {
+            Ok(Value::Null) => json!(null),
+            Ok(Value::Bool(value)) => json!(value),
+            Ok(Value::Number(value)) => value.into(),
+            Ok(Value::String(value)) => value.into(),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    fn key(text: &str) -> String {
+        resolve(text, Tag::Implicit).and_then(|scalar| scalar.into_key(text.to_owned())).unwrap()
+    }
+
+    #[test]
+    fn resolves_as_go_yaml_does() {
+        for (text, expected) in [
+            ("", json!(null)),
+            ("~", json!(null)),
+            ("NULL", json!(null)),
+            ("nUll", json!("nUll")),
+            ("y", json!(true)),
+            ("Off", json!(false)),
+            ("oN", json!("oN")),
+            ("0644", json!(420)),
+            ("0o644", json!(420)),
+            ("0x1F", json!(31)),
+            ("0b101", json!(5)),
+            ("-0b101", json!(-5)),
+            ("-0x10", json!(-16)),
+            ("1_000", json!(1000)),
+            ("_1", json!("_1")),
+            ("08", json!(8)),
+            ("0o8", json!("0o8")),
+            ("0x", json!("0x")),
+            ("+5", json!(5)),
+            ("-", json!("-")),
+            ("--1", json!("--1")),
+            ("3.0", json!(3)),
+            ("1e3", json!(1000)),
+            ("1.5e-3", json!(0.0015)),
+            ("+.5", json!(0.5)),
+            (".5", json!(0.5)),
+            (".", json!(".")),
+            ("1.", json!(1)),
+            ("1.2.3", json!("1.2.3")),
+            ("1e999", json!("1e999")),
+            ("-0", json!(0)),
+            ("1:30", json!("1:30")),
+            ("2001-12-14", json!("2001-12-14")),
+            ("9223372036854775807", json!(i64::MAX)),
+            ("18446744073709551615", json!(u64::MAX)),
+            ("-9223372036854775808", json!(i64::MIN)),
+            ("+18446744073709551615", json!(18_446_744_073_709_551_615.0)),
+            ("100000000000000000000", json!(1e20)),
+            ("infinity", json!("infinity")),
+            ("0xfg", json!("0xfg")),
+            ("<<", json!("<<")),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn infinity_has_no_form_in_json() {
+        for text in [".inf", "-.Inf", ".nan"] {
+            assert!(resolve(text, Tag::Implicit).unwrap().into_value(text.to_owned()).is_err());
+        }
+    }
+
+    #[test]
+    fn tags_force_a_kind() {
+        assert_eq!(resolve("5", Tag::Text), Ok(Scalar::Text));
+        assert_eq!(resolve("5", Tag::Float), Ok(Scalar::Float(5.0)));
+        assert_eq!(resolve("5", Tag::of(Some("!custom"), true)), Ok(Scalar::Text));
+        assert_eq!(resolve("5", Tag::of(Some("tag:yaml.org,2002:int"), false)), Ok(Scalar::Int(5)));
+        assert!(resolve("five", Tag::Int).is_err());
+    }
+
+    #[test]
+    fn keys_become_strings() {
+        for (text, expected) in [
+            ("yes", "true"),
+            ("n", "false"),
+            ("010", "8"),
+            ("1.10", "1.1"),
+            ("3.0", "3"),
+            ("1e6", "1e+06"),
+            ("0.00001", "1e-05"),
+            ("1234567.5", "1.2345675e+06"),
+            (".inf", ".inf"),
+            ("a", "a"),
+        ] {
+            assert_eq!(key(text), expected, "{text}");
+        }
+        assert!(resolve("~", Tag::Implicit).unwrap().into_key("~".to_owned()).is_err());
+    }
+}

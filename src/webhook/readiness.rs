@@ -1,0 +1,70 @@
+//! Readiness by named parts.
+
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// The parts that must be ready before the API server may send reviews. Clones share the parts.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<RwLock<Vec<Part>>>);
+
+#[derive(Debug)]
+struct Part {
+    name: String,
+    ready: Arc<AtomicBool>,
+}
+
+impl Readiness {
+    /// Adds a part, which is not ready until its gate is opened. A gate that is dropped stays as it was.
+    pub fn gate(&self, name: impl Into<String>) -> Gate {
+        let gate = Gate(Arc::default());
+        let part = Part { name: name.into(), ready: Arc::clone(&gate.0) };
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push(part);
+        gate
+    }
+
+    /// The names of the parts that are not ready, in the order they were added.
+    pub fn missing(&self) -> Vec<String> {
+        let parts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        parts
+            .iter()
+            .filter(|part| !part.ready.load(Ordering::Acquire))
+            .map(|part| part.name.clone())
+            .collect()
+    }
+}
+
+/// One part's say in readiness.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<AtomicBool>);
+
+impl Gate {
+    /// This part is ready.
+    pub fn open(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// This part is not ready, or no longer.
+    pub fn close(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Readiness;
+
+    #[test]
+    fn names_what_is_missing() {
+        let readiness = Readiness::default();
+        let (policies, cluster) = (readiness.gate("policies"), readiness.gate("cluster"));
+        assert_eq!(readiness.missing(), ["policies", "cluster"]);
+        policies.open();
+        assert_eq!(readiness.missing(), ["cluster"]);
+        cluster.open();
+        policies.close();
+        drop(policies);
+        assert_eq!(readiness.missing(), ["policies"]);
+    }
+}

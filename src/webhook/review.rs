@@ -1,0 +1,106 @@
+//! The webhook's own port: `POST /validate`.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{
+        HeaderValue, StatusCode,
+        header::{ALLOW, CONNECTION, CONTENT_TYPE},
+    },
+    response::Response,
+    routing::post,
+};
+
+use super::{
+    Guard, Limits, Metrics, Refusal, Reply, Webhook,
+    body::{self, plain},
+    contain::contain,
+    guard::RefusedLine,
+};
+
+/// What answering a review takes.
+pub(super) struct Reviews {
+    pub(super) guard: Box<dyn Guard>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) limits: Limits,
+}
+
+pub(super) fn router(reviews: Reviews) -> Router {
+    Router::new()
+        .route("/validate", post(validate).fallback(wrong_method))
+        .fallback(wrong_path)
+        .with_state(Arc::new(reviews))
+}
+
+async fn validate(State(reviews): State<Arc<Reviews>>, request: Request) -> Response {
+    match body::read(request, &reviews.limits).await {
+        Ok(body) => reviews.judge(&body),
+        Err(refusal) => reviews.refuse(&refusal),
+    }
+}
+
+async fn wrong_method() -> Response {
+    let mut response =
+        plain(StatusCode::METHOD_NOT_ALLOWED, "wrong method; expected POST with an AdmissionReview");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    response
+}
+
+async fn wrong_path() -> Response {
+    plain(StatusCode::NOT_FOUND, "no such path; expected POST /validate")
+}
+
+impl Reviews {
+    fn judge(&self, body: &[u8]) -> Response {
+        let started = Instant::now();
+        match contain(|| self.guard.validate(body)) {
+            Ok(Ok(reply)) => self.answer(reply, started),
+            Ok(Err(refusal)) => self.refuse(&refusal),
+            Err(panicked) => {
+                tracing::error!(place = panicked.place, "a review panicked and was answered with 500");
+                self.refuse(&Refusal::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "stateward failed on this review, which is a bug in it; its log says where",
+                ))
+            }
+        }
+    }
+
+    fn answer(&self, mut reply: Reply, started: Instant) -> Response {
+        self.metrics.answered(Webhook::Validate, &mut reply.facts, started.elapsed());
+        if let Some(line) = &reply.facts.refused {
+            log_refused(line);
+        }
+        let mut response = Response::new(Body::from(reply.body));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Response {
+        self.metrics.failed(Webhook::Validate, refusal.status);
+        let mut response = plain(refusal.status, &refusal.message);
+        if matches!(refusal.status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
+            // What is left of the body is in the way of the next request.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// Strings are given as such, not by `Display`: the formatter then escapes them, and no name can forge a line.
+fn log_refused(line: &RefusedLine) {
+    tracing::info!(
+        uid = line.uid,
+        user = line.user,
+        kind = line.kind,
+        namespace = line.namespace,
+        name = line.name,
+        dry_run = line.dry_run,
+        rules = line.rules.join(","),
+        reason = line.message,
+        "denied"
+    );
+}

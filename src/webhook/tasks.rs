@@ -1,0 +1,84 @@
+//! The tasks the shell consists of: none may end unnoticed.
+
+use std::future::Future;
+
+use tokio::task::JoinSet;
+
+use super::ServeError;
+
+/// What must run as long as the shell does. Dropping it ends everything.
+pub(super) struct Tasks {
+    pub(super) webhook: Task,
+    pub(super) ops: Task,
+    pub(super) certificates: Task,
+}
+
+impl Tasks {
+    /// Waits for the event; a task that ends before it is an error.
+    pub(super) async fn until(&mut self, event: impl Future<Output = ()>) -> Result<(), ServeError> {
+        tokio::select! {
+            () = event => Ok(()),
+            error = self.webhook.too_early() => Err(error),
+            error = self.ops.too_early() => Err(error),
+            error = self.certificates.too_early() => Err(error),
+        }
+    }
+}
+
+pub(super) struct Task {
+    name: &'static str,
+    task: JoinSet<()>,
+}
+
+impl Task {
+    pub(super) fn spawn(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> Self {
+        let mut task = JoinSet::new();
+        task.spawn(work);
+        Self { name, task }
+    }
+
+    /// Waits until the work is done; an error where it panicked.
+    pub(super) async fn done(&mut self) -> Result<(), ServeError> {
+        match self.task.join_next().await {
+            Some(Err(error)) => Err(self.died(error.to_string())),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
+    async fn too_early(&mut self) -> ServeError {
+        match self.done().await {
+            Ok(()) => self.died("it ended".to_owned()),
+            Err(error) => error,
+        }
+    }
+
+    fn died(&self, reason: String) -> ServeError {
+        ServeError::Died { task: self.name, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::{Task, Tasks};
+
+    fn tasks(certificates: Task) -> Tasks {
+        Tasks { webhook: Task::spawn("webhook", pending()), ops: Task::spawn("ops", pending()), certificates }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_or_panics_is_an_error_that_names_it() {
+        let mut ended = tasks(Task::spawn("refresher", ready(())));
+        let error = ended.until(pending()).await.unwrap_err().to_string();
+        assert_eq!(error, "the refresher stopped working: it ended");
+        let mut panicked = tasks(Task::spawn("refresher", async { panic!("oh") }));
+        let error = panicked.until(pending()).await.unwrap_err().to_string();
+        assert!(error.starts_with("the refresher stopped working: task"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_event_ends_the_wait() {
+        tasks(Task::spawn("refresher", pending())).until(ready(())).await.unwrap();
+    }
+}
