@@ -68,13 +68,14 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
     let last = format!("{}-{}", at.name(), at.last_ordinal());
     let too_long_for_dns = last.len() > LABEL;
     let message = if too_long_for_dns {
-        let pod = last.len();
         format!(
-            "a name of {length} characters makes pod names of {pod}, and neither their DNS names nor their labels hold more than {LABEL}"
+            "a name of {length} characters makes pod names of {}, and neither labels nor DNS names hold more than {LABEL}",
+            last.len()
         )
     } else {
         format!(
-            "with a name of {length} characters no pod can be created: its label controller-revision-hash would exceed {LABEL}"
+            "with a name of {length} characters no pod can be created: its label controller-revision-hash would be longer \
+             than {LABEL}"
         )
     };
     let remedy = format!("shorten metadata.name to at most {LONGEST} characters");

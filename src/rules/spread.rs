@@ -17,7 +17,8 @@ pub(super) struct Term<'a> {
     pub(super) topology_key: &'a str,
     pub(super) selector: Option<&'a LabelSelector>,
     pub(super) effect: Effect,
-    namespaces: &'a [Box<str>],
+    /// Where it looks for pods, as far as that is known by name.
+    namespaces: Vec<&'a str>,
 }
 
 /// How it keeps pods apart.
@@ -70,9 +71,8 @@ impl Term<'_> {
         let Some(selector) = self.selector else {
             return Vec::new();
         };
-        let own = [Box::from(at.namespace())];
-        let namespaces = if self.namespaces.is_empty() { &own } else { self.namespaces };
-        let sets = namespaces.iter().flat_map(|ns| at.world.sets_matching(ns, selector));
+        let namespaces = self.namespaces.iter();
+        let sets = namespaces.flat_map(|namespace| at.world.sets_matching(namespace, selector));
         let others = sets.map(|set| &set.metadata).filter(|other| {
             (&other.namespace, &other.name) != (&at.set.metadata.namespace, &at.set.metadata.name)
         });
@@ -124,16 +124,21 @@ pub(super) fn is_spread(at: &Situation<'_>, terms: &[Term<'_>]) -> bool {
 
 fn of_affinity<'a>(at: &Situation<'a>, term: &'a AffinityTerm, means: Means, path: String) -> Term<'a> {
     let selector = term.label_selector.as_ref();
+    let own = at.namespace();
+    let in_own = looks_in_own_namespace(at, term);
     let effect = effect(at, &term.topology_key, selector, &term.match_label_keys)
         .or_else(|| excluded_by_key(at, &term.mismatch_label_keys))
-        .or_else(|| (looks_in_own_namespace(at, term) == Some(false)).then(|| misses_namespace(at, term)));
+        .or_else(|| (in_own == Some(false)).then(|| misses_namespace(at, term)));
+    let elsewhere = term.namespaces.iter().map(|namespace| &**namespace);
+    let elsewhere = elsewhere.filter(|namespace| *namespace != own);
+    let own = (in_own != Some(false)).then_some(own);
     Term {
         path,
         means,
         topology_key: &term.topology_key,
         selector,
         effect: effect.unwrap_or(Effect::Spreads),
-        namespaces: &term.namespaces,
+        namespaces: own.into_iter().chain(elsewhere).collect(),
     }
 }
 
@@ -151,7 +156,7 @@ fn of_constraint<'a>(at: &Situation<'a>, index: usize, constraint: &'a SpreadCon
         topology_key: key,
         selector,
         effect: effect.unwrap_or(Effect::Spreads),
-        namespaces: &[],
+        namespaces: vec![at.namespace()],
     }
 }
 

@@ -95,7 +95,8 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
         let selector = term.selector.map(ToString::to_string).unwrap_or_default();
         let found = out
             .add(Place::in_set(format!("{}/{}", term.path, miss.field)), message, remedy)
-            .keyed(format!("{term}: {selector}"));
+            .keyed(format!("{term}: {selector}"))
+            .weighing(i32::from(!is_spread));
         if is_spread && miss.others && term.is_anti_affinity() {
             found.at_most(Level::Audit);
         }
@@ -224,9 +225,22 @@ mod tests {
 
         let beside = with_terms(json!([selecting(json!({"app": "a"})), selecting(json!({"app": "zk"}))]));
         assert_eq!(beside.found(&RULE)[0].at_most, Level::Audit);
+        assert!(beside.found(&RULE)[0].weight < alone.found(&RULE)[0].weight);
         assert!(beside.with(other).found(&RULE).is_empty());
         let blind = with_terms(json!([{"topologyKey": "a"}, selecting(json!({"app": "zk"}))]));
         assert_eq!(blind.found(&RULE)[0].at_most, Level::Deny);
+    }
+
+    #[test]
+    fn a_set_of_another_namespace_is_named_with_it() {
+        let other = set_json(json!({"metadata": {"namespace": "b"}}));
+        let elsewhere = term(json!({"namespaces": ["b"]})).with(other.clone());
+        assert!(elsewhere.says(&RULE).contains("in b only, not in default"));
+        assert!(elsewhere.says(&RULE).contains("the pods of StatefulSet b/zk"));
+        let twin = set_json(json!({"metadata": {"name": "twin"}}));
+        let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": "b"}});
+        let by_selector = term(json!({"namespaceSelector": selector})).with(twin);
+        assert!(!by_selector.says(&RULE).contains("twin"));
     }
 
     #[test]
