@@ -103,7 +103,8 @@ impl<'a> Judge<'a> {
         let applicable = self.policies.applicable(self.subject(&after.0.metadata));
         let situation = |(set, replicas, overlay): (&'a StatefulSet, i32, Overlay<'a>), class: Classified| {
             let world = World::new(self.cluster, overlay);
-            Situation { set, replicas, class, world, changed_budget, dry_run: self.dry_run }
+            let ensemble = ensemble(&world, set, replicas, class.class);
+            Situation { set, replicas, class, world, changed_budget, dry_run: self.dry_run, ensemble }
         };
         let class = self.policies.classify(after.0, &applicable);
         let before = before.map(|state| {
@@ -198,11 +199,33 @@ impl Case<'_> {
     fn finding(&self, rule: &'static Rule, level: Level, violation: Violation, already: bool) -> Finding {
         let mut finding = finding(rule, level, &self.after.set.reference(), violation);
         finding.class = Some(self.after.class.clone());
+        if rule.counts_members() && !self.after.presumed_kin().is_empty() {
+            finding.level = finding.level.min(Level::Warn);
+            let kin = self.after.presumed_kin().iter().map(|(set, _)| &*set.metadata.name);
+            let kin = kin.collect::<Vec<_>>().join(" and ");
+            finding.message +=
+                &format!(" (counted with {kin}, which runs the same image behind the same Service)");
+            finding.remedy +=
+                ", or say which sets belong together with the annotation stateward.dev/ensemble";
+        }
         if already && finding.level == Level::Deny {
             finding.level = Level::Warn;
             finding.message.push_str(" (it was so before this change)");
         }
         finding
+    }
+}
+
+/// The sets that form one consensus group with `set`; only a quorum is spread over several.
+fn ensemble<'a>(
+    world: &World<'a>,
+    set: &'a StatefulSet,
+    replicas: i32,
+    class: Class,
+) -> Option<Vec<(&'a StatefulSet, i32)>> {
+    match class {
+        Class::Quorum => world.ensemble_of(set, replicas).present(),
+        Class::Singleton | Class::Replicated => Some(vec![(set, replicas)]),
     }
 }
 

@@ -88,11 +88,10 @@ impl<'a> World<'a> {
     }
 
     /// The StatefulSets of `namespace` whose pods `selector` selects. There may be more where sets are not completely known.
-    pub fn sets_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<&'a StatefulSet> {
+    pub fn sets_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<(&'a StatefulSet, i32)> {
         let found = self.cluster.sets_matching(namespace, selector);
         let belongs = |set: &StatefulSet| selector.matches(set.spec.template.labels());
-        let sets = self.with_overlaid(found, namespace, belongs);
-        sets.into_iter().map(|(set, _)| set).collect()
+        self.with_overlaid(found, namespace, belongs)
     }
 
     /// The labels of a namespace; `None` where they are unknown.
@@ -106,11 +105,11 @@ impl<'a> World<'a> {
         self.with_overlaid(self.cluster.sets_governed_by(namespace, service), namespace, governed)
     }
 
-    /// The StatefulSets that form one consensus group with `set`, each with its replica count: those of its namespace
-    /// that name the same ensemble, or just itself. Unknown where others may be missing.
+    /// The StatefulSets that form one consensus group with `set`, itself first, each with its replica count: those of its
+    /// namespace that name the same ensemble; where it names none, those that look like it. Unknown where others may be missing.
     pub fn ensemble_of(&self, set: &'a StatefulSet, replicas: i32) -> Lookup<Vec<(&'a StatefulSet, i32)>> {
         let Some(ensemble) = set.ensemble() else {
-            return Lookup::Present(vec![(set, replicas)]);
+            return Lookup::Present(std::iter::once((set, replicas)).chain(self.kin_of(set)).collect());
         };
         if !self.cluster.is_complete(Kind::StatefulSet) {
             return Lookup::Unknown;
@@ -120,6 +119,25 @@ impl<'a> World<'a> {
         let others = self.with_overlaid(others, namespace, |other| other.ensemble() == Some(ensemble));
         let others = others.into_iter().filter(|(other, _)| other.metadata.name != set.metadata.name);
         Lookup::Present(std::iter::once((set, replicas)).chain(others).collect())
+    }
+
+    /// The StatefulSets that seem to be parts of one consensus group with `set` although nobody says so: they run the same
+    /// image, and a Service selects the pods of both. Published ensembles are split like this, to give some members other
+    /// storage, and each half alone would look wrong.
+    fn kin_of(&self, set: &'a StatefulSet) -> Vec<(&'a StatefulSet, i32)> {
+        let namespace = &*set.metadata.namespace;
+        let mut kin: Vec<(&StatefulSet, i32)> = Vec::new();
+        for service in self.services_selecting(namespace, set.spec.template.labels()) {
+            let selector =
+                LabelSelector { match_labels: service.spec.selector.clone(), ..LabelSelector::default() };
+            for (other, replicas) in self.sets_matching(namespace, &selector) {
+                let new = kin.iter().all(|(known, _)| known.metadata.name != other.metadata.name);
+                if new && other.metadata.name != set.metadata.name && set.resembles(other) {
+                    kin.push((other, replicas));
+                }
+            }
+        }
+        kin
     }
 
     /// A StatefulSet by name.

@@ -190,6 +190,17 @@ pub struct ClaimSource {
     pub claim_name: Box<str>,
 }
 
+impl Container {
+    /// The image without tag and digest: `quay.io/coreos/etcd`.
+    pub fn repository(&self) -> &str {
+        let untagged = self.image.split('@').next().unwrap_or(&self.image);
+        match untagged.rsplit_once(':') {
+            Some((repository, tag)) if !tag.contains('/') => repository,
+            _ => untagged,
+        }
+    }
+}
+
 impl PodTemplate {
     /// The labels the pods are made with.
     pub fn labels(&self) -> &Labels {

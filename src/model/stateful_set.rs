@@ -90,6 +90,21 @@ impl StatefulSet {
         }
     }
 
+    /// Whether `other` runs an image that this one runs, and says nothing of its ensemble.
+    pub fn resembles(&self, other: &Self) -> bool {
+        let images = |set: &'_ Self| -> Vec<String> {
+            set.spec
+                .template
+                .spec
+                .containers
+                .iter()
+                .map(|container| container.repository().to_owned())
+                .collect()
+        };
+        let (mine, others) = (images(self), images(other));
+        other.ensemble().is_none() && mine.iter().any(|image| others.contains(image))
+    }
+
     /// The ensemble it says it is a part of.
     pub fn ensemble(&self) -> Option<&str> {
         self.metadata.annotations.get("stateward.dev/ensemble").filter(|name| !name.is_empty())

@@ -23,7 +23,7 @@ impl<'a> Exposure<'a> {
     pub(super) fn of(at: &Situation<'a>) -> Option<Self> {
         let mut exposure = Self { members: at.members()?, ..Self::default() };
         let mut covered: Vec<(&DisruptionBudget, i32)> = Vec::new();
-        for (set, replicas) in at.ensemble()?.into_iter().filter(|(_, replicas)| *replicas > 0) {
+        for (set, replicas) in at.ensemble()?.iter().copied().filter(|(_, replicas)| *replicas > 0) {
             let labels = set.spec.template.labels();
             match at.world.known_budgets_selecting(at.namespace(), labels)[..] {
                 [] => exposure.leave_unprotected(at, set, replicas),

@@ -152,6 +152,13 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// Whether it counts the members of a consensus group, which may be spread over several sets.
+    pub(crate) fn counts_members(&self) -> bool {
+        self.classes == [Class::Quorum] && self.reads.contains(&Kind::StatefulSet)
+    }
+}
+
 impl PartialEq for Rule {
     fn eq(&self, other: &Self) -> bool {
         self.id == other.id

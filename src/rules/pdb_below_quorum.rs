@@ -130,7 +130,7 @@ fn remedy(at: &Situation<'_>, exposure: &Exposure<'_>) -> String {
     if let ([budget], []) = (&exposure.budgets[..], &exposure.unprotected[..]) {
         return set_max_unavailable(budget, most);
     }
-    let sets = at.ensemble().unwrap_or_default().into_iter();
+    let sets = at.ensemble().unwrap_or_default().iter();
     let sets = enumerate(sets.map(|(set, _)| set.metadata.name.to_string()));
     format!("let one PodDisruptionBudget with maxUnavailable: {most} select the pods of {sets}")
 }

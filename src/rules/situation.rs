@@ -31,6 +31,9 @@ pub struct Situation<'a> {
     pub changed_budget: Option<&'a DisruptionBudget>,
     /// Whether nothing of this will persist: then what comes with the set cannot be seen yet.
     pub dry_run: bool,
+    /// The sets that form one consensus group with this one, itself first, each with its replica count; `None` where that is
+    /// unknown.
+    pub ensemble: Option<Vec<(&'a StatefulSet, i32)>>,
 }
 
 /// The same StatefulSet before and after a change; either may be missing.
@@ -70,8 +73,16 @@ impl<'a> Situation<'a> {
     }
 
     /// The sets that form one consensus group with this one, itself first; `None` where that is unknown.
-    pub fn ensemble(&self) -> Option<Vec<(&'a StatefulSet, i32)>> {
-        self.world.ensemble_of(self.set, self.replicas).present()
+    pub fn ensemble(&self) -> Option<&[(&'a StatefulSet, i32)]> {
+        self.ensemble.as_deref()
+    }
+
+    /// The other sets that are counted with this one although nobody has said that they belong together.
+    pub fn presumed_kin(&self) -> &[(&'a StatefulSet, i32)] {
+        match self.ensemble() {
+            Some([_, kin @ ..]) if self.set.ensemble().is_none() => kin,
+            _ => &[],
+        }
     }
 
     /// The budgets about the set's pods; unknown where some may be missing.

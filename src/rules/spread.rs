@@ -73,7 +73,7 @@ impl Term<'_> {
         };
         let namespaces = self.namespaces.iter();
         let sets = namespaces.flat_map(|namespace| at.world.sets_matching(namespace, selector));
-        let others = sets.map(|set| &set.metadata).filter(|other| {
+        let others = sets.map(|(set, _)| &set.metadata).filter(|other| {
             (&other.namespace, &other.name) != (&at.set.metadata.namespace, &at.set.metadata.name)
         });
         let named = others.map(|other| match &other.namespace {

@@ -155,13 +155,15 @@ impl Scene {
             Some(budget) => Overlay::Budget(&budget.metadata.namespace, &budget.metadata.name, Some(budget)),
             None => Overlay::Set(&self.set, self.replicas),
         };
+        let world = World::new(&self.cluster, overlay);
         Situation {
             set: &self.set,
             replicas: self.replicas,
             class: Classified { class: self.class, because: Because::Annotation },
-            world: World::new(&self.cluster, overlay),
+            world,
             changed_budget: self.changed_budget.as_ref(),
             dry_run: self.dry_run,
+            ensemble: world.ensemble_of(&self.set, self.replicas).present(),
         }
     }
 }
