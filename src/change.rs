@@ -15,6 +15,7 @@ pub struct Change {
 
 /// What changes.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::large_enum_variant, reason = "there is one a request, and it is moved once")]
 pub enum Action {
     /// A StatefulSet.
     StatefulSet(Edit<StatefulSet>),

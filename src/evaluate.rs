@@ -3,6 +3,9 @@
 //! Pure and synchronous: no I/O, no clock, no locks. Webhook, audit and reports all come through here, so they cannot
 //! disagree.
 
+use std::cmp::Reverse;
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 
 use crate::change::{Action, Change, Edit, Written};
@@ -25,7 +28,7 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         Action::Manifest(written) => judge.manifest(written),
         Action::Service(_) | Action::Other => Vec::new(),
     };
-    findings.sort_by(|a, b| b.level.cmp(&a.level));
+    findings.sort_by_key(|finding| Reverse(finding.level));
     // One budget over several sets can be wrong in the same way for each of them.
     let mut distinct: Vec<Finding> = Vec::with_capacity(findings.len());
     for finding in findings {
@@ -203,8 +206,10 @@ impl Case<'_> {
             finding.level = finding.level.min(Level::Warn);
             let kin = self.after.presumed_kin().iter().map(|(set, _)| &*set.metadata.name);
             let kin = kin.collect::<Vec<_>>().join(" and ");
-            finding.message +=
-                &format!(" (counted with {kin}, which runs the same image behind the same Service)");
+            let _ = write!(
+                finding.message,
+                " (counted with {kin}, which runs the same image behind the same Service)"
+            );
             finding.remedy +=
                 ", or say which sets belong together with the annotation stateward.dev/ensemble";
         }

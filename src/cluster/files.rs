@@ -35,7 +35,7 @@ struct Item {
 
 #[derive(Clone, Debug)]
 enum Parsed {
-    Set(StatefulSet),
+    Set(Box<StatefulSet>),
     Service(Service),
     Budget(DisruptionBudget),
     Namespace(Namespace),
@@ -83,7 +83,9 @@ impl Inventory {
 
     fn add_manifest(&mut self, manifest: Manifest) {
         let parsed = match (&*manifest.api_version, &*manifest.kind) {
-            ("apps/v1" | "apps/v1beta2" | "apps/v1beta1", "StatefulSet") => parse(&manifest).map(Parsed::Set),
+            ("apps/v1" | "apps/v1beta2" | "apps/v1beta1", "StatefulSet") => {
+                parse(&manifest).map(|set| Parsed::Set(Box::new(set)))
+            }
             ("v1", "Service") => parse(&manifest).map(Parsed::Service),
             ("policy/v1", "PodDisruptionBudget") => parse(&manifest).map(Parsed::Budget),
             ("policy/v1beta1", "PodDisruptionBudget") => parse(&manifest).map(before_v1).map(Parsed::Budget),
@@ -104,7 +106,7 @@ impl Inventory {
     /// The StatefulSets, in the order in which they were read, each with where and how it is written.
     pub fn sets(&self) -> impl Iterator<Item = (&StatefulSet, &Manifest)> {
         self.items.iter().filter_map(|item| match &item.object {
-            Parsed::Set(set) => Some((set, &item.manifest)),
+            Parsed::Set(set) => Some((&**set, &item.manifest)),
             _ => None,
         })
     }
@@ -291,7 +293,7 @@ impl Parsed {
 
     fn insert_into(self, cluster: &mut Cluster) {
         match self {
-            Self::Set(set) => cluster.insert_set(set),
+            Self::Set(set) => cluster.insert_set(*set),
             Self::Service(service) => cluster.insert_service(service),
             Self::Budget(budget) => cluster.insert_budget(budget),
             Self::Namespace(namespace) => cluster.insert_namespace(namespace),

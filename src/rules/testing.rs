@@ -136,7 +136,7 @@ impl Scene {
                 Check::State(check) => check(&at, &self.params, &mut out),
                 Check::Text(_) => {}
                 Check::Step(check) => {
-                    check(&Transition { before: before.as_ref(), after: &at }, &self.params, &mut out)
+                    check(&Transition { before: before.as_ref(), after: &at }, &self.params, &mut out);
                 }
             }
         }

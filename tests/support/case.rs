@@ -12,6 +12,14 @@
 //!
 //! A StatefulSet that is written twice is updated from the first to the second. Otherwise, and without that document, every StatefulSet is judged as it is written, as an audit does.
 
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    reason = "each test uses a part of it"
+)]
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
