@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::model::{DisruptionBudget, Labels, Object, Service, StatefulSet};
+use crate::model::{Autoscaler, DisruptionBudget, Labels, Object, Service, StatefulSet};
 
 /// An object that can be found by more than its name.
 pub(super) trait Indexed: Object + Clone {
@@ -100,6 +100,11 @@ pub(super) fn ensemble_key(ensemble: &str) -> String {
     format!("ensemble {ensemble}")
 }
 
+/// The index key of what scales a set.
+pub(super) fn scaler_key(set: &str) -> String {
+    format!("scales {set}")
+}
+
 /// A selector is filed under one of its labels: whatever it selects has that label.
 fn selector_key(labels: &Labels) -> String {
     labels.iter().next().map_or_else(|| ANY_LABEL.to_owned(), label_key)
@@ -124,5 +129,11 @@ impl Indexed for Service {
 impl Indexed for DisruptionBudget {
     fn keys(&self) -> Vec<String> {
         self.spec.selector.iter().map(|selector| selector_key(&selector.match_labels)).collect()
+    }
+}
+
+impl Indexed for Autoscaler {
+    fn keys(&self) -> Vec<String> {
+        self.scaled_set().map(scaler_key).into_iter().collect()
     }
 }
