@@ -4,6 +4,7 @@
 //! read straight from JSON, in one pass: what no rule looks at (managedFields, status, most of a pod) is skipped
 //! without being stored. An explicit `null` means absent everywhere, as it does to the API server.
 
+mod autoscaler;
 mod class;
 mod disruption_budget;
 mod int_or_percent;
@@ -18,6 +19,7 @@ mod stateful_set;
 
 pub mod quorum;
 
+pub use autoscaler::{Autoscaler, ScaleTarget};
 pub use class::{Because, Class, Classified};
 pub use disruption_budget::DisruptionBudget;
 pub use int_or_percent::IntOrPercent;

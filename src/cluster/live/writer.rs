@@ -1,0 +1,157 @@
+//! The one that changes the snapshot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc::Receiver;
+
+use super::api::{Item, Unreadable};
+use super::{Gauges, Part};
+use crate::cluster::{Cluster, Kind};
+
+/// What a follower says of its kind.
+#[derive(Debug)]
+pub enum Event {
+    /// A list begins: what was known stays until it is complete.
+    Listing,
+    /// An object of the list.
+    Listed(Item),
+    /// The list is complete: what is not in it does not exist.
+    Complete,
+    /// An object is new or different.
+    Changed(Item),
+    /// An object is gone.
+    Deleted {
+        /// Its namespace.
+        namespace: Box<str>,
+        /// Its name.
+        name: Box<str>,
+    },
+    /// The API server will not say; why.
+    Refused(String),
+}
+
+/// Owns the working copy and publishes it.
+#[derive(Debug)]
+pub struct Writer {
+    cluster: Cluster,
+    published: Arc<ArcSwap<Cluster>>,
+    /// The lists that are not complete yet.
+    staged: BTreeMap<Kind, Cluster>,
+    parts: BTreeMap<Kind, Part>,
+    gauges: Gauges,
+    /// The versions of unreadable objects that have been logged.
+    logged: BTreeMap<(Kind, Box<str>, Box<str>), Box<str>>,
+}
+
+/// Events applied between two publications, at most: a snapshot is never much older than what is known.
+const BATCH: usize = 1024;
+
+impl Writer {
+    /// One that publishes to `published`.
+    pub fn new(published: Arc<ArcSwap<Cluster>>, parts: BTreeMap<Kind, Part>, gauges: Gauges) -> Self {
+        let cluster = Cluster::clone(&published.load());
+        Self { cluster, published, staged: BTreeMap::new(), parts, gauges, logged: BTreeMap::new() }
+    }
+
+    /// Applies events until nobody sends any more.
+    pub(super) async fn run(mut self, mut events: Receiver<(Kind, Event)>) {
+        while let Some((kind, event)) = events.recv().await {
+            let mut visible = self.apply(kind, event);
+            for _ in 1..BATCH {
+                let Ok((kind, event)) = events.try_recv() else { break };
+                visible |= self.apply(kind, event);
+            }
+            if visible {
+                self.publish();
+            }
+        }
+    }
+
+    /// Applies one event to the working copy; whether that changes what lookups answer.
+    pub fn apply(&mut self, kind: Kind, event: Event) -> bool {
+        match event {
+            Event::Listing => drop(self.staged.insert(kind, Cluster::default())),
+            Event::Listed(item) => self.stage(kind, item),
+            Event::Complete => self.complete(kind),
+            Event::Changed(item) => {
+                self.note(&item);
+                insert(&mut self.cluster, item);
+            }
+            Event::Deleted { namespace, name } => {
+                self.cluster.remove(kind, &namespace, &name);
+                self.logged.remove(&(kind, namespace, name));
+            }
+            Event::Refused(reason) => self.refused(kind, &reason),
+        }
+        !self.staged.contains_key(&kind)
+    }
+
+    /// Makes the working copy what everybody sees.
+    pub fn publish(&self) {
+        self.gauges.show(&self.cluster);
+        self.published.store(Arc::new(self.cluster.clone()));
+        for (kind, part) in &self.parts {
+            if self.cluster.is_complete(*kind) || part.is_refused {
+                part.gate.open();
+            }
+        }
+    }
+
+    fn stage(&mut self, kind: Kind, item: Item) {
+        self.note(&item);
+        if let Some(staged) = self.staged.get_mut(&kind) {
+            insert(staged, item);
+        }
+    }
+
+    fn complete(&mut self, kind: Kind) {
+        let Some(listed) = self.staged.remove(&kind) else { return };
+        let again = self.cluster.is_complete(kind);
+        self.cluster.replace(kind, listed);
+        self.cluster.set_complete(kind, true);
+        tracing::info!(kind = kind.name(), objects = self.cluster.count(kind), again, "listed completely");
+        if let Some(part) = self.parts.get_mut(&kind) {
+            part.is_refused = false;
+            part.remark.clear();
+        }
+    }
+
+    /// What was known of the kind is kept to be found, but no conclusion is drawn from what it lacks.
+    fn refused(&mut self, kind: Kind, reason: &str) {
+        self.staged.remove(&kind);
+        self.cluster.set_complete(kind, false);
+        let Some(part) = self.parts.get_mut(&kind) else { return };
+        part.remark.set(format!("{} unknown ({reason})", kind.name()));
+        if !part.is_refused {
+            part.is_refused = true;
+            tracing::warn!(
+                kind = kind.name(),
+                "nothing is known of this kind until it may be read: {reason}"
+            );
+        }
+    }
+
+    /// Logs an unreadable object, each version once.
+    fn note(&mut self, item: &Item) {
+        let Err(Unreadable { kind, namespace, name, version, reason }) = item else { return };
+        let key = (*kind, namespace.clone(), name.clone());
+        if self.logged.insert(key, version.clone()).as_ref() != Some(version) {
+            let kind = kind.name();
+            tracing::warn!(
+                kind,
+                namespace = &**namespace,
+                name = &**name,
+                "an object cannot be read: {reason}"
+            );
+        }
+    }
+}
+
+fn insert(cluster: &mut Cluster, item: Item) {
+    match item {
+        Ok(object) => object.insert_into(cluster),
+        Err(Unreadable { kind, namespace, name, .. }) => cluster.set_unreadable(kind, &namespace, &name),
+    }
+}
