@@ -33,7 +33,7 @@ pub fn policies() -> Policies {
     Policies::new(Profile::Baseline, Vec::new()).unwrap()
 }
 
-/// A whole cluster with this many StatefulSets, ten in a namespace, each with its Service and its budget. One is
+/// A whole cluster with this many `StatefulSet`s, ten in a namespace, each with its Service and its budget. One is
 /// demo/consul, which the recorded reviews are about.
 pub fn cluster(sets: usize) -> Cluster {
     let mut cluster = Cluster::default();

@@ -100,8 +100,7 @@ fn fits(parts: &[Box<str>], text: &str) -> bool {
     let [first, middle @ .., last] = parts else {
         return parts.iter().all(|only| **only == *text);
     };
-    let enough = text.len() >= first.len() + last.len();
-    if !enough || !(begins(text, first) && ends(text, last)) {
+    if text.len() < first.len() + last.len() || !begins(text, first) || !ends(text, last) {
         return false;
     }
     let mut rest = &text[first.len()..text.len() - last.len()];
