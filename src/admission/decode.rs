@@ -130,7 +130,12 @@ pub fn decode(body: &[u8]) -> Result<Request, Invalid> {
     if is_too_deep(body) {
         return Err(Invalid::TooDeep);
     }
-    let review: Review<'_> = serde_json::from_slice(body).map_err(|error| malformed(body, &error))?;
+    // One look at the whole body saves one at each string. Bytes that are not UTF-8 do no harm where nobody reads them.
+    let review = match std::str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    };
+    let review: Review<'_> = review.map_err(|error| malformed(body, &error))?;
     if review.kind != "AdmissionReview" || review.api_version != "admission.k8s.io/v1" {
         let (api_version, kind) = (review.api_version.into_owned(), review.kind.into_owned());
         return Err(Invalid::NotAReview { api_version, kind });
