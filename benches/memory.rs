@@ -30,7 +30,11 @@ fn main() {
         updates(&mut writer, namespaces);
         println!("{:>8} KiB after the updates", resident_kib());
         list(&mut writer, namespaces, 1);
-        println!("{:>8} KiB after a relist of everything (highest so far {} KiB)", resident_kib(), highest_kib());
+        println!(
+            "{:>8} KiB after a relist of everything (highest so far {} KiB)",
+            resident_kib(),
+            highest_kib()
+        );
     }
 }
 
@@ -77,7 +81,9 @@ fn object(kind: Kind, namespace: usize, number: usize, generation: usize) -> Nei
     let selector = json!({"app.kubernetes.io/name": "database", "app.kubernetes.io/instance": name});
     let spec = match kind {
         Kind::StatefulSet => set(&name, &labels, &selector),
-        Kind::Service => json!({"clusterIP": "None", "selector": selector, "ports": [{"port": 5432, "name": "db"}]}),
+        Kind::Service => {
+            json!({"clusterIP": "None", "selector": selector, "ports": [{"port": 5432, "name": "db"}]})
+        }
         Kind::DisruptionBudget => json!({"maxUnavailable": 1, "selector": {"matchLabels": selector}}),
         Kind::Autoscaler => json!({"minReplicas": 3, "maxReplicas": 9, "scaleTargetRef": {
             "apiVersion": "apps/v1", "kind": "StatefulSet", "name": name}}),
@@ -98,8 +104,9 @@ fn object(kind: Kind, namespace: usize, number: usize, generation: usize) -> Nei
 }
 
 fn set(name: &str, labels: &Value, selector: &Value) -> Value {
-    let env: Vec<Value> =
-        (0..10).map(|n| json!({"name": format!("DATABASE_SETTING_{n}"), "value": format!("value-{n}")})).collect();
+    let env: Vec<Value> = (0..10)
+        .map(|n| json!({"name": format!("DATABASE_SETTING_{n}"), "value": format!("value-{n}")}))
+        .collect();
     let container = |name: &str, image: &str| {
         json!({
             "name": name, "image": image, "command": ["/bin/server", "--config", "/etc/database/config.yaml"],

@@ -18,7 +18,7 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         return Verdict::default();
     }
     let judge = Judge { cluster, policies, now, dry_run: change.dry_run };
-    let mut findings = match &change.action {
+    let mut findings: Vec<Finding> = match &change.action {
         Action::StatefulSet(edit) => judge.set(edit),
         Action::Scale { namespace, name, old, new } => judge.scale(namespace, name, *old, *new),
         Action::DisruptionBudget(edit) => judge.budget(edit),
@@ -26,6 +26,14 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         Action::Service(_) | Action::Other => Vec::new(),
     };
     findings.sort_by(|a, b| b.level.cmp(&a.level));
+    // One budget over several sets can be wrong in the same way for each of them.
+    let mut distinct: Vec<Finding> = Vec::with_capacity(findings.len());
+    for finding in findings {
+        if !distinct.iter().any(|other| finding.says_the_same_as(other)) {
+            distinct.push(finding);
+        }
+    }
+    let findings = distinct;
     Verdict { findings }
 }
 
@@ -95,7 +103,8 @@ impl<'a> Judge<'a> {
         let applicable = self.policies.applicable(self.subject(&after.0.metadata));
         let situation = |(set, replicas, overlay): (&'a StatefulSet, i32, Overlay<'a>), class: Classified| {
             let world = World::new(self.cluster, overlay);
-            Situation { set, replicas, class, world, changed_budget, dry_run: self.dry_run }
+            let ensemble = ensemble(&world, set, replicas, class.class);
+            Situation { set, replicas, class, world, changed_budget, dry_run: self.dry_run, ensemble }
         };
         let class = self.policies.classify(after.0, &applicable);
         let before = before.map(|state| {
@@ -190,11 +199,33 @@ impl Case<'_> {
     fn finding(&self, rule: &'static Rule, level: Level, violation: Violation, already: bool) -> Finding {
         let mut finding = finding(rule, level, &self.after.set.reference(), violation);
         finding.class = Some(self.after.class.clone());
+        if rule.counts_members() && !self.after.presumed_kin().is_empty() {
+            finding.level = finding.level.min(Level::Warn);
+            let kin = self.after.presumed_kin().iter().map(|(set, _)| &*set.metadata.name);
+            let kin = kin.collect::<Vec<_>>().join(" and ");
+            finding.message +=
+                &format!(" (counted with {kin}, which runs the same image behind the same Service)");
+            finding.remedy +=
+                ", or say which sets belong together with the annotation stateward.dev/ensemble";
+        }
         if already && finding.level == Level::Deny {
             finding.level = Level::Warn;
             finding.message.push_str(" (it was so before this change)");
         }
         finding
+    }
+}
+
+/// The sets that form one consensus group with `set`; only a quorum is spread over several.
+fn ensemble<'a>(
+    world: &World<'a>,
+    set: &'a StatefulSet,
+    replicas: i32,
+    class: Class,
+) -> Option<Vec<(&'a StatefulSet, i32)>> {
+    match class {
+        Class::Quorum => world.ensemble_of(set, replicas).present(),
+        Class::Singleton | Class::Replicated => Some(vec![(set, replicas)]),
     }
 }
 

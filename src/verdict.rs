@@ -53,4 +53,10 @@ impl Finding {
     pub fn counts(&self) -> bool {
         self.exempt.is_none()
     }
+
+    /// Whether a reader would learn nothing new from it.
+    pub(crate) fn says_the_same_as(&self, other: &Self) -> bool {
+        (self.rule, &self.object, &self.path, &self.message)
+            == (other.rule, &other.object, &other.path, &other.message)
+    }
 }

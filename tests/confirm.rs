@@ -107,7 +107,7 @@ async fn a_denial_that_the_cluster_confirms_is_sent() {
     assert_eq!((decision, asked), (Decision::Denied, true));
     assert_eq!(court.outcomes("confirmed"), "1");
     assert_eq!(court.api.requests("/apis/apps/v1/namespaces/prod/statefulsets?limit="), 1);
-    assert_eq!(court.api.requests("/services"), 0, "only what the rule reads");
+    assert_eq!(court.api.requests("/poddisruptionbudgets"), 0, "only what the rule reads");
 }
 
 #[tokio::test]

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -356,16 +358,39 @@ impl<'de> DeserializeSeed<'de> for BodyOf {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Body, D::Error> {
         let body = match self.0 {
-            Resource::StatefulSets => Option::deserialize(deserializer)?.map(Body::StatefulSet),
-            Resource::Scale => Option::deserialize(deserializer)?.map(Body::Scale),
-            Resource::Services => Option::deserialize(deserializer)?.map(Body::Service),
-            Resource::DisruptionBudgets => Option::deserialize(deserializer)?.map(Body::DisruptionBudget),
+            Resource::StatefulSets => object(deserializer)?.map(|set| Body::StatefulSet(Box::new(set))),
+            Resource::Scale => object(deserializer)?.map(Body::Scale),
+            Resource::Services => object(deserializer)?.map(|service| Body::Service(Box::new(service))),
+            Resource::DisruptionBudgets => {
+                object(deserializer)?.map(|budget| Body::DisruptionBudget(Box::new(budget)))
+            }
             Resource::Pods | Resource::Eviction | Resource::Autoscalers | Resource::Other => {
                 Option::<IgnoredAny>::deserialize(deserializer)?.map(|_| Body::Skipped)
             }
         };
         Ok(body.unwrap_or(Body::Absent))
     }
+}
+
+/// An object or null. Left to itself, serde also takes a list for a struct.
+fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    struct Object<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_unit<E>(self) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+    deserializer.deserialize_any(Object(PhantomData))
 }
 
 impl WireRequest {

@@ -13,7 +13,9 @@ mod world;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::model::{Autoscaler, DisruptionBudget, Labels, Namespace, Object, Service, StatefulSet};
+use crate::model::{
+    Autoscaler, DisruptionBudget, LabelSelector, Labels, Namespace, Object, Service, StatefulSet,
+};
 pub use neighbour::Neighbour;
 use table::{ANY_LABEL, Table, ensemble_key, label_key, scaler_key, service_key};
 pub use world::{Overlay, World};
@@ -228,13 +230,20 @@ impl Cluster {
 
     /// The sets whose pods a budget selects.
     fn sets_selected_by(&self, budget: &DisruptionBudget) -> Vec<&StatefulSet> {
-        let Some(selector) = &budget.spec.selector else {
-            return Vec::new();
-        };
+        let selector = budget.spec.selector.as_ref();
+        selector.map_or_else(Vec::new, |selector| self.sets_matching(&budget.metadata.namespace, selector))
+    }
+
+    /// The sets of `namespace` whose pods `selector` selects.
+    fn sets_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<&StatefulSet> {
         let key = selector.match_labels.iter().next().map_or_else(|| ANY_LABEL.to_owned(), label_key);
-        let mut sets = self.sets.by_key(&budget.metadata.namespace, &key);
+        let mut sets = self.sets.by_key(namespace, &key);
         sets.retain(|set| selector.matches(set.spec.template.labels()));
         sets
+    }
+
+    fn budgets_in(&self, namespace: &str) -> Vec<&DisruptionBudget> {
+        self.budgets.in_namespace(namespace)
     }
 
     fn budgets_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&DisruptionBudget> {

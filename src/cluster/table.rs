@@ -48,6 +48,14 @@ impl<T: Indexed> Table<T> {
         self.objects.values().map(|object| &**object)
     }
 
+    /// The objects of `namespace`, by name.
+    pub(super) fn in_namespace(&self, namespace: &str) -> Vec<&T> {
+        let prefix = join(&[namespace, ""]);
+        let entries = self.objects.range::<_, str>((Bound::Included(&*prefix), Bound::Unbounded));
+        let entries = entries.take_while(|(key, _)| key.starts_with(&*prefix));
+        entries.map(|(_, object)| &**object).collect()
+    }
+
     /// The objects of `namespace` that have `key` among their keys, by name.
     pub(super) fn by_key(&self, namespace: &str, key: &str) -> Vec<&T> {
         let hash = self.hash(namespace, key);

@@ -1,7 +1,7 @@
 //! The snapshot as it is before or after a change.
 
 use super::{Cluster, Kind, Lookup};
-use crate::model::{Autoscaler, DisruptionBudget, Labels, Object, Service, StatefulSet};
+use crate::model::{Autoscaler, DisruptionBudget, LabelSelector, Labels, Object, Service, StatefulSet};
 
 /// A snapshot with one object replaced, added or taken away.
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +48,13 @@ impl<'a> World<'a> {
         self.cluster.services_selecting(namespace, labels)
     }
 
-    /// The budgets that are about pods with these labels, by name; unknown where some may be missing.
+    /// The budgets that are about pods made with these labels, by name; unknown where some may be missing, or depend on
+    /// labels that the controller gives the pods.
     pub fn budgets_selecting(&self, namespace: &str, labels: &Labels) -> Lookup<Vec<&'a DisruptionBudget>> {
-        if !self.cluster.knows_all(Kind::DisruptionBudget, namespace) {
+        let undecided = |budget: &&DisruptionBudget| budget.may_select(labels) && !budget.selects(labels);
+        if !self.cluster.knows_all(Kind::DisruptionBudget, namespace)
+            || self.known_budgets(namespace).iter().any(undecided)
+        {
             return Lookup::Unknown;
         }
         Lookup::Present(self.known_budgets_selecting(namespace, labels))
@@ -58,15 +62,22 @@ impl<'a> World<'a> {
 
     /// The budgets that are known to be about pods with these labels, by name. There may be more.
     pub fn known_budgets_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&'a DisruptionBudget> {
-        let mut budgets = self.cluster.budgets_selecting(namespace, labels);
-        if let Overlay::Budget(ns, name, budget) = self.overlay
-            && ns == namespace
-        {
-            budgets.retain(|known| *known.metadata.name != *name);
-            budgets.extend(budget.filter(|budget| budget.selects(labels)));
-        }
-        budgets.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        let known = self.cluster.budgets_selecting(namespace, labels);
+        let mut budgets = self.with_overlaid_budget(known, namespace);
+        budgets.retain(|budget| budget.selects(labels));
         budgets
+    }
+
+    /// The known budgets of `namespace`, by name. There may be more.
+    pub fn known_budgets(&self, namespace: &str) -> Vec<&'a DisruptionBudget> {
+        self.with_overlaid_budget(self.cluster.budgets_in(namespace), namespace)
+    }
+
+    /// How many pods a budget expects: those of all known sets that it is about.
+    pub fn expected_pods(&self, budget: &DisruptionBudget) -> i32 {
+        let sets = self.sets_selected_by(budget);
+        let counts = sets.iter().map(|(_, replicas)| (*replicas).max(0));
+        counts.fold(0, i32::saturating_add)
     }
 
     /// The StatefulSets whose pods a budget is about, each with its replica count. There may be more where sets are not
@@ -76,17 +87,29 @@ impl<'a> World<'a> {
         self.with_overlaid(self.cluster.sets_selected_by(budget), &budget.metadata.namespace, labels)
     }
 
+    /// The StatefulSets of `namespace` whose pods `selector` selects. There may be more where sets are not completely known.
+    pub fn sets_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<(&'a StatefulSet, i32)> {
+        let found = self.cluster.sets_matching(namespace, selector);
+        let belongs = |set: &StatefulSet| selector.matches(set.spec.template.labels());
+        self.with_overlaid(found, namespace, belongs)
+    }
+
+    /// The labels of a namespace; `None` where they are unknown.
+    pub fn namespace_labels(&self, name: &str) -> Option<&'a Labels> {
+        self.cluster.namespace(name).map(|namespace| &namespace.metadata.labels)
+    }
+
     /// The StatefulSets that `service` governs, each with its replica count.
     pub fn sets_governed_by(&self, namespace: &str, service: &str) -> Vec<(&'a StatefulSet, i32)> {
         let governed = |set: &StatefulSet| *set.spec.service_name == *service;
         self.with_overlaid(self.cluster.sets_governed_by(namespace, service), namespace, governed)
     }
 
-    /// The StatefulSets that form one consensus group with `set`, each with its replica count: those of its namespace
-    /// that name the same ensemble, or just itself. Unknown where others may be missing.
+    /// The StatefulSets that form one consensus group with `set`, itself first, each with its replica count: those of its
+    /// namespace that name the same ensemble; where it names none, those that look like it. Unknown where others may be missing.
     pub fn ensemble_of(&self, set: &'a StatefulSet, replicas: i32) -> Lookup<Vec<(&'a StatefulSet, i32)>> {
         let Some(ensemble) = set.ensemble() else {
-            return Lookup::Present(vec![(set, replicas)]);
+            return Lookup::Present(std::iter::once((set, replicas)).chain(self.kin_of(set)).collect());
         };
         let namespace = &*set.metadata.namespace;
         if !self.cluster.knows_all(Kind::StatefulSet, namespace) {
@@ -106,6 +129,25 @@ impl<'a> World<'a> {
         Lookup::Present(self.cluster.autoscalers_of(namespace, set))
     }
 
+    /// The StatefulSets that seem to be parts of one consensus group with `set` although nobody says so: they run the same
+    /// image, and a Service selects the pods of both. Published ensembles are split like this, to give some members other
+    /// storage, and each half alone would look wrong.
+    fn kin_of(&self, set: &'a StatefulSet) -> Vec<(&'a StatefulSet, i32)> {
+        let namespace = &*set.metadata.namespace;
+        let mut kin: Vec<(&StatefulSet, i32)> = Vec::new();
+        for service in self.services_selecting(namespace, set.spec.template.labels()) {
+            let selector =
+                LabelSelector { match_labels: service.spec.selector.clone(), ..LabelSelector::default() };
+            for (other, replicas) in self.sets_matching(namespace, &selector) {
+                let new = kin.iter().all(|(known, _)| known.metadata.name != other.metadata.name);
+                if new && other.metadata.name != set.metadata.name && set.resembles(other) {
+                    kin.push((other, replicas));
+                }
+            }
+        }
+        kin
+    }
+
     /// A StatefulSet by name.
     pub fn set(&self, namespace: &str, name: &str) -> Lookup<&'a StatefulSet> {
         let found = match self.overlay {
@@ -113,6 +155,22 @@ impl<'a> World<'a> {
             _ => self.cluster.set(namespace, name),
         };
         found.map_or_else(|| self.cluster.absence(Kind::StatefulSet, namespace, name), Lookup::Present)
+    }
+
+    /// `found` as it is in this world, by name: the changed budget in place of the snapshot's.
+    fn with_overlaid_budget(
+        &self,
+        mut found: Vec<&'a DisruptionBudget>,
+        namespace: &str,
+    ) -> Vec<&'a DisruptionBudget> {
+        if let Overlay::Budget(ns, name, budget) = self.overlay
+            && ns == namespace
+        {
+            found.retain(|known| *known.metadata.name != *name);
+            found.extend(budget);
+        }
+        found.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        found
     }
 
     /// `found` as it is in this world: the changed set in place of the snapshot's, if it still belongs.

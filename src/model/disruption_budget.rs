@@ -34,6 +34,11 @@ impl DisruptionBudget {
         self.spec.selector.as_ref().is_some_and(|selector| selector.matches(labels))
     }
 
+    /// Whether it may be about some pod made from a template with these labels.
+    pub fn may_select(&self, template: &Labels) -> bool {
+        self.spec.selector.as_ref().is_some_and(|selector| selector.may_match_pod(template))
+    }
+
     /// How many of `expected` healthy pods may be evicted (0 to `expected`): the disruption controller's
     /// `getExpectedPodCount`, which rounds percentages up for both limits. With no limit given, none is allowed.
     pub fn allowed_disruptions(&self, expected: i32) -> i32 {
@@ -59,7 +64,7 @@ impl DisruptionBudget {
         match (self.spec.max_unavailable, self.spec.min_available) {
             (Some(limit), _) => format!("maxUnavailable: {limit}"),
             (None, Some(limit)) => format!("minAvailable: {limit}"),
-            (None, None) => "no limit".to_owned(),
+            (None, None) => "neither minAvailable nor maxUnavailable".to_owned(),
         }
     }
 }

@@ -25,8 +25,8 @@ pub struct Metadata {
     pub deleting: bool,
 }
 
-/// The annotations that Stateward reads (`stateward.dev/…` and those of Metacontroller's service-per-pod example); all
-/// others, some of them as large as the object itself, are skipped.
+/// The annotations that Stateward reads (`stateward.dev/…`, those of Metacontroller's service-per-pod example, and one that
+/// has lost its meaning); all others, some of them as large as the object itself, are skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations(Labels);
 
@@ -34,7 +34,13 @@ impl Annotations {
     /// Whether this annotation is kept.
     fn reads(key: &str) -> bool {
         key.starts_with("stateward.dev/")
-            || matches!(key, "service-per-pod-label" | "service-per-pod-ports" | "pod-name-label")
+            || matches!(
+                key,
+                "service-per-pod-label"
+                    | "service-per-pod-ports"
+                    | "pod-name-label"
+                    | "service.alpha.kubernetes.io/tolerate-unready-endpoints"
+            )
     }
 
     /// The value of `key`.

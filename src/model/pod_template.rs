@@ -152,6 +152,12 @@ pub struct SpreadConstraint {
     pub when_unsatisfiable: WhenUnsatisfiable,
     /// Which pods are counted; absent counts none.
     pub label_selector: Option<LabelSelector>,
+    /// Keys of which the counted pods must share the value.
+    #[serde(deserialize_with = "nullable::list")]
+    pub match_label_keys: Vec<Box<str>>,
+    /// How many pods more than the emptiest place another may have.
+    #[serde(deserialize_with = "nullable::field")]
+    pub max_skew: i32,
 }
 
 /// What the scheduler does with a pod that would break a spread constraint.
@@ -182,6 +188,17 @@ pub struct ClaimSource {
     /// The claim's name.
     #[serde(deserialize_with = "nullable::field")]
     pub claim_name: Box<str>,
+}
+
+impl Container {
+    /// The image without tag and digest: `quay.io/coreos/etcd`.
+    pub fn repository(&self) -> &str {
+        let untagged = self.image.split('@').next().unwrap_or(&self.image);
+        match untagged.rsplit_once(':') {
+            Some((repository, tag)) if !tag.contains('/') => repository,
+            _ => untagged,
+        }
+    }
 }
 
 impl PodTemplate {

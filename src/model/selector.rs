@@ -67,14 +67,55 @@ impl LabelSelector {
         self.match_labels.is_subset_of(labels) && self.match_expressions.iter().all(|r| r.holds(labels))
     }
 
+    /// Whether it may select some pod made from a template with these labels: nobody knows yet what those will be that the
+    /// controller adds.
+    pub fn may_match_pod(&self, template: &Labels) -> bool {
+        let mut labels = self.match_labels.iter();
+        let mut requirements = self.match_expressions.iter();
+        labels.all(|(key, value)| is_given_by_controller(key) || template.get(key) == Some(value))
+            && requirements.all(|r| is_given_by_controller(&r.key) || r.holds(template))
+    }
+
+    /// Whether it tells the pods of one set apart, by labels that the controller adds.
+    pub fn tells_pods_apart(&self) -> bool {
+        let labels = self.match_labels.iter().map(|(key, _)| key);
+        let requirements = self.match_expressions.iter().map(|r| &*r.key);
+        labels.chain(requirements).any(is_given_by_controller)
+    }
+
+    /// The first thing it asks for that these labels do not fulfil, and what they have instead:
+    /// `app=zookeeper, but they have app=zk`.
+    pub fn unmet(&self, labels: &Labels) -> Option<String> {
+        let label = self.match_labels.iter().find(|(key, value)| labels.get(key) != Some(value));
+        let (key, wanted) = if let Some((key, value)) = label {
+            (key, format!("{key}={value}"))
+        } else {
+            let requirement = self.match_expressions.iter().find(|r| !r.holds(labels))?;
+            (&*requirement.key, requirement.to_string())
+        };
+        Some(match labels.get(key) {
+            Some(value) => format!("{wanted}, but they have {key}={value}"),
+            None => format!("{wanted}, but they have no label {key}"),
+        })
+    }
+
     /// Whether it selects every object.
     pub fn is_empty(&self) -> bool {
         self.match_labels.is_empty() && self.match_expressions.is_empty()
     }
 }
 
+/// Whether the StatefulSet controller puts this label on each pod, beside those of the template.
+fn is_given_by_controller(key: &str) -> bool {
+    matches!(
+        key,
+        "statefulset.kubernetes.io/pod-name" | "apps.kubernetes.io/pod-index" | "controller-revision-hash"
+    )
+}
+
 impl Requirement {
-    fn holds(&self, labels: &Labels) -> bool {
+    /// Whether an object with these labels meets it.
+    pub fn holds(&self, labels: &Labels) -> bool {
         let value = labels.get(&self.key);
         let listed = value.is_some_and(|value| self.values.iter().any(|v| **v == *value));
         match self.operator {
@@ -165,6 +206,31 @@ mod tests {
         assert!(both.matches(&labels(&[("app", "zk")])));
         assert!(!both.matches(&labels(&[("app", "zk"), ("canary", "")])));
         assert_eq!(both.to_string(), "app=zk,!canary");
+    }
+
+    #[test]
+    fn what_the_controller_adds_is_undecided() {
+        let template = labels(&[("app", "zk")]);
+        let pod = selector(r#"{"matchLabels":{"app":"zk","statefulset.kubernetes.io/pod-name":"zk-0"}}"#);
+        assert!(pod.may_match_pod(&template) && !pod.matches(&template) && pod.tells_pods_apart());
+        assert!(!pod.may_match_pod(&labels(&[("app", "db")])));
+        assert!(!selector(r#"{"matchLabels":{"app":"zk"}}"#).tells_pods_apart());
+    }
+
+    #[test]
+    fn says_what_is_unmet() {
+        let template = labels(&[("app", "zk")]);
+        for (selector_of, unmet) in [
+            (r#"{"matchLabels":{"app":"zk"}}"#, None),
+            (r#"{"matchLabels":{"app":"db"}}"#, Some("app=db, but they have app=zk")),
+            (r#"{"matchLabels":{"tier":"x"}}"#, Some("tier=x, but they have no label tier")),
+            (
+                r#"{"matchExpressions":[{"key":"app","operator":"NotIn","values":["zk"]}]}"#,
+                Some("app notin (zk), but they have app=zk"),
+            ),
+        ] {
+            assert_eq!(selector(selector_of).unmet(&template).as_deref(), unmet);
+        }
     }
 
     fn small_labels() -> impl Strategy<Value = Labels> {

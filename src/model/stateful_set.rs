@@ -2,7 +2,11 @@
 
 use serde::Deserialize;
 
-use super::{Metadata, Object, PodTemplate, nullable};
+use super::{LabelSelector, Labels, Metadata, Object, PodTemplate, nullable};
+
+/// The label that names each pod, and the one that numbers it; the controller adds both.
+pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
+const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
 
 /// What is kept of a StatefulSet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -25,6 +29,9 @@ pub struct StatefulSetSpec {
     /// The governing Service; may be empty.
     #[serde(deserialize_with = "nullable::field")]
     pub service_name: Box<str>,
+    /// Which pods are its own.
+    #[serde(deserialize_with = "nullable::field")]
+    pub selector: LabelSelector,
     /// What its pods are made from.
     #[serde(deserialize_with = "nullable::field")]
     pub template: PodTemplate,
@@ -61,6 +68,41 @@ impl StatefulSet {
     /// The replica count it asks for.
     pub fn replicas(&self) -> i32 {
         self.spec.replicas.unwrap_or(1)
+    }
+
+    /// The labels of the pod with this number: the template's, and those the controller adds.
+    pub fn pod_labels(&self, ordinal: i64) -> Labels {
+        let own = [
+            (POD_NAME_LABEL, format!("{}-{ordinal}", self.metadata.name)),
+            (POD_INDEX_LABEL, ordinal.to_string()),
+        ];
+        let template = self.spec.template.labels().iter();
+        template.map(|(key, value)| (key, value.to_owned())).chain(own).collect()
+    }
+
+    /// What to select its pods by: its own selector, else all their labels.
+    pub fn selecting(&self) -> String {
+        let labels = self.spec.template.labels();
+        if self.spec.selector.is_empty() || !self.spec.selector.matches(labels) {
+            labels.to_string()
+        } else {
+            self.spec.selector.to_string()
+        }
+    }
+
+    /// Whether `other` runs an image that this one runs, and says nothing of its ensemble.
+    pub fn resembles(&self, other: &Self) -> bool {
+        let images = |set: &'_ Self| -> Vec<String> {
+            set.spec
+                .template
+                .spec
+                .containers
+                .iter()
+                .map(|container| container.repository().to_owned())
+                .collect()
+        };
+        let (mine, others) = (images(self), images(other));
+        other.ensemble().is_none() && mine.iter().any(|image| others.contains(image))
     }
 
     /// The ensemble it says it is a part of.

@@ -1,6 +1,5 @@
 //! The class of a StatefulSet: annotation, policy, catalogue, in this order.
 
-use super::software::repository;
 use super::{Applicable, ClassRule, Policies};
 use crate::model::{Because, Class, Classified, StatefulSet};
 
@@ -30,8 +29,7 @@ fn by_policy(set: &StatefulSet, applicable: &Applicable<'_>) -> Option<Classifie
 impl ClassRule {
     fn matches(&self, set: &StatefulSet) -> bool {
         let mut containers = set.spec.template.spec.containers.iter();
-        let by_image =
-            self.images.is_empty() || containers.any(|c| self.images.matches(repository(&c.image)));
+        let by_image = self.images.is_empty() || containers.any(|c| self.images.matches(c.repository()));
         by_image && self.selector.as_ref().is_none_or(|selector| selector.matches(&set.metadata.labels))
     }
 }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::{Serialize, Serializer};
 
 /// What becomes of a finding, the mildest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// The rule does not run.
     Off,
@@ -19,6 +19,8 @@ pub enum Level {
 }
 
 impl Level {
+    const ALL: [Self; 4] = [Self::Off, Self::Audit, Self::Warn, Self::Deny];
+
     /// Its name in policies and reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -33,5 +35,35 @@ impl Level {
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+impl Serialize for Level {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Level {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = Level;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("one of off, audit, warn and deny")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Level, E> {
+                let level = Level::ALL.into_iter().find(|level| level.name() == name);
+                level.ok_or_else(|| E::unknown_variant(name, &["off", "audit", "warn", "deny"]))
+            }
+
+            /// `off` is a boolean in the YAML that kubectl reads.
+            fn visit_bool<E: Error>(self, on: bool) -> Result<Level, E> {
+                if on { Err(E::custom("`on` is no level")) } else { Ok(Level::Off) }
+            }
+        }
+        deserializer.deserialize_any(Name)
     }
 }

@@ -84,7 +84,7 @@ impl Catalogue {
         let evidence = if self.imageless.contains(&index) {
             format!("command of container {}", container.name)
         } else {
-            format!("image {}", repository(&container.image))
+            format!("image {}", container.repository())
         };
         let because = Because::Software { name: entry.name.clone(), evidence, certain: entry.certain };
         Some(Classified { class: entry.class, because })
@@ -92,7 +92,7 @@ impl Catalogue {
 
     fn first_entry(&self, container: &Container, set: &StatefulSet) -> Option<usize> {
         let holds = |index: &usize| self.entries[*index].conditions_hold(container, set);
-        let by_image = suffixes(path_of(&container.image))
+        let by_image = suffixes(path_of(container.repository()))
             .flat_map(|suffix| self.images.matching(suffix))
             .map(|pattern| self.owner[pattern])
             .filter(holds)
@@ -151,19 +151,9 @@ fn words(container: &Container) -> impl Iterator<Item = &str> {
         .flat_map(|part| part.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | '&' | '|')))
 }
 
-/// An image reference without tag and digest: `quay.io/coreos/etcd`.
-pub(super) fn repository(image: &str) -> &str {
-    let untagged = image.split('@').next().unwrap_or(image);
-    match untagged.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => repository,
-        _ => untagged,
-    }
-}
-
 /// An image's repository without the registry's host: `coreos/etcd`. The first component is a host where it has a dot or a
 /// port or is `localhost`, as the reference grammar of distribution/distribution has it.
-fn path_of(image: &str) -> &str {
-    let repository = repository(image);
+fn path_of(repository: &str) -> &str {
     match repository.split_once('/') {
         Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => path,
         _ => repository,
@@ -181,6 +171,8 @@ mod tests {
 
     #[test]
     fn references_lose_registry_tag_and_digest() {
+        let repository =
+            |image: &str| Container { image: image.into(), ..Container::default() }.repository().to_owned();
         for (image, path) in [
             ("etcd", "etcd"),
             ("quay.io/coreos/etcd:v3.5", "coreos/etcd"),
@@ -189,7 +181,7 @@ mod tests {
             ("bitnami/zookeeper@sha256:00", "bitnami/zookeeper"),
             ("", ""),
         ] {
-            assert_eq!(path_of(image), path, "{image}");
+            assert_eq!(path_of(&repository(image)), path, "{image}");
         }
         assert_eq!(suffixes("a/b/c").collect::<Vec<_>>(), ["a/b/c", "b/c", "c"]);
     }

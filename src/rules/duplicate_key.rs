@@ -50,7 +50,9 @@ fn check(written: &Written, out: &mut Violations) {
         let first = key.first_line;
         out.add(
             Place::of(written.object.clone(), key.pointer.clone()),
-            format!("`{name}` is written twice: what line {first} says is lost, because kubectl takes the last"),
+            format!(
+                "`{name}` is written twice: what line {first} says is lost, because kubectl takes the last"
+            ),
             format!("delete `{name}` on line {first} or on line {}, or merge them", key.last_line),
         );
     }

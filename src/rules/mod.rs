@@ -3,7 +3,12 @@
 //! A rule is data and one function. It is given the situation of one StatefulSet and says what is wrong with it; it does not
 //! choose its level, does not know the other rules, and cannot fail.
 
+mod budgets;
+mod governing;
 mod situation;
+mod spread;
+#[cfg(test)]
+mod testing;
 mod violation;
 
 use crate::change::Written;
@@ -77,20 +82,54 @@ macro_rules! rule {
     };
 }
 
-/// Declares the rules' modules and lists them in [`ALL`].
-macro_rules! registry {
-    ($($module:ident),* $(,)?) => {
-        $(mod $module;)*
+mod duplicate_key;
+mod grace_period_zero;
+mod name_too_long;
+mod pdb_below_quorum;
+mod pdb_blocks_drain;
+mod pdb_missing;
+mod pdb_overlap;
+mod quorum_even;
+mod quorum_scale_loses_majority;
+mod quorum_scale_step;
+mod quorum_scaled_to_zero;
+mod quorum_too_large;
+mod quorum_too_small;
+mod service_hides_unready;
+mod service_name_missing;
+mod service_not_found;
+mod service_not_headless;
+mod service_selector_mismatch;
+mod singleton_scaled;
+mod spread_missing;
+mod spread_preferred_only;
+mod spread_selector_mismatch;
 
-        /// Every rule, in the order of the documentation.
-        pub static ALL: &[Rule] = &[$($module::RULE),*];
-    };
-}
-
-registry! {
-    quorum_even,
-    duplicate_key,
-}
+/// Every rule, in the order of the documentation.
+pub static ALL: &[Rule] = &[
+    service_name_missing::RULE,
+    service_not_found::RULE,
+    service_not_headless::RULE,
+    service_selector_mismatch::RULE,
+    service_hides_unready::RULE,
+    quorum_even::RULE,
+    quorum_too_small::RULE,
+    quorum_too_large::RULE,
+    quorum_scale_loses_majority::RULE,
+    quorum_scale_step::RULE,
+    quorum_scaled_to_zero::RULE,
+    singleton_scaled::RULE,
+    spread_missing::RULE,
+    spread_preferred_only::RULE,
+    spread_selector_mismatch::RULE,
+    pdb_missing::RULE,
+    pdb_below_quorum::RULE,
+    pdb_blocks_drain::RULE,
+    pdb_overlap::RULE,
+    name_too_long::RULE,
+    grace_period_zero::RULE,
+    duplicate_key::RULE,
+];
 
 /// The rule of this id.
 pub fn find(id: &str) -> Option<&'static Rule> {
@@ -110,6 +149,13 @@ impl Rule {
     pub(crate) fn applies_to(&self, situation: &Situation<'_>) -> bool {
         (self.classes.is_empty() || self.classes.contains(&situation.class.class))
             && (!self.needs_peers || situation.replicas > 1)
+    }
+}
+
+impl Rule {
+    /// Whether it counts the members of a consensus group, which may be spread over several sets.
+    pub(crate) fn counts_members(&self) -> bool {
+        self.classes == [Class::Quorum] && self.reads.contains(&Kind::StatefulSet)
     }
 }
 

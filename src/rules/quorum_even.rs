@@ -59,20 +59,88 @@ rule! {
 
 fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
     let Some(members) = at.members() else { return };
-    if members <= 0 || members % 2 != 0 || at.replicas == 0 {
+    if members <= 0 || members % 2 != 0 || at.replicas <= 0 {
         return;
     }
-    let survives = tolerated(members);
-    let message = format!(
-        "{members} members survive the failure of {survives}, just as {} do, because {} must agree",
-        members - 1,
-        majority(members),
-    );
-    let (fewer, more) = (at.replicas - 1, at.replicas + 1);
-    let remedy = if fewer == 0 {
+    let message = match members {
+        2 => "2 members survive no failure, just as 1 would, because both must agree".to_owned(),
+        _ => format!(
+            "{members} members survive the failure of {}, just as {} do, because {} must agree",
+            tolerated(members),
+            members - 1,
+            majority(members),
+        ),
+    };
+    let (fewer, more) = (at.replicas - 1, at.replicas.saturating_add(1));
+    let remedy = if fewer == 0 || members == 2 {
         format!("set spec.replicas to {more}")
     } else {
         format!("set spec.replicas to {more} (or {fewer})")
     };
     out.add(Place::in_set("/spec/replicas"), message, remedy);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::{set, set_json};
+    use super::*;
+    use crate::cluster::Kind;
+    use crate::model::Class;
+
+    #[test]
+    fn an_even_count_above_zero() {
+        for (replicas, found) in [
+            (json!(null), false),
+            (json!(i32::MIN), false),
+            (json!(-2), false),
+            (json!(0), false),
+            (json!(1), false),
+            (json!(2), true),
+            (json!(3), false),
+            (json!(4), true),
+            (json!(i32::MAX - 1), true),
+            (json!(i32::MAX), false),
+        ] {
+            let scene = set(json!({"spec": {"replicas": replicas}}));
+            assert_eq!(!scene.found(&RULE).is_empty(), found, "{replicas}");
+        }
+        assert!(!set(json!({})).scaled_to(4).found(&RULE).is_empty());
+        assert!(set(json!({})).class(Class::Replicated).scaled_to(4).found(&RULE).is_empty());
+    }
+
+    #[test]
+    fn says_what_it_means() {
+        let four = set(json!({})).scaled_to(4).says(&RULE);
+        assert_eq!(
+            four,
+            "4 members survive the failure of 1, just as 3 do, because 3 must agree -> set spec.replicas to 5 (or 3)"
+        );
+        assert!(set(json!({})).scaled_to(2).says(&RULE).ends_with("set spec.replicas to 3"));
+    }
+
+    #[test]
+    fn an_ensemble_counts_as_one() {
+        let member = |name: &str, replicas: i32| {
+            json!({"metadata": {"name": name, "annotations": {"stateward.dev/ensemble": "zk"}},
+                "spec": {"replicas": replicas}})
+        };
+        let found = |own: i32, other: i32| {
+            let scene = set(member("a", own)).with(set_json(member("b", other)));
+            scene.says(&RULE)
+        };
+        assert_eq!(found(3, 2), "");
+        assert!(found(1, 3).ends_with("set spec.replicas to 2"));
+        assert!(found(2, 2).ends_with("set spec.replicas to 3 (or 1)"));
+        assert_eq!(found(0, 4), "", "it has no part in it");
+        assert_eq!(found(i32::MIN, i32::MAX), "");
+        assert_ne!(found(i32::MAX, -1), "", "and does not overflow");
+        let elsewhere = json!({"metadata": {"name": "b", "namespace": "other",
+            "annotations": {"stateward.dev/ensemble": "zk"}}});
+        assert_eq!(set(member("a", 3)).with(set_json(elsewhere)).says(&RULE), "");
+        assert_eq!(set(member("a", 4)).unknown(Kind::StatefulSet).says(&RULE), "");
+        let alone = set(json!({})).scaled_to(4).unknown(Kind::StatefulSet);
+        assert_ne!(alone.says(&RULE), "", "without an ensemble the others do not matter");
+    }
 }

@@ -31,6 +31,9 @@ pub struct Situation<'a> {
     pub changed_budget: Option<&'a DisruptionBudget>,
     /// Whether nothing of this will persist: then what comes with the set cannot be seen yet.
     pub dry_run: bool,
+    /// The sets that form one consensus group with this one, itself first, each with its replica count; `None` where that is
+    /// unknown.
+    pub ensemble: Option<Vec<(&'a StatefulSet, i32)>>,
 }
 
 /// The same StatefulSet before and after a change; either may be missing.
@@ -40,6 +43,16 @@ pub struct Transition<'a> {
     pub before: Option<&'a Situation<'a>>,
     /// As it will be.
     pub after: &'a Situation<'a>,
+}
+
+impl Transition<'_> {
+    /// The members of the consensus group before and after, where the set's replica count changes and they are known. The
+    /// other sets are those that form the group afterwards: to say that they do is not to grow.
+    pub fn members(&self) -> Option<(i32, i32)> {
+        let (before, after) = (self.before?.replicas, self.after.replicas);
+        let members = self.after.members().filter(|_| before != after)?;
+        Some((members.saturating_sub(after).saturating_add(before), members))
+    }
 }
 
 impl<'a> Situation<'a> {
@@ -60,8 +73,16 @@ impl<'a> Situation<'a> {
     }
 
     /// The sets that form one consensus group with this one, itself first; `None` where that is unknown.
-    pub fn ensemble(&self) -> Option<Vec<(&'a StatefulSet, i32)>> {
-        self.world.ensemble_of(self.set, self.replicas).present()
+    pub fn ensemble(&self) -> Option<&[(&'a StatefulSet, i32)]> {
+        self.ensemble.as_deref()
+    }
+
+    /// The other sets that are counted with this one although nobody has said that they belong together.
+    pub fn presumed_kin(&self) -> &[(&'a StatefulSet, i32)] {
+        match self.ensemble() {
+            Some([_, kin @ ..]) if self.set.ensemble().is_none() => kin,
+            _ => &[],
+        }
     }
 
     /// The budgets about the set's pods; unknown where some may be missing.

@@ -1,0 +1,93 @@
+//! What the rules about disruption budgets share.
+
+use super::{Place, Situation};
+use crate::model::quorum::majority;
+use crate::model::{DisruptionBudget, Object, StatefulSet};
+
+/// What may be evicted of a consensus group while all its members are healthy. More may be, where not everything is known:
+/// with every further set a budget selects it allows as much or more.
+#[derive(Debug, Default)]
+pub(super) struct Exposure<'a> {
+    /// How many members there are.
+    pub members: i32,
+    /// How many of them may be evicted.
+    pub evictable: i32,
+    /// The budgets about them.
+    pub budgets: Vec<&'a DisruptionBudget>,
+    /// The sets of the group that no budget is about.
+    pub unprotected: Vec<&'a str>,
+}
+
+impl<'a> Exposure<'a> {
+    /// `None` where the members are not known, or two budgets claim some: those cannot be evicted at all.
+    pub(super) fn of(at: &Situation<'a>) -> Option<Self> {
+        let mut exposure = Self { members: at.members()?, ..Self::default() };
+        let mut covered: Vec<(&DisruptionBudget, i32)> = Vec::new();
+        for (set, replicas) in at.ensemble()?.iter().copied().filter(|(_, replicas)| *replicas > 0) {
+            let labels = set.spec.template.labels();
+            match at.world.known_budgets_selecting(at.namespace(), labels)[..] {
+                [] => exposure.leave_unprotected(at, set, replicas),
+                [budget] => match covered.iter_mut().find(|(known, _)| std::ptr::eq(*known, budget)) {
+                    Some((_, members)) => *members = members.saturating_add(replicas),
+                    None => covered.push((budget, replicas)),
+                },
+                _ => return None,
+            }
+        }
+        for (budget, members) in covered {
+            let allowed = budget.allowed_disruptions(at.world.expected_pods(budget));
+            exposure.evict(allowed.min(members));
+            exposure.budgets.push(budget);
+        }
+        Some(exposure)
+    }
+
+    /// How many members too few a majority would then have.
+    pub(super) fn lacking(&self) -> i32 {
+        majority(self.members) - (self.members - self.evictable)
+    }
+
+    fn leave_unprotected(&mut self, at: &Situation<'a>, set: &'a StatefulSet, replicas: i32) {
+        let budgets = at.world.budgets_selecting(at.namespace(), set.spec.template.labels());
+        if budgets.present().is_some() {
+            self.unprotected.push(&set.metadata.name);
+            self.evict(replicas);
+        }
+    }
+
+    fn evict(&mut self, members: i32) {
+        self.evictable = self.evictable.saturating_add(members).min(self.members);
+    }
+}
+
+/// Where a finding about budgets points: at the budget that changes, else into the set.
+pub(super) fn place(at: &Situation<'_>, in_set: &str) -> Place {
+    match at.changed_budget {
+        Some(budget) => Place::of(budget.reference(), budget.limit_path()),
+        None => Place::in_set(in_set),
+    }
+}
+
+/// `PodDisruptionBudget zk (minAvailable: 2)`.
+pub(super) fn describe(budget: &DisruptionBudget) -> String {
+    format!("PodDisruptionBudget {} ({})", budget.metadata.name, budget.limit())
+}
+
+/// The edit that makes `most` the number of pods that may be evicted at once.
+pub(super) fn set_max_unavailable(budget: &DisruptionBudget, most: i32) -> String {
+    let name = &budget.metadata.name;
+    if budget.spec.min_available.is_some() {
+        format!("set spec.maxUnavailable: {most} in PodDisruptionBudget {name} in place of spec.minAvailable")
+    } else {
+        format!("set spec.maxUnavailable of PodDisruptionBudget {name} to {most}")
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(super) fn enumerate(names: impl Iterator<Item = String>) -> String {
+    let names: Vec<_> = names.collect();
+    match &names[..] {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => names.concat(),
+    }
+}

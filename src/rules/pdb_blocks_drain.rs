@@ -1,0 +1,226 @@
+//! `pdb-blocks-drain`
+
+use super::budgets::{describe, place, set_max_unavailable};
+use super::{Place, Situation, Violations};
+use crate::cluster::Kind;
+use crate::model::{Class, DisruptionBudget, LabelSelector, Object};
+use crate::policy::{Level, Params};
+
+rule! {
+    /// ## What it checks
+    ///
+    /// With all pods healthy, the PodDisruptionBudget of a StatefulSet with two replicas or more still allows no
+    /// eviction: `maxUnavailable: 0`, `minAvailable` of the replica count or `100%` (percentages round up:
+    /// `minAvailable: 90%` of 3 is 3), or no limit at all. What a budget allows is counted over all StatefulSets it
+    /// selects. A limit that depends on the pods of sets that are not known is not judged, and a budget for every pod
+    /// of the namespace, which may count pods of other kinds, is at most a warning.
+    ///
+    /// For a singleton, whatever its count, it is a choice and at most recorded. A single replica of other classes is
+    /// not looked at. Where two budgets select one pod, `pdb-overlap` speaks.
+    ///
+    /// ## Why
+    ///
+    /// Whoever drains the node waits until somebody deletes the pod by hand: cluster upgrades stand still, the
+    /// autoscaler keeps idle nodes, and in the end a node is taken down by force, budget or not.
+    ///
+    /// ## How to fix
+    ///
+    /// Set `maxUnavailable: 1` (in place of `minAvailable`): one pod at a time, whatever the replica count.
+    ///
+    /// ## Fails
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: etcd}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: etcd
+    ///   selector: {matchLabels: {app: etcd}}
+    ///   template:
+    ///     metadata: {labels: {app: etcd}}
+    ///     spec: {containers: [{name: etcd, image: "quay.io/coreos/etcd:v3.5.9"}]}
+    /// ---
+    /// apiVersion: policy/v1
+    /// kind: PodDisruptionBudget
+    /// metadata: {name: etcd}
+    /// spec:
+    ///   minAvailable: 3
+    ///   selector: {matchLabels: {app: etcd}}
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: etcd}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: etcd
+    ///   selector: {matchLabels: {app: etcd}}
+    ///   template:
+    ///     metadata: {labels: {app: etcd}}
+    ///     spec: {containers: [{name: etcd, image: "quay.io/coreos/etcd:v3.5.9"}]}
+    /// ---
+    /// apiVersion: policy/v1
+    /// kind: PodDisruptionBudget
+    /// metadata: {name: etcd}
+    /// spec:
+    ///   minAvailable: 2
+    ///   selector: {matchLabels: {app: etcd}}
+    /// ```
+    "pdb-blocks-drain": "a disruption budget allows no eviction",
+    triggers: [Set, Scale, Budget],
+    reads: [StatefulSet, DisruptionBudget],
+    check: State(check),
+}
+
+fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+    let budgets = at.world.known_budgets_selecting(at.namespace(), at.set.spec.template.labels());
+    let [budget] = budgets[..] else { return };
+    let expected = at.world.expected_pods(budget);
+    if at.replicas <= 0 || budget.allowed_disruptions(expected) > 0 {
+        return;
+    }
+    let level = by_class(at).min(by_knowledge(at, budget));
+    if level == Level::Off {
+        return;
+    }
+    let whose = if expected == at.replicas {
+        format!("all {expected} pods of StatefulSet {}", at.name())
+    } else {
+        format!("all {expected} pods it selects, those of StatefulSet {} among them,", at.name())
+    };
+    let message = format!(
+        "{} allows no eviction even while {whose} are up: draining their nodes never ends",
+        describe(budget),
+    );
+    let remedy = match at.class.class {
+        Class::Quorum if at.members() == Some(2) => {
+            "run three members: of two, neither can be spared".to_owned()
+        }
+        _ => set_max_unavailable(budget, 1),
+    };
+    let violation = out.add(place(at, "/spec/replicas"), message, remedy);
+    violation.keyed("drain").at_most(level);
+    violation.related_to(Place::of(budget.reference(), budget.limit_path()));
+}
+
+/// Whether it could do without blocking.
+fn by_class(at: &Situation<'_>) -> Level {
+    match at.class.class {
+        Class::Singleton => Level::Audit,
+        Class::Quorum => match at.members().unwrap_or(at.replicas) {
+            ..=1 => Level::Off,
+            _ => Level::Deny,
+        },
+        Class::Replicated if at.replicas > 1 => Level::Deny,
+        Class::Replicated => Level::Off,
+    }
+}
+
+/// Whether pods that are not known could leave room for an eviction.
+fn by_knowledge(at: &Situation<'_>, budget: &DisruptionBudget) -> Level {
+    if budget.allowed_disruptions(i32::MAX) == 0 {
+        Level::Deny
+    } else if !at.world.is_complete(Kind::StatefulSet) {
+        Level::Off
+    } else if budget.spec.selector.as_ref().is_some_and(LabelSelector::is_empty) {
+        Level::Warn
+    } else {
+        Level::Deny
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::testing::{Scene, budget, set, set_json};
+    use super::*;
+
+    fn with_limit(replicas: i32, limit: &Value) -> Scene {
+        let scene = set(json!({})).class(Class::Replicated).scaled_to(replicas);
+        scene.with(budget(json!({"spec": limit})))
+    }
+
+    fn level(scene: &Scene) -> Option<Level> {
+        scene.found(&RULE).first().map(|violation| violation.at_most)
+    }
+
+    #[test]
+    fn some_eviction_must_be_allowed() {
+        for (replicas, limit, found) in [
+            (3, json!({"maxUnavailable": 0}), true),
+            (3, json!({"maxUnavailable": "0%"}), true),
+            (3, json!({"maxUnavailable": "1%"}), false),
+            (3, json!({"minAvailable": 3}), true),
+            (3, json!({"minAvailable": 4}), true),
+            (3, json!({"minAvailable": 2}), false),
+            (2, json!({"minAvailable": 2}), true),
+            (3, json!({"minAvailable": "100%"}), true),
+            (3, json!({"minAvailable": "90%"}), true),
+            (3, json!({"minAvailable": "66%"}), false),
+            (3, json!({}), true),
+            (1, json!({"maxUnavailable": 0}), false),
+            (0, json!({"maxUnavailable": 0}), false),
+            (i32::MIN, json!({"maxUnavailable": 0}), false),
+        ] {
+            let scene = with_limit(replicas, &limit);
+            assert_eq!(!scene.found(&RULE).is_empty(), found, "{replicas} {limit}");
+        }
+        assert!(set(json!({})).found(&RULE).is_empty(), "no budget");
+        let second = budget(json!({"metadata": {"name": "b"}}));
+        assert!(
+            with_limit(3, &json!({"maxUnavailable": 0})).with(second).found(&RULE).is_empty(),
+            "an overlap"
+        );
+    }
+
+    #[test]
+    fn where_nothing_else_protects_it_is_a_choice() {
+        let level =
+            |class, replicas| level(&with_limit(replicas, &json!({"maxUnavailable": 0})).class(class));
+        assert_eq!(level(Class::Singleton, 1), Some(Level::Audit));
+        assert_eq!(level(Class::Singleton, 0), None);
+        assert_eq!(level(Class::Quorum, 1), None);
+        assert_eq!(level(Class::Quorum, 2), Some(Level::Deny));
+        assert_eq!(level(Class::Quorum, 3), Some(Level::Deny));
+        assert_eq!(level(Class::Replicated, 2), Some(Level::Deny));
+    }
+
+    #[test]
+    fn one_member_of_an_ensemble_can_be_spared() {
+        let member = |name: &str, replicas: i32, app: &str| {
+            json!({"metadata": {"name": name, "annotations": {"stateward.dev/ensemble": "zk"}},
+                "spec": {"replicas": replicas, "template": {"metadata": {"labels": {"app": app}}}}})
+        };
+        let arbiter = set(member("a", 1, "zk")).with(budget(json!({"spec": {"minAvailable": 1}})));
+        assert_eq!(level(&arbiter.clone().with(set_json(member("b", 2, "b")))), Some(Level::Deny));
+        assert_eq!(level(&arbiter.unknown(Kind::StatefulSet)), None);
+    }
+
+    #[test]
+    fn other_pods_may_leave_room() {
+        let other = set_json(json!({"metadata": {"name": "web"}}));
+        let three = with_limit(3, &json!({"minAvailable": 3}));
+        assert_eq!(level(&three.clone().with(other.clone())), None);
+        assert_eq!(level(&three.clone().unknown(Kind::StatefulSet)), None);
+        assert_eq!(level(&three.unknown(Kind::DisruptionBudget)), Some(Level::Deny));
+        let never = with_limit(3, &json!({"maxUnavailable": 0})).unknown(Kind::StatefulSet);
+        assert_eq!(level(&never), Some(Level::Deny));
+        let everything = with_limit(3, &json!({"minAvailable": 3, "selector": {"matchLabels": null}}));
+        assert_eq!(level(&everything), Some(Level::Warn));
+        let six = with_limit(3, &json!({"minAvailable": 6})).with(other).says(&RULE);
+        assert!(six.contains("all 6 pods it selects, those of StatefulSet zk among them,"), "{six}");
+    }
+
+    #[test]
+    fn points_at_the_budget_that_changes() {
+        let changed = budget(json!({"spec": {"maxUnavailable": 0}}));
+        let found = set(json!({})).with(set_json(json!({}))).changing(changed).found(&RULE);
+        assert_eq!(found[0].place.path, "/spec/maxUnavailable");
+        assert_eq!(found[0].remedy, "set spec.maxUnavailable of PodDisruptionBudget zk to 1");
+    }
+}

@@ -1,0 +1,183 @@
+//! `quorum-scale-loses-majority`
+
+use super::{Place, Transition, Violations};
+use crate::model::quorum::majority;
+use crate::policy::Params;
+
+rule! {
+    /// ## What it checks
+    ///
+    /// An update or a scale leaves a consensus group (class `quorum`) with fewer members than a majority of those it
+    /// has, but with some: 5 to 1, 3 to 1, 2 to 1, also 4 to 2. Sets that share `stateward.dev/ensemble` are counted
+    /// together. To stop all members is another matter (`quorum-scaled-to-zero`), and it can be undone.
+    ///
+    /// ## Why
+    ///
+    /// To let a member go is a change that a majority of the old members must agree to. When that majority is already
+    /// gone, the survivors can neither write nor shrink the group, and often not even be read; what remains is to
+    /// restore a snapshot. Software that takes leave when it is stopped may get there member by member; it still
+    /// depends on every one of those hand-overs. Two members have no majority without each other, so even 2 to 1 needs
+    /// the member removed first.
+    ///
+    /// ## How to fix
+    ///
+    /// Shrink in steps of which each keeps a majority (7, 5, 3), and let the group remove the members that left before
+    /// the next one. To go from three members to one, remove two of them with the software's own tool first, then allow
+    /// the step with `stateward.dev/exempt: quorum-scale-loses-majority` and `stateward.dev/exempt-reason`.
+    ///
+    /// ## Fails
+    ///
+    /// The first document is the set as it is, the second as it will be.
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: etcd}
+    /// spec:
+    ///   replicas: 5
+    ///   serviceName: etcd
+    ///   selector: {matchLabels: {app: etcd}}
+    ///   template:
+    ///     metadata: {labels: {app: etcd}}
+    ///     spec: {containers: [{name: etcd, image: "quay.io/coreos/etcd:v3.5.9"}]}
+    /// ---
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: etcd}
+    /// spec:
+    ///   replicas: 1
+    ///   serviceName: etcd
+    ///   selector: {matchLabels: {app: etcd}}
+    ///   template:
+    ///     metadata: {labels: {app: etcd}}
+    ///     spec: {containers: [{name: etcd, image: "quay.io/coreos/etcd:v3.5.9"}]}
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: etcd}
+    /// spec:
+    ///   replicas: 5
+    ///   serviceName: etcd
+    ///   selector: {matchLabels: {app: etcd}}
+    ///   template:
+    ///     metadata: {labels: {app: etcd}}
+    ///     spec: {containers: [{name: etcd, image: "quay.io/coreos/etcd:v3.5.9"}]}
+    /// ---
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: etcd}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: etcd
+    ///   selector: {matchLabels: {app: etcd}}
+    ///   template:
+    ///     metadata: {labels: {app: etcd}}
+    ///     spec: {containers: [{name: etcd, image: "quay.io/coreos/etcd:v3.5.9"}]}
+    /// ```
+    "quorum-scale-loses-majority": "shrinking below a majority of the members there are",
+    classes: [Quorum],
+    triggers: [Set, Scale],
+    reads: [StatefulSet],
+    check: Step(check),
+}
+
+fn check(step: &Transition<'_>, _: &Params, out: &mut Violations) {
+    let Some((before, after)) = step.members() else {
+        return;
+    };
+    let needed = majority(before);
+    if !(1..needed).contains(&after) {
+        return;
+    }
+    let message = format!(
+        "{needed} of {before} members must agree, also on letting members go: with {after} left the group can neither write nor \
+         shrink",
+    );
+    // An even count would only lead into the next refusal.
+    let step_to = needed | 1;
+    let remedy = if step_to < before {
+        let replicas = step.after.replicas.saturating_add(step_to - after);
+        format!(
+            "set spec.replicas to {replicas} first, and let the group remove the members that left before going on"
+        )
+    } else {
+        "remove the members from the group with its own tool first, then allow this step with the annotation \
+         stateward.dev/exempt: quorum-scale-loses-majority and a reason"
+            .to_owned()
+    };
+    out.add(Place::in_set("/spec/replicas"), message, remedy);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::{set, set_json};
+    use super::*;
+
+    #[test]
+    fn a_majority_of_the_old_members_must_stay() {
+        for (before, after, found) in [
+            (5, 1, true),
+            (5, 2, true),
+            (5, 3, false),
+            (4, 2, true),
+            (4, 3, false),
+            (3, 2, false),
+            (3, 1, true),
+            (2, 1, true),
+            (1, 0, false),
+            (5, 0, false),
+            (0, 1, false),
+            (1, 5, false),
+            (3, 3, false),
+            (i32::MAX, 1, true),
+            (i32::MIN, i32::MAX, false),
+            (3, i32::MIN, false),
+        ] {
+            let old = set(json!({"spec": {"replicas": before}}));
+            let new = set(json!({"spec": {"replicas": before}})).scaled_to(after);
+            let violations = new.found_after(&RULE, Some(&old));
+            assert_eq!(!violations.is_empty(), found, "{before} to {after}");
+            assert!(new.found(&RULE).is_empty(), "a creation is no step");
+        }
+    }
+
+    #[test]
+    fn the_remedy_is_a_step_that_is_allowed() {
+        let remedy = |before: i32, after: i32| {
+            let old = set(json!({"spec": {"replicas": before}}));
+            let new = old.clone().scaled_to(after);
+            new.found_after(&RULE, Some(&old))[0].remedy.clone()
+        };
+        assert!(remedy(7, 1).starts_with("set spec.replicas to 5 first"));
+        assert!(remedy(5, 1).starts_with("set spec.replicas to 3 first"));
+        assert!(remedy(4, 2).starts_with("set spec.replicas to 3 first"));
+        assert!(remedy(3, 1).starts_with("remove the members"));
+        assert!(remedy(2, 1).starts_with("remove the members"));
+    }
+
+    #[test]
+    fn an_ensemble_counts_as_one() {
+        let annotated = json!({"metadata": {"annotations": {"stateward.dev/ensemble": "zk"}}});
+        let other =
+            set_json(json!({"metadata": {"name": "b", "annotations": {"stateward.dev/ensemble": "zk"}},
+            "spec": {"replicas": 2}}));
+        let old = set(annotated).with(other);
+        let found = |replicas| old.clone().scaled_to(replicas).found_after(&RULE, Some(&old));
+        assert!(found(1).is_empty(), "3 of 5 stay");
+        assert!(found(0)[0].remedy.starts_with("set spec.replicas to 1 first"));
+        assert!(found(3).is_empty());
+        let unknown = old.clone().unknown(crate::cluster::Kind::StatefulSet);
+        assert!(unknown.scaled_to(0).found_after(&RULE, Some(&old)).is_empty());
+        let alone = set(json!({}));
+        assert!(
+            old.scaled_to(1).found_after(&RULE, Some(&alone)).is_empty(),
+            "the others were there, only not said to be"
+        );
+    }
+}

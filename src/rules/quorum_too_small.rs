@@ -1,0 +1,128 @@
+//! `quorum-too-small`
+
+use super::{Place, Situation, Violations};
+use crate::policy::Params;
+
+rule! {
+    /// ## What it checks
+    ///
+    /// A consensus group (class `quorum`) has one or two members. Sets that share `stateward.dev/ensemble` are counted
+    /// together. No replicas at all is a group that is switched off.
+    ///
+    /// ## Why
+    ///
+    /// One member is a single point of failure with a single copy of the data. Two are worse: both must agree, so the
+    /// failure of either stops the group, and that is twice as likely.
+    ///
+    /// ## How to fix
+    ///
+    /// Run three members. A single one is a sensible choice for development: say so with `stateward.dev/exempt:
+    /// quorum-too-small` and `stateward.dev/exempt-reason`, or exempt the namespace in a policy. Where the other
+    /// members are in another StatefulSet, say so with the annotation `stateward.dev/ensemble: NAME` on each.
+    ///
+    /// ## Fails
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: etcd}
+    /// spec:
+    ///   replicas: 2
+    ///   serviceName: etcd
+    ///   selector: {matchLabels: {app: etcd}}
+    ///   template:
+    ///     metadata: {labels: {app: etcd}}
+    ///     spec: {containers: [{name: etcd, image: "quay.io/coreos/etcd:v3.5.9"}]}
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: etcd}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: etcd
+    ///   selector: {matchLabels: {app: etcd}}
+    ///   template:
+    ///     metadata: {labels: {app: etcd}}
+    ///     spec: {containers: [{name: etcd, image: "quay.io/coreos/etcd:v3.5.9"}]}
+    /// ```
+    "quorum-too-small": "too few members to survive a failure",
+    classes: [Quorum],
+    triggers: [Set, Scale],
+    reads: [StatefulSet],
+    check: State(check),
+}
+
+fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+    let Some(members @ 1..=2) = at.members() else {
+        return;
+    };
+    if at.replicas <= 0 {
+        return;
+    }
+    let enough = at.replicas.saturating_add(3 - members);
+    let (message, remedy) = if members == 1 {
+        (
+            "a single member holds the only copy of the data, and while it is down or moves nothing works: \
+             fine for development only",
+            format!(
+                "set spec.replicas to {enough}, or annotate stateward.dev/exempt: quorum-too-small with a reason"
+            ),
+        )
+    } else {
+        (
+            "2 members survive no failure, because both must agree: either one can stop the group",
+            format!("set spec.replicas to {enough}"),
+        )
+    };
+    out.add(Place::in_set("/spec/replicas"), message, remedy).weighing(3 - members);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::{set, set_json};
+    use super::*;
+
+    #[test]
+    fn one_and_two_are_too_few() {
+        for (replicas, found) in [
+            (json!(null), true),
+            (json!(-1), false),
+            (json!(0), false),
+            (json!(1), true),
+            (json!(2), true),
+            (json!(3), false),
+            (json!(i32::MAX), false),
+        ] {
+            let scene = set(json!({"spec": {"replicas": replicas}}));
+            assert_eq!(!scene.found(&RULE).is_empty(), found, "{replicas}");
+        }
+        assert!(!set(json!({})).scaled_to(1).found(&RULE).is_empty());
+    }
+
+    #[test]
+    fn one_member_is_worse_than_two() {
+        let weight = |replicas| set(json!({})).scaled_to(replicas).found(&RULE)[0].weight;
+        assert!(weight(1) > weight(2));
+    }
+
+    #[test]
+    fn an_ensemble_counts_as_one() {
+        let ensemble = json!({"annotations": {"stateward.dev/ensemble": "zk"}});
+        let one = set(json!({"metadata": ensemble, "spec": {"replicas": 1}}));
+        let other = |replicas: i32| {
+            set_json(json!({"metadata": {"name": "b", "annotations": {"stateward.dev/ensemble": "zk"}},
+                "spec": {"replicas": replicas}}))
+        };
+        assert!(one.clone().with(other(2)).found(&RULE).is_empty());
+        let two = one.clone().with(other(1)).says(&RULE);
+        assert!(two.ends_with("set spec.replicas to 2"), "{two}");
+        assert!(one.clone().with(other(1)).scaled_to(0).found(&RULE).is_empty());
+        assert!(one.unknown(crate::cluster::Kind::StatefulSet).found(&RULE).is_empty());
+    }
+}

@@ -1,0 +1,128 @@
+//! `service-not-found`
+
+use super::{Place, Situation, Violations};
+use crate::cluster::Lookup;
+use crate::policy::Params;
+
+rule! {
+    /// ## What it checks
+    ///
+    /// The Service that `spec.serviceName` names does not exist in the set's namespace. Where Services are not all known it
+    /// says nothing. On a dry run it only warns, because a Service of the same manifests exists nowhere then.
+    ///
+    /// ## Why
+    ///
+    /// The governing Service gives each pod its DNS name, `zk-0.zk.default.svc`. Nothing creates it, and nothing complains
+    /// when it is not there: the pods start, and whatever dials a member by name fails. Software that dials no member by name
+    /// is not hurt.
+    ///
+    /// ## How to fix
+    ///
+    /// Create the Service: headless (`clusterIP: None`), with a selector for the pods. It may come before or after the set.
+    /// `spec.serviceName` cannot be changed on a live set, so an existing set needs a Service of exactly that name.
+    ///
+    /// ## Fails
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: zk}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: zk
+    ///   selector: {matchLabels: {app: zk}}
+    ///   template:
+    ///     metadata: {labels: {app: zk}}
+    ///     spec: {containers: [{name: zk, image: "zookeeper:3.9"}]}
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: zk}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: zk
+    ///   selector: {matchLabels: {app: zk}}
+    ///   template:
+    ///     metadata: {labels: {app: zk}}
+    ///     spec: {containers: [{name: zk, image: "zookeeper:3.9"}]}
+    /// ---
+    /// apiVersion: v1
+    /// kind: Service
+    /// metadata: {name: zk}
+    /// spec:
+    ///   clusterIP: None
+    ///   selector: {app: zk}
+    ///   ports: [{port: 2181}]
+    /// ```
+    "service-not-found": "the governing Service does not exist",
+    triggers: [Set],
+    reads: [Service],
+    check: State(check),
+}
+
+fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+    if !matches!(at.governing_service(), Lookup::Absent) {
+        return;
+    }
+    let name = &at.set.spec.service_name;
+    let message = format!(
+        "Service {name} does not exist in namespace {}, so the name {}.{name} leads nowhere",
+        at.namespace(),
+        at.first_pod()
+    );
+    let mut remedy = format!("create a headless Service {name} that selects {}", at.set.selecting());
+    if let Some(other) = at.fitting_service() {
+        let other = &other.metadata.name;
+        remedy =
+            format!("set spec.serviceName to {other}, which is headless and selects the pods, or {remedy}");
+    }
+    out.add(Place::in_set("/spec/serviceName"), message, remedy).missing_companion(at.dry_run);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::RULE;
+    use crate::cluster::Kind;
+    use crate::policy::Level;
+    use crate::rules::testing::{service, set};
+
+    #[test]
+    fn only_known_absence_counts() {
+        let alone = set(json!({}));
+        assert_eq!(alone.found(&RULE).len(), 1);
+        assert!(alone.says(&RULE).contains("zk-0.zk leads nowhere"));
+        assert!(alone.clone().unknown(Kind::Service).found(&RULE).is_empty());
+        assert!(alone.clone().with(service(json!({}))).found(&RULE).is_empty());
+        let elsewhere = service(json!({"metadata": {"namespace": "other"}}));
+        assert_eq!(alone.clone().with(elsewhere).found(&RULE).len(), 1);
+        let ordinary = service(json!({"spec": {"clusterIP": null}}));
+        assert!(alone.with(ordinary).found(&RULE).is_empty());
+    }
+
+    #[test]
+    fn an_empty_name_is_another_rule() {
+        assert!(set(json!({"spec": {"serviceName": ""}})).found(&RULE).is_empty());
+    }
+
+    #[test]
+    fn a_dry_run_only_warns() {
+        let found = set(json!({})).dry_run().found(&RULE);
+        assert_eq!(found[0].at_most, Level::Warn);
+        assert_eq!(set(json!({})).found(&RULE)[0].at_most, Level::Deny);
+    }
+
+    #[test]
+    fn names_a_service_that_would_fit() {
+        let scene = set(json!({"spec": {"ordinals": {"start": 5}}}));
+        let hidden = service(json!({"metadata": {"name": "a"}, "spec": {"publishNotReadyAddresses": false}}));
+        let scene = scene.with(hidden).with(service(json!({"metadata": {"name": "zk-hl"}})));
+        assert!(scene.says(&RULE).contains("set spec.serviceName to zk-hl"));
+        assert!(scene.says(&RULE).contains("zk-5.zk"));
+    }
+}

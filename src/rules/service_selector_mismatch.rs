@@ -1,0 +1,199 @@
+//! `service-selector-mismatch`
+
+use super::governing::differences;
+use super::{Place, Situation, Violations};
+use crate::model::{Labels, Object, POD_NAME_LABEL, Service};
+use crate::policy::{Level, Params};
+
+rule! {
+    /// ## What it checks
+    ///
+    /// The governing Service is headless, but its selector does not select the pods. The labels that the controller adds to
+    /// each pod (`statefulset.kubernetes.io/pod-name`, `apps.kubernetes.io/pod-index`) count too: a selector that names one
+    /// pod fits a set of one. A Service without a selector is only recorded: software such as Patroni writes
+    /// its endpoints itself. A selector for one `controller-revision-hash` is at most a warning, since which revision is the
+    /// current one is not known here.
+    ///
+    /// ## Why
+    ///
+    /// Pods that the governing Service does not select get no DNS names: members that dial each other by name never meet.
+    ///
+    /// ## How to fix
+    ///
+    /// Make the Service select labels of the pod template; a Service's selector can be changed at any time.
+    ///
+    /// ## Fails
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: zk}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: zk
+    ///   selector: {matchLabels: {app: zk}}
+    ///   template:
+    ///     metadata: {labels: {app: zk}}
+    ///     spec: {containers: [{name: zk, image: "zookeeper:3.9"}]}
+    /// ---
+    /// apiVersion: v1
+    /// kind: Service
+    /// metadata: {name: zk}
+    /// spec:
+    ///   clusterIP: None
+    ///   selector: {app: zookeeper}
+    ///   ports: [{port: 2181}]
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: zk}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: zk
+    ///   selector: {matchLabels: {app: zk}}
+    ///   template:
+    ///     metadata: {labels: {app: zk}}
+    ///     spec: {containers: [{name: zk, image: "zookeeper:3.9"}]}
+    /// ---
+    /// apiVersion: v1
+    /// kind: Service
+    /// metadata: {name: zk}
+    /// spec:
+    ///   clusterIP: None
+    ///   selector: {app: zk}
+    ///   ports: [{port: 2181}]
+    /// ```
+    "service-selector-mismatch": "the governing Service does not select the pods",
+    triggers: [Set],
+    reads: [Service],
+    check: State(check),
+}
+
+const REVISION_LABEL: &str = "controller-revision-hash";
+
+fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+    let Some(service) = at.headless_service() else { return };
+    let Some((what, level)) = fault(at, &service.spec.selector) else {
+        return;
+    };
+    let message = format!(
+        "Service {} {what}, so no name such as {}.{0} can be relied on",
+        service.metadata.name,
+        at.first_pod()
+    );
+    let place = Place::in_set("/spec/template/metadata/labels");
+    out.add(place, message, remedy(at, service))
+        .at_most(level)
+        .related_to(Place::of(service.reference(), "/spec/selector"));
+}
+
+/// What is wrong with the selector, and how gravely at most.
+fn fault(at: &Situation<'_>, selector: &Labels) -> Option<(String, Level)> {
+    if selector.is_empty() {
+        let what = "has no selector and leads only to endpoints that are written by hand";
+        return Some((what.to_owned(), Level::Audit));
+    }
+    let (revision, lasting): (Vec<_>, Vec<_>) = selector.iter().partition(|(key, _)| *key == REVISION_LABEL);
+    let lasting: Labels = lasting.into_iter().collect();
+    let pod = |ordinal| at.set.pod_labels(ordinal);
+    let (first, last) = (pod(at.first_ordinal()), pod(at.last_ordinal()));
+    if lasting.is_subset_of(&first) && lasting.is_subset_of(&last) {
+        let what = "selects the pods of one revision only, and none after the next edit of the template";
+        return (!revision.is_empty()).then(|| (what.to_owned(), Level::Warn));
+    }
+    // Labels that tell pods apart select one of them, unless another label is wrong as well.
+    let template = lasting.iter().filter(|(key, _)| !is_of_one_pod(key, &first, &last));
+    let wrong = differences(&template.collect(), &first);
+    let what = if wrong.is_empty() {
+        format!("selects {lasting}, which no two pods share")
+    } else {
+        format!("selects {}", wrong.join(" and "))
+    };
+    Some((what, Level::Deny))
+}
+
+/// Whether the controller gives each pod a value of its own for `key`.
+fn is_of_one_pod(key: &str, first: &Labels, last: &Labels) -> bool {
+    key == POD_NAME_LABEL || first.get(key) != last.get(key)
+}
+
+fn remedy(at: &Situation<'_>, service: &Service) -> String {
+    let (name, labels) = (&service.metadata.name, at.set.selecting());
+    if service.spec.selector.is_empty() {
+        format!("unless something writes its endpoints, set spec.selector of Service {name} to {labels}")
+    } else {
+        format!("set spec.selector of Service {name} to {labels}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::RULE;
+    use crate::policy::Level;
+    use crate::rules::testing::{Scene, service, set};
+
+    fn selecting(selector: Value) -> Scene {
+        let patch = service(json!({"spec": {"selector": null}}));
+        let mut service = patch;
+        service["spec"]["selector"] = selector;
+        set(json!({})).with(service)
+    }
+
+    #[test]
+    fn says_which_label_differs() {
+        for (selector, says) in [
+            (json!({"app": "zk"}), ""),
+            (json!({"app": "zookeeper"}), "app=zookeeper (the pods have app=zk)"),
+            (json!({"app": "zk", "tier": "x"}), "selects tier=x (the pods have no label tier)"),
+            (
+                json!({"app": "a", "tier": "x"}),
+                "selects app=a (the pods have app=zk) and tier=x (the pods have no label tier)",
+            ),
+            (json!({"statefulset.kubernetes.io/pod-name": "zk-0"}), "pod-name=zk-0, which no two pods share"),
+            (
+                json!({"statefulset.kubernetes.io/pod-name": "zk-0", "app": "a"}),
+                "selects app=a (the pods have app=zk),",
+            ),
+            (json!({"apps.kubernetes.io/pod-index": "0"}), "which no two pods share"),
+        ] {
+            let said = selecting(selector.clone()).says(&RULE);
+            assert_eq!(said.is_empty(), says.is_empty(), "{selector} {said}");
+            assert!(said.contains(says), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_meant_so_is_capped() {
+        for (selector, level) in [
+            (json!({}), Level::Audit),
+            (Value::Null, Level::Audit),
+            (json!({"app": "zk", "controller-revision-hash": "zk-1"}), Level::Warn),
+            (json!({"app": "a", "controller-revision-hash": "zk-1"}), Level::Deny),
+        ] {
+            assert_eq!(selecting(selector.clone()).found(&RULE)[0].at_most, level, "{selector}");
+        }
+    }
+
+    #[test]
+    fn one_pod_may_be_selected_by_its_name() {
+        for (pod, found) in [("zk-0", 0), ("zk-1", 1)] {
+            let scene = selecting(json!({"statefulset.kubernetes.io/pod-name": pod})).scaled_to(1);
+            assert_eq!(scene.found(&RULE).len(), found);
+        }
+    }
+
+    #[test]
+    fn only_a_headless_service_is_looked_at() {
+        let ordinary = service(json!({"spec": {"clusterIP": null, "selector": {"app": "a"}}}));
+        assert!(set(json!({})).with(ordinary).found(&RULE).is_empty());
+        assert!(set(json!({})).found(&RULE).is_empty());
+        let negative = selecting(json!({"app": "zk"})).scaled_to(i32::MIN);
+        assert!(negative.found(&RULE).is_empty());
+    }
+}

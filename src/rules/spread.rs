@@ -1,0 +1,264 @@
+//! What keeps a set's pods apart, and what was meant to and does not.
+
+use std::fmt;
+
+use super::Situation;
+use super::governing::difference;
+use crate::model::{AffinityTerm, LabelSelector, Labels, Operator, SpreadConstraint, WhenUnsatisfiable};
+
+/// The node label that tells hosts apart.
+pub(super) const HOST: &str = "kubernetes.io/hostname";
+
+/// One term of pod anti-affinity, or one topology spread constraint.
+pub(super) struct Term<'a> {
+    /// JSON pointer of it.
+    pub(super) path: String,
+    pub(super) means: Means,
+    pub(super) topology_key: &'a str,
+    pub(super) selector: Option<&'a LabelSelector>,
+    pub(super) effect: Effect,
+    /// Where it looks for pods, as far as that is known by name.
+    namespaces: Vec<&'a str>,
+}
+
+/// How it keeps pods apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Means {
+    Required,
+    Preferred,
+    /// `DoNotSchedule`, and by how many pods places may differ.
+    Constraint(i32),
+    ScheduleAnyway,
+}
+
+/// What it does for the set's own pods.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It keeps them apart, or nobody can say that it does not.
+    Spreads,
+    /// It leaves them out expressly.
+    Excludes,
+    /// It does not select them.
+    Misses(Miss),
+}
+
+/// Why a term does not select the set's pods.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Miss {
+    /// What it does instead: `selects app=a (the pods have app=b)`.
+    pub(super) why: String,
+    /// The edit that makes it select them.
+    pub(super) fix: String,
+    /// The field of it that is wrong.
+    pub(super) field: &'static str,
+    /// Whether it may as well be meant for pods that are not the set's.
+    pub(super) others: bool,
+}
+
+impl Term<'_> {
+    /// Whether the scheduler would rather leave a pod pending than let two share a place.
+    pub(super) fn is_strict(&self) -> bool {
+        matches!(self.means, Means::Required | Means::Constraint(..=1))
+    }
+
+    /// Whether it is about which pods to keep away from, its own or not.
+    pub(super) fn is_anti_affinity(&self) -> bool {
+        matches!(self.means, Means::Required | Means::Preferred)
+    }
+
+    /// The names of other StatefulSets whose pods it selects, as far as they are known.
+    pub(super) fn others(&self, at: &Situation<'_>) -> Vec<String> {
+        let Some(selector) = self.selector else {
+            return Vec::new();
+        };
+        let namespaces = self.namespaces.iter();
+        let sets = namespaces.flat_map(|namespace| at.world.sets_matching(namespace, selector));
+        let others = sets.map(|(set, _)| &set.metadata).filter(|other| {
+            (&other.namespace, &other.name) != (&at.set.metadata.namespace, &at.set.metadata.name)
+        });
+        let named = others.map(|other| match &other.namespace {
+            namespace if **namespace == *at.namespace() => other.name.to_string(),
+            namespace => format!("{namespace}/{}", other.name),
+        });
+        named.collect()
+    }
+}
+
+impl fmt::Display for Term<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.means {
+            Means::Required => "the required anti-affinity term",
+            Means::Preferred => "the preferred anti-affinity term",
+            Means::Constraint(_) | Means::ScheduleAnyway => "the topology spread constraint",
+        })?;
+        match self.topology_key {
+            "" => Ok(()),
+            key => write!(f, " over {key}"),
+        }
+    }
+}
+
+/// Every term and constraint of the set.
+pub(super) fn terms<'a>(at: &Situation<'a>) -> Vec<Term<'a>> {
+    let spec = &at.set.spec.template.spec;
+    let anti = &spec.affinity.pod_anti_affinity;
+    let affinity = "/spec/template/spec/affinity/podAntiAffinity";
+    let required = anti.required.iter().enumerate().map(|(index, term)| {
+        let path = format!("{affinity}/requiredDuringSchedulingIgnoredDuringExecution/{index}");
+        of_affinity(at, term, Means::Required, path)
+    });
+    let preferred = anti.preferred.iter().enumerate().map(|(index, term)| {
+        let path =
+            format!("{affinity}/preferredDuringSchedulingIgnoredDuringExecution/{index}/podAffinityTerm");
+        of_affinity(at, &term.pod_affinity_term, Means::Preferred, path)
+    });
+    let constraints = spec.topology_spread_constraints.iter().enumerate();
+    let constraints = constraints.map(|(index, constraint)| of_constraint(at, index, constraint));
+    required.chain(preferred).chain(constraints).collect()
+}
+
+/// Whether something keeps the pods apart, over whatever.
+pub(super) fn is_spread(at: &Situation<'_>, terms: &[Term<'_>]) -> bool {
+    at.set.spec.template.spec.takes_host_ports() || terms.iter().any(|term| term.effect == Effect::Spreads)
+}
+
+fn of_affinity<'a>(at: &Situation<'a>, term: &'a AffinityTerm, means: Means, path: String) -> Term<'a> {
+    let selector = term.label_selector.as_ref();
+    let own = at.namespace();
+    let in_own = looks_in_own_namespace(at, term);
+    let effect = effect(at, &term.topology_key, selector, &term.match_label_keys)
+        .or_else(|| excluded_by_key(at, &term.mismatch_label_keys))
+        .or_else(|| (in_own == Some(false)).then(|| misses_namespace(at, term)));
+    let elsewhere = term.namespaces.iter().map(|namespace| &**namespace);
+    let elsewhere = elsewhere.filter(|namespace| *namespace != own);
+    let own = (in_own != Some(false)).then_some(own);
+    Term {
+        path,
+        means,
+        topology_key: &term.topology_key,
+        selector,
+        effect: effect.unwrap_or(Effect::Spreads),
+        namespaces: own.into_iter().chain(elsewhere).collect(),
+    }
+}
+
+fn of_constraint<'a>(at: &Situation<'a>, index: usize, constraint: &'a SpreadConstraint) -> Term<'a> {
+    let selector = constraint.label_selector.as_ref();
+    let key = &constraint.topology_key;
+    let effect = effect(at, key, selector, &constraint.match_label_keys);
+    let means = match constraint.when_unsatisfiable {
+        WhenUnsatisfiable::DoNotSchedule => Means::Constraint(constraint.max_skew),
+        WhenUnsatisfiable::ScheduleAnyway => Means::ScheduleAnyway,
+    };
+    Term {
+        path: format!("/spec/template/spec/topologySpreadConstraints/{index}"),
+        means,
+        topology_key: key,
+        selector,
+        effect: effect.unwrap_or(Effect::Spreads),
+        namespaces: vec![at.namespace()],
+    }
+}
+
+/// What is wrong with it, tried on two pods of the set. Labels that the controller gives each pod a value of its own for
+/// make a difference between the two.
+fn effect(
+    at: &Situation<'_>,
+    topology_key: &str,
+    selector: Option<&LabelSelector>,
+    match_label_keys: &[Box<str>],
+) -> Option<Effect> {
+    let misses = |why: String, fix: String, field, others| {
+        let miss = Miss { why, fix, field, others };
+        Some(Effect::Misses(miss))
+    };
+    if topology_key.is_empty() {
+        let (why, fix) = ("has no topologyKey".to_owned(), format!("set its topologyKey to {HOST}"));
+        return misses(why, fix, "topologyKey", false);
+    }
+    let wanted = at.set.selecting();
+    let Some(selector) = selector else {
+        let why = "has no labelSelector, so it selects no pods at all".to_owned();
+        return misses(why, format!("give it a labelSelector for {wanted}"), "labelSelector", false);
+    };
+    let pods = two_pods(at);
+    if let Some(unmet) = pods.iter().find_map(|pod| unmet(selector, pod)) {
+        let fix = format!("make its labelSelector select {wanted}");
+        return misses(format!("selects {unmet}"), fix, "labelSelector", true);
+    }
+    if !pods.iter().all(|pod| selector.matches(pod)) {
+        return Some(Effect::Excludes);
+    }
+    // A key that the pods do not have is ignored, such as pod-template-hash.
+    let mut keys = match_label_keys.iter();
+    let key = keys.find(|key| pods[0].get(key) != pods[1].get(key))?;
+    let why = format!("lists {key} in matchLabelKeys, of which no two pods share a value");
+    misses(why, format!("remove {key} from its matchLabelKeys"), "matchLabelKeys", false)
+}
+
+/// The labels of two pods of the set.
+fn two_pods(at: &Situation<'_>) -> [Labels; 2] {
+    let first = at.first_ordinal();
+    [at.set.pod_labels(first), at.set.pod_labels(first + 1)]
+}
+
+/// What the selector asks for that the pod does not have. What it asks the pod *not* to have is no such thing: a selector
+/// that turns away the set's own pods in so many words is meant for others.
+fn unmet(selector: &LabelSelector, pod: &Labels) -> Option<String> {
+    let mut labels = selector.match_labels.iter();
+    let label = labels.find(|(key, value)| pod.get(key) != Some(value));
+    if let Some((key, value)) = label {
+        return Some(difference(&format!("{key}={value}"), key, pod));
+    }
+    let mut asks = selector
+        .match_expressions
+        .iter()
+        .filter(|asks| !matches!(asks.operator, Operator::NotIn | Operator::DoesNotExist));
+    let unmet = asks.find(|asks| !asks.holds(pod))?;
+    Some(difference(&unmet.to_string(), &unmet.key, pod))
+}
+
+/// `mismatchLabelKeys` that all pods of the set share the value of leave them out: such a term is about other tenants.
+fn excluded_by_key(at: &Situation<'_>, mismatch_label_keys: &[Box<str>]) -> Option<Effect> {
+    let [one, other] = two_pods(at);
+    let shared = |key: &str| one.get(key).is_some() && one.get(key) == other.get(key);
+    let excluded = mismatch_label_keys.iter().any(|key| shared(key));
+    excluded.then_some(Effect::Excludes)
+}
+
+/// Whether the term looks in the set's own namespace; `None` where that depends on labels nobody knows.
+fn looks_in_own_namespace(at: &Situation<'_>, term: &AffinityTerm) -> Option<bool> {
+    let own = at.namespace();
+    let Some(selector) = &term.namespace_selector else {
+        return Some(term.namespaces.is_empty() || term.namespaces.iter().any(|ns| **ns == *own));
+    };
+    if term.namespaces.iter().any(|ns| **ns == *own) {
+        return Some(true);
+    }
+    // The API server puts this label on every namespace.
+    let name = ("kubernetes.io/metadata.name", own);
+    if let Some(known) = at.world.namespace_labels(own) {
+        return Some(selector.matches(&known.iter().chain([name]).collect()));
+    }
+    let only_name: Labels = [name].into_iter().collect();
+    let mut keys = selector.match_labels.iter().map(|(key, _)| key);
+    let mut expressions = selector.match_expressions.iter();
+    let by_name = keys.all(|key| key == name.0) && expressions.all(|asks| *asks.key == *name.0);
+    by_name.then(|| selector.matches(&only_name))
+}
+
+fn misses_namespace(at: &Situation<'_>, term: &AffinityTerm) -> Effect {
+    let own = at.namespace();
+    let (mut places, mut field) = (term.namespaces.join(", "), "namespaces");
+    if let Some(selector) = &term.namespace_selector {
+        let or = if places.is_empty() { "" } else { " or " };
+        places = format!("{places}{or}namespaces with {selector}");
+        field = "namespaceSelector";
+    }
+    Effect::Misses(Miss {
+        why: format!("looks for pods in {places} only, not in {own}, where these are"),
+        fix: format!("add {own} to its namespaces, or remove namespaces and namespaceSelector from it"),
+        field,
+        others: true,
+    })
+}

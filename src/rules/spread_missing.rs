@@ -1,0 +1,189 @@
+//! `spread-missing`
+
+use super::spread::{self, Effect, HOST, Term};
+use super::{Place, Situation, Violations};
+use crate::model::Class;
+use crate::policy::Params;
+
+rule! {
+    /// ## What it checks
+    ///
+    /// A set of two or more replicas has no pod anti-affinity term (required or preferred) and no topology spread constraint
+    /// that selects its own pods, over hosts or anything wider. Containers that take a port of their node (`hostPort`, or
+    /// `hostNetwork` with ports) cannot share one, which counts. With the parameter `topologyKeys` only those keys count.
+    ///
+    /// A term that was meant for the pods and misses them does not count; why it does is said by
+    /// `spread-selector-mismatch`. Nor does one that leaves the pods out expressly (`NotIn`, `mismatchLabelKeys`).
+    ///
+    /// ## Why
+    ///
+    /// The scheduler packs pods where there is room. By itself it prefers to spread those of one set, but only a little, and
+    /// not at all where the template has spread constraints of its own. One node that fails then takes several members, or
+    /// all of them.
+    ///
+    /// ## How to fix
+    ///
+    /// Add a pod anti-affinity term over `kubernetes.io/hostname` that selects the pods: a required one where two members must
+    /// never share a node, a preferred one where the cluster may have too few nodes. Zones are wider, and count too.
+    ///
+    /// ## Fails
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: zk}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: zk
+    ///   selector: {matchLabels: {app: zk}}
+    ///   template:
+    ///     metadata: {labels: {app: zk}}
+    ///     spec: {containers: [{name: zk, image: "zookeeper:3.9"}]}
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: zk}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: zk
+    ///   selector: {matchLabels: {app: zk}}
+    ///   template:
+    ///     metadata: {labels: {app: zk}}
+    ///     spec:
+    ///       affinity:
+    ///         podAntiAffinity:
+    ///           requiredDuringSchedulingIgnoredDuringExecution:
+    ///           - topologyKey: kubernetes.io/hostname
+    ///             labelSelector: {matchLabels: {app: zk}}
+    ///       containers: [{name: zk, image: "zookeeper:3.9"}]
+    /// ```
+    "spread-missing": "nothing keeps the pods on different nodes",
+    needs_peers: true,
+    triggers: [Set, Scale],
+    params: ["topologyKeys"],
+    check: State(check),
+}
+
+fn check(at: &Situation<'_>, params: &Params, out: &mut Violations) {
+    let keys = params.topology_keys.as_deref();
+    let counts = |key: &str| keys.is_none_or(|keys| keys.iter().any(|counted| counted == key));
+    let terms = spread::terms(at);
+    let spreads = |term: &Term<'_>| term.effect == Effect::Spreads && counts(term.topology_key);
+    let by_ports = at.set.spec.template.spec.takes_host_ports() && counts(HOST);
+    if by_ports || terms.iter().any(spreads) {
+        return;
+    }
+    let wanted = keys.and_then(<[_]>::first).map_or(HOST, |key| key);
+    let what = what_there_is(at, &terms, wanted);
+    let (pods, how) = match at.class.class {
+        Class::Quorum => ("members", "required"),
+        Class::Singleton | Class::Replicated => ("pods", "preferred"),
+    };
+    let message = format!("{what}, so one failure can take all {} {pods}", at.replicas);
+    let remedy = format!(
+        "add {how} pod anti-affinity over {wanted} that selects {} to the template",
+        at.set.selecting()
+    );
+    let place = Place::in_set("/spec/template/spec/affinity/podAntiAffinity");
+    out.add(place, message, remedy);
+}
+
+/// What there is in place of what is wanted.
+fn what_there_is(at: &Situation<'_>, terms: &[Term<'_>], wanted: &str) -> String {
+    if let Some(term) = terms.iter().find(|term| term.effect == Effect::Spreads) {
+        return format!("pods are spread over {} but not over {wanted}", term.topology_key);
+    }
+    if at.set.spec.template.spec.takes_host_ports() {
+        return format!("pods are spread over {HOST} but not over {wanted}");
+    }
+    match terms.first() {
+        Some(term) => format!("nothing keeps the pods apart ({term} leaves them out)"),
+        None => "nothing keeps the pods on different nodes".to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "`json!` reads better where it is not borrowed")]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::RULE;
+    use crate::model::Class;
+    use crate::policy::Params;
+    use crate::rules::testing::{Scene, set};
+
+    fn scene(spec: Value) -> Scene {
+        set(json!({"spec": {"template": {"spec": spec}}}))
+    }
+
+    fn required(term: Value) -> Value {
+        json!({"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}})
+    }
+
+    fn over(key: &str) -> Value {
+        json!({"topologyKey": key, "labelSelector": {"matchLabels": {"app": "zk"}}})
+    }
+
+    #[test]
+    fn anything_that_selects_the_pods_is_a_spread() {
+        let zone = "topology.kubernetes.io/zone";
+        let preferred = json!({"affinity": {"podAntiAffinity": {
+            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "podAffinityTerm": over(zone)}]}}});
+        let port = |spec: Value| json!({"containers": [{"name": "zk", "ports": [spec]}]});
+        let mut on_host = port(json!({"containerPort": 1}));
+        on_host["hostNetwork"] = json!(true);
+        for (spec, found) in [
+            (json!({}), 1),
+            (json!({"affinity": null}), 1),
+            (required(over(zone)), 0),
+            (preferred, 0),
+            (json!({"topologySpreadConstraints": [over(zone)]}), 0),
+            (port(json!({"hostPort": 2181})), 0),
+            (port(json!({"containerPort": 2181})), 1),
+            (on_host, 0),
+            (json!({"hostNetwork": true}), 1),
+        ] {
+            assert_eq!(scene(spec.clone()).found(&RULE).len(), found, "{spec}");
+        }
+    }
+
+    #[test]
+    fn one_pod_needs_no_spread() {
+        for (replicas, found) in [(0, 0), (1, 0), (2, 1), (3, 1), (i32::MIN, 0), (i32::MAX, 1)] {
+            assert_eq!(scene(json!({})).scaled_to(replicas).found(&RULE).len(), found);
+        }
+    }
+
+    #[test]
+    fn a_term_that_misses_or_excludes_the_pods_is_no_spread() {
+        let absent = required(json!({"topologyKey": "kubernetes.io/hostname"}));
+        assert_eq!(scene(absent).found(&RULE).len(), 1);
+        let not_ours = json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["zk"]}]});
+        let excluded = required(json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": not_ours}));
+        assert!(scene(excluded).says(&RULE).contains("leaves them out"));
+    }
+
+    #[test]
+    fn a_policy_may_ask_for_certain_keys() {
+        let by_zone = scene(required(over("topology.kubernetes.io/zone")));
+        let hosts =
+            Params { topology_keys: Some(vec!["kubernetes.io/hostname".to_owned()]), ..Params::default() };
+        let said = by_zone.clone().params(hosts.clone()).says(&RULE);
+        assert!(said.contains("spread over topology.kubernetes.io/zone but not over kubernetes.io/hostname"));
+        assert!(by_zone.found(&RULE).is_empty());
+        assert!(scene(required(over("kubernetes.io/hostname"))).params(hosts).found(&RULE).is_empty());
+        let none = Params { topology_keys: Some(Vec::new()), ..Params::default() };
+        assert_eq!(by_zone.params(none).found(&RULE).len(), 1);
+    }
+
+    #[test]
+    fn the_remedy_fits_the_class() {
+        assert!(scene(json!({})).says(&RULE).contains("add required pod anti-affinity"));
+        let replicated = scene(json!({})).class(Class::Replicated);
+        assert!(replicated.says(&RULE).contains("add preferred pod anti-affinity"));
+    }
+}

@@ -1,0 +1,169 @@
+//! What the rules' tests share: a StatefulSet, what is around it, and what a rule says of it.
+
+use serde_json::{Value, json};
+
+use super::{Check, Rule, Situation, Transition, Violation, Violations};
+use crate::cluster::{Cluster, Kind, Overlay, World};
+use crate::model::{Because, Class, Classified, DisruptionBudget, StatefulSet};
+use crate::policy::Params;
+
+/// A set and its surroundings: a quorum of which everything is known, unless said otherwise.
+#[derive(Clone)]
+pub(super) struct Scene {
+    set: StatefulSet,
+    replicas: i32,
+    class: Class,
+    cluster: Cluster,
+    changed_budget: Option<DisruptionBudget>,
+    dry_run: bool,
+    params: Params,
+}
+
+/// `zk` of three replicas in the namespace `default`, with `patch` merged in (null takes a field away). Nothing else exists.
+pub(super) fn set(patch: Value) -> Scene {
+    let mut cluster = Cluster::default();
+    for kind in Kind::ALL {
+        cluster.set_complete(kind, true);
+    }
+    let set: StatefulSet = serde_json::from_value(set_json(patch)).unwrap();
+    Scene {
+        replicas: set.replicas(),
+        set,
+        class: Class::Quorum,
+        cluster,
+        changed_budget: None,
+        dry_run: false,
+        params: Params::default(),
+    }
+}
+
+/// The manifest of [`set`].
+pub(super) fn set_json(patch: Value) -> Value {
+    let base = json!({"kind": "StatefulSet", "metadata": {"name": "zk", "namespace": "default"}, "spec": {
+        "replicas": 3, "serviceName": "zk", "selector": {"matchLabels": {"app": "zk"}},
+        "template": {"metadata": {"labels": {"app": "zk"}}, "spec": {"containers": [{"name": "zk", "image": "zookeeper:3.9"}]}}}});
+    merged(base, patch)
+}
+
+/// The headless Service `zk` that fits [`set`], with `patch` merged in.
+pub(super) fn service(patch: Value) -> Value {
+    let base = json!({"kind": "Service", "metadata": {"name": "zk", "namespace": "default"},
+        "spec": {"clusterIP": "None", "selector": {"app": "zk"}, "publishNotReadyAddresses": true}});
+    merged(base, patch)
+}
+
+/// The budget `zk` about the pods of [`set`], with `patch` merged in; it has no limit of its own.
+pub(super) fn budget(patch: Value) -> Value {
+    let base = json!({"kind": "PodDisruptionBudget", "metadata": {"name": "zk", "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"app": "zk"}}}});
+    merged(base, patch)
+}
+
+/// RFC 7386.
+fn merged(base: Value, patch: Value) -> Value {
+    let Value::Object(patch) = patch else { return patch };
+    let Value::Object(mut base) = base else {
+        return Value::Object(patch);
+    };
+    for (key, value) in patch {
+        let old = base.remove(&key).unwrap_or_default();
+        if !value.is_null() {
+            base.insert(key, merged(old, value));
+        }
+    }
+    Value::Object(base)
+}
+
+impl Scene {
+    pub(super) fn class(mut self, class: Class) -> Self {
+        self.class = class;
+        self
+    }
+
+    /// A count other than the set's own, as after a scale request.
+    pub(super) fn scaled_to(mut self, replicas: i32) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// Something else exists, of the kind it says it is.
+    pub(super) fn with(mut self, object: Value) -> Self {
+        let kind = object["kind"].as_str().unwrap().to_owned();
+        match &*kind {
+            "StatefulSet" => self.cluster.insert_set(serde_json::from_value(object).unwrap()),
+            "Service" => self.cluster.insert_service(serde_json::from_value(object).unwrap()),
+            "PodDisruptionBudget" => self.cluster.insert_budget(serde_json::from_value(object).unwrap()),
+            "Namespace" => self.cluster.insert_namespace(serde_json::from_value(object).unwrap()),
+            other => panic!("no kind {other}"),
+        }
+        self
+    }
+
+    /// There may be more of this kind than is known.
+    pub(super) fn unknown(mut self, kind: Kind) -> Self {
+        self.cluster.set_complete(kind, false);
+        self
+    }
+
+    pub(super) fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+
+    pub(super) fn params(mut self, params: Params) -> Self {
+        self.params = params;
+        self
+    }
+
+    /// What changes is this budget.
+    pub(super) fn changing(mut self, budget: Value) -> Self {
+        self.changed_budget = Some(serde_json::from_value(budget).unwrap());
+        self
+    }
+
+    /// What `rule` says of it; of a step, as of a set that is created.
+    pub(super) fn found(&self, rule: &Rule) -> Vec<Violation> {
+        self.found_after(rule, None)
+    }
+
+    /// What `rule` says of the step to it from `before`.
+    pub(super) fn found_after(&self, rule: &Rule, before: Option<&Self>) -> Vec<Violation> {
+        let mut out = Violations::default();
+        let at = self.situation();
+        let before = before.map(Self::situation);
+        if rule.applies_to(&at) {
+            match rule.check {
+                Check::State(check) => check(&at, &self.params, &mut out),
+                Check::Text(_) => {}
+                Check::Step(check) => {
+                    check(&Transition { before: before.as_ref(), after: &at }, &self.params, &mut out)
+                }
+            }
+        }
+        out.into_vec()
+    }
+
+    /// The messages of [`Self::found`], one a line.
+    pub(super) fn says(&self, rule: &Rule) -> String {
+        let found = self.found(rule);
+        let messages: Vec<_> = found.iter().map(|v| format!("{} -> {}", v.message, v.remedy)).collect();
+        messages.join("\n")
+    }
+
+    fn situation(&self) -> Situation<'_> {
+        let overlay = match &self.changed_budget {
+            Some(budget) => Overlay::Budget(&budget.metadata.namespace, &budget.metadata.name, Some(budget)),
+            None => Overlay::Set(&self.set, self.replicas),
+        };
+        let world = World::new(&self.cluster, overlay);
+        Situation {
+            set: &self.set,
+            replicas: self.replicas,
+            class: Classified { class: self.class, because: Because::Annotation },
+            world,
+            changed_budget: self.changed_budget.as_ref(),
+            dry_run: self.dry_run,
+            ensemble: world.ensemble_of(&self.set, self.replicas).present(),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A rule's fixture: manifests, and in a first document what happens to them.
+//!
+//! ```yaml
+//! case:
+//!   scale: {name: etcd, from: 3, to: 4}     # or
+//!   update: {name: etcd, was: {spec: {replicas: 3}}, kind: PodDisruptionBudget}  # kind: StatefulSet if left out
+//!   create: {name: etcd, kind: PodDisruptionBudget}
+//!   dryRun: true
+//!   unknown: [Service]                      # kinds of which not every object is known
+//! ---
+//! ```
+//!
+//! A StatefulSet that is written twice is updated from the first to the second. Otherwise, and without that document, every StatefulSet is judged as it is written, as an audit does.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use stateward::admission::review;
+use stateward::audit::audit;
+use stateward::cluster::files::Inventory;
+use stateward::cluster::{Cluster, Kind};
+use stateward::manifest::{self, Manifest, Origin, Source};
+use stateward::policy::{Level, Policies, Profile};
+use stateward::verdict::Finding;
+
+/// The time at which fixtures are judged.
+pub fn now() -> Timestamp {
+    "2026-11-21T12:00:00Z".parse().unwrap()
+}
+
+pub fn strict() -> Policies {
+    Policies::new(Profile::Strict, Vec::new()).unwrap()
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Case {
+    scale: Option<Scale>,
+    update: Option<Object>,
+    create: Option<Object>,
+    dry_run: bool,
+    unknown: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scale {
+    name: String,
+    from: i32,
+    to: i32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Object {
+    #[serde(default = "stateful_set")]
+    kind: String,
+    name: String,
+    #[serde(default)]
+    was: Value,
+}
+
+fn stateful_set() -> String {
+    "StatefulSet".to_owned()
+}
+
+/// What is found in a fixture.
+pub fn findings(text: &str, policies: &Policies) -> Vec<Finding> {
+    let (case, manifests) = split(text);
+    let source =
+        Arc::new(Source { name: "fixture.yaml".into(), text: manifests.into(), origin: Origin::Named });
+    let mut inventory = Inventory::new(None);
+    inventory.add(&source);
+    assert!(inventory.notes.is_empty(), "a fixture is read whole: {:?}", inventory.notes);
+    let (objects, _) = manifest::read(&source);
+    let Some(case) = case.or_else(|| Case::of_two_states(&objects)) else {
+        return audit(&inventory, policies, now())
+            .findings
+            .into_iter()
+            .map(|located| located.finding)
+            .collect();
+    };
+    let mut cluster = inventory.cluster();
+    for kind in Kind::ALL.into_iter().filter(|kind| case.unknown.iter().any(|name| name == kind.name())) {
+        cluster.set_complete(kind, false);
+    }
+    judge(&case.request(&objects), &cluster, policies)
+}
+
+/// Through the admission protocol, so that fixtures say what the API server's requests lead to.
+fn judge(request: &Value, cluster: &Cluster, policies: &Policies) -> Vec<Finding> {
+    let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
+    review(body.to_string().as_bytes(), cluster, policies, now()).unwrap().verdict.findings
+}
+
+fn split(text: &str) -> (Option<Case>, &str) {
+    match text.split_once("\n---\n") {
+        Some((header, rest)) if header.lines().any(|line| line.trim_end() == "case:") => {
+            let header = manifest::document(header).unwrap().to_json();
+            (Some(serde_json::from_value(header["case"].clone()).unwrap()), rest)
+        }
+        _ => (None, text),
+    }
+}
+
+impl Case {
+    fn of_two_states(objects: &[Manifest]) -> Option<Self> {
+        let sets: Vec<_> = objects.iter().filter(|object| object.kind == "StatefulSet").collect();
+        let (old, new) = sets.iter().enumerate().find_map(|(index, old)| {
+            Some((*old, *sets[index + 1..].iter().find(|new| new.name == old.name)?))
+        })?;
+        // A merge patch that leads from the new one back to the old one.
+        let was = json_patch_of(&new.node.to_json(), &old.node.to_json());
+        let object = Object { kind: stateful_set(), name: new.name.clone()?, was };
+        Some(Self { update: Some(object), ..Self::default() })
+    }
+
+    fn request(&self, objects: &[Manifest]) -> Value {
+        let mut request = match (&self.scale, &self.update, &self.create) {
+            (Some(scale), None, None) => scale.request(),
+            (None, Some(object), None) => {
+                let new = object.find(objects);
+                let mut old = new.clone();
+                json_patch::merge(&mut old, &object.was);
+                object.request("UPDATE", &old, &new)
+            }
+            (None, None, Some(object)) => object.request("CREATE", &Value::Null, &object.find(objects)),
+            _ => panic!("a case has one of scale, update and create"),
+        };
+        request["uid"] = json!("fixture");
+        request["namespace"] = json!("default");
+        request["dryRun"] = json!(self.dry_run);
+        request
+    }
+}
+
+fn json_patch_of(from: &Value, to: &Value) -> Value {
+    let (Value::Object(from), Value::Object(to)) = (from, to) else { return to.clone() };
+    let gone = from.keys().filter(|key| !to.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+    let kept = to.iter().map(|(key, value)| {
+        (key.clone(), from.get(key).map_or_else(|| value.clone(), |from| json_patch_of(from, value)))
+    });
+    gone.chain(kept).collect()
+}
+
+impl Scale {
+    fn request(&self) -> Value {
+        let scale = |replicas: i32| json!({"metadata": {"name": self.name}, "spec": {"replicas": replicas}});
+        json!({
+            "operation": "UPDATE", "resource": {"group": "apps", "resource": "statefulsets"}, "subResource": "scale",
+            "kind": {"kind": "Scale"}, "name": self.name, "oldObject": scale(self.from), "object": scale(self.to),
+        })
+    }
+}
+
+impl Object {
+    fn find(&self, objects: &[Manifest]) -> Value {
+        let named = |o: &&Manifest| o.kind == self.kind && o.name.as_deref() == Some(&self.name);
+        objects
+            .iter()
+            .rev()
+            .find(named)
+            .unwrap_or_else(|| panic!("no {} {}", self.kind, self.name))
+            .node
+            .to_json()
+    }
+
+    fn request(&self, operation: &str, old: &Value, new: &Value) -> Value {
+        let (group, resource) = match &*self.kind {
+            "StatefulSet" => ("apps", "statefulsets"),
+            "PodDisruptionBudget" => ("policy", "poddisruptionbudgets"),
+            "Service" => ("", "services"),
+            "HorizontalPodAutoscaler" => ("autoscaling", "horizontalpodautoscalers"),
+            other => panic!("{other} is not reviewed"),
+        };
+        json!({
+            "operation": operation, "resource": {"group": group, "resource": resource},
+            "kind": {"kind": self.kind}, "name": self.name, "oldObject": old, "object": new,
+        })
+    }
+}
+
+/// A finding as snapshots have it.
+pub fn render(finding: &Finding) -> String {
+    let Finding { rule, level, object, path, message, remedy, .. } = finding;
+    let mut text = format!("{level} {} at {object} {path}\n  {message}\n  fix: {remedy}\n", rule.id);
+    for (object, path) in &finding.related {
+        text += &format!("  see {object} {path}\n");
+    }
+    if let Some(exempt) = &finding.exempt {
+        text += &format!("  exempt by {}: {}\n", exempt.by, exempt.reason);
+    }
+    text
+}
+
+/// Whether a finding of this rule is among them, at any level.
+pub fn has(findings: &[Finding], rule: &str) -> bool {
+    findings.iter().any(|finding| finding.rule.id == rule && finding.level > Level::Off)
+}
