@@ -42,6 +42,10 @@ pub(super) fn settle(
     fresh: &Fresh,
     wanted: &Wanted,
 ) -> Verdict {
+    // Whatever was wrong, it is on its way out.
+    if fresh.cluster.namespace(&wanted.namespace).is_some_and(|namespace| namespace.metadata.deleting) {
+        return live;
+    }
     let failure = |rule: &Rule| {
         let needs = needs(rule, &change.action);
         if let Some(failure) = needs.iter().find_map(|kind| fresh.failure(*kind)) {

@@ -75,6 +75,8 @@ impl Writer {
             Event::Listing => drop(self.staged.insert(kind, Cluster::default())),
             Event::Listed(item) => self.stage(kind, item),
             Event::Complete => self.complete(kind),
+            // Most events are about a status, which nobody reads.
+            Event::Changed(Ok(object)) if self.cluster.contains(&object) => return false,
             Event::Changed(item) => {
                 self.note(&item);
                 insert(&mut self.cluster, item);
@@ -101,8 +103,10 @@ impl Writer {
 
     fn stage(&mut self, kind: Kind, item: Item) {
         self.note(&item);
-        if let Some(staged) = self.staged.get_mut(&kind) {
-            insert(staged, item);
+        match (self.staged.get_mut(&kind), item) {
+            (Some(staged), Ok(object)) => staged.take_over(&self.cluster, object),
+            (Some(staged), unreadable) => insert(staged, unreadable),
+            (None, _) => {}
         }
     }
 
