@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use stateward::{
     cluster::{Cluster, Kind},
     model::StatefulSet,
-    policy::{Policies, Profile},
+    policy::{Policies, Policy, Profile},
+    rules::{self, Rule},
     webhook::{Answer, Confirmer, Decision, Guard, Judge},
 };
 use support::api_server::{ApiServer, Fault};
@@ -38,8 +39,20 @@ async fn court(snapshot: &[Value]) -> Court {
     let mut registry = Registry::with_prefix("stateward");
     let confirmer = Some(Confirmer::new(api.client(), &mut registry));
     let cluster = Arc::new(ArcSwap::from_pointee(cluster));
-    let policies = Arc::new(ArcSwap::from_pointee(Policies::new(Profile::Baseline, Vec::new()).unwrap()));
+    let policies = Arc::new(ArcSwap::from_pointee(only("quorum-even")));
     Court { api, judge: Judge { cluster, policies, confirmer }, registry }
+}
+
+/// One rule that refuses, and no other that says anything.
+fn only(id: &str) -> Policies {
+    let level = |rule: &Rule| if rule.id == id { "deny" } else { "off" };
+    let rulings: Vec<Value> =
+        rules::ALL.iter().map(|rule| json!({"rule": rule.id, "level": level(rule)})).collect();
+    let document = json!({
+        "apiVersion": "stateward.dev/v1alpha1", "kind": "StatefulSetPolicy",
+        "metadata": {"name": "test"}, "spec": {"rules": rulings},
+    });
+    Policies::new(Profile::Baseline, vec![Policy::from_json(&document).unwrap()]).unwrap()
 }
 
 /// A part of the ensemble `ring`.
@@ -107,7 +120,7 @@ async fn a_denial_that_the_cluster_confirms_is_sent() {
     assert_eq!((decision, asked), (Decision::Denied, true));
     assert_eq!(court.outcomes("confirmed"), "1");
     assert_eq!(court.api.requests("/apis/apps/v1/namespaces/prod/statefulsets?limit="), 1);
-    assert_eq!(court.api.requests("/services"), 0, "only what the rule reads");
+    assert_eq!(court.api.requests("/poddisruptionbudgets"), 0, "only what the rule reads");
 }
 
 #[tokio::test]
@@ -206,8 +219,8 @@ async fn a_name_that_is_none_is_asked_for_nowhere() {
 #[tokio::test]
 async fn a_burst_of_denials_is_no_burst_of_reads() {
     let court = court(&[member("a", 2)]).await;
-    court.api.fail(SETS, Fault::Hang);
-    court.api.fail("namespaces", Fault::Hang);
+    let resources = [SETS, "services", "namespaces"];
+    resources.iter().for_each(|resource| court.api.fail(resource, Fault::Hang));
     let review = creation(&member("b", 2)).to_string();
     let deadline = Instant::now() + support::PATIENCE;
     let mut waiting = tokio::task::JoinSet::new();
@@ -223,8 +236,7 @@ async fn a_burst_of_denials_is_no_burst_of_reads() {
     // Whoever is not waited for any more frees its place.
     waiting.abort_all();
     while waiting.join_next().await.is_some() {}
-    court.api.heal(SETS);
-    court.api.heal("namespaces");
+    resources.iter().for_each(|resource| court.api.heal(resource));
     court.api.put_object(SETS, "prod", "a", member("a", 2));
     let (decision, _, _) = court.hear(&creation(&member("b", 2)), support::PATIENCE).await;
     assert_eq!(decision, Decision::Denied);

@@ -4,6 +4,7 @@
 //! from manifests ([`files`]), by watching an API server ([`live`]), by asking it about one namespace ([`confirm`]), or left
 //! empty, which knows nothing.
 
+mod compact;
 pub mod confirm;
 pub mod files;
 pub mod live;
@@ -176,6 +177,30 @@ impl Cluster {
         let kept = self.unreadable.iter().filter(|(of, _, _)| *of != kind);
         let taken = other.unreadable.iter().filter(|(of, _, _)| *of == kind);
         self.unreadable = kept.chain(taken).cloned().collect();
+    }
+
+    /// Adds an object as `insert_…` does, sharing it with `older` where it is the same there.
+    fn take_over(&mut self, older: &Self, object: Neighbour) {
+        match object {
+            Neighbour::Set(set) => self.sets.take_over(&older.sets, set),
+            Neighbour::Service(service) => self.services.take_over(&older.services, service),
+            Neighbour::Budget(budget) => self.budgets.take_over(&older.budgets, budget),
+            Neighbour::Autoscaler(autoscaler) => {
+                self.autoscalers.take_over(&older.autoscalers, autoscaler);
+            }
+            Neighbour::Namespace(namespace) => self.insert_namespace(namespace),
+        }
+    }
+
+    /// Whether this very object is in the snapshot.
+    fn contains(&self, object: &Neighbour) -> bool {
+        match object {
+            Neighbour::Set(set) => self.sets.contains(set),
+            Neighbour::Service(service) => self.services.contains(service),
+            Neighbour::Budget(budget) => self.budgets.contains(budget),
+            Neighbour::Autoscaler(autoscaler) => self.autoscalers.contains(autoscaler),
+            Neighbour::Namespace(namespace) => self.namespace(&namespace.metadata.name) == Some(namespace),
+        }
     }
 
     fn forget_unreadable(&mut self, kind: Kind, namespace: &str, name: &str) {

@@ -9,7 +9,7 @@ use imbl::{OrdMap, OrdSet};
 use crate::model::{Autoscaler, DisruptionBudget, Labels, Object, Service, StatefulSet};
 
 /// An object that can be found by more than its name.
-pub(super) trait Indexed: Object + Clone {
+pub(super) trait Indexed: Object + Clone + PartialEq {
     /// The keys it is found by within its namespace.
     fn keys(&self) -> Vec<String>;
 }
@@ -65,6 +65,21 @@ impl<T: Indexed> Table<T> {
         found.filter(|object| *object.metadata().namespace == *namespace).collect()
     }
 
+    /// Takes an object over from an older table, if it is there and the same: most of a list is what was known before.
+    pub(super) fn take_over(&mut self, older: &Self, object: T) {
+        let (namespace, name) = (&*object.metadata().namespace, &*object.metadata().name);
+        match older.objects.get_key_value(&*join(&[namespace, name])) {
+            Some((key, known)) if **known == object => self.insert_as(Arc::clone(key), Arc::clone(known)),
+            _ => self.insert(object),
+        }
+    }
+
+    /// Whether it has this very object.
+    pub(super) fn contains(&self, object: &T) -> bool {
+        let metadata = object.metadata();
+        self.get(&metadata.namespace, &metadata.name) == Some(object)
+    }
+
     pub(super) fn insert(&mut self, object: T) {
         let (namespace, name) = (&*object.metadata().namespace, &*object.metadata().name);
         let (key, keys) = (join(&[namespace, name]), object.keys());
@@ -75,11 +90,15 @@ impl<T: Indexed> Table<T> {
             return;
         }
         self.remove(namespace, name);
-        let key: Arc<str> = key.into();
-        for index in &keys {
-            self.index.insert((self.hash(namespace, index), Arc::clone(&key)));
+        self.insert_as(key.into(), Arc::new(object));
+    }
+
+    /// Adds an object that is not there.
+    fn insert_as(&mut self, key: Arc<str>, object: Arc<T>) {
+        for index in object.keys() {
+            self.index.insert((self.hash(&object.metadata().namespace, &index), Arc::clone(&key)));
         }
-        self.objects.insert(key, Arc::new(object));
+        self.objects.insert(key, object);
     }
 
     /// Takes an object out, if it is there.

@@ -18,7 +18,7 @@ pub(super) fn doubt(change: &Change, verdict: &Verdict) -> Option<Wanted> {
     if denying().all(|rule| needs(rule, &change.action).is_empty()) {
         return None;
     }
-    let mut kinds: BTreeSet<Kind> = denying().flat_map(|rule| rule.reads).copied().collect();
+    let mut kinds: BTreeSet<Kind> = denying().flat_map(reads).collect();
     if !shows_set(&change.action) && set.is_none() {
         kinds.insert(Kind::StatefulSet);
     }
@@ -43,6 +43,10 @@ pub(super) fn settle(
     fresh: &Fresh,
     wanted: &Wanted,
 ) -> Verdict {
+    // Whatever was wrong, it is on its way out.
+    if fresh.cluster.namespace(&wanted.namespace).is_some_and(|namespace| namespace.metadata.deleting) {
+        return live;
+    }
     let failure = |rule: &Rule| {
         let needs = needs(rule, &change.action);
         if let Some(failure) = needs.iter().find_map(|kind| fresh.failure(*kind)) {
@@ -99,7 +103,13 @@ fn subject(action: &Action) -> Option<(&str, Option<&str>)> {
 
 /// The kinds that a rule's finding rests on: what the rule reads, and the StatefulSet, unless the change itself shows it.
 fn needs(rule: &Rule, action: &Action) -> BTreeSet<Kind> {
-    rule.reads.iter().copied().chain((!shows_set(action)).then_some(Kind::StatefulSet)).collect()
+    reads(rule).chain((!shows_set(action)).then_some(Kind::StatefulSet)).collect()
+}
+
+/// The kinds that a rule reads. Which sets form one group can depend on the Services that select their pods.
+fn reads(rule: &Rule) -> impl Iterator<Item = Kind> {
+    let services = rule.reads.contains(&Kind::StatefulSet).then_some(Kind::Service);
+    rule.reads.iter().copied().chain(services)
 }
 
 fn shows_set(action: &Action) -> bool {

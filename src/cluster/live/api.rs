@@ -279,7 +279,7 @@ fn named(text: &str) -> Name<'_> {
 
 fn item(kind: Kind, text: &str) -> Item {
     let reason = match Neighbour::from_json(kind, text) {
-        Ok(object) if !object.metadata().name.is_empty() => return Ok(object),
+        Ok(object) if !object.metadata().name.is_empty() => return Ok(object.compact()),
         Ok(_) => "it has no name".to_owned(),
         Err(error) => error.to_string(),
     };

@@ -75,6 +75,8 @@ impl Writer {
             Event::Listing => drop(self.staged.insert(kind, Cluster::default())),
             Event::Listed(item) => self.stage(kind, item),
             Event::Complete => self.complete(kind),
+            // Most events are about a status, which nobody reads.
+            Event::Changed(Ok(object)) if self.cluster.contains(&object) => return false,
             Event::Changed(item) => {
                 self.note(&item);
                 insert(&mut self.cluster, item);
@@ -101,8 +103,10 @@ impl Writer {
 
     fn stage(&mut self, kind: Kind, item: Item) {
         self.note(&item);
-        if let Some(staged) = self.staged.get_mut(&kind) {
-            insert(staged, item);
+        match (self.staged.get_mut(&kind), item) {
+            (Some(staged), Ok(object)) => staged.take_over(&self.cluster, object),
+            (Some(staged), unreadable) => insert(staged, unreadable),
+            (None, _) => {}
         }
     }
 
@@ -153,5 +157,97 @@ fn insert(cluster: &mut Cluster, item: Item) {
     match item {
         Ok(object) => object.insert_into(cluster),
         Err(Unreadable { kind, namespace, name, .. }) => cluster.set_unreadable(kind, &namespace, &name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{Lookup, Neighbour, Overlay, World};
+
+    fn service(name: &str, address: &str) -> Item {
+        let json = format!(
+            r#"{{"metadata":{{"namespace":"n","name":"{name}"}},"spec":{{"clusterIP":"{address}"}}}}"#
+        );
+        Ok(Neighbour::from_json(Kind::Service, &json).unwrap())
+    }
+
+    fn unreadable(name: &str) -> Item {
+        let (namespace, name, version) = ("n".into(), name.into(), "1".into());
+        Err(Unreadable { kind: Kind::Service, namespace, name, version, reason: "x".to_owned() })
+    }
+
+    /// One that knows the Service `a`.
+    fn writer() -> Writer {
+        let mut writer = Writer::new(Arc::default(), BTreeMap::new(), Gauges::default());
+        apply(&mut writer, [Event::Listing, Event::Listed(service("a", "1"))]);
+        assert_eq!(address(&writer, "a"), Lookup::Unknown, "a list is seen when it is complete");
+        apply(&mut writer, [Event::Complete]);
+        writer
+    }
+
+    fn apply(writer: &mut Writer, events: impl IntoIterator<Item = Event>) {
+        for event in events {
+            if writer.apply(Kind::Service, event) {
+                writer.publish();
+            }
+        }
+    }
+
+    fn address(writer: &Writer, name: &str) -> Lookup<String> {
+        let cluster = writer.published.load();
+        match World::new(&cluster, Overlay::Nothing).service("n", name) {
+            Lookup::Present(service) => Lookup::Present(service.spec.cluster_ip.to_string()),
+            Lookup::Absent => Lookup::Absent,
+            Lookup::Unknown => Lookup::Unknown,
+        }
+    }
+
+    #[test]
+    fn a_list_that_breaks_off_and_begins_again_leaves_nothing_behind() {
+        let mut writer = writer();
+        apply(&mut writer, [Event::Listing, Event::Listed(service("half", "1"))]);
+        apply(&mut writer, [Event::Listing, Event::Listed(service("b", "1"))]);
+        assert_eq!(address(&writer, "a"), Lookup::Present("1".to_owned()));
+        assert_eq!(address(&writer, "b"), Lookup::Absent);
+        apply(&mut writer, [Event::Complete]);
+        assert_eq!(["a", "half"].map(|name| address(&writer, name)), [Lookup::Absent, Lookup::Absent]);
+        assert_eq!(address(&writer, "b"), Lookup::Present("1".to_owned()));
+    }
+
+    #[test]
+    fn an_event_that_changes_nothing_read_publishes_nothing() {
+        let mut writer = writer();
+        assert!(!writer.apply(Kind::Service, Event::Changed(service("a", "1"))));
+        assert!(writer.apply(Kind::Service, Event::Changed(service("a", "2"))));
+    }
+
+    #[test]
+    fn an_unreadable_object_is_unknown_until_it_is_mended_or_gone() {
+        for (ending, expected) in [
+            (vec![Event::Changed(service("a", "2"))], Lookup::Present("2".to_owned())),
+            (vec![Event::Changed(service("a", "1"))], Lookup::Present("1".to_owned())),
+            (vec![Event::Deleted { namespace: "n".into(), name: "a".into() }], Lookup::Absent),
+            (vec![Event::Listing, Event::Complete], Lookup::Absent),
+            (
+                vec![Event::Listing, Event::Listed(service("a", "1")), Event::Complete],
+                Lookup::Present("1".to_owned()),
+            ),
+            (vec![Event::Listing, Event::Listed(unreadable("a")), Event::Complete], Lookup::Unknown),
+        ] {
+            let mut writer = writer();
+            apply(&mut writer, [Event::Changed(unreadable("a"))]);
+            assert_eq!(address(&writer, "a"), Lookup::Unknown);
+            apply(&mut writer, ending);
+            assert_eq!(address(&writer, "a"), expected);
+        }
+    }
+
+    #[test]
+    fn a_refused_kind_is_unknown_but_what_was_known_is_found() {
+        let mut writer = writer();
+        apply(&mut writer, [Event::Refused("no".to_owned())]);
+        assert_eq!(address(&writer, "a"), Lookup::Present("1".to_owned()));
+        assert_eq!(address(&writer, "b"), Lookup::Unknown);
     }
 }
