@@ -82,6 +82,7 @@ macro_rules! rule {
     };
 }
 
+mod annotation_ignored;
 mod duplicate_key;
 mod grace_period_zero;
 mod name_too_long;
@@ -128,6 +129,7 @@ pub static ALL: &[Rule] = &[
     pdb_overlap::RULE,
     name_too_long::RULE,
     grace_period_zero::RULE,
+    annotation_ignored::RULE,
     duplicate_key::RULE,
 ];
 

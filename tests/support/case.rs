@@ -10,6 +10,8 @@
 //! ---
 //! ```
 //!
+//! `was` is merged into the object; a null in it says nothing. To take a field away, write both states.
+//!
 //! A StatefulSet that is written twice is updated from the first to the second. Otherwise, and without that document, every StatefulSet is judged as it is written, as an audit does.
 
 use std::sync::Arc;
