@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use crate::change::{Action, Change, Edit, PodDeletion, Requester, Written};
 use crate::cluster::{Cluster, Overlay, World};
 use crate::model::{
-    Autoscaler, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Service, StatefulSet,
+    Autoscaler, Because, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Service,
+    StatefulSet,
 };
 use crate::policy::{Applicable, Level, Params, Policies, Subject};
 use crate::rules::{
@@ -175,7 +176,7 @@ impl<'a> Judge<'a> {
         let applicable = self.policies.applicable(self.subject(&after.0.metadata));
         let situation = |(set, replicas, overlay): (&'a StatefulSet, i32, Overlay<'a>), class: Classified| {
             let world = World::new(self.cluster, overlay);
-            let ensemble = ensemble(&world, set, replicas, class.class);
+            let ensemble = self.ensemble(&world, set, replicas, class.class);
             Situation { set, replicas, class, world, changed, dry_run: self.dry_run, ensemble }
         };
         let class = self.policies.classify(after.0, &applicable);
@@ -228,6 +229,29 @@ impl<'a> Judge<'a> {
     fn subject(&self, metadata: &'a Metadata) -> Subject<'a> {
         let namespace = self.cluster.namespace(&metadata.namespace);
         Subject { metadata, namespace_labels: namespace.map(|namespace| &namespace.metadata.labels) }
+    }
+
+    /// The sets that form one consensus group with `set`; only a quorum is spread over several, and only sets that are not
+    /// known to be something else have a vote in it: observers run the same image behind the same Service.
+    fn ensemble(
+        &self,
+        world: &World<'a>,
+        set: &'a StatefulSet,
+        replicas: i32,
+        class: Class,
+    ) -> Option<Vec<(&'a StatefulSet, i32)>> {
+        if class != Class::Quorum {
+            return Some(vec![(set, replicas)]);
+        }
+        let mut sets = world.ensemble_of(set, replicas).present()?;
+        sets.retain(|(other, _)| std::ptr::eq(*other, set) || self.may_vote(other));
+        Some(sets)
+    }
+
+    fn may_vote(&self, set: &'a StatefulSet) -> bool {
+        let applicable = self.policies.applicable(self.subject(&set.metadata));
+        let Classified { class, because } = self.policies.classify(set, &applicable);
+        class == Class::Quorum || because == Because::Default
     }
 
     fn run(&self, case: &Case<'a>) -> Vec<Finding> {
@@ -297,26 +321,13 @@ impl Case<'_> {
                 " (counted with {kin}, which runs the same image behind the same Service)"
             );
             finding.remedy +=
-                ", or say which sets belong together with the annotation stateward.dev/ensemble";
+                "; if they are groups of their own, give each its own annotation stateward.dev/ensemble";
         }
         if already && finding.level == Level::Deny {
             finding.level = Level::Warn;
             finding.message.push_str(" (it was so before this change)");
         }
         finding
-    }
-}
-
-/// The sets that form one consensus group with `set`; only a quorum is spread over several.
-fn ensemble<'a>(
-    world: &World<'a>,
-    set: &'a StatefulSet,
-    replicas: i32,
-    class: Class,
-) -> Option<Vec<(&'a StatefulSet, i32)>> {
-    match class {
-        Class::Quorum => world.ensemble_of(set, replicas).present(),
-        Class::Singleton | Class::Replicated => Some(vec![(set, replicas)]),
     }
 }
 
