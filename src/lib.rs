@@ -1,4 +1,59 @@
 //! Stateward: an admission guard for stateful applications on Kubernetes.
+//!
+//! A validating webhook reviews every change that can break a StatefulSet - to the set itself, its replica count, its governing
+//! Service, its disruption budget - and the same judgement runs offline, over manifests in CI. One binary, `stateward`,
+//! over this library.
+//!
+//! # The flow
+//!
+//! ```text
+//! AdmissionReview bytes ─ admission::decode ─▶ Change ─┐
+//! YAML / JSON manifests ─ cluster::files ───▶ Change* ─┴─▶ evaluate(&Change, &Cluster, &Policies, now) ─▶ Verdict
+//!                                                                                                          │
+//!                                     AdmissionResponse ◀─ admission::encode ──────────────────────────────┤
+//!                                     report (human, JSON) ◀─ audit ───────────────────────────────────────┘
+//! ```
+//!
+//! - [`change::Change`]: what is about to happen (create, update, delete, scale), who asks, and whether it is a dry run.
+//! - [`cluster::Cluster`]: what else exists, an immutable snapshot with indexed lookups. A lookup answers *present*, *absent* or
+//!   *unknown*.
+//! - [`policy::Policies`]: which rules apply, at which level, with which parameters, and who is exempt until when.
+//! - [`verdict::Verdict`]: findings, each with rule, level, object, JSON pointer, message and remedy.
+//!
+//! [`evaluate::evaluate`] is the only way to a verdict; webhook, audit and reports all call it, so they cannot disagree.
+//!
+//! # The modules
+//!
+//! | module | | what it is |
+//! |---|---|---|
+//! | [`model`] | pure | what the rules read of Kubernetes objects, and the arithmetic of quorums, budgets and selectors |
+//! | [`change`] | pure | what is about to happen |
+//! | [`cluster`] | pure | what else exists; [`cluster::files`] fills it from manifests |
+//! | [`rules`] | pure | one file a rule, and the registry |
+//! | [`policy`] | pure | levels, matching, exemptions, and the class of an application |
+//! | [`evaluate`](mod@evaluate), [`verdict`] | pure | the judgement and its result |
+//! | [`admission`] | pure | the bytes of a review, in and out |
+//! | [`manifest`] | pure but for [`manifest::sources`] | YAML and JSON as kubectl reads them, with positions |
+//! | [`audit`] | | the judgement of manifests, and its reports |
+//! | [`webhook`] | shell | HTTPS: limits, certificates, health, metrics, drain |
+//! | [`certs`] | shell | certificates of our own |
+//! | [`cli`], [`logging`] | shell | the command line |
+//!
+//! # The invariants
+//!
+//! Each has a test.
+//!
+//! 1. Pure modules use no tokio, axum, kube client, file system, environment or clock (`tests/invariants.rs`).
+//! 2. A rule is data and one function. It does not choose its level, does not know the other rules and cannot fail
+//!    (`tests/invariants.rs`, `tests/rules.rs`).
+//! 3. All violations are reported at once, ordered.
+//! 4. Every finding names the object, the field, what was seen, why it matters and the edit that fixes it (the snapshots in
+//!    `tests/rules`).
+//! 5. Unknown never denies (`tests/captures.rs`, `tests/policies.rs`).
+//! 6. Updates ratchet: a violation that was there before is a warning, unless the update makes it worse.
+//! 7. What is being deleted is never held up: an object with a `deletionTimestamp`, one in a namespace that has one, nor
+//!    the controllers that clean up.
+//! 8. One malformed policy, object or request disables only itself and says so (`tests/cli.rs`, `tests/webhook_http.rs`).
 
 pub mod admission;
 pub mod audit;

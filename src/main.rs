@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    // Before anything makes a TLS configuration: libraries take whatever is installed. It fails only where one is.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match stateward::cli::Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {

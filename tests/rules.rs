@@ -3,6 +3,8 @@
 //! `tests/rules/RULE/fail-*.yaml` must find the rule under the strict profile, `pass-*.yaml` must not; what is found is a
 //! snapshot. `support/case.rs` says how a fixture is written.
 
+#![allow(clippy::unwrap_used, clippy::format_push_string, reason = "a test may fail at once")]
+
 #[path = "support/case.rs"]
 mod case;
 

@@ -189,11 +189,12 @@ async fn a_panic_costs_one_review_and_one_line_of_log() {
     let logs = Logs::capture();
     let server = start_with(|_| {}).await;
     let mut client = server.client().await;
-    for _ in 0..2 {
-        let response = client.post(r#"{"uid":"a","do":"panic","password":"hunter2"}"#).await;
+    for moment in ["panic", "panic later"] {
+        let review = format!(r#"{{"uid":"a","do":"{moment}","password":"hunter2"}}"#);
+        let response = client.post(&review).await;
         assert_eq!(response.status, 500);
         assert!(!response.text().contains("hunter2"));
-        assert_eq!(client.post(r#"{"uid":"b"}"#).await.json()["uid"], "b");
+        assert_eq!(client.post(r#"{"uid":"b","do":"wait"}"#).await.json()["uid"], "b");
     }
     let lines = logs.lines_with("panicked");
     assert_eq!(lines.len(), 2, "{}", logs.text());

@@ -57,6 +57,7 @@ struct Response<'a> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of metav1.Status")]
 struct Status {
     status: &'static str,
     message: String,

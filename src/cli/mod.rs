@@ -2,6 +2,7 @@
 
 mod audit;
 mod explain;
+mod kubernetes;
 mod policies;
 mod review;
 mod serve;

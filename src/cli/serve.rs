@@ -6,18 +6,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use arc_swap::ArcSwap;
 use clap::ValueEnum;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::{PolicyArgs, review};
-use crate::cluster::{Cluster, Kind};
+use super::{PolicyArgs, kubernetes, review};
+use crate::cluster::live::{Gauges, Live, Pace};
 use crate::logging;
 use crate::policy::Policies;
-use crate::webhook::{self, Config, Drain, Judge, Metrics, Readiness, Shutdown, tls};
+use crate::webhook::{self, Config, Confirmer, Drain, Judge, Metrics, Readiness, Shutdown, tls};
 
 /// Serve the admission webhooks
 ///
@@ -45,6 +45,9 @@ pub(super) struct Args {
     /// With --standalone: manifests of what else exists (repeatable)
     #[arg(long, value_name = "PATH", requires = "standalone")]
     objects: Vec<PathBuf>,
+    /// The context of the kubeconfig to use; inside a cluster there is no need of one
+    #[arg(long, value_name = "NAME", conflicts_with = "standalone")]
+    context: Option<String>,
     /// Where the CA of the self-signed certificate is written
     #[arg(long, value_name = "FILE", default_value = "certs/ca.crt", conflicts_with = "cert_file")]
     ca_out: PathBuf,
@@ -80,9 +83,6 @@ impl Args {
             LogFormat::Json => logging::Format::Json,
         };
         logging::init(format, &self.log)?;
-        if !self.standalone {
-            bail!("serve needs --standalone: this version does not watch an API server yet");
-        }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         runtime.context("cannot start the runtime")?.block_on(self.serve())?;
         Ok(ExitCode::SUCCESS)
@@ -91,15 +91,24 @@ impl Args {
     async fn serve(self) -> anyhow::Result<()> {
         let mut metrics = Metrics::new();
         let policies = self.policies(&mut metrics)?;
-        let cluster = review::cluster(&self.objects)?;
-        count_objects(&cluster, &mut metrics);
-        let guard = Judge {
-            cluster: Arc::new(ArcSwap::from_pointee(cluster)),
-            policies: Arc::new(ArcSwap::from_pointee(policies)),
-        };
+        let policies = Arc::new(ArcSwap::from_pointee(policies));
         let shutdown = Shutdown::signals().context("cannot listen for signals")?;
-        webhook::serve(self.config(), guard, Readiness::default(), metrics, shutdown).await?;
-        Ok(())
+        if self.standalone {
+            let cluster = review::cluster(&self.objects)?;
+            Gauges::register(metrics.registry()).show(&cluster);
+            let cluster = Arc::new(ArcSwap::from_pointee(cluster));
+            let guard = Judge { cluster, policies, confirmer: None };
+            return Ok(webhook::serve(self.config(), guard, Readiness::default(), metrics, shutdown).await?);
+        }
+        let (client, readiness) = (kubernetes::client(self.context.as_deref()).await?, Readiness::default());
+        let gauges = Gauges::register_live(metrics.registry());
+        let live = Live::new(client.clone(), Pace::default(), &readiness, gauges);
+        let confirmer = Some(Confirmer::new(client, metrics.registry()));
+        let guard = Judge { cluster: live.cluster(), policies, confirmer };
+        tokio::select! {
+            end = webhook::serve(self.config(), guard, readiness, metrics, shutdown) => Ok(end?),
+            stopped = live.run() => match stopped? {},
+        }
     }
 
     /// A policy that cannot be read disables itself: the others, and the shipped one, still guard the cluster.
@@ -136,22 +145,4 @@ impl Args {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PolicyLabels {
     policy: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KindLabels {
-    kind: &'static str,
-}
-
-/// What is known of the cluster, as metrics.
-fn count_objects(cluster: &Cluster, metrics: &mut Metrics) {
-    let objects = Family::<KindLabels, Gauge>::default();
-    let synced = Family::<KindLabels, Gauge>::default();
-    for kind in Kind::ALL {
-        let labels = KindLabels { kind: kind.name() };
-        objects.get_or_create(&labels).set(i64::try_from(cluster.count(kind)).unwrap_or(i64::MAX));
-        synced.get_or_create(&labels).set(i64::from(cluster.is_complete(kind)));
-    }
-    metrics.registry().register("cluster_objects", "Objects known, by kind", objects);
-    metrics.registry().register("cluster_synced", "Whether all objects of a kind are known", synced);
 }

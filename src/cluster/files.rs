@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use super::{Cluster, Kind};
+use super::{Cluster, Kind, Neighbour};
 use crate::change::{DuplicateKey, Written};
 use crate::manifest::{Manifest, Note, NoteKind, Source, Span, read};
-use crate::model::{DisruptionBudget, Metadata, Namespace, Object, ObjectRef, Service, StatefulSet};
+use crate::model::{Autoscaler, DisruptionBudget, Object, ObjectRef, StatefulSet};
 
 /// The objects of some manifests, as far as they matter here.
 #[derive(Debug, Default)]
@@ -30,15 +30,7 @@ pub struct Inventory {
 #[derive(Debug)]
 struct Item {
     manifest: Manifest,
-    object: Parsed,
-}
-
-#[derive(Clone, Debug)]
-enum Parsed {
-    Set(StatefulSet),
-    Service(Service),
-    Budget(DisruptionBudget),
-    Namespace(Namespace),
+    object: Neighbour,
 }
 
 /// Kind, namespace and name.
@@ -49,7 +41,7 @@ type ObjectName = (&'static str, Box<str>, Box<str>);
 pub struct Found<'a> {
     /// Where and how it is written.
     pub manifest: &'a Manifest,
-    object: &'a Parsed,
+    object: &'a Neighbour,
 }
 
 /// A place in a file.
@@ -83,17 +75,27 @@ impl Inventory {
 
     fn add_manifest(&mut self, manifest: Manifest) {
         let parsed = match (&*manifest.api_version, &*manifest.kind) {
-            ("apps/v1" | "apps/v1beta2" | "apps/v1beta1", "StatefulSet") => parse(&manifest).map(Parsed::Set),
-            ("v1", "Service") => parse(&manifest).map(Parsed::Service),
-            ("policy/v1", "PodDisruptionBudget") => parse(&manifest).map(Parsed::Budget),
-            ("policy/v1beta1", "PodDisruptionBudget") => parse(&manifest).map(before_v1).map(Parsed::Budget),
-            ("v1", "Namespace") => parse(&manifest).map(Parsed::Namespace),
+            ("apps/v1" | "apps/v1beta2" | "apps/v1beta1", "StatefulSet") => {
+                parse(&manifest).map(Neighbour::Set)
+            }
+            ("v1", "Service") => parse(&manifest).map(Neighbour::Service),
+            ("policy/v1", "PodDisruptionBudget") => parse(&manifest).map(Neighbour::Budget),
+            ("policy/v1beta1", "PodDisruptionBudget") => {
+                parse(&manifest).map(before_v1).map(Neighbour::Budget)
+            }
+            (
+                "autoscaling/v2" | "autoscaling/v1" | "autoscaling/v2beta2" | "autoscaling/v2beta1",
+                "HorizontalPodAutoscaler",
+            ) => parse(&manifest).map(Neighbour::Autoscaler),
+            ("v1", "Namespace") => parse(&manifest).map(Neighbour::Namespace),
             _ => return,
         };
         match parsed {
             Ok(mut object) => {
-                object.settle(&self.default_namespace);
-                let (index, name) = (self.items.len(), object.name());
+                if object.metadata().namespace.is_empty() {
+                    move_to(&mut object, &self.default_namespace);
+                }
+                let (index, name) = (self.items.len(), name_of(&object));
                 self.by_name.entry(name).or_default().push(index);
                 self.items.push(Item { manifest, object });
             }
@@ -104,7 +106,7 @@ impl Inventory {
     /// The StatefulSets, in the order in which they were read, each with where and how it is written.
     pub fn sets(&self) -> impl Iterator<Item = (&StatefulSet, &Manifest)> {
         self.items.iter().filter_map(|item| match &item.object {
-            Parsed::Set(set) => Some((set, &item.manifest)),
+            Neighbour::Set(set) => Some((set, &item.manifest)),
             _ => None,
         })
     }
@@ -149,8 +151,8 @@ impl Inventory {
         for item in &self.items {
             let other = if item.manifest.namespace.is_some() { &*self.default_namespace } else { only };
             let mut twin = item.object.clone();
-            twin.move_to(other);
-            if !self.by_name.contains_key(&twin.name()) {
+            move_to(&mut twin, other);
+            if !self.by_name.contains_key(&name_of(&twin)) {
                 twin.insert_into(cluster);
             }
         }
@@ -172,11 +174,12 @@ impl Inventory {
 impl Found<'_> {
     /// How it is written, apart from what it says.
     pub fn how(&self) -> Written {
-        let (kind, metadata) = self.object.kind_and_metadata();
+        let (kind, metadata) = (self.object.kind().name(), self.object.metadata());
         let (namespace, name) = (metadata.namespace.clone(), metadata.name.clone());
         let api_version = match kind {
             "StatefulSet" => StatefulSet::API_VERSION,
             "PodDisruptionBudget" => DisruptionBudget::API_VERSION,
+            "HorizontalPodAutoscaler" => Autoscaler::API_VERSION,
             _ => "v1",
         };
         let duplicate_keys = self.manifest.duplicate_keys.iter().map(|key| DuplicateKey {
@@ -252,49 +255,14 @@ fn before_v1(mut budget: DisruptionBudget) -> DisruptionBudget {
     budget
 }
 
-impl Parsed {
-    fn kind_and_metadata(&self) -> (&'static str, &Metadata) {
-        match self {
-            Self::Set(set) => ("StatefulSet", &set.metadata),
-            Self::Service(service) => ("Service", &service.metadata),
-            Self::Budget(budget) => ("PodDisruptionBudget", &budget.metadata),
-            Self::Namespace(namespace) => ("Namespace", &namespace.metadata),
-        }
-    }
+/// What tells it from all others.
+fn name_of(object: &Neighbour) -> ObjectName {
+    let metadata = object.metadata();
+    (object.kind().name(), metadata.namespace.clone(), metadata.name.clone())
+}
 
-    fn name(&self) -> ObjectName {
-        let (kind, metadata) = self.kind_and_metadata();
-        (kind, metadata.namespace.clone(), metadata.name.clone())
-    }
-
-    fn metadata_mut(&mut self) -> &mut Metadata {
-        match self {
-            Self::Set(set) => &mut set.metadata,
-            Self::Service(service) => &mut service.metadata,
-            Self::Budget(budget) => &mut budget.metadata,
-            Self::Namespace(namespace) => &mut namespace.metadata,
-        }
-    }
-
-    /// Puts it into the namespace of objects that name none, if it is one of those.
-    fn settle(&mut self, namespace: &str) {
-        if self.metadata_mut().namespace.is_empty() {
-            self.move_to(namespace);
-        }
-    }
-
-    fn move_to(&mut self, namespace: &str) {
-        if !matches!(self, Self::Namespace(_)) {
-            self.metadata_mut().namespace = namespace.into();
-        }
-    }
-
-    fn insert_into(self, cluster: &mut Cluster) {
-        match self {
-            Self::Set(set) => cluster.insert_set(set),
-            Self::Service(service) => cluster.insert_service(service),
-            Self::Budget(budget) => cluster.insert_budget(budget),
-            Self::Namespace(namespace) => cluster.insert_namespace(namespace),
-        }
+fn move_to(object: &mut Neighbour, namespace: &str) {
+    if !matches!(object, Neighbour::Namespace(_)) {
+        object.metadata_mut().namespace = namespace.into();
     }
 }

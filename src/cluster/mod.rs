@@ -1,16 +1,24 @@
 //! What else exists: an immutable snapshot with indexed lookups.
 //!
 //! A lookup answers *present*, *absent* or *unknown*; what is unknown never leads to a denial. A snapshot can be filled
-//! from manifests ([`files`]) or left empty, which knows nothing.
+//! from manifests ([`files`]), by watching an API server ([`live`]), by asking it about one namespace ([`confirm`]), or left
+//! empty, which knows nothing.
 
+mod compact;
+pub mod confirm;
 pub mod files;
+pub mod live;
+mod neighbour;
 mod table;
 mod world;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 
-use crate::model::{DisruptionBudget, LabelSelector, Labels, Namespace, Service, StatefulSet};
-use table::{ANY_LABEL, Table, ensemble_key, label_key, service_key};
+use crate::model::{
+    Autoscaler, DisruptionBudget, LabelSelector, Labels, Namespace, Object, Service, StatefulSet,
+};
+pub use neighbour::Neighbour;
+use table::{ANY_LABEL, Table, ensemble_key, label_key, scaler_key, service_key};
 pub use world::{Overlay, World};
 
 /// The answer to a question about other objects.
@@ -43,18 +51,25 @@ pub enum Kind {
     Service,
     /// `policy/v1` PodDisruptionBudget.
     DisruptionBudget,
+    /// `autoscaling` HorizontalPodAutoscaler.
+    Autoscaler,
+    /// `v1` Namespace.
+    Namespace,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::StatefulSet, Self::Service, Self::DisruptionBudget];
+    pub const ALL: [Self; 5] =
+        [Self::StatefulSet, Self::Service, Self::DisruptionBudget, Self::Autoscaler, Self::Namespace];
 
     /// The kind's name in a manifest.
     pub fn name(self) -> &'static str {
         match self {
-            Self::StatefulSet => "StatefulSet",
-            Self::Service => "Service",
-            Self::DisruptionBudget => "PodDisruptionBudget",
+            Self::StatefulSet => StatefulSet::KIND,
+            Self::Service => Service::KIND,
+            Self::DisruptionBudget => DisruptionBudget::KIND,
+            Self::Autoscaler => Autoscaler::KIND,
+            Self::Namespace => Namespace::KIND,
         }
     }
 }
@@ -65,8 +80,11 @@ pub struct Cluster {
     sets: Table<StatefulSet>,
     services: Table<Service>,
     budgets: Table<DisruptionBudget>,
+    autoscalers: Table<Autoscaler>,
     namespaces: OrdMap<Box<str>, Namespace>,
     complete: Vec<Kind>,
+    /// Kind, namespace and name of objects that exist but could not be read.
+    unreadable: OrdSet<(Kind, Box<str>, Box<str>)>,
 }
 
 impl Cluster {
@@ -89,36 +107,112 @@ impl Cluster {
             Kind::StatefulSet => self.sets.len(),
             Kind::Service => self.services.len(),
             Kind::DisruptionBudget => self.budgets.len(),
+            Kind::Autoscaler => self.autoscalers.len(),
+            Kind::Namespace => self.namespaces.len(),
         }
     }
 
     /// Adds a StatefulSet, in place of one of the same name.
     pub fn insert_set(&mut self, set: StatefulSet) {
+        self.forget_unreadable(Kind::StatefulSet, &set.metadata.namespace, &set.metadata.name);
         self.sets.insert(set);
     }
 
     /// Adds a Service, in place of one of the same name.
     pub fn insert_service(&mut self, service: Service) {
+        self.forget_unreadable(Kind::Service, &service.metadata.namespace, &service.metadata.name);
         self.services.insert(service);
     }
 
     /// Adds a PodDisruptionBudget, in place of one of the same name.
     pub fn insert_budget(&mut self, budget: DisruptionBudget) {
+        self.forget_unreadable(Kind::DisruptionBudget, &budget.metadata.namespace, &budget.metadata.name);
         self.budgets.insert(budget);
+    }
+
+    /// Adds a HorizontalPodAutoscaler, in place of one of the same name.
+    pub fn insert_autoscaler(&mut self, autoscaler: Autoscaler) {
+        self.forget_unreadable(Kind::Autoscaler, &autoscaler.metadata.namespace, &autoscaler.metadata.name);
+        self.autoscalers.insert(autoscaler);
     }
 
     /// Adds a Namespace, in place of one of the same name.
     pub fn insert_namespace(&mut self, namespace: Namespace) {
+        self.forget_unreadable(Kind::Namespace, "", &namespace.metadata.name);
         self.namespaces.insert(namespace.metadata.name.clone(), namespace);
     }
 
     /// Takes an object out, if it is there.
     pub fn remove(&mut self, kind: Kind, namespace: &str, name: &str) {
+        self.forget_unreadable(kind, namespace, name);
         match kind {
             Kind::StatefulSet => self.sets.remove(namespace, name),
             Kind::Service => self.services.remove(namespace, name),
             Kind::DisruptionBudget => self.budgets.remove(namespace, name),
+            Kind::Autoscaler => self.autoscalers.remove(namespace, name),
+            Kind::Namespace => drop(self.namespaces.remove(name)),
         }
+    }
+
+    /// Notes that this object exists, but not what it is: a question whose answer may depend on it has none.
+    pub fn set_unreadable(&mut self, kind: Kind, namespace: &str, name: &str) {
+        self.remove(kind, namespace, name);
+        self.unreadable.insert((kind, namespace.into(), name.into()));
+    }
+
+    /// How many objects of this kind could not be read.
+    pub fn count_unreadable(&self, kind: Kind) -> usize {
+        self.unreadable.iter().filter(|(of, _, _)| *of == kind).count()
+    }
+
+    /// Takes everything of this kind from `other`, and nothing else.
+    pub fn replace(&mut self, kind: Kind, other: Self) {
+        match kind {
+            Kind::StatefulSet => self.sets = other.sets,
+            Kind::Service => self.services = other.services,
+            Kind::DisruptionBudget => self.budgets = other.budgets,
+            Kind::Autoscaler => self.autoscalers = other.autoscalers,
+            Kind::Namespace => self.namespaces = other.namespaces,
+        }
+        let kept = self.unreadable.iter().filter(|(of, _, _)| *of != kind);
+        let taken = other.unreadable.iter().filter(|(of, _, _)| *of == kind);
+        self.unreadable = kept.chain(taken).cloned().collect();
+    }
+
+    /// Adds an object as `insert_…` does, sharing it with `older` where it is the same there.
+    fn take_over(&mut self, older: &Self, object: Neighbour) {
+        match object {
+            Neighbour::Set(set) => self.sets.take_over(&older.sets, set),
+            Neighbour::Service(service) => self.services.take_over(&older.services, service),
+            Neighbour::Budget(budget) => self.budgets.take_over(&older.budgets, budget),
+            Neighbour::Autoscaler(autoscaler) => {
+                self.autoscalers.take_over(&older.autoscalers, autoscaler);
+            }
+            Neighbour::Namespace(namespace) => self.insert_namespace(namespace),
+        }
+    }
+
+    /// Whether this very object is in the snapshot.
+    fn contains(&self, object: &Neighbour) -> bool {
+        match object {
+            Neighbour::Set(set) => self.sets.contains(set),
+            Neighbour::Service(service) => self.services.contains(service),
+            Neighbour::Budget(budget) => self.budgets.contains(budget),
+            Neighbour::Autoscaler(autoscaler) => self.autoscalers.contains(autoscaler),
+            Neighbour::Namespace(namespace) => self.namespace(&namespace.metadata.name) == Some(namespace),
+        }
+    }
+
+    fn forget_unreadable(&mut self, kind: Kind, namespace: &str, name: &str) {
+        if !self.unreadable.is_empty() {
+            self.unreadable.remove(&(kind, namespace.into(), name.into()));
+        }
+    }
+
+    /// Whether every object of this kind in this namespace is in the snapshot.
+    fn knows_all(&self, kind: Kind, namespace: &str) -> bool {
+        let is_here = |(of, ns, _): &(Kind, Box<str>, Box<str>)| *of == kind && **ns == *namespace;
+        self.is_complete(kind) && (self.unreadable.is_empty() || !self.unreadable.iter().any(is_here))
     }
 
     /// Every StatefulSet, by namespace and name.
@@ -131,8 +225,12 @@ impl Cluster {
         self.namespaces.get(name)
     }
 
-    fn absence<T>(&self, kind: Kind) -> Lookup<T> {
-        if self.is_complete(kind) { Lookup::Absent } else { Lookup::Unknown }
+    /// What to say of an object that is not in the snapshot.
+    fn absence<T>(&self, kind: Kind, namespace: &str, name: &str) -> Lookup<T> {
+        let unreadable = || {
+            !self.unreadable.is_empty() && self.unreadable.contains(&(kind, namespace.into(), name.into()))
+        };
+        if self.is_complete(kind) && !unreadable() { Lookup::Absent } else { Lookup::Unknown }
     }
 
     fn set(&self, namespace: &str, name: &str) -> Option<&StatefulSet> {
@@ -149,6 +247,10 @@ impl Cluster {
 
     fn sets_of_ensemble(&self, namespace: &str, ensemble: &str) -> Vec<&StatefulSet> {
         self.sets.by_key(namespace, &ensemble_key(ensemble))
+    }
+
+    fn autoscalers_of(&self, namespace: &str, set: &str) -> Vec<&Autoscaler> {
+        self.autoscalers.by_key(namespace, &scaler_key(set))
     }
 
     /// The sets whose pods a budget selects.

@@ -1,14 +1,15 @@
 //! Objects of one kind, by name, by namespace and by what others look them up by.
 
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::model::{DisruptionBudget, Labels, Object, Service, StatefulSet};
+use crate::model::{Autoscaler, DisruptionBudget, Labels, Object, Service, StatefulSet};
 
 /// An object that can be found by more than its name.
-pub(super) trait Indexed: Object + Clone {
+pub(super) trait Indexed: Object + Clone + PartialEq {
     /// The keys it is found by within its namespace.
     fn keys(&self) -> Vec<String>;
 }
@@ -16,17 +17,20 @@ pub(super) trait Indexed: Object + Clone {
 /// Objects of one kind over all namespaces. A copy costs nothing and a change costs the logarithm of the size, whatever
 /// shares the rest: the maps are persistent.
 ///
-/// Keys are `NAMESPACE NUL NAME`, and `NAMESPACE NUL KEY NUL NAME` in the index, so that what belongs together is one
-/// range. No part can hold a NUL: the API server refuses it.
+/// Keys are `NAMESPACE NUL NAME`. No part can hold a NUL: the API server refuses it. The index has a hash of namespace and key
+/// beside the object's own key, so that what belongs together is one range, by name: an object has many keys, and spelt out they
+/// would take more memory than the object.
 #[derive(Clone, Debug)]
 pub(super) struct Table<T> {
-    objects: OrdMap<Box<str>, Arc<T>>,
-    index: OrdSet<Box<str>>,
+    objects: OrdMap<Arc<str>, Arc<T>>,
+    index: OrdSet<(u64, Arc<str>)>,
+    /// With a secret of its own, as for any hash over names that others choose.
+    hasher: RandomState,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { objects: OrdMap::new(), index: OrdSet::new() }
+        Self { objects: OrdMap::new(), index: OrdSet::new(), hasher: RandomState::new() }
     }
 }
 
@@ -54,35 +58,61 @@ impl<T: Indexed> Table<T> {
 
     /// The objects of `namespace` that have `key` among their keys, by name.
     pub(super) fn by_key(&self, namespace: &str, key: &str) -> Vec<&T> {
-        let prefix = join(&[namespace, key, ""]);
-        let entries = self.index.range::<_, str>((Bound::Included(&*prefix), Bound::Unbounded));
-        let names = entries.map_while(|entry| entry.strip_prefix(&*prefix));
-        names.filter_map(|name| self.get(namespace, name)).collect()
+        let hash = self.hash(namespace, key);
+        let entries = self.index.range((Bound::Included((hash, Arc::from(""))), Bound::Unbounded));
+        let names = entries.take_while(|(other, _)| *other == hash).map(|(_, name)| name);
+        let found = names.filter_map(|name| self.objects.get(&**name)).map(|object| &**object);
+        found.filter(|object| *object.metadata().namespace == *namespace).collect()
+    }
+
+    /// Takes an object over from an older table, if it is there and the same: most of a list is what was known before.
+    pub(super) fn take_over(&mut self, older: &Self, object: T) {
+        let (namespace, name) = (&*object.metadata().namespace, &*object.metadata().name);
+        match older.objects.get_key_value(&*join(&[namespace, name])) {
+            Some((key, known)) if **known == object => self.insert_as(Arc::clone(key), Arc::clone(known)),
+            _ => self.insert(object),
+        }
+    }
+
+    /// Whether it has this very object.
+    pub(super) fn contains(&self, object: &T) -> bool {
+        let metadata = object.metadata();
+        self.get(&metadata.namespace, &metadata.name) == Some(object)
     }
 
     pub(super) fn insert(&mut self, object: T) {
         let (namespace, name) = (&*object.metadata().namespace, &*object.metadata().name);
-        let key = join(&[namespace, name]).into_boxed_str();
-        self.unindex(&key);
-        for index in object.keys() {
-            self.index.insert(join(&[namespace, &index, name]).into_boxed_str());
+        let (key, keys) = (join(&[namespace, name]), object.keys());
+        if let Some(old) = self.objects.get_mut(&*key)
+            && old.keys() == keys
+        {
+            *old = Arc::new(object);
+            return;
         }
-        self.objects.insert(key, Arc::new(object));
+        self.remove(namespace, name);
+        self.insert_as(key.into(), Arc::new(object));
+    }
+
+    /// Adds an object that is not there.
+    fn insert_as(&mut self, key: Arc<str>, object: Arc<T>) {
+        for index in object.keys() {
+            self.index.insert((self.hash(&object.metadata().namespace, &index), Arc::clone(&key)));
+        }
+        self.objects.insert(key, object);
     }
 
     /// Takes an object out, if it is there.
     pub(super) fn remove(&mut self, namespace: &str, name: &str) {
         let key = join(&[namespace, name]);
-        self.unindex(&key);
-        self.objects.remove(&*key);
+        if let Some((key, old)) = self.objects.remove_with_key(&*key) {
+            for index in old.keys() {
+                self.index.remove(&(self.hash(namespace, &index), Arc::clone(&key)));
+            }
+        }
     }
 
-    fn unindex(&mut self, key: &str) {
-        let Some(old) = self.objects.get(key) else { return };
-        let (namespace, name) = (&*old.metadata().namespace, &*old.metadata().name);
-        for index in old.keys() {
-            self.index.remove(&*join(&[namespace, &index, name]));
-        }
+    fn hash(&self, namespace: &str, key: &str) -> u64 {
+        self.hasher.hash_one((namespace, key))
     }
 }
 
@@ -106,6 +136,11 @@ pub(super) fn service_key(service: &str) -> String {
 /// The index key of the sets of an ensemble.
 pub(super) fn ensemble_key(ensemble: &str) -> String {
     format!("ensemble {ensemble}")
+}
+
+/// The index key of what scales a set.
+pub(super) fn scaler_key(set: &str) -> String {
+    format!("scales {set}")
 }
 
 /// A selector is filed under one of its labels: whatever it selects has that label.
@@ -132,5 +167,11 @@ impl Indexed for Service {
 impl Indexed for DisruptionBudget {
     fn keys(&self) -> Vec<String> {
         self.spec.selector.iter().map(|selector| selector_key(&selector.match_labels)).collect()
+    }
+}
+
+impl Indexed for Autoscaler {
+    fn keys(&self) -> Vec<String> {
+        self.scaled_set().map(scaler_key).into_iter().collect()
     }
 }

@@ -1,7 +1,7 @@
 //! The snapshot as it is before or after a change.
 
 use super::{Cluster, Kind, Lookup};
-use crate::model::{DisruptionBudget, LabelSelector, Labels, Object, Service, StatefulSet};
+use crate::model::{Autoscaler, DisruptionBudget, LabelSelector, Labels, Object, Service, StatefulSet};
 
 /// A snapshot with one object replaced, added or taken away.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,7 @@ impl<'a> World<'a> {
             Overlay::Service(ns, n, service) if (ns, n) == (namespace, name) => service,
             _ => self.cluster.service(namespace, name),
         };
-        found.map_or_else(|| self.cluster.absence(Kind::Service), Lookup::Present)
+        found.map_or_else(|| self.cluster.absence(Kind::Service, namespace, name), Lookup::Present)
     }
 
     /// The known Services of `namespace` that select pods with these labels, by the labels they select.
@@ -52,7 +52,7 @@ impl<'a> World<'a> {
     /// labels that the controller gives the pods.
     pub fn budgets_selecting(&self, namespace: &str, labels: &Labels) -> Lookup<Vec<&'a DisruptionBudget>> {
         let undecided = |budget: &&DisruptionBudget| budget.may_select(labels) && !budget.selects(labels);
-        if !self.cluster.is_complete(Kind::DisruptionBudget)
+        if !self.cluster.knows_all(Kind::DisruptionBudget, namespace)
             || self.known_budgets(namespace).iter().any(undecided)
         {
             return Lookup::Unknown;
@@ -111,10 +111,10 @@ impl<'a> World<'a> {
         let Some(ensemble) = set.ensemble() else {
             return Lookup::Present(std::iter::once((set, replicas)).chain(self.kin_of(set)).collect());
         };
-        if !self.cluster.is_complete(Kind::StatefulSet) {
+        let namespace = &*set.metadata.namespace;
+        if !self.cluster.knows_all(Kind::StatefulSet, namespace) {
             return Lookup::Unknown;
         }
-        let namespace = &*set.metadata.namespace;
         let others = self.cluster.sets_of_ensemble(namespace, ensemble);
         let others = self.with_overlaid(others, namespace, |other| other.ensemble() == Some(ensemble));
         let others = others.into_iter().filter(|(other, _)| other.metadata.name != set.metadata.name);
@@ -140,13 +140,21 @@ impl<'a> World<'a> {
         kin
     }
 
+    /// The autoscalers that scale a StatefulSet, by name; unknown where some may be missing.
+    pub fn autoscalers_of(&self, namespace: &str, set: &str) -> Lookup<Vec<&'a Autoscaler>> {
+        if !self.cluster.knows_all(Kind::Autoscaler, namespace) {
+            return Lookup::Unknown;
+        }
+        Lookup::Present(self.cluster.autoscalers_of(namespace, set))
+    }
+
     /// A StatefulSet by name.
     pub fn set(&self, namespace: &str, name: &str) -> Lookup<&'a StatefulSet> {
         let found = match self.overlay {
             Overlay::Set(set, _) if is_named(set, namespace, name) => Some(set),
             _ => self.cluster.set(namespace, name),
         };
-        found.map_or_else(|| self.cluster.absence(Kind::StatefulSet), Lookup::Present)
+        found.map_or_else(|| self.cluster.absence(Kind::StatefulSet, namespace, name), Lookup::Present)
     }
 
     /// `found` as it is in this world, by name: the changed budget in place of the snapshot's.

@@ -1,33 +1,66 @@
 //! Labels: a small sorted map.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// Label keys and values, sorted by key. Most objects have fewer than ten, so a sorted vector beats a tree.
+/// Label keys and values, sorted by key.
+///
+/// All in one text: a large cluster is half labels, and a text of its own for each key and value would take twice the memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Labels(Vec<(Box<str>, Box<str>)>);
+pub struct Labels {
+    text: Box<str>,
+    /// Where each key and each value ends in the text.
+    ends: Box<[(u32, u32)]>,
+}
 
 impl Labels {
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
-        let at = self.0.binary_search_by(|(k, _)| (**k).cmp(key)).ok()?;
-        Some(&self.0[at].1)
+        let (mut low, mut high) = (0, self.ends.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let (k, value) = self.at(middle);
+            match k.cmp(key) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Some(value),
+            }
+        }
+        None
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ends.is_empty()
     }
 
     /// Key and value, in order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (&**key, &**value))
+        (0..self.ends.len()).map(|index| self.at(index))
     }
 
     /// Whether every label of `self` is on `labels` with the same value: how a Service selects.
     pub fn is_subset_of(&self, labels: &Self) -> bool {
         self.iter().all(|(key, value)| labels.get(key) == Some(value))
+    }
+
+    fn at(&self, index: usize) -> (&str, &str) {
+        let start = if index == 0 { 0 } else { self.ends[index - 1].1 as usize };
+        let (key, value) = self.ends[index];
+        (&self.text[start..key as usize], &self.text[key as usize..value as usize])
+    }
+
+    /// Packs sorted pairs without doubles. What would not fit into 4 GiB, no request can hold.
+    fn pack(pairs: &[(Box<str>, Box<str>)]) -> Self {
+        let mut text = String::with_capacity(pairs.iter().map(|(key, value)| key.len() + value.len()).sum());
+        let mut append = |part: &str| {
+            text.push_str(part);
+            u32::try_from(text.len()).unwrap_or(u32::MAX)
+        };
+        let ends = pairs.iter().map(|(key, value)| (append(key), append(value))).collect();
+        Self { text: text.into(), ends }
     }
 }
 
@@ -39,7 +72,7 @@ impl<K: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(K, V)> for Labels {
         labels.reverse();
         labels.sort_by(|a, b| a.0.cmp(&b.0));
         labels.dedup_by(|later, first| later.0 == first.0);
-        Self(labels)
+        Self::pack(&labels)
     }
 }
 

@@ -4,6 +4,7 @@
 //! read straight from JSON, in one pass: what no rule looks at (managedFields, status, most of a pod) is skipped
 //! without being stored. An explicit `null` means absent everywhere, as it does to the API server.
 
+mod autoscaler;
 mod class;
 mod disruption_budget;
 mod int_or_percent;
@@ -11,6 +12,7 @@ mod labels;
 mod metadata;
 mod namespace;
 mod nullable;
+mod pod;
 mod pod_template;
 mod selector;
 mod service;
@@ -18,12 +20,14 @@ mod stateful_set;
 
 pub mod quorum;
 
+pub use autoscaler::{Autoscaler, ScaleTarget};
 pub use class::{Because, Class, Classified};
 pub use disruption_budget::DisruptionBudget;
 pub use int_or_percent::IntOrPercent;
 pub use labels::Labels;
-pub use metadata::{Annotations, Metadata, Object, ObjectRef};
+pub use metadata::{Annotations, Metadata, Object, ObjectRef, Owner};
 pub use namespace::Namespace;
+pub use pod::Pod;
 pub use pod_template::{
     AffinityTerm, Container, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,
 };

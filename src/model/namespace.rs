@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Metadata, nullable};
+use super::{Metadata, Object, nullable};
 
 /// What is kept of a Namespace: its labels, and whether it is being deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -11,4 +11,13 @@ pub struct Namespace {
     /// Its metadata.
     #[serde(deserialize_with = "nullable::field")]
     pub metadata: Metadata,
+}
+
+impl Object for Namespace {
+    const KIND: &'static str = "Namespace";
+    const API_VERSION: &'static str = "v1";
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
 }

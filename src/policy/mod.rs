@@ -19,6 +19,7 @@ pub use params::Params;
 pub use parse::PolicyError;
 use patterns::Patterns;
 use software::Catalogue;
+pub use software::tells_software;
 
 /// A shipped set of levels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

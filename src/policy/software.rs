@@ -1,5 +1,8 @@
 //! The catalogue of software by image name: `policies/software.yaml`.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use serde::Deserialize;
 
 use super::patterns::Patterns;
@@ -55,6 +58,17 @@ struct EntryDocument {
 enum Confidence {
     Certain,
     Likely,
+}
+
+/// The environment variables that the shipped catalogue looks at.
+static VARIABLES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let entries = super::parse::software().map(|catalogue| catalogue.entries).unwrap_or_default();
+    entries.into_iter().flat_map(|entry| entry.environment).map(|(name, _)| name).collect()
+});
+
+/// Whether an environment variable of this name can say which software runs.
+pub fn tells_software(variable: &str) -> bool {
+    VARIABLES.contains(variable)
 }
 
 impl Catalogue {

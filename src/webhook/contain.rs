@@ -2,8 +2,11 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook},
+    pin::Pin,
     sync::Once,
+    task::Poll,
 };
 
 thread_local! {
@@ -25,6 +28,15 @@ pub(super) fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     let result = catch_unwind(AssertUnwindSafe(work));
     CONTAINED.set(false);
     result.map_err(|_| Panicked { place: PLACE.take().unwrap_or_default() })
+}
+
+/// Runs a future to its end; a panic in one of its polls ends here.
+pub(super) async fn contained<T>(mut work: Pin<Box<dyn Future<Output = T> + Send>>) -> Result<T, Panicked> {
+    poll_fn(|cx| match contain(|| work.as_mut().poll(cx)) {
+        Ok(poll) => poll.map(Ok),
+        Err(panicked) => Poll::Ready(Err(panicked)),
+    })
+    .await
 }
 
 /// The default hook would print the message, past the log and perhaps with parts of the body.

@@ -1,19 +1,38 @@
 //! The boundary between the shell and the guard.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, future::Future, pin::Pin};
 
 use axum::http::StatusCode;
 use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
+use tokio::time::Instant;
 
 pub use crate::admission::{Operation, Resource};
 
 /// What the shell asks of the guard.
 pub trait Guard: Send + Sync + 'static {
-    /// Takes the bytes of one `AdmissionReview` and gives those of its answer.
+    /// Takes the bytes of one `AdmissionReview` and gives those of its answer, or a future of it that is done by `deadline`:
+    /// then the API server gives up.
     ///
-    /// Synchronous and short: it runs on the thread that serves the connection. It may panic: that review is
-    /// answered with HTTP 500 and nothing else is disturbed.
-    fn validate(&self, body: &[u8]) -> Result<Reply, Refusal>;
+    /// Synchronous and short, as is each poll of the future: they run on the thread that serves the connection. They may
+    /// panic: that review is answered with HTTP 500 and nothing else is disturbed.
+    fn validate(&self, body: &[u8], deadline: Instant) -> Result<Answer, Refusal>;
+}
+
+/// An answer, at once or when something else has answered.
+pub enum Answer {
+    /// At once, which is what nearly every review gets.
+    Now(Reply),
+    /// Others have to be asked first.
+    Later(Pin<Box<dyn Future<Output = Reply> + Send>>),
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now(reply) => f.debug_tuple("Now").field(reply).finish(),
+            Self::Later(_) => f.write_str("Later"),
+        }
+    }
 }
 
 /// An answer, and what metrics and logs say of it.

@@ -7,31 +7,124 @@ use arc_swap::ArcSwap;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 
-use super::guard::{Decision, Facts, Finding, Guard, Refusal, RefusedLine, Reply};
-use crate::admission::{self, Reviewed};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::{counter::Counter, family::Family};
+use prometheus_client::registry::Registry;
+use tokio::time::Instant;
+
+use super::confirmation::{doubt, settle, unknown_set};
+use super::guard::{Answer, Decision, Facts, Finding, Guard, Refusal, RefusedLine, Reply};
+use crate::admission::{self, Request};
 use crate::cluster::Cluster;
+use crate::cluster::confirm::{Failure, Reader};
+use crate::evaluate::evaluate;
 use crate::policy::{Level, Policies};
 use crate::verdict::Verdict;
 
 /// Answers reviews from a snapshot that others may replace at any time.
-#[derive(Debug)]
 pub struct Judge {
     /// What else exists.
     pub cluster: Arc<ArcSwap<Cluster>>,
     /// What applies.
     pub policies: Arc<ArcSwap<Policies>>,
+    /// Who looks again before a change is refused for what the snapshot says; `None` where the snapshot is the truth.
+    pub confirmer: Option<Confirmer>,
+}
+
+/// Looks at the cluster itself before a change is refused for what the snapshot says. Clones are one.
+#[derive(Clone)]
+pub struct Confirmer {
+    reader: Reader,
+    outcomes: Family<OutcomeLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
 }
 
 impl Guard for Judge {
-    fn validate(&self, body: &[u8]) -> Result<Reply, Refusal> {
-        let (cluster, policies) = (self.cluster.load(), self.policies.load());
-        let reviewed = admission::review(body, &cluster, &policies, Timestamp::now())
+    fn validate(&self, body: &[u8], deadline: Instant) -> Result<Answer, Refusal> {
+        let request = admission::decode(body)
             .map_err(|invalid| Refusal::new(StatusCode::BAD_REQUEST, invalid.to_string()))?;
-        Ok(Reply { facts: facts(&reviewed), body: reviewed.body })
+        let (cluster, policies) = (self.cluster.load(), self.policies.load());
+        let verdict = evaluate(&request.change, &cluster, &policies, Timestamp::now());
+        let in_doubt =
+            || doubt(&request.change, &verdict).is_some() || unknown_set(&request.change, &cluster).is_some();
+        let Some(confirmer) = self.confirmer.as_ref().filter(|_| in_doubt()) else {
+            return Ok(Answer::Now(reply(&request, &verdict)));
+        };
+        let (confirmer, cluster, policies) = (confirmer.clone(), Arc::clone(&cluster), Arc::clone(&policies));
+        Ok(Answer::Later(Box::pin(async move {
+            let verdict = confirmer.judge(&request, &cluster, &policies, deadline).await;
+            reply(&request, &verdict)
+        })))
     }
 }
 
-fn facts(Reviewed { request, verdict, .. }: &Reviewed) -> Facts {
+impl Confirmer {
+    /// Reads over `client`, and registers what comes of it.
+    pub fn new(client: kube::Client, registry: &mut Registry) -> Self {
+        let outcomes = Family::<OutcomeLabels, Counter>::default();
+        for outcome in ["confirmed", "refuted", "failed", "timeout", "learned"] {
+            drop(outcomes.get_or_create(&OutcomeLabels { outcome }));
+        }
+        let help = "Live reads before a change was refused, by what came of them";
+        registry.register("live_reads", help, outcomes.clone());
+        Self { reader: Reader::new(client), outcomes }
+    }
+
+    async fn judge(
+        &self,
+        request: &Request,
+        snapshot: &Cluster,
+        policies: &Policies,
+        deadline: Instant,
+    ) -> Verdict {
+        let change = &request.change;
+        let learned = match unknown_set(change, snapshot) {
+            Some(set) => Some(self.learned(self.reader.with_set(snapshot, set, deadline).await)),
+            None => None,
+        };
+        let snapshot = learned.as_ref().and_then(Option::as_ref).unwrap_or(snapshot);
+        let verdict = evaluate(change, snapshot, policies, Timestamp::now());
+        let Some(wanted) = doubt(change, &verdict) else { return verdict };
+        let fresh = self.reader.fresh(&wanted, snapshot, deadline).await;
+        let live = evaluate(change, &fresh.cluster, policies, Timestamp::now());
+        let verdict = settle(change, verdict, live, &fresh, &wanted);
+        self.count(match fresh.failed.iter().find(|(kind, _)| wanted.rests_on(*kind)) {
+            Some((kind, failure)) => {
+                tracing::warn!(kind = kind.name(), "a denial could not be confirmed: {failure}");
+                if *failure == Failure::Timeout { "timeout" } else { "failed" }
+            }
+            None if verdict.is_denied() => "confirmed",
+            None => "refuted",
+        });
+        verdict
+    }
+
+    fn learned(&self, read: Result<Cluster, Failure>) -> Option<Cluster> {
+        self.count(match &read {
+            Ok(_) => "learned",
+            Err(Failure::Timeout) => "timeout",
+            Err(failure) => {
+                tracing::warn!("a StatefulSet that is not known yet could not be read: {failure}");
+                "failed"
+            }
+        });
+        read.ok()
+    }
+
+    fn count(&self, outcome: &'static str) {
+        self.outcomes.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+}
+
+fn reply(request: &Request, verdict: &Verdict) -> Reply {
+    Reply { body: admission::encode(request, verdict), facts: facts(request, verdict) }
+}
+
+fn facts(request: &Request, verdict: &Verdict) -> Facts {
     let findings = verdict.findings.iter().filter(|finding| finding.counts());
     let findings = findings.map(|f| Finding { rule: Cow::Borrowed(f.rule.id), level: f.level.name() });
     let decision = decision(verdict);
@@ -54,7 +147,7 @@ fn decision(verdict: &Verdict) -> Decision {
     }
 }
 
-fn refused(request: &admission::Request, verdict: &Verdict) -> RefusedLine {
+fn refused(request: &Request, verdict: &Verdict) -> RefusedLine {
     let denied = || verdict.at(Level::Deny);
     RefusedLine {
         uid: request.uid.clone(),

@@ -28,7 +28,9 @@
 
 mod activity;
 mod body;
+mod budget;
 mod config;
+mod confirmation;
 mod connection;
 mod contain;
 mod guard;
@@ -45,9 +47,11 @@ mod tasks;
 pub mod tls;
 
 pub use config::{Config, Drain, Limits};
-pub use guard::{Decision, Facts, Finding, Guard, Operation, Refusal, RefusedLine, Reply, Resource, Webhook};
-pub use judge::Judge;
+pub use guard::{
+    Answer, Decision, Facts, Finding, Guard, Operation, Refusal, RefusedLine, Reply, Resource, Webhook,
+};
+pub use judge::{Confirmer, Judge};
 pub use metrics::Metrics;
-pub use readiness::{Gate, Readiness};
+pub use readiness::{Gate, Readiness, Remark};
 pub use server::{ServeError, Server, serve};
 pub use shutdown::{Shutdown, Stopper};

@@ -38,10 +38,13 @@ async fn livez() -> Response {
 
 async fn readyz(State(ops): State<Ops>) -> Response {
     let missing = ops.readiness.missing();
+    let mut lines = ops.readiness.remarks();
     if missing.is_empty() {
-        return plain(StatusCode::OK, "ok");
+        lines.insert(0, "ok".to_owned());
+        return plain(StatusCode::OK, &lines.join("\n"));
     }
-    plain(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {}", missing.join(", ")))
+    lines.insert(0, format!("not ready: {}", missing.join(", ")));
+    plain(StatusCode::SERVICE_UNAVAILABLE, &lines.join("\n"))
 }
 
 async fn scrape(State(ops): State<Ops>) -> Response {

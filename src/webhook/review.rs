@@ -1,6 +1,6 @@
 //! The webhook's own port: `POST /validate`.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -13,12 +13,14 @@ use axum::{
     response::Response,
     routing::post,
 };
+use tokio::time::Instant;
 
 use super::{
     Guard, Limits, Metrics, Refusal, Reply, Webhook,
     body::{self, plain},
-    contain::contain,
-    guard::RefusedLine,
+    budget,
+    contain::{Panicked, contain, contained},
+    guard::{Answer, RefusedLine},
 };
 
 /// What answering a review takes.
@@ -36,8 +38,9 @@ pub(super) fn router(reviews: Reviews) -> Router {
 }
 
 async fn validate(State(reviews): State<Arc<Reviews>>, request: Request) -> Response {
+    let deadline = budget::deadline(request.uri().query(), Instant::now());
     match body::read(request, &reviews.limits).await {
-        Ok(body) => reviews.judge(&body),
+        Ok(body) => reviews.judge(&body, deadline).await,
         Err(refusal) => reviews.refuse(&refusal),
     }
 }
@@ -54,9 +57,9 @@ async fn wrong_path() -> Response {
 }
 
 impl Reviews {
-    fn judge(&self, body: &[u8]) -> Response {
+    async fn judge(&self, body: &[u8], deadline: Instant) -> Response {
         let started = Instant::now();
-        match contain(|| self.guard.validate(body)) {
+        match self.ask(body, deadline).await {
             Ok(Ok(reply)) => self.answer(reply, started),
             Ok(Err(refusal)) => self.refuse(&refusal),
             Err(panicked) => {
@@ -66,6 +69,14 @@ impl Reviews {
                     "stateward failed on this review, which is a bug in it; its log says where",
                 ))
             }
+        }
+    }
+
+    async fn ask(&self, body: &[u8], deadline: Instant) -> Result<Result<Reply, Refusal>, Panicked> {
+        match contain(|| self.guard.validate(body, deadline))? {
+            Ok(Answer::Now(reply)) => Ok(Ok(reply)),
+            Ok(Answer::Later(reply)) => Ok(Ok(contained(reply).await?)),
+            Err(refusal) => Ok(Err(refusal)),
         }
     }
 

@@ -7,7 +7,11 @@ use std::{
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use stateward::webhook::{Decision, Facts, Finding, Guard, Operation, Refusal, RefusedLine, Reply, Resource};
+use stateward::webhook::{
+    Answer, Decision, Facts, Finding, Guard, Operation, Refusal, RefusedLine, Reply, Resource,
+};
+
+use tokio::time::Instant;
 
 use super::PATIENCE;
 
@@ -43,7 +47,7 @@ impl Hold {
 }
 
 impl Guard for Echo {
-    fn validate(&self, body: &[u8]) -> Result<Reply, Refusal> {
+    fn validate(&self, body: &[u8], _: Instant) -> Result<Answer, Refusal> {
         let review: Value = serde_json::from_slice(body).map_err(|error| {
             let message = format!("the body is no AdmissionReview: {error}");
             Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, message)
@@ -56,7 +60,15 @@ impl Guard for Echo {
             _ => {}
         }
         let answer = json!({"uid": review["uid"], "allowed": !deny, "bytes": body.len()});
-        Ok(Reply { body: serde_json::to_vec(&answer).unwrap(), facts: facts(deny, &review) })
+        let reply = Reply { body: serde_json::to_vec(&answer).unwrap(), facts: facts(deny, &review) };
+        match review["do"].as_str() {
+            Some("wait") => Ok(Answer::Later(Box::pin(async { reply }))),
+            Some("panic later") => Ok(Answer::Later(Box::pin(async {
+                tokio::task::yield_now().await;
+                panic!("cannot cope later");
+            }))),
+            _ => Ok(Answer::Now(reply)),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 // Each test binary uses a part of it. Clippy's leave to unwrap in tests stops at functions that are not one.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod api_server;
 pub mod client;
 pub mod guard;
 pub mod logs;

@@ -1,0 +1,137 @@
+//! What a large cluster costs: `cargo bench --bench memory`.
+//!
+//! Feeds a writer with 10,000 StatefulSets, 20,000 Services and 10,000 budgets in 2,000 namespaces, each read from the JSON that
+//! an API server sends, and prints the resident memory and the time that one update takes.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+use stateward::cluster::live::{Event, Gauges, Writer};
+use stateward::cluster::{Cluster, Kind, Neighbour};
+
+const NAMESPACES: usize = 2_000;
+
+fn main() {
+    let before = resident_kib();
+    println!("{before:>8} KiB before; a StatefulSet is {} bytes", size_of::<stateward::model::StatefulSet>());
+    for namespaces in [20, NAMESPACES] {
+        let published = Arc::new(ArcSwap::from_pointee(Cluster::default()));
+        let mut writer = Writer::new(Arc::clone(&published), BTreeMap::new(), Gauges::default());
+        list(&mut writer, namespaces, 0);
+        let cluster = published.load_full();
+        let objects: usize = Kind::ALL.into_iter().map(|kind| cluster.count(kind)).sum();
+        drop(cluster);
+        println!("{:>8} KiB with {objects} objects in {namespaces} namespaces", resident_kib());
+        list(&mut writer, namespaces, 0);
+        println!("{:>8} KiB after a relist that changes nothing", resident_kib());
+        updates(&mut writer, namespaces);
+        println!("{:>8} KiB after the updates", resident_kib());
+        list(&mut writer, namespaces, 1);
+        println!("{:>8} KiB after a relist in which every set is different", resident_kib());
+    }
+}
+
+/// Five sets and budgets and ten Services a namespace.
+fn list(writer: &mut Writer, namespaces: usize, generation: usize) {
+    for kind in Kind::ALL {
+        writer.apply(kind, Event::Listing);
+        for namespace in 0..namespaces {
+            let each = match kind {
+                Kind::StatefulSet | Kind::DisruptionBudget => 5,
+                Kind::Service => 10,
+                Kind::Autoscaler | Kind::Namespace => 1,
+            };
+            for number in 0..each {
+                writer.apply(kind, Event::Listed(Ok(object(kind, namespace, number, generation))));
+            }
+        }
+        writer.apply(kind, Event::Complete);
+        writer.publish();
+    }
+}
+
+fn updates(writer: &mut Writer, namespaces: usize) {
+    const UPDATES: usize = 20_000;
+    let mut spent = Duration::ZERO;
+    for number in 0..UPDATES {
+        let object = object(Kind::StatefulSet, number * 7 % namespaces, number % 5, number);
+        let started = Instant::now();
+        writer.apply(Kind::StatefulSet, Event::Changed(Ok(object)));
+        writer.publish();
+        spent += started.elapsed();
+    }
+    let each = spent / u32::try_from(UPDATES).unwrap();
+    println!("         {each:?} for one update, applied and published");
+}
+
+fn object(kind: Kind, namespace: usize, number: usize, generation: usize) -> Neighbour {
+    let (namespace, name) = (format!("team-{namespace}-production"), format!("database-{number}"));
+    let labels = json!({
+        "app.kubernetes.io/name": "database", "app.kubernetes.io/instance": name,
+        "app.kubernetes.io/component": "server", "app.kubernetes.io/managed-by": "Helm",
+        "app.kubernetes.io/version": format!("1.2.{generation}"), "helm.sh/chart": "database-12.3.4",
+    });
+    let selector = json!({"app.kubernetes.io/name": "database", "app.kubernetes.io/instance": name});
+    let spec = match kind {
+        Kind::StatefulSet => set(&name, &labels, &selector),
+        Kind::Service => {
+            json!({"clusterIP": "None", "selector": selector, "ports": [{"port": 5432, "name": "db"}]})
+        }
+        Kind::DisruptionBudget => json!({"maxUnavailable": 1, "selector": {"matchLabels": selector}}),
+        Kind::Autoscaler => json!({"minReplicas": 3, "maxReplicas": 9, "scaleTargetRef": {
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "name": name}}),
+        Kind::Namespace => json!({}),
+    };
+    let namespace_of = if kind == Kind::Namespace { "" } else { &*namespace };
+    let name = if kind == Kind::Namespace { &namespace } else { &name };
+    let object = json!({
+        "metadata": {
+            "namespace": namespace_of, "name": name, "labels": labels, "resourceVersion": "123456",
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "x".repeat(2_000)},
+            "managedFields": [{"manager": "helm", "fieldsV1": {"f:spec": {"f:replicas": {}}}}],
+        },
+        "spec": spec,
+        "status": {"replicas": 3, "readyReplicas": 3},
+    });
+    Neighbour::from_json(kind, &object.to_string()).unwrap().compact()
+}
+
+fn set(name: &str, labels: &Value, selector: &Value) -> Value {
+    let env: Vec<Value> = (0..10)
+        .map(|n| json!({"name": format!("DATABASE_SETTING_{n}"), "value": format!("value-{n}")}))
+        .collect();
+    let container = |name: &str, image: &str| {
+        json!({
+            "name": name, "image": image, "command": ["/bin/server", "--config", "/etc/database/config.yaml"],
+            "env": env, "ports": [{"containerPort": 5432}], "readinessProbe": {"tcpSocket": {"port": 5432}},
+            "resources": {"requests": {"cpu": "1", "memory": "2Gi"}},
+            "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+        })
+    };
+    json!({
+        "replicas": 3, "serviceName": name, "selector": {"matchLabels": selector},
+        "podManagementPolicy": "OrderedReady",
+        "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"storageClassName": "fast"}}],
+        "template": {"metadata": {"labels": labels}, "spec": {
+            "containers": [
+                container("database", "registry.example.com/platform/database:1.2.3"),
+                container("exporter", "registry.example.com/platform/exporter:4.5.6"),
+            ],
+            "volumes": [{"name": "config", "configMap": {"name": name}}, {"name": "tmp", "emptyDir": {}}],
+            "terminationGracePeriodSeconds": 60,
+            "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+                {"labelSelector": {"matchLabels": selector}, "topologyKey": "kubernetes.io/hostname"}]}},
+        }},
+    })
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse().unwrap()
+}

@@ -1,0 +1,377 @@
+//! Questions to the API server, answered in model types.
+//!
+//! The bytes are kept only until the objects in them are read: each is cut out as text and read on its own, so that one
+//! that cannot be read spoils no other, and what no rule reads is never stored.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Limited};
+use kube::client::{Body, Client};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::timeout;
+
+use crate::cluster::{Kind, Neighbour};
+
+/// One answer in memory: far more than a page of real objects has.
+const LARGEST_ANSWER: usize = 256 << 20;
+
+/// Why an answer did not come.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The API server says no.
+    #[error("{code}: {message}")]
+    Status {
+        /// The HTTP status, or that of a watch's error event.
+        code: u16,
+        /// What it says.
+        message: String,
+    },
+    /// It cannot be reached, or stopped in the middle.
+    #[error("{0}")]
+    Transport(String),
+    /// It says something that is no answer.
+    #[error("not an answer of a Kubernetes API: {0}")]
+    Malformed(String),
+    /// It says nothing.
+    #[error("no answer within {0:?}")]
+    Silent(Duration),
+}
+
+impl ApiError {
+    /// Whether it will not serve this kind to us, so that asking again soon is of no use.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Status { code: 403..=405, .. })
+    }
+
+    /// Whether the version to go on from is too old.
+    pub(super) fn is_expired(&self) -> bool {
+        matches!(self, Self::Status { code: 410, .. })
+    }
+
+    fn is_absence(&self) -> bool {
+        matches!(self, Self::Status { code: 404, .. })
+    }
+}
+
+/// An object that exists but cannot be read.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// What it is.
+    pub kind: Kind,
+    /// Its namespace.
+    pub namespace: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// Its resource version.
+    pub version: Box<str>,
+    /// Why.
+    pub reason: String,
+}
+
+/// An object, or what is left of it.
+pub type Item = Result<Neighbour, Unreadable>;
+
+/// A part of a list.
+pub(in crate::cluster) struct Page {
+    pub(in crate::cluster) items: Vec<Item>,
+    pub(super) version: String,
+    /// Where the next page begins, if there is one.
+    pub(in crate::cluster) next: Option<String>,
+}
+
+/// What happened, as a watch says it.
+pub(super) enum Happened {
+    Changed(Item, Box<str>),
+    Deleted { namespace: Box<str>, name: Box<str>, version: Box<str> },
+    Bookmark(Box<str>),
+}
+
+/// The API server.
+#[derive(Clone)]
+pub(in crate::cluster) struct Api {
+    pub(in crate::cluster) client: Client,
+    /// How long an answer may take, to its last byte.
+    pub(in crate::cluster) patience: Duration,
+}
+
+impl Api {
+    /// Reads one page of the objects of a kind: those of a namespace, or all.
+    pub(in crate::cluster) async fn list(
+        &self,
+        kind: Kind,
+        namespace: Option<&str>,
+        limit: u32,
+        next: Option<&str>,
+    ) -> Result<Page, ApiError> {
+        let mut path = format!("{}?limit={limit}", path_of(kind, namespace)?);
+        if let Some(next) = next {
+            path = path + "&continue=" + &escaped(next);
+        }
+        let body = self.read(&path).await?;
+        let list: RawList<'_> = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
+        if !list.kind.ends_with("List") {
+            return Err(ApiError::Malformed(format!("{:?} instead of a list", list.kind)));
+        }
+        let items = list.items.unwrap_or_default().into_iter().map(|text| item(kind, text.get()));
+        let next = Some(list.metadata.next.into_owned()).filter(|next| !next.is_empty());
+        Ok(Page { items: items.collect(), version: list.metadata.resource_version.into_owned(), next })
+    }
+
+    /// Reads one object; `None` where there is no such.
+    pub(in crate::cluster) async fn get(
+        &self,
+        kind: Kind,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Option<Item>, ApiError> {
+        let path = format!("{}/{}", path_of(kind, namespace)?, checked(name)?);
+        match self.read(&path).await {
+            Ok(body) => {
+                let text = std::str::from_utf8(&body)
+                    .map_err(|_| ApiError::Malformed("it is not UTF-8".to_owned()))?;
+                Ok(Some(item(kind, text)))
+            }
+            Err(error) if error.is_absence() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Follows what happens to the objects of a kind after `version`, for at most `seconds`.
+    pub(super) async fn watch(&self, kind: Kind, version: &str, seconds: u64) -> Result<Watch, ApiError> {
+        let path = format!(
+            "{}?watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={}",
+            path_of(kind, None)?,
+            escaped(version)
+        );
+        let opened = timeout(self.patience, self.send(&path, "identity")).await;
+        let response = opened.map_err(|_| ApiError::Silent(self.patience))??;
+        Ok(Watch { kind, body: response.into_body(), buffer: BytesMut::new() })
+    }
+
+    async fn read(&self, path: &str) -> Result<Bytes, ApiError> {
+        let answer = async { collect(self.send(path, "gzip").await?).await };
+        timeout(self.patience, answer).await.map_err(|_| ApiError::Silent(self.patience))?
+    }
+
+    async fn send(&self, path: &str, encoding: &'static str) -> Result<Response<Body>, ApiError> {
+        let request =
+            Request::get(path).header("accept", "application/json").header("accept-encoding", encoding);
+        let request = request.body(Body::empty()).map_err(|error| ApiError::Malformed(error.to_string()))?;
+        let response = self.client.send(request).await.map_err(|error| ApiError::Transport(chain(&error)))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let code = response.status().as_u16();
+        let body = collect(response).await.unwrap_or_default();
+        let status: RawStatus<'_> = serde_json::from_slice(&body).unwrap_or_default();
+        let message = if status.message.is_empty() { String::from_utf8_lossy(&body) } else { status.message };
+        Err(ApiError::Status { code, message: message.trim().chars().take(500).collect() })
+    }
+}
+
+async fn collect(response: Response<Body>) -> Result<Bytes, ApiError> {
+    let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
+    Ok(body.map_err(|error| ApiError::Transport(chain(&*error)))?.to_bytes())
+}
+
+/// An open watch.
+pub(super) struct Watch {
+    kind: Kind,
+    body: Body,
+    buffer: BytesMut,
+}
+
+impl Watch {
+    /// The next thing that happened; `None` where the API server has ended the watch, as it does every few minutes.
+    pub(super) async fn next(&mut self) -> Result<Option<Happened>, ApiError> {
+        let mut searched = 0;
+        loop {
+            if let Some(end) = self.buffer[searched..].iter().position(|byte| *byte == b'\n') {
+                let line = self.buffer.split_to(searched + end + 1);
+                return happened(self.kind, &line).map(Some);
+            }
+            searched = self.buffer.len();
+            match self.body.frame().await {
+                Some(Ok(frame)) => self.buffer.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+                Some(Err(error)) => return Err(ApiError::Transport(chain(&error))),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RawList<'a> {
+    #[serde(borrow, default)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    metadata: ListMeta<'a>,
+    #[serde(borrow)]
+    items: Option<Vec<&'a RawValue>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListMeta<'a> {
+    #[serde(borrow, default)]
+    resource_version: Cow<'a, str>,
+    #[serde(borrow, default, rename = "continue")]
+    next: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct RawEvent<'a> {
+    #[serde(borrow, rename = "type")]
+    what: Cow<'a, str>,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawStatus<'a> {
+    code: u16,
+    #[serde(borrow)]
+    message: Cow<'a, str>,
+}
+
+#[derive(Deserialize, Default)]
+struct Named<'a> {
+    #[serde(borrow, default)]
+    metadata: Name<'a>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Name<'a> {
+    #[serde(borrow)]
+    namespace: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    resource_version: Cow<'a, str>,
+}
+
+fn happened(kind: Kind, line: &[u8]) -> Result<Happened, ApiError> {
+    let event: RawEvent<'_> = serde_json::from_slice(line).map_err(|error| malformed(&error))?;
+    let text = event.object.get();
+    if event.what == "ERROR" {
+        let status: RawStatus<'_> = serde_json::from_str(text).map_err(|error| malformed(&error))?;
+        return Err(ApiError::Status { code: status.code, message: status.message.into_owned() });
+    }
+    let Name { namespace, name, resource_version } = named(text);
+    let version = resource_version.into_owned().into_boxed_str();
+    Ok(match &*event.what {
+        "ADDED" | "MODIFIED" => Happened::Changed(item(kind, text), version),
+        "DELETED" => Happened::Deleted { namespace: namespace.into(), name: name.into(), version },
+        _ => Happened::Bookmark(version),
+    })
+}
+
+fn named(text: &str) -> Name<'_> {
+    serde_json::from_str(text).map_or_else(|_| Name::default(), |named: Named<'_>| named.metadata)
+}
+
+fn item(kind: Kind, text: &str) -> Item {
+    let reason = match Neighbour::from_json(kind, text) {
+        Ok(object) if !object.metadata().name.is_empty() => return Ok(object.compact()),
+        Ok(_) => "it has no name".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let Name { namespace, name, resource_version } = named(text);
+    let (namespace, name) = (namespace.into(), name.into());
+    Err(Unreadable { kind, namespace, name, version: resource_version.into(), reason })
+}
+
+fn path_of(kind: Kind, namespace: Option<&str>) -> Result<String, ApiError> {
+    let (group, plural) = match kind {
+        Kind::StatefulSet => ("/apis/apps/v1", "statefulsets"),
+        Kind::Service => ("/api/v1", "services"),
+        Kind::DisruptionBudget => ("/apis/policy/v1", "poddisruptionbudgets"),
+        Kind::Autoscaler => ("/apis/autoscaling/v2", "horizontalpodautoscalers"),
+        Kind::Namespace => ("/api/v1", "namespaces"),
+    };
+    match namespace {
+        Some(namespace) => Ok(format!("{group}/namespaces/{}/{plural}", checked(namespace)?)),
+        None => Ok(format!("{group}/{plural}")),
+    }
+}
+
+/// A name as Kubernetes allows it. Whoever can send reviews here could otherwise make us ask for anything.
+fn checked(name: &str) -> Result<&str, ApiError> {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    if name.is_empty() || name.starts_with('.') || !name.bytes().all(allowed) {
+        return Err(ApiError::Malformed(format!("{name:?} cannot be the name of an object")));
+    }
+    Ok(name)
+}
+
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}
+
+fn malformed(error: &serde_json::Error) -> ApiError {
+    ApiError::Malformed(error.to_string())
+}
+
+/// An error with what caused it: the outermost alone says little more than that something failed.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = text + ": " + &cause_text;
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_none_reach_no_path() {
+        for name in ["", ".", "..", "a/b", "a?b", "A", "a%2e"] {
+            assert!(path_of(Kind::Service, Some(name)).is_err(), "{name}");
+        }
+        let path = path_of(Kind::Service, Some("my-ns")).unwrap();
+        assert_eq!(path, "/api/v1/namespaces/my-ns/services");
+        assert_eq!(escaped("eyJ2=+/"), "eyJ2%3D%2B%2F");
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_keeps_its_name() {
+        let json =
+            r#"{"metadata":{"name":"a","namespace":"n","resourceVersion":"7"},"spec":{"replicas":"x"}}"#;
+        let broken = item(Kind::StatefulSet, json).unwrap_err();
+        assert_eq!((&*broken.namespace, &*broken.name, &*broken.version), ("n", "a", "7"));
+        assert!(item(Kind::StatefulSet, "[]").unwrap_err().name.is_empty());
+    }
+
+    #[test]
+    fn the_order_of_an_events_fields_does_not_matter() {
+        let line = br#"{"object":{"metadata":{"name":"a","resourceVersion":"9"}},"type":"ADDED"}"#;
+        assert!(
+            matches!(happened(Kind::Service, line), Ok(Happened::Changed(Ok(_), version)) if &*version == "9")
+        );
+        let gone = br#"{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}"#;
+        assert!(happened(Kind::Service, gone).is_err_and(|error| error.is_expired()));
+    }
+}

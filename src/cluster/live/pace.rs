@@ -1,0 +1,90 @@
+//! How patient the watches are.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+/// Limits and waits of watches and live reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Objects in one page of a list. Default 500, as kubectl has it.
+    pub page: u32,
+    /// How long an answer may take, to its last byte; for a watch, to its first. Default 60 s.
+    pub patience: Duration,
+    /// How long one watch lasts. Default 290 s; the API server ends it then and it is resumed.
+    pub watch: Duration,
+    /// How much longer nothing may come of it: then the connection is dead, whatever the kernel says. Default 30 s.
+    pub silence: Duration,
+    /// The first wait after an error; each further one is twice as long. Default 500 ms.
+    pub retry_least: Duration,
+    /// The longest. Default 30 s.
+    pub retry_most: Duration,
+    /// The wait after a refusal: somebody has to grant a right first. Default 30 s.
+    pub refused: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            page: 500,
+            patience: Duration::from_secs(60),
+            watch: Duration::from_secs(290),
+            silence: Duration::from_secs(30),
+            retry_least: Duration::from_millis(500),
+            retry_most: Duration::from_secs(30),
+            refused: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Waits that grow while things fail.
+pub(super) struct Backoff {
+    pace: Pace,
+    failures: u32,
+}
+
+impl Backoff {
+    pub(super) fn new(pace: Pace) -> Self {
+        Self { pace, failures: 0 }
+    }
+
+    pub(super) fn worked(&mut self) {
+        self.failures = 0;
+    }
+
+    /// How long to wait now.
+    pub(super) fn after_failure(&mut self) -> Duration {
+        let longest =
+            self.pace.retry_least.saturating_mul(1 << self.failures.min(16)).min(self.pace.retry_most);
+        self.failures += 1;
+        jittered(longest)
+    }
+
+    pub(super) fn after_refusal(&self) -> Duration {
+        jittered(self.pace.refused)
+    }
+}
+
+/// Between half and all of it, so that replicas that lost the same server do not come back as one.
+fn jittered(longest: Duration) -> Duration {
+    let thousandths = RandomState::new().hash_one(()) % 501;
+    longest.mul_f64(f64::from(u32::try_from(thousandths).unwrap_or_default()) / 1000.0 + 0.499)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_begin_again() {
+        let mut backoff = Backoff::new(Pace::default());
+        let near = |wait: Duration, longest: f64| {
+            wait.as_secs_f64() <= longest && wait.as_secs_f64() >= longest * 0.49
+        };
+        for longest in [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0] {
+            let wait = backoff.after_failure();
+            assert!(near(wait, longest), "{wait:?} for {longest}");
+        }
+        backoff.worked();
+        assert!(near(backoff.after_failure(), 0.5));
+    }
+}

@@ -1,0 +1,97 @@
+//! A HorizontalPodAutoscaler.
+
+use serde::Deserialize;
+
+use super::{Metadata, Object, nullable};
+
+/// What is kept of a HorizontalPodAutoscaler; it is the same in every version of `autoscaling`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Autoscaler {
+    /// Its metadata.
+    #[serde(deserialize_with = "nullable::field")]
+    pub metadata: Metadata,
+    /// Its specification.
+    #[serde(deserialize_with = "nullable::field")]
+    pub spec: AutoscalerSpec,
+}
+
+/// What is kept of an autoscaler's `spec`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AutoscalerSpec {
+    /// What it scales.
+    #[serde(deserialize_with = "nullable::field")]
+    pub scale_target_ref: ScaleTarget,
+    /// Absent means 1.
+    pub min_replicas: Option<i32>,
+    /// The highest count it may set.
+    #[serde(deserialize_with = "nullable::field")]
+    pub max_replicas: i32,
+}
+
+/// `scaleTargetRef`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ScaleTarget {
+    /// `apps/v1`; some leave it out.
+    #[serde(deserialize_with = "nullable::field")]
+    pub api_version: Box<str>,
+    /// `StatefulSet`, `Deployment` …
+    #[serde(deserialize_with = "nullable::field")]
+    pub kind: Box<str>,
+    /// Its name, in the autoscaler's namespace.
+    #[serde(deserialize_with = "nullable::field")]
+    pub name: Box<str>,
+}
+
+impl Autoscaler {
+    /// The lowest count it may set.
+    pub fn min_replicas(&self) -> i32 {
+        self.spec.min_replicas.unwrap_or(1)
+    }
+
+    /// The name of the StatefulSet it scales, if that is what it scales.
+    pub fn scaled_set(&self) -> Option<&str> {
+        let ScaleTarget { api_version, kind, name } = &self.spec.scale_target_ref;
+        let group = api_version.split_once('/').map_or(&**api_version, |(group, _)| group);
+        (&**kind == "StatefulSet" && matches!(group, "apps" | "")).then_some(&**name)
+    }
+}
+
+impl Object for Autoscaler {
+    const KIND: &'static str = "HorizontalPodAutoscaler";
+    const API_VERSION: &'static str = "autoscaling/v2";
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scaling(target: &str) -> Autoscaler {
+        serde_json::from_str(&format!(r#"{{"spec":{{"scaleTargetRef":{target}}}}}"#)).unwrap()
+    }
+
+    #[test]
+    fn it_scales_a_set_of_the_apps_group_only() {
+        let set = scaling(r#"{"apiVersion":"apps/v1","kind":"StatefulSet","name":"zk"}"#);
+        assert_eq!(set.scaled_set(), Some("zk"));
+        assert_eq!(scaling(r#"{"kind":"StatefulSet","name":"zk"}"#).scaled_set(), Some("zk"));
+        for other in [
+            r#"{"apiVersion":"apps/v1","kind":"Deployment","name":"zk"}"#,
+            r#"{"apiVersion":"apps.kruise.io/v1beta1","kind":"StatefulSet","name":"zk"}"#,
+            "null",
+        ] {
+            assert_eq!(scaling(other).scaled_set(), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_absent_minimum_is_one() {
+        assert_eq!(scaling("{}").min_replicas(), 1);
+    }
+}

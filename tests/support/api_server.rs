@@ -1,0 +1,385 @@
+//! A Kubernetes API server, as far as reading it goes: lists in pages, gets, watches with bookmarks, and every way to fail.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::{
+    Request, Response,
+    body::{Body, Frame, Incoming},
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::{JoinHandle, JoinSet},
+};
+
+type Answer = Response<BoxBody<Bytes, Infallible>>;
+
+pub struct ApiServer {
+    pub address: SocketAddr,
+    state: Arc<State>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What goes wrong with one resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Every request is answered with this status.
+    Status(u16),
+    /// No request is ever answered.
+    Hang,
+    /// Every watch is refused with 410, as a status of its own.
+    Expired,
+    /// Watches are not told of changes.
+    Mute,
+    /// Answers that are no JSON.
+    Garbage,
+}
+
+struct State {
+    inner: Mutex<Inner>,
+    /// Counts changes, so that watches look again.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Inner {
+    version: u64,
+    objects: BTreeMap<(String, String, String), Value>,
+    log: Vec<Entry>,
+    /// Versions before it are forgotten.
+    oldest: u64,
+    /// Watches of an older epoch end.
+    epoch: u64,
+    faults: BTreeMap<String, Fault>,
+    requests: Vec<String>,
+    watching: BTreeMap<String, usize>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    version: u64,
+    resource: String,
+    event: &'static str,
+    object: Value,
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl ApiServer {
+    pub async fn start() -> Self {
+        let state = State { inner: Mutex::default(), changes: watch::Sender::new(0) };
+        state.inner.lock().unwrap().version = 100;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = Self { address, state: Arc::new(state), task: Mutex::default() };
+        server.serve(listener);
+        server
+    }
+
+    /// Gone, with all its connections.
+    pub fn stop(&self) {
+        if let Some(task) = self.task.lock().unwrap().take() {
+            task.abort();
+        }
+    }
+
+    /// Back, at the same address.
+    pub async fn restart(&self) {
+        super::until("the address is free again", async || match TcpListener::bind(self.address).await {
+            Ok(listener) => {
+                self.serve(listener);
+                true
+            }
+            Err(_) => false,
+        })
+        .await;
+    }
+
+    fn serve(&self, listener: TcpListener) {
+        let state = Arc::clone(&self.state);
+        *self.task.lock().unwrap() = Some(tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let state = Arc::clone(&state);
+                let service = service_fn(move |request| answer(Arc::clone(&state), request));
+                connections.spawn(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service),
+                );
+            }
+        }));
+    }
+
+    pub fn client(&self) -> kube::Client {
+        let mut config = kube::Config::new(format!("http://{}", self.address).parse().unwrap());
+        config.default_retry = false;
+        kube::Client::try_from(config).unwrap()
+    }
+
+    /// Creates or replaces an object.
+    pub fn put(&self, resource: &str, namespace: &str, name: &str, spec: Value) {
+        self.put_object(resource, namespace, name, json!({"metadata": {}, "spec": spec}));
+    }
+
+    pub fn put_object(&self, resource: &str, namespace: &str, name: &str, mut object: Value) {
+        let mut inner = self.state.lock();
+        inner.version += 1;
+        object["metadata"]["name"] = json!(name);
+        object["metadata"]["resourceVersion"] = json!(inner.version.to_string());
+        object["metadata"]["managedFields"] = json!([{"manager": "x", "fieldsV1": {"f:spec": {}}}]);
+        if !namespace.is_empty() {
+            object["metadata"]["namespace"] = json!(namespace);
+        }
+        let key = (resource.to_owned(), namespace.to_owned(), name.to_owned());
+        let event = if inner.objects.insert(key, object.clone()).is_some() { "MODIFIED" } else { "ADDED" };
+        inner.log(resource, event, object);
+        self.state.notify();
+    }
+
+    pub fn delete(&self, resource: &str, namespace: &str, name: &str) {
+        let mut inner = self.state.lock();
+        inner.version += 1;
+        let key = (resource.to_owned(), namespace.to_owned(), name.to_owned());
+        let mut object = inner.objects.remove(&key).unwrap();
+        object["metadata"]["resourceVersion"] = json!(inner.version.to_string());
+        inner.log(resource, "DELETED", object);
+        self.state.notify();
+    }
+
+    pub fn bookmark(&self, resource: &str) {
+        let mut inner = self.state.lock();
+        inner.version += 1;
+        let object = json!({"metadata": {"resourceVersion": inner.version.to_string()}});
+        inner.log(resource, "BOOKMARK", object);
+        self.state.notify();
+    }
+
+    /// Changes nobody has been told of are forgotten, and every watch ends: all have to list again.
+    pub fn compact(&self) {
+        let mut inner = self.state.lock();
+        inner.version += 1;
+        inner.oldest = inner.version;
+        inner.log.clear();
+        inner.epoch += 1;
+        self.state.notify();
+    }
+
+    /// Watches end in good order, as they do every few minutes.
+    pub fn end_watches(&self) {
+        self.state.lock().epoch += 1;
+        self.state.notify();
+    }
+
+    pub fn fail(&self, resource: &str, fault: Fault) {
+        self.state.lock().faults.insert(resource.to_owned(), fault);
+    }
+
+    pub fn heal(&self, resource: &str) {
+        self.state.lock().faults.remove(resource);
+        self.state.notify();
+    }
+
+    /// The requests so far whose path and query contain this.
+    pub fn requests(&self, part: &str) -> usize {
+        self.state.lock().requests.iter().filter(|request| request.contains(part)).count()
+    }
+
+    /// How many watches of a resource are open.
+    pub fn watching(&self, resource: &str) -> usize {
+        self.state.lock().watching.get(resource).copied().unwrap_or_default()
+    }
+}
+
+impl State {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    fn notify(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+}
+
+impl Inner {
+    fn log(&mut self, resource: &str, event: &'static str, object: Value) {
+        let (version, resource) = (self.version, resource.to_owned());
+        self.log.push(Entry { version, resource, event, object });
+    }
+}
+
+struct Target {
+    resource: String,
+    namespace: Option<String>,
+    name: Option<String>,
+}
+
+/// `/apis/GROUP/VERSION/[namespaces/NS/]RESOURCE[/NAME]`
+fn target(path: &str) -> Target {
+    let parts: Vec<&str> = path.split('/').skip(if path.starts_with("/api/") { 3 } else { 4 }).collect();
+    let own = |text: &&str| (*text).to_owned();
+    match parts.as_slice() {
+        ["namespaces", namespace, resource, rest @ ..] => {
+            Target { resource: own(resource), namespace: Some(own(namespace)), name: rest.first().map(own) }
+        }
+        [resource, rest @ ..] => {
+            Target { resource: own(resource), namespace: None, name: rest.first().map(own) }
+        }
+        [] => panic!("asked for {path}"),
+    }
+}
+
+async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let target = target(request.uri().path());
+    let query: BTreeMap<String, String> =
+        request.uri().query().unwrap_or_default().split('&').fold(BTreeMap::new(), |mut query, pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            query.insert(key.to_owned(), value.to_owned());
+            query
+        });
+    state.lock().requests.push(request.uri().to_string());
+    let fault = state.lock().faults.get(&target.resource).copied();
+    match fault {
+        Some(Fault::Status(code)) => return Ok(status(code, "as the test wants it")),
+        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Garbage) => return Ok(Response::new(Full::new(Bytes::from("<html>\n")).boxed())),
+        _ => {}
+    }
+    if query.contains_key("watch") {
+        return Ok(open_watch(state, target.resource, query["resourceVersion"].parse().unwrap(), fault));
+    }
+    let answer = match &target.name {
+        Some(name) => get(&state.lock(), &target, name),
+        None => list(&state.lock(), &target, &query),
+    };
+    Ok(answer)
+}
+
+fn get(inner: &Inner, target: &Target, name: &str) -> Answer {
+    let key = (target.resource.clone(), target.namespace.clone().unwrap_or_default(), name.to_owned());
+    inner.objects.get(&key).map_or_else(|| status(404, "not found"), json_answer)
+}
+
+fn list(inner: &Inner, target: &Target, query: &BTreeMap<String, String>) -> Answer {
+    let of = |(resource, namespace, _): &(String, String, String)| {
+        *resource == target.resource && target.namespace.as_ref().is_none_or(|wanted| wanted == namespace)
+    };
+    let limit = query.get("limit").map_or(usize::MAX, |limit| limit.parse().unwrap());
+    // Tokens of real servers need escaping too.
+    let skip =
+        query.get("continue").map_or(0, |token| token.strip_suffix("%3D%3D").unwrap().parse().unwrap());
+    let all: Vec<&Value> =
+        inner.objects.iter().filter(|(key, _)| of(key)).map(|(_, object)| object).collect();
+    let mut metadata = json!({"resourceVersion": inner.version.to_string()});
+    if skip + limit < all.len() {
+        metadata["continue"] = json!(format!("{}==", skip + limit));
+    }
+    let items: Vec<&Value> = all.into_iter().skip(skip).take(limit).collect();
+    json_answer(&json!({"kind": "AnyList", "apiVersion": "v1", "metadata": metadata, "items": items}))
+}
+
+fn open_watch(state: Arc<State>, resource: String, after: u64, fault: Option<Fault>) -> Answer {
+    if fault == Some(Fault::Expired) {
+        return status(410, "too old resource version");
+    }
+    let (lines, body) = mpsc::channel(16);
+    tokio::spawn(async move {
+        *state.lock().watching.entry(resource.clone()).or_default() += 1;
+        feed(&state, &resource, after, lines).await;
+        *state.lock().watching.entry(resource).or_default() -= 1;
+    });
+    Response::new(Lines(body).boxed())
+}
+
+async fn feed(state: &State, resource: &str, mut after: u64, lines: mpsc::Sender<Bytes>) {
+    let epoch = state.lock().epoch;
+    let mut changes = state.changes.subscribe();
+    loop {
+        changes.borrow_and_update();
+        let (news, expired, ended) = {
+            let inner = state.lock();
+            let mute = inner.faults.get(resource) == Some(&Fault::Mute);
+            let news =
+                inner.log.iter().filter(|entry| entry.version > after && entry.resource == resource && !mute);
+            (news.cloned().collect::<Vec<_>>(), after < inner.oldest, inner.epoch != epoch)
+        };
+        if ended {
+            return;
+        }
+        if expired {
+            let gone = json!({"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"});
+            let _ = lines.send(line("ERROR", &gone)).await;
+            return;
+        }
+        for entry in news {
+            after = entry.version;
+            if lines.send(line(entry.event, &entry.object)).await.is_err() {
+                return;
+            }
+        }
+        tokio::select! {
+            _ = changes.changed() => {}
+            () = lines.closed() => return,
+        }
+    }
+}
+
+fn line(event: &str, object: &Value) -> Bytes {
+    // Keys in the order of a real server.
+    Bytes::from(format!("{{\"type\":\"{event}\",\"object\":{object}}}\n"))
+}
+
+fn json_answer(value: &Value) -> Answer {
+    Response::new(Full::new(Bytes::from(value.to_string())).boxed())
+}
+
+fn status(code: u16, message: &str) -> Answer {
+    let body = json!({"kind": "Status", "status": "Failure", "code": code, "message": message});
+    let mut answer = json_answer(&body);
+    *answer.status_mut() = code.try_into().unwrap();
+    answer
+}
+
+/// A body that ends when nobody sends any more.
+struct Lines(mpsc::Receiver<Bytes>);
+
+impl Body for Lines {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(cx).map(|line| line.map(|line| Ok(Frame::data(line))))
+    }
+}
+
+/// Waits that make tests quick, and limits that a loaded machine does not reach.
+pub fn pace() -> stateward::cluster::live::Pace {
+    stateward::cluster::live::Pace {
+        page: 3,
+        patience: super::PATIENCE,
+        watch: Duration::from_secs(290),
+        silence: Duration::from_secs(30),
+        retry_least: Duration::from_millis(5),
+        retry_most: Duration::from_millis(50),
+        refused: Duration::from_millis(50),
+    }
+}
