@@ -233,7 +233,7 @@ fn any_action() -> BoxedStrategy<Action> {
 fn judge(action: Action, cluster: &Cluster, requester: &str) -> Verdict {
     static POLICIES: LazyLock<Policies> =
         LazyLock::new(|| Policies::new(Profile::Strict, Vec::new()).unwrap());
-    let requester = Requester { username: requester.into(), groups: Vec::new() };
+    let requester = Requester { username: requester.into(), ..Requester::default() };
     evaluate(&Change { action, requester, dry_run: false }, cluster, &POLICIES, Timestamp::UNIX_EPOCH)
 }
 
