@@ -1,6 +1,6 @@
 //! What is about to happen, and who asks for it.
 
-use crate::model::{DisruptionBudget, Metadata, ObjectRef, Service, StatefulSet};
+use crate::model::{Autoscaler, DisruptionBudget, Metadata, ObjectRef, Pod, Service, StatefulSet};
 
 /// One change to one object.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,7 @@ pub struct Change {
 
 /// What changes.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::large_enum_variant, reason = "there is one a request, and it is moved once")]
 pub enum Action {
     /// A StatefulSet.
     StatefulSet(Edit<StatefulSet>),
@@ -33,11 +34,24 @@ pub enum Action {
     Service(Edit<Service>),
     /// A PodDisruptionBudget.
     DisruptionBudget(Edit<DisruptionBudget>),
+    /// A HorizontalPodAutoscaler.
+    Autoscaler(Edit<Autoscaler>),
+    /// A Pod that is to be deleted.
+    PodDeletion(PodDeletion),
     /// A manifest in a file: how an object is written, apart from what it says.
     Manifest(Written),
     /// Something no rule looks at.
     #[default]
     Other,
+}
+
+/// The deletion of a Pod.
+#[derive(Clone, Debug, Default)]
+pub struct PodDeletion {
+    /// The Pod as it is.
+    pub pod: Pod,
+    /// `gracePeriodSeconds` of the request, if it gives one.
+    pub grace_period: Option<i64>,
 }
 
 /// How an object is written in a file.
@@ -103,16 +117,42 @@ impl<T> Edit<T> {
 pub struct Requester {
     /// The user's name; a controller's is `system:serviceaccount:NAMESPACE:NAME`.
     pub username: Box<str>,
+    /// The groups the user is in.
+    pub groups: Vec<Box<str>>,
 }
 
 impl Requester {
     /// Whether this is one of the controllers that end what others have decided: whoever refuses them leaves a namespace
     /// or an object in `Terminating` for ever.
     pub fn cleans_up(&self) -> bool {
-        matches!(
-            &*self.username,
-            "system:serviceaccount:kube-system:namespace-controller"
-                | "system:serviceaccount:kube-system:generic-garbage-collector"
-        )
+        matches!(self.system_controller(), Some("namespace-controller" | "generic-garbage-collector"))
+            || self.is_controller_manager()
+    }
+
+    /// Whether this is a controller of the system itself, which deletes pods by its own rules: that of nodes, of pods
+    /// whose node is gone, of StatefulSets, or the scheduler that makes room.
+    pub fn is_system(&self) -> bool {
+        self.system_controller().is_some()
+            || self.is_controller_manager()
+            || &*self.username == "system:kube-scheduler"
+    }
+
+    /// The node whose kubelet this is.
+    pub fn kubelet_of(&self) -> Option<&str> {
+        let is_node = self.groups.iter().any(|group| &**group == "system:nodes");
+        self.username.strip_prefix("system:node:").filter(|_| is_node)
+    }
+
+    /// The name of a controller that runs in the controller manager under its own name. Nobody else may use these
+    /// accounts without having been given the run of kube-system.
+    fn system_controller(&self) -> Option<&str> {
+        let account = self.username.strip_prefix("system:serviceaccount:kube-system:")?;
+        let is_one = account.ends_with("-controller") || account.ends_with("-garbage-collector");
+        is_one.then_some(account)
+    }
+
+    /// The controller manager where its controllers share one name (`--use-service-account-credentials=false`).
+    fn is_controller_manager(&self) -> bool {
+        &*self.username == "system:kube-controller-manager"
     }
 }

@@ -3,13 +3,21 @@
 //! Pure and synchronous: no I/O, no clock, no locks. Webhook, audit and reports all come through here, so they cannot
 //! disagree.
 
+use std::cmp::Reverse;
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 
-use crate::change::{Action, Change, Edit, Written};
+use crate::change::{Action, Change, Edit, PodDeletion, Requester, Written};
 use crate::cluster::{Cluster, Overlay, World};
-use crate::model::{Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, StatefulSet};
+use crate::model::{
+    Autoscaler, Because, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Service,
+    StatefulSet,
+};
 use crate::policy::{Applicable, Level, Params, Policies, Subject};
-use crate::rules::{self, Check, Place, Rule, Situation, Transition, Trigger, Violation, Violations};
+use crate::rules::{
+    self, Changed, Check, Place, Rule, Situation, Transition, Trigger, Violation, Violations,
+};
 use crate::verdict::{Finding, Verdict};
 
 /// Judges a change at the time `now`, given all that is known of what else exists.
@@ -22,10 +30,13 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         Action::StatefulSet(edit) => judge.set(edit),
         Action::Scale { namespace, name, old, new } => judge.scale(namespace, name, *old, *new),
         Action::DisruptionBudget(edit) => judge.budget(edit),
+        Action::Service(edit) => judge.service(edit),
+        Action::Autoscaler(edit) => judge.autoscaler(edit),
+        Action::PodDeletion(deletion) => judge.pod(deletion, &change.requester),
         Action::Manifest(written) => judge.manifest(written),
-        Action::Service(_) | Action::Other => Vec::new(),
+        Action::Other => Vec::new(),
     };
-    findings.sort_by(|a, b| b.level.cmp(&a.level));
+    findings.sort_by_key(|finding| Reverse(finding.level));
     // One budget over several sets can be wrong in the same way for each of them.
     let mut distinct: Vec<Finding> = Vec::with_capacity(findings.len());
     for finding in findings {
@@ -59,7 +70,7 @@ impl<'a> Judge<'a> {
             return Vec::new();
         };
         let at = |set: &'a StatefulSet| (set, set.replicas(), Overlay::Set(set, set.replicas()));
-        self.judge(edit.before().map(at), at(new), None, Trigger::Set)
+        self.judge(edit.before().map(at), at(new), Changed::Set, Trigger::Set)
     }
 
     fn scale(&self, namespace: &str, name: &str, old: i32, new: i32) -> Vec<Finding> {
@@ -68,22 +79,84 @@ impl<'a> Judge<'a> {
             return Vec::new();
         };
         let at = |replicas: i32| (set, replicas, Overlay::Set(set, replicas));
-        self.judge(Some(at(old)), at(new), None, Trigger::Scale)
+        self.judge(Some(at(old)), at(new), Changed::Set, Trigger::Scale)
     }
 
     /// Judges each set that the budget is or was about.
     fn budget(&self, edit: &'a Edit<DisruptionBudget>) -> Vec<Finding> {
+        let Some(subject) = edit.after().or(edit.before()).filter(|subject| !self.is_going(*subject)) else {
+            return Vec::new();
+        };
+        let (namespace, name) = (&*subject.metadata.namespace, &*subject.metadata.name);
+        let before = Overlay::Budget(namespace, name, edit.before());
+        let after = Overlay::Budget(namespace, name, edit.after());
+        let world = World::new(self.cluster, after);
+        let selected =
+            |budget: Option<&DisruptionBudget>| budget.map_or_else(Vec::new, |b| world.sets_selected_by(b));
+        let now = selected(edit.after());
+        let is_selected =
+            |(set, _): &(&StatefulSet, i32)| now.iter().any(|(other, _)| std::ptr::eq(*set, *other));
+        let gone = selected(edit.before()).into_iter().filter(|set| !is_selected(set));
+        let gone = gone.map(|set| (set, Trigger::BudgetGone)).collect::<Vec<_>>();
+        let sets = now.iter().map(|set| (*set, Trigger::Budget)).chain(gone);
+        let sets = sets.filter(|((set, _), _)| !set.metadata.deleting);
+        let judged = sets.flat_map(|((set, replicas), trigger)| {
+            let states = (Some((set, replicas, before)), (set, replicas, after));
+            self.judge(states.0, states.1, Changed::Budget(subject), trigger)
+        });
+        judged.collect()
+    }
+
+    /// Judges each set that the Service governs.
+    fn service(&self, edit: &'a Edit<Service>) -> Vec<Finding> {
+        let Some(subject) = edit.after().or(edit.before()).filter(|subject| !self.is_going(*subject)) else {
+            return Vec::new();
+        };
+        let (namespace, name) = (&*subject.metadata.namespace, &*subject.metadata.name);
+        let before = Overlay::Service(namespace, name, edit.before());
+        let after = Overlay::Service(namespace, name, edit.after());
+        let sets = World::new(self.cluster, after).sets_governed_by(namespace, name).into_iter();
+        let judged = sets.filter(|(set, _)| !set.metadata.deleting).flat_map(|(set, replicas)| {
+            let states = (Some((set, replicas, before)), (set, replicas, after));
+            self.judge(states.0, states.1, Changed::Service(subject), Trigger::Service)
+        });
+        judged.collect()
+    }
+
+    /// Judges the set that the autoscaler scales.
+    fn autoscaler(&self, edit: &'a Edit<Autoscaler>) -> Vec<Finding> {
         let Some(new) = edit.after().filter(|new| !self.is_going(*new)) else {
             return Vec::new();
         };
-        let (namespace, name) = (&*new.metadata.namespace, &*new.metadata.name);
-        let before = Overlay::Budget(namespace, name, edit.before());
-        let after = Overlay::Budget(namespace, name, Some(new));
-        let sets = World::new(self.cluster, after).sets_selected_by(new);
-        let cases = sets.into_iter().filter(|(set, _)| !set.metadata.deleting).flat_map(|(set, replicas)| {
-            self.judge(Some((set, replicas, before)), (set, replicas, after), Some(new), Trigger::Budget)
-        });
-        cases.collect()
+        let target = |scaler: &'a Autoscaler| scaler.scaled_set();
+        let world = World::new(self.cluster, Overlay::Nothing);
+        let set = target(new).and_then(|name| world.set(&new.metadata.namespace, name).present());
+        let Some(set) = set.filter(|set| !set.metadata.deleting) else { return Vec::new() };
+        let state = (set, set.replicas(), Overlay::Nothing);
+        let before = edit.before().filter(|old| target(old) == target(new)).map(|_| state);
+        self.judge(before, state, Changed::Autoscaler(new), Trigger::Autoscaler)
+    }
+
+    /// Judges the deletion of a pod, by the policies for the set that has made it.
+    fn pod(&self, deletion: &'a PodDeletion, requester: &Requester) -> Vec<Finding> {
+        let metadata = &deletion.pod.metadata;
+        if self.cluster.namespace(&metadata.namespace).is_some_and(|ns| ns.metadata.deleting) {
+            return Vec::new();
+        }
+        let world = World::new(self.cluster, Overlay::Nothing);
+        let owner = metadata.owner.as_ref().map(|owner| &*owner.name);
+        let set = owner.and_then(|name| world.set(&metadata.namespace, name).present());
+        let about = set.map_or(metadata, |set| &set.metadata);
+        let applicable = self.policies.applicable(self.subject(about));
+        let class = set.map(|set| self.policies.classify(set, &applicable));
+        let found = |rule: &Rule, violations: &mut Violations| match rule.check {
+            Check::PodDeletion(check) => check(deletion, requester, violations),
+            _ => {}
+        };
+        let subject = set.map_or_else(|| deletion.pod.reference(), Object::reference);
+        let mut findings = self.simple(&applicable, class.as_ref(), about, &subject, found);
+        findings.iter_mut().for_each(|finding| finding.class.clone_from(&class));
+        findings
     }
 
     /// Whether the object or its namespace is being deleted: nothing may hold that up.
@@ -97,14 +170,14 @@ impl<'a> Judge<'a> {
         &self,
         before: Option<(&'a StatefulSet, i32, Overlay<'a>)>,
         after: (&'a StatefulSet, i32, Overlay<'a>),
-        changed_budget: Option<&'a DisruptionBudget>,
+        changed: Changed<'a>,
         trigger: Trigger,
     ) -> Vec<Finding> {
         let applicable = self.policies.applicable(self.subject(&after.0.metadata));
         let situation = |(set, replicas, overlay): (&'a StatefulSet, i32, Overlay<'a>), class: Classified| {
             let world = World::new(self.cluster, overlay);
-            let ensemble = ensemble(&world, set, replicas, class.class);
-            Situation { set, replicas, class, world, changed_budget, dry_run: self.dry_run, ensemble }
+            let ensemble = self.ensemble(&world, set, replicas, class.class);
+            Situation { set, replicas, class, world, changed, dry_run: self.dry_run, ensemble }
         };
         let class = self.policies.classify(after.0, &applicable);
         let before = before.map(|state| {
@@ -119,17 +192,34 @@ impl<'a> Judge<'a> {
     /// Judges how an object is written.
     fn manifest(&self, written: &'a Written) -> Vec<Finding> {
         let applicable = self.policies.applicable(self.subject(&written.metadata));
+        self.simple(&applicable, None, &written.metadata, &written.object, |rule, violations| {
+            if let Check::Text(check) = rule.check {
+                check(written, violations);
+            }
+        })
+    }
+
+    /// Runs the rules that need no situation.
+    fn simple(
+        &self,
+        applicable: &Applicable<'_>,
+        class: Option<&Classified>,
+        metadata: &Metadata,
+        subject: &ObjectRef,
+        find: impl Fn(&Rule, &mut Violations),
+    ) -> Vec<Finding> {
         let mut findings = Vec::new();
+        let (kind, likely) =
+            class.map_or((Class::Replicated, false), |class| (class.class, class.is_only_likely()));
         for (index, rule) in rules::ALL.iter().enumerate() {
-            let Check::Text(check) = rule.check else { continue };
-            let level = applicable.ruling(index, Class::Replicated, false).level;
+            let level = applicable.ruling(index, kind, likely).level;
             let mut violations = Violations::default();
             if level != Level::Off {
-                check(written, &mut violations);
+                find(rule, &mut violations);
             }
             for violation in violations.into_vec() {
-                let mut finding = finding(rule, level, &written.object, violation);
-                finding.exempt = applicable.exemption(rule, &written.metadata, self.now);
+                let mut finding = finding(rule, level, subject, violation);
+                finding.exempt = applicable.exemption(rule, metadata, self.now);
                 findings.push(finding);
             }
         }
@@ -139,6 +229,29 @@ impl<'a> Judge<'a> {
     fn subject(&self, metadata: &'a Metadata) -> Subject<'a> {
         let namespace = self.cluster.namespace(&metadata.namespace);
         Subject { metadata, namespace_labels: namespace.map(|namespace| &namespace.metadata.labels) }
+    }
+
+    /// The sets that form one consensus group with `set`; only a quorum is spread over several, and only sets that are not
+    /// known to be something else have a vote in it: observers run the same image behind the same Service.
+    fn ensemble(
+        &self,
+        world: &World<'a>,
+        set: &'a StatefulSet,
+        replicas: i32,
+        class: Class,
+    ) -> Option<Vec<(&'a StatefulSet, i32)>> {
+        if class != Class::Quorum {
+            return Some(vec![(set, replicas)]);
+        }
+        let mut sets = world.ensemble_of(set, replicas).present()?;
+        sets.retain(|(other, _)| std::ptr::eq(*other, set) || self.may_vote(other));
+        Some(sets)
+    }
+
+    fn may_vote(&self, set: &'a StatefulSet) -> bool {
+        let applicable = self.policies.applicable(self.subject(&set.metadata));
+        let Classified { class, because } = self.policies.classify(set, &applicable);
+        class == Class::Quorum || because == Because::Default
     }
 
     fn run(&self, case: &Case<'a>) -> Vec<Finding> {
@@ -180,7 +293,7 @@ impl Case<'_> {
                 let transition = Transition { before: self.before.as_ref(), after: &self.after };
                 check(&transition, params, &mut violations);
             }
-            Check::Text(_) => {}
+            Check::Text(_) | Check::PodDeletion(_) => {}
         }
         violations.into_vec()
     }
@@ -203,29 +316,18 @@ impl Case<'_> {
             finding.level = finding.level.min(Level::Warn);
             let kin = self.after.presumed_kin().iter().map(|(set, _)| &*set.metadata.name);
             let kin = kin.collect::<Vec<_>>().join(" and ");
-            finding.message +=
-                &format!(" (counted with {kin}, which runs the same image behind the same Service)");
+            let _ = write!(
+                finding.message,
+                " (counted with {kin}, which runs the same image behind the same Service)"
+            );
             finding.remedy +=
-                ", or say which sets belong together with the annotation stateward.dev/ensemble";
+                "; if they are groups of their own, give each its own annotation stateward.dev/ensemble";
         }
         if already && finding.level == Level::Deny {
             finding.level = Level::Warn;
             finding.message.push_str(" (it was so before this change)");
         }
         finding
-    }
-}
-
-/// The sets that form one consensus group with `set`; only a quorum is spread over several.
-fn ensemble<'a>(
-    world: &World<'a>,
-    set: &'a StatefulSet,
-    replicas: i32,
-    class: Class,
-) -> Option<Vec<(&'a StatefulSet, i32)>> {
-    match class {
-        Class::Quorum => world.ensemble_of(set, replicas).present(),
-        Class::Singleton | Class::Replicated => Some(vec![(set, replicas)]),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reviews as a real API server sent them, with `deploy/examples` as what else exists.
 
+#![allow(clippy::unwrap_used, clippy::format_push_string, reason = "a test may fail at once")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

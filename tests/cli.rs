@@ -1,5 +1,7 @@
 //! The commands as a user runs them.
 
+#![allow(clippy::unwrap_used, clippy::format_push_string, reason = "a test may fail at once")]
+
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

@@ -1,5 +1,7 @@
 //! The applications in `deploy/examples`: they pass the strict profile, and each broken variant shows its mistake.
 
+#![allow(clippy::unwrap_used, clippy::format_push_string, reason = "a test may fail at once")]
+
 #[path = "support/case.rs"]
 mod case;
 

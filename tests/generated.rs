@@ -1,5 +1,7 @@
 //! Files that are made from the code: they must be fresh. `UPDATE=1 cargo test --test generated` makes them anew.
 
+#![allow(clippy::unwrap_used, clippy::format_push_string, reason = "a test may fail at once")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};

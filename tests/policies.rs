@@ -1,5 +1,7 @@
 //! Which rules apply, at which level, and who is exempt: seen through whole judgements.
 
+#![allow(clippy::unwrap_used, clippy::format_push_string, reason = "a test may fail at once")]
+
 #[path = "support/case.rs"]
 mod case;
 

@@ -10,8 +10,8 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::depth::{MAX_DEPTH, is_too_deep};
-use crate::change::{Action, Change, Edit, Requester};
-use crate::model::{DisruptionBudget, Metadata, Scale, Service, StatefulSet};
+use crate::change::{Action, Change, Edit, PodDeletion, Requester};
+use crate::model::{Autoscaler, DisruptionBudget, Metadata, Pod, Scale, Service, StatefulSet};
 
 /// What a review asks.
 #[derive(Debug)]
@@ -130,7 +130,12 @@ pub fn decode(body: &[u8]) -> Result<Request, Invalid> {
     if is_too_deep(body) {
         return Err(Invalid::TooDeep);
     }
-    let review: Review<'_> = serde_json::from_slice(body).map_err(|error| malformed(body, &error))?;
+    // One look at the whole body saves one at each string. Bytes that are not UTF-8 do no harm where nobody reads them.
+    let review = match std::str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    };
+    let review: Review<'_> = review.map_err(|error| malformed(body, &error))?;
     if review.kind != "AdmissionReview" || review.api_version != "admission.k8s.io/v1" {
         let (api_version, kind) = (review.api_version.into_owned(), review.kind.into_owned());
         return Err(Invalid::NotAReview { api_version, kind });
@@ -166,8 +171,9 @@ struct WireRequest {
     kind: String,
     namespace: Box<str>,
     name: Box<str>,
-    username: Box<str>,
+    user: UserInfo,
     dry_run: bool,
+    grace_period: Option<i64>,
     object: Body,
     old_object: Body,
 }
@@ -178,6 +184,8 @@ enum Body {
     Scale(Scale),
     Service(Box<Service>),
     DisruptionBudget(Box<DisruptionBudget>),
+    Autoscaler(Box<Autoscaler>),
+    Pod(Box<Pod>),
     /// An object nobody reads.
     Skipped,
     /// None, or null.
@@ -198,6 +206,7 @@ enum Field {
     Object,
     OldObject,
     DryRun,
+    Options,
     #[serde(other)]
     Other,
 }
@@ -221,6 +230,14 @@ struct GroupKind {
 #[serde(default)]
 struct UserInfo {
     username: Box<str>,
+    groups: Option<Vec<Box<str>>>,
+}
+
+/// Of the options of the request, what is read of a deletion's.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Options {
+    grace_period_seconds: Option<i64>,
 }
 
 impl<'de> Deserialize<'de> for WireRequest {
@@ -259,6 +276,7 @@ struct Partial<'de> {
     name: Option<Box<str>>,
     user: Option<UserInfo>,
     dry_run: Option<bool>,
+    options: Option<Options>,
     object: Pending<'de>,
     old_object: Pending<'de>,
 }
@@ -284,6 +302,7 @@ impl<'de> Partial<'de> {
             Field::Operation => self.operation = map.next_value()?,
             Field::UserInfo => self.user = map.next_value()?,
             Field::DryRun => self.dry_run = map.next_value()?,
+            Field::Options => self.options = map.next_value()?,
             Field::Object => self.object = self.body(map)?,
             Field::OldObject => self.old_object = self.body(map)?,
             Field::Other => drop(map.next_value::<IgnoredAny>()?),
@@ -329,8 +348,9 @@ impl<'de> Partial<'de> {
             kind: self.kind.unwrap_or_default().kind,
             namespace: self.namespace.unwrap_or_default(),
             name: self.name.unwrap_or_default(),
-            username: self.user.unwrap_or_default().username,
+            user: self.user.unwrap_or_default(),
             dry_run: self.dry_run.unwrap_or_default(),
+            grace_period: self.options.and_then(|options| options.grace_period_seconds),
             object: self.object.into_body(resource)?,
             old_object: self.old_object.into_body(resource)?,
         })
@@ -364,7 +384,9 @@ impl<'de> DeserializeSeed<'de> for BodyOf {
             Resource::DisruptionBudgets => {
                 object(deserializer)?.map(|budget| Body::DisruptionBudget(Box::new(budget)))
             }
-            Resource::Pods | Resource::Eviction | Resource::Autoscalers | Resource::Other => {
+            Resource::Autoscalers => object(deserializer)?.map(|scaler| Body::Autoscaler(Box::new(scaler))),
+            Resource::Pods => object(deserializer)?.map(|pod| Body::Pod(Box::new(pod))),
+            Resource::Eviction | Resource::Other => {
                 Option::<IgnoredAny>::deserialize(deserializer)?.map(|_| Body::Skipped)
             }
         };
@@ -413,8 +435,11 @@ impl WireRequest {
             namespace: self.namespace.into(),
             name: name.into(),
             change: Change {
-                action: action(self.operation, old, new)?,
-                requester: Requester { username: self.username },
+                action: action(self.operation, old, new, self.grace_period)?,
+                requester: Requester {
+                    username: self.user.username,
+                    groups: self.user.groups.unwrap_or_default(),
+                },
                 dry_run: self.dry_run,
             },
         })
@@ -428,6 +453,8 @@ impl Body {
             Self::Scale(scale) => Some(&scale.metadata),
             Self::Service(service) => Some(&service.metadata),
             Self::DisruptionBudget(budget) => Some(&budget.metadata),
+            Self::Autoscaler(scaler) => Some(&scaler.metadata),
+            Self::Pod(pod) => Some(&pod.metadata),
             Self::Skipped | Self::Absent => None,
         }
     }
@@ -439,6 +466,8 @@ impl Body {
             Self::Scale(scale) => &mut scale.metadata,
             Self::Service(service) => &mut service.metadata,
             Self::DisruptionBudget(budget) => &mut budget.metadata,
+            Self::Autoscaler(scaler) => &mut scaler.metadata,
+            Self::Pod(pod) => &mut pod.metadata,
             Self::Skipped | Self::Absent => return,
         };
         if metadata.namespace.is_empty() {
@@ -450,7 +479,7 @@ impl Body {
     }
 }
 
-fn action(operation: Operation, old: Body, new: Body) -> Result<Action, Invalid> {
+fn action(operation: Operation, old: Body, new: Body, grace_period: Option<i64>) -> Result<Action, Invalid> {
     match (operation, old, new) {
         (Operation::Create | Operation::Update, _, Body::Absent) => {
             Err(Invalid::NoObject(operation.name(), "object"))
@@ -482,6 +511,13 @@ fn action(operation: Operation, old: Body, new: Body) -> Result<Action, Invalid>
         }
         (Operation::Delete, Body::DisruptionBudget(old), _) => {
             Ok(Action::DisruptionBudget(Edit::Delete(*old)))
+        }
+        (Operation::Create, _, Body::Autoscaler(new)) => Ok(Action::Autoscaler(Edit::Create(*new))),
+        (Operation::Update, Body::Autoscaler(old), Body::Autoscaler(new)) => {
+            Ok(Action::Autoscaler(Edit::Update { old: *old, new: *new }))
+        }
+        (Operation::Delete, Body::Pod(pod), _) => {
+            Ok(Action::PodDeletion(PodDeletion { pod: *pod, grace_period }))
         }
         _ => Ok(Action::Other),
     }

@@ -57,6 +57,7 @@ struct Response<'a> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of metav1.Status")]
 struct Status {
     status: &'static str,
     message: String,
@@ -105,9 +106,11 @@ fn refusal(denied: &[&Finding]) -> String {
             }
             last = Some(&finding.subject);
         }
-        let field = field_path(&finding.path);
-        let place =
-            if finding.object == finding.subject { field } else { format!("{field} of {}", finding.object) };
+        let place = match (field_path(&finding.path), &finding.object) {
+            (field, object) if *object == finding.subject => field,
+            (field, object) if field.is_empty() => object.to_string(),
+            (field, object) => format!("{field} of {object}"),
+        };
         let _ = write!(text, "\n  {}: {}\n    at {place}", finding.rule.id, finding.message);
         let _ = write!(text, "\n    fix: {}", finding.remedy);
     }

@@ -1,5 +1,6 @@
 //! The report for people, in the way rustc shows its own.
 
+use std::fmt::Write as _;
 use std::io;
 
 use annotate_snippets::{AnnotationKind, Group, Level as Severity, Renderer, Snippet};
@@ -72,17 +73,17 @@ fn byte_of(line: &str, column: u32) -> usize {
 
 fn summary(report: &Report) -> String {
     let looked =
-        format!("{} in {}", count(report.stateful_sets, "StatefulSet"), count(report.objects, "object"),);
+        format!("{} in {}", count(report.stateful_sets, "StatefulSet"), count(report.objects, "object"));
     let [deny, warn, audit] = [Level::Deny, Level::Warn, Level::Audit].map(|level| report.count(level));
     if deny + warn + audit + report.exempt() == 0 {
         return format!("{looked}: nothing to complain about");
     }
     let mut text = format!("{looked}: {deny} denied, {}", count(warn, "warning"));
     if audit > 0 {
-        text += &format!(", {audit} for the record");
+        let _ = write!(text, ", {audit} for the record");
     }
     if report.exempt() > 0 {
-        text += &format!(", {} exempt", report.exempt());
+        let _ = write!(text, ", {} exempt", report.exempt());
     }
     text
 }

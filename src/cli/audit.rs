@@ -101,16 +101,12 @@ pub(super) fn read(paths: &[PathBuf], namespace: Option<&str>) -> anyhow::Result
 
 impl Output {
     fn write(&self, report: &Report) -> anyhow::Result<()> {
-        match &self.file {
-            Some(path) => {
-                self.write_file(report, path).with_context(|| format!("cannot write {}", path.display()))
-            }
-            None => {
-                let mut out = BufWriter::new(anstream::stdout().lock());
-                self.format.write(report, &mut out)?;
-                Ok(out.flush()?)
-            }
+        if let Some(path) = &self.file {
+            return self.write_file(report, path).with_context(|| format!("cannot write {}", path.display()));
         }
+        let mut out = BufWriter::new(anstream::stdout().lock());
+        self.format.write(report, &mut out)?;
+        Ok(out.flush()?)
     }
 
     fn write_file(&self, report: &Report, path: &Path) -> anyhow::Result<()> {

@@ -121,14 +121,6 @@ impl<'a> World<'a> {
         Lookup::Present(std::iter::once((set, replicas)).chain(others).collect())
     }
 
-    /// The autoscalers that scale a StatefulSet, by name; unknown where some may be missing.
-    pub fn autoscalers_of(&self, namespace: &str, set: &str) -> Lookup<Vec<&'a Autoscaler>> {
-        if !self.cluster.knows_all(Kind::Autoscaler, namespace) {
-            return Lookup::Unknown;
-        }
-        Lookup::Present(self.cluster.autoscalers_of(namespace, set))
-    }
-
     /// The StatefulSets that seem to be parts of one consensus group with `set` although nobody says so: they run the same
     /// image, and a Service selects the pods of both. Published ensembles are split like this, to give some members other
     /// storage, and each half alone would look wrong.
@@ -146,6 +138,14 @@ impl<'a> World<'a> {
             }
         }
         kin
+    }
+
+    /// The autoscalers that scale a StatefulSet, by name; unknown where some may be missing.
+    pub fn autoscalers_of(&self, namespace: &str, set: &str) -> Lookup<Vec<&'a Autoscaler>> {
+        if !self.cluster.knows_all(Kind::Autoscaler, namespace) {
+            return Lookup::Unknown;
+        }
+        Lookup::Present(self.cluster.autoscalers_of(namespace, set))
     }
 
     /// A StatefulSet by name.

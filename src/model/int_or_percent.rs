@@ -105,9 +105,10 @@ mod tests {
     proptest! {
         #[test]
         fn rounding_is_exact(percent in 0..=100i32, total in 0..100_000i32) {
-            let (exact, value) = (f64::from(percent) * f64::from(total) / 100.0, IntOrPercent::Percent(percent));
-            prop_assert_eq!(f64::from(value.of_rounded_up(total)), exact.ceil());
-            prop_assert_eq!(f64::from(value.of_rounded_down(total)), exact.floor());
+            let (up, down) = (IntOrPercent::Percent(percent).of_rounded_up(total), IntOrPercent::Percent(percent).of_rounded_down(total));
+            let (hundredths, scaled) = (i64::from(percent) * i64::from(total), |value: i32| i64::from(value) * 100);
+            prop_assert!(scaled(up) >= hundredths && scaled(up) < hundredths + 100);
+            prop_assert!(scaled(down) <= hundredths && scaled(down) > hundredths - 100);
         }
 
         #[test]

@@ -23,6 +23,31 @@ pub struct Metadata {
     /// Whether `deletionTimestamp` is set.
     #[serde(rename = "deletionTimestamp", deserialize_with = "presence")]
     pub deleting: bool,
+    /// The controller that has made it, among its `ownerReferences`.
+    #[serde(rename = "ownerReferences", deserialize_with = "controller")]
+    pub owner: Option<Box<Owner>>,
+}
+
+/// The controller that has made an object. Anybody may write it: it explains, it proves nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Owner {
+    /// `apps/v1`.
+    #[serde(deserialize_with = "nullable::field")]
+    pub api_version: Box<str>,
+    /// `StatefulSet`.
+    #[serde(deserialize_with = "nullable::field")]
+    pub kind: Box<str>,
+    /// Its name, in the object's namespace.
+    #[serde(deserialize_with = "nullable::field")]
+    pub name: Box<str>,
+    #[serde(deserialize_with = "nullable::field")]
+    controller: bool,
+}
+
+fn controller<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Owner>>, D::Error> {
+    let owners: Vec<Owner> = nullable::list(deserializer)?;
+    Ok(owners.into_iter().find(|owner| owner.controller).map(Box::new))
 }
 
 /// The annotations that Stateward reads (`stateward.dev/…`, those of Metacontroller's service-per-pod example, and one that

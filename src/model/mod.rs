@@ -12,6 +12,7 @@ mod labels;
 mod metadata;
 mod namespace;
 mod nullable;
+mod pod;
 mod pod_template;
 mod selector;
 mod service;
@@ -24,8 +25,9 @@ pub use class::{Because, Class, Classified};
 pub use disruption_budget::DisruptionBudget;
 pub use int_or_percent::IntOrPercent;
 pub use labels::Labels;
-pub use metadata::{Annotations, Metadata, Object, ObjectRef};
+pub use metadata::{Annotations, Metadata, Object, ObjectRef, Owner};
 pub use namespace::Namespace;
+pub use pod::Pod;
 pub use pod_template::{
     AffinityTerm, Container, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,
 };

@@ -62,7 +62,7 @@ impl<'a> Exposure<'a> {
 
 /// Where a finding about budgets points: at the budget that changes, else into the set.
 pub(super) fn place(at: &Situation<'_>, in_set: &str) -> Place {
-    match at.changed_budget {
+    match at.changed_budget() {
         Some(budget) => Place::of(budget.reference(), budget.limit_path()),
         None => Place::in_set(in_set),
     }

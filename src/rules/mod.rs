@@ -11,11 +11,11 @@ mod spread;
 mod testing;
 mod violation;
 
-use crate::change::Written;
+use crate::change::{PodDeletion, Requester, Written};
 use crate::cluster::Kind;
 use crate::model::Class;
 use crate::policy::Params;
-pub use situation::{Situation, Transition, Trigger};
+pub use situation::{Changed, Situation, Transition, Trigger};
 pub use violation::{Place, Violation, Violations};
 
 /// One thing that can be wrong.
@@ -50,6 +50,8 @@ pub enum Check {
     Step(fn(&Transition<'_>, &Params, &mut Violations)),
     /// How a manifest is written.
     Text(fn(&Written, &mut Violations)),
+    /// How a Pod is deleted, and by whom.
+    PodDeletion(fn(&PodDeletion, &Requester, &mut Violations)),
 }
 
 /// The headings of every rule's documentation, in order.
@@ -82,13 +84,17 @@ macro_rules! rule {
     };
 }
 
+mod annotation_ignored;
 mod duplicate_key;
 mod grace_period_zero;
 mod name_too_long;
 mod pdb_below_quorum;
 mod pdb_blocks_drain;
+mod pdb_in_use;
 mod pdb_missing;
 mod pdb_overlap;
+mod pod_force_deleted;
+mod quorum_autoscaled;
 mod quorum_even;
 mod quorum_scale_loses_majority;
 mod quorum_scale_step;
@@ -96,6 +102,7 @@ mod quorum_scaled_to_zero;
 mod quorum_too_large;
 mod quorum_too_small;
 mod service_hides_unready;
+mod service_in_use;
 mod service_name_missing;
 mod service_not_found;
 mod service_not_headless;
@@ -112,13 +119,16 @@ pub static ALL: &[Rule] = &[
     service_not_headless::RULE,
     service_selector_mismatch::RULE,
     service_hides_unready::RULE,
+    service_in_use::RULE,
     quorum_even::RULE,
     quorum_too_small::RULE,
     quorum_too_large::RULE,
     quorum_scale_loses_majority::RULE,
     quorum_scale_step::RULE,
     quorum_scaled_to_zero::RULE,
+    quorum_autoscaled::RULE,
     singleton_scaled::RULE,
+    pod_force_deleted::RULE,
     spread_missing::RULE,
     spread_preferred_only::RULE,
     spread_selector_mismatch::RULE,
@@ -126,8 +136,10 @@ pub static ALL: &[Rule] = &[
     pdb_below_quorum::RULE,
     pdb_blocks_drain::RULE,
     pdb_overlap::RULE,
+    pdb_in_use::RULE,
     name_too_long::RULE,
     grace_period_zero::RULE,
+    annotation_ignored::RULE,
     duplicate_key::RULE,
 ];
 

@@ -90,11 +90,11 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
     let mut budgets = at.world.known_budgets_selecting(at.namespace(), at.set.spec.template.labels());
     budgets.retain(|budget| is_certain(budget));
     let is_changed = |budget: &DisruptionBudget| {
-        at.changed_budget.is_some_and(|changed| changed.metadata.name == budget.metadata.name)
+        at.changed_budget().is_some_and(|changed| changed.metadata.name == budget.metadata.name)
     };
     let (changed, others): (Vec<&DisruptionBudget>, Vec<_>) =
         budgets.iter().partition(|budget| is_changed(budget));
-    if budgets.len() < 2 || (at.changed_budget.is_some() && changed.is_empty()) {
+    if budgets.len() < 2 || (at.changed_budget().is_some() && changed.is_empty()) {
         return;
     }
     let message = format!(

@@ -1,7 +1,7 @@
 //! What a rule is given.
 
 use crate::cluster::{Lookup, World};
-use crate::model::{Classified, DisruptionBudget, StatefulSet};
+use crate::model::{Autoscaler, Classified, DisruptionBudget, Service, StatefulSet};
 
 /// The kinds of change that a rule can look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,14 @@ pub enum Trigger {
     Scale,
     /// A PodDisruptionBudget that selects its pods, or did, changes.
     Budget,
+    /// A PodDisruptionBudget that selected its pods does so no longer, or is gone.
+    BudgetGone,
+    /// Its governing Service changes.
+    Service,
+    /// A HorizontalPodAutoscaler that scales it changes.
+    Autoscaler,
+    /// A Pod is deleted.
+    PodDeletion,
     /// A manifest is read from a file.
     Manifest,
 }
@@ -27,13 +35,26 @@ pub struct Situation<'a> {
     pub class: Classified,
     /// Everything else at this moment.
     pub world: World<'a>,
-    /// The budget that changes, where that is what happens.
-    pub changed_budget: Option<&'a DisruptionBudget>,
+    /// What the change is to, where that is not the set itself.
+    pub changed: Changed<'a>,
     /// Whether nothing of this will persist: then what comes with the set cannot be seen yet.
     pub dry_run: bool,
     /// The sets that form one consensus group with this one, itself first, each with its replica count; `None` where that is
     /// unknown.
     pub ensemble: Option<Vec<(&'a StatefulSet, i32)>>,
+}
+
+/// The object that changes.
+#[derive(Clone, Copy, Debug)]
+pub enum Changed<'a> {
+    /// The set itself.
+    Set,
+    /// A budget, as it will be; as it was where it goes.
+    Budget(&'a DisruptionBudget),
+    /// A Service, as it will be; as it was where it goes.
+    Service(&'a Service),
+    /// An autoscaler, as it will be.
+    Autoscaler(&'a Autoscaler),
 }
 
 /// The same StatefulSet before and after a change; either may be missing.
@@ -59,6 +80,14 @@ impl<'a> Situation<'a> {
     /// The set's namespace.
     pub fn namespace(&self) -> &'a str {
         &self.set.metadata.namespace
+    }
+
+    /// The budget that changes, where that is what happens.
+    pub fn changed_budget(&self) -> Option<&'a DisruptionBudget> {
+        match self.changed {
+            Changed::Budget(budget) => Some(budget),
+            _ => None,
+        }
     }
 
     /// The set's name.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Check, Rule, Situation, Transition, Violation, Violations};
+use super::{Changed, Check, Rule, Situation, Transition, Violation, Violations};
 use crate::cluster::{Cluster, Kind, Overlay, World};
 use crate::model::{Because, Class, Classified, DisruptionBudget, StatefulSet};
 use crate::policy::Params;
@@ -134,9 +134,9 @@ impl Scene {
         if rule.applies_to(&at) {
             match rule.check {
                 Check::State(check) => check(&at, &self.params, &mut out),
-                Check::Text(_) => {}
+                Check::Text(_) | Check::PodDeletion(_) => {}
                 Check::Step(check) => {
-                    check(&Transition { before: before.as_ref(), after: &at }, &self.params, &mut out)
+                    check(&Transition { before: before.as_ref(), after: &at }, &self.params, &mut out);
                 }
             }
         }
@@ -161,7 +161,7 @@ impl Scene {
             replicas: self.replicas,
             class: Classified { class: self.class, because: Because::Annotation },
             world,
-            changed_budget: self.changed_budget.as_ref(),
+            changed: self.changed_budget.as_ref().map_or(Changed::Set, Changed::Budget),
             dry_run: self.dry_run,
             ensemble: world.ensemble_of(&self.set, self.replicas).present(),
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::change::{Action, Change};
 use crate::cluster::confirm::{Failure, Fresh, Wanted};
 use crate::cluster::{Cluster, Kind, Overlay, World};
+use crate::model::Autoscaler;
 use crate::policy::Level;
 use crate::rules::Rule;
 use crate::verdict::{Finding, Verdict};
@@ -94,7 +95,9 @@ fn subject(action: &Action) -> Option<(&str, Option<&str>)> {
         Action::Scale { namespace, name, .. } => Some((namespace, Some(name))),
         Action::Service(edit) => Some((namespace(edit)?, None)),
         Action::DisruptionBudget(edit) => Some((namespace(edit)?, None)),
-        Action::Manifest(_) | Action::Other => None,
+        Action::Autoscaler(edit) => Some((namespace(edit)?, edit.after().and_then(Autoscaler::scaled_set))),
+        // What is wrong with these they show themselves.
+        Action::PodDeletion(_) | Action::Manifest(_) | Action::Other => None,
     }
 }
 

@@ -5,12 +5,23 @@
 //!   scale: {name: etcd, from: 3, to: 4}     # or
 //!   update: {name: etcd, was: {spec: {replicas: 3}}, kind: PodDisruptionBudget}  # kind: StatefulSet if left out
 //!   create: {name: etcd, kind: PodDisruptionBudget}
+//!   delete: {name: etcd-0, kind: Pod, gracePeriodSeconds: 0}
 //!   dryRun: true
 //!   unknown: [Service]                      # kinds of which not every object is known
 //! ---
 //! ```
 //!
+//! `was` is merged into the object; a null in it says nothing. To take a field away, write both states.
+//!
 //! A StatefulSet that is written twice is updated from the first to the second. Otherwise, and without that document, every StatefulSet is judged as it is written, as an audit does.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    reason = "each test uses a part of it"
+)]
 
 use std::sync::Arc;
 
@@ -40,6 +51,7 @@ struct Case {
     scale: Option<Scale>,
     update: Option<Object>,
     create: Option<Object>,
+    delete: Option<Deletion>,
     dry_run: bool,
     unknown: Vec<String>,
 }
@@ -60,6 +72,14 @@ struct Object {
     name: String,
     #[serde(default)]
     was: Value,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Deletion {
+    kind: String,
+    name: String,
+    grace_period_seconds: Option<i64>,
 }
 
 fn stateful_set() -> String {
@@ -108,8 +128,9 @@ fn split(text: &str) -> (Option<Case>, &str) {
 impl Case {
     fn of_two_states(objects: &[Manifest]) -> Option<Self> {
         let sets: Vec<_> = objects.iter().filter(|object| object.kind == "StatefulSet").collect();
+        let is_same = |a: &Manifest, b: &Manifest| (&a.namespace, &a.name) == (&b.namespace, &b.name);
         let (old, new) = sets.iter().enumerate().find_map(|(index, old)| {
-            Some((*old, *sets[index + 1..].iter().find(|new| new.name == old.name)?))
+            Some((*old, *sets[index + 1..].iter().find(|new| is_same(old, new))?))
         })?;
         // A merge patch that leads from the new one back to the old one.
         let was = json_patch_of(&new.node.to_json(), &old.node.to_json());
@@ -118,7 +139,13 @@ impl Case {
     }
 
     fn request(&self, objects: &[Manifest]) -> Value {
-        let mut request = match (&self.scale, &self.update, &self.create) {
+        if let Some(Deletion { kind, name, grace_period_seconds }) = &self.delete {
+            let object = Object { kind: kind.clone(), name: name.clone(), was: Value::Null };
+            let mut request = object.request("DELETE", &object.find(objects), &Value::Null);
+            request["options"] = json!({"gracePeriodSeconds": grace_period_seconds});
+            return self.complete(request);
+        }
+        let request = match (&self.scale, &self.update, &self.create) {
             (Some(scale), None, None) => scale.request(),
             (None, Some(object), None) => {
                 let new = object.find(objects);
@@ -129,6 +156,10 @@ impl Case {
             (None, None, Some(object)) => object.request("CREATE", &Value::Null, &object.find(objects)),
             _ => panic!("a case has one of scale, update and create"),
         };
+        self.complete(request)
+    }
+
+    fn complete(&self, mut request: Value) -> Value {
         request["uid"] = json!("fixture");
         request["namespace"] = json!("default");
         request["dryRun"] = json!(self.dry_run);
@@ -172,6 +203,7 @@ impl Object {
             "StatefulSet" => ("apps", "statefulsets"),
             "PodDisruptionBudget" => ("policy", "poddisruptionbudgets"),
             "Service" => ("", "services"),
+            "Pod" => ("", "pods"),
             "HorizontalPodAutoscaler" => ("autoscaling", "horizontalpodautoscalers"),
             other => panic!("{other} is not reviewed"),
         };

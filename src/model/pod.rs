@@ -1,0 +1,56 @@
+//! A Pod that is to be deleted.
+
+use serde::Deserialize;
+
+use super::{Metadata, Object, nullable};
+
+/// What is kept of a Pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    /// Its metadata.
+    #[serde(deserialize_with = "nullable::field")]
+    pub metadata: Metadata,
+    /// Its specification.
+    #[serde(deserialize_with = "nullable::field")]
+    pub spec: PodPlacement,
+    /// Its status.
+    #[serde(deserialize_with = "nullable::field")]
+    pub status: PodStatus,
+}
+
+/// What is kept of a Pod's `spec`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodPlacement {
+    /// Empty until it is scheduled.
+    #[serde(deserialize_with = "nullable::field")]
+    pub node_name: Box<str>,
+    /// Seconds it is given to end where the request does not say; absent means 30.
+    pub termination_grace_period_seconds: Option<i64>,
+}
+
+/// What is kept of a Pod's `status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct PodStatus {
+    /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
+    #[serde(deserialize_with = "nullable::field")]
+    pub phase: Box<str>,
+}
+
+impl Pod {
+    /// Whether a process of it may be running somewhere.
+    pub fn may_run(&self) -> bool {
+        !self.spec.node_name.is_empty() && !matches!(&*self.status.phase, "Succeeded" | "Failed")
+    }
+}
+
+impl Object for Pod {
+    const KIND: &'static str = "Pod";
+    const API_VERSION: &'static str = "v1";
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+}

@@ -1,0 +1,80 @@
+//! `pod-force-deleted`
+
+use super::{Place, Violations};
+use crate::change::{PodDeletion, Requester};
+use crate::model::Object;
+
+rule! {
+    /// ## What it checks
+    ///
+    /// A StatefulSet's pod is deleted with a grace period of 0 while its process may still run: it was scheduled, and has neither
+    /// succeeded nor failed. The kubelet of its node, which confirms that a process has ended, and the system's own
+    /// controllers may.
+    ///
+    /// ## Why
+    ///
+    /// The pod's name is free at once, and the controller starts a second pod under it while the first may still run on a node that
+    /// does not answer. Two members of one identity write to the same storage, and vote twice.
+    ///
+    /// ## How to fix
+    ///
+    /// Delete it without `--force` and wait. Where its node is gone, see that it is off, and then delete the Node or taint it with
+    /// `node.kubernetes.io/out-of-service`: the system then deletes the pod itself.
+    ///
+    /// ## Fails
+    ///
+    /// ```yaml
+    /// case:
+    ///   delete: {kind: Pod, name: zk-1, gracePeriodSeconds: 0}
+    /// ---
+    /// apiVersion: v1
+    /// kind: Pod
+    /// metadata:
+    ///   name: zk-1
+    ///   ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: zk, controller: true}]
+    /// spec: {nodeName: node-2}
+    /// status: {phase: Running}
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// case:
+    ///   delete: {kind: Pod, name: zk-1}
+    /// ---
+    /// apiVersion: v1
+    /// kind: Pod
+    /// metadata:
+    ///   name: zk-1
+    ///   ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: zk, controller: true}]
+    /// spec: {nodeName: node-2}
+    /// status: {phase: Running}
+    /// ```
+    "pod-force-deleted": "a pod is deleted while its process may run",
+    triggers: [PodDeletion],
+    check: PodDeletion(check),
+}
+
+fn check(deletion: &PodDeletion, requester: &Requester, out: &mut Violations) {
+    let pod = &deletion.pod;
+    let grace = deletion.grace_period.or(pod.spec.termination_grace_period_seconds);
+    let set = pod
+        .metadata
+        .owner
+        .as_ref()
+        .filter(|o| &*o.kind == "StatefulSet" && o.api_version.starts_with("apps/"));
+    let Some(set) = set.filter(|_| grace == Some(0) && pod.may_run()) else { return };
+    if requester.is_system() || requester.kubelet_of() == Some(&*pod.spec.node_name) {
+        return;
+    }
+    let (name, node) = (&pod.metadata.name, &pod.spec.node_name);
+    let message = format!(
+        "its process may still run on node {node}, and StatefulSet {} starts a second {name} beside it at once",
+        set.name,
+    );
+    let remedy = format!(
+        "delete it without --force; if {node} is gone for good, delete the Node or taint it with \
+         node.kubernetes.io/out-of-service"
+    );
+    out.add(Place::of(pod.reference(), ""), message, remedy);
+}

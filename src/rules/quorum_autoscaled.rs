@@ -1,0 +1,93 @@
+//! `quorum-autoscaled`
+
+use super::{Changed, Place, Situation, Violations};
+use crate::model::{Autoscaler, Object};
+use crate::policy::Params;
+
+rule! {
+    /// ## What it checks
+    ///
+    /// A HorizontalPodAutoscaler scales a StatefulSet whose pods are one consensus group. One that may set only one count does
+    /// nothing and is let be.
+    ///
+    /// ## Why
+    ///
+    /// A consensus group does not get faster with more members: every write waits for a majority of them. An autoscaler passes
+    /// through even counts, adds members faster than they can catch up, and takes members away without the group agreeing, down to
+    /// fewer than a majority.
+    ///
+    /// ## How to fix
+    ///
+    /// Delete the autoscaler and choose 3, 5 or 7 members. For more reads add members without a vote (observers, learners),
+    /// for more writes several groups.
+    ///
+    /// ## Fails
+    ///
+    /// ```yaml
+    /// apiVersion: autoscaling/v2
+    /// kind: HorizontalPodAutoscaler
+    /// metadata: {name: zk}
+    /// spec: {minReplicas: 3, maxReplicas: 7, scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: zk}}
+    /// ---
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: zk}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: zk
+    ///   selector: {matchLabels: {app: zk}}
+    ///   template:
+    ///     metadata: {labels: {app: zk}}
+    ///     spec: {containers: [{name: zk, image: "zookeeper:3.9"}]}
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// apiVersion: autoscaling/v2
+    /// kind: HorizontalPodAutoscaler
+    /// metadata: {name: zk}
+    /// spec: {minReplicas: 3, maxReplicas: 7, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: zk}}
+    /// ---
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: zk}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: zk
+    ///   selector: {matchLabels: {app: zk}}
+    ///   template:
+    ///     metadata: {labels: {app: zk}}
+    ///     spec: {containers: [{name: zk, image: "zookeeper:3.9"}]}
+    /// ```
+    "quorum-autoscaled": "an autoscaler scales a consensus group",
+    classes: [Quorum],
+    triggers: [Set, Autoscaler],
+    reads: [StatefulSet, Autoscaler],
+    check: State(check),
+}
+
+fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+    if let Changed::Autoscaler(scaler) = at.changed {
+        return report(at, scaler, Place::of(scaler.reference(), "/spec/scaleTargetRef"), out);
+    }
+    for scaler in at.world.autoscalers_of(at.namespace(), at.name()).present().unwrap_or_default() {
+        report(at, scaler, Place::in_set("/spec/replicas"), out);
+    }
+}
+
+fn report(at: &Situation<'_>, scaler: &Autoscaler, place: Place, out: &mut Violations) {
+    let (least, most) = (scaler.min_replicas(), scaler.spec.max_replicas);
+    if least >= most {
+        return;
+    }
+    let (set, name) = (at.name(), &scaler.metadata.name);
+    let message = format!(
+        "HorizontalPodAutoscaler {name} may set any count from {least} to {most} on StatefulSet {set}, whose members must \
+         agree to each that joins or leaves"
+    );
+    let remedy = format!("delete HorizontalPodAutoscaler {name} and give {set} 3 or 5 members");
+    out.add(place, message, remedy)
+        .keyed(&**name)
+        .related_to(Place::of(scaler.reference(), "/spec/scaleTargetRef"));
+}

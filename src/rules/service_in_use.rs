@@ -1,0 +1,121 @@
+//! `service-in-use`
+
+use super::{Changed, Place, Situation, Transition, Violations};
+use crate::cluster::Lookup;
+use crate::model::{Object, Service};
+use crate::policy::{Level, Params};
+
+rule! {
+    /// ## What it checks
+    ///
+    /// A change to a Service leaves a StatefulSet with running pods without a working governing Service: it is deleted, is no
+    /// longer headless, or no longer selects the pods. One that is created for a set that waits for it, and cannot work, is
+    /// a warning. What did not work before the change is not held against it.
+    ///
+    /// ## Why
+    ///
+    /// The governing Service is what the members' DNS names hang on. The moment it goes, members that restart cannot find
+    /// the others, and clients that resolve a member's name fail, while every pod still looks healthy.
+    ///
+    /// ## How to fix
+    ///
+    /// Delete the StatefulSet before its Service. `helm uninstall` deletes Services first: where this rule denies, delete the set
+    /// (or scale it to 0) before, or exempt it. To make another Service headless, create it under its own name beside this one.
+    ///
+    /// ## Fails
+    ///
+    /// ```yaml
+    /// case:
+    ///   delete: {kind: Service, name: zk}
+    /// ---
+    /// apiVersion: v1
+    /// kind: Service
+    /// metadata: {name: zk}
+    /// spec: {clusterIP: None, publishNotReadyAddresses: true, selector: {app: zk}}
+    /// ---
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: zk}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: zk
+    ///   selector: {matchLabels: {app: zk}}
+    ///   template:
+    ///     metadata: {labels: {app: zk}}
+    ///     spec: {containers: [{name: zk, image: "zookeeper:3.9"}]}
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// case:
+    ///   delete: {kind: Service, name: zk-client}
+    /// ---
+    /// apiVersion: v1
+    /// kind: Service
+    /// metadata: {name: zk-client}
+    /// spec: {selector: {app: zk}}
+    /// ---
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: zk}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: zk
+    ///   selector: {matchLabels: {app: zk}}
+    ///   template:
+    ///     metadata: {labels: {app: zk}}
+    ///     spec: {containers: [{name: zk, image: "zookeeper:3.9"}]}
+    /// ```
+    "service-in-use": "a StatefulSet loses its governing Service",
+    triggers: [Service],
+    reads: [StatefulSet],
+    check: Step(check),
+}
+
+fn check(step: &Transition<'_>, _: &Params, out: &mut Violations) {
+    let at = step.after;
+    let Changed::Service(changed) = at.changed else { return };
+    let (before, after) = (step.before.map(Situation::governing_service), at.governing_service());
+    let Some(harm) = harm(at, after) else { return };
+    let worked = |service: &Service| service.is_headless() && selects(at, service);
+    let created = match before {
+        Some(Lookup::Present(service)) if worked(service) => false,
+        Some(Lookup::Present(_)) => return,
+        _ => true,
+    };
+    if at.replicas <= 0 || (created && after.present().is_none()) {
+        return;
+    }
+    let (set, pods) = (at.name(), at.replicas);
+    let message =
+        format!("it governs StatefulSet {set}, whose {pods} pods find each other by its names, and {harm}");
+    let remedy = match after {
+        Lookup::Present(_) => format!("keep it headless with a selector for {}", at.set.selecting()),
+        _ => format!(
+            "delete StatefulSet {set} first (helm uninstall deletes Services first), or scale it to 0"
+        ),
+    };
+    let violation = out.add(Place::of(changed.reference(), "/spec"), message, remedy);
+    violation.related_to(Place::in_set("/spec/serviceName"));
+    if created {
+        violation.at_most(Level::Warn);
+    }
+}
+
+/// What is the matter with the governing Service after the change.
+fn harm(at: &Situation<'_>, after: Lookup<&Service>) -> Option<String> {
+    match after {
+        Lookup::Present(service) if !service.is_headless() => Some("it would not be headless".to_owned()),
+        Lookup::Present(service) if !selects(at, service) => {
+            Some(format!("it would select {} and not them", service.spec.selector))
+        }
+        Lookup::Present(_) => None,
+        Lookup::Absent | Lookup::Unknown => Some("it would be gone".to_owned()),
+    }
+}
+
+/// Without a selector the endpoints are written by hand.
+fn selects(at: &Situation<'_>, service: &Service) -> bool {
+    service.spec.selector.is_empty() || service.selects(at.set.spec.template.labels())
+}
