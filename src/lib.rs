@@ -29,6 +29,7 @@
 //! | [`model`] | pure | what the rules read of Kubernetes objects, and the arithmetic of quorums, budgets and selectors |
 //! | [`change`] | pure | what is about to happen |
 //! | [`cluster`] | pure | what else exists; [`cluster::files`] fills it from manifests |
+//! | [`cluster::live`], [`cluster::confirm`] | shell | what else exists by watching an API server, and by asking it once more before a denial |
 //! | [`rules`] | pure | one file a rule, and the registry |
 //! | [`policy`] | pure | levels, matching, exemptions, and the class of an application |
 //! | [`evaluate`](mod@evaluate), [`verdict`] | pure | the judgement and its result |
