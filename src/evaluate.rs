@@ -149,13 +149,16 @@ impl<'a> Judge<'a> {
         let about = set.map_or(metadata, |set| &set.metadata);
         let applicable = self.policies.applicable(self.subject(about));
         let class = set.map(|set| self.policies.classify(set, &applicable));
-        let found = |rule: &Rule, violations: &mut Violations| match rule.check {
-            Check::PodDeletion(check) => check(deletion, requester, violations),
-            _ => {}
+        let found = |rule: &Rule, violations: &mut Violations| {
+            if let Check::PodDeletion(check) = rule.check {
+                check(deletion, requester, violations);
+            }
         };
         let subject = set.map_or_else(|| deletion.pod.reference(), Object::reference);
         let mut findings = self.simple(&applicable, class.as_ref(), about, &subject, found);
-        findings.iter_mut().for_each(|finding| finding.class.clone_from(&class));
+        for finding in &mut findings {
+            finding.class.clone_from(&class);
+        }
         findings
     }
 

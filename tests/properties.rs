@@ -170,9 +170,15 @@ impl Surroundings {
                 .map(|(object, _)| object.clone())
                 .collect()
         };
-        known(&self.sets).iter().for_each(|set| cluster.insert_set(read(set)));
-        known(&self.services).iter().for_each(|service| cluster.insert_service(read(service)));
-        known(&self.budgets).iter().for_each(|budget| cluster.insert_budget(read(budget)));
+        for set in &known(&self.sets) {
+            cluster.insert_set(read(set));
+        }
+        for service in &known(&self.services) {
+            cluster.insert_service(read(service));
+        }
+        for budget in &known(&self.budgets) {
+            cluster.insert_budget(read(budget));
+        }
         for (kind, objects) in [
             (Kind::StatefulSet, &self.sets),
             (Kind::Service, &self.services),

@@ -134,6 +134,7 @@ impl ApiServer {
     }
 
     /// Creates or replaces an object.
+    #[allow(clippy::needless_pass_by_value, reason = "`json!` reads better where it is not borrowed")]
     pub fn put(&self, resource: &str, namespace: &str, name: &str, spec: Value) {
         self.put_object(resource, namespace, name, json!({"metadata": {}, "spec": spec}));
     }
