@@ -4,6 +4,7 @@
 mod decode;
 mod depth;
 mod encode;
+mod wire;
 
 use jiff::Timestamp;
 

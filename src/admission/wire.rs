@@ -1,0 +1,275 @@
+//! The wire format of a review, read in one pass: an object is read as what `resource`, which comes before it, says it is.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{Operation, Resource};
+use crate::model::{Autoscaler, DisruptionBudget, Pod, Scale, Service, StatefulSet};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Review<'a> {
+    #[serde(borrow, default)]
+    pub(super) api_version: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(super) kind: Cow<'a, str>,
+    pub(super) request: Option<WireRequest>,
+}
+
+/// `request`, as it is read. The objects are read as what `resource` says they are.
+pub(super) struct WireRequest {
+    pub(super) uid: String,
+    pub(super) operation: Operation,
+    pub(super) resource: Resource,
+    pub(super) kind: String,
+    pub(super) namespace: Box<str>,
+    pub(super) name: Box<str>,
+    pub(super) user: UserInfo,
+    pub(super) dry_run: bool,
+    pub(super) grace_period: Option<i64>,
+    pub(super) object: Body,
+    pub(super) old_object: Body,
+}
+
+/// An object of a request.
+pub(super) enum Body {
+    StatefulSet(Box<StatefulSet>),
+    Scale(Scale),
+    Service(Box<Service>),
+    DisruptionBudget(Box<DisruptionBudget>),
+    Autoscaler(Box<Autoscaler>),
+    Pod(Box<Pod>),
+    /// An object nobody reads.
+    Skipped,
+    /// None, or null.
+    Absent,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum Field {
+    Uid,
+    Kind,
+    Resource,
+    SubResource,
+    Name,
+    Namespace,
+    Operation,
+    UserInfo,
+    Object,
+    OldObject,
+    DryRun,
+    Options,
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct GroupResource<'a> {
+    #[serde(borrow)]
+    group: Cow<'a, str>,
+    #[serde(borrow)]
+    resource: Cow<'a, str>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct GroupKind {
+    kind: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct UserInfo {
+    pub(super) username: Box<str>,
+    pub(super) groups: Option<Vec<Box<str>>>,
+}
+
+/// Of the options of the request, what is read of a deletion's.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Options {
+    grace_period_seconds: Option<i64>,
+}
+
+impl<'de> Deserialize<'de> for WireRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RequestVisitor)
+    }
+}
+
+struct RequestVisitor;
+
+impl<'de> Visitor<'de> for RequestVisitor {
+    type Value = WireRequest;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the request of an AdmissionReview")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireRequest, A::Error> {
+        let mut partial = Partial::default();
+        while let Some(field) = map.next_key()? {
+            partial.read(&field, &mut map)?;
+        }
+        partial.finish()
+    }
+}
+
+/// A request of which some fields have been read.
+#[derive(Default)]
+struct Partial<'de> {
+    uid: Option<String>,
+    operation: Option<Operation>,
+    resource: Option<GroupResource<'de>>,
+    sub_resource: Option<Cow<'de, str>>,
+    kind: Option<GroupKind>,
+    namespace: Option<Box<str>>,
+    name: Option<Box<str>>,
+    user: Option<UserInfo>,
+    dry_run: Option<bool>,
+    options: Option<Options>,
+    object: Pending<'de>,
+    old_object: Pending<'de>,
+}
+
+/// An object, or its text where it came before anything said what it is.
+#[derive(Default)]
+enum Pending<'de> {
+    #[default]
+    Absent,
+    Read(Body),
+    Text(&'de RawValue),
+}
+
+impl<'de> Partial<'de> {
+    fn read<A: MapAccess<'de>>(&mut self, field: &Field, map: &mut A) -> Result<(), A::Error> {
+        match field {
+            Field::Uid => self.uid = map.next_value()?,
+            Field::Kind => self.kind = map.next_value()?,
+            Field::Resource => self.resource = map.next_value()?,
+            Field::SubResource => self.sub_resource = map.next_value()?,
+            Field::Name => self.name = map.next_value()?,
+            Field::Namespace => self.namespace = map.next_value()?,
+            Field::Operation => self.operation = map.next_value()?,
+            Field::UserInfo => self.user = map.next_value()?,
+            Field::DryRun => self.dry_run = map.next_value()?,
+            Field::Options => self.options = map.next_value()?,
+            Field::Object => self.object = self.body(map)?,
+            Field::OldObject => self.old_object = self.body(map)?,
+            Field::Other => drop(map.next_value::<IgnoredAny>()?),
+        }
+        Ok(())
+    }
+
+    /// The API server sends `resource` and `subResource` before the objects; another client need not.
+    fn body<A: MapAccess<'de>>(&self, map: &mut A) -> Result<Pending<'de>, A::Error> {
+        if self.resource.is_some() {
+            Ok(Pending::Read(map.next_value_seed(BodyOf(self.what()))?))
+        } else {
+            Ok(Pending::Text(map.next_value()?))
+        }
+    }
+
+    fn what(&self) -> Resource {
+        let Some(GroupResource { group, resource }) = &self.resource else {
+            return Resource::Other;
+        };
+        match (&**group, &**resource, self.sub_resource.as_deref().unwrap_or_default()) {
+            ("apps", "statefulsets", "") => Resource::StatefulSets,
+            ("apps", "statefulsets", "scale") => Resource::Scale,
+            ("", "services", "") => Resource::Services,
+            ("policy", "poddisruptionbudgets", "") => Resource::DisruptionBudgets,
+            ("", "pods", "") => Resource::Pods,
+            ("", "pods", "eviction") => Resource::Eviction,
+            ("autoscaling", "horizontalpodautoscalers", "") => Resource::Autoscalers,
+            _ => Resource::Other,
+        }
+    }
+
+    fn finish<E: serde::de::Error>(self) -> Result<WireRequest, E> {
+        let resource = self.what();
+        Ok(WireRequest {
+            uid: self.uid.unwrap_or_default(),
+            operation: self.operation.ok_or_else(|| E::missing_field("operation"))?,
+            resource: if self.resource.is_some() {
+                resource
+            } else {
+                return Err(E::missing_field("resource"));
+            },
+            kind: self.kind.unwrap_or_default().kind,
+            namespace: self.namespace.unwrap_or_default(),
+            name: self.name.unwrap_or_default(),
+            user: self.user.unwrap_or_default(),
+            dry_run: self.dry_run.unwrap_or_default(),
+            grace_period: self.options.and_then(|options| options.grace_period_seconds),
+            object: self.object.into_body(resource)?,
+            old_object: self.old_object.into_body(resource)?,
+        })
+    }
+}
+
+impl Pending<'_> {
+    fn into_body<E: serde::de::Error>(self, what: Resource) -> Result<Body, E> {
+        match self {
+            Self::Absent => Ok(Body::Absent),
+            Self::Read(body) => Ok(body),
+            Self::Text(text) => {
+                let mut deserializer = serde_json::Deserializer::from_str(text.get());
+                BodyOf(what).deserialize(&mut deserializer).map_err(E::custom)
+            }
+        }
+    }
+}
+
+/// Reads an object as what it is said to be.
+struct BodyOf(Resource);
+
+impl<'de> DeserializeSeed<'de> for BodyOf {
+    type Value = Body;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Body, D::Error> {
+        let body = match self.0 {
+            Resource::StatefulSets => object(deserializer)?.map(|set| Body::StatefulSet(Box::new(set))),
+            Resource::Scale => object(deserializer)?.map(Body::Scale),
+            Resource::Services => object(deserializer)?.map(|service| Body::Service(Box::new(service))),
+            Resource::DisruptionBudgets => {
+                object(deserializer)?.map(|budget| Body::DisruptionBudget(Box::new(budget)))
+            }
+            Resource::Autoscalers => object(deserializer)?.map(|scaler| Body::Autoscaler(Box::new(scaler))),
+            Resource::Pods => object(deserializer)?.map(|pod| Body::Pod(Box::new(pod))),
+            Resource::Eviction | Resource::Other => {
+                Option::<IgnoredAny>::deserialize(deserializer)?.map(|_| Body::Skipped)
+            }
+        };
+        Ok(body.unwrap_or(Body::Absent))
+    }
+}
+
+/// An object or null. Left to itself, serde also takes a list for a struct.
+fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    struct Object<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_unit<E>(self) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+    deserializer.deserialize_any(Object(PhantomData))
+}
