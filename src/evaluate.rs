@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::change::{Action, Change, Edit, PodDeletion, Requester, Written};
 use crate::cluster::{Cluster, Overlay, World};
 use crate::model::{
-    Autoscaler, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Service, StatefulSet,
+    Autoscaler, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Owner, Service, StatefulSet,
 };
 use crate::policy::{Applicable, Level, Params, Policies, Subject};
 use crate::rules::{
@@ -303,7 +303,23 @@ impl Case<'_> {
             finding.level = Level::Warn;
             finding.message.push_str(" (it was so before this change)");
         }
+        if let Some(owner) = self.owner_of(&finding.object) {
+            let ObjectRef { kind, name, .. } = &finding.object;
+            let _ = write!(
+                finding.remedy,
+                "; {kind} {name} is made by {} {}: make the edit there",
+                owner.kind, owner.name
+            );
+        }
         finding
+    }
+
+    /// The controller that has made an object of a finding.
+    fn owner_of(&self, object: &ObjectRef) -> Option<&Owner> {
+        match self.after.changed {
+            Changed::Autoscaler(scaler) if scaler.reference() == *object => scaler.metadata.owner.as_deref(),
+            _ => self.after.world.owner_of(object),
+        }
     }
 }
 
