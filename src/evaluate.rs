@@ -303,15 +303,26 @@ impl Case<'_> {
             finding.level = Level::Warn;
             finding.message.push_str(" (it was so before this change)");
         }
-        if let Some(owner) = self.owner_of(&finding.object) {
-            let ObjectRef { kind, name, .. } = &finding.object;
-            let _ = write!(
-                finding.remedy,
-                "; {kind} {name} is made by {} {}: make the edit there",
-                owner.kind, owner.name
-            );
+        if let Some(makers) = self.makers(&finding) {
+            let _ = write!(finding.remedy, "; {makers}: make the edit there");
         }
         finding
+    }
+
+    /// Who has made the objects that a finding may have edited: what is edited by hand they undo.
+    fn makers(&self, finding: &Finding) -> Option<String> {
+        let mut objects = vec![&finding.object];
+        for (object, _) in &finding.related {
+            if !objects.contains(&object) {
+                objects.push(object);
+            }
+        }
+        let makers = objects.into_iter().filter_map(|object| Some((object, self.owner_of(object)?)));
+        let makers = makers.map(|(ObjectRef { kind, name, .. }, owner)| {
+            format!("{kind} {name} is made by {} {}", owner.kind, owner.name)
+        });
+        let makers: Vec<String> = makers.collect();
+        (!makers.is_empty()).then(|| makers.join(", "))
     }
 
     /// The controller that has made an object of a finding.

@@ -1,16 +1,17 @@
 //! Stateward: an admission guard for stateful applications on Kubernetes.
 //!
 //! A validating webhook reviews every change that can break a StatefulSet - to the set itself, its replica count, its governing
-//! Service, its disruption budget - and the same judgement runs offline, over manifests in CI. One binary, `stateward`,
-//! over this library.
+//! Service, its disruption budget - and the same judgement runs offline, over manifests in CI, and over a live cluster. One
+//! binary, `stateward`, over this library.
 //!
 //! # The flow
 //!
 //! ```text
 //! AdmissionReview bytes ─ admission::decode ─▶ Change ─┐
-//! YAML / JSON manifests ─ cluster::files ───▶ Change* ─┴─▶ evaluate(&Change, &Cluster, &Policies, now) ─▶ Verdict
-//!                                                                                                          │
+//! YAML / JSON manifests ─ cluster::files ───▶ Change* ─┼─▶ evaluate(&Change, &Cluster, &Policies, now) ─▶ Verdict
+//! live cluster ─ cluster::live::list ───────▶ Change* ─┘                                                   │
 //!                                     AdmissionResponse ◀─ admission::encode ──────────────────────────────┤
+//!                                     Events ◀─ webhook::Events ───────────────────────────────────────────┤
 //!                                     report (human, JSON) ◀─ audit ───────────────────────────────────────┘
 //! ```
 //!
@@ -34,7 +35,7 @@
 //! | [`evaluate`](mod@evaluate), [`verdict`] | pure | the judgement and its result |
 //! | [`admission`] | pure | the bytes of a review, in and out |
 //! | [`manifest`] | pure but for [`manifest::sources`] | YAML and JSON as kubectl reads them, with positions |
-//! | [`audit`] | | the judgement of manifests, and its reports |
+//! | [`audit`] | | the judgement of manifests and live clusters, and its reports |
 //! | [`webhook`] | shell | HTTPS: limits, certificates, health, metrics, drain |
 //! | [`certs`] | shell | certificates of our own |
 //! | [`cli`], [`logging`] | shell | the command line |

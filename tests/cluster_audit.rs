@@ -103,7 +103,8 @@ async fn a_kind_that_may_not_be_listed_is_unknown_and_said_to_be() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(!rules_of(&report, "etcd").contains(&"service-not-found".to_owned()), "{report}");
-    let message = "every Service is unknown: cannot list them: 403: as the test wants it";
+    let message =
+        "Service unknown, so what rests on it is not judged (cannot list: 403: as the test wants it)";
     assert_eq!(
         report["notes"][0],
         json!({

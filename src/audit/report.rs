@@ -65,7 +65,10 @@ impl Report {
     pub(super) fn of_cluster(listing: &Listing) -> Self {
         let unknown = listing.failed.iter().map(|(kind, error)| Gap {
             kind: GapKind::Unknown,
-            message: format!("every {} is unknown: cannot list them: {error}", kind.name()),
+            message: format!(
+                "{} unknown, so what rests on it is not judged (cannot list: {error})",
+                kind.name()
+            ),
         });
         let unreadable = listing.unreadable.iter().map(|object| Gap {
             kind: GapKind::Unreadable,

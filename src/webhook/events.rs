@@ -125,5 +125,8 @@ async fn create(client: &Client, news: &Happened, instance: &str) -> Result<(), 
         .header("accept-encoding", "identity")
         .body(body.into_bytes())
         .map_err(|error| error.to_string())?;
-    client.request::<IgnoredAny>(request).await.map(drop).map_err(|error| error.to_string())
+    client.request::<IgnoredAny>(request).await.map(drop).map_err(|error| match error {
+        kube::Error::Api(status) => format!("{}: {}", status.code, status.message),
+        other => other.to_string(),
+    })
 }

@@ -74,15 +74,19 @@ async fn once(
 ) -> Result<Part, ApiError> {
     let mut part = Part::default();
     if let (Kind::Namespace, Some(name)) = (kind, namespace) {
-        api.get(kind, None, name).await?.into_iter().for_each(|item| part.take(item));
+        if let Some(item) = api.get(kind, None, name).await? {
+            part.take(item);
+        }
         return Ok(part);
     }
     let mut next = None;
     loop {
-        let page = api.list(kind, namespace, pace.page, next.as_deref()).await?;
-        page.items.into_iter().for_each(|item| part.take(item));
+        let answer = api.list(kind, namespace, pace.page, next.as_deref()).await?;
+        for item in answer.items {
+            part.take(item);
+        }
         progress(kind, part.cluster.count(kind));
-        next = page.next;
+        next = answer.next;
         if next.is_none() {
             return Ok(part);
         }

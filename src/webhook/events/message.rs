@@ -31,8 +31,9 @@ pub(super) fn happened(request: &Request, verdict: &Verdict) -> Vec<Happened> {
     let Some(object) = object_of(request).filter(|_| !request.change.dry_run) else { return Vec::new() };
     let never_existed = request.operation == Operation::Create && verdict.is_denied();
     let uid = || if never_existed { Box::default() } else { request.object_uid.clone() };
-    let told = verdict.findings.iter().filter(|finding| finding.counts() && finding.level >= Level::Warn);
-    let told = told.map(|finding| Happened {
+    // What is wrong besides with a change that does not happen is of no interest to anybody.
+    let level = if verdict.is_denied() { Level::Deny } else { Level::Warn };
+    let told = verdict.at(level).map(|finding| Happened {
         rule: finding.rule.id,
         level: finding.level,
         object: object.clone(),
@@ -92,7 +93,7 @@ impl Happened {
         json!({
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"generateName": format!("{}.", self.object.name), "namespace": self.object.namespace},
+            "metadata": {"generateName": format!("{}-", self.object.name), "namespace": self.object.namespace},
             "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string(),
             "type": "Warning",
             "reason": camel_case(self.rule),
