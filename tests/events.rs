@@ -37,7 +37,9 @@ impl Drop for Newsroom {
 async fn newsroom() -> Newsroom {
     let api = ApiServer::start().await;
     let mut cluster = Cluster::default();
-    Kind::ALL.into_iter().for_each(|kind| cluster.set_complete(kind, true));
+    for kind in Kind::ALL {
+        cluster.set_complete(kind, true);
+    }
     let mut registry = Registry::with_prefix("stateward");
     let (events, teller) = Events::new(api.client(), "pod-1", &mut registry);
     let task = tokio::spawn(teller.run());

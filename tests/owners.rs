@@ -34,7 +34,9 @@ fn remedy(action: Action, cluster: &Cluster, rule: &str) -> String {
 
 fn complete() -> Cluster {
     let mut cluster = Cluster::default();
-    Kind::ALL.into_iter().for_each(|kind| cluster.set_complete(kind, true));
+    for kind in Kind::ALL {
+        cluster.set_complete(kind, true);
+    }
     cluster
 }
 

@@ -68,7 +68,11 @@ fn note(finding: &Finding) -> String {
 
 fn cut(mut text: String) -> String {
     if text.len() > LONGEST_NOTE {
-        text.truncate(text.floor_char_boundary(LONGEST_NOTE - '…'.len_utf8()));
+        let mut end = LONGEST_NOTE - '…'.len_utf8();
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
         text.push('…');
     }
     text
