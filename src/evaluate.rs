@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use crate::change::{Action, Change, Edit, PodDeletion, Requester, Written};
 use crate::cluster::{Cluster, Overlay, World};
 use crate::model::{
-    Autoscaler, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Owner, Service, StatefulSet,
+    Autoscaler, Because, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Owner, Service,
+    StatefulSet,
 };
 use crate::policy::{Applicable, Level, Params, Policies, Subject};
 use crate::rules::{
@@ -148,13 +149,16 @@ impl<'a> Judge<'a> {
         let about = set.map_or(metadata, |set| &set.metadata);
         let applicable = self.policies.applicable(self.subject(about));
         let class = set.map(|set| self.policies.classify(set, &applicable));
-        let found = |rule: &Rule, violations: &mut Violations| match rule.check {
-            Check::PodDeletion(check) => check(deletion, requester, violations),
-            _ => {}
+        let found = |rule: &Rule, violations: &mut Violations| {
+            if let Check::PodDeletion(check) = rule.check {
+                check(deletion, requester, violations);
+            }
         };
         let subject = set.map_or_else(|| deletion.pod.reference(), Object::reference);
         let mut findings = self.simple(&applicable, class.as_ref(), about, &subject, found);
-        findings.iter_mut().for_each(|finding| finding.class.clone_from(&class));
+        for finding in &mut findings {
+            finding.class.clone_from(&class);
+        }
         findings
     }
 
@@ -175,7 +179,7 @@ impl<'a> Judge<'a> {
         let applicable = self.policies.applicable(self.subject(&after.0.metadata));
         let situation = |(set, replicas, overlay): (&'a StatefulSet, i32, Overlay<'a>), class: Classified| {
             let world = World::new(self.cluster, overlay);
-            let ensemble = ensemble(&world, set, replicas, class.class);
+            let ensemble = self.ensemble(&world, set, replicas, class.class);
             Situation { set, replicas, class, world, changed, dry_run: self.dry_run, ensemble }
         };
         let class = self.policies.classify(after.0, &applicable);
@@ -228,6 +232,29 @@ impl<'a> Judge<'a> {
     fn subject(&self, metadata: &'a Metadata) -> Subject<'a> {
         let namespace = self.cluster.namespace(&metadata.namespace);
         Subject { metadata, namespace_labels: namespace.map(|namespace| &namespace.metadata.labels) }
+    }
+
+    /// The sets that form one consensus group with `set`; only a quorum is spread over several, and only sets that are not
+    /// known to be something else have a vote in it: observers run the same image behind the same Service.
+    fn ensemble(
+        &self,
+        world: &World<'a>,
+        set: &'a StatefulSet,
+        replicas: i32,
+        class: Class,
+    ) -> Option<Vec<(&'a StatefulSet, i32)>> {
+        if class != Class::Quorum {
+            return Some(vec![(set, replicas)]);
+        }
+        let mut sets = world.ensemble_of(set, replicas).present()?;
+        sets.retain(|(other, _)| std::ptr::eq(*other, set) || self.may_vote(other));
+        Some(sets)
+    }
+
+    fn may_vote(&self, set: &'a StatefulSet) -> bool {
+        let applicable = self.policies.applicable(self.subject(&set.metadata));
+        let Classified { class, because } = self.policies.classify(set, &applicable);
+        class == Class::Quorum || because == Because::Default
     }
 
     fn run(&self, case: &Case<'a>) -> Vec<Finding> {
@@ -297,7 +324,7 @@ impl Case<'_> {
                 " (counted with {kin}, which runs the same image behind the same Service)"
             );
             finding.remedy +=
-                ", or say which sets belong together with the annotation stateward.dev/ensemble";
+                "; if they are groups of their own, give each its own annotation stateward.dev/ensemble";
         }
         if already && finding.level == Level::Deny {
             finding.level = Level::Warn;
@@ -331,19 +358,6 @@ impl Case<'_> {
             Changed::Autoscaler(scaler) if scaler.reference() == *object => scaler.metadata.owner.as_deref(),
             _ => self.after.world.owner_of(object),
         }
-    }
-}
-
-/// The sets that form one consensus group with `set`; only a quorum is spread over several.
-fn ensemble<'a>(
-    world: &World<'a>,
-    set: &'a StatefulSet,
-    replicas: i32,
-    class: Class,
-) -> Option<Vec<(&'a StatefulSet, i32)>> {
-    match class {
-        Class::Quorum => world.ensemble_of(set, replicas).present(),
-        Class::Singleton | Class::Replicated => Some(vec![(set, replicas)]),
     }
 }
 

@@ -1,19 +1,23 @@
 //! Stateward: an admission guard for stateful applications on Kubernetes.
 //!
 //! A validating webhook reviews every change that can break a StatefulSet - to the set itself, its replica count, its governing
-//! Service, its disruption budget - and the same judgement runs offline, over manifests in CI, and over a live cluster. One
-//! binary, `stateward`, over this library.
+//! Service, its disruption budget, its autoscaler, its pods - and the same judgement runs offline, over manifests in CI, and over
+//! a live cluster. One binary, `stateward`, over this library.
 //!
 //! # The flow
 //!
 //! ```text
 //! AdmissionReview bytes ─ admission::decode ─▶ Change ─┐
 //! YAML / JSON manifests ─ cluster::files ───▶ Change* ─┼─▶ evaluate(&Change, &Cluster, &Policies, now) ─▶ Verdict
-//! live cluster ─ cluster::live::list ───────▶ Change* ─┘                                                   │
+//! live cluster ────────── cluster::live ────▶ Cluster ─┘                                                   │
 //!                                     AdmissionResponse ◀─ admission::encode ──────────────────────────────┤
 //!                                     Events ◀─ webhook::Events ───────────────────────────────────────────┤
 //!                                     report (human, JSON) ◀─ audit ───────────────────────────────────────┘
 //! ```
+//!
+//! In a cluster the snapshot is a little behind, so a verdict that would refuse a change for what the snapshot says of *other*
+//! objects is not sent: those objects are read live, within the request's own time, and the change is judged again
+//! ([`cluster::confirm`], `webhook/confirmation.rs`). What cannot be confirmed becomes a warning.
 //!
 //! - [`change::Change`]: what is about to happen (create, update, delete, scale), who asks, and whether it is a dry run.
 //! - [`cluster::Cluster`]: what else exists, an immutable snapshot with indexed lookups. A lookup answers *present*, *absent* or
@@ -30,6 +34,8 @@
 //! | [`model`] | pure | what the rules read of Kubernetes objects, and the arithmetic of quorums, budgets and selectors |
 //! | [`change`] | pure | what is about to happen |
 //! | [`cluster`] | pure | what else exists; [`cluster::files`] fills it from manifests |
+//! | [`cluster::live`], [`cluster::confirm`] | shell | watches that keep a snapshot, and live reads of what a denial rests on |
+//! | [`cluster::live`], [`cluster::confirm`] | shell | what else exists by watching an API server, and by asking it once more before a denial |
 //! | [`rules`] | pure | one file a rule, and the registry |
 //! | [`policy`] | pure | levels, matching, exemptions, and the class of an application |
 //! | [`evaluate`](mod@evaluate), [`verdict`] | pure | the judgement and its result |
@@ -50,11 +56,12 @@
 //! 3. All violations are reported at once, ordered.
 //! 4. Every finding names the object, the field, what was seen, why it matters and the edit that fixes it (the snapshots in
 //!    `tests/rules`).
-//! 5. Unknown never denies (`tests/captures.rs`, `tests/policies.rs`).
+//! 5. Unknown never denies, and what denies is confirmed (`tests/captures.rs`, `tests/properties.rs`, `tests/confirm.rs`).
 //! 6. Updates ratchet: a violation that was there before is a warning, unless the update makes it worse.
 //! 7. What is being deleted is never held up: an object with a `deletionTimestamp`, one in a namespace that has one, nor
 //!    the controllers that clean up.
-//! 8. One malformed policy, object or request disables only itself and says so (`tests/cli.rs`, `tests/webhook_http.rs`).
+//! 8. One malformed policy, object or request disables only itself and says so (`tests/cli.rs`, `tests/webhook_http.rs`,
+//!    `tests/live.rs`).
 
 pub mod admission;
 pub mod audit;

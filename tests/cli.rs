@@ -126,7 +126,7 @@ fn explain_lists_and_explains() {
     assert!(rule.starts_with("# quorum-even: ") && rule.contains("## How to fix"), "{rule}");
     let none = stateward(&["explain", "quorum-evne"], "");
     assert_eq!(none.status.code(), Some(2));
-    assert!(text(&none.stderr).contains("there is no rule \"quorum-evne\""));
+    assert!(text(&none.stderr).contains("did you mean \"quorum-even\""));
 }
 
 #[test]

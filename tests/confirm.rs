@@ -32,7 +32,9 @@ async fn court(snapshot: &[Value]) -> Court {
     let api = ApiServer::start().await;
     api.put_object("namespaces", "", "prod", json!({}));
     let mut cluster = Cluster::default();
-    Kind::ALL.into_iter().for_each(|kind| cluster.set_complete(kind, true));
+    for kind in Kind::ALL {
+        cluster.set_complete(kind, true);
+    }
     for set in snapshot {
         cluster.insert_set(serde_json::from_value::<StatefulSet>(set.clone()).unwrap());
     }
@@ -220,7 +222,9 @@ async fn a_name_that_is_none_is_asked_for_nowhere() {
 async fn a_burst_of_denials_is_no_burst_of_reads() {
     let court = court(&[member("a", 2)]).await;
     let resources = [SETS, "services", "namespaces"];
-    resources.iter().for_each(|resource| court.api.fail(resource, Fault::Hang));
+    for resource in &resources {
+        court.api.fail(resource, Fault::Hang);
+    }
     let review = creation(&member("b", 2)).to_string();
     let deadline = Instant::now() + support::PATIENCE;
     let mut waiting = tokio::task::JoinSet::new();
@@ -236,7 +240,9 @@ async fn a_burst_of_denials_is_no_burst_of_reads() {
     // Whoever is not waited for any more frees its place.
     waiting.abort_all();
     while waiting.join_next().await.is_some() {}
-    resources.iter().for_each(|resource| court.api.heal(resource));
+    for resource in &resources {
+        court.api.heal(resource);
+    }
     court.api.put_object(SETS, "prod", "a", member("a", 2));
     let (decision, _, _) = court.hear(&creation(&member("b", 2)), support::PATIENCE).await;
     assert_eq!(decision, Decision::Denied);

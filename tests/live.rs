@@ -1,6 +1,10 @@
 //! The watches against an API server that fails in every way.
 
-#![allow(clippy::unwrap_used)] // helpers beside the tests unwrap too
+#![allow(
+    clippy::unwrap_used,
+    clippy::unused_async,
+    reason = "helpers beside the tests unwrap too, and some need a runtime"
+)]
 
 mod support;
 
@@ -14,6 +18,7 @@ use stateward::{
         Cluster, Kind, Lookup, Overlay, World,
         live::{Gauges, Live, Pace, Stopped},
     },
+    model::StatefulSet,
     webhook::Readiness,
 };
 use support::{
@@ -76,7 +81,7 @@ impl Watched {
 }
 
 fn replicas(cluster: &Cluster, name: &str) -> Option<i32> {
-    World::new(cluster, Overlay::Nothing).set("prod", name).present().map(|set| set.replicas())
+    World::new(cluster, Overlay::Nothing).set("prod", name).present().map(StatefulSet::replicas)
 }
 
 fn service(cluster: &Cluster, name: &str) -> Lookup<()> {

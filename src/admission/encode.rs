@@ -109,9 +109,11 @@ fn refusal(denied: &[&Finding]) -> String {
             }
             last = Some(&finding.subject);
         }
-        let field = field_path(&finding.path);
-        let place =
-            if finding.object == finding.subject { field } else { format!("{field} of {}", finding.object) };
+        let place = match (field_path(&finding.path), &finding.object) {
+            (field, object) if *object == finding.subject => field,
+            (field, object) if field.is_empty() => object.to_string(),
+            (field, object) => format!("{field} of {object}"),
+        };
         let _ = write!(text, "\n  {}: {}\n    at {place}", finding.rule.id, finding.message);
         let _ = write!(text, "\n    fix: {}", finding.remedy);
     }

@@ -87,10 +87,14 @@ fn summary(report: &Report) -> String {
     let looked =
         format!("{} in {}", count(report.stateful_sets, "StatefulSet"), count(report.objects, "object"));
     let [deny, warn, audit] = [Level::Deny, Level::Warn, Level::Audit].map(|level| report.count(level));
+    let unread = match report.notes.iter().filter(|note| is_failure(note.kind)).count() {
+        0 => String::new(),
+        number => format!(" (and {} that cannot be read)", count(number, "text")),
+    };
     if deny + warn + audit + report.exempt() == 0 {
-        return format!("{looked}: nothing to complain about");
+        return format!("{looked}{unread}: nothing found");
     }
-    let mut text = format!("{looked}: {deny} denied, {}", count(warn, "warning"));
+    let mut text = format!("{looked}{unread}: {deny} denied, {}", count(warn, "warning"));
     if audit > 0 {
         let _ = write!(text, ", {audit} for the record");
     }

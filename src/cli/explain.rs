@@ -42,12 +42,12 @@ fn explain(out: &mut impl Write, rule: &Rule) -> io::Result<()> {
     writeln!(out, "# {}: {}\n\n{}", rule.id, rule.title, rules::markdown(rule))
 }
 
-/// The rule that shares the longest part with what was typed.
+/// The rule that looks most like what was typed, if one does.
 fn suggestion(typed: &str) -> String {
-    let likeness =
-        |rule: &&Rule| typed.split('-').filter(|word| rule.id.split('-').any(|part| part == *word)).count();
-    match rules::ALL.iter().max_by_key(likeness) {
-        Some(rule) if likeness(&rule) > 0 => format!("; did you mean {:?}?", rule.id),
-        _ => String::new(),
+    let likeness = |rule: &&Rule| strsim::jaro_winkler(typed, rule.id);
+    let nearest = rules::ALL.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    match nearest.filter(|rule| likeness(rule) > 0.8) {
+        Some(rule) => format!("; did you mean {:?}?", rule.id),
+        None => String::new(),
     }
 }

@@ -148,11 +148,13 @@ impl Inventory {
             self.items.iter().filter_map(|item| item.manifest.namespace.as_deref()).collect();
         let mut named = named.into_iter();
         let (Some(only), None, false) = (named.next(), named.next(), self.namespace_is_given) else { return };
-        for item in &self.items {
+        let is_budget = |item: &&Item| matches!(item.object, Neighbour::Budget(_));
+        let (budgets, others): (Vec<&Item>, Vec<&Item>) = self.items.iter().partition(is_budget);
+        for item in others.into_iter().chain(budgets) {
             let other = if item.manifest.namespace.is_some() { &*self.default_namespace } else { only };
             let mut twin = item.object.clone();
             move_to(&mut twin, other);
-            if !self.by_name.contains_key(&name_of(&twin)) {
+            if !self.by_name.contains_key(&name_of(&twin)) && !overlaps(cluster, &twin) {
                 twin.insert_into(cluster);
             }
         }
@@ -169,6 +171,15 @@ impl Inventory {
         let manifest = &self.items[*same_file.or(items.last())?].manifest;
         Some(position(manifest, path))
     }
+}
+
+/// Whether a budget is about pods that already have one. That a namespace is only presumed must not make two budgets collide.
+fn overlaps(cluster: &Cluster, object: &Neighbour) -> bool {
+    let Neighbour::Budget(budget) = object else { return false };
+    let has_one = |set: &&StatefulSet| {
+        !cluster.budgets_selecting(&set.metadata.namespace, set.spec.template.labels()).is_empty()
+    };
+    cluster.sets_selected_by(budget).iter().any(has_one)
 }
 
 impl Found<'_> {

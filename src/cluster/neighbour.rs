@@ -4,6 +4,7 @@ use super::{Cluster, Kind};
 use crate::model::{Autoscaler, DisruptionBudget, Metadata, Namespace, Service, StatefulSet};
 
 /// One object, on its way into a snapshot.
+#[allow(clippy::large_enum_variant, reason = "it lives for one call, and a box for each would cost more")]
 #[derive(Clone, Debug)]
 pub enum Neighbour {
     /// A StatefulSet.

@@ -17,9 +17,9 @@ pub enum Class {
 }
 
 impl Class {
-    /// The class of this name, as the annotation has it.
+    /// The class of this name, as the annotation has it, in whatever case.
     pub fn named(name: &str) -> Option<Self> {
-        match name {
+        match &*name.trim().to_ascii_lowercase() {
             "quorum" => Some(Self::Quorum),
             "singleton" => Some(Self::Singleton),
             "replicated" => Some(Self::Replicated),

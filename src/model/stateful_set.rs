@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{LabelSelector, Labels, Metadata, Object, PodTemplate, nullable};
+use super::{Container, LabelSelector, Labels, Metadata, Object, PodTemplate, nullable};
 
 /// The label that names each pod, and the one that numbers it; the controller adds both.
 pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
@@ -80,29 +80,35 @@ impl StatefulSet {
         template.map(|(key, value)| (key, value.to_owned())).chain(own).collect()
     }
 
-    /// What to select its pods by: its own selector, else all their labels.
+    /// The labels to select its pods by: those of its own selector, else all they have. A Service can select by labels
+    /// only, so a selector with expressions is passed over.
     pub fn selecting(&self) -> String {
         let labels = self.spec.template.labels();
-        if self.spec.selector.is_empty() || !self.spec.selector.matches(labels) {
+        let LabelSelector { match_labels, match_expressions } = &self.spec.selector;
+        if labels.is_empty() {
+            "their labels (they have none yet)".to_owned()
+        } else if match_labels.is_empty()
+            || !match_expressions.is_empty()
+            || !match_labels.is_subset_of(labels)
+        {
             labels.to_string()
         } else {
-            self.spec.selector.to_string()
+            match_labels.to_string()
         }
     }
 
-    /// Whether `other` runs an image that this one runs, and says nothing of its ensemble.
+    /// Whether `other` runs the images that this one runs, one of the two perhaps with some beside them, and says nothing
+    /// of its ensemble. A sidecar alone that both have makes no resemblance.
     pub fn resembles(&self, other: &Self) -> bool {
-        let images = |set: &'_ Self| -> Vec<String> {
-            set.spec
-                .template
-                .spec
-                .containers
-                .iter()
-                .map(|container| container.repository().to_owned())
-                .collect()
-        };
-        let (mine, others) = (images(self), images(other));
-        other.ensemble().is_none() && mine.iter().any(|image| others.contains(image))
+        let (mine, others) = (self.images(), other.images());
+        let within = |few: &[&str], many: &[&str]| !few.is_empty() && few.iter().all(|i| many.contains(i));
+        other.ensemble().is_none() && (within(&mine, &others) || within(&others, &mine))
+    }
+
+    /// The images of its main containers, without tags and digests.
+    fn images(&self) -> Vec<&str> {
+        let containers = self.spec.template.spec.containers.iter();
+        containers.map(Container::repository).filter(|image| !image.is_empty()).collect()
     }
 
     /// The ensemble it says it is a part of.
@@ -139,4 +145,48 @@ pub struct ScaleSpec {
     /// The count; unlike a StatefulSet's, absent means 0 (it is omitted when 0).
     #[serde(deserialize_with = "nullable::field")]
     pub replicas: i32,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn set(selector: &serde_json::Value, labels: &serde_json::Value, images: &[&str]) -> StatefulSet {
+        let containers: Vec<_> = images.iter().map(|image| json!({"image": image})).collect();
+        let template = json!({"metadata": {"labels": labels}, "spec": {"containers": containers}});
+        serde_json::from_value(json!({"spec": {"selector": selector, "template": template}})).unwrap()
+    }
+
+    #[test]
+    fn selecting_is_by_labels_that_the_pods_have() {
+        let (own, both) = (json!({"app": "zk"}), json!({"app": "zk", "tier": "a"}));
+        let expression = json!({"matchExpressions": [{"key": "app", "operator": "Exists"}]});
+        for (selector, labels, selecting) in [
+            (json!({"matchLabels": own}), both.clone(), "app=zk"),
+            (json!({"matchLabels": {"app": "other"}}), both.clone(), "app=zk,tier=a"),
+            (expression, both.clone(), "app=zk,tier=a"),
+            (json!({}), both, "app=zk,tier=a"),
+            (json!({}), json!(null), "their labels (they have none yet)"),
+        ] {
+            assert_eq!(set(&selector, &labels, &[]).selecting(), selecting);
+        }
+    }
+
+    #[test]
+    fn a_shared_sidecar_is_no_resemblance() {
+        let of = |images: &[&str]| set(&json!({}), &json!({}), images);
+        for (one, other, resembles) in [
+            (&["zookeeper:3.8"][..], &["zookeeper:3.9"][..], true),
+            (&["mongo", "exporter"], &["mongo"], true),
+            (&["zookeeper", "exporter"], &["kafka", "exporter"], false),
+            (&["zookeeper"], &["kafka"], false),
+            (&[""], &[""], false),
+            (&[], &["kafka"], false),
+        ] {
+            assert_eq!(of(one).resembles(&of(other)), resembles, "{one:?} {other:?}");
+            assert_eq!(of(other).resembles(&of(one)), resembles, "{other:?} {one:?}");
+        }
+    }
 }

@@ -13,9 +13,9 @@ impl Policies {
     }
 }
 
-/// An annotation that names no class is as good as none; `evaluate` says so.
+/// An annotation that names no class is as good as none; the rule `annotation-ignored` says so.
 fn declared(set: &StatefulSet) -> Option<Classified> {
-    let class = Class::named(set.metadata.annotations.get("stateward.dev/class")?.trim())?;
+    let class = Class::named(set.metadata.annotations.get("stateward.dev/class")?)?;
     Some(Classified { class, because: Because::Annotation })
 }
 

@@ -48,12 +48,19 @@ fn check(written: &Written, out: &mut Violations) {
     for key in &written.duplicate_keys {
         let name = key.pointer.rsplit('/').next().unwrap_or_default();
         let first = key.first_line;
+        let (lost, edit) = if first == key.last_line {
+            (
+                "the first one".to_owned(),
+                format!("delete one of the two `{name}` on line {first}, or merge them"),
+            )
+        } else {
+            let edit = format!("delete `{name}` on line {first} or on line {}, or merge them", key.last_line);
+            (format!("line {first}"), edit)
+        };
         out.add(
             Place::of(written.object.clone(), key.pointer.clone()),
-            format!(
-                "`{name}` is written twice: what line {first} says is lost, because kubectl takes the last"
-            ),
-            format!("delete `{name}` on line {first} or on line {}, or merge them", key.last_line),
+            format!("`{name}` is written twice: what {lost} says is lost, because kubectl takes the last"),
+            edit,
         );
     }
 }

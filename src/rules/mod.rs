@@ -84,6 +84,7 @@ macro_rules! rule {
     };
 }
 
+mod annotation_ignored;
 mod duplicate_key;
 mod grace_period_zero;
 mod name_too_long;
@@ -138,6 +139,7 @@ pub static ALL: &[Rule] = &[
     pdb_in_use::RULE,
     name_too_long::RULE,
     grace_period_zero::RULE,
+    annotation_ignored::RULE,
     duplicate_key::RULE,
 ];
 

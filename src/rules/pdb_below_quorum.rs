@@ -91,6 +91,7 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
     }
     let whose = match at.set.ensemble() {
         Some(ensemble) => format!("ensemble {ensemble}"),
+        None if !at.presumed_kin().is_empty() => format!("StatefulSets {}", set_names(at)),
         None => format!("StatefulSet {}", at.name()),
     };
     let message = format!(
@@ -130,9 +131,14 @@ fn remedy(at: &Situation<'_>, exposure: &Exposure<'_>) -> String {
     if let ([budget], []) = (&exposure.budgets[..], &exposure.unprotected[..]) {
         return set_max_unavailable(budget, most);
     }
-    let sets = at.ensemble().unwrap_or_default().iter();
-    let sets = enumerate(sets.map(|(set, _)| set.metadata.name.to_string()));
+    let sets = set_names(at);
     format!("let one PodDisruptionBudget with maxUnavailable: {most} select the pods of {sets}")
+}
+
+/// The sets of the group.
+fn set_names(at: &Situation<'_>) -> String {
+    let sets = at.ensemble().unwrap_or_default().iter();
+    enumerate(sets.map(|(set, _)| set.metadata.name.to_string()))
 }
 
 #[cfg(test)]

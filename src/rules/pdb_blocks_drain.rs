@@ -87,15 +87,18 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
     if level == Level::Off {
         return;
     }
-    let whose = if expected == at.replicas {
-        format!("all {expected} pods of StatefulSet {}", at.name())
-    } else {
-        format!("all {expected} pods it selects, those of StatefulSet {} among them,", at.name())
+    let when = match expected {
+        1 => format!("{} is up: draining its node never ends", at.first_pod()),
+        _ if expected == at.replicas => {
+            let name = at.name();
+            format!("all {expected} pods of StatefulSet {name} are up: draining their nodes never ends")
+        }
+        _ => format!(
+            "all {expected} pods it selects, those of StatefulSet {} among them, are up: draining their nodes never ends",
+            at.name()
+        ),
     };
-    let message = format!(
-        "{} allows no eviction even while {whose} are up: draining their nodes never ends",
-        describe(budget),
-    );
+    let message = format!("{} allows no eviction even while {when}", describe(budget));
     let remedy = match at.class.class {
         Class::Quorum if at.members() == Some(2) => {
             "run three members: of two, neither can be spared".to_owned()

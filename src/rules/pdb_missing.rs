@@ -100,7 +100,7 @@ fn why_not(budget: &DisruptionBudget, set: &StatefulSet) -> String {
     let labels = set.spec.template.labels();
     match budget.spec.selector.as_ref().map(|selector| selector.unmet(labels)) {
         Some(Some(unmet)) => format!("PodDisruptionBudget {name} wants {unmet}"),
-        _ => format!("PodDisruptionBudget {name} has no selector"),
+        _ => format!("PodDisruptionBudget {name} selects no pods at all"),
     }
 }
 
@@ -177,7 +177,7 @@ mod tests {
         assert!(near.contains("b wants app=db, but they have app=zk"), "{near}");
         assert!(!set(json!({})).with(by_labels).says(&RULE).contains("wants"));
         let none = budget(json!({"spec": {"selector": null}}));
-        assert!(set(json!({})).with(none).says(&RULE).contains("has no selector"));
+        assert!(set(json!({})).with(none).says(&RULE).contains("selects no pods at all"));
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! `quorum-scaled-to-zero`
 
+use std::fmt::Write as _;
+
 use super::{Place, Transition, Violations};
 use crate::policy::Params;
 
 rule! {
     /// ## What it checks
     ///
-    /// An update or a scale sets the replicas of a StatefulSet of a consensus group (class `quorum`) to 0. A set that
-    /// is created with none, or has none already, is only switched off.
+    /// An update or a scale leaves a consensus group (class `quorum`) without members. Sets that share
+    /// `stateward.dev/ensemble` are counted together: while others of them run, it is `quorum-scale-loses-majority` that
+    /// may have something to say. A set that is created with none, or has none already, is only switched off.
     ///
     /// ## Why
     ///
@@ -76,22 +79,20 @@ rule! {
     "quorum-scaled-to-zero": "all members are stopped",
     classes: [Quorum],
     triggers: [Set, Scale],
+    reads: [StatefulSet],
     check: Step(check),
 }
 
 fn check(step: &Transition<'_>, _: &Params, out: &mut Violations) {
-    let Some(before) = step.before.map(|before| before.replicas) else {
+    let Some((before @ 1.., 0)) = step.members() else {
         return;
     };
-    if before <= 0 || step.after.replicas != 0 {
-        return;
-    }
-    let mut message = match before {
-        1 => "the only member stops, and all that depends on it".to_owned(),
-        _ => format!("all {before} members stop, and all that depends on them"),
+    let (mut message, their) = match before {
+        1 => ("the only member stops, and all that depends on it".to_owned(), "its"),
+        _ => (format!("all {before} members stop, and all that depends on them"), "their"),
     };
     if step.after.set.spec.volume_claim_templates.is_empty() {
-        message.push_str("; without volumeClaimTemplates their data may be gone");
+        let _ = write!(message, "; without volumeClaimTemplates {their} data may be gone");
     }
     let remedy = format!(
         "keep spec.replicas at {before}, unless it is to be switched off; then take a snapshot first"
@@ -103,8 +104,9 @@ fn check(step: &Transition<'_>, _: &Params, out: &mut Violations) {
 mod tests {
     use serde_json::json;
 
-    use super::super::testing::set;
+    use super::super::testing::{Scene, set};
     use super::*;
+    use crate::cluster::Kind;
 
     #[test]
     fn only_the_step_to_zero() {
@@ -135,5 +137,19 @@ mod tests {
         assert!(message(json!({})).contains("gone"));
         let claims = json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}});
         assert!(!message(claims).contains("gone"));
+    }
+
+    #[test]
+    fn members_elsewhere_go_on() {
+        let ensemble = json!({"metadata": {"annotations": {"stateward.dev/ensemble": "zk"}}});
+        let mut other = super::super::testing::set_json(ensemble.clone());
+        other["metadata"]["name"] = json!("zk-b");
+        let alone = set(ensemble);
+        let found = |scene: Scene| scene.clone().scaled_to(0).found_after(&RULE, Some(&scene)).len();
+        assert_eq!(found(alone.clone()), 1);
+        assert_eq!(found(alone.clone().unknown(Kind::StatefulSet)), 0);
+        assert_eq!(found(alone.clone().with(other.clone())), 0);
+        other["spec"]["replicas"] = json!(0);
+        assert_eq!(found(alone.with(other)), 1);
     }
 }

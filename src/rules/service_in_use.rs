@@ -89,9 +89,12 @@ fn check(step: &Transition<'_>, _: &Params, out: &mut Violations) {
     }
     let (set, pods) = (at.name(), at.replicas);
     let message =
-        format!("it governs StatefulSet {set}, whose {pods} pods find each other by its names, and {harm}");
+        format!("it governs StatefulSet {set}, whose pods ({pods}) are found by its names, and {harm}");
     let remedy = match after {
-        Lookup::Present(_) => format!("keep it headless with a selector for {}", at.set.selecting()),
+        Lookup::Present(_) => {
+            let keep = if created { "make" } else { "keep" };
+            format!("{keep} it headless with a selector for {}", at.set.selecting())
+        }
         _ => format!(
             "delete StatefulSet {set} first (helm uninstall deletes Services first), or scale it to 0"
         ),

@@ -178,7 +178,7 @@ fn effect(
     }
     let wanted = at.set.selecting();
     let Some(selector) = selector else {
-        let why = "has no labelSelector, so it selects no pods at all".to_owned();
+        let why = "has no labelSelector and selects no pods at all".to_owned();
         return misses(why, format!("give it a labelSelector for {wanted}"), "labelSelector", false);
     };
     let pods = two_pods(at);

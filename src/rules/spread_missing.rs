@@ -84,10 +84,17 @@ fn check(at: &Situation<'_>, params: &Params, out: &mut Violations) {
         Class::Singleton | Class::Replicated => ("pods", "preferred"),
     };
     let message = format!("{what}, so one failure can take all {} {pods}", at.replicas);
-    let remedy = format!(
-        "add {how} pod anti-affinity over {wanted} that selects {} to the template",
-        at.set.selecting()
-    );
+    let meant = terms.iter().find_map(|term| match &term.effect {
+        Effect::Misses(miss) if counts(term.topology_key) && term.others(at).is_empty() => Some((term, miss)),
+        _ => None,
+    });
+    let remedy = match meant {
+        Some((term, miss)) => format!("correct {term}: {}", miss.fix),
+        None => format!(
+            "add {how} pod anti-affinity over {wanted} that selects {} to the template",
+            at.set.selecting()
+        ),
+    };
     let place = Place::in_set("/spec/template/spec/affinity/podAntiAffinity");
     out.add(place, message, remedy);
 }
@@ -161,10 +168,14 @@ mod tests {
     #[test]
     fn a_term_that_misses_or_excludes_the_pods_is_no_spread() {
         let absent = required(json!({"topologyKey": "kubernetes.io/hostname"}));
-        assert_eq!(scene(absent).found(&RULE).len(), 1);
+        assert!(scene(absent).says(&RULE).contains("give it a labelSelector for app=zk"));
         let not_ours = json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["zk"]}]});
         let excluded = required(json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": not_ours}));
-        assert!(scene(excluded).says(&RULE).contains("leaves them out"));
+        let said = scene(excluded).says(&RULE);
+        assert!(
+            said.contains("leaves them out") && said.contains("add required pod anti-affinity"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -85,8 +85,12 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
         Some(_) | None => "and one failure takes both",
     };
     let message = format!(
-        "nothing forbids two of the {} members to share a node, {outcome}: {term} {}",
-        at.replicas,
+        "nothing forbids {} to share a node, {outcome}: {term} {}",
+        if at.replicas == 2 {
+            "the two members".to_owned()
+        } else {
+            format!("two of the {} members", at.replicas)
+        },
         softness(term.means)
     );
     out.add(Place::in_set(&*term.path), message, remedy(term.means)).keyed("spread");

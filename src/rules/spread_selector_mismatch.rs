@@ -15,7 +15,7 @@ rule! {
     /// A term may be meant for other pods. One that leaves the set's own out expressly (`NotIn`, `mismatchLabelKeys`) is.
     /// Where another term spreads the pods, one that selects the pods of a known StatefulSet is as well, and any other
     /// anti-affinity term is only recorded: Deployments are not known here. Where nothing spreads the pods, each is named with
-    /// what it does select, and `spread-missing` is silent. Where a namespace's labels decide and are unknown, nothing is said.
+    /// what it does select. Where a namespace's labels decide and are unknown, nothing is said.
     ///
     /// ## Why
     ///
@@ -99,6 +99,9 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
             .weighing(i32::from(!is_spread));
         if is_spread && miss.others && term.is_anti_affinity() {
             found.at_most(Level::Audit);
+        } else if is_spread && miss.others && !at.world.is_complete(Kind::StatefulSet) {
+            // Were all known, it might be seen to be meant for another.
+            found.at_most(Level::Warn);
         }
     }
 }
@@ -229,6 +232,15 @@ mod tests {
         assert!(beside.with(other).found(&RULE).is_empty());
         let blind = with_terms(json!([{"topologyKey": "a"}, selecting(json!({"app": "zk"}))]));
         assert_eq!(blind.found(&RULE)[0].at_most, Level::Deny);
+    }
+
+    #[test]
+    fn a_constraint_that_may_be_meant_for_an_unknown_set_is_not_refused() {
+        let spec = json!({"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+            selecting(json!({"app": "zk"}))]}}, "topologySpreadConstraints": [selecting(json!({"app": "a"}))]});
+        let scene = set(json!({"spec": {"template": {"spec": spec}}}));
+        assert_eq!(scene.found(&RULE)[0].at_most, Level::Deny);
+        assert_eq!(scene.unknown(Kind::StatefulSet).found(&RULE)[0].at_most, Level::Warn);
     }
 
     #[test]

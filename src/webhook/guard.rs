@@ -19,6 +19,7 @@ pub trait Guard: Send + Sync + 'static {
 }
 
 /// An answer, at once or when something else has answered.
+#[expect(clippy::large_enum_variant, reason = "nearly every review is answered at once, without a box")]
 pub enum Answer {
     /// At once, which is what nearly every review gets.
     Now(Reply),

@@ -11,6 +11,8 @@
 //! ---
 //! ```
 //!
+//! `was` is merged into the object; a null in it says nothing. To take a field away, write both states.
+//!
 //! A StatefulSet that is written twice is updated from the first to the second. Otherwise, and without that document, every StatefulSet is judged as it is written, as an audit does.
 
 #![allow(
@@ -126,8 +128,9 @@ fn split(text: &str) -> (Option<Case>, &str) {
 impl Case {
     fn of_two_states(objects: &[Manifest]) -> Option<Self> {
         let sets: Vec<_> = objects.iter().filter(|object| object.kind == "StatefulSet").collect();
+        let is_same = |a: &Manifest, b: &Manifest| (&a.namespace, &a.name) == (&b.namespace, &b.name);
         let (old, new) = sets.iter().enumerate().find_map(|(index, old)| {
-            Some((*old, *sets[index + 1..].iter().find(|new| new.name == old.name)?))
+            Some((*old, *sets[index + 1..].iter().find(|new| is_same(old, new))?))
         })?;
         // A merge patch that leads from the new one back to the old one.
         let was = json_patch_of(&new.node.to_json(), &old.node.to_json());

@@ -94,6 +94,7 @@ pub(in crate::cluster) struct Page {
 }
 
 /// What happened, as a watch says it.
+#[allow(clippy::large_enum_variant, reason = "it lives for one call")]
 pub(super) enum Happened {
     Changed(Item, Box<str>),
     Deleted { namespace: Box<str>, name: Box<str>, version: Box<str> },
@@ -157,19 +158,20 @@ impl Api {
             path_of(kind, None)?,
             escaped(version)
         );
-        let opened = timeout(self.patience, self.send(&path, "identity")).await;
+        let opened = timeout(self.patience, self.send(&path)).await;
         let response = opened.map_err(|_| ApiError::Silent(self.patience))??;
         Ok(Watch { kind, body: response.into_body(), buffer: BytesMut::new() })
     }
 
     async fn read(&self, path: &str) -> Result<Bytes, ApiError> {
-        let answer = async { collect(self.send(path, "gzip").await?).await };
+        let answer = async { collect(self.send(path).await?).await };
         timeout(self.patience, answer).await.map_err(|_| ApiError::Silent(self.patience))?
     }
 
-    async fn send(&self, path: &str, encoding: &'static str) -> Result<Response<Body>, ApiError> {
+    async fn send(&self, path: &str) -> Result<Response<Body>, ApiError> {
+        // Nothing here decompresses, and an API server compresses long lists for whoever does not mind.
         let request =
-            Request::get(path).header("accept", "application/json").header("accept-encoding", encoding);
+            Request::get(path).header("accept", "application/json").header("accept-encoding", "identity");
         let request = request.body(Body::empty()).map_err(|error| ApiError::Malformed(error.to_string()))?;
         let response = self.client.send(request).await.map_err(|error| ApiError::Transport(chain(&error)))?;
         if response.status().is_success() {
@@ -257,6 +259,7 @@ struct Named<'a> {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
+#[allow(clippy::struct_field_names, reason = "as Kubernetes has them")]
 struct Name<'a> {
     #[serde(borrow)]
     namespace: Cow<'a, str>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Limits and waits of watches and live reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Objects in one page of a list. Default 500, as kubectl has it.
+    /// Objects in one page of a list. Default 250: each kind's page is in memory while it is read.
     pub page: u32,
     /// How long an answer may take, to its last byte; for a watch, to its first. Default 60 s.
     pub patience: Duration,
@@ -25,7 +25,7 @@ pub struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            page: 500,
+            page: 250,
             patience: Duration::from_secs(60),
             watch: Duration::from_secs(290),
             silence: Duration::from_secs(30),

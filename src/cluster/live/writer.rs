@@ -165,6 +165,7 @@ mod tests {
     use super::*;
     use crate::cluster::{Lookup, Neighbour, Overlay, World};
 
+    #[expect(clippy::unnecessary_wraps, reason = "an item may be unreadable")]
     fn service(name: &str, address: &str) -> Item {
         let json = format!(
             r#"{{"metadata":{{"namespace":"n","name":"{name}"}},"spec":{{"clusterIP":"{address}"}}}}"#

@@ -1,0 +1,122 @@
+//! `annotation-ignored`
+
+use super::{Place, Situation, Violations};
+use crate::model::Class;
+use crate::policy::{Level, Params};
+
+rule! {
+    /// ## What it checks
+    ///
+    /// An annotation of a StatefulSet asks Stateward for something and is not understood: `stateward.dev/class` names
+    /// none of `quorum`, `singleton` and `replicated`; `stateward.dev/exempt` names a rule that does not exist, or comes
+    /// without `stateward.dev/exempt-reason`. What is wrong with an exemption is at most a warning.
+    ///
+    /// ## Why
+    ///
+    /// It looks as if it had been said, and nothing heeds it. A singleton whose class is misspelt is scaled like any
+    /// other set; an exemption without a reason exempts nothing.
+    ///
+    /// ## How to fix
+    ///
+    /// Correct the annotation, or remove it. `stateward explain` lists the rules.
+    ///
+    /// ## Fails
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: ledger, annotations: {stateward.dev/class: single}}
+    /// spec:
+    ///   replicas: 1
+    ///   serviceName: ledger
+    ///   selector: {matchLabels: {app: ledger}}
+    ///   template:
+    ///     metadata: {labels: {app: ledger}}
+    ///     spec: {containers: [{name: ledger, image: "example.com/ledger:1.4"}]}
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: ledger, annotations: {stateward.dev/class: singleton}}
+    /// spec:
+    ///   replicas: 1
+    ///   serviceName: ledger
+    ///   selector: {matchLabels: {app: ledger}}
+    ///   template:
+    ///     metadata: {labels: {app: ledger}}
+    ///     spec: {containers: [{name: ledger, image: "example.com/ledger:1.4"}]}
+    /// ```
+    "annotation-ignored": "an annotation is not understood",
+    triggers: [Set],
+    check: State(check),
+}
+
+fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+    let annotations = &at.set.metadata.annotations;
+    if let Some(name) = annotations.get("stateward.dev/class")
+        && Class::named(name).is_none()
+    {
+        let message = format!(
+            "there is no class {name:?}, so the set is taken for {} ({})",
+            at.class.class, at.class.because
+        );
+        let remedy = "set the annotation stateward.dev/class to quorum, singleton or replicated";
+        out.add(Place::in_set("/metadata/annotations/stateward.dev~1class"), message, remedy).keyed(name);
+    }
+    let Some(exempt) = annotations.get("stateward.dev/exempt") else { return };
+    let place = || Place::in_set("/metadata/annotations/stateward.dev~1exempt");
+    let reason = annotations.get("stateward.dev/exempt-reason").unwrap_or_default();
+    if reason.trim().is_empty() {
+        let message = "an exemption without a reason does not count, so nothing is exempt";
+        let remedy = "say why in the annotation stateward.dev/exempt-reason";
+        out.add(place(), message, remedy).at_most(Level::Warn);
+    }
+    let ids = exempt.split(',').map(str::trim).filter(|id| !id.is_empty());
+    for id in ids.filter(|id| super::find(id).is_none()) {
+        let message = format!("there is no rule {id:?} to be exempt from");
+        let remedy = format!("correct or remove {id} in the annotation stateward.dev/exempt");
+        out.add(place(), message, remedy).keyed(id).at_most(Level::Warn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::rules::testing::set;
+
+    fn found(annotations: &Value) -> Vec<(String, Level)> {
+        let found = set(json!({"metadata": {"annotations": annotations}})).found(&RULE);
+        found.into_iter().map(|violation| (violation.message, violation.at_most)).collect()
+    }
+
+    #[test]
+    fn classes_are_read_in_any_case() {
+        for class in ["quorum", "Singleton", " REPLICATED "] {
+            assert_eq!(found(&json!({"stateward.dev/class": class})), []);
+        }
+        for class in ["", "single", "quorum,singleton"] {
+            let found = found(&json!({"stateward.dev/class": class}));
+            assert_eq!((found.len(), found[0].1), (1, Level::Deny), "{class}");
+        }
+    }
+
+    #[test]
+    fn exemptions_name_rules_and_give_a_reason() {
+        let exempt = |rules: &str, reason: Value| {
+            found(&json!({"stateward.dev/exempt": rules, "stateward.dev/exempt-reason": reason}))
+        };
+        assert_eq!(exempt("quorum-even, pdb-missing,", json!("a laboratory")), []);
+        for (rules, reason) in
+            [("quorum-even", Value::Null), ("quorum-even", json!(" ")), ("quorum-odd", json!("so"))]
+        {
+            let found = exempt(rules, reason);
+            assert_eq!((found.len(), found[0].1), (1, Level::Warn), "{rules}");
+        }
+        assert_eq!(found(&json!({"stateward.dev/exempt-reason": "of nothing"})), []);
+    }
+}
