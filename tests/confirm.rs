@@ -42,7 +42,7 @@ async fn court(snapshot: &[Value]) -> Court {
     let confirmer = Some(Confirmer::new(api.client(), &mut registry));
     let cluster = Arc::new(ArcSwap::from_pointee(cluster));
     let policies = Arc::new(ArcSwap::from_pointee(only("quorum-even")));
-    Court { api, judge: Judge { cluster, policies, confirmer }, registry }
+    Court { api, judge: Judge { cluster, policies, confirmer, events: None }, registry }
 }
 
 /// One rule that refuses, and no other that says anything.
