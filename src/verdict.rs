@@ -42,6 +42,11 @@ impl Verdict {
         self.findings.iter().filter(move |finding| finding.counts() && finding.level == level)
     }
 
+    /// Whether this rule has a finding that counts.
+    pub fn names(&self, rule: &Rule) -> bool {
+        self.findings.iter().any(|finding| finding.counts() && finding.rule == rule)
+    }
+
     /// Whether the change is refused.
     pub fn is_denied(&self) -> bool {
         self.at(Level::Deny).next().is_some()

@@ -29,6 +29,10 @@ struct Court {
 
 /// A guard whose snapshot is complete and holds these sets.
 async fn court(snapshot: &[Value]) -> Court {
+    court_of(only("quorum-even"), snapshot).await
+}
+
+async fn court_of(policies: Policies, snapshot: &[Value]) -> Court {
     let api = ApiServer::start().await;
     api.put_object("namespaces", "", "prod", json!({}));
     let mut cluster = Cluster::default();
@@ -41,7 +45,7 @@ async fn court(snapshot: &[Value]) -> Court {
     let mut registry = Registry::with_prefix("stateward");
     let confirmer = Some(Confirmer::new(api.client(), &mut registry));
     let cluster = Arc::new(ArcSwap::from_pointee(cluster));
-    let policies = Arc::new(ArcSwap::from_pointee(only("quorum-even")));
+    let policies = Arc::new(ArcSwap::from_pointee(policies));
     Court { api, judge: Judge { cluster, policies, confirmer, events: None }, registry }
 }
 
@@ -140,6 +144,36 @@ async fn a_snapshot_that_is_behind_refuses_nothing() {
     young.api.put_object(SETS, "prod", "a", member("a", 1));
     let (decision, warnings, _) = young.hear(&creation(&member("b", 2)), support::PATIENCE).await;
     assert_eq!((decision, warnings.as_str()), (Decision::Allowed, ""));
+}
+
+/// A quorum of three, and a budget that was made a moment before it and lets `evicted` of them be evicted.
+async fn behind_a_budget(profile: Profile, evicted: i32) -> (Decision, String) {
+    let court = court_of(Policies::new(profile, Vec::new()).unwrap(), &[]).await;
+    let budget = json!({"maxUnavailable": evicted, "selector": {"matchLabels": {"app": "b"}}});
+    court.api.put("poddisruptionbudgets", "prod", "b", budget);
+    let mut set = member("b", 3);
+    set["spec"]["serviceName"] = json!("b");
+    let service = json!({"clusterIP": "None", "publishNotReadyAddresses": true, "selector": {"app": "b"}});
+    court.api.put("services", "prod", "b", service);
+    let (decision, warnings, asked) = court.hear(&creation(&set), support::PATIENCE).await;
+    assert!(asked);
+    assert_eq!(court.outcomes("refuted"), "1");
+    (decision, warnings)
+}
+
+#[tokio::test]
+async fn what_was_made_a_moment_ago_is_not_called_missing() {
+    let (_, warnings) = behind_a_budget(Profile::Baseline, 1).await;
+    assert!(!warnings.contains("pdb-missing") && !warnings.contains("service-not-found"), "{warnings}");
+}
+
+#[tokio::test]
+async fn what_was_made_a_moment_ago_is_judged() {
+    // Neither is what the snapshot says, that there is no budget, nor is it right.
+    let (_, warnings) = behind_a_budget(Profile::Baseline, 2).await;
+    assert!(warnings.contains("pdb-below-quorum"), "{warnings}");
+    let (decision, _) = behind_a_budget(Profile::Strict, 2).await;
+    assert_eq!(decision, Decision::Denied);
 }
 
 #[tokio::test]

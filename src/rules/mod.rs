@@ -33,6 +33,8 @@ pub struct Rule {
     pub triggers: &'static [Trigger],
     /// The other objects it reads: a denial rests on what is known of them.
     pub reads: &'static [Kind],
+    /// Whether it says of another object that there is none. One that was made a moment ago may not be known yet.
+    pub says_absent: bool,
     /// The parameters a policy may give it.
     pub params: &'static [&'static str],
     /// Its documentation, in Markdown, with the headings of [`HEADINGS`].
@@ -66,6 +68,7 @@ macro_rules! rule {
         $(needs_peers: $needs_peers:literal,)?
         triggers: [$($trigger:ident),*],
         $(reads: [$($kind:ident),*],)?
+        $(says_absent: $says_absent:literal,)?
         $(params: [$($param:literal),*],)?
         check: $check:ident($function:ident) $(,)?
     ) => {
@@ -77,6 +80,7 @@ macro_rules! rule {
             needs_peers: false $(|| $needs_peers)?,
             triggers: &[$(crate::rules::Trigger::$trigger),*],
             reads: &[$($(crate::cluster::Kind::$kind),*)?],
+            says_absent: false $(|| $says_absent)?,
             params: &[$($($param),*)?],
             docs: concat!($($doc, "\n"),*),
             check: crate::rules::Check::$check($function),

@@ -64,6 +64,7 @@ rule! {
     needs_peers: true,
     triggers: [Set, Scale],
     reads: [DisruptionBudget],
+    says_absent: true,
     check: State(check),
 }
 

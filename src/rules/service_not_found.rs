@@ -61,6 +61,7 @@ rule! {
     "service-not-found": "the governing Service does not exist",
     triggers: [Set],
     reads: [Service],
+    says_absent: true,
     check: State(check),
 }
 

@@ -11,18 +11,39 @@ use crate::policy::Level;
 use crate::rules::Rule;
 use crate::verdict::{Finding, Verdict};
 
-/// What must be read before this verdict may be given; `None` where it refuses nothing, or for nothing but the change itself.
+/// What must be read before this verdict may be given; `None` where it refuses nothing, or for nothing but the change itself,
+/// and calls nothing missing.
 pub(super) fn doubt(change: &Change, verdict: &Verdict) -> Option<Wanted> {
     let (namespace, set) = subject(&change.action)?;
-    let denying = || verdict.at(Level::Deny).map(|finding| finding.rule);
-    if denying().all(|rule| needs(rule, &change.action).is_empty()) {
+    let in_doubt = || in_doubt(change, verdict);
+    if in_doubt().all(|rule| needs(rule, &change.action).is_empty()) {
         return None;
     }
-    let mut kinds: BTreeSet<Kind> = denying().flat_map(reads).collect();
+    let mut kinds: BTreeSet<Kind> = in_doubt().flat_map(reads).collect();
     if !shows_set(&change.action) && set.is_none() {
         kinds.insert(Kind::StatefulSet);
     }
     Some(Wanted { namespace: namespace.into(), set: set.map(Into::into), kinds: kinds.into_iter().collect() })
+}
+
+/// The rules whose findings are not given without a second look: those that refuse, and those that call something missing. On a
+/// dry run it may well be, and is only warned of.
+fn in_doubt<'a>(change: &'a Change, verdict: &'a Verdict) -> impl Iterator<Item = &'static Rule> + 'a {
+    let missing = verdict.at(Level::Warn).filter(|finding| finding.rule.says_absent && !change.dry_run);
+    verdict.at(Level::Deny).chain(missing).map(|finding| finding.rule)
+}
+
+/// Whether all that was in doubt was found again in what was read.
+pub(super) fn is_confirmed(change: &Change, snapshot: &Verdict, live: &Verdict) -> bool {
+    in_doubt(change, snapshot).all(|rule| live.names(rule))
+}
+
+/// What to read once the snapshot has turned out to be behind: what it did not show may be wrong too. `None` where that is read.
+pub(super) fn wider(wanted: &Wanted, cluster: &Cluster) -> Option<Wanted> {
+    let kinds = [Kind::StatefulSet, Kind::Service, Kind::DisruptionBudget, Kind::Autoscaler].into_iter();
+    let kinds = kinds.filter(|kind| wanted.kinds.contains(kind) || cluster.is_complete(*kind)).collect();
+    let wider = Wanted { kinds, ..wanted.clone() };
+    (wider != *wanted).then_some(wider)
 }
 
 /// Namespace and name of the set that the change is about and that the snapshot does not have: one that was created a moment ago.

@@ -12,7 +12,7 @@ use prometheus_client::metrics::{counter::Counter, family::Family};
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
-use super::confirmation::{doubt, settle, unknown_set};
+use super::confirmation::{doubt, is_confirmed, settle, unknown_set, wider};
 use super::events::Events;
 use super::guard::{Answer, Decision, Facts, Finding, Guard, Refusal, RefusedLine, Reply};
 use crate::admission::{self, Request};
@@ -92,17 +92,23 @@ impl Confirmer {
         };
         let snapshot = learned.as_ref().and_then(Option::as_ref).unwrap_or(snapshot);
         let verdict = evaluate(change, snapshot, policies, Timestamp::now());
-        let Some(wanted) = doubt(change, &verdict) else { return verdict };
-        let fresh = self.reader.fresh(&wanted, snapshot, deadline).await;
-        let live = evaluate(change, &fresh.cluster, policies, Timestamp::now());
+        let Some(mut wanted) = doubt(change, &verdict) else { return verdict };
+        let mut fresh = self.reader.fresh(&wanted, snapshot, deadline).await;
+        let mut live = evaluate(change, &fresh.cluster, policies, Timestamp::now());
+        let is_behind = fresh.failed.is_empty() && !is_confirmed(change, &verdict, &live);
+        if let Some(all) = wider(&wanted, snapshot).filter(|_| is_behind) {
+            wanted = all;
+            fresh = self.reader.fresh(&wanted, snapshot, deadline).await;
+            live = evaluate(change, &fresh.cluster, policies, Timestamp::now());
+        }
         let verdict = settle(change, verdict, live, &fresh, &wanted);
         self.count(match fresh.failed.iter().find(|(kind, _)| wanted.rests_on(*kind)) {
             Some((kind, failure)) => {
-                tracing::warn!(kind = kind.name(), "a denial could not be confirmed: {failure}");
+                tracing::warn!(kind = kind.name(), "what the watches say could not be confirmed: {failure}");
                 if *failure == Failure::Timeout { "timeout" } else { "failed" }
             }
-            None if verdict.is_denied() => "confirmed",
-            None => "refuted",
+            None if is_behind => "refuted",
+            None => "confirmed",
         });
         verdict
     }

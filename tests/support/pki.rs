@@ -42,7 +42,11 @@ impl Ca {
     }
 
     pub fn issue(&self) -> Pair {
-        let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        self.issue_for(["localhost"])
+    }
+
+    pub fn issue_for<const N: usize>(&self, names: [&str; N]) -> Pair {
+        let params = CertificateParams::new(names.map(str::to_owned)).unwrap();
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap().pem();
         Pair { certificate, key: key.serialize_pem() }

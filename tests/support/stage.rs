@@ -1,0 +1,252 @@
+//! The real guard between a test's namespaces and the control plane.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::ByteString;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::control_plane::{self, ControlPlane, Process};
+use super::kube_api::Api;
+
+/// Far longer than anything here takes: what is not over by then hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub const SKIPPED: &str = "SKIPPED: KUBEBUILDER_ASSETS names no folder with kube-apiserver and etcd";
+pub const NO_CONTROLLERS: &str = "SKIPPED: KUBEBUILDER_ASSETS names no folder with kube-controller-manager";
+
+/// A guard, and the namespaces it guards.
+pub struct Stage {
+    pub api: Api,
+    name: &'static str,
+    guard: Guard,
+}
+
+/// `stateward serve`, for as long as this lives.
+pub struct Guard {
+    webhook: SocketAddr,
+    ops: SocketAddr,
+    folder: TempDir,
+    _process: Process,
+}
+
+impl Stage {
+    /// On the shared control plane; says so and gives `None` where there is none.
+    pub async fn set(name: &'static str, profile: &str) -> Option<Self> {
+        control_plane::bound_lifetime();
+        // Started by whichever test comes first; the others wait for it.
+        let Some(plane) = control_plane::shared() else {
+            eprintln!("{SKIPPED}");
+            return None;
+        };
+        Some(Self::on(plane, name, profile).await)
+    }
+
+    /// As [`Self::set`], where the controllers run.
+    pub async fn set_with_controllers(name: &'static str, profile: &str) -> Option<Self> {
+        if control_plane::shared().is_some_and(|plane| !plane.has_controllers) {
+            eprintln!("{NO_CONTROLLERS}");
+            return None;
+        }
+        Self::set(name, profile).await
+    }
+
+    pub async fn on(plane: &ControlPlane, name: &'static str, profile: &str) -> Self {
+        let guard = Guard::start(plane, profile).await;
+        let stage = Self { api: plane.api(), name, guard };
+        stage.register().await;
+        stage
+    }
+
+    /// A guarded namespace, `STAGE-SUFFIX`.
+    pub async fn namespace(&self, suffix: &str) -> String {
+        let namespace = self.unguarded_namespace(suffix).await;
+        self.protect(&namespace).await;
+        namespace
+    }
+
+    pub async fn unguarded_namespace(&self, suffix: &str) -> String {
+        let name = format!("{}-{suffix}", self.name);
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        self.api.create(&namespace).await.allowed();
+        name
+    }
+
+    /// From here on the guard is asked about this namespace.
+    pub async fn protect(&self, namespace: &str) {
+        let path = format!("/api/v1/namespaces/{namespace}");
+        self.api.merge(&path, &json!({"metadata": {"labels": {"e2e": self.name}}})).await.allowed();
+        self.until("the webhook is called", async || {
+            // Its name is too long in every profile.
+            let set = json!({
+                "apiVersion": "apps/v1", "kind": "StatefulSet",
+                "metadata": {"name": "x".repeat(60), "namespace": namespace},
+                "spec": {
+                    "selector": {"matchLabels": {"app": "x"}},
+                    "template": {
+                        "metadata": {"labels": {"app": "x"}},
+                        "spec": {"containers": [{"name": "x", "image": "x"}]},
+                    },
+                },
+            });
+            let path = format!("/apis/apps/v1/namespaces/{namespace}/statefulsets?dryRun=All");
+            let reply = self.api.post(&path, &set).await;
+            assert!(reply.status < 300 || reply.denials().contains("name-too-long"), "{reply:?}");
+            reply.status == 422
+        })
+        .await;
+    }
+
+    /// Waits for a condition, however long a loaded machine takes.
+    pub async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !condition().await {
+            assert!(Instant::now() < end, "never happened: {what}\n{}", self.guard.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    pub async fn until_gone(&self, path: &str) {
+        self.until(&format!("{path} is gone"), async || self.api.get(path).await.status == 404).await;
+    }
+
+    /// The value of one line of /metrics.
+    pub fn metric(&self, name_and_labels: &str) -> Option<f64> {
+        let (_, text) = self.guard.get("/metrics")?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name_and_labels)?.strip_prefix(' '));
+        value.map(|value| value.parse().unwrap())
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.guard.is_ready()
+    }
+
+    /// The guard is well, and everything was answered by it and not by an accident.
+    pub async fn end(self) {
+        let path =
+            format!("/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{}", self.name);
+        self.api.delete(&path, &json!({})).await.allowed();
+        assert!(self.guard.is_ready(), "{}", self.guard.log());
+        let log = self.guard.log();
+        // The kube client calls it an error that an API server is away.
+        assert!(!log.contains(" ERROR stateward") && !log.contains("panic"), "{log}");
+    }
+
+    async fn register(&self) {
+        let hook = |name: &str, group: &str, version: &str, resource: &str, operations: &[&str]| {
+            let rule = json!({
+                "apiGroups": [group], "apiVersions": [version], "resources": [resource], "operations": operations,
+            });
+            json!({
+                "name": format!("{name}.stateward.dev"),
+                "rules": [rule],
+                "clientConfig": {
+                    "url": format!("https://localhost:{}/validate", self.guard.webhook.port()),
+                    "caBundle": ByteString(fs::read(self.guard.ca()).unwrap()),
+                },
+                "namespaceSelector": {"matchLabels": {"e2e": self.name}},
+                "failurePolicy": "Fail",
+                "sideEffects": "None",
+                "timeoutSeconds": 10,
+                "admissionReviewVersions": ["v1"],
+            })
+        };
+        let all = &["CREATE", "UPDATE", "DELETE"];
+        let configuration = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": self.name},
+            "webhooks": [
+                hook("sets", "apps", "v1", "statefulsets", all),
+                hook("scale", "apps", "v1", "statefulsets/scale", &["UPDATE"]),
+                hook("services", "", "v1", "services", all),
+                hook("budgets", "policy", "v1", "poddisruptionbudgets", all),
+                hook("autoscalers", "autoscaling", "v2", "horizontalpodautoscalers", all),
+                hook("pods", "", "v1", "pods", &["CREATE", "DELETE"]),
+            ],
+        });
+        self.api.create(&configuration).await.allowed();
+    }
+}
+
+impl Guard {
+    async fn start(plane: &ControlPlane, profile: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (kubeconfig, ca) = (folder.path().join("kubeconfig"), folder.path().join("ca.crt"));
+        fs::write(&kubeconfig, plane.kubeconfig("admin-token")).unwrap();
+        let flags = [
+            format!("KUBECONFIG={}", kubeconfig.display()),
+            env!("CARGO_BIN_EXE_stateward").to_owned(),
+            "serve".to_owned(),
+            "--bind=127.0.0.1:0".to_owned(),
+            "--ops-bind=127.0.0.1:0".to_owned(),
+            format!("--ca-out={}", ca.display()),
+            format!("--profile={profile}"),
+        ];
+        let process = Process::start(Path::new("env"), &flags, folder.path());
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let log = fs::read_to_string(folder.path().join("env.log")).unwrap();
+            if let Some(line) = log.lines().find(|line| line.contains("listening")) {
+                let [webhook, ops] = ["webhook=", "ops="].map(|field| {
+                    let (_, rest) = line.split_once(field).unwrap();
+                    rest.split_whitespace().next().unwrap().parse().unwrap()
+                });
+                let guard = Self { webhook, ops, folder, _process: process };
+                while !guard.is_ready() {
+                    assert!(Instant::now() < end, "not ready: {}", guard.log());
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                return guard;
+            }
+            assert!(Instant::now() < end, "does not listen: {log}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn ca(&self) -> std::path::PathBuf {
+        self.folder.path().join("ca.crt")
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("env.log")).unwrap()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.get("/readyz").is_some_and(|(status, _)| status == 200)
+    }
+
+    fn get(&self, path: &str) -> Option<(u16, String)> {
+        let mut socket = TcpStream::connect_timeout(&self.ops, PATIENCE).ok()?;
+        socket.set_read_timeout(Some(PATIENCE)).ok()?;
+        write!(socket, "GET {path} HTTP/1.1\r\nhost: ops\r\nconnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).ok()?;
+        let status = answer.split(' ').nth(1)?.parse().ok()?;
+        Some((status, answer))
+    }
+}
+
+/// What each rule is expected at, from the first line of a broken variant: `… expected: a, b (deny, warn / deny, deny)`.
+pub fn expected(text: &str, profile: &str) -> BTreeMap<String, String> {
+    let line = text.lines().next().unwrap();
+    let (rules, levels) = line.split_once("expected: ").unwrap().1.split_once(" (").unwrap();
+    let (baseline, strict) = levels.trim_end_matches(')').split_once(" / ").unwrap();
+    let levels = if profile == "strict" { strict } else { baseline };
+    rules
+        .split(", ")
+        .zip(levels.split(", "))
+        .map(|(rule, level)| (rule.to_owned(), level.to_owned()))
+        .collect()
+}
+
+/// The set among the objects of an application.
+pub fn set_of(objects: &[Value]) -> &Value {
+    objects.iter().find(|object| object["kind"] == "StatefulSet").unwrap()
+}
