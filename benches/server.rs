@@ -144,6 +144,7 @@ fn real_server(folder: &tempfile::TempDir, shutdown: stateward::webhook::Shutdow
         cluster: Arc::new(ArcSwap::from_pointee(material::cluster(SETS))),
         policies: Arc::new(ArcSwap::from_pointee(material::policies())),
         confirmer: None,
+        events: None,
     };
     let server = Server::bind(support::config(folder), judge, Readiness::default(), Metrics::new());
     let server = runtime.block_on(server).unwrap();

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::change::{Action, Change, Edit, PodDeletion, Requester, Written};
 use crate::cluster::{Cluster, Overlay, World};
 use crate::model::{
-    Autoscaler, Because, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Service,
+    Autoscaler, Because, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Owner, Service,
     StatefulSet,
 };
 use crate::policy::{Applicable, Level, Params, Policies, Subject};
@@ -330,7 +330,34 @@ impl Case<'_> {
             finding.level = Level::Warn;
             finding.message.push_str(" (it was so before this change)");
         }
+        if let Some(makers) = self.makers(&finding) {
+            let _ = write!(finding.remedy, "; {makers}: make the edit there");
+        }
         finding
+    }
+
+    /// Who has made the objects that a finding may have edited: what is edited by hand they undo.
+    fn makers(&self, finding: &Finding) -> Option<String> {
+        let mut objects = vec![&finding.object];
+        for (object, _) in &finding.related {
+            if !objects.contains(&object) {
+                objects.push(object);
+            }
+        }
+        let makers = objects.into_iter().filter_map(|object| Some((object, self.owner_of(object)?)));
+        let makers = makers.map(|(ObjectRef { kind, name, .. }, owner)| {
+            format!("{kind} {name} is made by {} {}", owner.kind, owner.name)
+        });
+        let makers: Vec<String> = makers.collect();
+        (!makers.is_empty()).then(|| makers.join(", "))
+    }
+
+    /// The controller that has made an object of a finding.
+    fn owner_of(&self, object: &ObjectRef) -> Option<&Owner> {
+        match self.after.changed {
+            Changed::Autoscaler(scaler) if scaler.reference() == *object => scaler.metadata.owner.as_deref(),
+            _ => self.after.world.owner_of(object),
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! YAML / JSON manifests ─ cluster::files ───▶ Change* ─┼─▶ evaluate(&Change, &Cluster, &Policies, now) ─▶ Verdict
 //! live cluster ────────── cluster::live ────▶ Cluster ─┘                                                   │
 //!                                     AdmissionResponse ◀─ admission::encode ──────────────────────────────┤
+//!                                     Events ◀─ webhook::Events ───────────────────────────────────────────┤
 //!                                     report (human, JSON) ◀─ audit ───────────────────────────────────────┘
 //! ```
 //!
@@ -40,7 +41,7 @@
 //! | [`evaluate`](mod@evaluate), [`verdict`] | pure | the judgement and its result |
 //! | [`admission`] | pure | the bytes of a review, in and out |
 //! | [`manifest`] | pure but for [`manifest::sources`] | YAML and JSON as kubectl reads them, with positions |
-//! | [`audit`] | | the judgement of manifests, and its reports |
+//! | [`audit`] | | the judgement of manifests and live clusters, and its reports |
 //! | [`webhook`] | shell | HTTPS: limits, certificates, health, metrics, drain |
 //! | [`certs`] | shell | certificates of our own |
 //! | [`cli`], [`logging`] | shell | the command line |

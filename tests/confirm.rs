@@ -46,7 +46,7 @@ async fn court_of(policies: Policies, snapshot: &[Value]) -> Court {
     let confirmer = Some(Confirmer::new(api.client(), &mut registry));
     let cluster = Arc::new(ArcSwap::from_pointee(cluster));
     let policies = Arc::new(ArcSwap::from_pointee(policies));
-    Court { api, judge: Judge { cluster, policies, confirmer }, registry }
+    Court { api, judge: Judge { cluster, policies, confirmer, events: None }, registry }
 }
 
 /// One rule that refuses, and no other that says anything.

@@ -22,6 +22,8 @@ pub struct Request {
     pub namespace: String,
     /// Its name; empty where it is still to be generated.
     pub name: String,
+    /// Its uid, which one that is refused to be created never had; empty where it is not known.
+    pub object_uid: Box<str>,
     /// What it means to the rules.
     pub change: Change,
 }
@@ -156,6 +158,8 @@ impl WireRequest {
         let name =
             [new.metadata(), old.metadata()].into_iter().flatten().map(|metadata| metadata.name.clone());
         let name = Some(self.name).into_iter().chain(name).find(|name| !name.is_empty()).unwrap_or_default();
+        let metadata = old.metadata().or(new.metadata());
+        let object_uid = metadata.map(|metadata| metadata.uid.clone()).unwrap_or_default();
         for body in [&mut old, &mut new] {
             body.belong_to(&self.namespace, &name);
         }
@@ -166,6 +170,7 @@ impl WireRequest {
             kind: self.kind,
             namespace: self.namespace.into(),
             name: name.into(),
+            object_uid,
             change: Change {
                 action: action(self.operation, old, new, self.grace_period)?,
                 requester: Requester {

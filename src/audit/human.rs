@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::io;
 
-use annotate_snippets::{AnnotationKind, Group, Level as Severity, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level as Severity, Origin, Renderer, Snippet};
 
-use super::report::{Located, Report, is_failure};
+use super::report::{GapKind, Located, Report, is_failure};
 use crate::cluster::files::Position;
 use crate::manifest::{Note, NoteKind};
 use crate::policy::Level;
@@ -18,7 +18,13 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     for note in report.notes.iter().filter(|note| is_failure(note.kind)) {
         writeln!(out, "cannot read {}:{}:{}: {}\n", note.file.name, note.line, note.column, note.message)?;
     }
+    for gap in report.gaps.iter().filter(|gap| gap.kind == GapKind::Unreadable) {
+        writeln!(out, "cannot read {}\n", gap.message)?;
+    }
     writeln!(out, "{}", summary(report))?;
+    for gap in report.gaps.iter().filter(|gap| gap.kind == GapKind::Unknown) {
+        writeln!(out, "{}", gap.message)?;
+    }
     if let Some(passed_over) = passed_over(&report.notes) {
         writeln!(out, "{passed_over}")?;
     }
@@ -33,9 +39,15 @@ fn group(Located { finding, position, related }: &Located) -> Group<'_> {
     };
     let title = severity.primary_title(&*finding.message).id(finding.rule.id);
     let object = finding.object.to_string();
-    let mut group = title.element(snippet(position, AnnotationKind::Primary, object));
+    let mut group = match position {
+        Some(position) => title.element(snippet(position, AnnotationKind::Primary, object)),
+        None => title.element(Origin::path(format!("{object} {}", finding.path))),
+    };
     for (object, position) in related {
-        group = group.element(snippet(position, AnnotationKind::Context, object.clone()));
+        group = match position {
+            Some(position) => group.element(snippet(position, AnnotationKind::Context, object.clone())),
+            None => group.element(Origin::path(&**object)),
+        };
     }
     if let Some(class) = finding.class.as_ref().filter(|_| !finding.rule.classes.is_empty()) {
         group = group.element(

@@ -4,7 +4,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::report::{Located, Report};
+use super::report::{Gap, GapKind, Located, Report};
 use crate::manifest::{Note, NoteKind};
 use crate::model::ObjectRef;
 use crate::policy::{Exempt, Level};
@@ -23,9 +23,9 @@ struct Item<'a> {
     object: &'a ObjectRef,
     class: Option<ClassItem>,
     path: &'a str,
-    file: &'a str,
-    line: u32,
-    column: u32,
+    file: Option<&'a str>,
+    line: Option<u32>,
+    column: Option<u32>,
     message: &'a str,
     remedy: &'a str,
     exempt: Option<&'a Exempt>,
@@ -51,9 +51,9 @@ struct Summary {
 #[derive(Serialize)]
 struct NoteItem<'a> {
     kind: &'static str,
-    file: &'a str,
-    line: u32,
-    column: u32,
+    file: Option<&'a str>,
+    line: Option<u32>,
+    column: Option<u32>,
     message: &'a str,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
             audit: report.count(Level::Audit),
             exempt: report.exempt(),
         },
-        notes: report.notes.iter().map(note).collect(),
+        notes: report.notes.iter().map(note).chain(report.gaps.iter().map(gap)).collect(),
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     writeln!(out)
@@ -84,9 +84,9 @@ fn item(Located { finding, position, .. }: &Located) -> Item<'_> {
             .as_ref()
             .map(|class| ClassItem { name: class.class.to_string(), because: class.because.to_string() }),
         path: &finding.path,
-        file: &position.file.name,
-        line: position.span.line,
-        column: position.span.column,
+        file: position.as_ref().map(|position| &*position.file.name),
+        line: position.as_ref().map(|position| position.span.line),
+        column: position.as_ref().map(|position| position.span.column),
         message: &finding.message,
         remedy: &finding.remedy,
         exempt: finding.exempt.as_ref(),
@@ -102,5 +102,14 @@ fn note(note: &Note) -> NoteItem<'_> {
         NoteKind::Partial => "partial",
         NoteKind::Ignored => "ignored",
     };
-    NoteItem { kind, file: &note.file.name, line: note.line, column: note.column, message: &note.message }
+    let (line, column) = (Some(note.line), Some(note.column));
+    NoteItem { kind, file: Some(&note.file.name), line, column, message: &note.message }
+}
+
+fn gap(gap: &Gap) -> NoteItem<'_> {
+    let kind = match gap.kind {
+        GapKind::Unknown => "unknown",
+        GapKind::Unreadable => "unreadable",
+    };
+    NoteItem { kind, file: None, line: None, column: None, message: &gap.message }
 }

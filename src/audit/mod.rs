@@ -1,4 +1,4 @@
-//! The audit of manifests: the same judgement as the webhook's, over files.
+//! The audit of manifests and of live clusters: the same judgement as the webhook's.
 
 mod human;
 mod json;
@@ -11,10 +11,14 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use crate::change::{Action, Change, Edit};
+use crate::cluster::Cluster;
 use crate::cluster::files::Inventory;
+use crate::cluster::live::Listing;
 use crate::evaluate::evaluate;
+use crate::model::StatefulSet;
 use crate::policy::{Level, Policies};
-pub use report::{Located, Report};
+use crate::verdict::Verdict;
+pub use report::{Gap, GapKind, Located, Report};
 
 /// Judges everything in the inventory at the time `now`.
 pub fn audit(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Report {
@@ -27,11 +31,25 @@ pub fn audit(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Repo
     }
     for (set, manifest) in inventory.sets() {
         let cluster = neighbourhoods.of(&manifest.file);
-        let change = Change { action: Action::StatefulSet(Edit::Create(set.clone())), ..Change::default() };
-        report.add(inventory, manifest, evaluate(&change, &cluster, policies, now));
+        report.add(inventory, manifest, judge(set, &cluster, policies, now));
     }
     report.sort();
     report
+}
+
+/// Judges every StatefulSet of a live cluster at the time `now`.
+pub fn audit_cluster(listing: &Listing, policies: &Policies, now: Timestamp) -> Report {
+    let mut report = Report::of_cluster(listing);
+    for set in listing.cluster.sets() {
+        report.add_live(judge(set, &listing.cluster, policies, now));
+    }
+    report
+}
+
+/// Judges a set as if it were to be created as it is.
+fn judge(set: &StatefulSet, cluster: &Cluster, policies: &Policies, now: Timestamp) -> Verdict {
+    let change = Change { action: Action::StatefulSet(Edit::Create(set.clone())), ..Change::default() };
+    evaluate(&change, cluster, policies, now)
 }
 
 /// A way to write a report.

@@ -1,6 +1,8 @@
 //! What an audit has found, with the places in the files.
 
+use crate::cluster::Kind;
 use crate::cluster::files::{Inventory, Position, position};
+use crate::cluster::live::Listing;
 use crate::manifest::{Manifest, Note, NoteKind};
 use crate::policy::Level;
 use crate::verdict::{Finding, Verdict};
@@ -12,6 +14,8 @@ pub struct Report {
     pub findings: Vec<Located>,
     /// What was passed over or could not be read.
     pub notes: Vec<Note>,
+    /// What is not known of a live cluster.
+    pub gaps: Vec<Gap>,
     /// How many objects were read.
     pub objects: usize,
     /// How many of them are StatefulSets.
@@ -23,10 +27,28 @@ pub struct Report {
 pub struct Located {
     /// The finding.
     pub finding: Finding,
-    /// Where to look.
-    pub position: Position,
+    /// Where to look; `None` where it was not read from a file.
+    pub position: Option<Position>,
     /// Where else to look, and at which object.
-    pub related: Vec<(String, Position)>,
+    pub related: Vec<(String, Option<Position>)>,
+}
+
+/// Something that is not known of a live cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// What sort of thing.
+    pub kind: GapKind,
+    /// What, and why.
+    pub message: String,
+}
+
+/// What sort of thing is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GapKind {
+    /// A kind of objects that may not be listed: no conclusion was drawn from what it lacks.
+    Unknown,
+    /// An object that cannot be read, as none should.
+    Unreadable,
 }
 
 impl Report {
@@ -34,9 +56,49 @@ impl Report {
         Self {
             findings: Vec::new(),
             notes: inventory.notes.clone(),
+            gaps: Vec::new(),
             objects: inventory.objects,
             stateful_sets: inventory.sets().count(),
         }
+    }
+
+    pub(super) fn of_cluster(listing: &Listing) -> Self {
+        let unknown = listing.failed.iter().map(|(kind, error)| Gap {
+            kind: GapKind::Unknown,
+            message: format!(
+                "{} unknown, so what rests on it is not judged (cannot list: {error})",
+                kind.name()
+            ),
+        });
+        let unreadable = listing.unreadable.iter().map(|object| Gap {
+            kind: GapKind::Unreadable,
+            message: format!(
+                "{} {}/{}: {}",
+                object.kind.name(),
+                object.namespace,
+                object.name,
+                object.reason
+            ),
+        });
+        let cluster = &listing.cluster;
+        let objects: usize = Kind::ALL.into_iter().map(|kind| cluster.count(kind)).sum();
+        Self {
+            findings: Vec::new(),
+            notes: Vec::new(),
+            gaps: unknown.chain(unreadable).collect(),
+            objects: objects + listing.unreadable.len(),
+            stateful_sets: cluster.count(Kind::StatefulSet),
+        }
+    }
+
+    /// Adds what was found about an object that was not read from a file.
+    pub(super) fn add_live(&mut self, verdict: Verdict) {
+        let located = verdict.findings.into_iter().map(|finding| {
+            let related = finding.related.iter().map(|(object, path)| (format!("{object} {path}"), None));
+            let related = related.collect();
+            Located { finding, position: None, related }
+        });
+        self.findings.extend(located);
     }
 
     /// Adds what was found about the object of `manifest`.
@@ -46,8 +108,9 @@ impl Report {
             let elsewhere = || inventory.locate(&finding.object, &finding.path, &manifest.file);
             let position =
                 if finding.object == finding.subject { own() } else { elsewhere().unwrap_or_else(own) };
+            let position = Some(position);
             let related = finding.related.iter().filter_map(|(object, path)| {
-                Some((object.to_string(), inventory.locate(object, path, &manifest.file)?))
+                Some((object.to_string(), Some(inventory.locate(object, path, &manifest.file)?)))
             });
             let related = related.collect();
             self.findings.push(Located { finding, position, related });
@@ -56,8 +119,8 @@ impl Report {
 
     pub(super) fn sort(&mut self) {
         let place = |located: &Located| {
-            let Position { file, span } = &located.position;
-            (file.name.clone(), span.line, span.column)
+            let Position { file, span } = located.position.as_ref()?;
+            Some((file.name.clone(), span.line, span.column))
         };
         self.findings.sort_by_cached_key(place);
     }
@@ -80,6 +143,7 @@ impl Report {
     /// Whether something should have been read and could not be.
     pub fn is_incomplete(&self) -> bool {
         self.notes.iter().any(|note| is_failure(note.kind))
+            || self.gaps.iter().any(|gap| gap.kind == GapKind::Unreadable)
     }
 }
 

@@ -9,23 +9,32 @@ use std::str::FromStr;
 use anyhow::Context;
 use jiff::Timestamp;
 
-use super::{PolicyArgs, UNUSABLE};
-use crate::audit::{FailOn, Format, Report, audit};
+use super::{PolicyArgs, UNUSABLE, cluster};
+use crate::audit::{FailOn, Format, Report, audit, audit_cluster};
 use crate::cluster::files::Inventory;
 use crate::manifest::sources;
 
-/// Judge manifests before they are applied
+/// Judge manifests before they are applied, or a live cluster
 ///
 /// Reads YAML and JSON files, folders and standard input (`-`), all together: a StatefulSet is judged with the Services and
-/// budgets beside it. Exits with 0 where nothing reaches --fail-on, 1 where something does, 2 where the input cannot be used.
+/// budgets beside it. With --cluster it asks an API server instead. Exits with 0 where nothing reaches --fail-on, 1 where something does, 2 where the input cannot be used.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Files and folders of manifests, `-` for standard input
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "cluster", conflicts_with = "cluster", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Judge what runs in a cluster: that of the kubeconfig, or the one around
+    #[arg(long)]
+    cluster: bool,
+    /// With --cluster: the context of the kubeconfig to use
+    #[arg(long, value_name = "NAME", requires = "cluster")]
+    context: Option<String>,
+    /// With --cluster: judge every namespace, as is done without --namespace
+    #[arg(long, requires = "cluster", conflicts_with = "namespace")]
+    all_namespaces: bool,
     #[command(flatten)]
     policy: PolicyArgs,
-    /// The namespace of objects that name none [default: default]
+    /// The namespace of objects that name none [default: default]; with --cluster the one to judge [default: all]
     #[arg(long, value_name = "NS")]
     namespace: Option<String>,
     /// human or json; as FORMAT=FILE it goes to a file (repeatable)
@@ -58,8 +67,15 @@ impl FromStr for Output {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let policies = self.policy.load()?;
-        let inventory = read(&self.paths, self.namespace.as_deref())?;
-        let report = audit(&inventory, &policies, Timestamp::now());
+        let namespace = self.namespace.as_deref();
+        let report = if self.cluster {
+            audit_cluster(&cluster::read(self.context.as_deref(), namespace)?, &policies, Timestamp::now())
+        } else {
+            audit(&read(&self.paths, namespace)?, &policies, Timestamp::now())
+        };
+        for gap in &report.gaps {
+            writeln!(io::stderr(), "stateward: {}", gap.message)?;
+        }
         for output in &self.format {
             output.write(&report)?;
         }

@@ -12,9 +12,7 @@ pub(super) async fn client(context: Option<&str>) -> anyhow::Result<kube::Client
             let config = Config::from_kubeconfig(&options).await;
             config.with_context(|| format!("cannot use the context {name:?} of the kubeconfig"))?
         }
-        None => Config::infer()
-            .await
-            .context("found neither a kubeconfig nor a cluster around (or use --standalone)")?,
+        None => Config::infer().await.context("found neither a kubeconfig nor a cluster around")?,
     };
     // Whoever asks here has a deadline or waits on its own terms: a retry behind its back would exceed both.
     config.default_retry = false;

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod cluster;
 mod explain;
 mod kubernetes;
 mod policies;

@@ -1,5 +1,7 @@
 //! `stateward serve`
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use clap::ValueEnum;
+use clap::{ArgAction, ValueEnum};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -17,7 +19,9 @@ use super::{PolicyArgs, kubernetes, review};
 use crate::cluster::live::{Gauges, Live, Pace};
 use crate::logging;
 use crate::policy::Policies;
-use crate::webhook::{self, Config, Confirmer, Drain, Judge, Metrics, Readiness, Shutdown, tls};
+use crate::webhook::{
+    self, Config, Confirmer, Drain, Events, Judge, Metrics, Readiness, Shutdown, Teller, tls,
+};
 
 /// Serve the admission webhooks
 ///
@@ -48,6 +52,9 @@ pub(super) struct Args {
     /// The context of the kubeconfig to use; inside a cluster there is no need of one
     #[arg(long, value_name = "NAME", conflicts_with = "standalone")]
     context: Option<String>,
+    /// Whether to create Kubernetes Events about what was refused or warned of
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
+    events: bool,
     /// Where the CA of the self-signed certificate is written
     #[arg(long, value_name = "FILE", default_value = "certs/ca.crt", conflicts_with = "cert_file")]
     ca_out: PathBuf,
@@ -97,18 +104,34 @@ impl Args {
             let cluster = review::cluster(&self.objects)?;
             Gauges::register(metrics.registry()).show(&cluster);
             let cluster = Arc::new(ArcSwap::from_pointee(cluster));
-            let guard = Judge { cluster, policies, confirmer: None };
+            let guard = Judge { cluster, policies, confirmer: None, events: None };
             return Ok(webhook::serve(self.config(), guard, Readiness::default(), metrics, shutdown).await?);
         }
-        let (client, readiness) = (kubernetes::client(self.context.as_deref()).await?, Readiness::default());
+        let client = kubernetes::client(self.context.as_deref())
+            .await
+            .context("there is no API server to ask (--standalone does without)")?;
+        let readiness = Readiness::default();
         let gauges = Gauges::register_live(metrics.registry());
         let live = Live::new(client.clone(), Pace::default(), &readiness, gauges);
-        let confirmer = Some(Confirmer::new(client, metrics.registry()));
-        let guard = Judge { cluster: live.cluster(), policies, confirmer };
+        let confirmer = Some(Confirmer::new(client.clone(), metrics.registry()));
+        let (events, teller) = self.events(client, &mut metrics);
+        let guard = Judge { cluster: live.cluster(), policies, confirmer, events };
         tokio::select! {
             end = webhook::serve(self.config(), guard, readiness, metrics, shutdown) => Ok(end?),
             stopped = live.run() => match stopped? {},
+            never = tell(teller) => match never {},
         }
+    }
+
+    /// Where reviews put what is to be told, and the work of telling it.
+    fn events(&self, client: kube::Client, metrics: &mut Metrics) -> (Option<Events>, Option<Teller>) {
+        if !self.events {
+            return (None, None);
+        }
+        let instance = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+        let instance = instance.as_deref().unwrap_or("stateward");
+        let (events, teller) = Events::new(client, instance, metrics.registry());
+        (Some(events), Some(teller))
     }
 
     /// A policy that cannot be read disables itself: the others, and the shipped one, still guard the cluster.
@@ -140,6 +163,14 @@ impl Args {
             ..Config::default()
         }
     }
+}
+
+/// Tells what there is to tell. Having nobody left to tell of is no reason to stop serving.
+async fn tell(teller: Option<Teller>) -> Infallible {
+    if let Some(teller) = teller {
+        teller.run().await;
+    }
+    pending().await
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

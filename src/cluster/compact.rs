@@ -8,6 +8,7 @@ impl Neighbour {
     /// The object without what no judgement of it as a neighbour reads, and without room to grow.
     #[must_use]
     pub fn compact(mut self) -> Self {
+        self.metadata_mut().uid = Box::default();
         match self {
             Self::Set(ref mut set) => {
                 compact_template(&mut set.spec.template);

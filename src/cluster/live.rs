@@ -11,6 +11,7 @@
 mod api;
 mod follow;
 mod gauges;
+mod list;
 mod pace;
 mod writer;
 
@@ -23,8 +24,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub(in crate::cluster) use api::Api;
+pub(crate) use api::checked;
 pub use api::{ApiError, Item, Unreadable};
 pub use gauges::Gauges;
+pub use list::{Listing, list};
 pub use pace::Pace;
 pub use writer::{Event, Writer};
 

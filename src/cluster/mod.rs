@@ -9,6 +9,7 @@ pub mod confirm;
 pub mod files;
 pub mod live;
 mod neighbour;
+mod origin;
 mod table;
 mod world;
 

@@ -6,8 +6,8 @@ use crate::model::{Autoscaler, DisruptionBudget, LabelSelector, Labels, Object, 
 /// A snapshot with one object replaced, added or taken away.
 #[derive(Clone, Copy, Debug)]
 pub struct World<'a> {
-    cluster: &'a Cluster,
-    overlay: Overlay<'a>,
+    pub(super) cluster: &'a Cluster,
+    pub(super) overlay: Overlay<'a>,
 }
 
 /// How one object differs from the snapshot. The name is given apart, because the object may be absent.

@@ -16,6 +16,9 @@ pub struct Metadata {
     /// Empty where the manifest leaves it to the command line or the request.
     #[serde(deserialize_with = "nullable::field")]
     pub namespace: Box<str>,
+    /// Empty where nobody has given it one yet, and on neighbours, of which nobody asks for it.
+    #[serde(deserialize_with = "nullable::field")]
+    pub uid: Box<str>,
     /// The object's own labels.
     pub labels: Labels,
     /// The annotations that mean something here.

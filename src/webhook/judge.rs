@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
 use super::confirmation::{doubt, is_confirmed, settle, unknown_set, wider};
+use super::events::Events;
 use super::guard::{Answer, Decision, Facts, Finding, Guard, Refusal, RefusedLine, Reply};
 use crate::admission::{self, Request};
 use crate::cluster::Cluster;
@@ -29,6 +30,8 @@ pub struct Judge {
     pub policies: Arc<ArcSwap<Policies>>,
     /// Who looks again before a change is refused for what the snapshot says; `None` where the snapshot is the truth.
     pub confirmer: Option<Confirmer>,
+    /// Who is told of what was refused or warned of.
+    pub events: Option<Events>,
 }
 
 /// Looks at the cluster itself before a change is refused for what the snapshot says. Clones are one.
@@ -52,12 +55,13 @@ impl Guard for Judge {
         let in_doubt =
             || doubt(&request.change, &verdict).is_some() || unknown_set(&request.change, &cluster).is_some();
         let Some(confirmer) = self.confirmer.as_ref().filter(|_| in_doubt()) else {
-            return Ok(Answer::Now(reply(&request, &verdict)));
+            return Ok(Answer::Now(reply(&request, &verdict, self.events.as_ref())));
         };
+        let events = self.events.clone();
         let (confirmer, cluster, policies) = (confirmer.clone(), Arc::clone(&cluster), Arc::clone(&policies));
         Ok(Answer::Later(Box::pin(async move {
             let verdict = confirmer.judge(&request, &cluster, &policies, deadline).await;
-            reply(&request, &verdict)
+            reply(&request, &verdict, events.as_ref())
         })))
     }
 }
@@ -126,7 +130,10 @@ impl Confirmer {
     }
 }
 
-fn reply(request: &Request, verdict: &Verdict) -> Reply {
+fn reply(request: &Request, verdict: &Verdict, events: Option<&Events>) -> Reply {
+    if let Some(events) = events {
+        events.tell(request, verdict);
+    }
     Reply { body: admission::encode(request, verdict), facts: facts(request, verdict) }
 }
 

@@ -33,6 +33,7 @@ mod config;
 mod confirmation;
 mod connection;
 mod contain;
+mod events;
 mod guard;
 mod handshake;
 mod judge;
@@ -47,6 +48,7 @@ mod tasks;
 pub mod tls;
 
 pub use config::{Config, Drain, Limits};
+pub use events::{Events, Teller};
 pub use guard::{
     Answer, Decision, Facts, Finding, Guard, Operation, Refusal, RefusedLine, Reply, Resource, Webhook,
 };

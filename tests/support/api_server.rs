@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{
-    Request, Response,
+    Method, Request, Response,
     body::{Body, Frame, Incoming},
     service::service_fn,
 };
@@ -65,6 +65,7 @@ struct Inner {
     epoch: u64,
     faults: BTreeMap<String, Fault>,
     requests: Vec<String>,
+    posted: Vec<(String, Value)>,
     watching: BTreeMap<String, usize>,
 }
 
@@ -202,6 +203,25 @@ impl ApiServer {
         self.state.lock().requests.iter().filter(|request| request.contains(part)).count()
     }
 
+    /// What was posted to a resource.
+    pub fn posted(&self, resource: &str) -> Vec<Value> {
+        let inner = self.state.lock();
+        inner.posted.iter().filter(|(to, _)| to == resource).map(|(_, object)| object.clone()).collect()
+    }
+
+    /// A kubeconfig for a command, in a folder.
+    pub fn kubeconfig(&self, folder: &std::path::Path) -> std::path::PathBuf {
+        let context = json!({"name": "here", "context": {"cluster": "here", "user": "me"}});
+        let cluster = json!({"name": "here", "cluster": {"server": format!("http://{}", self.address)}});
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "here",
+            "clusters": [cluster], "contexts": [context], "users": [{"name": "me", "user": {}}],
+        });
+        let file = folder.join("kubeconfig");
+        std::fs::write(&file, config.to_string()).unwrap();
+        file
+    }
+
     /// How many watches of a resource are open.
     pub fn watching(&self, resource: &str) -> usize {
         self.state.lock().watching.get(resource).copied().unwrap_or_default()
@@ -265,6 +285,13 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer,
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Garbage) => return Ok(Response::new(Full::new(Bytes::from("<html>\n")).boxed())),
         _ => {}
+    }
+    if request.method() == Method::POST {
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        let object: Value = serde_json::from_slice(&body).unwrap();
+        let answer = json_answer(&object);
+        state.lock().posted.push((target.resource, object));
+        return Ok(answer);
     }
     // A real one compresses what is long.
     if request.headers().get("accept-encoding").is_none_or(|encoding| encoding != "identity") {

@@ -53,6 +53,15 @@ impl ApiError {
         matches!(self, Self::Status { code: 410, .. })
     }
 
+    /// Whether asking again may help: the server is busy or was away, or the place to go on from in a list is too old.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Status { code, .. } => matches!(code, 410 | 429 | 500..),
+            Self::Transport(_) | Self::Silent(_) => true,
+            Self::Malformed(_) => false,
+        }
+    }
+
     fn is_absence(&self) -> bool {
         matches!(self, Self::Status { code: 404, .. })
     }
@@ -306,7 +315,7 @@ fn path_of(kind: Kind, namespace: Option<&str>) -> Result<String, ApiError> {
 }
 
 /// A name as Kubernetes allows it. Whoever can send reviews here could otherwise make us ask for anything.
-fn checked(name: &str) -> Result<&str, ApiError> {
+pub(crate) fn checked(name: &str) -> Result<&str, ApiError> {
     let allowed =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
     if name.is_empty() || name.starts_with('.') || !name.bytes().all(allowed) {

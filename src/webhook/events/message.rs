@@ -1,0 +1,142 @@
+//! What an event says. Pure.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::throttle::Key;
+use crate::admission::{Operation, Request, Resource};
+use crate::model::ObjectRef;
+use crate::policy::Level;
+use crate::verdict::{Finding, Verdict};
+
+/// The API server refuses a longer note, in bytes.
+const LONGEST_NOTE: usize = 1024;
+
+/// One finding, to be told.
+#[derive(Clone, Debug)]
+pub(super) struct Happened {
+    rule: &'static str,
+    level: Level,
+    /// The object that was to be changed.
+    object: ObjectRef,
+    /// Empty where the object does not exist, or nobody has said.
+    uid: Box<str>,
+    /// The StatefulSet that it would hurt, where that is another object.
+    hurt: Option<ObjectRef>,
+    note: String,
+}
+
+/// What there is to tell of a verdict: nothing of a dry run, nor of what is only recorded.
+pub(super) fn happened(request: &Request, verdict: &Verdict) -> Vec<Happened> {
+    let Some(object) = object_of(request).filter(|_| !request.change.dry_run) else { return Vec::new() };
+    let never_existed = request.operation == Operation::Create && verdict.is_denied();
+    let uid = || if never_existed { Box::default() } else { request.object_uid.clone() };
+    // What is wrong besides with a change that does not happen is of no interest to anybody.
+    let level = if verdict.is_denied() { Level::Deny } else { Level::Warn };
+    let told = verdict.at(level).map(|finding| Happened {
+        rule: finding.rule.id,
+        level: finding.level,
+        object: object.clone(),
+        uid: uid(),
+        hurt: Some(finding.subject.clone()).filter(|subject| *subject != object),
+        note: note(finding),
+    });
+    told.collect()
+}
+
+fn object_of(request: &Request) -> Option<ObjectRef> {
+    let (api_version, kind) = match request.resource {
+        Resource::StatefulSets | Resource::Scale => ("apps/v1", "StatefulSet"),
+        Resource::Services => ("v1", "Service"),
+        Resource::DisruptionBudgets => ("policy/v1", "PodDisruptionBudget"),
+        Resource::Autoscalers => ("autoscaling/v2", "HorizontalPodAutoscaler"),
+        Resource::Pods | Resource::Eviction => ("v1", "Pod"),
+        Resource::Other => return None,
+    };
+    let (namespace, name) = (&*request.namespace, &*request.name);
+    let named = !namespace.is_empty() && !name.is_empty();
+    named.then(|| ObjectRef { api_version, kind, namespace: namespace.into(), name: name.into() })
+}
+
+fn note(finding: &Finding) -> String {
+    let done = match finding.level {
+        Level::Deny => "refused",
+        _ => "warned",
+    };
+    cut(format!("{done}: {}; {}", finding.message, finding.remedy))
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > LONGEST_NOTE {
+        let mut end = LONGEST_NOTE - '…'.len_utf8();
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+impl Happened {
+    pub(super) fn namespace(&self) -> &str {
+        &self.object.namespace
+    }
+
+    pub(super) fn key(&self) -> Key {
+        (self.object.to_string(), self.rule, self.level.name())
+    }
+
+    /// The event, as `events.k8s.io/v1` has it.
+    pub(super) fn to_json(&self, instance: &str, now: Timestamp) -> Value {
+        let action = if self.level == Level::Deny { "Refused" } else { "Warned" };
+        let mut regarding = json!(self.object);
+        if !self.uid.is_empty() {
+            regarding["uid"] = json!(self.uid);
+        }
+        json!({
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"generateName": format!("{}-", self.object.name), "namespace": self.object.namespace},
+            "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string(),
+            "type": "Warning",
+            "reason": camel_case(self.rule),
+            "action": action,
+            "note": self.note,
+            "regarding": regarding,
+            "related": self.hurt,
+            "reportingController": "stateward.dev/stateward",
+            "reportingInstance": instance,
+        })
+    }
+}
+
+/// `quorum-even` as events name their reasons: `QuorumEven`.
+fn camel_case(id: &str) -> String {
+    let mut text = String::with_capacity(id.len());
+    for word in id.split('-') {
+        let mut letters = word.chars();
+        text.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        text.push_str(letters.as_str());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_the_rules_ids_in_camel_case() {
+        assert_eq!(camel_case("pdb-below-quorum"), "PdbBelowQuorum");
+        let valid = |reason: &str| reason.len() <= 128 && reason.chars().all(char::is_alphanumeric);
+        assert!(crate::rules::ALL.iter().all(|rule| valid(&camel_case(rule.id))));
+    }
+
+    #[test]
+    fn a_note_is_cut_where_the_api_server_would_refuse_it() {
+        assert_eq!(cut("a".repeat(LONGEST_NOTE)).len(), LONGEST_NOTE);
+        let cut = cut(format!("a{}", "é".repeat(1000)));
+        assert!(cut.len() <= LONGEST_NOTE && cut.ends_with("é…"), "{cut}");
+    }
+}
