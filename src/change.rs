@@ -11,6 +11,9 @@ pub struct Change {
     pub requester: Requester,
     /// Whether nothing of it will persist.
     pub dry_run: bool,
+    /// Whether what belongs to it is there by now, as in manifests that are judged together. A request may be the first of
+    /// several.
+    pub is_whole: bool,
 }
 
 /// What changes.

@@ -25,7 +25,7 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
     if change.requester.cleans_up() {
         return Verdict::default();
     }
-    let judge = Judge { cluster, policies, now, dry_run: change.dry_run };
+    let judge = Judge { cluster, policies, now, dry_run: change.dry_run, is_whole: change.is_whole };
     let mut findings: Vec<Finding> = match &change.action {
         Action::StatefulSet(edit) => judge.set(edit),
         Action::Scale { namespace, name, old, new } => judge.scale(namespace, name, *old, *new),
@@ -54,6 +54,7 @@ struct Judge<'a> {
     policies: &'a Policies,
     now: Timestamp,
     dry_run: bool,
+    is_whole: bool,
 }
 
 /// One set, its change, and the policies about it.
@@ -62,6 +63,8 @@ struct Case<'a> {
     after: Situation<'a>,
     applicable: Applicable<'a>,
     trigger: Trigger,
+    /// Whether other sets of its ensemble may be still to come.
+    may_grow: bool,
 }
 
 impl<'a> Judge<'a> {
@@ -188,7 +191,9 @@ impl<'a> Judge<'a> {
             let class = if same { class.clone() } else { self.policies.classify(state.0, &applicable) };
             situation(state, class)
         });
-        let case = Case { before, after: situation(after, class), applicable, trigger };
+        let is_new = trigger == Trigger::Set && before.is_none();
+        let may_grow = is_new && !self.is_whole && after.0.ensemble().is_some();
+        let case = Case { before, after: situation(after, class), applicable, trigger, may_grow };
         self.run(&case)
     }
 
@@ -325,6 +330,10 @@ impl Case<'_> {
             );
             finding.remedy +=
                 "; if they are groups of their own, give each its own annotation stateward.dev/ensemble";
+        }
+        if rule.counts_members() && self.may_grow && finding.level == Level::Deny {
+            finding.level = Level::Warn;
+            finding.message.push_str(" (unless other sets of its ensemble are still to come)");
         }
         if already && finding.level == Level::Deny {
             finding.level = Level::Warn;

@@ -240,7 +240,7 @@ fn judge(action: Action, cluster: &Cluster, requester: &str) -> Verdict {
     static POLICIES: LazyLock<Policies> =
         LazyLock::new(|| Policies::new(Profile::Strict, Vec::new()).unwrap());
     let requester = Requester { username: requester.into(), ..Requester::default() };
-    evaluate(&Change { action, requester, dry_run: false }, cluster, &POLICIES, Timestamp::UNIX_EPOCH)
+    evaluate(&Change { action, requester, ..Change::default() }, cluster, &POLICIES, Timestamp::UNIX_EPOCH)
 }
 
 /// What is refused.

@@ -48,7 +48,8 @@ pub fn audit_cluster(listing: &Listing, policies: &Policies, now: Timestamp) -> 
 
 /// Judges a set as if it were to be created as it is.
 fn judge(set: &StatefulSet, cluster: &Cluster, policies: &Policies, now: Timestamp) -> Verdict {
-    let change = Change { action: Action::StatefulSet(Edit::Create(set.clone())), ..Change::default() };
+    let action = Action::StatefulSet(Edit::Create(set.clone()));
+    let change = Change { action, is_whole: true, ..Change::default() };
     evaluate(&change, cluster, policies, now)
 }
 
