@@ -72,8 +72,9 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
         let canary = format!(", or to {} to try updates on {last} first", replicas - 1);
         (format!("{} to {last} all keep their template", at.first_pod()), canary)
     };
-    let message =
-        format!("partition {partition} with a replica count of {replicas}: {pods}, so no update ever runs");
+    let message = format!(
+        "partition {partition} with a replica count of {replicas}: {pods}, so no edit of it reaches a pod"
+    );
     let remedy = format!("set spec.updateStrategy.rollingUpdate.partition to 0{canary}");
     out.add(Place::in_set("/spec/updateStrategy/rollingUpdate/partition"), message, remedy);
 }
@@ -119,7 +120,7 @@ mod tests {
         };
         assert_eq!(
             staged(5),
-            "partition 3 with a replica count of 3: zk-5 to zk-7 all keep their template, so no update ever runs \
+            "partition 3 with a replica count of 3: zk-5 to zk-7 all keep their template, so no edit of it reaches a pod \
              -> set spec.updateStrategy.rollingUpdate.partition to 0, or to 2 to try updates on zk-7 first"
         );
         let single =

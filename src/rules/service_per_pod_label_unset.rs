@@ -66,7 +66,8 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
     if label == POD_NAME_LABEL || (injected == Some(label) && !label.is_empty()) {
         return;
     }
-    let (pod, value) = (at.first_pod(), template.labels().get(label));
+    // The decorator counts from 0, whatever `ordinals` says.
+    let (pod, value) = (format!("{}-0", at.name()), template.labels().get(label));
     let why = match (label, value, injected) {
         ("", _, _) => "the per-pod Services have no label to select by".to_owned(),
         (_, Some(value), _) => format!(

@@ -75,12 +75,12 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
         }
         let (replicas, name, volume) = (at.replicas, &claim.claim_name, &volume.name);
         let consequence = match at.class.class {
-            Class::Quorum => "the members share the copies of the data that should survive one another",
+            Class::Quorum => "the members overwrite each other's copy of the data",
             Class::Singleton => "two instances write the same data",
             Class::Replicated => "each can overwrite what the others have written",
         };
         let message = format!(
-            "all {replicas} pods mount the one PersistentVolumeClaim {name}: {consequence}, and if it is ReadWriteOnce they \
+            "each of the {replicas} pods mounts the one PersistentVolumeClaim {name}: {consequence}, and if it is ReadWriteOnce they \
              only start on one node"
         );
         let remedy = format!(
