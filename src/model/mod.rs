@@ -33,4 +33,4 @@ pub use pod_template::{
 };
 pub use selector::{LabelSelector, Operator, Requirement};
 pub use service::Service;
-pub use stateful_set::{POD_NAME_LABEL, Scale, StatefulSet};
+pub use stateful_set::{ClaimRetention, POD_INDEX_LABEL, POD_NAME_LABEL, Scale, StatefulSet};

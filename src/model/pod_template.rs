@@ -179,6 +179,9 @@ pub struct Volume {
     pub name: Box<str>,
     /// The claim it mounts, if it mounts one by name.
     pub persistent_volume_claim: Option<ClaimSource>,
+    /// Whether it is a folder of the node.
+    #[serde(deserialize_with = "presence")]
+    pub host_path: bool,
 }
 
 /// `persistentVolumeClaim` of a volume.
@@ -188,6 +191,9 @@ pub struct ClaimSource {
     /// The claim's name.
     #[serde(deserialize_with = "nullable::field")]
     pub claim_name: Box<str>,
+    /// Whether no container can write to it.
+    #[serde(deserialize_with = "nullable::field")]
+    pub read_only: bool,
 }
 
 impl Container {

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use super::{Container, LabelSelector, Labels, Metadata, Object, PodTemplate, nullable};
+use super::{Container, IntOrPercent, LabelSelector, Labels, Metadata, Object, PodTemplate, nullable};
 
-/// The label that names each pod, and the one that numbers it; the controller adds both.
+/// The label that names each pod; the controller adds it.
 pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
-const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
+/// The label that numbers each pod; the controller adds it.
+pub const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
 
 /// What is kept of a StatefulSet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -44,6 +45,69 @@ pub struct StatefulSetSpec {
     /// How the pods are numbered.
     #[serde(deserialize_with = "nullable::field")]
     pub ordinals: Ordinals,
+    /// How an edit of the template reaches the pods.
+    #[serde(deserialize_with = "nullable::field")]
+    pub update_strategy: UpdateStrategy,
+    /// When the pods' claims are deleted.
+    #[serde(deserialize_with = "nullable::field")]
+    pub persistent_volume_claim_retention_policy: ClaimRetentionPolicy,
+}
+
+/// `updateStrategy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UpdateStrategy {
+    /// Its type.
+    #[serde(rename = "type", deserialize_with = "nullable::field")]
+    pub kind: UpdateKind,
+    /// Only of a rolling update.
+    #[serde(deserialize_with = "nullable::field")]
+    pub rolling_update: RollingUpdate,
+}
+
+/// `updateStrategy.type`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum UpdateKind {
+    /// Each pod gets the new template when somebody deletes it.
+    OnDelete,
+    /// The controller replaces the pods, the last one first.
+    #[default]
+    #[serde(other)]
+    RollingUpdate,
+}
+
+/// `updateStrategy.rollingUpdate`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RollingUpdate {
+    /// How many pods, from the first one on, keep the old template.
+    #[serde(deserialize_with = "nullable::field")]
+    pub partition: i32,
+    /// How many pods may be down at once; absent means 1.
+    pub max_unavailable: Option<IntOrPercent>,
+}
+
+/// `persistentVolumeClaimRetentionPolicy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClaimRetentionPolicy {
+    /// What becomes of all claims when the set is deleted.
+    #[serde(deserialize_with = "nullable::field")]
+    pub when_deleted: ClaimRetention,
+    /// What becomes of the claims of the pods that go when the set shrinks.
+    #[serde(deserialize_with = "nullable::field")]
+    pub when_scaled: ClaimRetention,
+}
+
+/// What becomes of a claim that has lost its pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum ClaimRetention {
+    /// It is deleted, and so is its data unless the storage class retains it.
+    Delete,
+    /// It waits for the pod to come back.
+    #[default]
+    #[serde(other)]
+    Retain,
 }
 
 /// One of `volumeClaimTemplates`.
@@ -68,6 +132,17 @@ impl StatefulSet {
     /// The replica count it asks for.
     pub fn replicas(&self) -> i32 {
         self.spec.replicas.unwrap_or(1)
+    }
+
+    /// How a rolling update replaces its pods; `None` where they are only replaced by hand.
+    pub fn rolling_update(&self) -> Option<RollingUpdate> {
+        let UpdateStrategy { kind, rolling_update } = self.spec.update_strategy;
+        (kind == UpdateKind::RollingUpdate).then_some(rolling_update)
+    }
+
+    /// Whether one of its claim templates has this name.
+    pub fn claims(&self, volume: &str) -> bool {
+        self.spec.volume_claim_templates.iter().any(|template| &*template.metadata.name == volume)
     }
 
     /// The labels of the pod with this number: the template's, and those the controller adds.
@@ -157,6 +232,29 @@ mod tests {
         let containers: Vec<_> = images.iter().map(|image| json!({"image": image})).collect();
         let template = json!({"metadata": {"labels": labels}, "spec": {"containers": containers}});
         serde_json::from_value(json!({"spec": {"selector": selector, "template": template}})).unwrap()
+    }
+
+    #[test]
+    fn strategies_are_read_as_the_api_server_defaults_them() {
+        let strategy = |json: serde_json::Value| {
+            let set: StatefulSet = serde_json::from_value(json!({"spec": {"updateStrategy": json}})).unwrap();
+            set.rolling_update().map(|rolling| (rolling.partition, rolling.max_unavailable))
+        };
+        let percent = Some(IntOrPercent::Percent(50));
+        for (json, read) in [
+            (json!(null), Some((0, None))),
+            (json!({"type": null, "rollingUpdate": null}), Some((0, None))),
+            (
+                json!({"type": "", "rollingUpdate": {"partition": null, "maxUnavailable": null}}),
+                Some((0, None)),
+            ),
+            (json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}), Some((2, None))),
+            (json!({"rollingUpdate": {"maxUnavailable": "50%"}}), Some((0, percent))),
+            (json!({"type": "OnDelete", "rollingUpdate": {"partition": 2}}), None),
+        ] {
+            assert_eq!(strategy(json.clone()), read, "{json}");
+        }
+        assert!(size_of::<UpdateStrategy>() <= 16, "there are ten thousand");
     }
 
     #[test]

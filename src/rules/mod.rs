@@ -89,9 +89,12 @@ macro_rules! rule {
 }
 
 mod annotation_ignored;
+mod claims_deleted_on_scale;
+mod deprecated_api;
 mod duplicate_key;
 mod grace_period_zero;
 mod name_too_long;
+mod partition_holds_all;
 mod pdb_below_quorum;
 mod pdb_blocks_drain;
 mod pdb_in_use;
@@ -105,16 +108,22 @@ mod quorum_scale_step;
 mod quorum_scaled_to_zero;
 mod quorum_too_large;
 mod quorum_too_small;
+mod readiness_missing;
+mod rollout_below_quorum;
 mod service_hides_unready;
 mod service_in_use;
 mod service_name_missing;
 mod service_not_found;
 mod service_not_headless;
+mod service_per_pod_label_unset;
+mod service_per_pod_ports_invalid;
 mod service_selector_mismatch;
+mod shared_claim;
 mod singleton_scaled;
 mod spread_missing;
 mod spread_preferred_only;
 mod spread_selector_mismatch;
+mod volatile_data;
 
 /// Every rule, in the order of the documentation.
 pub static ALL: &[Rule] = &[
@@ -141,8 +150,17 @@ pub static ALL: &[Rule] = &[
     pdb_blocks_drain::RULE,
     pdb_overlap::RULE,
     pdb_in_use::RULE,
+    service_per_pod_ports_invalid::RULE,
+    service_per_pod_label_unset::RULE,
     name_too_long::RULE,
+    shared_claim::RULE,
+    volatile_data::RULE,
+    claims_deleted_on_scale::RULE,
+    readiness_missing::RULE,
     grace_period_zero::RULE,
+    rollout_below_quorum::RULE,
+    partition_holds_all::RULE,
+    deprecated_api::RULE,
     annotation_ignored::RULE,
     duplicate_key::RULE,
 ];

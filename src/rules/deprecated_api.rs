@@ -1,0 +1,111 @@
+//! `deprecated-api`
+
+use super::{Place, Violations};
+use crate::change::Written;
+
+rule! {
+    /// ## What it checks
+    ///
+    /// A manifest in a file is written in an apiVersion that current clusters no longer serve: a StatefulSet in `apps/v1beta1` or
+    /// `apps/v1beta2`, gone since Kubernetes 1.16, or a PodDisruptionBudget in `policy/v1beta1`, gone since 1.25.
+    ///
+    /// ## Why
+    ///
+    /// Applying it fails with `no matches for kind`, usually on the day of a disaster or on the first day of a new cluster, since the
+    /// objects that exist live on in the new version. Where it is a budget that is refused, the rest is installed and nobody
+    /// notices that it is missing.
+    ///
+    /// ## How to fix
+    ///
+    /// Write the new version; what exists need not be deleted. What changes with it:
+    ///
+    /// - `apps/v1beta2` to `apps/v1`: nothing else.
+    /// - `apps/v1beta1` to `apps/v1`: `spec.selector` must be written (it was taken from the template's labels) and cannot be changed
+    ///   later; take the labels that the pods have now. Updates are rolled out by default (they waited for somebody to delete the
+    ///   pods): write `updateStrategy: {type: OnDelete}` to keep that.
+    /// - `policy/v1beta1` to `policy/v1`: an empty selector (`{}`) selects all pods of the namespace; it selected none.
+    ///
+    /// ## Fails
+    ///
+    /// ```yaml
+    /// apiVersion: policy/v1beta1
+    /// kind: PodDisruptionBudget
+    /// metadata: {name: zk}
+    /// spec:
+    ///   maxUnavailable: 1
+    ///   selector: {matchLabels: {app: zk}}
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// apiVersion: policy/v1
+    /// kind: PodDisruptionBudget
+    /// metadata: {name: zk}
+    /// spec:
+    ///   maxUnavailable: 1
+    ///   selector: {matchLabels: {app: zk}}
+    /// ```
+    "deprecated-api": "the apiVersion is no longer served",
+    triggers: [Manifest],
+    check: Text(check),
+}
+
+fn check(written: &Written, out: &mut Violations) {
+    let (new, gone, besides) = match (written.object.kind, &*written.api_version) {
+        ("StatefulSet", "apps/v1beta1") => (
+            "apps/v1",
+            "1.16",
+            ", write out spec.selector with the labels that the pods have, and spec.updateStrategy.type: OnDelete if updates \
+             are to wait as they did",
+        ),
+        ("StatefulSet", "apps/v1beta2") => ("apps/v1", "1.16", ""),
+        ("PodDisruptionBudget", "policy/v1beta1") => {
+            ("policy/v1", "1.25", " (an empty selector then selects all pods; it selected none)")
+        }
+        _ => return,
+    };
+    let (kind, old) = (written.object.kind, &written.api_version);
+    let message = format!("no cluster since Kubernetes {gone} knows a {kind} in {old}: applying it fails");
+    let remedy = format!("set apiVersion to {new}{besides}");
+    out.add(Place::of(written.object.clone(), "/apiVersion"), message, remedy);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Metadata, ObjectRef};
+
+    fn says(kind: &'static str, api_version: &str) -> String {
+        let object = ObjectRef { api_version: "", kind, namespace: "default".into(), name: "zk".into() };
+        let mut out = Violations::default();
+        let written = Written {
+            object,
+            metadata: Metadata::default(),
+            api_version: api_version.to_owned(),
+            duplicate_keys: Vec::new(),
+        };
+        check(&written, &mut out);
+        out.into_vec()
+            .into_iter()
+            .map(|violation| format!("{} -> {}", violation.message, violation.remedy))
+            .collect()
+    }
+
+    #[test]
+    fn only_what_is_gone() {
+        for (kind, version, new) in [
+            ("StatefulSet", "apps/v1", ""),
+            ("StatefulSet", "apps/v1beta1", "apps/v1,"),
+            ("StatefulSet", "apps/v1beta2", "apps/v1"),
+            ("PodDisruptionBudget", "policy/v1", ""),
+            ("PodDisruptionBudget", "policy/v1beta1", "policy/v1 "),
+            ("HorizontalPodAutoscaler", "autoscaling/v2beta2", ""),
+            ("Service", "v1", ""),
+        ] {
+            let says = says(kind, version);
+            assert_eq!(says.is_empty(), new.is_empty(), "{says}");
+            assert!(says.contains(new), "{says}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! `service-per-pod-label-unset`
+
+use super::{Place, Situation, Violations};
+use crate::model::{POD_INDEX_LABEL, POD_NAME_LABEL};
+use crate::policy::Params;
+
+rule! {
+    /// ## What it checks
+    ///
+    /// The annotation `service-per-pod-label` of a StatefulSet names a label that does not carry each pod's name. Two do:
+    /// `statefulset.kubernetes.io/pod-name`, which the StatefulSet controller adds, and the label that the annotation
+    /// `pod-name-label` of the pod template names, which Metacontroller's pod-name-label decorator adds. A label that the template
+    /// itself sets has one value on all pods and tells none from another. Neither does `apps.kubernetes.io/pod-index`, which carries
+    /// the number only.
+    ///
+    /// ## Why
+    ///
+    /// For each pod the service-per-pod decorator makes a Service that selects this label with the pod's name as its value. Where no
+    /// pod has that, the Services are there and look right, and have no endpoints: connections are refused, and nothing says why.
+    ///
+    /// ## How to fix
+    ///
+    /// Set the annotation to `statefulset.kubernetes.io/pod-name`, which needs no second decorator. To keep a label of your own,
+    /// name it in the annotation `pod-name-label` of the pod template as well; that restarts the pods.
+    ///
+    /// ## Fails
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: web, annotations: {service-per-pod-label: pod-name, service-per-pod-ports: "80:80"}}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: web
+    ///   selector: {matchLabels: {app: web}}
+    ///   template:
+    ///     metadata: {labels: {app: web}}
+    ///     spec:
+    ///       containers: [{name: web, image: "nginx:1.27"}]
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: web, annotations: {service-per-pod-label: pod-name, service-per-pod-ports: "80:80"}}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: web
+    ///   selector: {matchLabels: {app: web}}
+    ///   template:
+    ///     metadata: {labels: {app: web}, annotations: {pod-name-label: pod-name}}
+    ///     spec:
+    ///       containers: [{name: web, image: "nginx:1.27"}]
+    /// ```
+    "service-per-pod-label-unset": "the per-pod Services select no pod",
+    triggers: [Set],
+    check: State(check),
+}
+
+fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+    let Some(label) = at.set.metadata.annotations.get("service-per-pod-label") else { return };
+    let template = &at.set.spec.template;
+    let injected = template.metadata.annotations.get("pod-name-label");
+    if label == POD_NAME_LABEL || (injected == Some(label) && !label.is_empty()) {
+        return;
+    }
+    // The decorator counts from 0, whatever `ordinals` says.
+    let (pod, value) = (format!("{}-0", at.name()), template.labels().get(label));
+    let why = match (label, value, injected) {
+        ("", _, _) => "the per-pod Services have no label to select by".to_owned(),
+        (_, Some(value), _) => format!(
+            "every pod has {label}={value}, which tells none from another: the Service {pod} selects {label}={pod}"
+        ),
+        (POD_INDEX_LABEL, None, _) => {
+            format!(
+                "{label} carries a pod's number, and the Service {pod} selects its name: it has no endpoints"
+            )
+        }
+        (_, None, Some(other)) if !other.is_empty() => {
+            format!(
+                "no pod will have the label {label}, since pod-name-label names {other}: the per-pod Services have no endpoints"
+            )
+        }
+        _ => format!("no pod will have the label {label}: the per-pod Services have no endpoints"),
+    };
+    let remedy = format!("set the annotation service-per-pod-label to {POD_NAME_LABEL}");
+    out.add(Place::in_set("/metadata/annotations/service-per-pod-label"), why, remedy).keyed(label);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::testing::set;
+    use super::*;
+
+    fn says(label: &Value, template: &Value) -> String {
+        set(json!({"metadata": {"annotations": {"service-per-pod-label": label}},
+            "spec": {"template": {"metadata": template}}}))
+        .says(&RULE)
+    }
+
+    #[test]
+    fn a_label_with_each_pods_name() {
+        let injected = |label: &str| json!({"annotations": {"pod-name-label": label}});
+        for (label, template, says_of_it) in [
+            ("statefulset.kubernetes.io/pod-name", json!({}), ""),
+            ("pod-name", injected("pod-name"), ""),
+            ("app", injected("app"), ""),
+            ("pod-name", json!({}), "no pod will have the label pod-name:"),
+            ("pod-name", injected(""), "no pod will have the label pod-name:"),
+            ("pod-name", injected("name"), "since pod-name-label names name"),
+            ("pod-name", injected("Pod-Name"), "since pod-name-label names Pod-Name"),
+            ("app", json!({}), "every pod has app=zk"),
+            ("app", injected("pod-name"), "every pod has app=zk"),
+            ("apps.kubernetes.io/pod-index", json!({}), "a pod's number"),
+            ("", json!({}), "no label to select by"),
+            ("", injected(""), "no label to select by"),
+        ] {
+            let says = says(&json!(label), &template);
+            assert_eq!(says.is_empty(), says_of_it.is_empty(), "{label} {template}: {says}");
+            assert!(says.contains(says_of_it), "{label} {template}: {says}");
+        }
+        assert_eq!(set(json!({})).says(&RULE), "", "only where it is annotated");
+    }
+}

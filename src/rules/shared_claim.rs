@@ -1,0 +1,137 @@
+//! `shared-claim`
+
+use super::{Place, Situation, Violations};
+use crate::model::Class;
+use crate::policy::Params;
+
+rule! {
+    /// ## What it checks
+    ///
+    /// The pod template of a set with two or more replicas mounts a PersistentVolumeClaim by name, so that all pods get the same
+    /// one. A claim template of the volume's name takes its place and is what one wants; a claim that is mounted with
+    /// `readOnly: true` is only read and is let be.
+    ///
+    /// ## Why
+    ///
+    /// A StatefulSet gives each pod storage of its own; here it does not. Two databases on one directory corrupt it, or the second
+    /// refuses to start because of the first one's lock. And most claims are `ReadWriteOnce`: only one node can attach them, so the
+    /// pods either share that node or wait for ever.
+    ///
+    /// ## How to fix
+    ///
+    /// Make a claim template of it: every pod then has a claim of its own. `volumeClaimTemplates` cannot be changed on a set that
+    /// exists: delete it with `--cascade=orphan` and create it again, one replica at a time if their data is to be copied.
+    ///
+    /// Where one copy is meant (a `ReadWriteMany` claim of uploads, or one directory for each pod by `subPathExpr`), say so:
+    /// `stateward.dev/exempt: shared-claim` with a reason. What is only read is mounted with `readOnly: true`.
+    ///
+    /// ## Fails
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: postgres}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: postgres
+    ///   selector: {matchLabels: {app: postgres}}
+    ///   template:
+    ///     metadata: {labels: {app: postgres}}
+    ///     spec:
+    ///       volumes: [{name: data, persistentVolumeClaim: {claimName: postgres}}]
+    ///       containers: [{name: postgres, image: "postgres:17.2"}]
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: postgres}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: postgres
+    ///   selector: {matchLabels: {app: postgres}}
+    ///   template:
+    ///     metadata: {labels: {app: postgres}}
+    ///     spec:
+    ///       containers: [{name: postgres, image: "postgres:17.2"}]
+    ///   volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce]}}]
+    /// ```
+    "shared-claim": "all replicas mount one claim",
+    needs_peers: true,
+    triggers: [Set, Scale],
+    check: State(check),
+}
+
+fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+    let volumes = &at.set.spec.template.spec.volumes;
+    for (index, volume) in volumes.iter().enumerate() {
+        let Some(claim) = volume.persistent_volume_claim.as_ref().filter(|claim| !claim.read_only) else {
+            continue;
+        };
+        if claim.claim_name.is_empty() || at.set.claims(&volume.name) {
+            continue;
+        }
+        let (replicas, name, volume) = (at.replicas, &claim.claim_name, &volume.name);
+        let consequence = match at.class.class {
+            Class::Quorum => "the members overwrite each other's copy of the data",
+            Class::Singleton => "two instances write the same data",
+            Class::Replicated => "each can overwrite what the others have written",
+        };
+        let message = format!(
+            "each of the {replicas} pods mounts the one PersistentVolumeClaim {name}: {consequence}, and if it is ReadWriteOnce they \
+             only start on one node"
+        );
+        let remedy = format!(
+            "replace volume {volume} by a volumeClaimTemplate named {volume}, which makes a claim for each pod"
+        );
+        let path = format!("/spec/template/spec/volumes/{index}/persistentVolumeClaim/claimName");
+        out.add(Place::in_set(path), message, remedy).keyed(&**name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::testing::{Scene, set};
+    use super::*;
+
+    fn volumes(volumes: &Value) -> Scene {
+        set(json!({"spec": {"template": {"spec": {"volumes": volumes}}}}))
+    }
+
+    #[test]
+    fn a_claim_by_name_in_two_or_more_pods() {
+        let one = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "zk"}}]);
+        for (replicas, found) in [(i32::MIN, 0), (0, 0), (1, 0), (2, 1), (i32::MAX, 1)] {
+            assert_eq!(volumes(&one).scaled_to(replicas).found(&RULE).len(), found, "{replicas}");
+        }
+        for (list, found) in [
+            (json!(null), 0),
+            (json!([null, {"name": "data", "emptyDir": {}}]), 0),
+            (json!([{"name": "data", "persistentVolumeClaim": null}]), 0),
+            (json!([{"name": "data", "persistentVolumeClaim": {"claimName": null}}]), 0),
+            (json!([{"name": "data", "persistentVolumeClaim": {"claimName": "zk", "readOnly": true}}]), 0),
+            (json!([{"name": "data", "persistentVolumeClaim": {"claimName": "zk", "readOnly": null}}]), 1),
+            (
+                json!([{"name": "a", "persistentVolumeClaim": {"claimName": "a"}}, {"name": "b", "persistentVolumeClaim": {"claimName": "b"}}]),
+                2,
+            ),
+        ] {
+            for class in [Class::Quorum, Class::Singleton, Class::Replicated] {
+                assert_eq!(volumes(&list).class(class).found(&RULE).len(), found, "{list}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_claim_template_of_its_name_takes_its_place() {
+        for (template, found) in [("data", 0), ("logs", 1)] {
+            let scene = set(json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": template}}],
+                "template": {"spec": {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "zk"}}]}}}}));
+            assert_eq!(scene.found(&RULE).len(), found, "{template}");
+        }
+    }
+}

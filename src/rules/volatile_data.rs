@@ -1,0 +1,139 @@
+//! `volatile-data`
+
+use super::{Place, Situation, Violations};
+use crate::model::Volume;
+use crate::policy::Params;
+
+rule! {
+    /// ## What it checks
+    ///
+    /// A consensus group (class `quorum`) has no `volumeClaimTemplates`, and its pods mount no PersistentVolumeClaim by name that
+    /// they can write to (one that all members share is `shared-claim`). Folders of the node (`hostPath`) do not count: they stay
+    /// behind when a member moves. Nor do `emptyDir` and `ephemeral` volumes, which go with the pod. Whatever the replica count.
+    ///
+    /// ## Why
+    ///
+    /// A member promises on disk whom it has voted for and which writes it has accepted. One that comes back without its disk has
+    /// forgotten both, votes again, and may agree to a history that contradicts the one it has confirmed: acknowledged writes are
+    /// lost although a majority was up all the time. When a majority restarts at once, as after a power failure or an edit of the
+    /// template with too little patience, all data is gone.
+    ///
+    /// ## How to fix
+    ///
+    /// Give each member a claim of its own and mount it where the software keeps its data. `volumeClaimTemplates` cannot be added
+    /// to a set that exists: delete it with `--cascade=orphan`, create it again with them, and replace the pods one by one, each
+    /// after the one before has caught up.
+    ///
+    /// Where the data is meant to be local to the node, use a storage class of local volumes: the scheduler then brings a member
+    /// back to its disk. A group that keeps nothing (a cache of sessions, a laboratory) says so with `stateward.dev/exempt:
+    /// volatile-data` and a reason.
+    ///
+    /// ## Fails
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: etcd}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: etcd
+    ///   selector: {matchLabels: {app: etcd}}
+    ///   template:
+    ///     metadata: {labels: {app: etcd}}
+    ///     spec:
+    ///       volumes: [{name: data, emptyDir: {}}]
+    ///       containers:
+    ///       - name: etcd
+    ///         image: "quay.io/coreos/etcd:v3.5.9"
+    ///         volumeMounts: [{name: data, mountPath: /var/lib/etcd}]
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: etcd}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: etcd
+    ///   selector: {matchLabels: {app: etcd}}
+    ///   template:
+    ///     metadata: {labels: {app: etcd}}
+    ///     spec:
+    ///       containers:
+    ///       - name: etcd
+    ///         image: "quay.io/coreos/etcd:v3.5.9"
+    ///         volumeMounts: [{name: data, mountPath: /var/lib/etcd}]
+    ///   volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce]}}]
+    /// ```
+    "volatile-data": "members have no storage of their own",
+    classes: [Quorum],
+    triggers: [Set],
+    check: State(check),
+}
+
+fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+    let volumes = &at.set.spec.template.spec.volumes;
+    let is_kept = |volume: &Volume| volume.persistent_volume_claim.as_ref().is_some_and(|c| !c.read_only);
+    if !at.set.spec.volume_claim_templates.is_empty() || volumes.iter().any(is_kept) {
+        return;
+    }
+    let on_node = volumes.iter().any(|volume| volume.host_path);
+    let (place, message) = if on_node {
+        (
+            "/spec/template/spec/volumes",
+            "no member has a claim: data in a hostPath stays on its node, so a member that moves has forgotten its data and \
+             its vote, or finds what another left there",
+        )
+    } else {
+        (
+            "/spec/volumeClaimTemplates",
+            "no member has a claim, so one whose pod is replaced has forgotten its data and its vote, and confirmed writes \
+             can be lost",
+        )
+    };
+    let remedy = "add spec.volumeClaimTemplates and mount the claim where the members keep their data";
+    out.add(Place::in_set(place), message, remedy).keyed("volatile");
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::set;
+    use super::*;
+
+    #[test]
+    fn without_a_claim_that_can_be_written() {
+        let claim = |read_only| json!([{"name": "data", "persistentVolumeClaim": {"claimName": "zk", "readOnly": read_only}}]);
+        for (templates, volumes, found) in [
+            (json!(null), json!(null), 1),
+            (json!([]), json!([{"name": "data", "emptyDir": {}}]), 1),
+            (json!([]), json!([{"name": "data", "ephemeral": {"volumeClaimTemplate": {}}}]), 1),
+            (json!([]), json!([{"name": "data", "hostPath": {"path": "/data"}}]), 1),
+            (json!([]), claim(true), 1),
+            (json!([]), claim(false), 0),
+            (json!([{"metadata": {"name": "data"}}]), json!([{"name": "tmp", "emptyDir": {}}]), 0),
+        ] {
+            let scene = set(
+                json!({"spec": {"volumeClaimTemplates": templates, "template": {"spec": {"volumes": volumes}}}}),
+            );
+            for replicas in [0, 1, 3] {
+                assert_eq!(
+                    scene.clone().scaled_to(replicas).found(&RULE).len(),
+                    found,
+                    "{templates} {volumes}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn says_what_a_folder_of_the_node_is_worth() {
+        let local = json!([{"name": "tmp", "emptyDir": {}}, {"name": "data", "hostPath": {"path": "/data"}}]);
+        let scene = set(json!({"spec": {"template": {"spec": {"volumes": local}}}}));
+        assert!(scene.says(&RULE).contains("stays on its node"));
+        assert!(!set(json!({})).says(&RULE).contains("hostPath"));
+    }
+}
