@@ -190,9 +190,9 @@ async fn broken(stage: Stage, profile: &str) {
             warned.extend(reply.warned().into_iter().map(str::to_owned));
         }
         if file.ends_with("zk-ensemble-of-four.yaml") {
-            // Its first set is a group of two until the second is there, which is wrong in more ways.
-            denied.retain(|rule| rule == "quorum-even");
-            warned.clear();
+            // While sets of an ensemble are created one by one, more may be to come: nothing is refused for their number.
+            assert!(denied.is_empty() && warned.iter().any(|rule| rule == "quorum-even"), "{denied:?} {warned:?}");
+            continue;
         }
         denied.sort();
         denied.dedup();
