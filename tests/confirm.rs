@@ -77,6 +77,16 @@ fn creation(set: &Value) -> Value {
     }})
 }
 
+/// One replica more, through the set itself.
+fn growth(set: &Value) -> Value {
+    let mut review = creation(set);
+    let mut old = set.clone();
+    old["spec"]["replicas"] = json!(set["spec"]["replicas"].as_i64().unwrap() - 1);
+    review["request"]["operation"] = json!("UPDATE");
+    review["request"]["oldObject"] = old;
+    review
+}
+
 fn scale(name: &str, old: i32, new: i32) -> Value {
     let of =
         |replicas| json!({"metadata": {"namespace": "prod", "name": name}, "spec": {"replicas": replicas}});
@@ -112,7 +122,7 @@ impl Court {
 #[tokio::test]
 async fn nobody_is_asked_where_nothing_is_refused() {
     let court = court(&[member("a", 2)]).await;
-    let (decision, _, asked) = court.hear(&creation(&member("b", 1)), support::PATIENCE).await;
+    let (decision, _, asked) = court.hear(&growth(&member("b", 1)), support::PATIENCE).await;
     assert_eq!((decision, asked), (Decision::Allowed, false));
     assert_eq!(court.api.requests("/"), 0);
 }
@@ -122,7 +132,7 @@ async fn a_denial_that_the_cluster_confirms_is_sent() {
     let court = court(&[member("a", 2)]).await;
     court.api.put_object(SETS, "prod", "a", member("a", 2));
     court.api.put_object(SETS, "other", "b", member("b", 1));
-    let (decision, _, asked) = court.hear(&creation(&member("b", 2)), support::PATIENCE).await;
+    let (decision, _, asked) = court.hear(&growth(&member("b", 2)), support::PATIENCE).await;
     assert_eq!((decision, asked), (Decision::Denied, true));
     assert_eq!(court.outcomes("confirmed"), "1");
     assert_eq!(court.api.requests("/apis/apps/v1/namespaces/prod/statefulsets?limit="), 1);
@@ -133,16 +143,16 @@ async fn a_denial_that_the_cluster_confirms_is_sent() {
 async fn a_snapshot_that_is_behind_refuses_nothing() {
     // The other set was there and is gone; or it came a moment ago, and makes the even number odd.
     let stale = court(&[member("a", 2)]).await;
-    let (decision, _, asked) = stale.hear(&creation(&member("b", 3)), support::PATIENCE).await;
+    let (decision, _, asked) = stale.hear(&growth(&member("b", 3)), support::PATIENCE).await;
     assert_eq!((decision, asked), (Decision::Allowed, false));
     stale.api.put_object(SETS, "prod", "a", member("a", 1));
-    let (decision, warnings, asked) = stale.hear(&creation(&member("b", 2)), support::PATIENCE).await;
+    let (decision, warnings, asked) = stale.hear(&growth(&member("b", 2)), support::PATIENCE).await;
     assert_eq!((decision, warnings.as_str(), asked), (Decision::Allowed, "", true));
     assert_eq!(stale.outcomes("refuted"), "1");
 
     let young = court(&[]).await;
     young.api.put_object(SETS, "prod", "a", member("a", 1));
-    let (decision, warnings, _) = young.hear(&creation(&member("b", 2)), support::PATIENCE).await;
+    let (decision, warnings, _) = young.hear(&growth(&member("b", 2)), support::PATIENCE).await;
     assert_eq!((decision, warnings.as_str()), (Decision::Allowed, ""));
 }
 
@@ -182,7 +192,7 @@ async fn a_namespace_that_began_to_end_is_let_go() {
     court.api.put_object(SETS, "prod", "a", member("a", 2));
     let going = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
     court.api.put_object("namespaces", "", "prod", going);
-    let (decision, _, _) = court.hear(&creation(&member("b", 2)), support::PATIENCE).await;
+    let (decision, _, _) = court.hear(&growth(&member("b", 2)), support::PATIENCE).await;
     assert_eq!(decision, Decision::Allowed);
 }
 
@@ -197,14 +207,14 @@ async fn what_cannot_be_confirmed_is_a_warning_that_says_why() {
     ] {
         court.api.fail(SETS, fault);
         let budget = if fault == Fault::Hang { Duration::from_millis(50) } else { support::PATIENCE };
-        let (decision, warnings, _) = court.hear(&creation(&member("b", 2)), budget).await;
+        let (decision, warnings, _) = court.hear(&growth(&member("b", 2)), budget).await;
         assert_eq!(decision, Decision::Warned, "{fault:?}");
         assert!(warnings.contains("not refused") && warnings.contains(why), "{warnings}");
         assert!(warnings.contains("4 members"), "{warnings}");
         assert_ne!(court.outcomes(outcome), "0");
     }
     court.api.stop();
-    let (decision, _, _) = court.hear(&creation(&member("b", 2)), support::PATIENCE).await;
+    let (decision, _, _) = court.hear(&growth(&member("b", 2)), support::PATIENCE).await;
     assert_eq!(decision, Decision::Warned);
     assert_eq!((court.outcomes("timeout"), court.outcomes("failed")), ("1".to_owned(), "4".to_owned()));
 }
@@ -213,7 +223,7 @@ async fn what_cannot_be_confirmed_is_a_warning_that_says_why() {
 async fn a_broken_neighbour_is_not_an_absent_one() {
     let court = court(&[member("a", 2)]).await;
     court.api.put_object(SETS, "prod", "a", json!({"spec": {"replicas": "two"}}));
-    let (decision, _, _) = court.hear(&creation(&member("b", 2)), support::PATIENCE).await;
+    let (decision, _, _) = court.hear(&growth(&member("b", 2)), support::PATIENCE).await;
     assert_ne!(decision, Decision::Denied);
 }
 
@@ -259,7 +269,7 @@ async fn a_burst_of_denials_is_no_burst_of_reads() {
     for resource in &resources {
         court.api.fail(resource, Fault::Hang);
     }
-    let review = creation(&member("b", 2)).to_string();
+    let review = growth(&member("b", 2)).to_string();
     let deadline = Instant::now() + support::PATIENCE;
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..100 {
@@ -278,6 +288,6 @@ async fn a_burst_of_denials_is_no_burst_of_reads() {
         court.api.heal(resource);
     }
     court.api.put_object(SETS, "prod", "a", member("a", 2));
-    let (decision, _, _) = court.hear(&creation(&member("b", 2)), support::PATIENCE).await;
+    let (decision, _, _) = court.hear(&growth(&member("b", 2)), support::PATIENCE).await;
     assert_eq!(decision, Decision::Denied);
 }

@@ -191,7 +191,10 @@ async fn broken(stage: Stage, profile: &str) {
         }
         if file.ends_with("zk-ensemble-of-four.yaml") {
             // While sets of an ensemble are created one by one, more may be to come: nothing is refused for their number.
-            assert!(denied.is_empty() && warned.iter().any(|rule| rule == "quorum-even"), "{denied:?} {warned:?}");
+            assert!(
+                denied.is_empty() && warned.iter().any(|rule| rule == "quorum-even"),
+                "{denied:?} {warned:?}"
+            );
             continue;
         }
         denied.sort();
