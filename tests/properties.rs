@@ -104,12 +104,30 @@ fn any_annotations() -> BoxedStrategy<Value> {
 
 /// Sets have images of their own: those of one image behind one Service are presumed to be one group, as far as they are
 /// known, so that the one half of an ensemble that is known may well be refused.
+fn any_storage() -> impl Strategy<Value = (Value, Value)> {
+    let volume = select(vec![
+        Value::Null,
+        json!({"name": "data", "persistentVolumeClaim": {"claimName": "shared"}}),
+        json!({"name": "data", "hostPath": {}}),
+    ]);
+    let claims = select(vec![json!(null), json!([{"metadata": {"name": "data"}}])]);
+    (prop::collection::vec(volume, 0..2).prop_map(Value::from), claims)
+}
+
+fn any_strategy() -> impl Strategy<Value = Value> {
+    let most = prop_oneof![Just(Value::Null), any_count().prop_map(|n| json!(n)), Just(json!("67%"))];
+    let kind = select(vec![json!(null), json!("RollingUpdate"), json!("OnDelete")]);
+    (kind, any_count(), most).prop_map(|(kind, partition, most)| {
+        json!({"type": kind, "rollingUpdate": {"partition": partition, "maxUnavailable": most}})
+    })
+}
+
 fn any_set_json(name: impl Strategy<Value = String> + 'static) -> BoxedStrategy<Value> {
     let pods =
         (any_labels(), any_terms(), any_terms(), any_terms(), select(vec![json!(null), json!(0), json!(30)]));
     let spec = (prop::option::of(any_count()), any_name(), any_selector(), any_count(), any::<bool>());
-    (name, any_annotations(), pods, spec)
-        .prop_map(|(name, annotations, pods, spec)| {
+    (name, any_annotations(), pods, spec, any_storage(), any_strategy())
+        .prop_map(|(name, annotations, pods, spec, (volumes, claims), strategy)| {
             let (labels, required, preferred, constraints, grace) = pods;
             let (replicas, service, selector, start, parallel) = spec;
             let preferred: Option<Vec<Value>> = preferred.as_array().map(|terms| {
@@ -119,9 +137,11 @@ fn any_set_json(name: impl Strategy<Value = String> + 'static) -> BoxedStrategy<
             json!({"metadata": {"name": name, "namespace": "default", "annotations": annotations}, "spec": {
             "replicas": replicas, "serviceName": service, "selector": selector, "ordinals": {"start": start},
             "podManagementPolicy": if parallel { json!("Parallel") } else { Value::Null },
+            "updateStrategy": strategy, "volumeClaimTemplates": claims,
+            "persistentVolumeClaimRetentionPolicy": {"whenScaled": if parallel { "Delete" } else { "Retain" }},
             "template": {"metadata": {"labels": labels}, "spec": {
                 "terminationGracePeriodSeconds": grace, "topologySpreadConstraints": constraints,
-                "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required,
+                "volumes": volumes, "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required,
                     "preferredDuringSchedulingIgnoredDuringExecution": preferred}},
                 "containers": [null, {"name": "zk", "image": image}]}}}})
         })

@@ -74,12 +74,19 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
         name => name.to_owned(),
     };
     let names = enumerate(lacking.iter().map(name));
-    let (containers, counts) =
-        if lacking.len() == 1 { ("container", "counts") } else { ("containers", "count") };
-    let message = format!(
-        "{containers} {names} {counts} as ready once started, working or not: a rolling update goes on to the next pod \
-         before this one works"
-    );
+    let (containers, verb) = if lacking.len() == 1 { ("container", "has") } else { ("containers", "have") };
+    let all = lacking.len() == at.set.spec.template.spec.containers.len();
+    let message = if all {
+        format!(
+            "{containers} {names} {verb} no readiness probe, so a pod is ready once started, working or not: a rolling update goes on \
+             to the next one before it works"
+        )
+    } else {
+        format!(
+            "{containers} {names} {verb} no say in whether the pod is ready: requests arrive and a rolling update goes on, \
+             working or not"
+        )
+    };
     let remedy = format!("add a readinessProbe to {containers} {names}");
     let place = Place::in_set(format!("/spec/template/spec/containers/{first}"));
     out.add(place, message, remedy).keyed(names).weighing(i32::try_from(lacking.len()).unwrap_or(i32::MAX));

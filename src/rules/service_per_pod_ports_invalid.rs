@@ -88,14 +88,14 @@ fn problems(ports: &str) -> Vec<String> {
     }
     let (mut problems, mut seen) = (Vec::new(), BTreeSet::new());
     for pair in ports.split(',') {
-        let parts: Vec<&str> = pair.split(':').collect();
-        if parts.len() != 2 {
+        let numbers: Vec<&str> = pair.split(':').collect();
+        if numbers.len() != 2 {
             problems.push(format!("{pair:?} is not port:targetPort"));
             continue;
         }
-        let wrong = parts.iter().filter(|part| number(part).is_none());
-        problems.extend(wrong.map(|part| format!("{part:?} is no number from 1 to 65535")));
-        if let Some(port) = number(parts[0])
+        let wrong = numbers.iter().filter(|text| number(text).is_none());
+        problems.extend(wrong.map(|text| format!("{text:?} is no number from 1 to 65535")));
+        if let Some(port) = number(numbers[0])
             && !seen.insert(port)
         {
             problems.push(format!("port {port} is there twice"));
