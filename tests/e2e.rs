@@ -189,6 +189,11 @@ async fn broken(stage: Stage, profile: &str) {
             denied.extend(reply.denials().into_iter().map(str::to_owned));
             warned.extend(reply.warned().into_iter().map(str::to_owned));
         }
+        if file.ends_with("consul-rollout-too-wide.yaml") && denied.is_empty() {
+            // An API server whose feature gate MaxUnavailableStatefulSet is off drops the field before anybody sees it.
+            assert!(warned.is_empty(), "{warned:?}");
+            continue;
+        }
         if file.ends_with("zk-ensemble-of-four.yaml") {
             // While sets of an ensemble are created one by one, more may be to come: nothing is refused for their number.
             assert!(
