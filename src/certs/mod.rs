@@ -1,11 +1,13 @@
-//! Certificates: issuing them, and putting them where others read them.
+//! Certificates: issuing them, keeping them, and putting them where others read them.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-pub mod self_signed;
+pub mod authority;
+pub mod managed;
+pub mod x509;
 
 /// Writes a file so that a reader sees all of it or what was there before; makes its folder where there is none.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
