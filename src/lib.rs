@@ -73,6 +73,7 @@ pub mod evaluate;
 pub mod logging;
 pub mod manifest;
 pub mod model;
+pub mod mutate;
 pub mod policy;
 pub mod rules;
 pub mod verdict;

@@ -10,6 +10,7 @@ mod disruption_budget;
 mod int_or_percent;
 mod labels;
 mod metadata;
+mod names;
 mod namespace;
 mod nullable;
 mod pod;
@@ -26,6 +27,7 @@ pub use disruption_budget::DisruptionBudget;
 pub use int_or_percent::IntOrPercent;
 pub use labels::Labels;
 pub use metadata::{Annotations, Metadata, Object, ObjectRef, Owner};
+pub use names::{is_label_key, is_label_value};
 pub use namespace::Namespace;
 pub use pod::Pod;
 pub use pod_template::{
