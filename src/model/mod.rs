@@ -13,6 +13,7 @@ mod metadata;
 mod names;
 mod namespace;
 mod nullable;
+mod per_pod;
 mod pod;
 mod pod_template;
 mod selector;
@@ -29,6 +30,7 @@ pub use labels::Labels;
 pub use metadata::{Annotations, Metadata, Object, ObjectRef, Owner};
 pub use names::{is_label_key, is_label_value};
 pub use namespace::Namespace;
+pub use per_pod::{PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType, PortPair, port_pairs};
 pub use pod::Pod;
 pub use pod_template::{
     AffinityTerm, Container, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,
