@@ -304,6 +304,7 @@ fn a_policy_that_would_break_what_it_touches_is_refused() {
     for (spec, pointer) in [
         ("{mutate: {podNameLabel: 'pod name'}}", "/spec/mutate/podNameLabel"),
         ("{mutate: {servicePerPod: {label: '', ports: '80:80'}}}", "/spec/mutate/servicePerPod/label"),
+        ("{mutate: {servicePerPod: {ports: '80:http'}}}", "/spec/mutate/servicePerPod/ports"),
         ("{mutate: {servicePerPod: {label: a}}}", "/spec/mutate/servicePerPod"),
         ("{mutate: {podNameLabels: a}}", "/spec/mutate/podNameLabels"),
     ] {

@@ -27,8 +27,6 @@ use crate::model::{Object, Pod, StatefulSet};
 use crate::policy::{Applicable, Policies, Subject};
 pub use patch::patch;
 
-const LABEL: &str = "service-per-pod-label";
-const PORTS: &str = "service-per-pod-ports";
 const POD_NAME_LABEL: &str = "pod-name-label";
 
 /// What is to be added to an object, and what its owner should know.

@@ -1,6 +1,7 @@
 //! The annotations `service-per-pod-label` and `service-per-pod-ports` of a set: each of its pods gets a Service.
 
-use super::{LABEL, Map, Mutation, POD_NAME_LABEL, PORTS, Target};
+use super::{Map, Mutation, POD_NAME_LABEL, Target};
+use crate::model::{PER_POD_LABEL, PER_POD_PORTS};
 use crate::policy::{Asked, ServicePerPod};
 
 pub(super) fn mutate(target: &Target<'_>, out: &mut Mutation) {
@@ -8,11 +9,11 @@ pub(super) fn mutate(target: &Target<'_>, out: &mut Mutation) {
     let Asked { value: ServicePerPod { label, ports }, policy } = asked;
     if waits_for_label(target, label) {
         out.warnings.push(format!(
-            "the annotations {LABEL} and {PORTS} that policy {policy} wants come with it: until then no pod has the label {label}"
+            "the annotations {PER_POD_LABEL} and {PER_POD_PORTS} that policy {policy} wants come with it: until then no pod has the label {label}"
         ));
         return;
     }
-    for (key, value) in [(LABEL, label), (PORTS, ports)] {
+    for (key, value) in [(PER_POD_LABEL, label), (PER_POD_PORTS, ports)] {
         match target.set.metadata.annotations.get(key) {
             Some(own) if own == value => {}
             Some(own) => out.warnings.push(format!(
@@ -27,7 +28,7 @@ pub(super) fn mutate(target: &Target<'_>, out: &mut Mutation) {
 /// and cost money all the same.
 fn waits_for_label(target: &Target<'_>, label: &str) -> bool {
     let annotations = &target.set.metadata.annotations;
-    let is_by_hand = annotations.get(LABEL).is_some() && annotations.get(PORTS).is_some();
+    let is_by_hand = annotations.get(PER_POD_LABEL).is_some() && annotations.get(PER_POD_PORTS).is_some();
     let template = &target.set.spec.template.metadata.annotations;
     let coming = target.applicable.pod_name_label().is_some_and(|asked| asked.value == label);
     !is_by_hand && coming && target.restarts && template.get(POD_NAME_LABEL).is_none()

@@ -1,7 +1,7 @@
 //! What a policy wants filled in: `spec.mutate`.
 
 use super::{Applicable, Certainty, Policy, PolicyError, document};
-use crate::model::is_label_key;
+use crate::model::{is_label_key, port_pairs};
 
 /// `spec.mutate` of one policy.
 #[derive(Debug)]
@@ -54,6 +54,7 @@ pub(super) fn compile(mutate: document::Mutate) -> Result<Mutate, PolicyError> {
     let document::Mutate { service_per_pod, pod_name_label } = mutate;
     if let Some(wanted) = &service_per_pod {
         label_key(&wanted.label, "/spec/mutate/servicePerPod/label")?;
+        ports(&wanted.ports, "/spec/mutate/servicePerPod/ports")?;
     }
     if let Some(label) = &pod_name_label {
         label_key(label, "/spec/mutate/podNameLabel")?;
@@ -69,4 +70,14 @@ fn label_key(text: &str, pointer: &str) -> Result<(), PolicyError> {
     }
     let message = format!("{text:?} is no key of a label; one is `pod-name` or `example.com/pod-name`");
     Err(PolicyError { pointer: pointer.to_owned(), message })
+}
+
+fn ports(text: &str, pointer: &str) -> Result<(), PolicyError> {
+    port_pairs(text).map(drop).map_err(|problems| PolicyError {
+        pointer: pointer.to_owned(),
+        message: format!(
+            "{}; ports are port:targetPort pairs such as \"80:8080,443:8443\"",
+            problems.join("; ")
+        ),
+    })
 }

@@ -1,7 +1,7 @@
 //! `annotation-ignored`
 
 use super::{Place, Situation, Violations};
-use crate::model::{Annotations, Class};
+use crate::model::{Annotations, Class, PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType};
 use crate::policy::{Level, Params};
 
 rule! {
@@ -87,8 +87,7 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
 
 /// What is said of the per-pod Services.
 fn per_pod(annotations: &Annotations, out: &mut Violations) {
-    let (label, ports) = ("service-per-pod-label", "service-per-pod-ports");
-    for (has, lacks) in [(label, ports), (ports, label)] {
+    for (has, lacks) in [(PER_POD_LABEL, PER_POD_PORTS), (PER_POD_PORTS, PER_POD_LABEL)] {
         if annotations.get(has).is_some() && annotations.get(lacks).is_none() {
             let message = format!("{has} without {lacks} makes no Service for any pod");
             let remedy = format!("set the annotation {lacks} as well, or remove {has}");
@@ -96,16 +95,14 @@ fn per_pod(annotations: &Annotations, out: &mut Violations) {
                 .at_most(Level::Warn);
         }
     }
-    let key = "stateward.dev/service-per-pod-type";
-    if let Some(kind) = annotations.get(key).filter(|kind| !PER_POD_TYPES.contains(kind)) {
+    if let Some(kind) = annotations.get(PER_POD_TYPE).filter(|kind| PerPodType::named(kind).is_none()) {
+        let types = PerPodType::ALL.map(PerPodType::name);
         let message = format!("there is no per-pod Service of type {kind:?}");
-        let remedy = format!("set the annotation {key} to {}, or remove it", PER_POD_TYPES.join(" or "));
+        let remedy = format!("set the annotation {PER_POD_TYPE} to {}, or remove it", types.join(" or "));
         let place = Place::in_set("/metadata/annotations/stateward.dev~1service-per-pod-type");
         out.add(place, message, remedy).keyed(kind).at_most(Level::Warn);
     }
 }
-
-const PER_POD_TYPES: [&str; 3] = ["LoadBalancer", "NodePort", "ClusterIP"];
 
 #[cfg(test)]
 mod tests {
