@@ -17,6 +17,7 @@ const PURE: [&str; 11] = [
     "src/manifest",
     "src/mutate",
     "src/webhook/events",
+    "src/lease/candidate.rs",
 ];
 
 /// The parts of those that are shells.
