@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PURE: [&str; 11] = [
+const PURE: &[&str] = &[
     "src/model",
     "src/change.rs",
     "src/cluster",
