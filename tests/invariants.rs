@@ -18,6 +18,11 @@ const PURE: &[&str] = &[
     "src/mutate",
     "src/webhook/events",
     "src/lease/candidate.rs",
+    "src/certs/authority.rs",
+    "src/certs/inspect.rs",
+    "src/certs/managed.rs",
+    "src/certs/managed",
+    "src/certs/x509.rs",
 ];
 
 /// The parts of those that are shells.

@@ -15,8 +15,10 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::{PolicyArgs, kubernetes, review};
+use super::{PolicyArgs, certificate::CertificateArgs, kubernetes, review};
+use crate::certs::keeper::Keeper;
 use crate::cluster::live::{Gauges, Live, Pace};
+use crate::lease::{Elector, Terms};
 use crate::logging;
 use crate::policy::Policies;
 use crate::webhook::{
@@ -34,12 +36,8 @@ pub(super) struct Args {
     /// Where to serve probes and metrics over plain HTTP
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080")]
     ops_bind: SocketAddr,
-    /// The certificate chain, PEM; read again when it changes
-    #[arg(long, value_name = "FILE", requires = "key_file")]
-    cert_file: Option<PathBuf>,
-    /// Its private key, PEM
-    #[arg(long, value_name = "FILE", requires = "cert_file")]
-    key_file: Option<PathBuf>,
+    #[command(flatten)]
+    certificate: CertificateArgs,
     /// Clients must present a certificate from this CA
     #[arg(long, value_name = "FILE")]
     client_ca_file: Option<PathBuf>,
@@ -55,12 +53,6 @@ pub(super) struct Args {
     /// Whether to create Kubernetes Events about what was refused or warned of
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
     events: bool,
-    /// Where the CA of the self-signed certificate is written
-    #[arg(long, value_name = "FILE", default_value = "certs/ca.crt", conflicts_with = "cert_file")]
-    ca_out: PathBuf,
-    /// One more name or address in the self-signed certificate (repeatable)
-    #[arg(long, value_name = "HOST", conflicts_with = "cert_file")]
-    host: Vec<String>,
     /// How long to go on serving after TERM, so that the API server stops asking first; in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     drain_seconds: u64,
@@ -105,7 +97,8 @@ impl Args {
             Gauges::register(metrics.registry()).show(&cluster);
             let cluster = Arc::new(ArcSwap::from_pointee(cluster));
             let guard = Judge { cluster, policies, confirmer: None, events: None };
-            return Ok(webhook::serve(self.config(), guard, Readiness::default(), metrics, shutdown).await?);
+            let config = self.config(None);
+            return Ok(webhook::serve(config, guard, Readiness::default(), metrics, shutdown).await?);
         }
         let client = kubernetes::client(self.context.as_deref())
             .await
@@ -114,13 +107,32 @@ impl Args {
         let gauges = Gauges::register_live(metrics.registry());
         let live = Live::new(client.clone(), Pace::default(), &readiness, gauges);
         let confirmer = Some(Confirmer::new(client.clone(), metrics.registry()));
-        let (events, teller) = self.events(client, &mut metrics);
+        let (events, teller) = self.events(client.clone(), &mut metrics);
+        let (kept, provided) = self.kept(client, events.clone(), &mut metrics).unzip();
         let guard = Judge { cluster: live.cluster(), policies, confirmer, events };
+        let config = self.config(provided);
         tokio::select! {
-            end = webhook::serve(self.config(), guard, readiness, metrics, shutdown) => Ok(end?),
+            end = webhook::serve(config, guard, readiness, metrics, shutdown.clone()) => Ok(end?),
             stopped = live.run() => match stopped? {},
             never = tell(teller) => match never {},
+            never = keep(kept, &shutdown) => match never {},
         }
+    }
+
+    /// What keeps a certificate in a Secret and elects who does what only one may do; and that certificate.
+    fn kept(
+        &self,
+        client: kube::Client,
+        events: Option<Events>,
+        metrics: &mut Metrics,
+    ) -> Option<((Elector, Keeper), tls::Provided)> {
+        let settings = self.certificate.managed(&client)?;
+        let (namespace, registry) = (settings.secret.0.clone(), metrics.registry());
+        let lease = (&*namespace, LEASE);
+        let (elector, leadership) =
+            Elector::new(client.clone(), lease, &instance(), Terms::default(), registry);
+        let (keeper, provided) = Keeper::new(client, settings, leadership, events, registry);
+        Some(((elector, keeper), provided))
     }
 
     /// Where reviews put what is to be told, and the work of telling it.
@@ -128,9 +140,7 @@ impl Args {
         if !self.events {
             return (None, None);
         }
-        let instance = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
-        let instance = instance.as_deref().unwrap_or("stateward");
-        let (events, teller) = Events::new(client, instance, metrics.registry());
+        let (events, teller) = Events::new(client, &instance(), metrics.registry());
         (Some(events), Some(teller))
     }
 
@@ -149,11 +159,8 @@ impl Args {
         Policies::new(self.policy.profile.into(), policies)
     }
 
-    fn config(self) -> Config {
-        let tls = match (self.cert_file, self.key_file) {
-            (Some(certificate), Some(key)) => tls::Source::Files { certificate, key },
-            _ => tls::Source::SelfSigned { ca_out: self.ca_out, hosts: self.host },
-        };
+    fn config(self, provided: Option<tls::Provided>) -> Config {
+        let tls = provided.map_or_else(|| self.certificate.source(), tls::Source::Provided);
         Config {
             bind: self.bind,
             ops_bind: self.ops_bind,
@@ -162,6 +169,28 @@ impl Args {
             drain: Drain { serve_for: Duration::from_secs(self.drain_seconds), ..Drain::default() },
             ..Config::default()
         }
+    }
+}
+
+/// The lease of the replica that does what only one may do.
+const LEASE: &str = "stateward";
+
+/// What this replica is called: in a cluster its pod's name.
+fn instance() -> String {
+    let name = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+    name.unwrap_or_else(|| "stateward".to_owned())
+}
+
+/// Keeps the certificate. Without one to keep there is nobody to elect either.
+async fn keep(kept: Option<(Elector, Keeper)>, shutdown: &Shutdown) -> Infallible {
+    let Some((elector, keeper)) = kept else { return pending().await };
+    let election = async {
+        elector.run(shutdown).await;
+        pending().await
+    };
+    tokio::select! {
+        never = election => never,
+        never = keeper.run() => never,
     }
 }
 

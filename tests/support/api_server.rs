@@ -40,6 +40,8 @@ pub struct ApiServer {
 pub enum Fault {
     /// Every request is answered with this status.
     Status(u16),
+    /// Whatever would change something is answered with this status.
+    Writes(u16),
     /// No request is ever answered.
     Hang,
     /// Every watch is refused with 410, as a status of its own.
@@ -292,6 +294,9 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer,
     let fault = state.lock().faults.get(&target.resource).copied();
     match fault {
         Some(Fault::Status(code)) => return Ok(status(code, "as the test wants it")),
+        Some(Fault::Writes(code)) if request.method() != Method::GET => {
+            return Ok(status(code, "as the test wants it"));
+        }
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Garbage) => return Ok(Response::new(Full::new(Bytes::from("<html>\n")).boxed())),
         _ => {}
@@ -322,6 +327,7 @@ fn write(inner: &mut Inner, method: &Method, target: Target, object: Value) -> A
             answer
         }
         Method::PUT => inner.replace(&target, object),
+        Method::PATCH => inner.apply(&target, object),
         _ => status(405, "not here"),
     }
 }

@@ -178,12 +178,12 @@ impl State {
         let Some(leaf) = &content.leaf else {
             return if content.signer.is_some() { Step::IssueLeaf } else { Step::Establish };
         };
-        let lasts = |ca: &&Identity| !self.wanes(&ca.certificate, now);
-        let next = content.next.as_ref().filter(lasts);
-        if next.is_some_and(|next| self.is_trusted(&next.certificate, at)) {
+        let lasting = |ca: &Option<Identity>| ca.clone().filter(|ca| !self.wanes(&ca.certificate, now));
+        let next = lasting(&content.next);
+        if next.as_ref().is_some_and(|next| self.is_trusted(&next.certificate, at)) {
             return Step::Promote;
         }
-        if next.is_none() && content.signer.as_ref().filter(lasts).is_none() {
+        if next.is_none() && lasting(&content.signer).is_none() {
             return Step::PrepareCa;
         }
         match &content.signer {

@@ -48,7 +48,9 @@ fn establish(mut content: Content, state: &State, now: Timestamp) -> Result<Cont
 /// This is also when CAs that are past are taken out: sooner would be of use to nobody.
 fn prepare(mut content: Content, lifetimes: Lifetimes, now: Timestamp) -> Result<Content, IssueError> {
     let ca = Identity::authority(ca_validity(&content, lifetimes, now)?)?;
-    content.bundle.retain(|ca| !lifetimes.is_past(ca, now));
+    let signs = content.signer.as_ref().map(|signer| &signer.certificate);
+    let has_signed = content.leaf.as_ref().map(|leaf| &leaf.ca);
+    content.bundle.retain(|ca| !lifetimes.is_past(ca, now) || [signs, has_signed].contains(&Some(ca)));
     content.bundle.push(ca.certificate.clone());
     content.next = Some(ca);
     Ok(content)

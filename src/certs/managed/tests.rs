@@ -237,7 +237,7 @@ fn what_should_not_be_in_a_webhook_configuration_stays_for_a_while() {
     state.saw(&entries, now(), at(0));
     assert_eq!(state.bundle(&entries, at(59)), both, "in every entry");
     assert_eq!(state.bundle(&entries, at(60)), mine.bundle);
-    state.saw(&[mine.bundle.clone()], now(), at(60));
+    state.saw(std::slice::from_ref(&mine.bundle), now(), at(60));
     state.saw(&entries, now(), at(70));
     assert_eq!(state.bundle(&entries, at(129)), both, "from when it is there again");
     state.saw(&entries, now() + 6000 * DAY, at(130));

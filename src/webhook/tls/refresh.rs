@@ -44,7 +44,7 @@ impl Identity {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
