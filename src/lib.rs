@@ -69,6 +69,7 @@ pub mod certs;
 pub mod change;
 pub mod cli;
 pub mod cluster;
+pub mod controller;
 pub mod evaluate;
 pub mod logging;
 pub mod manifest;

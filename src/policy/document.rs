@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Level, Params};
+use super::{Level, Params, PerPodServices};
 use crate::model::{Class, LabelSelector, Operator, Requirement};
 
 /// The whole document, as a file or a custom resource.
@@ -36,6 +36,7 @@ pub(super) struct Spec {
     pub(super) rules: Vec<RuleSetting>,
     pub(super) exemptions: Vec<Exemption>,
     pub(super) annotation_exemptions: Option<bool>,
+    pub(super) service_per_pod: Option<PerPodServices>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -8,6 +8,7 @@ mod level;
 mod params;
 mod parse;
 mod patterns;
+mod per_pod_services;
 mod software;
 
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ pub use level::Level;
 pub use params::Params;
 pub use parse::PolicyError;
 use patterns::Patterns;
+pub use per_pod_services::{PerPodServices, TrafficPolicy};
 use software::Catalogue;
 pub use software::tells_software;
 
@@ -50,6 +52,7 @@ pub struct Policy {
     settings: Vec<Vec<Setting>>,
     exemptions: Vec<Exemption>,
     annotation_exemptions: Option<bool>,
+    per_pod_services: Option<PerPodServices>,
 }
 
 #[derive(Debug)]

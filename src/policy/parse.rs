@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::document::{self, Document};
 use super::software::Catalogue;
-use super::{ClassRule, Exemption, Patterns, Policy, Profile, Scope, Setting, rule_index};
+use super::{ClassRule, Exemption, Patterns, Policy, Profile, Scope, Setting, per_pod_services, rule_index};
 use crate::rules;
 
 /// What is wrong with a policy, and where.
@@ -64,6 +64,7 @@ impl Policy {
             settings: settings(spec.rules)?,
             exemptions: each(spec.exemptions, "/spec/exemptions", exemption)?,
             annotation_exemptions: spec.annotation_exemptions,
+            per_pod_services: spec.service_per_pod.map(per_pod_services::compile).transpose()?,
         })
     }
 }
