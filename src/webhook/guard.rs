@@ -7,6 +7,7 @@ use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
 use tokio::time::Instant;
 
 pub use crate::admission::{Operation, Resource};
+use crate::controller::metacontroller::Hook;
 
 /// What the shell asks of the guard.
 pub trait Guard: Send + Sync + 'static {
@@ -16,6 +17,10 @@ pub trait Guard: Send + Sync + 'static {
     /// Synchronous and short, as is each poll of the future: they run on the thread that serves the connection. They may
     /// panic: that review is answered with HTTP 500 and nothing else is disturbed.
     fn validate(&self, body: &[u8], deadline: Instant) -> Result<Answer, Refusal>;
+
+    /// Takes the bytes of a request to one of Metacontroller's hooks and gives those of its answer. As synchronous and short,
+    /// and free to panic.
+    fn hook(&self, hook: Hook, body: &[u8]) -> Result<Vec<u8>, Refusal>;
 }
 
 /// An answer, at once or when something else has answered.
@@ -93,7 +98,7 @@ pub struct RefusedLine {
 /// A body that is no review.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// A 4xx status.
+    /// A 4xx status, or 503 where asking again may help.
     pub status: StatusCode,
     /// One sentence a person can act on.
     pub message: String,

@@ -18,6 +18,7 @@ use super::guard::{Answer, Decision, Facts, Finding, Guard, Refusal, RefusedLine
 use crate::admission::{self, Request};
 use crate::cluster::Cluster;
 use crate::cluster::confirm::{Failure, Reader};
+use crate::controller::metacontroller::{Hook, Unanswered};
 use crate::evaluate::evaluate;
 use crate::policy::{Level, Policies};
 use crate::verdict::Verdict;
@@ -63,6 +64,15 @@ impl Guard for Judge {
             let verdict = confirmer.judge(&request, &cluster, &policies, deadline).await;
             reply(&request, &verdict, events.as_ref())
         })))
+    }
+
+    fn hook(&self, hook: Hook, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+        hook.answer(body, &self.cluster.load(), &self.policies.load()).map_err(
+            |unanswered| match unanswered {
+                Unanswered::Wrong(message) => Refusal::new(StatusCode::BAD_REQUEST, message),
+                Unanswered::NotYet(message) => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message),
+            },
+        )
     }
 }
 

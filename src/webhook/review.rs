@@ -21,6 +21,7 @@ use super::{
     budget,
     contain::{Panicked, contain, contained},
     guard::{Answer, RefusedLine},
+    hooks,
 };
 
 /// What answering a review takes.
@@ -33,6 +34,7 @@ pub(super) struct Reviews {
 pub(super) fn router(reviews: Reviews) -> Router {
     Router::new()
         .route("/validate", post(validate).fallback(wrong_method))
+        .merge(hooks::routes())
         .fallback(wrong_path)
         .with_state(Arc::new(reviews))
 }
@@ -45,9 +47,8 @@ async fn validate(State(reviews): State<Arc<Reviews>>, request: Request) -> Resp
     }
 }
 
-async fn wrong_method() -> Response {
-    let mut response =
-        plain(StatusCode::METHOD_NOT_ALLOWED, "wrong method; expected POST with an AdmissionReview");
+pub(super) async fn wrong_method() -> Response {
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "wrong method; expected POST");
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     response
 }

@@ -7,6 +7,7 @@ use std::{
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use stateward::controller::metacontroller::Hook;
 use stateward::webhook::{
     Answer, Decision, Facts, Finding, Guard, Operation, Refusal, RefusedLine, Reply, Resource,
 };
@@ -69,6 +70,11 @@ impl Guard for Echo {
             }))),
             _ => Ok(Answer::Now(reply)),
         }
+    }
+
+    fn hook(&self, hook: Hook, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+        assert!(body != b"panic", "cannot cope");
+        Ok(format!("{{\"hook\":\"{}\"}}", hook.path()).into_bytes())
     }
 }
 
