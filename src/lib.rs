@@ -43,6 +43,7 @@
 //! | [`manifest`] | pure but for [`manifest::sources`] | YAML and JSON as kubectl reads them, with positions |
 //! | [`audit`] | | the judgement of manifests and live clusters, and its reports |
 //! | [`webhook`] | shell | HTTPS: limits, certificates, health, metrics, drain |
+//! | [`lease`] | shell but for its `candidate` | one replica at a time leads |
 //! | [`certs`] | shell | certificates of our own |
 //! | [`cli`], [`logging`] | shell | the command line |
 //!
@@ -71,6 +72,7 @@ pub mod cli;
 pub mod cluster;
 pub mod controller;
 pub mod evaluate;
+pub mod lease;
 pub mod logging;
 pub mod manifest;
 pub mod model;
