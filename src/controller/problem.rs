@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::model::reason;
+
 /// The type of the condition that says so on the set's status.
 pub const CONDITION: &str = "stateward.dev/ServicePerPod";
 
@@ -77,7 +79,7 @@ pub fn said(problems: &[Problem]) -> Option<Said> {
     let first = problems.first()?;
     let messages: Vec<&str> = problems.iter().map(|problem| &*problem.message).collect();
     let message = messages.join("; ").chars().take(LONGEST).collect();
-    Some(Said { reason: camel_case(first.id), message })
+    Some(Said { reason: reason(first.id), message })
 }
 
 /// Far less than the API server allows.
@@ -91,17 +93,6 @@ fn some(names: &[String]) -> String {
         None | Some(0) => format!("Service {shown}"),
         Some(more) => format!("Service {shown} and {more} more"),
     }
-}
-
-/// `quorum-even` as Kubernetes writes its reasons: `QuorumEven`.
-pub fn camel_case(id: &str) -> String {
-    let mut text = String::with_capacity(id.len());
-    for word in id.split('-') {
-        let mut letters = word.chars();
-        text.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        text.push_str(letters.as_str());
-    }
-    text
 }
 
 #[cfg(test)]

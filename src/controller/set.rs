@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::problem::{CONDITION, Said};
-use crate::model::Metadata;
+use crate::model::{Metadata, Object, StatefulSet};
 
 /// What is kept of a StatefulSet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -63,5 +63,14 @@ impl Set {
     pub fn ordinals(&self) -> std::ops::Range<i64> {
         let start = i64::from(self.spec.ordinals.and_then(|ordinals| ordinals.start).unwrap_or(0));
         start..start + i64::from(self.spec.replicas.unwrap_or(1).max(0))
+    }
+}
+
+impl Object for Set {
+    const KIND: &'static str = StatefulSet::KIND;
+    const API_VERSION: &'static str = StatefulSet::API_VERSION;
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 }
