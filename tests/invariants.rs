@@ -18,6 +18,14 @@ const PURE: &[&str] = &[
     "src/mutate",
     "src/webhook/events",
     "src/lease/candidate.rs",
+    "src/controller/adoption.rs",
+    "src/controller/metacontroller.rs",
+    "src/controller/owned.rs",
+    "src/controller/plan.rs",
+    "src/controller/problem.rs",
+    "src/controller/service.rs",
+    "src/controller/set.rs",
+    "src/controller/template.rs",
 ];
 
 /// The parts of those that are shells.
