@@ -40,6 +40,7 @@
 //! | [`policy`] | pure | levels, matching, exemptions, and the class of an application |
 //! | [`evaluate`](mod@evaluate), [`verdict`] | pure | the judgement and its result |
 //! | [`admission`] | pure | the bytes of a review, in and out |
+//! | [`registration`] | pure | the webhook configurations, from what the rules look at |
 //! | [`manifest`] | pure but for [`manifest::sources`] | YAML and JSON as kubectl reads them, with positions |
 //! | [`audit`] | | the judgement of manifests and live clusters, and its reports |
 //! | [`webhook`] | shell | HTTPS: limits, certificates, health, metrics, drain |
@@ -74,6 +75,7 @@ pub mod logging;
 pub mod manifest;
 pub mod model;
 pub mod policy;
+pub mod registration;
 pub mod rules;
 pub mod verdict;
 pub mod webhook;

@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
+use serde_json::{Value, json};
 use stateward::model::Class;
 use stateward::policy::{Level, Policies, Profile, Subject};
+use stateward::registration;
 use stateward::rules::{self, Rule};
 
 fn check(file: &str, fresh: &str) {
@@ -71,6 +73,61 @@ fn rules_md() {
         let _ = write!(text, "\n## {}\n\n{}\n", rule.id, docs.trim_end());
     }
     check("policies/RULES.md", &text);
+}
+
+fn yaml(objects: &[Value]) -> String {
+    let mut text = "# Made from src/registration by `UPDATE=1 cargo test --test generated`.\n".to_owned();
+    for object in objects {
+        text += "---\n";
+        text += &serde_saphyr::to_string(object).unwrap();
+    }
+    text
+}
+
+fn configurations() -> [Value; 2] {
+    [registration::validating(), registration::mutating()]
+}
+
+/// Strategic merge patches that change something in every entry.
+fn patches(change: &Value) -> [Value; 2] {
+    configurations().map(|configuration| {
+        let entries = configuration["webhooks"].as_array().unwrap().iter().map(|entry| {
+            let mut patch = change.clone();
+            patch["name"] = entry["name"].clone();
+            patch
+        });
+        json!({
+            "apiVersion": configuration["apiVersion"], "kind": configuration["kind"],
+            "metadata": {"name": configuration["metadata"]["name"]},
+            "webhooks": entries.collect::<Vec<_>>(),
+        })
+    })
+}
+
+/// The same selector with one more namespace left out.
+fn without(namespace: &str) -> Value {
+    let mut selector = configurations()[0]["webhooks"][0]["namespaceSelector"].clone();
+    selector["matchExpressions"][0]["values"].as_array_mut().unwrap().push(namespace.into());
+    json!({"namespaceSelector": selector})
+}
+
+#[test]
+fn webhooks() {
+    check("deploy/base/webhooks.yaml", &yaml(&configurations()));
+}
+
+#[test]
+fn patches_of_the_webhooks() {
+    let folder = "deploy/components";
+    for (component, change) in [
+        ("fail", json!({"failurePolicy": "Fail"})),
+        // With failurePolicy Fail, cert-manager could not start without the certificate that it is to issue.
+        ("cert-manager", without("cert-manager")),
+    ] {
+        let [validating, mutating] = patches(&change);
+        check(&format!("{folder}/{component}/validating.yaml"), &yaml(&[validating]));
+        check(&format!("{folder}/{component}/mutating.yaml"), &yaml(&[mutating]));
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "src/model",
     "src/change.rs",
     "src/cluster",
@@ -15,6 +15,7 @@ const PURE: [&str; 10] = [
     "src/verdict.rs",
     "src/admission",
     "src/manifest",
+    "src/registration",
     "src/webhook/events",
 ];
 
