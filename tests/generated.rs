@@ -113,7 +113,9 @@ fn without(namespace: &str) -> Value {
 
 #[test]
 fn webhooks() {
-    check("deploy/base/webhooks.yaml", &yaml(&configurations()));
+    for file in ["deploy/base/webhooks.yaml", "deploy/chart/files/webhooks.yaml"] {
+        check(file, &yaml(&configurations()));
+    }
 }
 
 #[test]
@@ -127,6 +129,22 @@ fn patches_of_the_webhooks() {
         let [validating, mutating] = patches(&change);
         check(&format!("{folder}/{component}/validating.yaml"), &yaml(&[validating]));
         check(&format!("{folder}/{component}/mutating.yaml"), &yaml(&[mutating]));
+    }
+}
+
+/// What the chart has in common with the kustomization, because a chart cannot reach outside of its folder.
+#[test]
+fn files_of_the_chart() {
+    for (copy, original) in [
+        ("rbac", "base/rbac"),
+        ("network-policy", "base/network-policy"),
+        ("service-per-pod", "components/service-per-pod/rbac"),
+        ("certificate", "components/cert-manager/certificate"),
+        ("metrics-service", "components/monitoring/service"),
+        ("alerts", "components/monitoring/alerts"),
+    ] {
+        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("deploy/{original}.yaml"));
+        check(&format!("deploy/chart/files/{copy}.yaml"), &fs::read_to_string(original).unwrap());
     }
 }
 

@@ -37,22 +37,22 @@ pub fn validating() -> Value {
         entry["sideEffects"] = json!("NoneOnDryRun");
         entry
     });
-    configuration("ValidatingWebhookConfiguration", entries.collect())
+    configuration("ValidatingWebhookConfiguration", &entries.collect::<Vec<_>>())
 }
 
 /// The `MutatingWebhookConfiguration`: the objects that a mutation may be about.
 pub fn mutating() -> Value {
-    let entries = mutated().into_iter().map(|entry| {
+    let entries = mutated().map(|entry| {
         let mut entry = entry.to_json("/mutate", 2);
         entry["sideEffects"] = json!("None");
         // What later webhooks add to a template or take from a pod is seen too; to mutate twice changes nothing.
         entry["reinvocationPolicy"] = json!("IfNeeded");
         entry
     });
-    configuration("MutatingWebhookConfiguration", entries.collect())
+    configuration("MutatingWebhookConfiguration", &entries)
 }
 
-fn configuration(kind: &str, webhooks: Vec<Value>) -> Value {
+fn configuration(kind: &str, webhooks: &[Value]) -> Value {
     let labels = json!({"app.kubernetes.io/name": NAME, "app.kubernetes.io/part-of": NAME});
     let metadata = json!({"name": NAME, "labels": labels});
     json!({"apiVersion": GROUP, "kind": kind, "metadata": metadata, "webhooks": webhooks})

@@ -248,6 +248,8 @@ fn api_server_flags(folder: &Path, port: u16, etcd_port: u16) -> Vec<String> {
         format!("--service-account-signing-key-file={}", file("accounts.key")),
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local".to_owned(),
         "--authorization-mode=Node,RBAC".to_owned(),
+        // There is no kube-proxy: a webhook's Service is called at one of its endpoints.
+        "--enable-aggregator-routing=true".to_owned(),
         "--disable-admission-plugins=ServiceAccount".to_owned(),
         "--allow-privileged=true".to_owned(),
         "--profiling=false".to_owned(),

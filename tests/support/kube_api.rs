@@ -1,13 +1,17 @@
 //! Requests to an API server by hand, because the kube client does not show the warnings of an answer.
 
-use std::{collections::BTreeSet, fmt, net::SocketAddr, path::Path, sync::Arc};
+#[path = "manifests.rs"]
+#[allow(dead_code)]
+pub mod manifests;
+
+use std::{collections::BTreeSet, fmt, net::SocketAddr};
 
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use kube::client::Body;
+pub use manifests::{example, installation};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
-use stateward::manifest::{self, Origin, Source};
 
 const JSON: &str = "application/json";
 const MERGE: &str = "application/merge-patch+json";
@@ -217,30 +221,4 @@ fn collection_of(object: &Value) -> String {
         Some(namespace) => format!("{base}/namespaces/{namespace}/{plural}"),
         None => format!("{base}/{plural}"),
     }
-}
-
-/// The objects in a file of `deploy/`, in its order.
-pub fn objects(file: &str) -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let source = Arc::new(Source { name: file.to_owned(), text, origin: Origin::Named });
-    let (manifests, notes) = manifest::read(&source);
-    assert!(notes.is_empty(), "{file}: {notes:?}");
-    manifests.into_iter().map(|manifest| manifest.node.to_json()).collect()
-}
-
-/// What `deploy/base` installs, in its order, without the policies of a cluster.
-pub fn installation() -> Vec<Value> {
-    let kustomization = objects("base/kustomization.yaml").remove(0);
-    let files = kustomization["resources"].as_array().unwrap().iter();
-    files.flat_map(|file| objects(&format!("base/{}", file.as_str().unwrap()))).collect()
-}
-
-/// The objects in a file of `deploy/examples`, in its order, in another namespace.
-pub fn example(file: &str, namespace: &str) -> Vec<Value> {
-    let mut objects = objects(&format!("examples/{file}"));
-    for object in &mut objects {
-        object["metadata"]["namespace"] = namespace.into();
-    }
-    objects
 }
