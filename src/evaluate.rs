@@ -34,7 +34,8 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         Action::Autoscaler(edit) => judge.autoscaler(edit),
         Action::PodDeletion(deletion) => judge.pod(deletion, &change.requester),
         Action::Manifest(written) => judge.manifest(written),
-        Action::Other => Vec::new(),
+        // Only the mutations look at pods that are created.
+        Action::PodCreation(_) | Action::Other => Vec::new(),
     };
     findings.sort_by_key(|finding| Reverse(finding.level));
     // One budget over several sets can be wrong in the same way for each of them.

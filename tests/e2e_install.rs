@@ -288,7 +288,7 @@ fn refuses(pod: &Value, grace_period: Option<i64>, (user, group): (&str, &str)) 
 }
 
 fn asked(stage: &Stage, webhook: &str, operation: &str, resource: &str) -> f64 {
-    let decisions = ["allowed", "warned", "denied"].into_iter().filter_map(|decision| {
+    let decisions = ["allowed", "mutated", "warned", "denied"].into_iter().filter_map(|decision| {
         stage.metric(&format!(
             "stateward_admission_requests_total{{webhook=\"{webhook}\",operation=\"{operation}\",resource=\"{resource}\",\
              decision=\"{decision}\"}}"
@@ -333,6 +333,28 @@ async fn only_deletions_of_pods_that_are_refused_are_asked_about() {
     assert!(refused > 20 && refused * 10 < tried, "{refused} of {tried}");
     let asked = asked(&stage, "validate", "DELETE", "pods");
     assert_eq!(Some(asked), Some(f64::from(refused)));
+    stage.end().await;
+}
+
+/// Other pods than those that say so are created without a question, and the others get their label.
+#[tokio::test]
+async fn only_pods_that_want_their_name_as_a_label_are_asked_about() {
+    let plane = plane!(false);
+    let stage = Stage::on(&plane, "labels", "strict").await;
+    let namespace = stage.namespace("pods").await;
+    let none = json!({"other": "pod-name-label"});
+    for (name, annotations) in [("a", Value::Null), ("b", none), ("c", json!({"pod-name-label": "pod-name"}))]
+    {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"namespace": namespace, "name": name, "annotations": annotations},
+            "spec": {"automountServiceAccountToken": false, "containers": [{"name": "a", "image": "a"}]},
+        });
+        let created = stage.api.create(&pod).await.allowed().body;
+        let expected = if name == "c" { json!({"pod-name": "c"}) } else { Value::Null };
+        assert_eq!(created["metadata"]["labels"], expected, "{name}");
+    }
+    assert_eq!(Some(asked(&stage, "mutate", "CREATE", "pods")), Some(1.0));
     stage.end().await;
 }
 

@@ -29,6 +29,7 @@ pub use api::{ApiError, Item, Unreadable};
 pub use gauges::Gauges;
 pub use list::{Listing, list};
 pub use pace::Pace;
+pub(crate) use pace::jittered;
 pub use writer::{Event, Writer};
 
 use super::{Cluster, Kind};

@@ -10,8 +10,10 @@ mod disruption_budget;
 mod int_or_percent;
 mod labels;
 mod metadata;
+mod names;
 mod namespace;
 mod nullable;
+mod per_pod;
 mod pod;
 mod pod_template;
 mod selector;
@@ -26,7 +28,9 @@ pub use disruption_budget::DisruptionBudget;
 pub use int_or_percent::IntOrPercent;
 pub use labels::Labels;
 pub use metadata::{Annotations, Metadata, Object, ObjectRef, Owner};
+pub use names::{is_label_key, is_label_value};
 pub use namespace::Namespace;
+pub use per_pod::{PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType, PortPair, port_pairs};
 pub use pod::Pod;
 pub use pod_template::{
     AffinityTerm, Container, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,

@@ -16,6 +16,10 @@ pub trait Guard: Send + Sync + 'static {
     /// Synchronous and short, as is each poll of the future: they run on the thread that serves the connection. They may
     /// panic: that review is answered with HTTP 500 and nothing else is disturbed.
     fn validate(&self, body: &[u8], deadline: Instant) -> Result<Answer, Refusal>;
+
+    /// Takes the bytes of one `AdmissionReview` and gives those of its answer, with a patch where something is filled in. As
+    /// synchronous and short, and free to panic.
+    fn mutate(&self, body: &[u8]) -> Result<Reply, Refusal>;
 }
 
 /// An answer, at once or when something else has answered.
@@ -147,6 +151,8 @@ label! {
     Decision {
         /// Without a word.
         Allowed = "allowed",
+        /// Allowed, and something was filled in.
+        Mutated = "mutated",
         /// Allowed, with warnings.
         Warned = "warned",
         /// Denied.

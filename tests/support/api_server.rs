@@ -1,4 +1,6 @@
-//! A Kubernetes API server, as far as reading it goes: lists in pages, gets, watches with bookmarks, and every way to fail.
+//! A Kubernetes API server: lists in pages, gets, watches with bookmarks, simple writes, and every way to fail.
+
+mod write;
 
 use std::{
     collections::BTreeMap,
@@ -203,6 +205,12 @@ impl ApiServer {
         self.state.lock().requests.iter().filter(|request| request.contains(part)).count()
     }
 
+    /// An object as it is now.
+    pub fn object(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
+        let key = (resource.to_owned(), namespace.to_owned(), name.to_owned());
+        self.state.lock().objects.get(&key).cloned()
+    }
+
     /// What was posted to a resource.
     pub fn posted(&self, resource: &str) -> Vec<Value> {
         let inner = self.state.lock();
@@ -274,7 +282,9 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer,
             query.insert(key.to_owned(), value.to_owned());
             query
         });
-    if request.headers().get("accept-encoding").is_none_or(|encoding| encoding != "identity") {
+    let takes_anything =
+        request.headers().get("accept-encoding").is_none_or(|encoding| encoding != "identity");
+    if request.method() == Method::GET && target.name.is_none() && takes_anything {
         // What a real server may do to long lists.
         return Ok(Response::new(Full::new(Bytes::from_static(b"\x1f\x8b\x08")).boxed()));
     }
@@ -286,11 +296,12 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer,
         Some(Fault::Garbage) => return Ok(Response::new(Full::new(Bytes::from("<html>\n")).boxed())),
         _ => {}
     }
-    if request.method() == Method::POST {
+    if request.method() != Method::GET {
+        let method = request.method().clone();
         let body = request.into_body().collect().await.unwrap().to_bytes();
         let object: Value = serde_json::from_slice(&body).unwrap();
-        let answer = json_answer(&object);
-        state.lock().posted.push((target.resource, object));
+        let answer = write(&mut state.lock(), &method, target, object);
+        state.notify();
         return Ok(answer);
     }
     if query.contains_key("watch") {
@@ -303,9 +314,20 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer,
     Ok(answer)
 }
 
+fn write(inner: &mut Inner, method: &Method, target: Target, object: Value) -> Answer {
+    match *method {
+        Method::POST => {
+            let answer = inner.create(&target, object.clone());
+            inner.posted.push((target.resource, object));
+            answer
+        }
+        Method::PUT => inner.replace(&target, object),
+        _ => status(405, "not here"),
+    }
+}
+
 fn get(inner: &Inner, target: &Target, name: &str) -> Answer {
-    let key = (target.resource.clone(), target.namespace.clone().unwrap_or_default(), name.to_owned());
-    inner.objects.get(&key).map_or_else(|| status(404, "not found"), json_answer)
+    inner.objects.get(&write::key_of(target, name)).map_or_else(|| status(404, "not found"), json_answer)
 }
 
 fn list(inner: &Inner, target: &Target, query: &BTreeMap<String, String>) -> Answer {
@@ -382,7 +404,16 @@ fn json_answer(value: &Value) -> Answer {
 }
 
 fn status(code: u16, message: &str) -> Answer {
-    let body = json!({"kind": "Status", "status": "Failure", "code": code, "message": message});
+    let reason = match code {
+        403 => "Forbidden",
+        404 => "NotFound",
+        409 => "Conflict",
+        410 => "Expired",
+        422 => "Invalid",
+        _ => "",
+    };
+    let body =
+        json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message});
     let mut answer = json_answer(&body);
     *answer.status_mut() = code.try_into().unwrap();
     answer

@@ -131,9 +131,11 @@ impl Stage {
 
     /// The guard is well, and everything was answered by it and not by an accident.
     pub async fn end(self) {
-        let path =
-            format!("/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{}", self.name);
-        self.api.delete(&path, &json!({})).await.allowed();
+        for kind in ["validating", "mutating"] {
+            let path =
+                format!("/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations/{}", self.name);
+            self.api.delete(&path, &json!({})).await.allowed();
+        }
         assert!(self.guard.is_ready(), "{}", self.guard.log());
         let log = self.guard.log();
         // The kube client calls it an error that an API server is away.
@@ -144,19 +146,20 @@ impl Stage {
     /// Registers as it is shipped, but for what has no place here: there is no way from this API server to a Service, the
     /// guarded namespaces are those of one test, and a loaded machine takes its time.
     async fn register(&self) {
-        let mut configuration = registration::validating();
-        configuration["metadata"]["name"] = self.name.into();
-        for webhook in configuration["webhooks"].as_array_mut().unwrap() {
-            let path = webhook["clientConfig"]["service"]["path"].as_str().unwrap().to_owned();
-            webhook["clientConfig"] = json!({
-                "url": format!("https://localhost:{}{path}", self.guard.webhook.port()),
-                "caBundle": ByteString(fs::read(self.guard.ca()).unwrap()),
-            });
-            webhook["namespaceSelector"] = json!({"matchLabels": {"e2e": self.name}});
-            webhook["failurePolicy"] = "Fail".into();
-            webhook["timeoutSeconds"] = 10.into();
+        for mut configuration in [registration::validating(), registration::mutating()] {
+            configuration["metadata"]["name"] = self.name.into();
+            for webhook in configuration["webhooks"].as_array_mut().unwrap() {
+                let path = webhook["clientConfig"]["service"]["path"].as_str().unwrap().to_owned();
+                webhook["clientConfig"] = json!({
+                    "url": format!("https://localhost:{}{path}", self.guard.webhook.port()),
+                    "caBundle": ByteString(fs::read(self.guard.ca()).unwrap()),
+                });
+                webhook["namespaceSelector"] = json!({"matchLabels": {"e2e": self.name}});
+                webhook["failurePolicy"] = "Fail".into();
+                webhook["timeoutSeconds"] = 10.into();
+            }
+            self.api.create(&configuration).await.allowed();
         }
-        self.api.create(&configuration).await.allowed();
     }
 }
 

@@ -65,7 +65,7 @@ impl Backoff {
 }
 
 /// Between half and all of it, so that replicas that lost the same server do not come back as one.
-fn jittered(longest: Duration) -> Duration {
+pub(crate) fn jittered(longest: Duration) -> Duration {
     let thousandths = RandomState::new().hash_one(()) % 501;
     longest.mul_f64(f64::from(u32::try_from(thousandths).unwrap_or_default()) / 1000.0 + 0.499)
 }

@@ -1,0 +1,71 @@
+//! What Kubernetes takes for the names and values of labels.
+//!
+//! From `k8s.io/apimachinery/pkg/util/validation`: `IsQualifiedName`, `IsValidLabelValue`, `IsDNS1123Subdomain`.
+
+/// The longest label value, and the longest name part of a label's key.
+const LONGEST: usize = 63;
+/// The longest prefix of a label's key.
+const LONGEST_PREFIX: usize = 253;
+
+/// Whether this is the key of a label or an annotation: `app`, `example.com/app`.
+pub fn is_label_key(text: &str) -> bool {
+    match text.split_once('/') {
+        Some((prefix, name)) => is_subdomain(prefix) && is_name_part(name),
+        None => is_name_part(text),
+    }
+}
+
+/// Whether this can be the value of a label. None at all can.
+pub fn is_label_value(text: &str) -> bool {
+    text.is_empty() || is_name_part(text)
+}
+
+fn is_name_part(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    text.len() <= LONGEST && is_between_alphanumerics(text) && text.bytes().all(inner)
+}
+
+fn is_subdomain(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_part = |part: &str| is_between_alphanumerics(part) && part.bytes().all(inner);
+    text.len() <= LONGEST_PREFIX && text.split('.').all(is_part)
+}
+
+/// Whether the first and the last character are letters or digits.
+fn is_between_alphanumerics(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    let Some(first) = bytes.next() else { return false };
+    first.is_ascii_alphanumeric() && bytes.next_back().unwrap_or(first).is_ascii_alphanumeric()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_values_as_the_api_server_takes_them() {
+        let (long, longer) = ("a".repeat(63), "a".repeat(64));
+        for (text, key, value) in [
+            ("app", true, true),
+            ("Pod_Name.1", true, true),
+            ("example.com/app", true, false),
+            ("statefulset.kubernetes.io/pod-name", true, false),
+            ("", false, true),
+            ("/app", false, false),
+            ("example.com/", false, false),
+            ("Example.com/app", false, false),
+            ("a..b/app", false, false),
+            ("a/b/c", false, false),
+            ("-app", false, false),
+            ("app-", false, false),
+            ("ap p", false, false),
+            ("größe", false, false),
+            (&long, true, true),
+            (&longer, false, false),
+        ] {
+            assert_eq!((is_label_key(text), is_label_value(text)), (key, value), "{text:?}");
+        }
+        assert!(is_label_key(&format!("{}/app", "a".repeat(253))));
+        assert!(!is_label_key(&format!("{}/app", "a".repeat(254))));
+    }
+}
