@@ -22,7 +22,7 @@ use control_plane::ControlPlane;
 use kube_api::manifests::{objects, output, parse, tool};
 use kube_api::{Api, installation, path_of, pod_path};
 use serde_json::{Value, json};
-use stage::{SKIPPED, Stage};
+use stage::{Guard, SKIPPED, Stage};
 use stateward::{
     change::{Action, Change, PodDeletion, Requester},
     cluster::Cluster,
@@ -477,5 +477,133 @@ async fn what_fail_holds_up_is_free_when_the_configurations_are_gone() {
     for name in ["users", "going"] {
         api.delete(&format!("/api/v1/namespaces/{name}"), &json!({})).await.allowed();
         until_gone(&api, &format!("/api/v1/namespaces/{name}")).await;
+    }
+}
+
+/// An address of this machine that is not loopback, which no `EndpointSlice` may name.
+fn address() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    // Nothing is sent: this asks for the way there.
+    socket.connect("192.0.2.1:9").ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback())
+}
+
+/// A replica behind the Service as it is installed.
+struct Replica {
+    guard: Guard,
+    slice: Value,
+}
+
+impl Replica {
+    /// One that is ready; the API server hears of it then.
+    async fn start(plane: &ControlPlane, number: usize, certificate: &Path) -> Self {
+        let file = |flag: &str, name: &str| format!("--{flag}={}", certificate.join(name).display());
+        let flags = [file("cert-file", "tls.crt"), file("key-file", "tls.key")];
+        let flags = [&*flags[0], &*flags[1], "--bind=0.0.0.0:0", "--drain-seconds=3"];
+        let guard = Guard::with_flags(plane, tempfile::tempdir().unwrap(), &flags).await;
+        let slice = json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {
+                "namespace": "stateward", "name": format!("stateward-{number}"),
+                "labels": {"kubernetes.io/service-name": "stateward"},
+            },
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [address().unwrap()], "conditions": {"ready": true}}],
+            "ports": [{"name": "webhook", "port": guard.webhook.port(), "protocol": "TCP"}],
+        });
+        plane.api().create(&slice).await.allowed();
+        Self { guard, slice }
+    }
+
+    /// As a pod goes: the API server and the process are told at the same time.
+    async fn go(&mut self, api: &Api) {
+        self.guard.signal("TERM");
+        api.delete(&path_of(&self.slice), &json!({})).await.allowed();
+        let end = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+        while !self.guard.has_ended() {
+            assert!(tokio::time::Instant::now() < end, "it does not end: {}", self.guard.log());
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// The entries of both configurations, each with one thing changed.
+async fn patch_entries(api: &Api, manager: &str, change: &Value) {
+    for object in installation().iter().filter(|object| object["webhooks"].is_array()) {
+        let entries = object["webhooks"].as_array().unwrap().iter().map(|webhook| {
+            let mut entry = change.clone();
+            entry["name"] = webhook["name"].clone();
+            entry
+        });
+        let patch = json!({
+            "apiVersion": object["apiVersion"], "kind": object["kind"], "metadata": {"name": "stateward"},
+            "webhooks": entries.collect::<Vec<_>>(),
+        });
+        api.apply_as(manager, &patch).await.allowed();
+    }
+}
+
+/// Nothing but the manifests, with failurePolicy Fail: the API server calls the Service that they name, under the name that it
+/// has, while every replica is replaced.
+#[tokio::test]
+async fn as_it_is_shipped_it_is_rolled_over_under_load() {
+    let plane = plane!(false);
+    if address().is_none() {
+        eprintln!("SKIPPED: this machine has no address but loopback");
+        return;
+    }
+    let (ca, folder) = (pki::Ca::new(), tempfile::tempdir().unwrap());
+    let pair = ca.issue_for(["stateward.stateward.svc"]);
+    fs::write(folder.path().join("tls.crt"), pair.certificate).unwrap();
+    fs::write(folder.path().join("tls.key"), pair.key).unwrap();
+    let api = plane.api();
+    user_namespace(&api, "users").await;
+    apply_all(&api, &installation()).await;
+    let bundle = json!(k8s_openapi::ByteString(ca.pem().into_bytes()));
+    patch_entries(&api, "certificates", &json!({"clientConfig": {"caBundle": bundle}})).await;
+    let mut replicas = Vec::new();
+    for number in 0..2 {
+        replicas.push(Replica::start(&plane, number, folder.path()).await);
+    }
+    apply_all(&api, &kube_api::example("consul/consul.yaml", "users")).await;
+    patch_entries(&api, "fail", &json!({"failurePolicy": "Fail"})).await;
+    until_asked(&api).await;
+
+    let load = [(); 4].map(|()| tokio::spawn(reviews_without_pause(plane.api())));
+    for number in 2..4 {
+        replicas.push(Replica::start(&plane, number, folder.path()).await);
+        replicas.remove(0).go(&api).await;
+    }
+    for load in load {
+        load.abort();
+        assert!(load.await.unwrap_err().is_cancelled(), "a review failed");
+    }
+    let answered = replicas.iter().map(|replica| replica.guard.asked("statefulsets/scale"));
+    assert!(answered.sum::<f64>() > 10.0);
+}
+
+async fn until_asked(api: &Api) {
+    for _ in 0..1200 {
+        let reply = api.merge(CONSUL_TRIED, &json!({"spec": {"replicas": 4}})).await;
+        if reply.denials().contains("quorum-even") {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("nobody is asked");
+}
+
+const CONSUL_TRIED: &str = "/apis/apps/v1/namespaces/users/statefulsets/consul/scale?dryRun=All";
+
+/// Panics at the first review that fails.
+async fn reviews_without_pause(api: Api) {
+    loop {
+        api.scale("users", "consul", 5).await.warned_of(&[]);
+        let refused = api.merge(CONSUL_TRIED, &json!({"spec": {"replicas": 4}})).await;
+        assert!(refused.denials().contains("quorum-even"), "{refused:?}");
+        api.scale("users", "consul", 3).await.warned_of(&[]);
+        api.merge(&format!("{CONSUL_TRIED}&fieldManager=x"), &json!({"spec": {"replicas": 5}}))
+            .await
+            .allowed();
     }
 }

@@ -4,7 +4,7 @@
 use std::{
     env,
     fs::{self, File},
-    io,
+    io::{self, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -280,7 +280,7 @@ fn log_of(folder: &Path, name: &str) -> String {
 }
 
 /// A process that ends with this value and with this process, however that ends: a shell beside it waits for the other end of
-/// its input to close, or for a signal. Statics are never dropped, and a test that is killed drops nothing at all.
+/// its input to close, and passes on the signals that come through it. Statics are never dropped, and a test that is killed drops nothing at all.
 pub struct Process {
     keeper: Child,
     leash: Option<ChildStdin>,
@@ -295,7 +295,7 @@ impl Process {
         let mut keeper = Command::new("sh");
         keeper.args([
             "-c",
-            r#"trap : HUP INT TERM; "$@" </dev/null & read -r _; kill -9 $!; wait"#,
+            r#"trap : HUP INT TERM; "$@" </dev/null & while read -r signal; do kill -"$signal" $!; done; kill -9 $!; wait"#,
             "keeper",
         ]);
         keeper.arg(program).args(flags).stderr(log.try_clone().unwrap()).stdout(log);
@@ -304,6 +304,11 @@ impl Process {
             keeper.env_remove(proxy);
         }
         Self::keep(&mut keeper, true).unwrap()
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub fn signal(&mut self, name: &str) {
+        writeln!(self.leash.as_mut().unwrap(), "{name}").unwrap();
     }
 
     /// Removes the folder when everything else is over.

@@ -32,10 +32,10 @@ pub struct Stage {
 
 /// `stateward serve`, for as long as this lives.
 pub struct Guard {
-    webhook: SocketAddr,
+    pub webhook: SocketAddr,
     ops: SocketAddr,
     folder: TempDir,
-    _process: Process,
+    process: Process,
 }
 
 impl Stage {
@@ -166,18 +166,23 @@ impl Stage {
 impl Guard {
     async fn start(plane: &ControlPlane, profile: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (kubeconfig, ca) = (folder.path().join("kubeconfig"), folder.path().join("ca.crt"));
+        let ca = format!("--ca-out={}", folder.path().join("ca.crt").display());
+        let flags = ["--bind=127.0.0.1:0", &ca, &format!("--profile={profile}")];
+        Self::with_flags(plane, folder, &flags).await
+    }
+
+    /// Waits until it is ready. Its own files are kept in `folder`.
+    pub async fn with_flags(plane: &ControlPlane, folder: TempDir, flags: &[&str]) -> Self {
+        let kubeconfig = folder.path().join("kubeconfig");
         fs::write(&kubeconfig, plane.kubeconfig(&plane.account_token().await)).unwrap();
-        let flags = [
+        let mut command = vec![
             format!("KUBECONFIG={}", kubeconfig.display()),
             env!("CARGO_BIN_EXE_stateward").to_owned(),
             "serve".to_owned(),
-            "--bind=127.0.0.1:0".to_owned(),
             "--ops-bind=127.0.0.1:0".to_owned(),
-            format!("--ca-out={}", ca.display()),
-            format!("--profile={profile}"),
         ];
-        let process = Process::start(Path::new("env"), &flags, folder.path());
+        command.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        let process = Process::start(Path::new("env"), &command, folder.path());
         let end = Instant::now() + PATIENCE;
         loop {
             let log = fs::read_to_string(folder.path().join("env.log")).unwrap();
@@ -186,7 +191,7 @@ impl Guard {
                     let (_, rest) = line.split_once(field).unwrap();
                     rest.split_whitespace().next().unwrap().parse().unwrap()
                 });
-                let guard = Self { webhook, ops, folder, _process: process };
+                let guard = Self { webhook, ops, folder, process };
                 while !guard.is_ready() {
                     assert!(Instant::now() < end, "not ready: {}", guard.log());
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -198,8 +203,25 @@ impl Guard {
         }
     }
 
-    fn ca(&self) -> std::path::PathBuf {
+    pub fn ca(&self) -> std::path::PathBuf {
         self.folder.path().join("ca.crt")
+    }
+
+    /// How often it was asked about a sort of object.
+    pub fn asked(&self, resource: &str) -> f64 {
+        let (_, text) = self.get("/metrics").unwrap();
+        let counts = text.lines().filter(|line| line.starts_with("stateward_admission_requests_total"));
+        let counts = counts.filter(|line| line.contains(&format!("resource=\"{resource}\"")));
+        counts.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+
+    pub fn has_ended(&self) -> bool {
+        TcpStream::connect_timeout(&self.ops, PATIENCE).is_err()
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub fn signal(&mut self, name: &str) {
+        self.process.signal(name);
     }
 
     pub fn log(&self) -> String {
