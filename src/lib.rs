@@ -43,6 +43,7 @@
 //! | [`evaluate`](mod@evaluate), [`verdict`] | pure | the judgement and its result |
 //! | [`mutate`](mod@mutate) | pure | what is filled in, as explicit operations |
 //! | [`admission`] | pure | the bytes of a review, in and out |
+//! | [`registration`] | pure | the webhook configurations, from what the rules look at |
 //! | [`manifest`] | pure but for [`manifest::sources`] | YAML and JSON as kubectl reads them, with positions |
 //! | [`audit`] | | the judgement of manifests and live clusters, and its reports |
 //! | [`controller`] | pure but for its watches and [`controller::Controller`] | a Service for each pod, and Metacontroller's hooks |
@@ -86,6 +87,7 @@ pub mod manifest;
 pub mod model;
 pub mod mutate;
 pub mod policy;
+pub mod registration;
 pub mod rules;
 pub mod verdict;
 pub mod webhook;

@@ -16,6 +16,7 @@ const PURE: &[&str] = &[
     "src/admission",
     "src/manifest",
     "src/mutate",
+    "src/registration",
     "src/webhook/events",
     "src/lease/candidate.rs",
     "src/controller/adoption.rs",
