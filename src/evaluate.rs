@@ -5,6 +5,7 @@
 
 mod case;
 
+use std::cell::OnceCell;
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
@@ -174,7 +175,16 @@ impl<'a> Judge<'a> {
         let situation = |(set, replicas, overlay): (&'a StatefulSet, i32, Overlay<'a>), class: Classified| {
             let world = World::new(self.cluster, overlay);
             let ensemble = self.ensemble(&world, set, replicas, class.class);
-            Situation { set, replicas, class, world, changed, dry_run: self.dry_run, ensemble }
+            Situation {
+                set,
+                replicas,
+                class,
+                world,
+                changed,
+                dry_run: self.dry_run,
+                ensemble,
+                known_budgets: OnceCell::new(),
+            }
         };
         let class = self.policies.classify(after.0, &applicable);
         let before = before.map(|state| {

@@ -46,6 +46,7 @@
 //! | [`registration`] | pure | the webhook configurations, from what the rules look at |
 //! | [`manifest`] | pure but for [`manifest::sources`] | YAML and JSON as kubectl reads them, with positions |
 //! | [`audit`] | | the judgement of manifests and live clusters, and its reports |
+//! | [`controller`] | pure but for its watches and [`controller::Controller`] | a Service for each pod, and Metacontroller's hooks |
 //! | [`webhook`] | shell | HTTPS: limits, certificates, health, metrics, drain |
 //! | [`lease`] | shell but for its `candidate` | one replica at a time leads |
 //! | [`certs`] | shell | certificates of our own |
@@ -78,6 +79,7 @@ pub mod certs;
 pub mod change;
 pub mod cli;
 pub mod cluster;
+pub mod controller;
 pub mod evaluate;
 pub mod lease;
 pub mod logging;

@@ -16,7 +16,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::{PolicyArgs, kubernetes, review};
+use crate::cluster::Cluster;
 use crate::cluster::live::{Gauges, Live, Pace};
+use crate::controller::{Controller, Manners};
+use crate::lease::{Elector, Terms};
 use crate::logging;
 use crate::policy::Policies;
 use crate::webhook::{
@@ -25,7 +28,7 @@ use crate::webhook::{
 
 /// Serve the admission webhooks
 ///
-/// HTTPS: POST /validate. Plain HTTP on the ops port: /livez, /readyz, /metrics.
+/// HTTPS: POST /validate, and Metacontroller's hooks under /metacontroller. Plain HTTP on the ops port: /livez, /readyz, /metrics.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Where to serve HTTPS; port 0 takes a free one
@@ -55,6 +58,9 @@ pub(super) struct Args {
     /// Whether to create Kubernetes Events about what was refused or warned of
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
     events: bool,
+    /// Make a Service for each pod of the StatefulSets that ask for it; one replica at a time does, by a Lease
+    #[arg(long, conflicts_with = "standalone")]
+    controller: bool,
     /// Where the CA of the self-signed certificate is written
     #[arg(long, value_name = "FILE", default_value = "certs/ca.crt", conflicts_with = "cert_file")]
     ca_out: PathBuf,
@@ -114,13 +120,35 @@ impl Args {
         let gauges = Gauges::register_live(metrics.registry());
         let live = Live::new(client.clone(), Pace::default(), &readiness, gauges);
         let confirmer = Some(Confirmer::new(client.clone(), metrics.registry()));
-        let (events, teller) = self.events(client, &mut metrics);
+        let (events, teller) = self.events(client.clone(), &mut metrics);
+        let known = (live.cluster(), Arc::clone(&policies));
+        let elected = self.elected(client, known, events.clone(), &mut metrics);
         let guard = Judge { cluster: live.cluster(), policies, confirmer, events };
         tokio::select! {
-            end = webhook::serve(self.config(), guard, readiness, metrics, shutdown) => Ok(end?),
+            end = webhook::serve(self.config(), guard, readiness, metrics, shutdown.clone()) => Ok(end?),
             stopped = live.run() => match stopped? {},
             never = tell(teller) => match never {},
+            died = look_after(elected, &shutdown) => Err(died),
         }
+    }
+
+    /// What only one replica does, and what elects it.
+    fn elected(
+        &self,
+        client: kube::Client,
+        known: (Arc<ArcSwap<Cluster>>, Arc<ArcSwap<Policies>>),
+        events: Option<Events>,
+        metrics: &mut Metrics,
+    ) -> Option<(Elector, Controller)> {
+        if !self.controller {
+            return None;
+        }
+        let namespace = client.default_namespace().to_owned();
+        let (registry, lease) = (metrics.registry(), (&*namespace, LEASE));
+        let (elector, leadership) =
+            Elector::new(client.clone(), lease, &instance(), Terms::default(), registry);
+        let controller = Controller::new(client, known, events, registry, leadership, Manners::default());
+        Some((elector, controller))
     }
 
     /// Where reviews put what is to be told, and the work of telling it.
@@ -128,9 +156,7 @@ impl Args {
         if !self.events {
             return (None, None);
         }
-        let instance = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
-        let instance = instance.as_deref().unwrap_or("stateward");
-        let (events, teller) = Events::new(client, instance, metrics.registry());
+        let (events, teller) = Events::new(client, &instance(), metrics.registry());
         (Some(events), Some(teller))
     }
 
@@ -163,6 +189,29 @@ impl Args {
             ..Config::default()
         }
     }
+}
+
+/// The lease of the replica that does what only one may do.
+const LEASE: &str = "stateward";
+
+/// What this replica is called: in a cluster its pod's name.
+fn instance() -> String {
+    let name = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+    name.unwrap_or_else(|| "stateward".to_owned())
+}
+
+/// Elects, and does what the elected does. To return is an error.
+async fn look_after(elected: Option<(Elector, Controller)>, shutdown: &Shutdown) -> anyhow::Error {
+    let Some((elector, controller)) = elected else { return pending().await };
+    let election = async {
+        elector.run(shutdown).await;
+        pending::<()>().await;
+    };
+    tokio::select! {
+        () = election => {}
+        () = controller.run() => {}
+    }
+    anyhow::anyhow!("the controller of per-pod Services stopped working")
 }
 
 /// Tells what there is to tell. Having nobody left to tell of is no reason to stop serving.

@@ -16,6 +16,7 @@ mod nullable;
 mod per_pod;
 mod pod;
 mod pod_template;
+mod reason;
 mod selector;
 mod service;
 mod stateful_set;
@@ -35,6 +36,7 @@ pub use pod::Pod;
 pub use pod_template::{
     AffinityTerm, Container, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,
 };
+pub use reason::reason;
 pub use selector::{LabelSelector, Operator, Requirement};
 pub use service::Service;
 pub use stateful_set::{ClaimRetention, POD_INDEX_LABEL, POD_NAME_LABEL, Scale, StatefulSet};

@@ -1,4 +1,5 @@
-//! Kubernetes Events about refused and warned changes, for whoever looks at the object later.
+//! Kubernetes Events about refused and warned changes, and about what the controller cannot do, for whoever looks at the
+//! object later.
 //!
 //! A review only puts what there is to say into a short queue; one task sends it, at its own pace. Nothing waits for it, and
 //! what is too much, or cannot be sent, is counted and lost.
@@ -18,6 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::admission::Request;
 use crate::cluster::live::checked;
+use crate::model::ObjectRef;
 use crate::verdict::Verdict;
 use message::{Happened, happened};
 use throttle::{Admission, Limits, Throttle};
@@ -65,7 +67,7 @@ impl Events {
         for outcome in ["created", "repeated", "limited", "dropped", "failed"] {
             drop(outcomes.0.get_or_create(&OutcomeLabels { outcome }));
         }
-        let help = "Kubernetes Events about refused and warned changes, by what became of them";
+        let help = "Kubernetes Events about what was refused, warned of or could not be done, by what became of them";
         registry.register("events", help, outcomes.0.clone());
         let (sender, queue) = mpsc::channel(QUEUE);
         let (throttle, instance) = (Throttle::new(Limits::default()), instance.chars().take(128).collect());
@@ -76,9 +78,18 @@ impl Events {
     /// Notes what is to be told of a verdict. Never waits.
     pub(super) fn tell(&self, request: &Request, verdict: &Verdict) {
         for news in happened(request, verdict) {
-            if self.queue.try_send(news).is_err() {
-                self.outcomes.count("dropped");
-            }
+            self.queue(news);
+        }
+    }
+
+    /// Notes that something could not be done for an object, for a reason in kebab case. Never waits.
+    pub fn tell_undone(&self, object: ObjectRef, uid: &str, reason: &'static str, note: &str) {
+        self.queue(Happened::undone(object, uid, reason, note));
+    }
+
+    fn queue(&self, news: Happened) {
+        if self.queue.try_send(news).is_err() {
+            self.outcomes.count("dropped");
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::throttle::Key;
 use crate::admission::{Operation, Request, Resource};
-use crate::model::ObjectRef;
+use crate::model::{ObjectRef, reason};
 use crate::policy::Level;
 use crate::verdict::{Finding, Verdict};
 
@@ -17,6 +17,7 @@ const LONGEST_NOTE: usize = 1024;
 pub(super) struct Happened {
     rule: &'static str,
     level: Level,
+    action: &'static str,
     /// The object that was to be changed.
     object: ObjectRef,
     /// Empty where the object does not exist, or nobody has said.
@@ -32,10 +33,12 @@ pub(super) fn happened(request: &Request, verdict: &Verdict) -> Vec<Happened> {
     let never_existed = request.operation == Operation::Create && verdict.is_denied();
     let uid = || if never_existed { Box::default() } else { request.object_uid.clone() };
     // What is wrong besides with a change that does not happen is of no interest to anybody.
-    let level = if verdict.is_denied() { Level::Deny } else { Level::Warn };
+    let (level, action) =
+        if verdict.is_denied() { (Level::Deny, "Refused") } else { (Level::Warn, "Warned") };
     let told = verdict.at(level).map(|finding| Happened {
         rule: finding.rule.id,
         level: finding.level,
+        action,
         object: object.clone(),
         uid: uid(),
         hurt: Some(finding.subject.clone()).filter(|subject| *subject != object),
@@ -79,6 +82,12 @@ fn cut(mut text: String) -> String {
 }
 
 impl Happened {
+    /// Something that could not be done for an object.
+    pub(super) fn undone(object: ObjectRef, uid: &str, reason: &'static str, note: &str) -> Self {
+        let (uid, note) = (uid.into(), cut(note.to_owned()));
+        Self { rule: reason, level: Level::Warn, action: "Skipped", object, uid, hurt: None, note }
+    }
+
     pub(super) fn namespace(&self) -> &str {
         &self.object.namespace
     }
@@ -89,7 +98,6 @@ impl Happened {
 
     /// The event, as `events.k8s.io/v1` has it.
     pub(super) fn to_json(&self, instance: &str, now: Timestamp) -> Value {
-        let action = if self.level == Level::Deny { "Refused" } else { "Warned" };
         let mut regarding = json!(self.object);
         if !self.uid.is_empty() {
             regarding["uid"] = json!(self.uid);
@@ -100,8 +108,8 @@ impl Happened {
             "metadata": {"generateName": format!("{}-", self.object.name), "namespace": self.object.namespace},
             "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string(),
             "type": "Warning",
-            "reason": camel_case(self.rule),
-            "action": action,
+            "reason": reason(self.rule),
+            "action": self.action,
             "note": self.note,
             "regarding": regarding,
             "related": self.hurt,
@@ -111,26 +119,15 @@ impl Happened {
     }
 }
 
-/// `quorum-even` as events name their reasons: `QuorumEven`.
-fn camel_case(id: &str) -> String {
-    let mut text = String::with_capacity(id.len());
-    for word in id.split('-') {
-        let mut letters = word.chars();
-        text.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        text.push_str(letters.as_str());
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn reasons_are_the_rules_ids_in_camel_case() {
-        assert_eq!(camel_case("pdb-below-quorum"), "PdbBelowQuorum");
+    fn reasons_are_the_rules_ids_in_reason() {
+        assert_eq!(reason("pdb-below-quorum"), "PdbBelowQuorum");
         let valid = |reason: &str| reason.len() <= 128 && reason.chars().all(char::is_alphanumeric);
-        assert!(crate::rules::ALL.iter().all(|rule| valid(&camel_case(rule.id))));
+        assert!(crate::rules::ALL.iter().all(|rule| valid(&reason(rule.id))));
     }
 
     #[test]
