@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
-use stateward::admission::{decode, encode, review};
+use stateward::admission::{decode, encode, mutate_review, review};
 use stateward::cluster::Cluster;
 use stateward::evaluate::evaluate;
 use stateward::policy::Policies;
 
-use material::{RECORDED, Recorded};
+use material::{RECORDED, Recorded, TO_MUTATE};
 
 const SIZES: [usize; 3] = [10, 1_000, 100_000];
 const ROUNDS: usize = 200;
@@ -37,6 +37,7 @@ fn main() {
     for recorded in &RECORDED {
         bench.print_ratios(recorded);
     }
+    bench.print_mutations();
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
@@ -73,6 +74,18 @@ impl Bench {
         }
         for (sets, cluster) in &self.clusters {
             print(&format!("review/{sets}"), &|| drop(black_box(self.review(body, cluster))));
+        }
+    }
+
+    fn print_mutations(&self) {
+        let (_, cluster) = &self.clusters[0];
+        let adding = material::mutating_policies();
+        for Recorded { name, body } in &TO_MUTATE {
+            println!("mutate {name}: {} bytes", body.len());
+            for (what, policies) in [("asked of nothing", &self.policies), ("adding", &adding)] {
+                let mutate = || drop(black_box(mutate_review(body, cluster, policies)));
+                println!("  {what:<16} {:.2} skips", ratio(&mutate, &|| drop(black_box(skip(body)))));
+            }
         }
     }
 

@@ -39,6 +39,8 @@ pub enum Action {
     DisruptionBudget(Edit<DisruptionBudget>),
     /// A HorizontalPodAutoscaler.
     Autoscaler(Edit<Autoscaler>),
+    /// A Pod that is to be created.
+    PodCreation(Pod),
     /// A Pod that is to be deleted.
     PodDeletion(PodDeletion),
     /// A manifest in a file: how an object is written, apart from what it says.

@@ -5,6 +5,7 @@
 
 mod case;
 
+use std::cell::OnceCell;
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
@@ -34,7 +35,8 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         Action::Autoscaler(edit) => judge.autoscaler(edit),
         Action::PodDeletion(deletion) => judge.pod(deletion, &change.requester),
         Action::Manifest(written) => judge.manifest(written),
-        Action::Other => Vec::new(),
+        // Only the mutations look at pods that are created.
+        Action::PodCreation(_) | Action::Other => Vec::new(),
     };
     findings.sort_by_key(|finding| Reverse(finding.level));
     // One budget over several sets can be wrong in the same way for each of them.
@@ -173,7 +175,16 @@ impl<'a> Judge<'a> {
         let situation = |(set, replicas, overlay): (&'a StatefulSet, i32, Overlay<'a>), class: Classified| {
             let world = World::new(self.cluster, overlay);
             let ensemble = self.ensemble(&world, set, replicas, class.class);
-            Situation { set, replicas, class, world, changed, dry_run: self.dry_run, ensemble }
+            Situation {
+                set,
+                replicas,
+                class,
+                world,
+                changed,
+                dry_run: self.dry_run,
+                ensemble,
+                known_budgets: OnceCell::new(),
+            }
         };
         let class = self.policies.classify(after.0, &applicable);
         let before = before.map(|state| {

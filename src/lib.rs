@@ -2,7 +2,7 @@
 //!
 //! A validating webhook reviews every change that can break a StatefulSet - to the set itself, its replica count, its governing
 //! Service, its disruption budget, its autoscaler, its pods - and the same judgement runs offline, over manifests in CI, and over
-//! a live cluster. One binary, `stateward`, over this library.
+//! a live cluster. A mutating webhook fills in what one Service per pod needs. One binary, `stateward`, over this library.
 //!
 //! # The flow
 //!
@@ -13,6 +13,9 @@
 //!                                     AdmissionResponse ◀─ admission::encode ──────────────────────────────┤
 //!                                     Events ◀─ webhook::Events ───────────────────────────────────────────┤
 //!                                     report (human, JSON) ◀─ audit ───────────────────────────────────────┘
+//!
+//! AdmissionReview bytes ─ admission::decode ─▶ Change ─▶ mutate(&Change, &Cluster, &Policies) ─▶ Mutation
+//!                                     AdmissionResponse ◀─ admission::encode_mutation ─ patch ◀──────┘
 //! ```
 //!
 //! In a cluster the snapshot is a little behind, so a verdict that would refuse a change for what the snapshot says of *other*
@@ -34,12 +37,13 @@
 //! | [`model`] | pure | what the rules read of Kubernetes objects, and the arithmetic of quorums, budgets and selectors |
 //! | [`change`] | pure | what is about to happen |
 //! | [`cluster`] | pure | what else exists; [`cluster::files`] fills it from manifests |
-//! | [`cluster::live`], [`cluster::confirm`] | shell | watches that keep a snapshot, and live reads of what a denial rests on |
 //! | [`cluster::live`], [`cluster::confirm`] | shell | what else exists by watching an API server, and by asking it once more before a denial |
 //! | [`rules`] | pure | one file a rule, and the registry |
 //! | [`policy`] | pure | levels, matching, exemptions, and the class of an application |
 //! | [`evaluate`](mod@evaluate), [`verdict`] | pure | the judgement and its result |
+//! | [`mutate`](mod@mutate) | pure | what is filled in, as explicit operations |
 //! | [`admission`] | pure | the bytes of a review, in and out |
+//! | [`registration`] | pure | the webhook configurations, from what the rules look at |
 //! | [`manifest`] | pure but for [`manifest::sources`] | YAML and JSON as kubectl reads them, with positions |
 //! | [`audit`] | | the judgement of manifests and live clusters, and its reports |
 //! | [`controller`] | pure but for its watches and [`controller::Controller`] | a Service for each pod, and Metacontroller's hooks |
@@ -62,8 +66,12 @@
 //! 6. Updates ratchet: a violation that was there before is a warning, unless the update makes it worse.
 //! 7. What is being deleted is never held up: an object with a `deletionTimestamp`, one in a namespace that has one, nor
 //!    the controllers that clean up.
-//! 8. One malformed policy, object or request disables only itself and says so (`tests/cli.rs`, `tests/webhook_http.rs`,
-//!    `tests/live.rs`).
+//! 8. Mutations are idempotent, lose nothing, never touch `spec.selector`, and never edit a pod template on an update that did
+//!    not already change it, which would restart every pod (`tests/mutation.rs`).
+//! 9. A patch is built from explicit operations on known fields, never by diffing against a typed object, which would remove what
+//!    the type does not know (`tests/mutation.rs`).
+//! 10. One malformed policy, object or request disables only itself and says so (`tests/cli.rs`, `tests/webhook_http.rs`,
+//!     `tests/live.rs`).
 
 pub mod admission;
 pub mod audit;
@@ -77,7 +85,9 @@ pub mod lease;
 pub mod logging;
 pub mod manifest;
 pub mod model;
+pub mod mutate;
 pub mod policy;
+pub mod registration;
 pub mod rules;
 pub mod verdict;
 pub mod webhook;

@@ -119,6 +119,18 @@ fn review_answers_a_review_and_refuses_what_is_none() {
 }
 
 #[test]
+fn review_mutates_where_it_is_told_to() {
+    let pod = "tests/captures/nginx-0-pod-create.mutate.json";
+    let output = stateward(&["review", "--mutate", pod], "");
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &answer["response"]["patchType"]), (Some(0), &"JSONPatch".into()));
+    assert_eq!(answer["response"]["auditAnnotations"]["added"], "pod-name");
+    let set = stateward(&["review", "--mutate", "tests/captures/consul-create.mutate.json"], "");
+    let answer: Value = serde_json::from_slice(&set.stdout).unwrap();
+    assert_eq!(answer["response"].get("patch"), None, "no policy asks for anything");
+}
+
+#[test]
 fn explain_lists_and_explains() {
     let list = text(&stateward(&["explain"], "").stdout);
     assert!(stateward::rules::ALL.iter().all(|rule| list.contains(rule.id)));

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PURE: [&str; 19] = [
+const PURE: &[&str] = &[
     "src/model",
     "src/change.rs",
     "src/cluster",
@@ -15,6 +15,8 @@ const PURE: [&str; 19] = [
     "src/verdict.rs",
     "src/admission",
     "src/manifest",
+    "src/mutate",
+    "src/registration",
     "src/webhook/events",
     "src/lease/candidate.rs",
     "src/controller/adoption.rs",

@@ -295,8 +295,10 @@ proptest! {
         // Nor does it excuse anything: whether it was so before the change may not be known.
         let known_before = |finding: &&Finding| finding.message.ends_with("(it was so before this change)");
         wrong.extend(all.findings.iter().filter(known_before).map(key));
-        // Of two budgets about the same pods, one alone says something else that is wrong than both together do.
-        if all.findings.iter().any(|finding| finding.rule.id == "pdb-overlap") {
+        // Of two budgets about the same pods, one alone says something else that is wrong than both together do; whether they
+        // overlap is not certain where one of them tells the pods of a set apart.
+        let overlap = all.findings.iter().any(|finding| finding.rule.id == "pdb-overlap");
+        if overlap || around.budgets.len() > 1 {
             some.retain(|(rule, _)| !rule.starts_with("pdb-"));
         }
         prop_assert!(some.is_subset(&wrong), "{some:#?}\nbut with everything known {wrong:#?}");

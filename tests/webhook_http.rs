@@ -44,7 +44,8 @@ async fn whatever_is_no_review_is_told_what_was_expected() {
     let server = start_with(|_| {}).await;
     let mut client = server.client().await;
     for (request, status, expected) in [
-        (request("/nowhere", JSON, "{}"), 404, "POST /validate"),
+        (request("/nowhere", JSON, "{}"), 404, "POST /validate or POST /mutate"),
+        ("GET /mutate HTTP/1.1\r\nhost: g\r\n\r\n".to_owned(), 405, "expected POST"),
         ("GET /validate HTTP/1.1\r\nhost: g\r\n\r\n".to_owned(), 405, "expected POST"),
         (request("/validate", "", "{}"), 415, "expected application/json"),
         (request("/validate", "content-type: text/yaml\r\n", "{}"), 415, "\"text/yaml\""),
@@ -203,6 +204,26 @@ async fn a_panic_costs_one_review_and_one_line_of_log() {
     let failures =
         server.metric(r#"stateward_admission_failures_total{webhook="validate",status="500"}"#).await;
     assert_eq!(failures, Some(2.0));
+}
+
+#[tokio::test]
+async fn a_mutation_is_answered_and_counted_as_such() {
+    let server = start_with(|_| {}).await;
+    let mut client = server.client().await;
+    client.send(request("/mutate?timeout=2s", JSON, r#"{"uid":"a"}"#)).await;
+    assert_eq!(client.response().await.json()["uid"], "a");
+    client.send(request("/mutate", JSON, "{")).await;
+    assert_eq!(client.response().await.status, 422);
+    client.send(request("/mutate", JSON, r#"{"do":"panic"}"#)).await;
+    assert_eq!(client.response().await.status, 500);
+    let labels = r#"webhook="mutate",operation="UPDATE",resource="statefulsets/scale""#;
+    for line in [
+        format!(r#"stateward_admission_requests_total{{{labels},decision="allowed"}}"#),
+        r#"stateward_admission_failures_total{webhook="mutate",status="422"}"#.to_owned(),
+        r#"stateward_admission_failures_total{webhook="mutate",status="500"}"#.to_owned(),
+    ] {
+        assert_eq!(server.metric(&line).await, Some(1.0), "{line}");
+    }
 }
 
 #[tokio::test]

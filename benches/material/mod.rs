@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 use stateward::cluster::{Cluster, Kind};
-use stateward::policy::{Policies, Profile};
+use stateward::policy::{Policies, Policy, Profile};
 
 /// A review as a kube-apiserver sent it, and what it is.
 pub struct Recorded {
@@ -29,8 +29,24 @@ pub const RECORDED: [Recorded; 4] = [
     },
 ];
 
+/// What the mutating webhook is sent: something is added to the first two if a policy says so, and to the last.
+pub const TO_MUTATE: [Recorded; 3] = [
+    Recorded { name: "create", body: include_bytes!("../../tests/captures/consul-create.mutate.json") },
+    Recorded { name: "update", body: include_bytes!("../../tests/captures/consul-image-update.mutate.json") },
+    Recorded { name: "pod", body: include_bytes!("../../tests/captures/nginx-0-pod-create.mutate.json") },
+];
+
 pub fn policies() -> Policies {
     Policies::new(Profile::Baseline, Vec::new()).unwrap()
+}
+
+/// Those that have something added to every StatefulSet.
+pub fn mutating_policies() -> Policies {
+    let policy = json!({
+        "apiVersion": "stateward.dev/v1alpha1", "kind": "StatefulSetPolicy", "metadata": { "name": "all" },
+        "spec": { "mutate": { "servicePerPod": { "ports": "80:8080" }, "podNameLabel": "pod-name" } },
+    });
+    Policies::new(Profile::Baseline, vec![Policy::from_json(&policy).unwrap()]).unwrap()
 }
 
 /// A whole cluster with this many `StatefulSet`s, ten in a namespace, each with its Service and its budget. One is

@@ -254,6 +254,7 @@ fn action(operation: Operation, old: Body, new: Body, grace_period: Option<i64>)
         (Operation::Update, Body::Autoscaler(old), Body::Autoscaler(new)) => {
             Ok(Action::Autoscaler(Edit::Update { old: *old, new: *new }))
         }
+        (Operation::Create, _, Body::Pod(pod)) => Ok(Action::PodCreation(*pod)),
         (Operation::Delete, Body::Pod(pod), _) => {
             Ok(Action::PodDeletion(PodDeletion { pod: *pod, grace_period }))
         }

@@ -1,11 +1,15 @@
-//! From a verdict to the bytes of an answer.
+//! From a verdict, or a mutation, to the bytes of an answer.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use json_patch::Patch;
 use serde::Serialize;
 
 use super::Request;
+use crate::mutate::{Addition, Mutation};
 use crate::policy::Level;
 use crate::verdict::{Finding, Verdict};
 
@@ -14,23 +18,44 @@ const LONGEST_WARNING: usize = 256;
 /// And drops what comes after this much in all, in bytes.
 const ALL_WARNINGS: usize = 4096;
 
-/// The key of the audit annotation; the API server puts the webhook's name and a slash before it.
+/// The keys of the audit annotations; the API server puts the webhook's name and a slash before them.
 const FINDINGS: &str = "findings";
+const ADDED: &str = "added";
 
 /// The `AdmissionReview` that answers `request`, as JSON.
 pub fn encode(request: &Request, verdict: &Verdict) -> Vec<u8> {
     let denied: Vec<&Finding> = verdict.at(Level::Deny).collect();
-    let answer = Answer {
-        api_version: "admission.k8s.io/v1",
-        kind: "AdmissionReview",
-        response: Response {
-            uid: &request.uid,
-            allowed: denied.is_empty(),
-            status: (!denied.is_empty()).then(|| Status::new(request, &denied)),
-            warnings: warnings(verdict),
-            audit_annotations: audit_annotations(verdict),
-        },
-    };
+    answer(Response {
+        uid: &request.uid,
+        allowed: denied.is_empty(),
+        status: (!denied.is_empty()).then(|| Status::new(request, &denied)),
+        warnings: warnings(verdict),
+        audit_annotations: audit_annotations(verdict),
+        patch_type: None,
+        patch: None,
+    })
+}
+
+/// The `AdmissionReview` that answers `request` with a patch, or with none, as JSON. A mutation never refuses.
+pub fn encode_mutation(request: &Request, mutation: &Mutation, patch: Option<&Patch>) -> Vec<u8> {
+    let warnings = mutation.warnings.iter().cloned().map(shortened).collect();
+    let added: Vec<&str> = mutation.additions.iter().map(|Addition { key, .. }| key.as_str()).collect();
+    let added = (!added.is_empty()).then(|| (ADDED, added.join(",")));
+    // As of the answer itself: into memory it cannot fail.
+    let encoded = |patch| STANDARD.encode(serde_json::to_vec(patch).unwrap_or_default());
+    answer(Response {
+        uid: &request.uid,
+        allowed: true,
+        status: None,
+        warnings: fitting(warnings),
+        audit_annotations: added.into_iter().collect(),
+        patch_type: patch.map(|_| "JSONPatch"),
+        patch: patch.map(encoded),
+    })
+}
+
+fn answer(response: Response<'_>) -> Vec<u8> {
+    let answer = Answer { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response };
     // Serialising strings, numbers and maps with string keys into memory cannot fail.
     serde_json::to_vec(&answer).unwrap_or_default()
 }
@@ -57,6 +82,10 @@ struct Response<'a> {
     warnings: Vec<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     audit_annotations: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -141,7 +170,10 @@ fn field_path(pointer: &str) -> String {
 
 /// The warnings, none so long that the API server would cut it, nor so many that it would drop some.
 fn warnings(verdict: &Verdict) -> Vec<String> {
-    let lines: Vec<String> = verdict.at(Level::Warn).flat_map(warning).collect();
+    fitting(verdict.at(Level::Warn).flat_map(warning).collect())
+}
+
+fn fitting(lines: Vec<String>) -> Vec<String> {
     let (total, mut room, mut kept) = (lines.len(), ALL_WARNINGS - LONGEST_WARNING, Vec::new());
     for line in lines {
         if line.len() > room {
@@ -207,7 +239,9 @@ mod tests {
     #[test]
     fn the_key_of_the_audit_annotation_is_one_that_the_api_server_can_prefix() {
         let part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        assert!(FINDINGS.len() <= 63 && FINDINGS.bytes().all(part), "the name part of a qualified name");
+        for key in [FINDINGS, ADDED] {
+            assert!(key.len() <= 63 && key.bytes().all(part), "the name part of a qualified name");
+        }
     }
 
     #[test]

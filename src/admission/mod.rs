@@ -1,9 +1,11 @@
 //! The admission protocol: the bytes of a review to a [`Change`](crate::change::Change), a
-//! [`Verdict`] to the bytes of the answer. Pure; `serve` and `review` both come through here.
+//! [`Verdict`] or a [`Mutation`](crate::mutate::Mutation) to the bytes of the answer. Pure; `serve` and `review` both come
+//! through here.
 
 mod decode;
 mod depth;
 mod encode;
+mod mutate;
 mod wire;
 
 use jiff::Timestamp;
@@ -13,7 +15,8 @@ use crate::evaluate::evaluate;
 use crate::policy::Policies;
 use crate::verdict::Verdict;
 pub use decode::{Invalid, Operation, Request, Resource, decode};
-pub use encode::encode;
+pub use encode::{encode, encode_mutation};
+pub use mutate::{Mutated, mutate_review};
 
 /// A review and what became of it.
 #[derive(Debug)]

@@ -16,11 +16,12 @@ use crate::cluster::files::Inventory;
 use crate::cluster::live::Listing;
 use crate::evaluate::evaluate;
 use crate::model::StatefulSet;
+use crate::mutate::mutated;
 use crate::policy::{Level, Policies};
 use crate::verdict::Verdict;
 pub use report::{Gap, GapKind, Located, Report};
 
-/// Judges everything in the inventory at the time `now`.
+/// Judges everything in the inventory at the time `now`, sets as they will be once a policy's additions are on them.
 pub fn audit(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Report {
     let neighbourhoods = inventory.neighbourhoods();
     let mut report = Report::new(inventory);
@@ -31,7 +32,8 @@ pub fn audit(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Repo
     }
     for (set, manifest) in inventory.sets() {
         let cluster = neighbourhoods.of(&manifest.file);
-        report.add(inventory, manifest, judge(set, &cluster, policies, now));
+        let set = mutated(set, &cluster, policies);
+        report.add(inventory, manifest, judge(&set, &cluster, policies, now));
     }
     report.sort();
     report

@@ -18,6 +18,9 @@ pub(super) struct Args {
     /// The review, `-` for standard input
     #[arg(default_value = "-")]
     file: PathBuf,
+    /// Answer as the mutating webhook would, with a patch, instead of the validating one
+    #[arg(long)]
+    mutate: bool,
     #[command(flatten)]
     policy: PolicyArgs,
     /// Manifests of what else exists (repeatable); without any, nothing is known of other objects
@@ -30,9 +33,13 @@ impl Args {
         let policies = self.policy.load()?;
         let cluster = cluster(&self.objects)?;
         let body = self.read()?;
-        let reviewed = admission::review(&body, &cluster, &policies, Timestamp::now())?;
+        let answer = if self.mutate {
+            admission::mutate_review(&body, &cluster, &policies)?.body
+        } else {
+            admission::review(&body, &cluster, &policies, Timestamp::now())?.body
+        };
         let mut out = io::stdout().lock();
-        out.write_all(&reviewed.body)?;
+        out.write_all(&answer)?;
         writeln!(out)?;
         Ok(ExitCode::SUCCESS)
     }

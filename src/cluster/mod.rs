@@ -19,7 +19,7 @@ use crate::model::{
     Autoscaler, DisruptionBudget, LabelSelector, Labels, Namespace, Object, Service, StatefulSet,
 };
 pub use neighbour::Neighbour;
-use table::{ANY_LABEL, Table, ensemble_key, label_key, scaler_key, service_key};
+use table::{Key, Table, selector_key};
 pub use world::{Overlay, World};
 
 /// The answer to a question about other objects.
@@ -243,15 +243,15 @@ impl Cluster {
     }
 
     fn sets_governed_by(&self, namespace: &str, service: &str) -> Vec<&StatefulSet> {
-        self.sets.by_key(namespace, &service_key(service))
+        self.sets.by_key(namespace, Key::GoverningService(service))
     }
 
     fn sets_of_ensemble(&self, namespace: &str, ensemble: &str) -> Vec<&StatefulSet> {
-        self.sets.by_key(namespace, &ensemble_key(ensemble))
+        self.sets.by_key(namespace, Key::Ensemble(ensemble))
     }
 
     fn autoscalers_of(&self, namespace: &str, set: &str) -> Vec<&Autoscaler> {
-        self.autoscalers.by_key(namespace, &scaler_key(set))
+        self.autoscalers.by_key(namespace, Key::Scales(set))
     }
 
     /// The sets whose pods a budget selects.
@@ -262,8 +262,7 @@ impl Cluster {
 
     /// The sets of `namespace` whose pods `selector` selects.
     fn sets_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<&StatefulSet> {
-        let key = selector.match_labels.iter().next().map_or_else(|| ANY_LABEL.to_owned(), label_key);
-        let mut sets = self.sets.by_key(namespace, &key);
+        let mut sets = self.sets.by_key(namespace, selector_key(&selector.match_labels));
         sets.retain(|set| selector.matches(set.spec.template.labels()));
         sets
     }
@@ -273,15 +272,20 @@ impl Cluster {
     }
 
     fn budgets_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&DisruptionBudget> {
-        let keys = labels.iter().map(label_key).chain([ANY_LABEL.to_owned()]);
-        let mut budgets: Vec<_> = keys.flat_map(|key| self.budgets.by_key(namespace, &key)).collect();
+        let keys = labels.iter().map(|(key, value)| Key::Label(key, value)).chain([Key::AnyLabel]);
+        let mut budgets: Vec<_> = keys.flat_map(|key| self.budgets.by_key(namespace, key)).collect();
         budgets.retain(|budget| budget.selects(labels));
         budgets
     }
 
+    /// The budgets that tell the pods of one set apart, by labels that only the controller gives them.
+    fn budgets_apart(&self, namespace: &str) -> Vec<&DisruptionBudget> {
+        self.budgets.by_key(namespace, Key::PodsApart)
+    }
+
     fn services_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&Service> {
-        let mut services: Vec<_> =
-            labels.iter().map(label_key).flat_map(|key| self.services.by_key(namespace, &key)).collect();
+        let keys = labels.iter().map(|(key, value)| Key::Label(key, value));
+        let mut services: Vec<_> = keys.flat_map(|key| self.services.by_key(namespace, key)).collect();
         services.retain(|service| service.selects(labels));
         services
     }

@@ -11,7 +11,24 @@ use crate::model::{Autoscaler, DisruptionBudget, Labels, Object, Service, Statef
 /// An object that can be found by more than its name.
 pub(super) trait Indexed: Object + Clone + PartialEq {
     /// The keys it is found by within its namespace.
-    fn keys(&self) -> Vec<String>;
+    fn keys(&self) -> Vec<Key<'_>>;
+}
+
+/// What an object can be found by, beside its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Key<'a> {
+    /// A label of the pods, or one that a selector asks for.
+    Label(&'a str, &'a str),
+    /// That it may select, or be selected by, something other than a plain label.
+    AnyLabel,
+    /// A selector that tells the pods of one set apart.
+    PodsApart,
+    /// The Service that governs it.
+    GoverningService(&'a str),
+    /// The ensemble it is a part of.
+    Ensemble(&'a str),
+    /// The set that it scales.
+    Scales(&'a str),
 }
 
 /// Objects of one kind over all namespaces. A copy costs nothing and a change costs the logarithm of the size, whatever
@@ -24,13 +41,20 @@ pub(super) trait Indexed: Object + Clone + PartialEq {
 pub(super) struct Table<T> {
     objects: OrdMap<Arc<str>, Arc<T>>,
     index: OrdSet<(u64, Arc<str>)>,
+    /// Before every name.
+    first: Arc<str>,
     /// With a secret of its own, as for any hash over names that others choose.
     hasher: RandomState,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { objects: OrdMap::new(), index: OrdSet::new(), hasher: RandomState::new() }
+        Self {
+            objects: OrdMap::new(),
+            index: OrdSet::new(),
+            first: Arc::default(),
+            hasher: RandomState::new(),
+        }
     }
 }
 
@@ -57,9 +81,9 @@ impl<T: Indexed> Table<T> {
     }
 
     /// The objects of `namespace` that have `key` among their keys, by name.
-    pub(super) fn by_key(&self, namespace: &str, key: &str) -> Vec<&T> {
+    pub(super) fn by_key(&self, namespace: &str, key: Key<'_>) -> Vec<&T> {
         let hash = self.hash(namespace, key);
-        let entries = self.index.range((Bound::Included((hash, Arc::from(""))), Bound::Unbounded));
+        let entries = self.index.range((Bound::Included((hash, Arc::clone(&self.first))), Bound::Unbounded));
         let names = entries.take_while(|(other, _)| *other == hash).map(|(_, name)| name);
         let found = names.filter_map(|name| self.objects.get(&**name)).map(|object| &**object);
         found.filter(|object| *object.metadata().namespace == *namespace).collect()
@@ -96,7 +120,7 @@ impl<T: Indexed> Table<T> {
     /// Adds an object that is not there.
     fn insert_as(&mut self, key: Arc<str>, object: Arc<T>) {
         for index in object.keys() {
-            self.index.insert((self.hash(&object.metadata().namespace, &index), Arc::clone(&key)));
+            self.index.insert((self.hash(&object.metadata().namespace, index), Arc::clone(&key)));
         }
         self.objects.insert(key, object);
     }
@@ -106,12 +130,12 @@ impl<T: Indexed> Table<T> {
         let key = join(&[namespace, name]);
         if let Some((key, old)) = self.objects.remove_with_key(&*key) {
             for index in old.keys() {
-                self.index.remove(&(self.hash(namespace, &index), Arc::clone(&key)));
+                self.index.remove(&(self.hash(namespace, index), Arc::clone(&key)));
             }
         }
     }
 
-    fn hash(&self, namespace: &str, key: &str) -> u64 {
+    fn hash(&self, namespace: &str, key: Key<'_>) -> u64 {
         self.hasher.hash_one((namespace, key))
     }
 }
@@ -120,58 +144,38 @@ fn join(parts: &[&str]) -> String {
     parts.join("\0")
 }
 
-/// The index key of a label.
-pub(super) fn label_key((key, value): (&str, &str)) -> String {
-    format!("label {key}={value}")
-}
-
-/// The index key of what selects by something other than a plain label.
-pub(super) const ANY_LABEL: &str = "label";
-
-/// The index key of the sets that a Service governs.
-pub(super) fn service_key(service: &str) -> String {
-    format!("service {service}")
-}
-
-/// The index key of the sets of an ensemble.
-pub(super) fn ensemble_key(ensemble: &str) -> String {
-    format!("ensemble {ensemble}")
-}
-
-/// The index key of what scales a set.
-pub(super) fn scaler_key(set: &str) -> String {
-    format!("scales {set}")
-}
-
 /// A selector is filed under one of its labels: whatever it selects has that label.
-fn selector_key(labels: &Labels) -> String {
-    labels.iter().next().map_or_else(|| ANY_LABEL.to_owned(), label_key)
+pub(super) fn selector_key(labels: &Labels) -> Key<'_> {
+    labels.iter().next().map_or(Key::AnyLabel, |(key, value)| Key::Label(key, value))
 }
 
 impl Indexed for StatefulSet {
-    fn keys(&self) -> Vec<String> {
-        let mut keys: Vec<String> = self.spec.template.labels().iter().map(label_key).collect();
-        keys.push(service_key(&self.spec.service_name));
-        keys.extend(self.ensemble().map(ensemble_key));
-        keys.push(ANY_LABEL.to_owned());
+    fn keys(&self) -> Vec<Key<'_>> {
+        let labels = self.spec.template.labels().iter().map(|(key, value)| Key::Label(key, value));
+        let mut keys: Vec<Key<'_>> = labels.collect();
+        keys.push(Key::GoverningService(&self.spec.service_name));
+        keys.extend(self.ensemble().map(Key::Ensemble));
+        keys.push(Key::AnyLabel);
         keys
     }
 }
 
 impl Indexed for Service {
-    fn keys(&self) -> Vec<String> {
+    fn keys(&self) -> Vec<Key<'_>> {
         vec![selector_key(&self.spec.selector)]
     }
 }
 
 impl Indexed for DisruptionBudget {
-    fn keys(&self) -> Vec<String> {
-        self.spec.selector.iter().map(|selector| selector_key(&selector.match_labels)).collect()
+    fn keys(&self) -> Vec<Key<'_>> {
+        let Some(selector) = &self.spec.selector else { return Vec::new() };
+        let apart = selector.tells_pods_apart().then_some(Key::PodsApart);
+        [selector_key(&selector.match_labels)].into_iter().chain(apart).collect()
     }
 }
 
 impl Indexed for Autoscaler {
-    fn keys(&self) -> Vec<String> {
-        self.scaled_set().map(scaler_key).into_iter().collect()
+    fn keys(&self) -> Vec<Key<'_>> {
+        self.scaled_set().map(Key::Scales).into_iter().collect()
     }
 }

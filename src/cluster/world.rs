@@ -48,16 +48,15 @@ impl<'a> World<'a> {
         self.cluster.services_selecting(namespace, labels)
     }
 
-    /// The budgets that are about pods made with these labels, by name; unknown where some may be missing, or depend on
-    /// labels that the controller gives the pods.
-    pub fn budgets_selecting(&self, namespace: &str, labels: &Labels) -> Lookup<Vec<&'a DisruptionBudget>> {
+    /// Whether [`Self::known_budgets_selecting`] are all there are: none is missing, and none depends on labels that the controller
+    /// gives the pods.
+    pub fn knows_budgets_selecting(&self, namespace: &str, labels: &Labels) -> bool {
         let undecided = |budget: &&DisruptionBudget| budget.may_select(labels) && !budget.selects(labels);
-        if !self.cluster.knows_all(Kind::DisruptionBudget, namespace)
-            || self.known_budgets(namespace).iter().any(undecided)
-        {
-            return Lookup::Unknown;
-        }
-        Lookup::Present(self.known_budgets_selecting(namespace, labels))
+        self.cluster.knows_all(Kind::DisruptionBudget, namespace)
+            && !self
+                .with_overlaid_budget(self.cluster.budgets_apart(namespace), namespace)
+                .iter()
+                .any(undecided)
     }
 
     /// The budgets that are known to be about pods with these labels, by name. There may be more.

@@ -13,11 +13,9 @@ use super::service::Service;
 use super::set::Set;
 use super::template::{POLICY_UNKNOWN, Template, is_service_name};
 use crate::cluster::Cluster;
-use crate::model::{Metadata, is_label_key, is_label_value};
+use crate::model::Metadata;
+use crate::mutate::{Denied, pod_name_label};
 use crate::policy::Policies;
-
-/// The annotation of a pod that names the label for its name.
-const POD_NAME_LABEL: &str = "pod-name-label";
 
 /// What Metacontroller may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,23 +131,19 @@ fn finalize_services(request: &Request<Set>) -> Value {
     json!({"attachments": [], "finalized": is_done})
 }
 
-/// A label that somebody has given another value stays as it is.
 fn sync_pod_name(request: &Request<Pod>) -> Result<Value, Unanswered> {
     let metadata = &request.object.metadata;
     named("a pod", metadata)?;
-    let name = &*metadata.name;
-    let key = metadata.annotations.get(POD_NAME_LABEL).ok_or_else(|| {
-        Unanswered::Wrong(format!("pod {name} has no annotation {POD_NAME_LABEL} to name the label by"))
-    })?;
-    if !is_label_key(key) {
-        let message = format!("{POD_NAME_LABEL} of pod {name} is {key:?}, which is no key of a label");
-        return Err(Unanswered::Wrong(message));
+    match pod_name_label(metadata) {
+        Ok(Some((key, name))) => Ok(json!({"labels": {key: name}})),
+        Err(Denied::Taken(_)) => Ok(json!({"labels": {}})),
+        Err(Denied::Impossible(why)) => Err(Unanswered::Wrong(why)),
+        Ok(None) => {
+            let name = &metadata.name;
+            let message = format!("pod {name} has no annotation pod-name-label to name the label by");
+            Err(Unanswered::Wrong(message))
+        }
     }
-    if !is_label_value(name) {
-        return Err(Unanswered::Wrong(format!("{name} is longer than the value of a label may be")));
-    }
-    let is_free = metadata.labels.get(key).is_none_or(|value| value == name);
-    Ok(if is_free { json!({"labels": {key: name}}) } else { json!({"labels": {}}) })
 }
 
 fn named(what: &str, metadata: &Metadata) -> Result<(), Unanswered> {

@@ -75,6 +75,12 @@ impl Annotations {
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key)
     }
+
+    /// These and one more, in place of one of the same key.
+    #[must_use]
+    pub fn with(&self, key: &str, value: &str) -> Self {
+        Self(self.0.iter().chain([(key, value)]).collect())
+    }
 }
 
 impl<'de> Deserialize<'de> for Annotations {

@@ -1,4 +1,4 @@
-//! A Pod that is to be deleted.
+//! A Pod that is to be created or deleted.
 
 use serde::Deserialize;
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::{Level, Params, PerPodServices};
-use crate::model::{Class, LabelSelector, Operator, Requirement};
+use crate::model::{Class, LabelSelector, Operator, POD_NAME_LABEL, Requirement};
 
 /// The whole document, as a file or a custom resource.
 #[derive(Debug, Deserialize)]
@@ -36,6 +36,7 @@ pub(super) struct Spec {
     pub(super) rules: Vec<RuleSetting>,
     pub(super) exemptions: Vec<Exemption>,
     pub(super) annotation_exemptions: Option<bool>,
+    pub(super) mutate: Option<Mutate>,
     pub(super) service_per_pod: Option<PerPodServices>,
 }
 
@@ -67,6 +68,26 @@ pub(super) struct RuleSetting {
     pub(super) classes: Vec<Class>,
     #[serde(default)]
     pub(super) params: Params,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Mutate {
+    pub(super) service_per_pod: Option<ServicePerPod>,
+    pub(super) pod_name_label: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ServicePerPod {
+    #[serde(default = "pod_name_label")]
+    pub(super) label: String,
+    pub(super) ports: String,
+}
+
+/// The label that is there without any help.
+fn pod_name_label() -> String {
+    POD_NAME_LABEL.to_owned()
 }
 
 #[derive(Debug, Deserialize)]

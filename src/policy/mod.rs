@@ -5,6 +5,7 @@
 mod classify;
 mod document;
 mod level;
+mod mutate;
 mod params;
 mod parse;
 mod patterns;
@@ -16,6 +17,8 @@ use jiff::Timestamp;
 use crate::model::{Class, LabelSelector, Labels, Metadata};
 use crate::rules::{self, Rule};
 pub use level::Level;
+use mutate::Mutate;
+pub use mutate::{Asked, ServicePerPod};
 pub use params::Params;
 pub use parse::PolicyError;
 use patterns::Patterns;
@@ -52,6 +55,7 @@ pub struct Policy {
     settings: Vec<Vec<Setting>>,
     exemptions: Vec<Exemption>,
     annotation_exemptions: Option<bool>,
+    mutate: Mutate,
     per_pod_services: Option<PerPodServices>,
 }
 

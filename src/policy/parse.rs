@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::document::{self, Document};
 use super::software::Catalogue;
-use super::{ClassRule, Exemption, Patterns, Policy, Profile, Scope, Setting, per_pod_services, rule_index};
+use super::{
+    ClassRule, Exemption, Patterns, Policy, Profile, Scope, Setting, mutate, per_pod_services, rule_index,
+};
 use crate::rules;
 
 /// What is wrong with a policy, and where.
@@ -64,6 +66,7 @@ impl Policy {
             settings: settings(spec.rules)?,
             exemptions: each(spec.exemptions, "/spec/exemptions", exemption)?,
             annotation_exemptions: spec.annotation_exemptions,
+            mutate: mutate::compile(spec.mutate.unwrap_or_default())?,
             per_pod_services: spec.service_per_pod.map(per_pod_services::compile).transpose()?,
         })
     }
@@ -71,12 +74,10 @@ impl Policy {
 
 /// Parts of a policy that this version reads nowhere would be silently without effect.
 fn refuse_unsupported(document: &Value) -> Result<(), PolicyError> {
-    for field in ["checks", "mutate"] {
-        let pointer = format!("/spec/{field}");
-        if document.pointer(&pointer).is_some_and(|value| !value.is_null()) {
-            let message = format!("`{field}` is not supported by this version of stateward");
-            return Err(PolicyError { pointer, message });
-        }
+    let pointer = "/spec/checks";
+    if document.pointer(pointer).is_some_and(|value| !value.is_null()) {
+        let message = "`checks` is not supported by this version of stateward".to_owned();
+        return Err(PolicyError { pointer: pointer.to_owned(), message });
     }
     Ok(())
 }

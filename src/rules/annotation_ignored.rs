@@ -1,7 +1,7 @@
 //! `annotation-ignored`
 
 use super::{Place, Situation, Violations};
-use crate::model::Class;
+use crate::model::{Annotations, Class, PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType};
 use crate::policy::{Level, Params};
 
 rule! {
@@ -9,12 +9,14 @@ rule! {
     ///
     /// An annotation of a StatefulSet asks Stateward for something and is not understood: `stateward.dev/class` names
     /// none of `quorum`, `singleton` and `replicated`; `stateward.dev/exempt` names a rule that does not exist, or comes
-    /// without `stateward.dev/exempt-reason`. What is wrong with an exemption is at most a warning.
+    /// without `stateward.dev/exempt-reason`; `stateward.dev/service-per-pod-type` names none of `LoadBalancer`, `NodePort` and
+    /// `ClusterIP`; one of `service-per-pod-label` and `service-per-pod-ports` is there without the other. Only the first of these
+    /// is ever more than a warning.
     ///
     /// ## Why
     ///
     /// It looks as if it had been said, and nothing heeds it. A singleton whose class is misspelt is scaled like any
-    /// other set; an exemption without a reason exempts nothing.
+    /// other set; an exemption without a reason exempts nothing; half of what a Service per pod needs makes none.
     ///
     /// ## How to fix
     ///
@@ -66,6 +68,7 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
         let remedy = "set the annotation stateward.dev/class to quorum, singleton or replicated";
         out.add(Place::in_set("/metadata/annotations/stateward.dev~1class"), message, remedy).keyed(name);
     }
+    per_pod(annotations, out);
     let Some(exempt) = annotations.get("stateward.dev/exempt") else { return };
     let place = || Place::in_set("/metadata/annotations/stateward.dev~1exempt");
     let reason = annotations.get("stateward.dev/exempt-reason").unwrap_or_default();
@@ -79,6 +82,25 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
         let message = format!("there is no rule {id:?} to be exempt from");
         let remedy = format!("correct or remove {id} in the annotation stateward.dev/exempt");
         out.add(place(), message, remedy).keyed(id).at_most(Level::Warn);
+    }
+}
+
+/// What is said of the per-pod Services.
+fn per_pod(annotations: &Annotations, out: &mut Violations) {
+    for (has, lacks) in [(PER_POD_LABEL, PER_POD_PORTS), (PER_POD_PORTS, PER_POD_LABEL)] {
+        if annotations.get(has).is_some() && annotations.get(lacks).is_none() {
+            let message = format!("{has} without {lacks} makes no Service for any pod");
+            let remedy = format!("set the annotation {lacks} as well, or remove {has}");
+            out.add(Place::in_set(format!("/metadata/annotations/{has}")), message, remedy)
+                .at_most(Level::Warn);
+        }
+    }
+    if let Some(kind) = annotations.get(PER_POD_TYPE).filter(|kind| PerPodType::named(kind).is_none()) {
+        let types = PerPodType::ALL.map(PerPodType::name);
+        let message = format!("there is no per-pod Service of type {kind:?}");
+        let remedy = format!("set the annotation {PER_POD_TYPE} to {}, or remove it", types.join(" or "));
+        let place = Place::in_set("/metadata/annotations/stateward.dev~1service-per-pod-type");
+        out.add(place, message, remedy).keyed(kind).at_most(Level::Warn);
     }
 }
 
@@ -118,5 +140,26 @@ mod tests {
             assert_eq!((found.len(), found[0].1), (1, Level::Warn), "{rules}");
         }
         assert_eq!(found(&json!({"stateward.dev/exempt-reason": "of nothing"})), []);
+    }
+
+    #[test]
+    fn per_pod_services_need_label_and_ports_and_a_type_there_is() {
+        let (label, ports, kind) =
+            ("service-per-pod-label", "service-per-pod-ports", "stateward.dev/service-per-pod-type");
+        let both = |value: &str| json!({label: "pod-name", ports: "80:80", kind: value});
+        for (annotations, number) in [
+            (json!({label: "pod-name"}), 1),
+            (json!({ports: "80:80"}), 1),
+            (json!({label: "pod-name", ports: "80:80"}), 0),
+            (both("NodePort"), 0),
+            (both("LoadBalancer"), 0),
+            (both("nodeport"), 1),
+            (both(""), 1),
+            (both("ExternalName"), 1),
+        ] {
+            let found = found(&annotations);
+            assert!(found.iter().all(|(_, at_most)| *at_most == Level::Warn), "{annotations}");
+            assert_eq!(found.len(), number, "{annotations}");
+        }
     }
 }

@@ -24,8 +24,7 @@ impl<'a> Exposure<'a> {
         let mut exposure = Self { members: at.members()?, ..Self::default() };
         let mut covered: Vec<(&DisruptionBudget, i32)> = Vec::new();
         for (set, replicas) in at.ensemble()?.iter().copied().filter(|(_, replicas)| *replicas > 0) {
-            let labels = set.spec.template.labels();
-            match at.world.known_budgets_selecting(at.namespace(), labels)[..] {
+            match *at.known_budgets_of(set) {
                 [] => exposure.leave_unprotected(at, set, replicas),
                 [budget] => match covered.iter_mut().find(|(known, _)| std::ptr::eq(*known, budget)) {
                     Some((_, members)) => *members = members.saturating_add(replicas),
@@ -48,8 +47,7 @@ impl<'a> Exposure<'a> {
     }
 
     fn leave_unprotected(&mut self, at: &Situation<'a>, set: &'a StatefulSet, replicas: i32) {
-        let budgets = at.world.budgets_selecting(at.namespace(), set.spec.template.labels());
-        if budgets.present().is_some() {
+        if at.world.knows_budgets_selecting(at.namespace(), set.spec.template.labels()) {
             self.unprotected.push(&set.metadata.name);
             self.evict(replicas);
         }

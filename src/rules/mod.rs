@@ -49,7 +49,7 @@ pub enum Check {
     /// How things will be.
     State(fn(&Situation<'_>, &Params, &mut Violations)),
     /// The step from how they are to how they will be.
-    Step(fn(&Transition<'_>, &Params, &mut Violations)),
+    Step(fn(&Transition<'_, '_>, &Params, &mut Violations)),
     /// How a manifest is written.
     Text(fn(&Written, &mut Violations)),
     /// How a Pod is deleted, and by whom.

@@ -77,8 +77,7 @@ rule! {
 }
 
 fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
-    let budgets = at.world.known_budgets_selecting(at.namespace(), at.set.spec.template.labels());
-    let [budget] = budgets[..] else { return };
+    let [budget] = *at.known_budgets() else { return };
     let expected = at.world.expected_pods(budget);
     if at.replicas <= 0 || budget.allowed_disruptions(expected) > 0 {
         return;

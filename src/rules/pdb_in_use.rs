@@ -75,7 +75,7 @@ rule! {
     check: Step(check),
 }
 
-fn check(step: &Transition<'_>, _: &Params, out: &mut Violations) {
+fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     let (Some(before), after) = (step.before, step.after) else { return };
     let Some(changed) = after.changed_budget() else { return };
     let (Some(was), Some(is)) = (Protection::of(before), Protection::of(after)) else { return };

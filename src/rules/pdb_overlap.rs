@@ -87,8 +87,7 @@ rule! {
 }
 
 fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
-    let mut budgets = at.world.known_budgets_selecting(at.namespace(), at.set.spec.template.labels());
-    budgets.retain(|budget| is_certain(budget));
+    let budgets: Vec<_> = at.known_budgets().iter().copied().filter(|budget| is_certain(budget)).collect();
     let is_changed = |budget: &DisruptionBudget| {
         at.changed_budget().is_some_and(|changed| changed.metadata.name == budget.metadata.name)
     };

@@ -85,7 +85,7 @@ rule! {
     check: Step(check),
 }
 
-fn check(step: &Transition<'_>, _: &Params, out: &mut Violations) {
+fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     let Some((before, after)) = step.members() else {
         return;
     };

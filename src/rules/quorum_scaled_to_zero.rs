@@ -83,7 +83,7 @@ rule! {
     check: Step(check),
 }
 
-fn check(step: &Transition<'_>, _: &Params, out: &mut Violations) {
+fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     let Some((before @ 1.., 0)) = step.members() else {
         return;
     };

@@ -73,7 +73,7 @@ rule! {
     check: Step(check),
 }
 
-fn check(step: &Transition<'_>, _: &Params, out: &mut Violations) {
+fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     let at = step.after;
     let Changed::Service(changed) = at.changed else { return };
     let (before, after) = (step.before.map(Situation::governing_service), at.governing_service());

@@ -1,7 +1,7 @@
 //! `service-per-pod-label-unset`
 
 use super::{Place, Situation, Violations};
-use crate::model::{POD_INDEX_LABEL, POD_NAME_LABEL};
+use crate::model::{POD_INDEX_LABEL, POD_NAME_LABEL, is_label_key};
 use crate::policy::Params;
 
 rule! {
@@ -9,19 +9,19 @@ rule! {
     ///
     /// The annotation `service-per-pod-label` of a StatefulSet names a label that does not carry each pod's name. Two do:
     /// `statefulset.kubernetes.io/pod-name`, which the StatefulSet controller adds, and the label that the annotation
-    /// `pod-name-label` of the pod template names, which Metacontroller's pod-name-label decorator adds. A label that the template
-    /// itself sets has one value on all pods and tells none from another. Neither does `apps.kubernetes.io/pod-index`, which carries
-    /// the number only.
+    /// `pod-name-label` of the pod template names, which Stateward's mutating webhook adds to each pod. A label that the template
+    /// itself sets has one value on all pods, tells none from another and is not overwritten. Neither does
+    /// `apps.kubernetes.io/pod-index`, which carries the number only.
     ///
     /// ## Why
     ///
-    /// For each pod the service-per-pod decorator makes a Service that selects this label with the pod's name as its value. Where no
-    /// pod has that, the Services are there and look right, and have no endpoints: connections are refused, and nothing says why.
+    /// For each pod there is to be a Service that selects this label with the pod's name as its value. Where no pod has that, the
+    /// Services are there and look right, and have no endpoints: connections are refused, and nothing says why.
     ///
     /// ## How to fix
     ///
-    /// Set the annotation to `statefulset.kubernetes.io/pod-name`, which needs no second decorator. To keep a label of your own,
-    /// name it in the annotation `pod-name-label` of the pod template as well; that restarts the pods.
+    /// Set the annotation to `statefulset.kubernetes.io/pod-name`, which needs nothing else. To keep a label of your own, name it in
+    /// the annotation `pod-name-label` of the pod template as well, and set it nowhere else; that restarts the pods.
     ///
     /// ## Fails
     ///
@@ -63,13 +63,18 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
     let Some(label) = at.set.metadata.annotations.get("service-per-pod-label") else { return };
     let template = &at.set.spec.template;
     let injected = template.metadata.annotations.get("pod-name-label");
-    if label == POD_NAME_LABEL || (injected == Some(label) && !label.is_empty()) {
+    let value = template.labels().get(label);
+    if label == POD_NAME_LABEL || (injected == Some(label) && is_label_key(label) && value.is_none()) {
         return;
     }
-    // The decorator counts from 0, whatever `ordinals` says.
-    let (pod, value) = (format!("{}-0", at.name()), template.labels().get(label));
+    let pod = format!("{}-{}", at.name(), at.set.spec.ordinals.start);
     let why = match (label, value, injected) {
         ("", _, _) => "the per-pod Services have no label to select by".to_owned(),
+        _ if !is_label_key(label) => {
+            format!(
+                "no pod can have the label {label:?}, which is no key of a label: no Service can select by it"
+            )
+        }
         (_, Some(value), _) => format!(
             "every pod has {label}={value}, which tells none from another: the Service {pod} selects {label}={pod}"
         ),
@@ -108,7 +113,9 @@ mod tests {
         for (label, template, says_of_it) in [
             ("statefulset.kubernetes.io/pod-name", json!({}), ""),
             ("pod-name", injected("pod-name"), ""),
-            ("app", injected("app"), ""),
+            ("app", injected("app"), "every pod has app=zk"),
+            ("example.com/pod", injected("example.com/pod"), ""),
+            ("pod name", injected("pod name"), "no key of a label"),
             ("pod-name", json!({}), "no pod will have the label pod-name:"),
             ("pod-name", injected(""), "no pod will have the label pod-name:"),
             ("pod-name", injected("name"), "since pod-name-label names name"),

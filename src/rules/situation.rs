@@ -1,5 +1,8 @@
 //! What a rule is given.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
 use crate::cluster::{Lookup, World};
 use crate::model::{Autoscaler, Classified, DisruptionBudget, Service, StatefulSet};
 
@@ -42,6 +45,8 @@ pub struct Situation<'a> {
     /// The sets that form one consensus group with this one, itself first, each with its replica count; `None` where that is
     /// unknown.
     pub ensemble: Option<Vec<(&'a StatefulSet, i32)>>,
+    /// What [`Self::known_budgets`] has found.
+    pub known_budgets: OnceCell<Vec<&'a DisruptionBudget>>,
 }
 
 /// The object that changes.
@@ -59,14 +64,14 @@ pub enum Changed<'a> {
 
 /// The same StatefulSet before and after a change; either may be missing.
 #[derive(Clone, Copy, Debug)]
-pub struct Transition<'a> {
+pub struct Transition<'s, 'a> {
     /// As it is; `None` when the set is created.
-    pub before: Option<&'a Situation<'a>>,
+    pub before: Option<&'s Situation<'a>>,
     /// As it will be.
-    pub after: &'a Situation<'a>,
+    pub after: &'s Situation<'a>,
 }
 
-impl Transition<'_> {
+impl Transition<'_, '_> {
     /// The members of the consensus group before and after, where the set's replica count changes and they are known. The
     /// other sets are those that form the group afterwards: to say that they do is not to grow.
     pub fn members(&self) -> Option<(i32, i32)> {
@@ -115,7 +120,25 @@ impl<'a> Situation<'a> {
     }
 
     /// The budgets about the set's pods; unknown where some may be missing.
-    pub fn budgets(&self) -> Lookup<Vec<&'a DisruptionBudget>> {
-        self.world.budgets_selecting(self.namespace(), self.set.spec.template.labels())
+    pub fn budgets(&self) -> Lookup<&[&'a DisruptionBudget]> {
+        if self.world.knows_budgets_selecting(self.namespace(), self.set.spec.template.labels()) {
+            Lookup::Present(self.known_budgets())
+        } else {
+            Lookup::Unknown
+        }
+    }
+
+    /// The budgets that are known to be about the set's pods, by name. Half the rules ask; they are looked up once.
+    pub fn known_budgets(&self) -> &[&'a DisruptionBudget] {
+        let labels = self.set.spec.template.labels();
+        self.known_budgets.get_or_init(|| self.world.known_budgets_selecting(self.namespace(), labels))
+    }
+
+    /// The same for this set or another of its ensemble.
+    pub fn known_budgets_of(&self, set: &StatefulSet) -> Cow<'_, [&'a DisruptionBudget]> {
+        if std::ptr::eq(self.set, set) {
+            return Cow::Borrowed(self.known_budgets());
+        }
+        Cow::Owned(self.world.known_budgets_selecting(self.namespace(), set.spec.template.labels()))
     }
 }

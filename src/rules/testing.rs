@@ -1,5 +1,7 @@
 //! What the rules' tests share: a StatefulSet, what is around it, and what a rule says of it.
 
+use std::cell::OnceCell;
+
 use serde_json::{Value, json};
 
 use super::{Changed, Check, Rule, Situation, Transition, Violation, Violations};
@@ -164,6 +166,7 @@ impl Scene {
             changed: self.changed_budget.as_ref().map_or(Changed::Set, Changed::Budget),
             dry_run: self.dry_run,
             ensemble: world.ensemble_of(&self.set, self.replicas).present(),
+            known_budgets: OnceCell::new(),
         }
     }
 }

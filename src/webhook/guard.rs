@@ -18,6 +18,10 @@ pub trait Guard: Send + Sync + 'static {
     /// panic: that review is answered with HTTP 500 and nothing else is disturbed.
     fn validate(&self, body: &[u8], deadline: Instant) -> Result<Answer, Refusal>;
 
+    /// Takes the bytes of one `AdmissionReview` and gives those of its answer, with a patch where something is filled in. As
+    /// synchronous and short, and free to panic.
+    fn mutate(&self, body: &[u8]) -> Result<Reply, Refusal>;
+
     /// Takes the bytes of a request to one of Metacontroller's hooks and gives those of its answer. As synchronous and short,
     /// and free to panic.
     fn hook(&self, hook: Hook, body: &[u8]) -> Result<Vec<u8>, Refusal>;
@@ -152,6 +156,8 @@ label! {
     Decision {
         /// Without a word.
         Allowed = "allowed",
+        /// Allowed, and something was filled in.
+        Mutated = "mutated",
         /// Allowed, with warnings.
         Warned = "warned",
         /// Denied.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::confirmation::{doubt, is_confirmed, settle, unknown_set, wider};
 use super::events::Events;
 use super::guard::{Answer, Decision, Facts, Finding, Guard, Refusal, RefusedLine, Reply};
-use crate::admission::{self, Request};
+use crate::admission::{self, Invalid, Mutated, Request};
 use crate::cluster::Cluster;
 use crate::cluster::confirm::{Failure, Reader};
 use crate::controller::metacontroller::{Hook, Unanswered};
@@ -49,8 +49,7 @@ struct OutcomeLabels {
 
 impl Guard for Judge {
     fn validate(&self, body: &[u8], deadline: Instant) -> Result<Answer, Refusal> {
-        let request = admission::decode(body)
-            .map_err(|invalid| Refusal::new(StatusCode::BAD_REQUEST, invalid.to_string()))?;
+        let request = admission::decode(body).map_err(|invalid| refusal(&invalid))?;
         let (cluster, policies) = (self.cluster.load(), self.policies.load());
         let verdict = evaluate(&request.change, &cluster, &policies, Timestamp::now());
         let in_doubt =
@@ -66,14 +65,24 @@ impl Guard for Judge {
         })))
     }
 
-    fn hook(&self, hook: Hook, body: &[u8]) -> Result<Vec<u8>, Refusal> {
-        hook.answer(body, &self.cluster.load(), &self.policies.load()).map_err(
-            |unanswered| match unanswered {
-                Unanswered::Wrong(message) => Refusal::new(StatusCode::BAD_REQUEST, message),
-                Unanswered::NotYet(message) => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message),
-            },
-        )
+    fn mutate(&self, body: &[u8]) -> Result<Reply, Refusal> {
+        let (cluster, policies) = (self.cluster.load(), self.policies.load());
+        let mutated = admission::mutate_review(body, &cluster, &policies);
+        let mutated = mutated.map_err(|invalid| refusal(&invalid))?;
+        Ok(Reply { facts: mutation_facts(&mutated), body: mutated.body })
     }
+
+    fn hook(&self, hook: Hook, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let answer = hook.answer(body, &self.cluster.load(), &self.policies.load());
+        answer.map_err(|unanswered| match unanswered {
+            Unanswered::Wrong(message) => Refusal::new(StatusCode::BAD_REQUEST, message),
+            Unanswered::NotYet(message) => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message),
+        })
+    }
+}
+
+fn refusal(invalid: &Invalid) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, invalid.to_string())
 }
 
 impl Confirmer {
@@ -158,6 +167,18 @@ fn facts(request: &Request, verdict: &Verdict) -> Facts {
         findings: findings.collect(),
         refused: (decision == Decision::Denied).then(|| refused(request, verdict)),
     }
+}
+
+fn mutation_facts(Mutated { request, mutation, .. }: &Mutated) -> Facts {
+    let decision = if !mutation.additions.is_empty() {
+        Decision::Mutated
+    } else if mutation.warnings.is_empty() {
+        Decision::Allowed
+    } else {
+        Decision::Warned
+    };
+    let (operation, resource) = (request.operation, request.resource);
+    Facts { operation, resource, decision, findings: Vec::new(), refused: None }
 }
 
 fn decision(verdict: &Verdict) -> Decision {

@@ -1,4 +1,4 @@
-//! The webhook's own port: `POST /validate`.
+//! The webhook's own port: `POST /validate` and `POST /mutate`.
 
 use std::sync::Arc;
 
@@ -34,6 +34,7 @@ pub(super) struct Reviews {
 pub(super) fn router(reviews: Reviews) -> Router {
     Router::new()
         .route("/validate", post(validate).fallback(wrong_method))
+        .route("/mutate", post(mutate).fallback(wrong_method))
         .merge(hooks::routes())
         .fallback(wrong_path)
         .with_state(Arc::new(reviews))
@@ -41,10 +42,13 @@ pub(super) fn router(reviews: Reviews) -> Router {
 
 async fn validate(State(reviews): State<Arc<Reviews>>, request: Request) -> Response {
     let deadline = budget::deadline(request.uri().query(), Instant::now());
-    match body::read(request, &reviews.limits).await {
-        Ok(body) => reviews.judge(&body, deadline).await,
-        Err(refusal) => reviews.refuse(&refusal),
-    }
+    let judge = async |body: &[u8]| reviews.ask(body, deadline).await;
+    reviews.review(Webhook::Validate, request, judge).await
+}
+
+async fn mutate(State(reviews): State<Arc<Reviews>>, request: Request) -> Response {
+    let fill_in = async |body: &[u8]| contain(|| reviews.guard.mutate(body));
+    reviews.review(Webhook::Mutate, request, fill_in).await
 }
 
 pub(super) async fn wrong_method() -> Response {
@@ -54,21 +58,28 @@ pub(super) async fn wrong_method() -> Response {
 }
 
 async fn wrong_path() -> Response {
-    plain(StatusCode::NOT_FOUND, "no such path; expected POST /validate")
+    plain(StatusCode::NOT_FOUND, "no such path; expected POST /validate or POST /mutate")
 }
 
 impl Reviews {
-    async fn judge(&self, body: &[u8], deadline: Instant) -> Response {
+    async fn review(
+        &self,
+        webhook: Webhook,
+        request: Request,
+        ask: impl AsyncFnOnce(&[u8]) -> Result<Result<Reply, Refusal>, Panicked>,
+    ) -> Response {
+        let body = match body::read(request, &self.limits).await {
+            Ok(body) => body,
+            Err(refusal) => return self.refuse(webhook, &refusal),
+        };
         let started = Instant::now();
-        match self.ask(body, deadline).await {
-            Ok(Ok(reply)) => self.answer(reply, started),
-            Ok(Err(refusal)) => self.refuse(&refusal),
+        match ask(&body).await {
+            Ok(Ok(reply)) => self.answer(webhook, reply, started),
+            Ok(Err(refusal)) => self.refuse(webhook, &refusal),
             Err(panicked) => {
                 tracing::error!(place = panicked.place, "a review panicked and was answered with 500");
-                self.refuse(&Refusal::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "stateward failed on this review, which is a bug in it; its log says where",
-                ))
+                let message = "stateward failed on this review, which is a bug in it; its log says where";
+                self.refuse(webhook, &Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, message))
             }
         }
     }
@@ -81,8 +92,8 @@ impl Reviews {
         }
     }
 
-    fn answer(&self, mut reply: Reply, started: Instant) -> Response {
-        self.metrics.answered(Webhook::Validate, &mut reply.facts, started.elapsed());
+    fn answer(&self, webhook: Webhook, mut reply: Reply, started: Instant) -> Response {
+        self.metrics.answered(webhook, &mut reply.facts, started.elapsed());
         if let Some(line) = &reply.facts.refused {
             log_refused(line);
         }
@@ -91,8 +102,8 @@ impl Reviews {
         response
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response {
-        self.metrics.failed(Webhook::Validate, refusal.status);
+    fn refuse(&self, webhook: Webhook, refusal: &Refusal) -> Response {
+        self.metrics.failed(webhook, refusal.status);
         let mut response = plain(refusal.status, &refusal.message);
         if matches!(refusal.status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
             // What is left of the body is in the way of the next request.

@@ -1,0 +1,154 @@
+//! What the mutating webhook fills in, as explicit JSON Patch operations on known fields. Pure.
+//!
+//! ```text
+//! Change ─ mutate(&Change, &Cluster, &Policies) ─▶ Mutation { additions, warnings } ─ patch(object, additions) ─▶ JSON Patch
+//! ```
+//!
+//! Three things are ever added, one file each, and nothing is ever changed or removed:
+//!
+//! | file | on | adds |
+//! |---|---|---|
+//! | `service_per_pod` | StatefulSets that a policy selects | the annotations `service-per-pod-label` and `service-per-pod-ports` |
+//! | `pod_name_annotation` | StatefulSets that a policy selects | the annotation `pod-name-label` on the pod template |
+//! | `pod_name_label` | pods with that annotation | the label that it names, with the pod's name |
+//!
+//! What somebody has set stays as it is. A pod template is only touched where no pod is restarted for it. What was added is no
+//! longer missing, so that a second time adds nothing; nobody has to own it, so that whoever applies the manifest again, by
+//! server-side apply or otherwise, leaves it alone.
+
+mod patch;
+mod pod_name_annotation;
+mod pod_name_label;
+mod service_per_pod;
+
+use crate::change::{Action, Change, Edit};
+use crate::cluster::Cluster;
+use crate::model::{Object, Pod, StatefulSet};
+use crate::policy::{Applicable, Policies, Subject};
+pub use patch::patch;
+pub use pod_name_label::{Denied, pod_name_label};
+
+const POD_NAME_LABEL: &str = "pod-name-label";
+
+/// What is to be added to an object, and what its owner should know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mutation {
+    /// What is added, in order.
+    pub additions: Vec<Addition>,
+    /// One sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// One key of a map that it does not have yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addition {
+    /// The map.
+    pub map: Map,
+    /// The key.
+    pub key: String,
+    /// The value.
+    pub value: String,
+}
+
+/// The maps that something can be added to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Map {
+    /// `metadata.annotations`
+    Annotations,
+    /// `metadata.labels`
+    Labels,
+    /// `spec.template.metadata.annotations`
+    TemplateAnnotations,
+}
+
+/// The StatefulSet that something may be added to.
+struct Target<'a> {
+    set: &'a StatefulSet,
+    applicable: Applicable<'a>,
+    /// Whether an edit of the pod template would restart pods that would otherwise run on.
+    restarts: bool,
+}
+
+/// Says what is to be added to the object that a change is about. `template_changes` says of an update whether it changes the pod
+/// template anyway; it is asked only where something is missing there.
+pub fn mutate(
+    change: &Change,
+    cluster: &Cluster,
+    policies: &Policies,
+    template_changes: impl FnOnce() -> bool,
+) -> Mutation {
+    if change.requester.cleans_up() {
+        return Mutation::default();
+    }
+    match &change.action {
+        Action::StatefulSet(Edit::Create(set)) => on_set(set, cluster, policies, || false),
+        Action::StatefulSet(Edit::Update { old, new }) => {
+            let has_pods = old.replicas() > 0 && new.replicas() > 0;
+            on_set(new, cluster, policies, || has_pods && !template_changes())
+        }
+        Action::PodCreation(pod) => on_pod(pod),
+        _ => Mutation::default(),
+    }
+}
+
+fn on_set(
+    set: &StatefulSet,
+    cluster: &Cluster,
+    policies: &Policies,
+    restarts: impl FnOnce() -> bool,
+) -> Mutation {
+    let mut out = Mutation::default();
+    let metadata = set.metadata();
+    let namespace = cluster.namespace(&metadata.namespace);
+    let namespace_labels = namespace.map(|namespace| &namespace.metadata.labels);
+    let applicable = policies.applicable(Subject { metadata, namespace_labels });
+    let is_asked = applicable.service_per_pod().is_some() || applicable.pod_name_label().is_some();
+    if metadata.deleting || !is_asked {
+        return out;
+    }
+    let lacks_annotation = set.spec.template.metadata.annotations.get(POD_NAME_LABEL).is_none();
+    let restarts = lacks_annotation && applicable.pod_name_label().is_some() && restarts();
+    let target = Target { set, applicable, restarts };
+    pod_name_annotation::mutate(&target, &mut out);
+    service_per_pod::mutate(&target, &mut out);
+    out
+}
+
+fn on_pod(pod: &Pod) -> Mutation {
+    let mut out = Mutation::default();
+    if !pod.metadata.deleting {
+        pod_name_label::mutate(pod, &mut out);
+    }
+    out
+}
+
+/// The set as it will be once a policy's additions are on it: what is judged in files, where no webhook has seen it.
+pub fn mutated(set: &StatefulSet, cluster: &Cluster, policies: &Policies) -> StatefulSet {
+    let mut set = set.clone();
+    let mutation = on_set(&set, cluster, policies, || false);
+    for Addition { map, key, value } in mutation.additions {
+        let metadata = match map {
+            Map::TemplateAnnotations => &mut set.spec.template.metadata,
+            Map::Annotations | Map::Labels => &mut set.metadata,
+        };
+        metadata.annotations = metadata.annotations.with(&key, &value);
+    }
+    set
+}
+
+impl Mutation {
+    fn add(&mut self, map: Map, key: &str, value: &str) {
+        self.additions.push(Addition { map, key: key.to_owned(), value: value.to_owned() });
+    }
+}
+
+impl Map {
+    /// The keys that lead to it.
+    fn path(self) -> &'static [&'static str] {
+        match self {
+            Self::Annotations => &["metadata", "annotations"],
+            Self::Labels => &["metadata", "labels"],
+            Self::TemplateAnnotations => &["spec", "template", "metadata", "annotations"],
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What a policy wants filled in: `spec.mutate`.
+
+use super::{Applicable, Certainty, Policy, PolicyError, document};
+use crate::model::{is_label_key, port_pairs};
+
+/// `spec.mutate` of one policy.
+#[derive(Debug)]
+pub(super) struct Mutate {
+    service_per_pod: Option<ServicePerPod>,
+    pod_name_label: Option<String>,
+}
+
+/// What the annotations for one Service per pod are to say.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ServicePerPod {
+    /// `service-per-pod-label`: the label with each pod's name.
+    pub label: String,
+    /// `service-per-pod-ports`: `port:targetPort`, more after a comma.
+    pub ports: String,
+}
+
+/// What a policy asks for, and its name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Asked<'a, T: ?Sized> {
+    /// What.
+    pub value: &'a T,
+    /// The policy's name.
+    pub policy: &'a str,
+}
+
+impl<'a> Applicable<'a> {
+    /// The annotations of a set.
+    pub fn service_per_pod(&self) -> Option<Asked<'a, ServicePerPod>> {
+        self.asked(|mutate| mutate.service_per_pod.as_ref())
+    }
+
+    /// The key of the label with each pod's name.
+    pub fn pod_name_label(&self) -> Option<Asked<'a, str>> {
+        self.asked(|mutate| mutate.pod_name_label.as_deref())
+    }
+
+    /// What the strongest policy says that says anything. Where nobody knows whether that one applies, nothing is asked for.
+    fn asked<T: ?Sized>(&self, part: impl Fn(&'a Mutate) -> Option<&'a T>) -> Option<Asked<'a, T>> {
+        let mut policies = self.policies.iter();
+        let (value, policy, certainty) = policies.find_map(|(policy, certainty)| {
+            let policy: &'a Policy = policy;
+            Some((part(&policy.mutate)?, &*policy.name, *certainty))
+        })?;
+        (certainty == Certainty::Certain).then_some(Asked { value, policy })
+    }
+}
+
+pub(super) fn compile(mutate: document::Mutate) -> Result<Mutate, PolicyError> {
+    let document::Mutate { service_per_pod, pod_name_label } = mutate;
+    if let Some(wanted) = &service_per_pod {
+        label_key(&wanted.label, "/spec/mutate/servicePerPod/label")?;
+        ports(&wanted.ports, "/spec/mutate/servicePerPod/ports")?;
+    }
+    if let Some(label) = &pod_name_label {
+        label_key(label, "/spec/mutate/podNameLabel")?;
+    }
+    let service_per_pod =
+        service_per_pod.map(|document::ServicePerPod { label, ports }| ServicePerPod { label, ports });
+    Ok(Mutate { service_per_pod, pod_name_label })
+}
+
+fn label_key(text: &str, pointer: &str) -> Result<(), PolicyError> {
+    if is_label_key(text) {
+        return Ok(());
+    }
+    let message = format!("{text:?} is no key of a label; one is `pod-name` or `example.com/pod-name`");
+    Err(PolicyError { pointer: pointer.to_owned(), message })
+}
+
+fn ports(text: &str, pointer: &str) -> Result<(), PolicyError> {
+    port_pairs(text).map(drop).map_err(|problems| PolicyError {
+        pointer: pointer.to_owned(),
+        message: format!(
+            "{}; ports are port:targetPort pairs such as \"80:8080,443:8443\"",
+            problems.join("; ")
+        ),
+    })
+}
