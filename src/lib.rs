@@ -43,8 +43,10 @@
 //! | [`evaluate`](mod@evaluate), [`verdict`] | pure | the judgement and its result |
 //! | [`mutate`](mod@mutate) | pure | what is filled in, as explicit operations |
 //! | [`admission`] | pure | the bytes of a review, in and out |
+//! | [`registration`] | pure | the webhook configurations, from what the rules look at |
 //! | [`manifest`] | pure but for [`manifest::sources`] | YAML and JSON as kubectl reads them, with positions |
 //! | [`audit`] | | the judgement of manifests and live clusters, and its reports |
+//! | [`controller`] | pure but for its watches and [`controller::Controller`] | a Service for each pod, and Metacontroller's hooks |
 //! | [`webhook`] | shell | HTTPS: limits, certificates, health, metrics, drain |
 //! | [`lease`] | shell but for its `candidate` | one replica at a time leads |
 //! | [`certs::managed`], [`certs::authority`], [`certs::x509`], [`certs::inspect`] | pure | certificates of our own: when to make which, and what is wrong with one |
@@ -78,6 +80,7 @@ pub mod certs;
 pub mod change;
 pub mod cli;
 pub mod cluster;
+pub mod controller;
 pub mod evaluate;
 pub mod lease;
 pub mod logging;
@@ -85,6 +88,7 @@ pub mod manifest;
 pub mod model;
 pub mod mutate;
 pub mod policy;
+pub mod registration;
 pub mod rules;
 pub mod verdict;
 pub mod webhook;

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::format_push_string, clippy::print_stderr, unreachable_pub)]
 
 #[path = "support/control_plane.rs"]
+#[allow(dead_code)]
 mod control_plane;
 #[path = "support/kube_api.rs"]
 mod kube_api;
@@ -14,6 +15,7 @@ mod kube_api;
 #[allow(dead_code)]
 mod pki;
 #[path = "support/stage.rs"]
+#[allow(dead_code)]
 mod stage;
 
 use std::{

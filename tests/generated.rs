@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
+use serde_json::{Value, json};
 use stateward::model::Class;
 use stateward::policy::{Level, Policies, Profile, Subject};
+use stateward::registration;
 use stateward::rules::{self, Rule};
 
 fn check(file: &str, fresh: &str) {
@@ -71,6 +73,79 @@ fn rules_md() {
         let _ = write!(text, "\n## {}\n\n{}\n", rule.id, docs.trim_end());
     }
     check("policies/RULES.md", &text);
+}
+
+fn yaml(objects: &[Value]) -> String {
+    let mut text = "# Made from src/registration by `UPDATE=1 cargo test --test generated`.\n".to_owned();
+    for object in objects {
+        text += "---\n";
+        text += &serde_saphyr::to_string(object).unwrap();
+    }
+    text
+}
+
+fn configurations() -> [Value; 2] {
+    [registration::validating(), registration::mutating()]
+}
+
+/// Strategic merge patches that change something in every entry.
+fn patches(change: &Value) -> [Value; 2] {
+    configurations().map(|configuration| {
+        let entries = configuration["webhooks"].as_array().unwrap().iter().map(|entry| {
+            let mut patch = change.clone();
+            patch["name"] = entry["name"].clone();
+            patch
+        });
+        json!({
+            "apiVersion": configuration["apiVersion"], "kind": configuration["kind"],
+            "metadata": {"name": configuration["metadata"]["name"]},
+            "webhooks": entries.collect::<Vec<_>>(),
+        })
+    })
+}
+
+/// The same selector with one more namespace left out.
+fn without(namespace: &str) -> Value {
+    let mut selector = configurations()[0]["webhooks"][0]["namespaceSelector"].clone();
+    selector["matchExpressions"][0]["values"].as_array_mut().unwrap().push(namespace.into());
+    json!({"namespaceSelector": selector})
+}
+
+#[test]
+fn webhooks() {
+    for file in ["deploy/base/webhooks.yaml", "deploy/chart/files/webhooks.yaml"] {
+        check(file, &yaml(&configurations()));
+    }
+}
+
+#[test]
+fn patches_of_the_webhooks() {
+    let folder = "deploy/components";
+    for (component, change) in [
+        ("fail", json!({"failurePolicy": "Fail"})),
+        // With failurePolicy Fail, cert-manager could not start without the certificate that it is to issue.
+        ("cert-manager", without("cert-manager")),
+    ] {
+        let [validating, mutating] = patches(&change);
+        check(&format!("{folder}/{component}/validating.yaml"), &yaml(&[validating]));
+        check(&format!("{folder}/{component}/mutating.yaml"), &yaml(&[mutating]));
+    }
+}
+
+/// What the chart has in common with the kustomization, because a chart cannot reach outside of its folder.
+#[test]
+fn files_of_the_chart() {
+    for (copy, original) in [
+        ("rbac", "base/rbac"),
+        ("network-policy", "base/network-policy"),
+        ("service-per-pod", "components/service-per-pod/rbac"),
+        ("certificate", "components/cert-manager/certificate"),
+        ("metrics-service", "components/monitoring/service"),
+        ("alerts", "components/monitoring/alerts"),
+    ] {
+        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("deploy/{original}.yaml"));
+        check(&format!("deploy/chart/files/{copy}.yaml"), &fs::read_to_string(original).unwrap());
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ const PURE: &[&str] = &[
     "src/admission",
     "src/manifest",
     "src/mutate",
+    "src/registration",
     "src/webhook/events",
     "src/lease/candidate.rs",
     "src/certs/authority.rs",
@@ -23,6 +24,14 @@ const PURE: &[&str] = &[
     "src/certs/managed.rs",
     "src/certs/managed",
     "src/certs/x509.rs",
+    "src/controller/adoption.rs",
+    "src/controller/metacontroller.rs",
+    "src/controller/owned.rs",
+    "src/controller/plan.rs",
+    "src/controller/problem.rs",
+    "src/controller/service.rs",
+    "src/controller/set.rs",
+    "src/controller/template.rs",
 ];
 
 /// The parts of those that are shells.

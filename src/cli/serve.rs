@@ -17,7 +17,9 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use super::{PolicyArgs, certificate::CertificateArgs, kubernetes, review};
 use crate::certs::keeper::Keeper;
+use crate::cluster::Cluster;
 use crate::cluster::live::{Gauges, Live, Pace};
+use crate::controller::{Controller, Manners};
 use crate::lease::{Elector, Terms};
 use crate::logging;
 use crate::policy::Policies;
@@ -27,7 +29,7 @@ use crate::webhook::{
 
 /// Serve the admission webhooks
 ///
-/// HTTPS: POST /validate. Plain HTTP on the ops port: /livez, /readyz, /metrics.
+/// HTTPS: POST /validate, and Metacontroller's hooks under /metacontroller. Plain HTTP on the ops port: /livez, /readyz, /metrics.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Where to serve HTTPS; port 0 takes a free one
@@ -53,6 +55,9 @@ pub(super) struct Args {
     /// Whether to create Kubernetes Events about what was refused or warned of
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
     events: bool,
+    /// Make a Service for each pod of the StatefulSets that ask for it; one replica at a time does, by a Lease
+    #[arg(long, conflicts_with = "standalone")]
+    controller: bool,
     /// How long to go on serving after TERM, so that the API server stops asking first; in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     drain_seconds: u64,
@@ -108,31 +113,42 @@ impl Args {
         let live = Live::new(client.clone(), Pace::default(), &readiness, gauges);
         let confirmer = Some(Confirmer::new(client.clone(), metrics.registry()));
         let (events, teller) = self.events(client.clone(), &mut metrics);
-        let (kept, provided) = self.kept(client, events.clone(), &mut metrics).unzip();
+        let known = (live.cluster(), Arc::clone(&policies));
+        let (elected, provided) = self.elected(client, known, events.clone(), &mut metrics);
         let guard = Judge { cluster: live.cluster(), policies, confirmer, events };
         let config = self.config(provided);
         tokio::select! {
             end = webhook::serve(config, guard, readiness, metrics, shutdown.clone()) => Ok(end?),
             stopped = live.run() => match stopped? {},
             never = tell(teller) => match never {},
-            never = keep(kept, &shutdown) => match never {},
+            died = look_after(elected, &shutdown) => Err(died),
         }
     }
 
-    /// What keeps a certificate in a Secret and elects who does what only one may do; and that certificate.
-    fn kept(
+    /// What is done beside serving, and who elects the replica that does what only one may do; and the certificate that comes of it.
+    fn elected(
         &self,
         client: kube::Client,
+        known: (Arc<ArcSwap<Cluster>>, Arc<ArcSwap<Policies>>),
         events: Option<Events>,
         metrics: &mut Metrics,
-    ) -> Option<((Elector, Keeper), tls::Provided)> {
-        let settings = self.certificate.managed(&client)?;
-        let (namespace, registry) = (settings.secret.0.clone(), metrics.registry());
-        let lease = (&*namespace, LEASE);
+    ) -> (Option<Elected>, Option<tls::Provided>) {
+        let settings = self.certificate.managed(&client);
+        if !self.controller && settings.is_none() {
+            return (None, None);
+        }
+        let namespace = client.default_namespace().to_owned();
+        let (registry, lease) = (metrics.registry(), (&*namespace, LEASE));
         let (elector, leadership) =
             Elector::new(client.clone(), lease, &instance(), Terms::default(), registry);
-        let (keeper, provided) = Keeper::new(client, settings, leadership, events, registry);
-        Some(((elector, keeper), provided))
+        let kept = settings.map(|settings| {
+            Keeper::new(client.clone(), settings, leadership.clone(), events.clone(), registry)
+        });
+        let (keeper, provided) = kept.unzip();
+        let controller = self
+            .controller
+            .then(|| Controller::new(client, known, events, registry, leadership, Manners::default()));
+        (Some(Elected { elector, keeper, controller }), provided)
     }
 
     /// Where reviews put what is to be told, and the work of telling it.
@@ -181,16 +197,36 @@ fn instance() -> String {
     name.unwrap_or_else(|| "stateward".to_owned())
 }
 
-/// Keeps the certificate. Without one to keep there is nobody to elect either.
-async fn keep(kept: Option<(Elector, Keeper)>, shutdown: &Shutdown) -> Infallible {
-    let Some((elector, keeper)) = kept else { return pending().await };
+/// What there is an election for.
+struct Elected {
+    elector: Elector,
+    keeper: Option<Keeper>,
+    controller: Option<Controller>,
+}
+
+/// Elects, and does what is done by the elected and by others. To return is an error.
+async fn look_after(elected: Option<Elected>, shutdown: &Shutdown) -> anyhow::Error {
+    let Some(Elected { elector, keeper, controller }) = elected else { return pending().await };
     let election = async {
         elector.run(shutdown).await;
-        pending().await
+        pending::<Infallible>().await
+    };
+    let keeping = async {
+        match keeper {
+            Some(keeper) => keeper.run().await,
+            None => pending().await,
+        }
+    };
+    let controlling = async {
+        match controller {
+            Some(controller) => controller.run().await,
+            None => pending().await,
+        }
     };
     tokio::select! {
-        never = election => never,
-        never = keeper.run() => never,
+        never = election => match never {},
+        never = keeping => match never {},
+        () = controlling => anyhow::anyhow!("the controller of per-pod Services stopped working"),
     }
 }
 

@@ -26,6 +26,7 @@ use crate::cluster::Cluster;
 use crate::model::{Object, Pod, StatefulSet};
 use crate::policy::{Applicable, Policies, Subject};
 pub use patch::patch;
+pub use pod_name_label::{Denied, pod_name_label};
 
 const POD_NAME_LABEL: &str = "pod-name-label";
 

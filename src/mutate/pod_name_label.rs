@@ -1,30 +1,44 @@
 //! The label that a pod's annotation `pod-name-label` names, with the pod's own name as its value.
 
 use super::{Map, Mutation, POD_NAME_LABEL};
-use crate::model::{Pod, is_label_key, is_label_value};
+use crate::model::{Metadata, Pod, is_label_key, is_label_value};
+
+/// Why a pod that asks for the label does not get it, as a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// Somebody has given the label another value, which stays.
+    Taken(String),
+    /// The API server would refuse the pod for it.
+    Impossible(String),
+}
 
 pub(super) fn mutate(pod: &Pod, out: &mut Mutation) {
-    let metadata = &pod.metadata;
-    let Some(key) = metadata.annotations.get(POD_NAME_LABEL) else { return };
-    let name = &*metadata.name;
-    // A pod with a generated name gets it after admission.
-    if name.is_empty() {
-        return;
+    match pod_name_label(&pod.metadata) {
+        Ok(Some((key, name))) if pod.metadata.labels.get(key).is_none() => out.add(Map::Labels, key, name),
+        Ok(_) => {}
+        Err(Denied::Taken(why) | Denied::Impossible(why)) => out.warnings.push(why),
     }
+}
+
+/// Key and value of the label that a pod is to have. None where it asks for none, or has no name yet: a pod with a generated
+/// name gets it after admission.
+pub fn pod_name_label(metadata: &Metadata) -> Result<Option<(&str, &str)>, Denied> {
+    let name = &*metadata.name;
+    let Some(key) = metadata.annotations.get(POD_NAME_LABEL).filter(|_| !name.is_empty()) else {
+        return Ok(None);
+    };
     match metadata.labels.get(key) {
-        Some(own) if own == name => {}
-        Some(own) => out.warnings.push(format!(
+        Some(own) if own != name => Err(Denied::Taken(format!(
             "pod {name} has the label {key}={own}, so that {POD_NAME_LABEL}: {key} gives it none with its name"
-        )),
-        // The API server would refuse the pod for it.
-        None if !is_label_key(key) => out.warnings.push(format!(
+        ))),
+        None if !is_label_key(key) => Err(Denied::Impossible(format!(
             "{POD_NAME_LABEL} of pod {name} is {}, which is no key of a label: it gets none with its name",
             shortened(key)
-        )),
-        None if !is_label_value(name) => out.warnings.push(format!(
+        ))),
+        None if !is_label_value(name) => Err(Denied::Impossible(format!(
             "{name} is longer than a label's value may be: the pod gets no label {key}"
-        )),
-        None => out.add(Map::Labels, key, name),
+        ))),
+        Some(_) | None => Ok(Some((key, name))),
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Level, Params};
+use super::{Level, Params, PerPodServices};
 use crate::model::{Class, LabelSelector, Operator, POD_NAME_LABEL, Requirement};
 
 /// The whole document, as a file or a custom resource.
@@ -37,6 +37,7 @@ pub(super) struct Spec {
     pub(super) exemptions: Vec<Exemption>,
     pub(super) annotation_exemptions: Option<bool>,
     pub(super) mutate: Option<Mutate>,
+    pub(super) service_per_pod: Option<PerPodServices>,
 }
 
 #[derive(Debug, Default, Deserialize)]

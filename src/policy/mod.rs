@@ -9,6 +9,7 @@ mod mutate;
 mod params;
 mod parse;
 mod patterns;
+mod per_pod_services;
 mod software;
 
 use jiff::Timestamp;
@@ -21,6 +22,7 @@ pub use mutate::{Asked, ServicePerPod};
 pub use params::Params;
 pub use parse::PolicyError;
 use patterns::Patterns;
+pub use per_pod_services::{PerPodServices, TrafficPolicy};
 use software::Catalogue;
 pub use software::tells_software;
 
@@ -54,6 +56,7 @@ pub struct Policy {
     exemptions: Vec<Exemption>,
     annotation_exemptions: Option<bool>,
     mutate: Mutate,
+    per_pod_services: Option<PerPodServices>,
 }
 
 #[derive(Debug)]

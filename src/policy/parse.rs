@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::document::{self, Document};
 use super::software::Catalogue;
-use super::{ClassRule, Exemption, Patterns, Policy, Profile, Scope, Setting, mutate, rule_index};
+use super::{
+    ClassRule, Exemption, Patterns, Policy, Profile, Scope, Setting, mutate, per_pod_services, rule_index,
+};
 use crate::rules;
 
 /// What is wrong with a policy, and where.
@@ -65,6 +67,7 @@ impl Policy {
             exemptions: each(spec.exemptions, "/spec/exemptions", exemption)?,
             annotation_exemptions: spec.annotation_exemptions,
             mutate: mutate::compile(spec.mutate.unwrap_or_default())?,
+            per_pod_services: spec.service_per_pod.map(per_pod_services::compile).transpose()?,
         })
     }
 }

@@ -7,6 +7,7 @@ use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
 use tokio::time::Instant;
 
 pub use crate::admission::{Operation, Resource};
+use crate::controller::metacontroller::Hook;
 
 /// What the shell asks of the guard.
 pub trait Guard: Send + Sync + 'static {
@@ -20,6 +21,10 @@ pub trait Guard: Send + Sync + 'static {
     /// Takes the bytes of one `AdmissionReview` and gives those of its answer, with a patch where something is filled in. As
     /// synchronous and short, and free to panic.
     fn mutate(&self, body: &[u8]) -> Result<Reply, Refusal>;
+
+    /// Takes the bytes of a request to one of Metacontroller's hooks and gives those of its answer. As synchronous and short,
+    /// and free to panic.
+    fn hook(&self, hook: Hook, body: &[u8]) -> Result<Vec<u8>, Refusal>;
 }
 
 /// An answer, at once or when something else has answered.
@@ -97,7 +102,7 @@ pub struct RefusedLine {
 /// A body that is no review.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// A 4xx status.
+    /// A 4xx status, or 503 where asking again may help.
     pub status: StatusCode,
     /// One sentence a person can act on.
     pub message: String,

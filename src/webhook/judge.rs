@@ -18,6 +18,7 @@ use super::guard::{Answer, Decision, Facts, Finding, Guard, Refusal, RefusedLine
 use crate::admission::{self, Invalid, Mutated, Request};
 use crate::cluster::Cluster;
 use crate::cluster::confirm::{Failure, Reader};
+use crate::controller::metacontroller::{Hook, Unanswered};
 use crate::evaluate::evaluate;
 use crate::policy::{Level, Policies};
 use crate::verdict::Verdict;
@@ -69,6 +70,14 @@ impl Guard for Judge {
         let mutated = admission::mutate_review(body, &cluster, &policies);
         let mutated = mutated.map_err(|invalid| refusal(&invalid))?;
         Ok(Reply { facts: mutation_facts(&mutated), body: mutated.body })
+    }
+
+    fn hook(&self, hook: Hook, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let answer = hook.answer(body, &self.cluster.load(), &self.policies.load());
+        answer.map_err(|unanswered| match unanswered {
+            Unanswered::Wrong(message) => Refusal::new(StatusCode::BAD_REQUEST, message),
+            Unanswered::NotYet(message) => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message),
+        })
     }
 }
 

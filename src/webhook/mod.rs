@@ -36,6 +36,7 @@ mod contain;
 mod events;
 mod guard;
 mod handshake;
+mod hooks;
 mod judge;
 mod listener;
 mod metrics;

@@ -21,6 +21,7 @@ use super::{
     budget,
     contain::{Panicked, contain, contained},
     guard::{Answer, RefusedLine},
+    hooks,
 };
 
 /// What answering a review takes.
@@ -34,6 +35,7 @@ pub(super) fn router(reviews: Reviews) -> Router {
     Router::new()
         .route("/validate", post(validate).fallback(wrong_method))
         .route("/mutate", post(mutate).fallback(wrong_method))
+        .merge(hooks::routes())
         .fallback(wrong_path)
         .with_state(Arc::new(reviews))
 }
@@ -49,9 +51,8 @@ async fn mutate(State(reviews): State<Arc<Reviews>>, request: Request) -> Respon
     reviews.review(Webhook::Mutate, request, fill_in).await
 }
 
-async fn wrong_method() -> Response {
-    let mut response =
-        plain(StatusCode::METHOD_NOT_ALLOWED, "wrong method; expected POST with an AdmissionReview");
+pub(super) async fn wrong_method() -> Response {
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "wrong method; expected POST");
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     response
 }

@@ -1,5 +1,6 @@
-//! A Kubernetes API server: lists in pages, gets, watches with bookmarks, simple writes, and every way to fail.
+//! A Kubernetes API server: lists in pages, gets, watches with bookmarks, writes, and every way to fail.
 
+mod apply;
 mod write;
 
 use std::{
@@ -40,8 +41,8 @@ pub struct ApiServer {
 pub enum Fault {
     /// Every request is answered with this status.
     Status(u16),
-    /// Whatever would change something is answered with this status.
-    Writes(u16),
+    /// Every request that is to change something is.
+    ReadOnly(u16),
     /// No request is ever answered.
     Hang,
     /// Every watch is refused with 410, as a status of its own.
@@ -149,7 +150,9 @@ impl ApiServer {
         inner.version += 1;
         object["metadata"]["name"] = json!(name);
         object["metadata"]["resourceVersion"] = json!(inner.version.to_string());
-        object["metadata"]["managedFields"] = json!([{"manager": "x", "fieldsV1": {"f:spec": {}}}]);
+        if object["metadata"]["managedFields"].is_null() {
+            object["metadata"]["managedFields"] = json!([{"manager": "x", "fieldsV1": {"f:spec": {}}}]);
+        }
         if !namespace.is_empty() {
             object["metadata"]["namespace"] = json!(namespace);
         }
@@ -213,6 +216,13 @@ impl ApiServer {
         self.state.lock().objects.get(&key).cloned()
     }
 
+    /// The names of the objects of a resource in a namespace.
+    pub fn names(&self, resource: &str, namespace: &str) -> Vec<String> {
+        let inner = self.state.lock();
+        let keys = inner.objects.keys().filter(|(of, ns, _)| of == resource && ns == namespace);
+        keys.map(|(_, _, name)| name.clone()).collect()
+    }
+
     /// What was posted to a resource.
     pub fn posted(&self, resource: &str) -> Vec<Value> {
         let inner = self.state.lock();
@@ -259,18 +269,24 @@ struct Target {
     resource: String,
     namespace: Option<String>,
     name: Option<String>,
+    /// `status`, where it is only about that.
+    part: Option<String>,
 }
 
-/// `/apis/GROUP/VERSION/[namespaces/NS/]RESOURCE[/NAME]`
+/// `/apis/GROUP/VERSION/[namespaces/NS/]RESOURCE[/NAME[/PART]]`
 fn target(path: &str) -> Target {
     let parts: Vec<&str> = path.split('/').skip(if path.starts_with("/api/") { 3 } else { 4 }).collect();
     let own = |text: &&str| (*text).to_owned();
     match parts.as_slice() {
-        ["namespaces", namespace, resource, rest @ ..] => {
-            Target { resource: own(resource), namespace: Some(own(namespace)), name: rest.first().map(own) }
-        }
+        ["namespaces", namespace, resource, rest @ ..] => Target {
+            resource: own(resource),
+            namespace: Some(own(namespace)),
+            name: rest.first().map(own),
+            part: rest.get(1).map(own),
+        },
         [resource, rest @ ..] => {
-            Target { resource: own(resource), namespace: None, name: rest.first().map(own) }
+            let (name, part) = (rest.first().map(own), rest.get(1).map(own));
+            Target { resource: own(resource), namespace: None, name, part }
         }
         [] => panic!("asked for {path}"),
     }
@@ -284,17 +300,16 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer,
             query.insert(key.to_owned(), value.to_owned());
             query
         });
-    let takes_anything =
-        request.headers().get("accept-encoding").is_none_or(|encoding| encoding != "identity");
-    if request.method() == Method::GET && target.name.is_none() && takes_anything {
-        // What a real server may do to long lists.
+    let encodings = request.headers().get("accept-encoding").map(|encodings| encodings.to_str().unwrap());
+    if request.method() == Method::GET && encodings.is_some_and(|encodings| encodings.contains("gzip")) {
+        // What a real server does to long lists.
         return Ok(Response::new(Full::new(Bytes::from_static(b"\x1f\x8b\x08")).boxed()));
     }
-    state.lock().requests.push(request.uri().to_string());
+    state.lock().requests.push(format!("{} {}", request.method(), request.uri()));
     let fault = state.lock().faults.get(&target.resource).copied();
     match fault {
         Some(Fault::Status(code)) => return Ok(status(code, "as the test wants it")),
-        Some(Fault::Writes(code)) if request.method() != Method::GET => {
+        Some(Fault::ReadOnly(code)) if request.method() != Method::GET => {
             return Ok(status(code, "as the test wants it"));
         }
         Some(Fault::Hang) => std::future::pending().await,
@@ -303,14 +318,28 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer,
     }
     if request.method() != Method::GET {
         let method = request.method().clone();
+        let content =
+            request.headers().get("content-type").map(|content| content.to_str().unwrap().to_owned());
         let body = request.into_body().collect().await.unwrap().to_bytes();
         let object: Value = serde_json::from_slice(&body).unwrap();
-        let answer = write(&mut state.lock(), &method, target, object);
+        let content = content.unwrap_or_default();
+        let answer = match method {
+            Method::PATCH => state.lock().patch(&target, &content, &query, &object),
+            Method::DELETE => state.lock().remove(&target, &object),
+            _ => write(&mut state.lock(), &method, target, object),
+        };
         state.notify();
         return Ok(answer);
     }
     if query.contains_key("watch") {
-        return Ok(open_watch(state, target.resource, query["resourceVersion"].parse().unwrap(), fault));
+        let selector = query.get("labelSelector").cloned();
+        return Ok(open_watch(
+            state,
+            target.resource,
+            selector,
+            query["resourceVersion"].parse().unwrap(),
+            fault,
+        ));
     }
     let answer = match &target.name {
         Some(name) => get(&state.lock(), &target, name),
@@ -327,7 +356,6 @@ fn write(inner: &mut Inner, method: &Method, target: Target, object: Value) -> A
             answer
         }
         Method::PUT => inner.replace(&target, object),
-        Method::PATCH => inner.apply(&target, object),
         _ => status(405, "not here"),
     }
 }
@@ -344,8 +372,13 @@ fn list(inner: &Inner, target: &Target, query: &BTreeMap<String, String>) -> Ans
     // Tokens of real servers need escaping too.
     let skip =
         query.get("continue").map_or(0, |token| token.strip_suffix("%3D%3D").unwrap().parse().unwrap());
-    let all: Vec<&Value> =
-        inner.objects.iter().filter(|(key, _)| of(key)).map(|(_, object)| object).collect();
+    let selector = query.get("labelSelector").map(String::as_str);
+    let all: Vec<&Value> = inner
+        .objects
+        .iter()
+        .filter(|(key, object)| of(key) && is_selected(object, selector))
+        .map(|(_, object)| object)
+        .collect();
     let mut metadata = json!({"resourceVersion": inner.version.to_string()});
     if skip + limit < all.len() {
         metadata["continue"] = json!(format!("{}==", skip + limit));
@@ -354,20 +387,37 @@ fn list(inner: &Inner, target: &Target, query: &BTreeMap<String, String>) -> Ans
     json_answer(&json!({"kind": "AnyList", "apiVersion": "v1", "metadata": metadata, "items": items}))
 }
 
-fn open_watch(state: Arc<State>, resource: String, after: u64, fault: Option<Fault>) -> Answer {
+/// The only selector that anything here uses: that a label is there.
+fn is_selected(object: &Value, selector: Option<&str>) -> bool {
+    selector.is_none_or(|key| !object["metadata"]["labels"][key.replace("%2F", "/")].is_null())
+}
+
+fn open_watch(
+    state: Arc<State>,
+    resource: String,
+    selector: Option<String>,
+    after: u64,
+    fault: Option<Fault>,
+) -> Answer {
     if fault == Some(Fault::Expired) {
         return status(410, "too old resource version");
     }
     let (lines, body) = mpsc::channel(16);
     tokio::spawn(async move {
         *state.lock().watching.entry(resource.clone()).or_default() += 1;
-        feed(&state, &resource, after, lines).await;
+        feed(&state, &resource, selector.as_deref(), after, lines).await;
         *state.lock().watching.entry(resource).or_default() -= 1;
     });
     Response::new(Lines(body).boxed())
 }
 
-async fn feed(state: &State, resource: &str, mut after: u64, lines: mpsc::Sender<Bytes>) {
+async fn feed(
+    state: &State,
+    resource: &str,
+    selector: Option<&str>,
+    mut after: u64,
+    lines: mpsc::Sender<Bytes>,
+) {
     let epoch = state.lock().epoch;
     let mut changes = state.changes.subscribe();
     loop {
@@ -389,7 +439,13 @@ async fn feed(state: &State, resource: &str, mut after: u64, lines: mpsc::Sender
         }
         for entry in news {
             after = entry.version;
-            if lines.send(line(entry.event, &entry.object)).await.is_err() {
+            let event = match (is_selected(&entry.object, selector), entry.event) {
+                (true, event) => event,
+                (false, "MODIFIED") => "DELETED",
+                (false, "BOOKMARK") => "BOOKMARK",
+                (false, _) => continue,
+            };
+            if lines.send(line(event, &entry.object)).await.is_err() {
                 return;
             }
         }

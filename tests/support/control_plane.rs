@@ -4,7 +4,7 @@
 use std::{
     env,
     fs::{self, File},
-    io,
+    io::{self, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -16,7 +16,8 @@ use std::{
 use rcgen::KeyPair;
 use serde_json::json;
 
-use super::{kube_api::Api, pki};
+use super::kube_api::{Api, installation};
+use super::pki;
 
 /// How long one process may take to be ready.
 const START: Duration = Duration::from_secs(90);
@@ -25,7 +26,7 @@ const LIFETIME: Duration = Duration::from_secs(15 * 60);
 /// How often a start is tried: another process may take a port that was free.
 const ATTEMPTS: usize = 3;
 
-/// Users by token: `admin` may do everything, so may `alice`, who is nobody special. Authorization is not what is tested.
+/// Users by token: `admin` is the system's own administrator, `alice` may do everything too but is nobody special.
 const TOKENS: &str = "admin-token,admin,uid-admin,\"system:masters\"\nalice-token,alice,uid-alice\n";
 
 pub struct ControlPlane {
@@ -117,6 +118,23 @@ impl ControlPlane {
         ready.is_ok_and(|ready| ready).then_some(()).ok_or_else(failed)
     }
 
+    /// A token of the service account that Stateward is installed with, and so exactly its rights.
+    pub async fn account_token(&self) -> String {
+        let api = self.api();
+        let account =
+            ["Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
+        let objects = installation().into_iter();
+        for object in objects.filter(|object| account.contains(&object["kind"].as_str().unwrap())) {
+            api.apply(&object).await.allowed();
+        }
+        let request = json!({
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600},
+        });
+        let path = "/api/v1/namespaces/stateward/serviceaccounts/stateward/token";
+        let reply = api.post(path, &request).await.allowed();
+        reply.body["status"]["token"].as_str().unwrap().to_owned()
+    }
+
     /// A kubeconfig for the user of `token`.
     pub fn kubeconfig(&self, token: &str) -> String {
         kubeconfig(self.address, &self.folder, token)
@@ -138,11 +156,20 @@ async fn until_ready(address: SocketAddr, ca: &str) -> bool {
         let ready = api.try_get("/readyz").await.is_ok_and(|reply| reply.status == 200)
             && api.try_get("/api/v1/namespaces/default").await.is_ok_and(|reply| reply.status == 200);
         if ready {
-            return true;
+            return api.apply(&rights_of_alice()).await.status < 300;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     false
+}
+
+fn rights_of_alice() -> serde_json::Value {
+    let group = "rbac.authorization.k8s.io";
+    json!({
+        "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": "alice"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "alice"}],
+    })
 }
 
 fn until_listening(port: u16) -> Result<(), String> {
@@ -184,7 +211,7 @@ fn kubeconfig(address: SocketAddr, folder: &Path, token: &str) -> String {
         "apiVersion": "v1", "kind": "Config", "current-context": "test",
         "clusters": [{"name": "test", "cluster": cluster}],
         "users": [{"name": "user", "user": {"token": token}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "user"}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "user", "namespace": "stateward"}}],
     });
     config.to_string()
 }
@@ -220,7 +247,9 @@ fn api_server_flags(folder: &Path, port: u16, etcd_port: u16) -> Vec<String> {
         format!("--service-account-key-file={}", file("accounts.pub")),
         format!("--service-account-signing-key-file={}", file("accounts.key")),
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local".to_owned(),
-        "--authorization-mode=AlwaysAllow".to_owned(),
+        "--authorization-mode=Node,RBAC".to_owned(),
+        // There is no kube-proxy: a webhook's Service is called at one of its endpoints.
+        "--enable-aggregator-routing=true".to_owned(),
         "--disable-admission-plugins=ServiceAccount".to_owned(),
         "--allow-privileged=true".to_owned(),
         "--profiling=false".to_owned(),
@@ -251,7 +280,7 @@ fn log_of(folder: &Path, name: &str) -> String {
 }
 
 /// A process that ends with this value and with this process, however that ends: a shell beside it waits for the other end of
-/// its input to close, or for a signal. Statics are never dropped, and a test that is killed drops nothing at all.
+/// its input to close, and passes on the signals that come through it. Statics are never dropped, and a test that is killed drops nothing at all.
 pub struct Process {
     keeper: Child,
     leash: Option<ChildStdin>,
@@ -266,7 +295,7 @@ impl Process {
         let mut keeper = Command::new("sh");
         keeper.args([
             "-c",
-            r#"trap : HUP INT TERM; "$@" </dev/null & read -r _; kill -9 $!; wait"#,
+            r#"trap : HUP INT TERM; "$@" </dev/null & while read -r signal; do kill -"$signal" $!; done; kill -9 $!; wait"#,
             "keeper",
         ]);
         keeper.arg(program).args(flags).stderr(log.try_clone().unwrap()).stdout(log);
@@ -275,6 +304,11 @@ impl Process {
             keeper.env_remove(proxy);
         }
         Self::keep(&mut keeper, true).unwrap()
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub fn signal(&mut self, name: &str) {
+        writeln!(self.leash.as_mut().unwrap(), "{name}").unwrap();
     }
 
     /// Removes the folder when everything else is over.

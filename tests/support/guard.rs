@@ -7,6 +7,7 @@ use std::{
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use stateward::controller::metacontroller::Hook;
 use stateward::webhook::{
     Answer, Decision, Facts, Finding, Guard, Operation, Refusal, RefusedLine, Reply, Resource,
 };
@@ -76,6 +77,11 @@ impl Guard for Echo {
             Answer::Now(reply) => Ok(reply),
             Answer::Later(_) => panic!("mutations wait for nobody"),
         }
+    }
+
+    fn hook(&self, hook: Hook, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+        assert!(body != b"panic", "cannot cope");
+        Ok(format!("{{\"hook\":\"{}\"}}", hook.path()).into_bytes())
     }
 }
 

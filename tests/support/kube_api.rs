@@ -1,13 +1,17 @@
 //! Requests to an API server by hand, because the kube client does not show the warnings of an answer.
 
-use std::{collections::BTreeSet, fmt, net::SocketAddr, path::Path, sync::Arc};
+#[path = "manifests.rs"]
+#[allow(dead_code)]
+pub mod manifests;
+
+use std::{collections::BTreeSet, fmt, net::SocketAddr};
 
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use kube::client::Body;
+pub use manifests::{example, installation};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
-use stateward::manifest::{self, Origin, Source};
 
 const JSON: &str = "application/json";
 const MERGE: &str = "application/merge-patch+json";
@@ -44,7 +48,7 @@ impl Api {
         Self { client: self.client.clone(), headers: vec![("authorization", format!("Bearer {token}"))] }
     }
 
-    /// As another user; authorization is open to all.
+    /// As another user, in one group.
     pub fn acting_as(&self, user: &str, group: &str) -> Self {
         let mut other = self.clone();
         other.headers.push(("impersonate-user", user.to_owned()));
@@ -198,14 +202,16 @@ pub fn pod_path(namespace: &str, name: &str) -> String {
     format!("/api/v1/namespaces/{namespace}/pods/{name}")
 }
 
-fn path_of(object: &Value) -> String {
+pub fn path_of(object: &Value) -> String {
     format!("{}/{}", collection_of(object), object["metadata"]["name"].as_str().unwrap())
 }
 
 fn collection_of(object: &Value) -> String {
-    let plural = match object["kind"].as_str().unwrap() {
-        "PodDisruptionBudget" => "poddisruptionbudgets".to_owned(),
-        kind => format!("{}s", kind.to_lowercase()),
+    let kind = object["kind"].as_str().unwrap().to_lowercase();
+    let plural = match kind.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None if kind.ends_with('s') => format!("{kind}es"),
+        None => format!("{kind}s"),
     };
     let base = match object["apiVersion"].as_str().unwrap() {
         "v1" => "/api/v1".to_owned(),
@@ -215,19 +221,4 @@ fn collection_of(object: &Value) -> String {
         Some(namespace) => format!("{base}/namespaces/{namespace}/{plural}"),
         None => format!("{base}/{plural}"),
     }
-}
-
-/// The objects in a file of `deploy/examples`, in its order, in another namespace.
-pub fn example(file: &str, namespace: &str) -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples").join(file);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let source = Arc::new(Source { name: file.to_owned(), text, origin: Origin::Named });
-    let (manifests, notes) = manifest::read(&source);
-    assert!(notes.is_empty(), "{file}: {notes:?}");
-    let moved = manifests.into_iter().map(|manifest| {
-        let mut object = manifest.node.to_json();
-        object["metadata"]["namespace"] = namespace.into();
-        object
-    });
-    moved.collect()
 }

@@ -1,5 +1,4 @@
-//! Writes, as far as anything here writes: create, replace by compare and swap, and server-side apply (by force, and without
-//! a memory of who owns what).
+//! Writes, as far as anything here writes: create, and replace by compare and swap.
 
 use super::{Answer, Inner, Target, json_answer, status};
 use serde_json::{Value, json};
@@ -27,32 +26,6 @@ impl Inner {
             return json_answer(before);
         }
         self.store(key, object)
-    }
-
-    pub(super) fn apply(&mut self, target: &Target, change: Value) -> Answer {
-        let key = key_of(target, target.name.as_deref().unwrap());
-        let Some(before) = self.objects.get(&key) else {
-            return if change["metadata"]["uid"].is_string() {
-                status(409, "there is none of this uid")
-            } else {
-                self.store(key, change)
-            };
-        };
-        for precondition in ["uid", "resourceVersion"] {
-            let given = &change["metadata"][precondition];
-            if given.is_string() && *given != before["metadata"][precondition] {
-                return status(409, "the object is another one");
-            }
-        }
-        let mut after = before.clone();
-        merge(&mut after, &change);
-        if after["webhooks"].as_array().into_iter().flatten().any(|entry| entry["sideEffects"].is_null()) {
-            return status(422, "webhooks: sideEffects: Required value");
-        }
-        if is_same(before, &after) {
-            return json_answer(before);
-        }
-        self.store(key, after)
     }
 
     /// Keeps the object under a new version; one that was there keeps its uid.
@@ -87,24 +60,4 @@ fn is_same(before: &Value, after: &Value) -> bool {
         object
     };
     without_meta(before) == without_meta(after)
-}
-
-/// Lists of what has a name are merged by that, as the API server does with those of webhooks.
-fn merge(into: &mut Value, change: &Value) {
-    match (into, change) {
-        (Value::Object(into), Value::Object(change)) => {
-            for (key, value) in change {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (Value::Array(into), Value::Array(change)) if change.iter().all(|item| item["name"].is_string()) => {
-            for item in change {
-                match into.iter_mut().find(|other| other["name"] == item["name"]) {
-                    Some(other) => merge(other, item),
-                    None => into.push(item.clone()),
-                }
-            }
-        }
-        (into, change) => *into = change.clone(),
-    }
 }

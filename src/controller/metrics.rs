@@ -1,0 +1,54 @@
+//! What the controller counts.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
+use prometheus_client::registry::Registry;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Labels {
+    outcome: &'static str,
+}
+
+/// Its metrics. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Metrics {
+    rounds: Family<Labels, Counter>,
+    services: Family<Labels, Counter>,
+    known: Gauge,
+}
+
+/// How a round ends.
+pub(super) const ROUNDS: [&str; 5] = ["settled", "changed", "blocked", "held", "failed"];
+/// What becomes of a Service.
+pub(super) const SERVICES: [&str; 7] =
+    ["created", "updated", "adopted", "deleted", "foreign", "refused", "failed"];
+
+impl Metrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        for (family, outcomes) in [(&metrics.rounds, &ROUNDS[..]), (&metrics.services, &SERVICES[..])] {
+            for outcome in outcomes {
+                drop(family.get_or_create(&Labels { outcome }));
+            }
+        }
+        let help = "Rounds over the per-pod Services of one StatefulSet, by how they ended";
+        registry.register("service_per_pod_reconciles", help, metrics.rounds.clone());
+        let help = "What was done about per-pod Services, or could not be";
+        registry.register("service_per_pod_services", help, metrics.services.clone());
+        let help = "Per-pod Services that are there, on the replica that leads";
+        registry.register("service_per_pod_known_services", help, metrics.known.clone());
+        metrics
+    }
+
+    pub(super) fn round(&self, outcome: &'static str) {
+        self.rounds.get_or_create(&Labels { outcome }).inc();
+    }
+
+    pub(super) fn service(&self, outcome: &'static str) {
+        self.services.get_or_create(&Labels { outcome }).inc();
+    }
+
+    pub(super) fn known(&self, count: usize) {
+        self.known.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+}

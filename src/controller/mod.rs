@@ -1,0 +1,264 @@
+//! One Service for each pod of a StatefulSet that asks for them.
+//!
+//! ```text
+//! watch of StatefulSets ─▶ store ──────────▶ Set ─────────┐
+//! snapshot: Namespaces, Policies ─▶ settings ─ Template::of ─▶ Template ─┐
+//! watch of Services with our label ─▶ Owned ─▶ Seen ─────────────────────┴ plan ─▶ Steps ─ reconcile ─▶ API server
+//!                                               Metacontroller's request ─ Hook::answer ─▶ Template, as attachments
+//! ```
+//!
+//! What a set asks for, whose a Service is and what is to be done are pure ([`template`], [`service`], [`plan`]); Metacontroller
+//! is answered with the same template. The shell only carries out steps, one after the other, and none of them can do harm
+//! when it is done twice, late, or by a replica that does not lead any more: a Service is made by an apply that conflicts with
+//! any other's, changed only by its uid, and deleted only as it was seen.
+//!
+//! Services are deleted as soon as no ordinal asks for them, while the pod may still be terminating: who is connected through a
+//! load balancer is better served by a pod that says goodbye first, but a pod that never ends must not keep an address for ever.
+
+pub mod adoption;
+mod api;
+pub mod metacontroller;
+mod metrics;
+pub mod owned;
+pub mod plan;
+pub mod problem;
+mod reconcile;
+pub mod service;
+pub mod set;
+pub mod template;
+mod turnstile;
+mod watched;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use kube::runtime::controller::{self, Action, ReconcileRequest, trigger_self};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{WatchStreamExt, applier, watcher};
+use kube::{Api, Client};
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use self::api::Server;
+use self::metrics::Metrics;
+use self::owned::{Key, Owned};
+use self::reconcile::{Context, Next};
+use self::service::OWNER_LABEL;
+use self::turnstile::Turnstile;
+use self::watched::{WatchedService, WatchedSet};
+use crate::cluster::{Cluster, Kind};
+use crate::lease::Leadership;
+use crate::policy::Policies;
+use crate::webhook::Events;
+
+/// How gently the API server is dealt with.
+#[derive(Clone, Copy, Debug)]
+pub struct Manners {
+    /// Writes a second, over all sets. Default 20.
+    pub writes_per_second: u32,
+    /// Writes at once after a quiet time. Default 50.
+    pub burst: u32,
+    /// Writes for one set before others have their turn. Default 50.
+    pub writes_a_round: usize,
+    /// Sets dealt with at the same time. Default 8.
+    pub sets_at_once: u16,
+    /// How long an answer may take. Default 15 s.
+    pub patience: Duration,
+    /// When to look again for what stands in the way, and the first wait after a failure. Default 15 s.
+    pub retry: Duration,
+    /// How often a condition that was dropped is put back. Default 1 minute.
+    pub reassert: Duration,
+    /// How often each set is looked at though nothing has happened to it. Default 1 minute.
+    pub resync: Duration,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self {
+            writes_per_second: 20,
+            burst: 50,
+            writes_a_round: 50,
+            sets_at_once: 8,
+            patience: Duration::from_secs(15),
+            retry: Duration::from_secs(15),
+            reassert: Duration::from_secs(60),
+            resync: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Makes, changes and deletes per-pod Services, as long as its replica leads.
+pub struct Controller {
+    client: Client,
+    cluster: Arc<ArcSwap<Cluster>>,
+    policies: Arc<ArcSwap<Policies>>,
+    events: Option<Events>,
+    metrics: Metrics,
+    leadership: Leadership,
+    manners: Manners,
+}
+
+/// How long to wait for the labels of namespaces, which policies may select by.
+const NAMESPACES: Duration = Duration::from_secs(30);
+
+/// How often to look whether the policies have changed.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// A request for a round, or why there may be some that nobody knows of.
+type Wish = Result<ReconcileRequest<WatchedSet>, watcher::Error>;
+
+impl Controller {
+    /// One that does nothing before it is [`run`](Self::run). Of the snapshot it reads namespaces only.
+    pub fn new(
+        client: Client,
+        (cluster, policies): (Arc<ArcSwap<Cluster>>, Arc<ArcSwap<Policies>>),
+        events: Option<Events>,
+        registry: &mut Registry,
+        leadership: Leadership,
+        manners: Manners,
+    ) -> Self {
+        let metrics = Metrics::register(registry);
+        Self { client, cluster, policies, events, metrics, leadership, manners }
+    }
+
+    /// Works whenever this replica leads. To return is an error: the watches have ended.
+    pub async fn run(self) {
+        self.leadership.lead(|| self.term()).await;
+    }
+
+    async fn term(&self) {
+        tracing::info!("looking after per-pod Services");
+        let _ = timeout(NAMESPACES, self.namespaces_known()).await;
+        let owned = Arc::new(Mutex::new(Owned::default()));
+        let (synced, is_synced) = watch::channel(false);
+        let (sets, writer) = reflector::store::<WatchedSet>();
+        let news = watcher(Api::<WatchedSet>::all(self.client.clone()), watcher::Config::default());
+        let news = reflector::reflector(writer, news.default_backoff()).touched_objects();
+        let queue = stream::select_all([
+            trigger_self(news, ()).boxed(),
+            self.service_news(Arc::clone(&owned), synced),
+            self.everything(sets.clone()),
+        ]);
+        let context = Arc::new(self.context(owned, is_synced));
+        let config = controller::Config::default().concurrency(self.manners.sets_at_once);
+        let rounds = applier(
+            |set: Arc<WatchedSet>, context: Arc<Context>| Box::pin(one_round(set, context)),
+            |_, never: &Infallible, _| match *never {},
+            context,
+            sets,
+            queue.filter_map(async |wish| logged(wish).map(Ok::<_, Infallible>)).boxed(),
+            config,
+        );
+        // A set that is gone is no news.
+        rounds.for_each(async |_| {}).await;
+    }
+
+    async fn namespaces_known(&self) {
+        while !self.cluster.load().is_complete(Kind::Namespace) {
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    fn context(&self, owned: Arc<Mutex<Owned>>, synced: watch::Receiver<bool>) -> Context {
+        let manners = self.manners;
+        Context {
+            server: Server {
+                client: self.client.clone(),
+                leadership: self.leadership.clone(),
+                turnstile: Turnstile::new(manners.writes_per_second, manners.burst),
+                patience: manners.patience,
+            },
+            owned,
+            synced,
+            cluster: Arc::clone(&self.cluster),
+            policies: Arc::clone(&self.policies),
+            events: self.events.clone(),
+            metrics: self.metrics.clone(),
+            manners,
+            memory: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Keeps `owned` like the cluster; wishes for a round over each set whose Services change.
+    fn service_news(
+        &self,
+        owned: Arc<Mutex<Owned>>,
+        synced: watch::Sender<bool>,
+    ) -> BoxStream<'static, Wish> {
+        let config = watcher::Config::default().labels(OWNER_LABEL);
+        let news = watcher(Api::<WatchedService>::all(self.client.clone()), config).default_backoff();
+        let metrics = self.metrics.clone();
+        let keys = news.map_ok(move |event| {
+            let mut owned = owned.lock().unwrap_or_else(PoisonError::into_inner);
+            let keys = note(&mut owned, event, &synced);
+            metrics.known(owned.count());
+            stream::iter(keys.into_iter().map(|key| Ok(request(WatchedSet::reference(&key)))))
+        });
+        keys.try_flatten().boxed()
+    }
+
+    /// Wishes for a round over every set when the policies have changed, and from time to time: the labels of a namespace may have
+    /// changed, too, or something that nobody watches.
+    fn everything(&self, sets: Store<WatchedSet>) -> BoxStream<'static, Wish> {
+        let (policies, resync) = (Arc::clone(&self.policies), self.manners.resync);
+        let start = (policies.load_full(), Instant::now());
+        let ticks = stream::unfold(start, move |(before, mut since)| {
+            let policies = Arc::clone(&policies);
+            async move {
+                loop {
+                    sleep(GLANCE.min(resync)).await;
+                    let now = policies.load_full();
+                    if !Arc::ptr_eq(&before, &now) || since.elapsed() >= resync {
+                        since = Instant::now();
+                        return Some(((), (now, since)));
+                    }
+                }
+            }
+        });
+        let all = move |()| stream::iter(sets.state()).map(|set| Ok(request(ObjectRef::from_obj(&*set))));
+        ticks.flat_map(all).boxed()
+    }
+}
+
+fn request(set: ObjectRef<WatchedSet>) -> ReconcileRequest<WatchedSet> {
+    set.into()
+}
+
+async fn one_round(set: Arc<WatchedSet>, context: Arc<Context>) -> Result<Action, Infallible> {
+    Ok(match context.round(&set.set).await {
+        Next::News => Action::await_change(),
+        Next::After(wait) => Action::requeue(wait),
+    })
+}
+
+/// What a watch says of Services; the sets that it is news to.
+fn note(owned: &mut Owned, event: watcher::Event<WatchedService>, synced: &watch::Sender<bool>) -> Vec<Key> {
+    match event {
+        watcher::Event::Apply(watched) => owned.apply(watched.service),
+        watcher::Event::Delete(watched) => owned.delete(&watched.service),
+        watcher::Event::Init => {
+            owned.listing();
+            Vec::new()
+        }
+        watcher::Event::InitApply(watched) => {
+            owned.listed(watched.service);
+            Vec::new()
+        }
+        watcher::Event::InitDone => {
+            let keys = owned.complete();
+            synced.send_replace(true);
+            keys
+        }
+    }
+}
+
+/// A watch that fails goes on by itself, a little later each time.
+fn logged(wish: Wish) -> Option<ReconcileRequest<WatchedSet>> {
+    wish.inspect_err(|error| tracing::warn!("a watch for per-pod Services failed, trying again: {error}"))
+        .ok()
+}

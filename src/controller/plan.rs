@@ -1,0 +1,106 @@
+//! What is to be done about the Services of one set.
+
+use std::collections::BTreeMap;
+
+use super::problem::Obstacles;
+use super::service::{Service, Standing};
+use super::set::Set;
+use super::template::{Template, is_service_name};
+
+/// The Services of one namespace that somebody has seen, by name.
+pub type Seen = BTreeMap<Box<str>, Service>;
+
+/// What is to be done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// One step for a Service, in the order of their pods and the superfluous ones last.
+    pub steps: Vec<Step>,
+    /// What stands in the way.
+    pub obstacles: Obstacles,
+    /// Whether something that is there has to go by itself first.
+    pub waits: bool,
+}
+
+/// What is to be done about one Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its name.
+    pub name: String,
+    /// What.
+    pub deed: Deed,
+}
+
+/// What is to be done about a Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Nobody has seen it: it is made, unless it turns out to be there.
+    Create,
+    /// It is not, or no longer, as it should be.
+    Update,
+    /// Metacontroller made it, and it is ours from now on.
+    Adopt,
+    /// Nobody asks for it any more.
+    Delete,
+}
+
+/// What there is to say of a Service that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It is as it should be.
+    Good,
+    /// Something is to be done.
+    Do(Deed),
+    /// It is about to go, and then a new one can be made.
+    Wait,
+    /// It is somebody else's.
+    Foreign,
+}
+
+/// Compares what a set asks for with what has been seen. Without a template it asks for none.
+pub fn plan(set: &Set, template: Option<&Template>, seen: &Seen) -> Plan {
+    let mut plan = Plan::default();
+    for name in template.into_iter().flat_map(Template::names) {
+        let Some(template) = template else { continue };
+        if is_service_name(&name) {
+            plan.add(set, template, name.clone(), seen.get(&*name));
+        } else {
+            plan.obstacles.unnamable.push(name);
+        }
+    }
+    let is_wanted = |name: &str| template.is_some_and(|template| template.is_wanted(name));
+    for (name, service) in seen.iter().filter(|(name, _)| !is_wanted(name)) {
+        if service.standing(set) == Standing::Ours && !service.metadata.deleting {
+            plan.steps.push(Step { name: name.to_string(), deed: Deed::Delete });
+        }
+    }
+    plan
+}
+
+/// Says what a Service that is asked for needs; `None` where it has not been seen.
+pub fn judge(set: &Set, template: &Template, seen: Option<&Service>) -> Judgement {
+    let Some(seen) = seen else { return Judgement::Do(Deed::Create) };
+    match seen.standing(set) {
+        _ if seen.metadata.deleting => Judgement::Wait,
+        Standing::Left => Judgement::Wait,
+        Standing::Foreign => Judgement::Foreign,
+        Standing::Metacontrollers => Judgement::Do(Deed::Adopt),
+        Standing::Ours | Standing::Orphaned if template.is_met_by(set, seen) => Judgement::Good,
+        Standing::Ours | Standing::Orphaned => Judgement::Do(Deed::Update),
+    }
+}
+
+impl Plan {
+    /// Adds what there is to do, or to say, about a Service that is asked for.
+    pub fn add(&mut self, set: &Set, template: &Template, name: String, seen: Option<&Service>) {
+        let judgement = judge(set, template, seen);
+        if judgement != Judgement::Foreign && seen.is_some_and(|seen| template.is_class_fixed(seen)) {
+            self.obstacles.fixed_class.push(name.clone());
+        }
+        match judgement {
+            Judgement::Good => {}
+            Judgement::Do(deed) => self.steps.push(Step { name, deed }),
+            Judgement::Wait => self.waits = true,
+            Judgement::Foreign => self.obstacles.foreign.push(name),
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! One round over the Services of one set.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Manners;
+use super::api::{Failure, Server};
+use super::metrics::Metrics;
+use super::owned::Owned;
+use super::plan::{Deed, Plan, Seen, Step, plan};
+use super::problem::{Obstacles, Problem, Said, said};
+use super::service::Service;
+use super::set::Set;
+use super::template::{POLICY_UNKNOWN, Template};
+use crate::cluster::Cluster;
+use crate::cluster::live::jittered;
+use crate::model::Object;
+use crate::policy::Policies;
+use crate::webhook::Events;
+
+/// Rounds that fail one after the other are this much further apart, at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// After so many Services that the API server refuses, the others are not tried: most likely it refuses them all.
+const ENOUGH: usize = 3;
+
+/// Of more sets than these at a time nothing is remembered.
+const MOST_REMEMBERED: usize = 10_000;
+
+/// What all rounds of one term of leadership share.
+pub(super) struct Context {
+    pub(super) server: Server,
+    pub(super) owned: Arc<Mutex<Owned>>,
+    pub(super) synced: watch::Receiver<bool>,
+    pub(super) cluster: Arc<ArcSwap<Cluster>>,
+    pub(super) policies: Arc<ArcSwap<Policies>>,
+    pub(super) events: Option<Events>,
+    pub(super) metrics: Metrics,
+    pub(super) manners: Manners,
+    /// By the uid of the set.
+    pub(super) memory: Mutex<HashMap<Box<str>, Memory>>,
+}
+
+/// What is remembered of a set that is not as it should be.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// What its condition was last made to say, and when.
+    said: Option<(Said, Instant)>,
+    /// The rounds that have failed, one after the other.
+    failures: u32,
+}
+
+/// When the next round is due, should nothing happen before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// When something happens.
+    News,
+    /// After this time.
+    After(Duration),
+}
+
+/// What a round has come to.
+#[derive(Default)]
+struct Round {
+    obstacles: Obstacles,
+    /// What was written.
+    deeds: usize,
+    /// Whether something is left for the next round, which is to come at once.
+    is_partial: bool,
+    /// Whether something has to go by itself first.
+    waits: bool,
+    failure: Option<Failure>,
+}
+
+impl Context {
+    /// Brings the Services of a set nearer to what it asks for.
+    pub(super) async fn round(&self, set: &Set) -> Next {
+        let mut synced = self.synced.clone();
+        // Before everything that is ours has been listed, all of it would have to be asked for one by one.
+        if synced.wait_for(|synced| *synced).await.is_err() {
+            return Next::News;
+        }
+        let (cluster, policies) = (self.cluster.load_full(), self.policies.load_full());
+        let namespace = cluster.namespace(&set.metadata.namespace);
+        // The garbage collector sees to what is left of it.
+        if set.metadata.deleting || namespace.is_some_and(|namespace| namespace.metadata.deleting) {
+            self.memory().remove(&set.metadata.uid);
+            return Next::News;
+        }
+        let template = match Template::of(set, &cluster, &policies) {
+            Ok(template) => template,
+            Err(problem) => return self.hold(set, problem).await,
+        };
+        let round = self.follow(set, template.as_ref()).await;
+        self.conclude(set, round).await
+    }
+
+    /// Leaves everything as it is, and says why.
+    async fn hold(&self, set: &Set, problem: Problem) -> Next {
+        self.metrics.round("held");
+        if problem.id == POLICY_UNKNOWN {
+            self.tell(set, &problem);
+            return self.retry();
+        }
+        self.report(set, &[problem]).await
+    }
+
+    async fn follow(&self, set: &Set, template: Option<&Template>) -> Round {
+        let Plan { steps, obstacles, waits } = self.plan(set, template);
+        let mut round = Round { obstacles, waits, ..Round::default() };
+        for step in &steps {
+            if round.deeds >= self.manners.writes_a_round || round.obstacles.refused.len() >= ENOUGH {
+                round.is_partial = true;
+                break;
+            }
+            match self.take(set, template, step, &mut round).await {
+                Ok(()) => {}
+                Err(Failure::Refused(reason)) => {
+                    self.metrics.service("refused");
+                    round.obstacles.refused.push((step.name.clone(), reason));
+                }
+                // It is looked at once more when the watch has told what changed.
+                Err(Failure::Stale) => round.waits = true,
+                Err(failure) => {
+                    self.metrics.service("failed");
+                    round.failure = Some(failure);
+                    break;
+                }
+            }
+        }
+        round
+    }
+
+    fn plan(&self, set: &Set, template: Option<&Template>) -> Plan {
+        let owned = self.owned();
+        let nothing = Seen::new();
+        plan(set, template, owned.of(&set.metadata.namespace, &set.metadata.name).unwrap_or(&nothing))
+    }
+
+    async fn take(
+        &self,
+        set: &Set,
+        template: Option<&Template>,
+        step: &Step,
+        round: &mut Round,
+    ) -> Result<(), Failure> {
+        let seen = self.seen(set, &step.name);
+        match (step.deed, template, seen) {
+            (Deed::Create, Some(template), _) => self.create(set, template, &step.name, round).await,
+            (Deed::Update | Deed::Adopt, Some(template), Some(seen)) => {
+                self.change(step.deed, template, &seen, round).await
+            }
+            (Deed::Delete, _, Some(seen)) => {
+                self.server.delete(&seen).await?;
+                self.done("deleted", round);
+                Ok(())
+            }
+            // It has gone meanwhile, or come.
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a Service, unless one of its name turns out to be there.
+    async fn create(
+        &self,
+        set: &Set,
+        template: &Template,
+        name: &str,
+        round: &mut Round,
+    ) -> Result<(), Failure> {
+        let namespace = &*set.metadata.namespace;
+        if let Some(live) = self.server.get(namespace, name).await? {
+            return self.meet(set, template, &live, round).await;
+        }
+        self.server.create(&template.manifest(name, namespace, None)).await?;
+        self.done("created", round);
+        Ok(())
+    }
+
+    /// Deals with a Service that was not known to be there.
+    async fn meet(
+        &self,
+        set: &Set,
+        template: &Template,
+        live: &Service,
+        round: &mut Round,
+    ) -> Result<(), Failure> {
+        let mut met = Plan { obstacles: std::mem::take(&mut round.obstacles), ..Plan::default() };
+        let foreign = met.obstacles.foreign.len();
+        met.add(set, template, live.metadata.name.to_string(), Some(live));
+        if met.obstacles.foreign.len() > foreign {
+            self.metrics.service("foreign");
+        }
+        round.obstacles = met.obstacles;
+        round.waits |= met.waits;
+        for step in met.steps {
+            self.change(step.deed, template, live, round).await?;
+        }
+        Ok(())
+    }
+
+    async fn change(
+        &self,
+        deed: Deed,
+        template: &Template,
+        seen: &Service,
+        round: &mut Round,
+    ) -> Result<(), Failure> {
+        let metadata = &seen.metadata;
+        if deed == Deed::Adopt {
+            self.server.take_over(seen).await?;
+        }
+        self.server.update(&template.manifest(&metadata.name, &metadata.namespace, Some(seen))).await?;
+        self.done(if deed == Deed::Adopt { "adopted" } else { "updated" }, round);
+        Ok(())
+    }
+
+    fn done(&self, what: &'static str, round: &mut Round) {
+        self.metrics.service(what);
+        round.deeds += 1;
+    }
+
+    /// Says how the round went, and when the next one is due.
+    async fn conclude(&self, set: &Set, round: Round) -> Next {
+        let (namespace, name) = (&*set.metadata.namespace, &*set.metadata.name);
+        if round.deeds > 0 {
+            tracing::info!(
+                namespace,
+                set = name,
+                services = round.deeds,
+                "per-pod Services brought up to date"
+            );
+        }
+        match round.failure {
+            None => {}
+            Some(Failure::NotLeading) => return Next::News,
+            Some(failure) => {
+                self.metrics.round("failed");
+                let wait = self.failed(set);
+                tracing::warn!(namespace, set = name, ?wait, "per-pod Services: {failure}");
+                return Next::After(wait);
+            }
+        }
+        let problems = round.obstacles.problems();
+        let is_stuck = round.obstacles.refused.len() >= ENOUGH;
+        if round.is_partial && !is_stuck {
+            self.metrics.round("changed");
+            return Next::After(Duration::ZERO);
+        }
+        self.metrics.round(match (problems.is_empty(), round.deeds + usize::from(round.waits)) {
+            (false, _) => "blocked",
+            (true, 0) => "settled",
+            (true, _) => "changed",
+        });
+        let next = self.report(set, &problems).await;
+        if problems.is_empty() && round.waits { self.retry() } else { next }
+    }
+
+    /// Tells people what stands in the way, or that nothing does any more.
+    async fn report(&self, set: &Set, problems: &[Problem]) -> Next {
+        for problem in problems {
+            self.tell(set, problem);
+        }
+        let wanted = said(problems);
+        if wanted.as_ref() != set.status.said.as_deref() && !self.has_just_said(set, wanted.as_ref()) {
+            match self.server.say(set, wanted.as_ref()).await {
+                Ok(()) => self.remember(set, wanted.as_ref()),
+                // The set is gone or another one by now.
+                Err(Failure::Stale | Failure::NotLeading) => {}
+                Err(failure) => tracing::warn!(
+                    namespace = &*set.metadata.namespace,
+                    set = &*set.metadata.name,
+                    "the condition of a set could not be written: {failure}"
+                ),
+            }
+        }
+        if problems.is_empty() {
+            self.memory().remove(&set.metadata.uid);
+            return Next::News;
+        }
+        self.retry()
+    }
+
+    /// Whether that is what the condition was made to say a moment ago. The StatefulSet controller may have dropped it, and will
+    /// drop it again; what the watch says may also be older.
+    fn has_just_said(&self, set: &Set, wanted: Option<&Said>) -> bool {
+        let memory = self.memory();
+        let last = memory.get(&set.metadata.uid).and_then(|memory| memory.said.as_ref());
+        last.is_some_and(|(said, at)| Some(said) == wanted && at.elapsed() < self.manners.reassert)
+    }
+
+    fn remember(&self, set: &Set, wanted: Option<&Said>) {
+        let mut memory = self.memory();
+        // Sets that are deleted are forgotten only here.
+        if memory.len() >= MOST_REMEMBERED {
+            memory.clear();
+        }
+        let memory = memory.entry(set.metadata.uid.clone()).or_default();
+        (memory.said, memory.failures) = (wanted.map(|said| (said.clone(), Instant::now())), 0);
+    }
+
+    /// How long to wait after one more failure.
+    fn failed(&self, set: &Set) -> Duration {
+        let mut memory = self.memory();
+        let memory = memory.entry(set.metadata.uid.clone()).or_default();
+        memory.failures += 1;
+        jittered(self.manners.retry.saturating_mul(1 << (memory.failures - 1).min(16)).min(LONGEST_WAIT))
+    }
+
+    fn retry(&self) -> Next {
+        Next::After(jittered(self.manners.retry))
+    }
+
+    fn tell(&self, set: &Set, problem: &Problem) {
+        if let Some(events) = &self.events {
+            events.tell_undone(set.reference(), &set.metadata.uid, problem.id, &problem.message);
+        }
+    }
+
+    fn seen(&self, set: &Set, name: &str) -> Option<Service> {
+        let owned = self.owned();
+        owned.of(&set.metadata.namespace, &set.metadata.name).and_then(|seen| seen.get(name)).cloned()
+    }
+
+    fn owned(&self) -> MutexGuard<'_, Owned> {
+        self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, HashMap<Box<str>, Memory>> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,163 @@
+//! What per-pod Services are like beyond what a set's annotations say: `spec.servicePerPod`.
+
+use core::net::IpAddr;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Applicable, Certainty, PolicyError};
+use crate::model::{PerPodType, is_label_key, is_label_value};
+
+/// The settings of one policy. What is not set is left to the API server, and to whoever else cares.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PerPodServices {
+    /// The type of those whose set does not name one.
+    #[serde(rename = "type")]
+    pub kind: Option<PerPodType>,
+    /// Labels of each Service.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of each Service: what a cloud's load balancers are told.
+    pub annotations: BTreeMap<String, String>,
+    /// Not of a `ClusterIP`.
+    pub external_traffic_policy: Option<TrafficPolicy>,
+    /// Only of a `LoadBalancer`; it cannot be changed as long as it is one.
+    pub load_balancer_class: Option<String>,
+    /// Only of a `LoadBalancer`.
+    pub load_balancer_source_ranges: Vec<String>,
+    /// Only of a `LoadBalancer`. There are 2768 node ports in a cluster.
+    pub allocate_load_balancer_node_ports: Option<bool>,
+    /// Whether a pod is reached before it is ready.
+    pub publish_not_ready_addresses: Option<bool>,
+}
+
+/// Which nodes' pods answer what comes to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum TrafficPolicy {
+    /// Every node's.
+    Cluster,
+    /// Its own.
+    Local,
+}
+
+impl TrafficPolicy {
+    /// As Kubernetes calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cluster => "Cluster",
+            Self::Local => "Local",
+        }
+    }
+}
+
+impl<'a> Applicable<'a> {
+    /// What the strongest policy says that says anything; the error is its name where nobody knows whether it applies.
+    pub fn per_pod_services(&self) -> Result<Option<&'a PerPodServices>, &'a str> {
+        let mut policies = self.policies.iter();
+        let strongest = policies.find_map(|(policy, certainty)| {
+            Some((policy.per_pod_services.as_ref()?, &*policy.name, *certainty))
+        });
+        match strongest {
+            Some((_, policy, Certainty::Unknown)) => Err(policy),
+            Some((settings, _, Certainty::Certain)) => Ok(Some(settings)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Refuses what the API server would refuse on every Service, and what is not a policy's to set.
+pub(super) fn compile(settings: PerPodServices) -> Result<PerPodServices, PolicyError> {
+    for (key, value) in &settings.labels {
+        own_key("labels", key)?;
+        if !is_label_value(value) {
+            return wrong(&["labels", key], format!("{value:?} is no value of a label"));
+        }
+    }
+    for key in settings.annotations.keys() {
+        own_key("annotations", key)?;
+    }
+    if let Some(class) = settings.load_balancer_class.as_deref().filter(|class| !is_label_key(class)) {
+        let message = format!("{class:?} is no class; one is `example.com/internal-vip`");
+        return wrong(&["loadBalancerClass"], message);
+    }
+    for (index, range) in settings.load_balancer_source_ranges.iter().enumerate() {
+        if !is_range(range) {
+            let message = format!("{range:?} is no range of addresses; one is `203.0.113.0/24`");
+            return wrong(&["loadBalancerSourceRanges", &index.to_string()], message);
+        }
+    }
+    Ok(settings)
+}
+
+/// A key that says nothing to whoever makes the Services.
+fn own_key(map: &str, key: &str) -> Result<(), PolicyError> {
+    let ours = ["stateward.dev", "metacontroller.k8s.io"];
+    let prefix = key.split_once('/').map(|(prefix, _)| prefix);
+    if prefix.is_some_and(|prefix| ours.contains(&prefix)) || key == "app.kubernetes.io/managed-by" {
+        return wrong(&[map, key], format!("{key} says who makes the Service, which no policy decides"));
+    }
+    // What the API server lowers before it looks at an annotation's key.
+    let is_key = is_label_key(key) || (map == "annotations" && is_label_key(&key.to_ascii_lowercase()));
+    if is_key { Ok(()) } else { wrong(&[map, key], format!("{key:?} is no key of labels and annotations")) }
+}
+
+fn is_range(text: &str) -> bool {
+    let Some((address, bits)) = text.split_once('/') else { return false };
+    let most = match address.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    bits.bytes().all(|byte| byte.is_ascii_digit()) && bits.parse::<u8>().is_ok_and(|bits| bits <= most)
+}
+
+fn wrong<T>(path: &[&str], message: String) -> Result<T, PolicyError> {
+    let escaped = path.iter().map(|part| part.replace('~', "~0").replace('/', "~1"));
+    let pointer = escaped.fold("/spec/servicePerPod".to_owned(), |pointer, part| pointer + "/" + &part);
+    Err(PolicyError { pointer, message })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn compiled(settings: Value) -> Result<PerPodServices, PolicyError> {
+        compile(serde_json::from_value(settings).unwrap())
+    }
+
+    #[test]
+    fn what_every_service_would_be_refused_for_is_refused_here() {
+        for (settings, pointer) in [
+            (json!({}), ""),
+            (json!({"type": "ClusterIP", "labels": {"example.com/team": "web"}}), ""),
+            (json!({"loadBalancerClass": "service.k8s.aws/nlb", "externalTrafficPolicy": "Local"}), ""),
+            (json!({"loadBalancerSourceRanges": ["10.0.0.0/8", "2001:db8::/32", "0.0.0.0/0"]}), ""),
+            (json!({"annotations": {"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"}}), ""),
+            (json!({"annotations": {"Example.com/Team": "any text, even\nthis"}}), ""),
+            (json!({"labels": {"Example.com/team": "web"}}), "/labels/Example.com~1team"),
+            (json!({"labels": {"a b": ""}}), "/labels/a b"),
+            (json!({"labels": {"team": "a b"}}), "/labels/team"),
+            (
+                json!({"labels": {"app.kubernetes.io/managed-by": "me"}}),
+                "/labels/app.kubernetes.io~1managed-by",
+            ),
+            (json!({"labels": {"stateward.dev/x": "me"}}), "/labels/stateward.dev~1x"),
+            (json!({"annotations": {"/": ""}}), "/annotations/~1"),
+            (
+                json!({"annotations": {"metacontroller.k8s.io/x": ""}}),
+                "/annotations/metacontroller.k8s.io~1x",
+            ),
+            (json!({"loadBalancerClass": "a b"}), "/loadBalancerClass"),
+            (json!({"loadBalancerSourceRanges": ["10.0.0.0/8", "10.0.0.0"]}), "/loadBalancerSourceRanges/1"),
+            (json!({"loadBalancerSourceRanges": ["10.0.0.0/33"]}), "/loadBalancerSourceRanges/0"),
+            (json!({"loadBalancerSourceRanges": ["10.0.0.0/+8"]}), "/loadBalancerSourceRanges/0"),
+            (json!({"loadBalancerSourceRanges": ["host/8"]}), "/loadBalancerSourceRanges/0"),
+        ] {
+            let compiled = compiled(settings.clone());
+            let at = compiled.as_ref().err().map_or("", |error| &error.pointer);
+            assert_eq!(at.strip_prefix("/spec/servicePerPod").unwrap_or(at), pointer, "{settings}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What the API server is to ask, and when: the webhook configurations, made from what the rules look at.
+//!
+//! Every field is written out as the API server would default it, so that what is installed reads back as it was written and
+//! no GitOps tool sees a difference. Only `caBundle` is left out: it belongs to whoever keeps the certificate.
+
+mod conditions;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::admission::{Operation, Resource};
+use crate::rules::{self, Trigger};
+use conditions::{Condition, FORCED_DELETIONS, LABELLED_POD, NOT_CLEANING_UP, conditions};
+
+/// The name of both configurations.
+pub const NAME: &str = "stateward";
+/// The namespace that Stateward runs in.
+pub const NAMESPACE: &str = "stateward";
+/// The namespaces that are none of its business: without the system nothing runs, and it must not stand in its own way.
+pub const EXCLUDED: [&str; 2] = ["kube-system", NAMESPACE];
+
+const GROUP: &str = "admissionregistration.k8s.io/v1";
+
+/// One entry of a configuration.
+struct Entry {
+    resource: Resource,
+    operations: Vec<Operation>,
+    conditions: Vec<Condition>,
+}
+
+/// The `ValidatingWebhookConfiguration`: every change that some rule looks at, and no other.
+pub fn validating() -> Value {
+    let entries = RESOURCES.into_iter().filter_map(validated).map(|entry| {
+        let mut entry = entry.to_json("/validate", 3);
+        // Events are created about what is refused or warned of, but not on dry runs.
+        entry["sideEffects"] = json!("NoneOnDryRun");
+        entry
+    });
+    configuration("ValidatingWebhookConfiguration", &entries.collect::<Vec<_>>())
+}
+
+/// The `MutatingWebhookConfiguration`: the objects that a mutation may be about.
+pub fn mutating() -> Value {
+    let entries = mutated().map(|entry| {
+        let mut entry = entry.to_json("/mutate", 2);
+        entry["sideEffects"] = json!("None");
+        // What later webhooks add to a template or take from a pod is seen too; to mutate twice changes nothing.
+        entry["reinvocationPolicy"] = json!("IfNeeded");
+        entry
+    });
+    configuration("MutatingWebhookConfiguration", &entries)
+}
+
+fn configuration(kind: &str, webhooks: &[Value]) -> Value {
+    let labels = json!({"app.kubernetes.io/name": NAME, "app.kubernetes.io/part-of": NAME});
+    let metadata = json!({"name": NAME, "labels": labels});
+    json!({"apiVersion": GROUP, "kind": kind, "metadata": metadata, "webhooks": webhooks})
+}
+
+/// The sorts of object that a change can be about, in the order of the entries.
+const RESOURCES: [Resource; 6] = [
+    Resource::StatefulSets,
+    Resource::Scale,
+    Resource::Services,
+    Resource::DisruptionBudgets,
+    Resource::Autoscalers,
+    Resource::Pods,
+];
+
+/// What has to be asked so that the rules with this trigger see what they look at. Deletions of StatefulSets are no trigger.
+fn asks(trigger: Trigger) -> Option<(Resource, &'static [Operation])> {
+    use Operation::{Create, Delete, Update};
+    match trigger {
+        Trigger::Set => Some((Resource::StatefulSets, &[Create, Update])),
+        Trigger::Scale => Some((Resource::Scale, &[Update])),
+        Trigger::Service => Some((Resource::Services, &[Create, Update, Delete])),
+        Trigger::Budget => Some((Resource::DisruptionBudgets, &[Create, Update])),
+        Trigger::BudgetGone => Some((Resource::DisruptionBudgets, &[Update, Delete])),
+        Trigger::Autoscaler => Some((Resource::Autoscalers, &[Create, Update])),
+        Trigger::PodDeletion => Some((Resource::Pods, &[Delete])),
+        Trigger::Manifest => None,
+    }
+}
+
+/// The entry for one sort of object, if a rule looks at it.
+fn validated(resource: Resource) -> Option<Entry> {
+    let triggers = rules::ALL.iter().flat_map(|rule| rule.triggers);
+    let asked = triggers.filter_map(|trigger| asks(*trigger)).filter(|(of, _)| *of == resource);
+    let asked: BTreeSet<&str> = asked.flat_map(|(_, operations)| operations).map(|o| o.name()).collect();
+    let operations = [Operation::Create, Operation::Update, Operation::Delete];
+    let operations: Vec<_> = operations.into_iter().filter(|o| asked.contains(o.name())).collect();
+    let conditions = match resource {
+        Resource::Pods => FORCED_DELETIONS.to_vec(),
+        _ => vec![NOT_CLEANING_UP],
+    };
+    (!operations.is_empty()).then_some(Entry { resource, operations, conditions })
+}
+
+fn mutated() -> [Entry; 2] {
+    let sets = vec![Operation::Create, Operation::Update];
+    let pods = vec![Operation::Create];
+    [
+        Entry { resource: Resource::StatefulSets, operations: sets, conditions: vec![NOT_CLEANING_UP] },
+        Entry { resource: Resource::Pods, operations: pods, conditions: vec![LABELLED_POD] },
+    ]
+}
+
+impl Entry {
+    fn to_json(&self, path: &str, timeout_seconds: u8) -> Value {
+        let (group, version) = group_version(self.resource);
+        let operations: Vec<&str> = self.operations.iter().map(|operation| operation.name()).collect();
+        json!({
+            "name": format!("{}.stateward.dev", self.resource.name().replace('/', "-")),
+            "rules": [{
+                "apiGroups": [group], "apiVersions": [version], "resources": [self.resource.name()],
+                "operations": operations, "scope": "Namespaced",
+            }],
+            "clientConfig": {"service": {"namespace": NAMESPACE, "name": NAME, "path": path, "port": 443}},
+            "namespaceSelector": {"matchExpressions": [
+                {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": EXCLUDED},
+            ]},
+            // Nobody may step aside by a label. A Scale has none to select by.
+            "objectSelector": {},
+            "matchConditions": conditions(&self.conditions),
+            // autoscaling/v1 and whatever comes after v2 is converted and asked about too.
+            "matchPolicy": "Equivalent",
+            "failurePolicy": "Ignore",
+            "timeoutSeconds": timeout_seconds,
+            "admissionReviewVersions": ["v1"],
+        })
+    }
+}
+
+/// The API group and version whose objects are judged. The core group has no name.
+fn group_version(resource: Resource) -> (&'static str, &'static str) {
+    match resource {
+        Resource::StatefulSets | Resource::Scale => ("apps", "v1"),
+        Resource::DisruptionBudgets => ("policy", "v1"),
+        Resource::Autoscalers => ("autoscaling", "v2"),
+        Resource::Services | Resource::Pods | Resource::Eviction | Resource::Other => ("", "v1"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(configuration: &Value) -> Vec<String> {
+        let webhooks = configuration["webhooks"].as_array().unwrap().iter();
+        let of = |list: &Value| {
+            list.as_array().unwrap().iter().map(|i| i.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let asked = webhooks.map(|webhook| {
+            let rule = &webhook["rules"][0];
+            let place = [&rule["apiGroups"], &rule["apiVersions"], &rule["resources"]].map(of).concat();
+            let conditions = webhook["matchConditions"].as_array().map_or(0, Vec::len);
+            format!("{} {} {conditions}", place.join("/"), of(&rule["operations"]).join(","))
+        });
+        asked.collect()
+    }
+
+    #[test]
+    fn each_change_that_a_rule_looks_at_is_asked_about_and_no_other() {
+        assert_eq!(
+            asked(&validating()),
+            [
+                "apps/v1/statefulsets CREATE,UPDATE 1",
+                "apps/v1/statefulsets/scale UPDATE 1",
+                "/v1/services CREATE,UPDATE,DELETE 1",
+                "policy/v1/poddisruptionbudgets CREATE,UPDATE,DELETE 1",
+                "autoscaling/v2/horizontalpodautoscalers CREATE,UPDATE 1",
+                "/v1/pods DELETE 5",
+            ]
+        );
+        assert_eq!(asked(&mutating()), ["apps/v1/statefulsets CREATE,UPDATE 1", "/v1/pods CREATE 1"]);
+    }
+
+    #[test]
+    fn every_resource_that_is_asked_about_has_its_entry() {
+        let asked = rules::ALL.iter().flat_map(|rule| rule.triggers).filter_map(|trigger| asks(*trigger));
+        assert!(asked.into_iter().all(|(resource, _)| RESOURCES.contains(&resource)));
+    }
+}
