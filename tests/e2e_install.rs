@@ -265,13 +265,14 @@ fn pods(namespace: &str) -> Vec<Value> {
     pods
 }
 
-const USERS: [(&str, &str); 9] = [
+const USERS: [(&str, &str); 10] = [
     ("alice", "people"),
     ("system:node:node-1", "system:nodes"),
     ("system:node:node-2", "system:nodes"),
     ("system:node:node-1", "people"),
     ("system:serviceaccount:kube-system:statefulset-controller", "system:serviceaccounts"),
     ("system:serviceaccount:kube-system:generic-garbage-collector", "system:serviceaccounts"),
+    ("system:serviceaccount:kube-system:namespace-controller", "system:serviceaccounts"),
     ("system:serviceaccount:kube-system:default", "system:serviceaccounts"),
     ("system:kube-scheduler", "people"),
     ("system:kube-controller-manager", "people"),
@@ -297,18 +298,24 @@ fn asked(stage: &Stage, webhook: &str, operation: &str, resource: &str) -> f64 {
     decisions.sum()
 }
 
+/// Whoever the tests act as.
+async fn rights_for_all(api: &Api) {
+    let group = "rbac.authorization.k8s.io";
+    let everybody = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": "all"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": group, "kind": "Group", "name": "system:authenticated"}],
+    });
+    api.apply(&everybody).await.allowed();
+}
+
 /// The conditions in CEL are exactly as wide as the rule: what it would refuse is asked about, and nothing else.
 #[tokio::test]
 async fn only_deletions_of_pods_that_are_refused_are_asked_about() {
     let plane = plane!(false);
     let stage = Stage::on(&plane, "conditions", "strict").await;
     let namespace = stage.namespace("pods").await;
-    let everybody = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "all"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:authenticated"}],
-    });
-    stage.api.apply(&everybody).await.allowed();
+    rights_for_all(&stage.api).await;
     let (mut tried, mut refused, mut wrong) = (0, 0, String::new());
     for pod in pods(&namespace) {
         stage.api.create(&pod).await.allowed();
@@ -378,13 +385,7 @@ async fn user_namespace(api: &Api, name: &str) {
 }
 
 async fn until_gone(api: &Api, path: &str) {
-    for _ in 0..1200 {
-        if api.get(path).await.status == 404 {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("{path} hangs: {}", api.get(path).await.body["status"]);
+    until(async || api.get(path).await.status == 404).await;
 }
 
 async fn apply_all(api: &Api, objects: &[Value]) {
@@ -441,43 +442,57 @@ async fn what_fail_holds_up_is_free_when_the_configurations_are_gone() {
     let api = plane.api();
     for name in ["users", "going"] {
         user_namespace(&api, name).await;
+        apply_all(&api, &kube_api::example("zookeeper/zookeeper.yaml", name)).await;
     }
-    apply_all(&api, &kube_api::example("zookeeper/zookeeper.yaml", "going")).await;
     let objects = parse("overlays/fail", output(&kubectl, &["kustomize", "overlays/fail"]));
     apply_all(&api, &objects).await;
     let (webhooks, others): (Vec<_>, Vec<_>) =
         objects.iter().partition(|object| object["webhooks"].is_array());
-    let mut held_up = None;
-    // Another moment passes until the API server knows them.
-    for _ in 0..100 {
-        held_up = is_held_up(&api, "users").await;
-        if held_up.is_some() {
-            break;
-        }
-    }
-    assert!(held_up.unwrap().contains("failed calling webhook"));
+    // A moment passes until the API server knows them.
+    until(async || is_held_up(&api, "users").await.is_some_and(|why| why.contains("failed calling webhook")))
+        .await;
     for object in others {
         let reply = api.delete(&path_of(object), &json!({})).await;
         assert!(reply.status < 300 || reply.status == 404, "{reply:?}");
     }
     until_gone(&api, "/api/v1/namespaces/stateward").await;
-    // The system itself is never asked about.
+
+    // The system itself is never asked about, nor what ends what others have decided.
     assert_eq!(is_held_up(&api, "kube-system").await, None);
+    who_cleans_up_is_free(&api).await;
+    let foreground = json!({"propagationPolicy": "Foreground"});
+    api.delete(&kube_api::set_path("users", "zk"), &foreground).await.allowed();
+    until_gone(&api, &kube_api::set_path("users", "zk")).await;
+    api.delete("/api/v1/namespaces/going", &json!({})).await.allowed();
+    until_gone(&api, "/api/v1/namespaces/going").await;
+
+    assert!(is_held_up(&api, "users").await.is_some());
     for object in webhooks {
         api.delete(&path_of(object), &json!({})).await.allowed();
     }
-    let mut held_up = Some(String::new());
-    for _ in 0..100 {
-        held_up = is_held_up(&api, "users").await;
-        if held_up.is_none() {
-            break;
+    until(async || is_held_up(&api, "users").await.is_none()).await;
+}
+
+/// Exactly those are let through whom the guard would never refuse anything.
+async fn who_cleans_up_is_free(api: &Api) {
+    rights_for_all(api).await;
+    for (user, group) in USERS {
+        let requester = Requester { username: user.into(), groups: vec![group.into()] };
+        let path = format!("{}?dryRun=All", kube_api::service_path("users", "zk-headless"));
+        let reply =
+            api.acting_as(user, group).merge(&path, &json!({"metadata": {"labels": {"a": "b"}}})).await;
+        assert_eq!(reply.status == 200, requester.cleans_up(), "{user}: {reply:?}");
+    }
+}
+
+async fn until(condition: impl AsyncFn() -> bool) {
+    for _ in 0..1200 {
+        if condition().await {
+            return;
         }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    assert_eq!(held_up, None);
-    for name in ["users", "going"] {
-        api.delete(&format!("/api/v1/namespaces/{name}"), &json!({})).await.allowed();
-        until_gone(&api, &format!("/api/v1/namespaces/{name}")).await;
-    }
+    panic!("it never happens");
 }
 
 /// An address of this machine that is not loopback, which no `EndpointSlice` may name.
@@ -519,11 +534,7 @@ impl Replica {
     async fn go(&mut self, api: &Api) {
         self.guard.signal("TERM");
         api.delete(&path_of(&self.slice), &json!({})).await.allowed();
-        let end = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
-        while !self.guard.has_ended() {
-            assert!(tokio::time::Instant::now() < end, "it does not end: {}", self.guard.log());
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+        until(async || self.guard.has_ended()).await;
     }
 }
 
@@ -567,7 +578,8 @@ async fn as_it_is_shipped_it_is_rolled_over_under_load() {
     }
     apply_all(&api, &kube_api::example("consul/consul.yaml", "users")).await;
     patch_entries(&api, "fail", &json!({"failurePolicy": "Fail"})).await;
-    until_asked(&api).await;
+    let is_asked = async || api.merge(CONSUL_TRIED, &json!({"spec": {"replicas": 4}})).await.status == 422;
+    until(is_asked).await;
 
     let load = [(); 4].map(|()| tokio::spawn(reviews_without_pause(plane.api())));
     for number in 2..4 {
@@ -580,17 +592,6 @@ async fn as_it_is_shipped_it_is_rolled_over_under_load() {
     }
     let answered = replicas.iter().map(|replica| replica.guard.asked("statefulsets/scale"));
     assert!(answered.sum::<f64>() > 10.0);
-}
-
-async fn until_asked(api: &Api) {
-    for _ in 0..1200 {
-        let reply = api.merge(CONSUL_TRIED, &json!({"spec": {"replicas": 4}})).await;
-        if reply.denials().contains("quorum-even") {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("nobody is asked");
 }
 
 const CONSUL_TRIED: &str = "/apis/apps/v1/namespaces/users/statefulsets/consul/scale?dryRun=All";
@@ -606,4 +607,38 @@ async fn reviews_without_pause(api: Api) {
             .await
             .allowed();
     }
+}
+
+/// With the rights of its component and no others.
+#[tokio::test]
+async fn the_controller_does_its_work_with_the_rights_of_its_component() {
+    let plane = plane!(true);
+    if !plane.has_controllers {
+        eprintln!("{}", stage::NO_CONTROLLERS);
+        return;
+    }
+    let api = plane.api();
+    user_namespace(&api, "users").await;
+    apply_all(&api, &objects("components/service-per-pod/rbac.yaml")).await;
+    let (folder, ca) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ca = format!("--ca-out={}", ca.path().join("ca.crt").display());
+    let flags = ["--bind=127.0.0.1:0", "--controller", &ca];
+    let guard = Guard::with_flags(&plane, folder, &flags).await;
+    // One of the names is taken.
+    let foreign = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "users", "name": "nginx-1"},
+        "spec": {"ports": [{"port": 1}]},
+    });
+    api.create(&foreign).await.allowed();
+    apply_all(&api, &kube_api::example("macroservice/nginx.yaml", "users")).await;
+    let (set, service) = (kube_api::set_path("users", "nginx"), |name| kube_api::service_path("users", name));
+    until(async || api.exists(&service("nginx-0")).await && api.exists(&service("nginx-2")).await).await;
+    let said = async || api.get(&set).await.body["status"]["conditions"].to_string();
+    until(async || said().await.contains("stateward.dev/ServicePerPod")).await;
+    api.delete(&service("nginx-1"), &json!({})).await.allowed();
+    api.scale("users", "nginx", 1).await.allowed();
+    until(async || !api.exists(&service("nginx-2")).await).await;
+    api.delete(&set, &json!({})).await.allowed();
+    until_gone(&api, &service("nginx-0")).await;
+    assert!(!guard.log().contains("is forbidden: User"), "{}", guard.log());
 }

@@ -6,6 +6,14 @@ use serde_json::{Value, json};
 /// A name, and the expression that must hold.
 pub(super) type Condition = (&'static str, &'static str);
 
+/// Whoever ends what others have decided is never refused anything, so nobody has to be there to say so: a namespace goes, and
+/// a set with its finalizers, also while nobody can be asked and the `failurePolicy` is `Fail`.
+pub(super) const NOT_CLEANING_UP: Condition = (
+    "not-by-who-cleans-up",
+    "!(request.userInfo.username in ['system:serviceaccount:kube-system:namespace-controller', \
+     'system:serviceaccount:kube-system:generic-garbage-collector', 'system:kube-controller-manager'])",
+);
+
 /// The deletions that the rule `pod-force-deleted` refuses, which is to say nearly none: each condition says what the rule
 /// says, in the same order.
 pub(super) const FORCED_DELETIONS: [Condition; 5] = [
@@ -38,10 +46,10 @@ pub(super) const FORCED_DELETIONS: [Condition; 5] = [
 ];
 
 /// The pods that get their own name as a label.
-pub(super) const LABELLED_PODS: [Condition; 1] = [(
+pub(super) const LABELLED_POD: Condition = (
     "wants-its-name-as-a-label",
     "has(object.metadata.annotations) && 'pod-name-label' in object.metadata.annotations",
-)];
+);
 
 /// As a webhook's `matchConditions`.
 pub(super) fn conditions(all: &[Condition]) -> Value {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::admission::{Operation, Resource};
 use crate::rules::{self, Trigger};
-use conditions::{FORCED_DELETIONS, LABELLED_PODS, conditions};
+use conditions::{Condition, FORCED_DELETIONS, LABELLED_POD, NOT_CLEANING_UP, conditions};
 
 /// The name of both configurations.
 pub const NAME: &str = "stateward";
@@ -26,7 +26,7 @@ const GROUP: &str = "admissionregistration.k8s.io/v1";
 struct Entry {
     resource: Resource,
     operations: Vec<Operation>,
-    conditions: Value,
+    conditions: Vec<Condition>,
 }
 
 /// The `ValidatingWebhookConfiguration`: every change that some rule looks at, and no other.
@@ -91,21 +91,18 @@ fn validated(resource: Resource) -> Option<Entry> {
     let operations = [Operation::Create, Operation::Update, Operation::Delete];
     let operations: Vec<_> = operations.into_iter().filter(|o| asked.contains(o.name())).collect();
     let conditions = match resource {
-        Resource::Pods => conditions(&FORCED_DELETIONS),
-        _ => json!([]),
+        Resource::Pods => FORCED_DELETIONS.to_vec(),
+        _ => vec![NOT_CLEANING_UP],
     };
     (!operations.is_empty()).then_some(Entry { resource, operations, conditions })
 }
 
 fn mutated() -> [Entry; 2] {
     let sets = vec![Operation::Create, Operation::Update];
+    let pods = vec![Operation::Create];
     [
-        Entry { resource: Resource::StatefulSets, operations: sets, conditions: json!([]) },
-        Entry {
-            resource: Resource::Pods,
-            operations: vec![Operation::Create],
-            conditions: conditions(&LABELLED_PODS),
-        },
+        Entry { resource: Resource::StatefulSets, operations: sets, conditions: vec![NOT_CLEANING_UP] },
+        Entry { resource: Resource::Pods, operations: pods, conditions: vec![LABELLED_POD] },
     ]
 }
 
@@ -113,7 +110,7 @@ impl Entry {
     fn to_json(&self, path: &str, timeout_seconds: u8) -> Value {
         let (group, version) = group_version(self.resource);
         let operations: Vec<&str> = self.operations.iter().map(|operation| operation.name()).collect();
-        let mut entry = json!({
+        json!({
             "name": format!("{}.stateward.dev", self.resource.name().replace('/', "-")),
             "rules": [{
                 "apiGroups": [group], "apiVersions": [version], "resources": [self.resource.name()],
@@ -125,16 +122,13 @@ impl Entry {
             ]},
             // Nobody may step aside by a label. A Scale has none to select by.
             "objectSelector": {},
+            "matchConditions": conditions(&self.conditions),
             // autoscaling/v1 and whatever comes after v2 is converted and asked about too.
             "matchPolicy": "Equivalent",
             "failurePolicy": "Ignore",
             "timeoutSeconds": timeout_seconds,
             "admissionReviewVersions": ["v1"],
-        });
-        if self.conditions != json!([]) {
-            entry["matchConditions"] = self.conditions.clone();
-        }
-        entry
+        })
     }
 }
 
@@ -171,15 +165,15 @@ mod tests {
         assert_eq!(
             asked(&validating()),
             [
-                "apps/v1/statefulsets CREATE,UPDATE 0",
-                "apps/v1/statefulsets/scale UPDATE 0",
-                "/v1/services CREATE,UPDATE,DELETE 0",
-                "policy/v1/poddisruptionbudgets CREATE,UPDATE,DELETE 0",
-                "autoscaling/v2/horizontalpodautoscalers CREATE,UPDATE 0",
+                "apps/v1/statefulsets CREATE,UPDATE 1",
+                "apps/v1/statefulsets/scale UPDATE 1",
+                "/v1/services CREATE,UPDATE,DELETE 1",
+                "policy/v1/poddisruptionbudgets CREATE,UPDATE,DELETE 1",
+                "autoscaling/v2/horizontalpodautoscalers CREATE,UPDATE 1",
                 "/v1/pods DELETE 5",
             ]
         );
-        assert_eq!(asked(&mutating()), ["apps/v1/statefulsets CREATE,UPDATE 0", "/v1/pods CREATE 1"]);
+        assert_eq!(asked(&mutating()), ["apps/v1/statefulsets CREATE,UPDATE 1", "/v1/pods CREATE 1"]);
     }
 
     #[test]

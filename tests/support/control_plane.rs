@@ -211,7 +211,7 @@ fn kubeconfig(address: SocketAddr, folder: &Path, token: &str) -> String {
         "apiVersion": "v1", "kind": "Config", "current-context": "test",
         "clusters": [{"name": "test", "cluster": cluster}],
         "users": [{"name": "user", "user": {"token": token}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "user"}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "user", "namespace": "stateward"}}],
     });
     config.to_string()
 }
