@@ -2,7 +2,7 @@
 //!
 //! See `tests/e2e.rs` for what is needed; without kube-controller-manager each test says that it is skipped.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::format_push_string, clippy::print_stderr, unreachable_pub)]
 
 #[path = "support/control_plane.rs"]
 #[allow(dead_code)]
