@@ -24,7 +24,7 @@ use super::{
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// An address is taken, or not ours.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Bind {
         /// The address.
         address: SocketAddr,

@@ -60,7 +60,34 @@ impl Stage {
     }
 
     pub async fn on(plane: &ControlPlane, name: &'static str, profile: &str) -> Self {
-        let guard = Guard::start(plane, profile).await;
+        Self::with_flags(plane, name, tempfile::tempdir().unwrap(), &[&format!("--profile={profile}")]).await
+    }
+
+    /// Where the controllers run, under a policy with this `spec`.
+    pub async fn set_with_policy(name: &'static str, spec: &Value) -> Option<Self> {
+        control_plane::bound_lifetime();
+        let Some(plane) = control_plane::shared() else {
+            eprintln!("{SKIPPED}");
+            return None;
+        };
+        if !plane.has_controllers {
+            eprintln!("{NO_CONTROLLERS}");
+            return None;
+        }
+        let policy = json!({
+            "apiVersion": "stateward.dev/v1alpha1", "kind": "StatefulSetPolicy", "metadata": {"name": name}, "spec": spec,
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("policy.json");
+        fs::write(&file, policy.to_string()).unwrap();
+        let policies = format!("--policies={}", file.display());
+        Some(Self::with_flags(plane, name, folder, &[&policies]).await)
+    }
+
+    async fn with_flags(plane: &ControlPlane, name: &'static str, folder: TempDir, flags: &[&str]) -> Self {
+        let ca = format!("--ca-out={}", folder.path().join("ca.crt").display());
+        let flags = [&["--bind=127.0.0.1:0", &*ca], flags].concat();
+        let guard = Guard::with_flags(plane, folder, &flags).await;
         let stage = Self { api: plane.api(), name, guard };
         stage.register().await;
         stage
@@ -164,13 +191,6 @@ impl Stage {
 }
 
 impl Guard {
-    async fn start(plane: &ControlPlane, profile: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let ca = format!("--ca-out={}", folder.path().join("ca.crt").display());
-        let flags = ["--bind=127.0.0.1:0", &ca, &format!("--profile={profile}")];
-        Self::with_flags(plane, folder, &flags).await
-    }
-
     /// Waits until it is ready. Its own files are kept in `folder`.
     pub async fn with_flags(plane: &ControlPlane, folder: TempDir, flags: &[&str]) -> Self {
         let kubeconfig = folder.path().join("kubeconfig");

@@ -71,7 +71,7 @@ pub enum TlsError {
     #[error(transparent)]
     SelfSigned(#[from] self_signed::IssueError),
     /// The CA's certificate cannot be left for clients.
-    #[error("cannot write the CA certificate to {}: {source}", path.display())]
+    #[error("cannot write the CA certificate to {}", path.display())]
     Write {
         /// Where it was to go.
         path: PathBuf,
