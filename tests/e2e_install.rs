@@ -205,7 +205,7 @@ async fn the_account_may_do_nothing_more() {
             assert!(may(&account, verb, place).await, "{verb} {place:?}");
         }
     }
-    let refused: [(&[&str], Place); 16] = [
+    let refused: [(&[&str], Place); 17] = [
         (WRITES, ["apps", "statefulsets", "", "default", "x"]),
         (&["update", "patch"], ["apps", "statefulsets", "scale", "default", "x"]),
         (WRITES, ["", "services", "", "default", "x"]),
@@ -216,6 +216,7 @@ async fn the_account_may_do_nothing_more() {
         (ALL, ["", "secrets", "", "default", "x"]),
         (ALL, ["", "secrets", "", "kube-system", "stateward-tls"]),
         (&["get", "list", "watch", "update", "patch", "delete"], ["", "secrets", "", "stateward", "other"]),
+        (&["list", "watch", "patch", "delete"], ["", "secrets", "", "stateward", "stateward-tls"]),
         (&["get", "update", "delete"], ["coordination.k8s.io", "leases", "", "stateward", "other"]),
         (ALL, ["coordination.k8s.io", "leases", "", "kube-system", "stateward"]),
         (WRITES, [REGISTRY, "validatingwebhookconfigurations", "", "", "other"]),
