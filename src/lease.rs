@@ -21,7 +21,10 @@ use kube::{Api, Client, api::PostParams};
 use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{cluster::live::jittered, webhook::Shutdown};
+use crate::{
+    cluster::live::{ApiError, answered, jittered},
+    webhook::Shutdown,
+};
 use candidate::{Candidate, Step};
 use leadership::Throne;
 
@@ -45,11 +48,9 @@ pub struct Elector {
 #[derive(Debug, thiserror::Error)]
 enum StepError {
     #[error("the lease cannot be read: {0}")]
-    Read(#[source] kube::Error),
+    Read(#[source] ApiError),
     #[error("the lease cannot be written: {0}")]
-    Write(#[source] kube::Error),
-    #[error("no answer within {0:?}")]
-    Silent(Duration),
+    Write(#[source] ApiError),
 }
 
 impl Elector {
@@ -98,61 +99,54 @@ impl Elector {
         self.tell();
     }
 
+    /// Reads where that is needed, and does what there is to do.
     async fn steps(&mut self) -> Result<(), StepError> {
         let mut step = self.candidate.next(self.start.elapsed(), Timestamp::now());
         if step == Step::Look {
-            self.look().await?;
+            self.look().await.map_err(StepError::Read)?;
             step = self.candidate.next(self.start.elapsed(), Timestamp::now());
         }
         let sent = self.start.elapsed();
-        match step {
-            Step::Look | Step::Wait => Ok(()),
+        let answer = match step {
+            Step::Look | Step::Wait => return Ok(()),
             Step::Create(mut lease) => {
                 lease.metadata.name = Some(self.name.clone());
-                let created = self.patiently(self.api.create(&PostParams::default(), &lease)).await?;
-                self.take_effect(created, sent)
+                answered(self.patience(), self.api.create(&PostParams::default(), &lease)).await
             }
-            Step::Replace(lease) => {
-                let replaced = self.replace(&lease).await?;
-                self.take_effect(replaced, sent)
-            }
-        }
+            Step::Replace(lease) => self.replace(&lease).await,
+        };
+        self.take_effect(answer, sent).map_err(StepError::Write)
     }
 
-    async fn look(&mut self) -> Result<(), StepError> {
-        let lease = self.patiently(self.api.get_opt(&self.name)).await?.map_err(StepError::Read)?;
+    async fn look(&mut self) -> Result<(), ApiError> {
+        let lease = answered(self.patience(), self.api.get_opt(&self.name)).await?;
         self.candidate.saw(lease, self.start.elapsed());
         Ok(())
     }
 
-    fn take_effect(
-        &mut self,
-        answer: Result<v1::Lease, kube::Error>,
-        sent: Duration,
-    ) -> Result<(), StepError> {
+    async fn replace(&self, lease: &v1::Lease) -> Result<v1::Lease, ApiError> {
+        answered(self.patience(), self.api.replace(&self.name, &PostParams::default(), lease)).await
+    }
+
+    /// Takes note of what became of what was sent.
+    fn take_effect(&mut self, answer: Result<v1::Lease, ApiError>, sent: Duration) -> Result<(), ApiError> {
         match answer {
             Ok(lease) => self.candidate.wrote(lease, sent, self.start.elapsed()),
             // Another was first.
-            Err(kube::Error::Api(status)) if status.code == 409 => self.candidate.was_refused(),
+            Err(error) if error.is_conflict() => self.candidate.was_refused(),
             Err(error) => {
-                let is_gone = matches!(&error, kube::Error::Api(status) if status.code == 404);
-                if is_gone {
+                if error.is_absence() {
                     self.candidate.was_refused();
                 }
-                return Err(StepError::Write(error));
+                return Err(error);
             }
         }
         Ok(())
     }
 
-    async fn replace(&self, lease: &v1::Lease) -> Result<Result<v1::Lease, kube::Error>, StepError> {
-        self.patiently(self.api.replace(&self.name, &PostParams::default(), lease)).await
-    }
-
     /// An answer that comes when leadership is nearly over is of no use: better to ask again before.
-    async fn patiently<T>(&self, answer: impl Future<Output = T>) -> Result<T, StepError> {
-        let patience = self.terms.lead_for / 2;
-        timeout(patience, answer).await.map_err(|_| StepError::Silent(patience))
+    fn patience(&self) -> Duration {
+        self.terms.lead_for / 2
     }
 
     fn tell(&self) {
@@ -175,8 +169,7 @@ impl Elector {
             return;
         }
         match self.replace(&lease).await {
-            Ok(Ok(_)) => tracing::info!(lease = %self.name, "given back"),
-            Ok(Err(error)) => tracing::info!(lease = %self.name, "not given back, it will expire: {error}"),
+            Ok(_) => tracing::info!(lease = %self.name, "given back"),
             Err(error) => tracing::info!(lease = %self.name, "not given back, it will expire: {error}"),
         }
     }

@@ -49,7 +49,8 @@
 //! | [`controller`] | pure but for its watches and [`controller::Controller`] | a Service for each pod, and Metacontroller's hooks |
 //! | [`webhook`] | shell | HTTPS: limits, certificates, health, metrics, drain |
 //! | [`lease`] | shell but for its `candidate` | one replica at a time leads |
-//! | [`certs`] | shell | certificates of our own |
+//! | [`certs::managed`], [`certs::authority`], [`certs::x509`], [`certs::inspect`] | pure | certificates of our own: when to make which, and what is wrong with one |
+//! | [`certs::keeper`] | shell | one certificate for all replicas, in a Secret and the webhook configurations |
 //! | [`cli`], [`logging`] | shell | the command line |
 //!
 //! # The invariants

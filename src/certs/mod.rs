@@ -1,22 +1,41 @@
-//! Certificates: issuing them, and putting them where others read them.
+//! Certificates: issuing them, keeping them, and putting them where others read them.
 
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
-pub mod self_signed;
+pub mod authority;
+pub mod inspect;
+pub mod keeper;
+pub mod managed;
+pub mod x509;
 
 /// Writes a file so that a reader sees all of it or what was there before; makes its folder where there is none.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
+    write(path, contents, 0o666)
+}
+
+/// As [`write_atomically`], for nobody else on this machine to read.
+pub fn write_privately(path: &Path, contents: &[u8]) -> io::Result<()> {
+    write(path, contents, 0o600)
+}
+
+fn write(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     let draft = draft_beside(path)?;
-    fs::write(&draft, contents)?;
-    fs::rename(&draft, path).inspect_err(|_| {
-        let _ = fs::remove_file(&draft);
-    })
+    // One that was left by a process of our number, as is the rule in containers, may be of another mode.
+    let _ = fs::remove_file(&draft);
+    let written = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft);
+    written.and_then(|mut file| file.write_all(contents)).and_then(|()| fs::rename(&draft, path)).inspect_err(
+        |_| {
+            let _ = fs::remove_file(&draft);
+        },
+    )
 }
 
 fn draft_beside(path: &Path) -> io::Result<PathBuf> {
@@ -39,6 +58,18 @@ mod tests {
         write_atomically(&path, b"two").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_private_is_so_from_the_beginning_and_stays_so() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tls.key");
+        for contents in ["one", "two"] {
+            super::write_privately(&path, contents.as_bytes()).unwrap();
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The connection to an API server.
 
 use anyhow::Context;
-use kube::config::{Config, KubeConfigOptions};
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+
+use crate::cluster::live::checked;
 
 /// A client for this context of the kubeconfig; without one, for its current context, or for the cluster this runs in.
 pub(super) async fn client(context: Option<&str>) -> anyhow::Result<kube::Client> {
@@ -17,4 +19,39 @@ pub(super) async fn client(context: Option<&str>) -> anyhow::Result<kube::Client
     // Whoever asks here has a deadline or waits on its own terms: a retry behind its back would exceed both.
     config.default_retry = false;
     kube::Client::try_from(config).context("cannot make a client from the kubeconfig")
+}
+
+/// Whether this is a pod that asks its own cluster.
+pub(super) fn is_in_cluster() -> bool {
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && Kubeconfig::read().is_err()
+}
+
+/// An object of a namespace, as the command line names it: `NAMESPACE/NAME`, or `NAME` in the namespace of whoever asks.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    namespace: Option<String>,
+    name: String,
+}
+
+impl Named {
+    /// Its namespace and name, for this client.
+    pub(super) fn for_client(&self, client: &kube::Client) -> (String, String) {
+        let namespace = self.namespace.as_deref().unwrap_or(client.default_namespace());
+        (namespace.to_owned(), self.name.clone())
+    }
+}
+
+impl std::str::FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (namespace, name) = match text.split_once('/') {
+            Some((namespace, name)) => (Some(namespace), name),
+            None => (None, text),
+        };
+        for part in namespace.into_iter().chain([name]) {
+            checked(part).map_err(|_| format!("expected NAME or NAMESPACE/NAME, found {text:?}"))?;
+        }
+        Ok(Self { namespace: namespace.map(str::to_owned), name: name.to_owned() })
+    }
 }

@@ -1,6 +1,8 @@
 //! The command line.
 
 mod audit;
+mod certificate;
+mod certs;
 mod cluster;
 mod explain;
 mod kubernetes;
@@ -29,10 +31,11 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     Audit(audit::Args),
     Review(review::Args),
     Explain(explain::Args),
+    Certs(certs::Args),
 }
 
 /// A shipped set of levels.
@@ -88,6 +91,7 @@ impl Cli {
             Command::Audit(args) => args.run(),
             Command::Review(args) => args.run(),
             Command::Explain(args) => args.run(),
+            Command::Certs(args) => args.run(),
         };
         match done {
             Err(error) if is_closed_pipe(&error) => Ok(ExitCode::SUCCESS),

@@ -15,7 +15,8 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::{PolicyArgs, kubernetes, review};
+use super::{PolicyArgs, certificate::CertificateArgs, kubernetes, review};
+use crate::certs::keeper::Keeper;
 use crate::cluster::Cluster;
 use crate::cluster::live::{Gauges, Live, Pace};
 use crate::controller::{Controller, Manners};
@@ -37,12 +38,8 @@ pub(super) struct Args {
     /// Where to serve probes and metrics over plain HTTP
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080")]
     ops_bind: SocketAddr,
-    /// The certificate chain, PEM; read again when it changes
-    #[arg(long, value_name = "FILE", requires = "key_file")]
-    cert_file: Option<PathBuf>,
-    /// Its private key, PEM
-    #[arg(long, value_name = "FILE", requires = "cert_file")]
-    key_file: Option<PathBuf>,
+    #[command(flatten)]
+    certificate: CertificateArgs,
     /// Clients must present a certificate from this CA
     #[arg(long, value_name = "FILE")]
     client_ca_file: Option<PathBuf>,
@@ -61,12 +58,6 @@ pub(super) struct Args {
     /// Make a Service for each pod of the StatefulSets that ask for it; one replica at a time does, by a Lease
     #[arg(long, conflicts_with = "standalone")]
     controller: bool,
-    /// Where the CA of the self-signed certificate is written
-    #[arg(long, value_name = "FILE", default_value = "certs/ca.crt", conflicts_with = "cert_file")]
-    ca_out: PathBuf,
-    /// One more name or address in the self-signed certificate (repeatable)
-    #[arg(long, value_name = "HOST", conflicts_with = "cert_file")]
-    host: Vec<String>,
     /// How long to go on serving after TERM, so that the API server stops asking first; in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     drain_seconds: u64,
@@ -111,7 +102,8 @@ impl Args {
             Gauges::register(metrics.registry()).show(&cluster);
             let cluster = Arc::new(ArcSwap::from_pointee(cluster));
             let guard = Judge { cluster, policies, confirmer: None, events: None };
-            return Ok(webhook::serve(self.config(), guard, Readiness::default(), metrics, shutdown).await?);
+            let config = self.config(None);
+            return Ok(webhook::serve(config, guard, Readiness::default(), metrics, shutdown).await?);
         }
         let client = kubernetes::client(self.context.as_deref())
             .await
@@ -122,33 +114,41 @@ impl Args {
         let confirmer = Some(Confirmer::new(client.clone(), metrics.registry()));
         let (events, teller) = self.events(client.clone(), &mut metrics);
         let known = (live.cluster(), Arc::clone(&policies));
-        let elected = self.elected(client, known, events.clone(), &mut metrics);
+        let (elected, provided) = self.elected(client, known, events.clone(), &mut metrics);
         let guard = Judge { cluster: live.cluster(), policies, confirmer, events };
+        let config = self.config(provided);
         tokio::select! {
-            end = webhook::serve(self.config(), guard, readiness, metrics, shutdown.clone()) => Ok(end?),
+            end = webhook::serve(config, guard, readiness, metrics, shutdown.clone()) => Ok(end?),
             stopped = live.run() => match stopped? {},
             never = tell(teller) => match never {},
             died = look_after(elected, &shutdown) => Err(died),
         }
     }
 
-    /// What only one replica does, and what elects it.
+    /// What is done beside serving, and who elects the replica that does what only one may do; and the certificate that comes of it.
     fn elected(
         &self,
         client: kube::Client,
         known: (Arc<ArcSwap<Cluster>>, Arc<ArcSwap<Policies>>),
         events: Option<Events>,
         metrics: &mut Metrics,
-    ) -> Option<(Elector, Controller)> {
-        if !self.controller {
-            return None;
+    ) -> (Option<Elected>, Option<tls::Provided>) {
+        let settings = self.certificate.managed(&client);
+        if !self.controller && settings.is_none() {
+            return (None, None);
         }
         let namespace = client.default_namespace().to_owned();
         let (registry, lease) = (metrics.registry(), (&*namespace, LEASE));
         let (elector, leadership) =
             Elector::new(client.clone(), lease, &instance(), Terms::default(), registry);
-        let controller = Controller::new(client, known, events, registry, leadership, Manners::default());
-        Some((elector, controller))
+        let kept = settings.map(|settings| {
+            Keeper::new(client.clone(), settings, leadership.clone(), events.clone(), registry)
+        });
+        let (keeper, provided) = kept.unzip();
+        let controller = self
+            .controller
+            .then(|| Controller::new(client, known, events, registry, leadership, Manners::default()));
+        (Some(Elected { elector, keeper, controller }), provided)
     }
 
     /// Where reviews put what is to be told, and the work of telling it.
@@ -175,11 +175,8 @@ impl Args {
         Policies::new(self.policy.profile.into(), policies)
     }
 
-    fn config(self) -> Config {
-        let tls = match (self.cert_file, self.key_file) {
-            (Some(certificate), Some(key)) => tls::Source::Files { certificate, key },
-            _ => tls::Source::SelfSigned { ca_out: self.ca_out, hosts: self.host },
-        };
+    fn config(self, provided: Option<tls::Provided>) -> Config {
+        let tls = provided.map_or_else(|| self.certificate.source(), tls::Source::Provided);
         Config {
             bind: self.bind,
             ops_bind: self.ops_bind,
@@ -200,18 +197,37 @@ fn instance() -> String {
     name.unwrap_or_else(|| "stateward".to_owned())
 }
 
-/// Elects, and does what the elected does. To return is an error.
-async fn look_after(elected: Option<(Elector, Controller)>, shutdown: &Shutdown) -> anyhow::Error {
-    let Some((elector, controller)) = elected else { return pending().await };
+/// What there is an election for.
+struct Elected {
+    elector: Elector,
+    keeper: Option<Keeper>,
+    controller: Option<Controller>,
+}
+
+/// Elects, and does what is done by the elected and by others. To return is an error.
+async fn look_after(elected: Option<Elected>, shutdown: &Shutdown) -> anyhow::Error {
+    let Some(Elected { elector, keeper, controller }) = elected else { return pending().await };
     let election = async {
         elector.run(shutdown).await;
-        pending::<()>().await;
+        pending::<Infallible>().await
+    };
+    let keeping = async {
+        match keeper {
+            Some(keeper) => keeper.run().await,
+            None => pending().await,
+        }
+    };
+    let controlling = async {
+        match controller {
+            Some(controller) => controller.run().await,
+            None => pending().await,
+        }
     };
     tokio::select! {
-        () = election => {}
-        () = controller.run() => {}
+        never = election => match never {},
+        never = keeping => match never {},
+        () = controlling => anyhow::anyhow!("the controller of per-pod Services stopped working"),
     }
-    anyhow::anyhow!("the controller of per-pod Services stopped working")
 }
 
 /// Tells what there is to tell. Having nobody left to tell of is no reason to stop serving.

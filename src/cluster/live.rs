@@ -24,8 +24,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub(in crate::cluster) use api::Api;
-pub(crate) use api::checked;
 pub use api::{ApiError, Item, Unreadable};
+pub(crate) use api::{answered, checked};
 pub use gauges::Gauges;
 pub use list::{Listing, list};
 pub use pace::Pace;

@@ -87,7 +87,8 @@ impl Server {
         let metrics = Arc::new(metrics);
         let ready = readiness.gate("webhook");
         let client_ca = config.client_ca.as_deref();
-        let (acceptors, refresher) = tls::load(&config.tls, client_ca, Arc::clone(&metrics)).await?;
+        let (acceptors, refresher) =
+            tls::load(&config.tls, client_ca, Arc::clone(&metrics), readiness.gate("certificate")).await?;
         let reviews =
             Reviews { guard: Box::new(guard), metrics: Arc::clone(&metrics), limits: config.limits };
         let webhook = Port::bind(config.bind, review::router(reviews)).await?;

@@ -5,6 +5,7 @@
 pub mod api_server;
 pub mod client;
 pub mod guard;
+pub mod keeping;
 pub mod logs;
 pub mod pki;
 
@@ -28,7 +29,7 @@ pub struct Running {
     pub hold: Hold,
     pub stopper: Stopper,
     pub folder: TempDir,
-    task: JoinHandle<Result<(), ServeError>>,
+    pub task: JoinHandle<Result<(), ServeError>>,
 }
 
 impl Drop for Running {

@@ -20,6 +20,9 @@ use crate::cluster::{Kind, Neighbour};
 /// One answer in memory: far more than a page of real objects has.
 const LARGEST_ANSWER: usize = 256 << 20;
 
+/// What an API server says at length is no clearer for it.
+const LONGEST_MESSAGE: usize = 500;
+
 /// Why an answer did not come.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ApiError {
@@ -62,8 +65,38 @@ impl ApiError {
         }
     }
 
-    fn is_absence(&self) -> bool {
+    /// Whether there is no such object.
+    pub(crate) fn is_absence(&self) -> bool {
         matches!(self, Self::Status { code: 404, .. })
+    }
+
+    /// Whether the object is not what it was.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Status { code: 409, .. })
+    }
+}
+
+impl From<kube::Error> for ApiError {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::Status {
+                code: status.code,
+                message: status.message.chars().take(LONGEST_MESSAGE).collect(),
+            },
+            kube::Error::SerdeError(error) => malformed(&error),
+            error => Self::Transport(chain(&error)),
+        }
+    }
+}
+
+/// Waits for an answer, but not for ever.
+pub(crate) async fn answered<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, ApiError> {
+    match timeout(patience, answer).await {
+        Ok(answer) => answer.map_err(ApiError::from),
+        Err(_) => Err(ApiError::Silent(patience)),
     }
 }
 
@@ -181,7 +214,7 @@ impl Api {
         let body = collect(response).await.unwrap_or_default();
         let status: RawStatus<'_> = serde_json::from_slice(&body).unwrap_or_default();
         let message = if status.message.is_empty() { String::from_utf8_lossy(&body) } else { status.message };
-        Err(ApiError::Status { code, message: message.trim().chars().take(500).collect() })
+        Err(ApiError::Status { code, message: message.trim().chars().take(LONGEST_MESSAGE).collect() })
     }
 }
 

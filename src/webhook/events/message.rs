@@ -88,8 +88,9 @@ impl Happened {
         Self { rule: reason, level: Level::Warn, action: "Skipped", object, uid, hurt: None, note }
     }
 
+    /// Where the event goes: that of what has no namespace is where Kubernetes looks for it.
     pub(super) fn namespace(&self) -> &str {
-        &self.object.namespace
+        if self.object.namespace.is_empty() { "default" } else { &self.object.namespace }
     }
 
     pub(super) fn key(&self) -> Key {
@@ -102,10 +103,13 @@ impl Happened {
         if !self.uid.is_empty() {
             regarding["uid"] = json!(self.uid);
         }
+        if self.object.namespace.is_empty() {
+            regarding.as_object_mut().and_then(|regarding| regarding.remove("namespace"));
+        }
         json!({
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"generateName": format!("{}-", self.object.name), "namespace": self.object.namespace},
+            "metadata": {"generateName": format!("{}-", self.object.name), "namespace": self.namespace()},
             "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string(),
             "type": "Warning",
             "reason": reason(self.rule),

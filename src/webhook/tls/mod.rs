@@ -8,7 +8,7 @@ mod refresh;
 
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
@@ -17,9 +17,10 @@ use rustls::{
     },
     sign::CertifiedKey,
 };
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use crate::certs::self_signed;
+use crate::{certs::authority, webhook::Gate};
 
 pub(super) use refresh::{Refresher, load};
 
@@ -37,9 +38,21 @@ pub enum Source {
     SelfSigned {
         /// Where the CA's certificate goes.
         ca_out: PathBuf,
-        /// More names to be valid for than [`self_signed::HOSTS`].
+        /// More names to be valid for than [`authority::LOCAL_HOSTS`] and [`authority::SERVICE_HOSTS`].
         hosts: Vec<String>,
     },
+    /// Whatever somebody else provides. There are no handshakes before there is one.
+    Provided(Provided),
+}
+
+/// The certificate to present, when there is one.
+#[derive(Clone)]
+pub struct Provided(pub watch::Receiver<Option<Arc<CertifiedKey>>>);
+
+impl fmt::Debug for Provided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Provided")
+    }
 }
 
 impl Default for Source {
@@ -69,7 +82,7 @@ pub enum TlsError {
     },
     /// No self-signed certificate.
     #[error(transparent)]
-    SelfSigned(#[from] self_signed::IssueError),
+    SelfSigned(#[from] authority::IssueError),
     /// The CA's certificate cannot be left for clients.
     #[error("cannot write the CA certificate to {}", path.display())]
     Write {
@@ -105,7 +118,18 @@ impl Acceptors {
 }
 
 /// The certificate in use.
-struct Resolver(ArcSwap<CertifiedKey>);
+struct Resolver {
+    pair: ArcSwapOption<CertifiedKey>,
+    /// Open as soon as there is one.
+    ready: Gate,
+}
+
+impl Resolver {
+    fn present(&self, pair: Arc<CertifiedKey>) {
+        self.pair.store(Some(pair));
+        self.ready.open();
+    }
+}
 
 impl fmt::Debug for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,7 +139,7 @@ impl fmt::Debug for Resolver {
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+        self.pair.load_full()
     }
 }
 

@@ -6,19 +6,25 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
-use rustls::{RootCertStore, crypto::ring, sign::CertifiedKey};
-use tokio::time::{MissedTickBehavior, interval};
+use rustls::{RootCertStore, sign::CertifiedKey};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
 
 use super::{
-    Acceptors, Resolver, Source, TlsError,
+    Acceptors, Provided, Resolver, Source, TlsError,
     files::{self, Watched},
     server_config,
 };
 use crate::{
-    certs::{self, self_signed::Authority},
-    webhook::Metrics,
+    certs::{
+        self,
+        authority::{self, CA_LIFETIME, LEAF_LIFETIME, LOCAL_HOSTS, SERVICE_HOSTS, Validity},
+    },
+    webhook::{Gate, Metrics},
 };
 
 /// A self-signed certificate is issued anew this long before it ends: a third of its year.
@@ -26,7 +32,20 @@ const RENEW_BEFORE: i64 = 120 * 24 * 3600;
 
 enum Identity {
     Files(Watched<2>),
-    SelfSigned { authority: Box<Authority>, hosts: Vec<String>, renew_at: i64 },
+    SelfSigned { authority: Box<authority::Identity>, hosts: Vec<String>, renew_at: i64 },
+    Provided(Provided),
+}
+
+impl Identity {
+    /// Waits for something that is told of; what is not has to be looked at.
+    async fn told(&mut self) {
+        if let Self::Provided(Provided(provided)) = self
+            && provided.changed().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Keeps the acceptors up to date.
@@ -43,35 +62,55 @@ pub(in crate::webhook) async fn load(
     source: &Source,
     client_ca: Option<&Path>,
     metrics: Arc<Metrics>,
+    ready: Gate,
 ) -> Result<(Acceptors, Refresher), TlsError> {
     let (identity, pair) = match source {
-        Source::Files { certificate, key } => from_files([certificate.clone(), key.clone()]).await?,
-        Source::SelfSigned { ca_out, hosts } => self_signed(ca_out, hosts.clone())?,
+        Source::Files { certificate, key } => {
+            from_files([certificate.clone(), key.clone()]).await.map(|(files, pair)| (files, Some(pair)))?
+        }
+        Source::SelfSigned { ca_out, hosts } => {
+            self_signed(ca_out, hosts).map(|(authority, pair)| (authority, Some(pair)))?
+        }
+        Source::Provided(provided) => provided_by(provided.clone()),
     };
     let (clients, roots) = match client_ca {
         None => (None, None),
         Some(path) => from_client_ca(path.to_owned()).await.map(|(file, roots)| (Some(file), Some(roots)))?,
     };
-    note_expiry(&pair, &metrics);
-    let resolver = Arc::new(Resolver(ArcSwap::from_pointee(pair)));
+    let resolver = Arc::new(Resolver { pair: ArcSwapOption::empty(), ready });
+    if let Some(pair) = pair {
+        note_expiry(&pair, &metrics);
+        resolver.present(pair);
+    }
     let acceptors = Acceptors::new(server_config(Arc::clone(&resolver), roots)?);
     let refresher = Refresher { identity, clients, resolver, acceptors: acceptors.clone(), metrics };
     Ok((acceptors, refresher))
 }
 
-async fn from_files(paths: [PathBuf; 2]) -> Result<(Identity, CertifiedKey), TlsError> {
+async fn from_files(paths: [PathBuf; 2]) -> Result<(Identity, Arc<CertifiedKey>), TlsError> {
     let mut files = Watched::new(paths.clone());
     let pair = files::pair(&paths, files.read().await?)?;
-    Ok((Identity::Files(files), pair))
+    Ok((Identity::Files(files), Arc::new(pair)))
 }
 
-fn self_signed(ca_out: &Path, hosts: Vec<String>) -> Result<(Identity, CertifiedKey), TlsError> {
-    let authority = Authority::new(Timestamp::now())?;
+fn self_signed(ca_out: &Path, hosts: &[String]) -> Result<(Identity, Arc<CertifiedKey>), TlsError> {
+    let authority = authority::Identity::authority(Validity::lasting(CA_LIFETIME, Timestamp::now())?)?;
+    let hosts: Vec<String> = LOCAL_HOSTS
+        .iter()
+        .chain(&SERVICE_HOSTS)
+        .map(ToString::to_string)
+        .chain(hosts.iter().cloned())
+        .collect();
     let (pair, renew_at) = issue(&authority, &hosts)?;
-    certs::write_atomically(ca_out, authority.certificate_pem().as_bytes())
+    certs::write_atomically(ca_out, authority.certificate.pem().as_bytes())
         .map_err(|source| TlsError::Write { path: ca_out.to_owned(), source })?;
     tracing::info!(ca = %ca_out.display(), "certificate issued by a CA of our own");
     Ok((Identity::SelfSigned { authority: Box::new(authority), hosts, renew_at }, pair))
+}
+
+fn provided_by(mut provided: Provided) -> (Identity, Option<Arc<CertifiedKey>>) {
+    let pair = provided.0.borrow_and_update().clone();
+    (Identity::Provided(provided), pair)
 }
 
 async fn from_client_ca(path: PathBuf) -> Result<(Watched<1>, RootCertStore), TlsError> {
@@ -81,11 +120,13 @@ async fn from_client_ca(path: PathBuf) -> Result<(Watched<1>, RootCertStore), Tl
     Ok((file, roots))
 }
 
-fn issue(authority: &Authority, hosts: &[String]) -> Result<(CertifiedKey, i64), TlsError> {
-    let leaf = authority.issue(hosts, Timestamp::now())?;
-    let pair = CertifiedKey::from_der(vec![leaf.certificate], leaf.key, &ring::default_provider())?;
-    let renew_at = files::expiry(&pair).unwrap_or_default() - RENEW_BEFORE;
-    Ok((pair, renew_at))
+fn issue(
+    authority: &authority::Identity,
+    hosts: &[String],
+) -> Result<(Arc<CertifiedKey>, i64), authority::IssueError> {
+    let leaf = authority.issue(hosts.to_vec(), Validity::lasting(LEAF_LIFETIME, Timestamp::now())?)?;
+    let renew_at = leaf.certificate.until.as_second() - RENEW_BEFORE;
+    Ok((Arc::new(leaf.certified()?), renew_at))
 }
 
 fn note_expiry(pair: &CertifiedKey, metrics: &Metrics) {
@@ -102,7 +143,10 @@ impl Refresher {
         let mut ticks = interval(every.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.identity.told() => {}
+            }
             self.refresh_identity().await;
             self.refresh_clients().await;
         }
@@ -113,15 +157,17 @@ impl Refresher {
             Identity::Files(files) => {
                 let paths = files.paths.clone();
                 let changed = files.changed().await;
-                changed.map(|contents| contents.and_then(|contents| files::pair(&paths, contents)))
+                changed
+                    .map(|contents| contents.and_then(|contents| files::pair(&paths, contents)).map(Arc::new))
             }
             Identity::SelfSigned { authority, hosts, renew_at } => renew(authority, hosts, renew_at),
+            Identity::Provided(Provided(provided)) => provided_anew(provided, &self.resolver),
         };
         match fresh {
             None => {}
             Some(Ok(pair)) => {
                 note_expiry(&pair, &self.metrics);
-                self.resolver.0.store(Arc::new(pair));
+                self.resolver.present(pair);
                 tracing::info!("certificate replaced");
             }
             Some(Err(error)) => tracing::warn!(%error, "new certificate ignored, the last good one stays"),
@@ -147,28 +193,39 @@ impl Refresher {
     }
 }
 
+fn provided_anew(
+    provided: &mut watch::Receiver<Option<Arc<CertifiedKey>>>,
+    resolver: &Resolver,
+) -> Option<Result<Arc<CertifiedKey>, TlsError>> {
+    let pair = provided.borrow_and_update().clone()?;
+    let is_new = !resolver.pair.load().as_ref().is_some_and(|before| Arc::ptr_eq(before, &pair));
+    is_new.then_some(Ok(pair))
+}
+
 /// By the wall clock: a timer would be late by as long as the machine slept.
 fn renew(
-    authority: &Authority,
+    authority: &authority::Identity,
     hosts: &[String],
     renew_at: &mut i64,
-) -> Option<Result<CertifiedKey, TlsError>> {
+) -> Option<Result<Arc<CertifiedKey>, TlsError>> {
     if Timestamp::now().as_second() < *renew_at {
         return None;
     }
-    Some(issue(authority, hosts).map(|(pair, next)| {
+    let issued = issue(authority, hosts).map(|(pair, next)| {
         *renew_at = next;
         pair
-    }))
+    });
+    Some(issued.map_err(TlsError::from))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Authority, Timestamp, issue, renew};
+    use super::{CA_LIFETIME, Timestamp, Validity, authority::Identity, issue, renew};
 
     #[test]
     fn a_self_signed_certificate_is_renewed_in_time() {
-        let authority = Authority::new(Timestamp::now()).unwrap();
+        let validity = Validity::lasting(CA_LIFETIME, Timestamp::now()).unwrap();
+        let authority = Identity::authority(validity).unwrap();
         let (_, mut renew_at) = issue(&authority, &[]).unwrap();
         let planned = renew_at;
         assert!(renew(&authority, &[], &mut renew_at).is_none());

@@ -1,4 +1,5 @@
-//! Server-side apply, merge patches and deletions, as a real server does them for Services and for the status of sets.
+//! Server-side apply, merge patches and deletions, as a real server does them for Services, for the status of sets and for webhook
+//! configurations.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +9,12 @@ use super::write::key_of;
 use super::{Answer, Inner, Target, json_answer, status};
 
 /// What identifies an item of a list that is merged; others are replaced.
-const LISTS: [(&str, &[&str]); 3] =
-    [("ports", &["port", "protocol"]), ("ownerReferences", &["uid"]), ("conditions", &["type"])];
+const LISTS: [(&str, &[&str]); 4] = [
+    ("ports", &["port", "protocol"]),
+    ("ownerReferences", &["uid"]),
+    ("conditions", &["type"]),
+    ("webhooks", &["name"]),
+];
 /// Maps that are replaced as a whole.
 const ATOMIC: [&str; 1] = ["selector"];
 /// Parts of the metadata that nobody owns.
@@ -258,6 +263,9 @@ fn finished(before: Option<&Value>, mut after: Value, target: &Target, seed: u64
     if let Some(before) = before {
         let other = if target.part.is_some() { "spec" } else { "status" };
         after[other] = before[other].clone();
+    }
+    if after["webhooks"].as_array().into_iter().flatten().any(|entry| entry["sideEffects"].is_null()) {
+        return Err("webhooks: sideEffects: Required value".to_owned());
     }
     if target.resource != "services" {
         return Ok(after);

@@ -1,0 +1,114 @@
+//! Taking a step. Pure but for the randomness of new keys.
+
+use jiff::Timestamp;
+
+use super::{BTreeSet, Content, Leaf, Lifetimes, State, Step};
+use crate::certs::authority::{Identity, IssueError, Validity};
+use crate::certs::x509::Certificate;
+
+/// What the Secret is to hold after a step; `read` is what it holds now.
+pub fn carry_out(
+    step: Step,
+    read: Option<&Content>,
+    state: &State,
+    now: Timestamp,
+) -> Result<Content, IssueError> {
+    let content = read.cloned().unwrap_or_default();
+    let held = state.held().cloned().unwrap_or_default();
+    match step {
+        Step::Keep => Ok(content),
+        Step::Restore => Ok(with(held, &content.bundle, state.lifetimes, now)),
+        Step::Merge => Ok(with(content, &held.bundle, state.lifetimes, now)),
+        Step::Establish => establish(content, state, now),
+        Step::PrepareCa => prepare(content, state.lifetimes, now),
+        Step::Promote => promote(content, state, now),
+        Step::IssueLeaf => renew(content, state, now),
+    }
+}
+
+/// With these CAs too.
+fn with(mut content: Content, others: &[Certificate], lifetimes: Lifetimes, now: Timestamp) -> Content {
+    for ca in others.iter().filter(|ca| !lifetimes.is_past(ca, now)) {
+        if !content.bundle.contains(ca) {
+            content.bundle.push(ca.clone());
+        }
+    }
+    content
+}
+
+fn establish(mut content: Content, state: &State, now: Timestamp) -> Result<Content, IssueError> {
+    let ca = Identity::authority(ca_validity(&content, state.lifetimes, now)?)?;
+    content.bundle.push(ca.certificate.clone());
+    content.leaf = Some(issue(&ca, None, &state.hosts, state.lifetimes, now)?);
+    content.signer = Some(ca);
+    content.next = None;
+    Ok(content)
+}
+
+/// This is also when CAs that are past are taken out: sooner would be of use to nobody.
+fn prepare(mut content: Content, lifetimes: Lifetimes, now: Timestamp) -> Result<Content, IssueError> {
+    let ca = Identity::authority(ca_validity(&content, lifetimes, now)?)?;
+    let signs = content.signer.as_ref().map(|signer| &signer.certificate);
+    let has_signed = content.leaf.as_ref().map(|leaf| &leaf.ca);
+    content.bundle.retain(|ca| !lifetimes.is_past(ca, now) || [signs, has_signed].contains(&Some(ca)));
+    content.bundle.push(ca.certificate.clone());
+    content.next = Some(ca);
+    Ok(content)
+}
+
+fn promote(mut content: Content, state: &State, now: Timestamp) -> Result<Content, IssueError> {
+    let Some(ca) = content.next.take() else { return Ok(content) };
+    let before = content.leaf.as_ref().map(|leaf| &leaf.identity.certificate);
+    content.leaf = Some(issue(&ca, before, &state.hosts, state.lifetimes, now)?);
+    content.signer = Some(ca);
+    Ok(content)
+}
+
+fn renew(mut content: Content, state: &State, now: Timestamp) -> Result<Content, IssueError> {
+    let Some(ca) = &content.signer else { return Ok(content) };
+    let before = content.leaf.as_ref().map(|leaf| &leaf.identity.certificate);
+    let mut hosts = state.hosts.clone();
+    // Replicas that want other names, as in a rollout, must not issue against each other.
+    hosts.extend(
+        before
+            .filter(|before| !state.hosts.is_subset(&before.names))
+            .into_iter()
+            .flat_map(|before| before.names.clone()),
+    );
+    content.leaf = Some(issue(ca, before, &hosts, state.lifetimes, now)?);
+    Ok(content)
+}
+
+fn issue(
+    ca: &Identity,
+    before: Option<&Certificate>,
+    hosts: &BTreeSet<String>,
+    lifetimes: Lifetimes,
+    now: Timestamp,
+) -> Result<Leaf, IssueError> {
+    let validity = leaf_validity(&ca.certificate, before, lifetimes, now)?;
+    Ok(Leaf { identity: ca.issue(hosts.iter().cloned(), validity)?, ca: ca.certificate.clone() })
+}
+
+/// As long as that of the CAs that it replaces at least.
+fn ca_validity(content: &Content, lifetimes: Lifetimes, now: Timestamp) -> Result<Validity, IssueError> {
+    let signing = content.signer.iter().chain(&content.next).map(|identity| &identity.certificate);
+    let mut validity = Validity::lasting(lifetimes.ca, now)?;
+    for before in signing.chain(content.leaf.as_ref().map(|leaf| &leaf.ca)) {
+        validity.from = validity.from.min(before.from);
+        validity.until = validity.until.max(before.until);
+    }
+    Ok(validity)
+}
+
+/// As long as that of the CA at most. It begins with it: nobody's clock then shows a time before.
+pub(super) fn leaf_validity(
+    ca: &Certificate,
+    before: Option<&Certificate>,
+    lifetimes: Lifetimes,
+    now: Timestamp,
+) -> Result<Validity, IssueError> {
+    let until = Validity::lasting(lifetimes.leaf, now)?.until;
+    let until = before.map_or(until, |before| until.max(before.until));
+    Ok(Validity { from: ca.from, until: until.min(ca.until) })
+}

@@ -1,0 +1,244 @@
+//! Replicas with clocks of their own, a Secret, webhook configurations, and everything that may happen to them.
+
+use proptest::prelude::*;
+
+use super::{
+    Certificate, Content, DAY, Duration, Lifetimes, SETTLE, SignedDuration, State, Step, Timestamp,
+    carry_out, now,
+};
+
+const LIFETIMES: Lifetimes =
+    Lifetimes { ca: SignedDuration::from_hours(24 * 200), leaf: SignedDuration::from_hours(24 * 40) };
+
+struct World {
+    now: Timestamp,
+    at: Duration,
+    secret: Versioned<Option<Content>>,
+    /// The entries of the webhook configurations.
+    entries: Versioned<Vec<Vec<Certificate>>>,
+    replicas: Vec<Replica>,
+    leader: usize,
+}
+
+#[derive(Clone)]
+struct Versioned<T> {
+    version: usize,
+    value: T,
+}
+
+impl<T> Versioned<T> {
+    fn new(value: T) -> Self {
+        Self { version: 0, value }
+    }
+
+    fn set(&mut self, value: T) {
+        *self = Self { version: self.version + 1, value };
+    }
+}
+
+type Read = (Versioned<Option<Content>>, Versioned<Vec<Vec<Certificate>>>);
+
+struct Replica {
+    state: State,
+    skew: SignedDuration,
+    /// What it has read but not acted upon.
+    read: Option<Read>,
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    /// Everybody has a turn, beginning with this one.
+    Turns(usize),
+    /// So many days later, everybody has a turn.
+    Days(i32),
+    /// All clocks show so many days later, at once.
+    Jump(i32),
+    /// This one's clock is so many days off from here on.
+    Skew(usize, i32),
+    /// This one reads, and is then held up.
+    Read(usize),
+    Act(usize),
+    Leads(usize),
+    /// This one forgets everything, when the others have had a turn, and reads anew.
+    Restart(usize),
+    Delete,
+    /// A part of the Secret is spoilt.
+    Spoil(usize),
+    /// The Secret is overwritten by one that others made.
+    Overwrite,
+}
+
+fn state() -> State {
+    State::new(["a".to_owned()].into(), LIFETIMES, SETTLE)
+}
+
+impl World {
+    fn new() -> Self {
+        let replica = || Replica { state: state(), skew: SignedDuration::ZERO, read: None };
+        let mut world = Self {
+            now: now(),
+            at: Duration::ZERO,
+            secret: Versioned::new(None),
+            entries: Versioned::new(vec![Vec::new(), Vec::new()]),
+            replicas: vec![replica(), replica(), replica()],
+            leader: 0,
+        };
+        // Until the first CA is known everywhere, nobody can be served.
+        for _ in 0..2 {
+            world.turns(0);
+        }
+        world
+    }
+
+    fn happen(&mut self, event: &Event) {
+        match *event {
+            Event::Turns(first) => self.turns(first),
+            Event::Days(days) => {
+                self.now += days * DAY;
+                self.at += (days * DAY).unsigned_abs();
+                self.turns(0);
+            }
+            Event::Jump(days) => self.now += days * DAY,
+            Event::Skew(replica, days) => self.replicas[replica].skew = days * DAY,
+            Event::Read(replica) => self.read(replica),
+            Event::Act(replica) => self.act(replica),
+            Event::Leads(replica) => self.leader = replica,
+            Event::Restart(replica) => {
+                self.turns(replica + 1);
+                self.replicas[replica] = Replica { state: state(), read: None, ..self.replicas[replica] };
+                self.read(replica);
+                self.act(replica);
+            }
+            Event::Delete => self.secret.set(None),
+            Event::Spoil(part) => {
+                let mut content = self.secret.value.clone().unwrap_or_default();
+                match part {
+                    0 => content.leaf = None,
+                    1 => content.signer = None,
+                    2 => content.next = None,
+                    _ => content = Content::default(),
+                }
+                self.secret.set(Some(content));
+            }
+            Event::Overwrite => {
+                let other = carry_out(Step::Establish, None, &state(), self.now).unwrap();
+                self.secret.set(Some(other));
+            }
+        }
+    }
+
+    fn turns(&mut self, first: usize) {
+        for turn in 0..self.replicas.len() {
+            let replica = (first + turn) % self.replicas.len();
+            // What it was held up with first.
+            self.act(replica);
+            self.read(replica);
+            self.act(replica);
+            self.at += Duration::from_secs(4);
+        }
+    }
+
+    fn read(&mut self, replica: usize) {
+        self.replicas[replica].read = Some((self.secret.clone(), self.entries.clone()));
+    }
+
+    /// As the keeper does it.
+    fn act(&mut self, number: usize) {
+        let leads = self.leader == number;
+        let replica = &mut self.replicas[number];
+        let Some((mut secret, entries)) = replica.read.take() else { return };
+        let (now, at, state) = (self.now + replica.skew, self.at, &mut replica.state);
+        let mut is_settled = false;
+        for round in 0..5 {
+            if let Some(content) = &secret.value {
+                state.hold(content, now);
+            }
+            if round == 0 && (leads || state.waits()) {
+                state.saw(&entries.value, now, at);
+            }
+            let step = state.next(secret.value.as_ref(), now, at);
+            if step == Step::Keep {
+                is_settled = true;
+                break;
+            }
+            let content = carry_out(step, secret.value.as_ref(), state, now).unwrap();
+            if self.secret.version != secret.version {
+                break;
+            }
+            self.secret.set(Some(content));
+            secret = self.secret.clone();
+        }
+        state.present(now, at);
+        if leads && is_settled && entries.version == self.entries.version {
+            let bundle = state.bundle(&entries.value, at);
+            if entries.value.iter().any(|entry| *entry != bundle) {
+                self.entries.set(vec![bundle; entries.value.len()]);
+            }
+        }
+    }
+
+    /// Whoever presents what is valid is trusted.
+    fn all_are_trusted(&self) -> bool {
+        let presented = self.replicas.iter().filter_map(|replica| replica.state.presented());
+        let mut valid = presented.filter(|leaf| leaf.identity.certificate.is_valid(self.now));
+        valid.all(|leaf| self.entries.value.iter().all(|entry| entry.contains(&leaf.ca)))
+    }
+
+    fn all_are_valid(&self) -> bool {
+        self.replicas
+            .iter()
+            .filter_map(|replica| replica.state.presented())
+            .all(|leaf| leaf.identity.certificate.is_valid(self.now) && leaf.ca.is_valid(self.now))
+    }
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let one = || 0..3_usize;
+    prop_oneof![
+        12 => one().prop_map(Event::Turns),
+        12 => (0..7_i32).prop_map(Event::Days),
+        // The first has the right time: where nobody has, nobody renews in time.
+        2 => (1..3_usize, -99..100_i32).prop_map(|(replica, days)| Event::Skew(replica, days)),
+        2 => (1..3_usize).prop_map(|replica| Event::Skew(replica, 0)),
+        4 => one().prop_map(Event::Read),
+        4 => one().prop_map(Event::Act),
+        2 => one().prop_map(Event::Leads),
+        2 => one().prop_map(Event::Restart),
+        1 => (-400..400_i32).prop_map(Event::Jump),
+        1 => Just(Event::Delete),
+        1 => (0..4_usize).prop_map(Event::Spoil),
+        1 => Just(Event::Overwrite),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(250))]
+
+    #[test]
+    fn nobody_presents_what_is_not_trusted_or_not_valid_and_there_is_an_end_to_it(
+        events in prop::collection::vec(event(), 0..120),
+    ) {
+        let mut world = World::new();
+        prop_assert!(world.all_are_trusted());
+        let mut has_jumped = false;
+        for event in &events {
+            world.happen(event);
+            prop_assert!(world.all_are_trusted(), "{:?}", event);
+            // A jump may leave nothing valid until everybody trusts another CA.
+            has_jumped |= matches!(event, Event::Jump(_));
+            if matches!(event, Event::Days(_)) && !has_jumped {
+                prop_assert!(world.all_are_valid(), "{:?}", event);
+            }
+        }
+        // Whatever clocks they have, it is quiet in the end.
+        for _ in 0..60 {
+            world.turns(0);
+        }
+        let versions = (world.secret.version, world.entries.version);
+        for _ in 0..10 {
+            world.turns(0);
+        }
+        prop_assert_eq!(versions, (world.secret.version, world.entries.version));
+        prop_assert!(world.all_are_trusted() && world.all_are_valid());
+    }
+}

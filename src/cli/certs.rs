@@ -1,0 +1,169 @@
+//! `stateward certs`
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Resource;
+use kube::api::GetParams;
+use kube::core::Request;
+
+use super::UNUSABLE;
+use super::kubernetes::{self, Named};
+use crate::certs::authority::{CA_LIFETIME, Identity, LOCAL_HOSTS, SERVICE_HOSTS, Validity};
+use crate::certs::inspect::Inventory;
+use crate::certs::{write_atomically, write_privately};
+
+/// Issue certificates by hand, and look at those there are
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Issue(Issue),
+    Inspect(Inspect),
+}
+
+/// Make a CA and a certificate signed by it, as files
+///
+/// They are called ca.crt, ca.key, tls.crt and tls.key, as the data of the Secret that `stateward serve` keeps in a cluster:
+/// `kubectl create secret generic stateward-certificate --from-file=DIR` makes it go on from them.
+#[derive(Debug, clap::Args)]
+struct Issue {
+    /// The folder they go to
+    #[arg(long, value_name = "DIR", default_value = "certs")]
+    dir: PathBuf,
+    /// One more name or address in the certificate than localhost and stateward.stateward.svc (repeatable)
+    #[arg(long, value_name = "HOST")]
+    host: Vec<String>,
+    /// How long the certificate is valid; the CA is for ten years
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    days: u16,
+    /// Replace files that are there
+    #[arg(long)]
+    force: bool,
+}
+
+/// Show certificates: whose, for which names, until when, and whether keys and CAs fit
+///
+/// Exits with 0 where all is well, 1 where something is not, 2 where there is nothing to look at.
+#[derive(Debug, clap::Args)]
+struct Inspect {
+    /// Files of certificates and keys that are to be used together, PEM
+    #[arg(value_name = "FILE", required_unless_present = "secret", conflicts_with = "secret")]
+    files: Vec<PathBuf>,
+    /// A Secret of a cluster instead
+    #[arg(long, value_name = "[NAMESPACE/]NAME")]
+    secret: Option<Named>,
+    /// With --secret: the context of the kubeconfig to use
+    #[arg(long, value_name = "NAME", requires = "secret")]
+    context: Option<String>,
+}
+
+/// A file or a Secret's key, and what it holds.
+type Part = (String, Result<Vec<u8>, String>);
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Issue(issue) => issue.run(),
+            Command::Inspect(inspect) => inspect.run(),
+        }
+    }
+}
+
+impl Issue {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let paths = ["ca.crt", "tls.crt", "ca.key", "tls.key"].map(|name| self.dir.join(name));
+        if let Some(there) = paths.iter().find(|path| !self.force && path.exists()) {
+            bail!("{} is there already (--force replaces it)", there.display());
+        }
+        let now = Timestamp::now();
+        let ca = Identity::authority(Validity::lasting(CA_LIFETIME, now)?)?;
+        let lifetime = SignedDuration::from_hours(24 * i64::from(self.days));
+        let hosts = LOCAL_HOSTS.iter().chain(&SERVICE_HOSTS).map(ToString::to_string).chain(self.host);
+        let mut validity = Validity::lasting(lifetime, now)?;
+        validity.until = validity.until.min(ca.certificate.until);
+        let leaf = ca.issue(hosts, validity)?;
+        let [ca_path, leaf_path, ca_key, leaf_key] = &paths;
+        // A certificate is written last: who waits for it finds its key.
+        for (path, key) in [(ca_key, &ca.key), (leaf_key, &leaf.key)] {
+            write_privately(path, key.pem().as_bytes()).with_context(|| cannot_write(path))?;
+        }
+        for (path, certificate) in [(ca_path, &ca.certificate), (leaf_path, &leaf.certificate)] {
+            write_atomically(path, certificate.pem().as_bytes()).with_context(|| cannot_write(path))?;
+        }
+        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        writeln!(
+            io::stdout(),
+            "wrote {}; the certificate is valid until {}",
+            names.join(", "),
+            validity.until
+        )?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}", path.display())
+}
+
+impl Inspect {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let mut inventory = Inventory::default();
+        let mut is_readable = true;
+        for (origin, pem) in self.parts()? {
+            let added = pem.and_then(|pem| inventory.add(&origin, &pem));
+            if let Err(error) = added {
+                is_readable = false;
+                writeln!(io::stderr(), "stateward: {error}")?;
+            }
+        }
+        let inspection = inventory.inspect(Timestamp::now());
+        write!(io::stdout(), "{}", inspection.text)?;
+        for finding in &inspection.findings {
+            writeln!(io::stdout(), "wrong: {finding}")?;
+        }
+        Ok(match (is_readable && !inventory.is_empty(), inspection.findings.is_empty()) {
+            (false, _) => ExitCode::from(UNUSABLE),
+            (true, false) => ExitCode::FAILURE,
+            (true, true) => ExitCode::SUCCESS,
+        })
+    }
+
+    /// What is to be looked at, and what it is called.
+    fn parts(&self) -> anyhow::Result<Vec<Part>> {
+        let Some(secret) = &self.secret else {
+            let read = |path: &PathBuf| {
+                let origin = path.display().to_string();
+                let pem = fs::read(path).map_err(|error| format!("{origin}: {error}"));
+                (origin, pem)
+            };
+            return Ok(self.files.iter().map(read).collect());
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let secret =
+            runtime.context("cannot start the runtime")?.block_on(fetch(secret, self.context.as_deref()))?;
+        Ok(secret.data.unwrap_or_default().into_iter().map(|(name, part)| (name, Ok(part.0))).collect())
+    }
+}
+
+/// By hand: where an answer is not what it expects, `kube::Api` logs the whole of it.
+async fn fetch(secret: &Named, context: Option<&str>) -> anyhow::Result<Secret> {
+    let client = kubernetes::client(context).await?;
+    let (namespace, name) = secret.for_client(&client);
+    let request = Request::new(Secret::url_path(&(), Some(&namespace))).get(&name, &GetParams::default())?;
+    let text = client
+        .request_text(request)
+        .await
+        .with_context(|| format!("cannot read the Secret {namespace}/{name}"))?;
+    serde_json::from_str(&text).ok().with_context(|| format!("{namespace}/{name} is no Secret"))
+}
