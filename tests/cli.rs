@@ -131,6 +131,13 @@ fn review_mutates_where_it_is_told_to() {
 }
 
 #[test]
+fn there_is_no_controller_without_a_cluster() {
+    let output = stateward(&["serve", "--standalone", "--controller"], "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("cannot be used with"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn explain_lists_and_explains() {
     let list = text(&stateward(&["explain"], "").stdout);
     assert!(stateward::rules::ALL.iter().all(|rule| list.contains(rule.id)));

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use stateward::{
     cluster::Cluster,
+    controller::metacontroller::Hook,
     policy::{Policies, Policy, Profile},
     webhook::{Judge, Metrics, Readiness, Server, Stopper},
 };
@@ -239,4 +240,21 @@ async fn what_is_not_known_yet_is_to_be_asked_again() {
     hooks.cluster.store(Arc::new(cluster));
     let answer = hooks.answer("service-per-pod/sync", &request).await;
     assert_eq!(answer["attachments"][0]["spec"]["type"], "NodePort");
+}
+
+#[test]
+fn the_decorators_that_are_shipped_ask_where_there_is_an_answer() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/metacontroller");
+    let mut asked = Vec::new();
+    for file in ["service-per-pod.yaml", "pod-name-label.yaml"] {
+        let text = std::fs::read_to_string(folder.join(file)).unwrap();
+        let decorator = stateward::manifest::document(&text).unwrap().to_json();
+        for (_, hook) in decorator["spec"]["hooks"].as_object().unwrap() {
+            let url = hook["webhook"]["url"].as_str().unwrap();
+            asked.push(url.strip_prefix("https://stateward.stateward.svc").unwrap().to_owned());
+        }
+    }
+    let answered = Hook::ALL.map(Hook::path);
+    assert_eq!(asked.len(), 3);
+    assert!(asked.iter().all(|path| answered.contains(&&**path)), "{asked:?}");
 }

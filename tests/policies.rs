@@ -194,6 +194,13 @@ fn what_is_wrong_with_a_policy_is_said_with_its_place() {
             "/spec/match/objectSelector/matchExpressions/0/operator",
             "unknown variant `Near`",
         ),
+        ("{servicePerPod: {type: Headless}}", "/spec/servicePerPod/type", "unknown variant `Headless`"),
+        ("{servicePerPod: {sessionAffinity: None}}", "/spec/servicePerPod/sessionAffinity", "unknown field"),
+        (
+            "{servicePerPod: {labels: {'stateward.dev/x': a}}}",
+            "/spec/servicePerPod/labels/stateward.dev~1x",
+            "says who makes the Service",
+        ),
     ] {
         let error = try_policy(spec).unwrap_err();
         assert_eq!(error.pointer, pointer, "{spec}");

@@ -67,6 +67,31 @@ async fn whatever_is_no_review_is_told_what_was_expected() {
     assert_eq!(failures, Some(3.0));
 }
 
+/// Those of Metacontroller, on the same port and under the same limits.
+#[tokio::test]
+async fn hooks_are_answered_beside_reviews() {
+    let server = start_with(|limits| limits.body_bytes = 1000).await;
+    let mut client = server.client().await;
+    let path = "/metacontroller/service-per-pod/sync";
+    client.send(request(path, JSON, "{}")).await;
+    let response = client.response().await;
+    assert_eq!((response.status, response.header("content-type")), (200, Some("application/json")));
+    assert_eq!(response.json()["hook"], path);
+    for (path, headers, body, status) in [
+        ("/metacontroller", JSON, "{}", 404),
+        (path, "", "{}", 415),
+        (path, JSON, "panic", 500),
+        (path, JSON, &*"x".repeat(1001), 413),
+    ] {
+        let mut client = server.client().await;
+        client.send(request(path, headers, body)).await;
+        let response = client.response().await;
+        assert_eq!((response.status, response.text().lines().count()), (status, 1), "{}", response.text());
+    }
+    client.send(format!("GET {path} HTTP/1.1\r\nhost: g\r\n\r\n")).await;
+    assert_eq!(client.response().await.status, 405);
+}
+
 #[tokio::test]
 async fn too_large_is_said_before_the_body_comes() {
     let server = start_with(|limits| limits.body_bytes = 1000).await;

@@ -75,7 +75,9 @@ impl Template {
         number.is_some_and(|number| self.ordinals.contains(&number))
     }
 
-    /// The Service of a pod as Metacontroller is told it; `seen` is what there is of it.
+    /// The Service of a pod as Metacontroller is told it; `seen` is what there is of it. It selects by the one label only, as
+    /// people know it from Metacontroller's example: a pod's name is its own within the namespace, so that the set's labels
+    /// would exclude nothing, and a Service that is taken over selects what it did before.
     pub fn attachment(&self, name: &str, seen: Option<&Service>) -> Value {
         let mut service = self.common.clone();
         service["metadata"]["name"] = json!(name);
