@@ -127,6 +127,20 @@ fn the_end_comes_after_the_drain() {
     assert_eq!(objects_of_values()["drainSeconds"], 10);
 }
 
+/// `--help` is only reached past flags that there are.
+fn is_understood(deployment: &Value) {
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let arguments = container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stateward"));
+    let output = command.args(arguments).arg("--help").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn its_flags_are_those_of_the_program() {
+    is_understood(&of_kind("Deployment"));
+}
+
 #[test]
 fn the_image_is_of_this_version() {
     let image = format!("stateward:{}", env!("CARGO_PKG_VERSION"));
@@ -239,6 +253,7 @@ fn chart_and_kustomization_are_the_same() {
             differences(&templated[key], object, "", &mut found);
             assert!(found.is_empty(), "{folder}, {key}: {found:#?}");
         }
+        is_understood(&kustomized["Deployment stateward"]);
     }
 }
 
@@ -254,6 +269,7 @@ fn the_chart_takes_what_people_set() {
     let one = |kind: &str| objects.iter().find(|object| object["kind"] == kind).unwrap();
     let pod = &one("Deployment")["spec"]["template"];
     assert_eq!(pod["metadata"]["annotations"]["team"], "storage");
+    is_understood(one("Deployment"));
     let container = &pod["spec"]["containers"][0];
     assert_eq!(container["image"], "registry.example/stateward@sha256:".to_owned() + &"0".repeat(64));
     assert_eq!(pod["spec"]["terminationGracePeriodSeconds"], 50);

@@ -511,11 +511,17 @@ struct Replica {
 }
 
 impl Replica {
-    /// One that is ready; the API server hears of it then.
-    async fn start(plane: &ControlPlane, number: usize, certificate: &Path) -> Self {
-        let file = |flag: &str, name: &str| format!("--{flag}={}", certificate.join(name).display());
-        let flags = [file("cert-file", "tls.crt"), file("key-file", "tls.key")];
-        let flags = [&*flags[0], &*flags[1], "--bind=0.0.0.0:0", "--drain-seconds=3"];
+    /// One that is ready, started as the Deployment does; the API server hears of it then.
+    async fn start(plane: &ControlPlane, number: usize) -> Self {
+        let deployment = installation().into_iter().find(|object| object["kind"] == "Deployment").unwrap();
+        let flags =
+            deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap().iter();
+        let flags = flags.map(|flag| flag.as_str().unwrap());
+        // No volume is mounted here, and the log is read.
+        let elsewhere =
+            |flag: &&str| !["serve", "--log", "--policies"].iter().any(|start| flag.starts_with(start));
+        let mut flags: Vec<&str> = flags.filter(elsewhere).collect();
+        flags.extend(["--bind=0.0.0.0:0", "--drain-seconds=3"]);
         let guard = Guard::with_flags(plane, tempfile::tempdir().unwrap(), &flags).await;
         let slice = json!({
             "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
@@ -555,7 +561,7 @@ async fn patch_entries(api: &Api, manager: &str, change: &Value) {
     }
 }
 
-/// Nothing but the manifests, with failurePolicy Fail: the API server calls the Service that they name, under the name that it
+/// Nothing but the manifests, with failurePolicy Fail and the certificate that the replicas make themselves: the API server calls the Service that they name, under the name that it
 /// has, while every replica is replaced.
 #[tokio::test]
 async fn as_it_is_shipped_it_is_rolled_over_under_load() {
@@ -564,19 +570,11 @@ async fn as_it_is_shipped_it_is_rolled_over_under_load() {
         eprintln!("SKIPPED: this machine has no address but loopback");
         return;
     }
-    let (ca, folder) = (pki::Ca::new(), tempfile::tempdir().unwrap());
-    let pair = ca.issue_for(["stateward.stateward.svc"]);
-    fs::write(folder.path().join("tls.crt"), pair.certificate).unwrap();
-    fs::write(folder.path().join("tls.key"), pair.key).unwrap();
     let api = plane.api();
     user_namespace(&api, "users").await;
     apply_all(&api, &installation()).await;
-    let bundle = json!(k8s_openapi::ByteString(ca.pem().into_bytes()));
-    patch_entries(&api, "certificates", &json!({"clientConfig": {"caBundle": bundle}})).await;
-    let mut replicas = Vec::new();
-    for number in 0..2 {
-        replicas.push(Replica::start(&plane, number, folder.path()).await);
-    }
+    let (first, second) = tokio::join!(Replica::start(&plane, 0), Replica::start(&plane, 1));
+    let mut replicas = vec![first, second];
     apply_all(&api, &kube_api::example("consul/consul.yaml", "users")).await;
     patch_entries(&api, "fail", &json!({"failurePolicy": "Fail"})).await;
     let is_asked = async || api.merge(CONSUL_TRIED, &json!({"spec": {"replicas": 4}})).await.status == 422;
@@ -584,7 +582,7 @@ async fn as_it_is_shipped_it_is_rolled_over_under_load() {
 
     let load = [(); 4].map(|()| tokio::spawn(reviews_without_pause(plane.api())));
     for number in 2..4 {
-        replicas.push(Replica::start(&plane, number, folder.path()).await);
+        replicas.push(Replica::start(&plane, number).await);
         replicas.remove(0).go(&api).await;
     }
     for load in load {
@@ -593,6 +591,9 @@ async fn as_it_is_shipped_it_is_rolled_over_under_load() {
     }
     let answered = replicas.iter().map(|replica| replica.guard.asked("statefulsets/scale"));
     assert!(answered.sum::<f64>() > 10.0);
+    for Replica { guard, .. } in replicas {
+        assert!(!guard.log().contains("is forbidden: User"), "{}", guard.log());
+    }
 }
 
 const CONSUL_TRIED: &str = "/apis/apps/v1/namespaces/users/statefulsets/consul/scale?dryRun=All";
