@@ -56,7 +56,12 @@ impl Scene {
         let bundle = stateward::certs::x509::pem_of(&content.bundle).into_bytes();
         let carries = |kind: &&str| ca_bundles(&self.api, kind).values().all(|carried| *carried == bundle);
         let is_renewed = leaf.until.duration_since(self.clock.now()) > 20 * DAY;
-        if content.next.is_some() || content.signer.is_none() || !is_renewed || !KINDS.iter().all(carries) {
+        let is_owned = |kind: &&str| {
+            let fields = &self.api.object(kind, "", "stateward").unwrap()["metadata"]["managedFields"];
+            fields.to_string().contains("stateward-ca-bundle")
+        };
+        let is_published = KINDS.iter().all(carries) && !KINDS.iter().any(is_owned);
+        if content.next.is_some() || content.signer.is_none() || !is_renewed || !is_published {
             return false;
         }
         for replica in &*self.replicas {

@@ -139,7 +139,7 @@ fn files_of_the_chart() {
         ("rbac", "base/rbac"),
         ("network-policy", "base/network-policy"),
         ("service-per-pod", "components/service-per-pod/rbac"),
-        ("certificate", "components/cert-manager/certificate"),
+        ("certificate", "../certs/cert-manager/certificate"),
         ("metrics-service", "components/monitoring/service"),
         ("alerts", "components/monitoring/alerts"),
     ] {

@@ -40,10 +40,12 @@ use crate::{
 use configurations::{Configuration, ConfigurationError, Configurations};
 use secret::{Store, StoreError};
 
+pub(crate) use secret::fetch;
+
 /// How many steps are taken in a row: more than any situation needs.
 const STEPS: usize = 8;
 /// How long an answer of the API server may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is to be kept, and how.
 #[derive(Clone)]
@@ -234,15 +236,22 @@ impl Keeper {
             let bundle = self.state.bundle(&configuration.entries(), self.start.elapsed());
             let right = pem_of(&bundle).into_bytes();
             let is_right = configuration.bundles.iter().all(|bundle| *bundle == right);
-            if is_right || bundle.is_empty() || !self.leadership.is_leader() {
+            if bundle.is_empty() || !self.leadership.is_leader() {
                 continue;
             }
-            match self.configurations.apply(configuration, &bundle).await {
-                Ok(()) => tracing::info!(kind = configuration.kind(), "caBundle put right"),
-                failed => published = published.and(failed),
-            }
+            let done = if is_right {
+                self.give_up(configuration).await
+            } else {
+                tracing::info!(kind = configuration.kind(), "caBundle is put right");
+                self.configurations.apply(configuration, &bundle).await
+            };
+            published = published.and(done);
         }
         published
+    }
+
+    async fn give_up(&self, configuration: &Configuration) -> Result<(), ConfigurationError> {
+        if configuration.is_ours() { self.configurations.give_up(configuration).await } else { Ok(()) }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::certs::keeper::Settings;
 use crate::certs::x509::normalized;
 use crate::webhook::tls::Source;
 
-const SECRET: &str = "stateward-certificate";
+const SECRET: &str = "stateward-tls";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CertificateArgs {
@@ -20,7 +20,7 @@ pub(super) struct CertificateArgs {
     #[arg(long, value_name = "FILE", requires = "cert_file")]
     key_file: Option<PathBuf>,
     /// The Secret in which all replicas keep a certificate of their own, and renew it; what is done in a cluster unless another
-    /// certificate is asked for [default there: stateward-certificate]
+    /// certificate is asked for [default there: stateward-tls]
     #[arg(long, value_name = "[NAMESPACE/]NAME", conflicts_with_all = ["cert_file", "standalone", "ca_out"])]
     cert_secret: Option<Named>,
     /// With a certificate in a Secret: the webhook configurations, validating and mutating, whose caBundle is to be kept

@@ -9,14 +9,12 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
-use kube::Resource;
-use kube::api::GetParams;
-use kube::core::Request;
 
 use super::UNUSABLE;
 use super::kubernetes::{self, Named};
 use crate::certs::authority::{CA_LIFETIME, Identity, LOCAL_HOSTS, SERVICE_HOSTS, Validity};
 use crate::certs::inspect::Inventory;
+use crate::certs::keeper;
 use crate::certs::{write_atomically, write_privately};
 
 /// Issue certificates by hand, and look at those there are
@@ -35,7 +33,7 @@ enum Command {
 /// Make a CA and a certificate signed by it, as files
 ///
 /// They are called ca.crt, ca.key, tls.crt and tls.key, as the data of the Secret that `stateward serve` keeps in a cluster:
-/// `kubectl create secret generic stateward-certificate --from-file=DIR` makes it go on from them.
+/// `kubectl create secret generic stateward-tls --from-file=DIR` makes it go on from them.
 #[derive(Debug, clap::Args)]
 struct Issue {
     /// The folder they go to
@@ -156,14 +154,10 @@ impl Inspect {
     }
 }
 
-/// By hand: where an answer is not what it expects, `kube::Api` logs the whole of it.
 async fn fetch(secret: &Named, context: Option<&str>) -> anyhow::Result<Secret> {
     let client = kubernetes::client(context).await?;
     let (namespace, name) = secret.for_client(&client);
-    let request = Request::new(Secret::url_path(&(), Some(&namespace))).get(&name, &GetParams::default())?;
-    let text = client
-        .request_text(request)
-        .await
-        .with_context(|| format!("cannot read the Secret {namespace}/{name}"))?;
-    serde_json::from_str(&text).ok().with_context(|| format!("{namespace}/{name} is no Secret"))
+    let found = keeper::fetch(&client, (&namespace, &name), keeper::PATIENCE).await;
+    let found = found.with_context(|| format!("cannot read the Secret {namespace}/{name}"))?;
+    found.with_context(|| format!("there is no Secret {namespace}/{name}"))
 }

@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, fmt, net::SocketAddr};
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use kube::client::Body;
+#[allow(unused_imports)]
 pub use manifests::{example, installation};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};

@@ -235,6 +235,13 @@ impl Guard {
         counts.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
     }
 
+    /// A number among its metrics.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let (_, text) = self.get("/metrics")?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        Some(value.parse().unwrap())
+    }
+
     pub fn has_ended(&self) -> bool {
         TcpStream::connect_timeout(&self.ops, PATIENCE).is_err()
     }

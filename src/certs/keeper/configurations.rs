@@ -1,4 +1,7 @@
 //! The webhook configurations, as far as they say whom the API server trusts.
+//!
+//! What is applied is given up again: an entry of which we owned a field could not be taken out by server-side apply. Whoever
+//! applied it would be left with one that has nothing but `caBundle`, which the API server refuses.
 
 use std::time::Duration;
 
@@ -11,8 +14,8 @@ use kube::{
     api::{GetParams, Patch, PatchParams},
     core::Request,
 };
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Value, json};
 
 use crate::certs::x509::{Certificate, pem_of};
 use crate::cluster::live::{ApiError, answered};
@@ -51,6 +54,8 @@ pub(super) struct Configuration {
     kind: Kind,
     uid: String,
     version: String,
+    /// Who owns which fields.
+    managers: Vec<Value>,
     names: Vec<String>,
     /// What the entries carry.
     pub(super) bundles: Vec<Vec<u8>>,
@@ -68,6 +73,8 @@ struct Read {
 struct Metadata {
     uid: String,
     resource_version: String,
+    #[serde(default)]
+    managed_fields: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -101,9 +108,9 @@ impl Configurations {
             Err(error) if error.is_absence() => return Ok(None),
             read => read?,
         };
-        let Metadata { uid, resource_version: version } = read.metadata;
+        let Metadata { uid, resource_version: version, managed_fields: managers } = read.metadata;
         let (names, bundles) = read.webhooks.into_iter().flatten().map(entry).unzip();
-        Ok(Some(Configuration { kind, uid, version, names, bundles }))
+        Ok(Some(Configuration { kind, uid, version, managers, names, bundles }))
     }
 
     /// Makes each entry carry these, and touches nothing else. Refused where the configuration is not as it was read, or gone.
@@ -120,12 +127,31 @@ impl Configurations {
             "metadata": {"name": self.name, "uid": read.uid, "resourceVersion": read.version},
             "webhooks": entries.collect::<Vec<_>>(),
         });
-        let params = PatchParams::apply(MANAGER).force();
-        let request = Request::new(read.kind.path()).patch(&self.name, &params, &Patch::Apply(&change));
-        let sent = match request {
-            Ok(request) => {
-                answered(self.patience, self.client.request::<serde::de::IgnoredAny>(request)).await
-            }
+        self.patch(read, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&change)).await
+    }
+
+    /// Gives up what [`apply`](Self::apply) has made ours; the fields stay as they are.
+    pub(super) async fn give_up(&self, read: &Configuration) -> Result<(), ConfigurationError> {
+        let mut others: Vec<&Value> = read.managers.iter().filter(|manager| !is_us(manager)).collect();
+        let nobody = json!({});
+        if others.is_empty() {
+            // An empty list would be taken for none.
+            others.push(&nobody);
+        }
+        let change = json!({
+            "metadata": {"uid": read.uid, "resourceVersion": read.version, "managedFields": others},
+        });
+        self.patch(read, &PatchParams::default(), &Patch::Merge(&change)).await
+    }
+
+    async fn patch(
+        &self,
+        read: &Configuration,
+        params: &PatchParams,
+        change: &Patch<&Value>,
+    ) -> Result<(), ConfigurationError> {
+        let sent = match Request::new(read.kind.path()).patch(&self.name, params, change) {
+            Ok(request) => answered(self.patience, self.client.request::<IgnoredAny>(request)).await,
             Err(error) => Err(kube::Error::BuildRequest(error).into()),
         };
         sent.map(drop).map_err(|error| self.failed(read.kind, &read.uid, "changed", error))
@@ -142,6 +168,11 @@ impl Configuration {
     /// The CAs that each entry carries; none where that cannot be read.
     pub(super) fn entries(&self) -> Vec<Vec<Certificate>> {
         self.bundles.iter().map(|bundle| Certificate::read_all(bundle).unwrap_or_default()).collect()
+    }
+
+    /// Whether we own some of it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.managers.iter().any(is_us)
     }
 
     /// What it is called in messages.
@@ -164,6 +195,10 @@ impl Kind {
             Self::Mutating => MutatingWebhookConfiguration::url_path(&(), None),
         }
     }
+}
+
+fn is_us(manager: &Value) -> bool {
+    manager["manager"] == MANAGER
 }
 
 fn entry(webhook: Webhook) -> (String, Vec<u8>) {

@@ -44,11 +44,8 @@ pub(super) enum StoreError {
 
 impl Store {
     pub(super) async fn read(&self) -> Result<Option<Secret>, StoreError> {
-        let read = self.ask(self.requests().get(&self.name, &GetParams::default())).await;
-        let secret = match read {
-            Err(error) if error.is_absence() => None,
-            read => Some(read.map_err(StoreError::Read)?),
-        };
+        let read = fetch(&self.client, (&self.namespace, &self.name), self.patience).await;
+        let secret = read.map_err(StoreError::Read)?;
         if secret.as_ref().is_some_and(is_cert_managers) {
             return Err(StoreError::CertManager);
         }
@@ -67,23 +64,13 @@ impl Store {
         let failed =
             |error: &dyn std::fmt::Display| StoreError::Write(ApiError::Malformed(error.to_string()));
         let body = serde_json::to_vec(&secret).map_err(|error| failed(&error))?;
-        let (requests, params) = (self.requests(), PostParams::default());
+        let (requests, params) = (requests(&self.namespace), PostParams::default());
         let request =
             if is_new { requests.create(&params, body) } else { requests.replace(&self.name, &params, body) };
-        match self.ask(request).await {
+        match ask(&self.client, request, self.patience).await {
             Err(error) if error.is_conflict() || (error.is_absence() && !is_new) => Ok(None),
             written => written.map(Some).map_err(StoreError::Write),
         }
-    }
-
-    fn requests(&self) -> Request {
-        Request::new(Secret::url_path(&(), Some(&self.namespace)))
-    }
-
-    async fn ask(&self, request: Result<http::Request<Vec<u8>>, request::Error>) -> Result<Secret, ApiError> {
-        let request = request.map_err(|error| ApiError::from(kube::Error::BuildRequest(error)))?;
-        let text = answered(self.patience, self.client.request_text(request)).await?;
-        serde_json::from_str(&text).map_err(|_| ApiError::Malformed("it is no Secret".to_owned()))
     }
 
     fn blank(&self) -> Secret {
@@ -99,6 +86,32 @@ impl Store {
             ..Secret::default()
         }
     }
+}
+
+/// A Secret, if there is one.
+pub(crate) async fn fetch(
+    client: &Client,
+    (namespace, name): (&str, &str),
+    patience: Duration,
+) -> Result<Option<Secret>, ApiError> {
+    match ask(client, requests(namespace).get(name, &GetParams::default()), patience).await {
+        Err(error) if error.is_absence() => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+fn requests(namespace: &str) -> Request {
+    Request::new(Secret::url_path(&(), Some(namespace)))
+}
+
+async fn ask(
+    client: &Client,
+    request: Result<http::Request<Vec<u8>>, request::Error>,
+    patience: Duration,
+) -> Result<Secret, ApiError> {
+    let request = request.map_err(|error| ApiError::from(kube::Error::BuildRequest(error)))?;
+    let text = answered(patience, client.request_text(request)).await?;
+    serde_json::from_str(&text).map_err(|_| ApiError::Malformed("it is no Secret".to_owned()))
 }
 
 fn is_cert_managers(secret: &Secret) -> bool {
