@@ -9,6 +9,7 @@
 //! told from quiet. `kube` brings the connection: kubeconfig, credentials, TLS.
 
 mod api;
+mod error;
 mod follow;
 mod gauges;
 mod list;
@@ -24,8 +25,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub(in crate::cluster) use api::Api;
-pub use api::{ApiError, Item, Unreadable};
-pub(crate) use api::{answered, checked};
+pub(crate) use api::checked;
+pub use api::{Item, Unreadable};
+pub use error::ApiError;
+pub(crate) use error::answered;
 pub use gauges::Gauges;
 pub use list::{Listing, list};
 pub use pace::Pace;

@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use tokio::sync::mpsc::{Sender, error::SendError};
 use tokio::time::{sleep, timeout};
 
-use super::api::{Api, ApiError, Happened};
+use super::api::{Api, Happened};
+use super::error::ApiError;
 use super::pace::{Backoff, Pace};
 use super::{Event, Gauges};
 use crate::cluster::Kind;

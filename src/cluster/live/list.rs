@@ -2,7 +2,8 @@
 
 use tokio::time::sleep;
 
-use super::api::{Api, ApiError, Item, Unreadable};
+use super::api::{Api, Item, Unreadable};
+use super::error::ApiError;
 use super::pace::{Backoff, Pace};
 use crate::cluster::{Cluster, Kind};
 
