@@ -166,6 +166,9 @@ fn a_running_pod_is_never_restarted() {
     let scaled = with("/spec/replicas", json!(5), &old);
     let (from_none, to_none) =
         (with("/spec/replicas", json!(0), &old), with("/spec/replicas", json!(0), &old));
+    // Scaled to 0 a moment ago: its pods are still there, and stay where it is scaled up again now.
+    let mut going = from_none.clone();
+    going["status"] = json!({"replicas": 2});
     let policies = policies(&["{mutate: {podNameLabel: pod-name}}"]);
     let updated = |old: &Value, new: &Value| answer(&review("statefulsets", new, Some(old)), &policies);
     for (old, new, is_added) in [
@@ -173,7 +176,8 @@ fn a_running_pod_is_never_restarted() {
         (&old, &scaled, false),
         (&old, &changed, true),
         (&from_none, &old, true),
-        (&old, &to_none, true),
+        (&old, &to_none, false),
+        (&going, &old, false),
     ] {
         let (operations, warnings) = updated(old, new);
         assert_eq!(operations, if is_added { vec![template.clone()] } else { vec![] }, "{new}");
@@ -199,6 +203,43 @@ fn services_wait_for_the_label_that_they_select() {
     assert_eq!((operations.len(), warnings.len()), (2, 1), "the controller's label is on every pod");
     let own = set(&json!({}), &json!({"annotations": {"pod-name-label": "pod-name"}}));
     assert_eq!(update(BOTH, &own).0.len(), 2, "the label is there by now");
+}
+
+/// Nobody is denied for what we have added ourselves, nor pays for Services without endpoints.
+#[test]
+fn services_are_not_asked_for_where_no_pod_will_have_their_label() {
+    const ALONE: &str = "{mutate: {servicePerPod: {label: pod-name, ports: '80:8080'}}}";
+    let perhaps =
+        "{priority: 1, match: {namespaceSelector: {matchLabels: {a: b}}}, mutate: {podNameLabel: pod-name}}";
+    let other = "{priority: 1, mutate: {podNameLabel: other}}";
+    let template = |annotation: &str| json!({"annotations": {"pod-name-label": annotation}});
+    let taken = json!({"labels": {"pod-name": "fixed"}});
+    for (specs, template, added) in [
+        (&[ALONE][..], json!({}), 0),
+        (&[BOTH], template("mine"), 0),
+        (&[ALONE], template("pod-name"), 2),
+        (&[BOTH, perhaps], json!({}), 0),
+        (&[BOTH, other], json!({}), 0),
+        (&[BOTH], taken, 0),
+    ] {
+        let (operations, warnings) = created(&set(&json!({}), &template), specs);
+        let on_set =
+            operations.iter().filter(|op| op["path"].as_str().unwrap().starts_with("/metadata/annotations/"));
+        assert_eq!(on_set.count(), added, "{specs:?} {template}");
+        assert_eq!(
+            warnings.iter().any(|w| w.contains("no pod has its name as label")),
+            added == 0,
+            "{warnings:?}"
+        );
+    }
+    let own = json!({"service-per-pod-label": "other"});
+    assert_eq!(
+        created(&set(&own, &json!({})), &[SERVICES]).0.len(),
+        0,
+        "nor are ports added to a label that selects nothing"
+    );
+    let own = json!({"service-per-pod-label": "statefulset.kubernetes.io/pod-name"});
+    assert_eq!(created(&set(&own, &json!({})), &[ALONE]).0.len(), 1);
 }
 
 #[test]
@@ -306,6 +347,7 @@ fn a_policy_that_would_break_what_it_touches_is_refused() {
         ("{mutate: {servicePerPod: {label: '', ports: '80:80'}}}", "/spec/mutate/servicePerPod/label"),
         ("{mutate: {servicePerPod: {ports: '80:http'}}}", "/spec/mutate/servicePerPod/ports"),
         ("{mutate: {servicePerPod: {label: a}}}", "/spec/mutate/servicePerPod"),
+        ("{mutate: {podNameLabel: controller-revision-hash}}", "/spec/mutate/podNameLabel"),
         ("{mutate: {podNameLabels: a}}", "/spec/mutate/podNameLabels"),
     ] {
         let error = try_policies(&[spec]).unwrap_err();

@@ -155,7 +155,16 @@ impl<'de> Partial<'de> {
             Field::Uid => self.uid = map.next_value()?,
             Field::Kind => self.kind = map.next_value()?,
             Field::Resource => self.resource = map.next_value()?,
-            Field::SubResource => self.sub_resource = map.next_value()?,
+            Field::SubResource => {
+                // Which sort of object it is has to be known before it is read.
+                if [&self.object, &self.old_object]
+                    .into_iter()
+                    .any(|object| matches!(object, Pending::Read(_)))
+                {
+                    return Err(serde::de::Error::custom("subResource has to come before the objects"));
+                }
+                self.sub_resource = map.next_value()?;
+            }
             Field::Name => self.name = map.next_value()?,
             Field::Namespace => self.namespace = map.next_value()?,
             Field::Operation => self.operation = map.next_value()?,

@@ -1,7 +1,7 @@
 //! Less of an object, where tens of thousands are kept for hours.
 
 use super::Neighbour;
-use crate::model::{Labels, PodTemplate};
+use crate::model::{Labels, PodTemplate, StatefulSetStatus};
 use crate::policy::tells_software;
 
 impl Neighbour {
@@ -11,6 +11,8 @@ impl Neighbour {
         self.metadata_mut().uid = Box::default();
         match self {
             Self::Set(ref mut set) => {
+                // It changes all the time.
+                set.status = StatefulSetStatus::default();
                 compact_template(&mut set.spec.template);
                 set.spec.volume_claim_templates.shrink_to_fit();
             }

@@ -37,6 +37,8 @@ pub use pod_template::{
     AffinityTerm, Container, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,
 };
 pub use reason::reason;
-pub use selector::{LabelSelector, Operator, Requirement};
+pub use selector::{LabelSelector, Operator, Requirement, is_given_by_controller};
 pub use service::Service;
-pub use stateful_set::{ClaimRetention, POD_INDEX_LABEL, POD_NAME_LABEL, Scale, StatefulSet};
+pub use stateful_set::{
+    ClaimRetention, POD_INDEX_LABEL, POD_NAME_LABEL, Scale, StatefulSet, StatefulSetStatus,
+};

@@ -106,7 +106,7 @@ impl LabelSelector {
 }
 
 /// Whether the StatefulSet controller puts this label on each pod, beside those of the template.
-fn is_given_by_controller(key: &str) -> bool {
+pub fn is_given_by_controller(key: &str) -> bool {
     matches!(
         key,
         "statefulset.kubernetes.io/pod-name" | "apps.kubernetes.io/pod-index" | "controller-revision-hash"

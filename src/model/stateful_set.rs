@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
-use super::{Container, IntOrPercent, LabelSelector, Labels, Metadata, Object, PodTemplate, nullable};
+use super::{
+    Container, IntOrPercent, LabelSelector, Labels, Metadata, Object, PodTemplate, is_given_by_controller,
+    is_label_key, nullable,
+};
 
 /// The label that names each pod; the controller adds it.
 pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
@@ -19,6 +22,18 @@ pub struct StatefulSet {
     /// Its specification.
     #[serde(deserialize_with = "nullable::field")]
     pub spec: StatefulSetSpec,
+    /// Its status.
+    #[serde(deserialize_with = "nullable::field")]
+    pub status: StatefulSetStatus,
+}
+
+/// What is kept of a StatefulSet's `status`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct StatefulSetStatus {
+    /// How many pods there are, those that are about to go included.
+    #[serde(deserialize_with = "nullable::field")]
+    pub replicas: i32,
 }
 
 /// What is kept of a StatefulSet's `spec`.
@@ -153,6 +168,13 @@ impl StatefulSet {
         ];
         let template = self.spec.template.labels().iter();
         template.map(|(key, value)| (key, value.to_owned())).chain(own).collect()
+    }
+
+    /// Whether each of its pods has its own name as the value of this label, if `pod-name-label` on the template says `asked`. What
+    /// the template or the controller sets already is never overwritten.
+    pub fn names_pods_by(&self, label: &str, asked: Option<&str>) -> bool {
+        let is_free = self.spec.template.labels().get(label).is_none() && !is_given_by_controller(label);
+        label == POD_NAME_LABEL || (asked == Some(label) && is_free && is_label_key(label))
     }
 
     /// The labels to select its pods by: those of its own selector, else all they have. A Service can select by labels

@@ -83,7 +83,8 @@ pub fn mutate(
     match &change.action {
         Action::StatefulSet(Edit::Create(set)) => on_set(set, cluster, policies, || false),
         Action::StatefulSet(Edit::Update { old, new }) => {
-            let has_pods = old.replicas() > 0 && new.replicas() > 0;
+            // Pods of a set that is scaled to 0 are kept, and made anew, where it is scaled up again before they are gone.
+            let has_pods = old.replicas() > 0 || old.status.replicas > 0;
             on_set(new, cluster, policies, || has_pods && !template_changes())
         }
         Action::PodCreation(pod) => on_pod(pod),
@@ -134,6 +135,21 @@ pub fn mutated(set: &StatefulSet, cluster: &Cluster, policies: &Policies) -> Sta
         metadata.annotations = metadata.annotations.with(&key, &value);
     }
     set
+}
+
+impl Target<'_> {
+    /// What `pod-name-label` says on the template once what can be added now is there.
+    fn pod_name_label(&self) -> Option<&str> {
+        let own = self.set.spec.template.metadata.annotations.get(POD_NAME_LABEL);
+        own.or_else(|| self.applicable.pod_name_label().filter(|_| !self.restarts).map(|asked| asked.value))
+    }
+
+    /// Whether the pods will have their names as this label when a template of today has reached them.
+    fn will_name_pods_by(&self, label: &str) -> bool {
+        let own = self.set.spec.template.metadata.annotations.get(POD_NAME_LABEL);
+        let asked = own.or_else(|| self.applicable.pod_name_label().map(|asked| asked.value));
+        self.set.names_pods_by(label, asked)
+    }
 }
 
 impl Mutation {

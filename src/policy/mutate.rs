@@ -1,7 +1,7 @@
 //! What a policy wants filled in: `spec.mutate`.
 
 use super::{Applicable, Certainty, Policy, PolicyError, document};
-use crate::model::{is_label_key, port_pairs};
+use crate::model::{POD_NAME_LABEL, is_given_by_controller, is_label_key, port_pairs};
 
 /// `spec.mutate` of one policy.
 #[derive(Debug)]
@@ -58,6 +58,10 @@ pub(super) fn compile(mutate: document::Mutate) -> Result<Mutate, PolicyError> {
     }
     if let Some(label) = &pod_name_label {
         label_key(label, "/spec/mutate/podNameLabel")?;
+        if is_given_by_controller(label) && label != POD_NAME_LABEL {
+            let message = format!("the StatefulSet controller sets {label:?} itself; choose another label");
+            return Err(PolicyError { pointer: "/spec/mutate/podNameLabel".to_owned(), message });
+        }
     }
     let service_per_pod =
         service_per_pod.map(|document::ServicePerPod { label, ports }| ServicePerPod { label, ports });

@@ -64,7 +64,7 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
     let template = &at.set.spec.template;
     let injected = template.metadata.annotations.get("pod-name-label");
     let value = template.labels().get(label);
-    if label == POD_NAME_LABEL || (injected == Some(label) && is_label_key(label) && value.is_none()) {
+    if at.set.names_pods_by(label, injected) {
         return;
     }
     let pod = format!("{}-{}", at.name(), at.set.spec.ordinals.start);
@@ -123,6 +123,8 @@ mod tests {
             ("app", json!({}), "every pod has app=zk"),
             ("app", injected("pod-name"), "every pod has app=zk"),
             ("apps.kubernetes.io/pod-index", json!({}), "a pod's number"),
+            ("apps.kubernetes.io/pod-index", injected("apps.kubernetes.io/pod-index"), "a pod's number"),
+            ("controller-revision-hash", injected("controller-revision-hash"), "no pod will have the label"),
             ("", json!({}), "no label to select by"),
             ("", injected(""), "no label to select by"),
         ] {
