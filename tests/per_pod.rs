@@ -43,6 +43,7 @@ impl Drop for Replica {
 /// Quick where it can be. Nothing is looked at again without a reason.
 const MANNERS: Manners = Manners {
     writes_per_second: 10_000,
+    reads_per_second: 10_000,
     burst: 1_000,
     writes_a_round: 7,
     sets_at_once: 2,
@@ -488,13 +489,60 @@ async fn what_fails_is_tried_again_and_what_is_refused_is_reported() {
     put_set(&api, &asking(), 9);
     api.fail(SERVICES, Fault::ReadOnly(500));
     let replica = replica(&api, "pod-0");
-    until("it fails", async || replica.services("failed") > 1).await;
+    until("it fails", async || replica.services("failed") > 0).await;
     assert_eq!(condition(&api), None, "it may pass");
+    until("it lasts", async || condition(&api).as_deref() == Some("ServicePerPodFailing")).await;
     api.fail(SERVICES, Fault::ReadOnly(403));
     until("the condition", async || condition(&api).as_deref() == Some("ServicePerPodRefused")).await;
     api.heal(SERVICES);
     until("all are there", async || api.names(SERVICES, "n").len() == 9).await;
     until("the condition goes", async || condition(&api).is_none()).await;
+}
+
+/// What goes may be what leaves no room for what comes: in a quota, among the node ports.
+#[tokio::test]
+async fn deletions_do_not_wait_for_what_cannot_be_made() {
+    for code in [403, 500] {
+        let api = ApiServer::start().await;
+        put_set(&api, &asking(), 5);
+        let replica = replica(&api, "pod-0");
+        until("all are there", async || api.names(SERVICES, "n").len() == 5).await;
+        replica.settles(&api).await;
+        api.fail(SERVICES, Fault::NoPatch(code));
+        let mut set = api.object(SETS, "n", "web").unwrap();
+        set["spec"]["ordinals"] = json!({"start": 5});
+        api.put_object(SETS, "n", "web", set);
+        until_services(&api, &[]).await;
+        api.heal(SERVICES);
+        until_services(&api, &["web-5", "web-6", "web-7", "web-8", "web-9"]).await;
+    }
+}
+
+/// `kubectl delete --cascade=orphan`, and a set of the same name that asks for less.
+#[tokio::test]
+async fn what_an_earlier_set_has_left_goes_where_nobody_asks_for_it() {
+    for (annotations, expected) in
+        [(asking(), &["web-0", "web-1", "web-copy"][..]), (json!({}), &["web-copy"])]
+    {
+        let api = ApiServer::start().await;
+        put_set(&api, &asking(), 3);
+        let replica = replica(&api, "pod-0");
+        until_services(&api, &["web-0", "web-1", "web-2"]).await;
+        replica.settles(&api).await;
+        api.delete(SETS, "n", "web");
+        for name in ["web-0", "web-1", "web-2"] {
+            let mut orphan = service(&api, name);
+            orphan["metadata"].as_object_mut().unwrap().remove("ownerReferences");
+            if name == "web-0" {
+                // Somebody has made it from a copy.
+                api.put_object(SERVICES, "n", "web-copy", orphan.clone());
+            }
+            api.put_object(SERVICES, "n", name, orphan);
+        }
+        let metadata = json!({"uid": "set-2", "annotations": annotations});
+        api.put_object(SETS, "n", "web", json!({"metadata": metadata, "spec": {"replicas": 2}}));
+        until_services(&api, expected).await;
+    }
 }
 
 #[tokio::test]

@@ -171,9 +171,8 @@ proptest! {
             let standing = seen.get(&*step.name).map(|service| service.standing(&set));
             let expected: &[Standing] = match step.deed {
                 Deed::Create => &[],
-                Deed::Update => &[Standing::Ours, Standing::Orphaned],
+                Deed::Update | Deed::Delete => &[Standing::Ours, Standing::Orphaned],
                 Deed::Adopt => &[Standing::Metacontrollers],
-                Deed::Delete => &[Standing::Ours],
             };
             prop_assert!(standing.is_none_or(|standing| expected.contains(&standing)), "{:?} {:?}", step, standing);
             prop_assert_eq!(step.deed == Deed::Create, standing.is_none());

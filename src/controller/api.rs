@@ -24,6 +24,7 @@ pub(super) struct Server {
     pub(super) client: Client,
     pub(super) leadership: Leadership,
     pub(super) turnstile: Turnstile,
+    pub(super) reads: Turnstile,
     /// How long an answer may take.
     pub(super) patience: Duration,
 }
@@ -48,6 +49,7 @@ pub(super) enum Failure {
 impl Server {
     /// A Service as it is.
     pub(super) async fn get(&self, namespace: &str, name: &str) -> Result<Option<Service>, Failure> {
+        self.reads.pass().await;
         let got = self.patiently(self.services(namespace).get_opt(name)).await?;
         Ok(got.map(|watched| watched.service))
     }

@@ -17,6 +17,7 @@
 
 pub mod adoption;
 mod api;
+mod memory;
 pub mod metacontroller;
 mod metrics;
 pub mod owned;
@@ -61,7 +62,9 @@ use crate::webhook::Events;
 pub struct Manners {
     /// Writes a second, over all sets. Default 20.
     pub writes_per_second: u32,
-    /// Writes at once after a quiet time. Default 50.
+    /// Single Services read a second, over all sets. Default 50.
+    pub reads_per_second: u32,
+    /// Writes, or reads, at once after a quiet time. Default 50.
     pub burst: u32,
     /// Writes for one set before others have their turn. Default 50.
     pub writes_a_round: usize,
@@ -81,6 +84,7 @@ impl Default for Manners {
     fn default() -> Self {
         Self {
             writes_per_second: 20,
+            reads_per_second: 50,
             burst: 50,
             writes_a_round: 50,
             sets_at_once: 8,
@@ -171,6 +175,7 @@ impl Controller {
                 client: self.client.clone(),
                 leadership: self.leadership.clone(),
                 turnstile: Turnstile::new(manners.writes_per_second, manners.burst),
+                reads: Turnstile::new(manners.reads_per_second, manners.burst),
                 patience: manners.patience,
             },
             owned,

@@ -13,7 +13,8 @@ pub type Seen = BTreeMap<Box<str>, Service>;
 /// What is to be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// One step for a Service, in the order of their pods and the superfluous ones last.
+    /// One step for a Service: first what is superfluous, which may be what leaves no room for the others, then in the order of
+    /// their pods.
     pub steps: Vec<Step>,
     /// What stands in the way.
     pub obstacles: Obstacles,
@@ -59,18 +60,18 @@ pub enum Judgement {
 /// Compares what a set asks for with what has been seen. Without a template it asks for none.
 pub fn plan(set: &Set, template: Option<&Template>, seen: &Seen) -> Plan {
     let mut plan = Plan::default();
+    let is_wanted = |name: &str| template.is_some_and(|template| template.is_wanted(name));
+    for (name, service) in seen.iter().filter(|(name, _)| !is_wanted(name)) {
+        if service.is_ours_to_delete(set) {
+            plan.steps.push(Step { name: name.to_string(), deed: Deed::Delete });
+        }
+    }
     for name in template.into_iter().flat_map(Template::names) {
         let Some(template) = template else { continue };
         if is_service_name(&name) {
             plan.add(set, template, name.clone(), seen.get(&*name));
         } else {
             plan.obstacles.unnamable.push(name);
-        }
-    }
-    let is_wanted = |name: &str| template.is_some_and(|template| template.is_wanted(name));
-    for (name, service) in seen.iter().filter(|(name, _)| !is_wanted(name)) {
-        if service.standing(set) == Standing::Ours && !service.metadata.deleting {
-            plan.steps.push(Step { name: name.to_string(), deed: Deed::Delete });
         }
     }
     plan

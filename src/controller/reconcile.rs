@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::Manners;
 use super::api::{Failure, Server};
+use super::memory::Memory;
 use super::metrics::Metrics;
 use super::owned::Owned;
 use super::plan::{Deed, Plan, Seen, Step, plan};
-use super::problem::{Obstacles, Problem, Said, said};
+use super::problem::{Obstacles, Problem, said};
 use super::service::Service;
 use super::set::Set;
 use super::template::{POLICY_UNKNOWN, Template};
@@ -23,14 +23,11 @@ use crate::model::Object;
 use crate::policy::Policies;
 use crate::webhook::Events;
 
-/// Rounds that fail one after the other are this much further apart, at most.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
-
-/// After so many Services that the API server refuses, the others are not tried: most likely it refuses them all.
+/// After so many Services that come to nothing, the others are not tried: most likely it is the same with them all.
 const ENOUGH: usize = 3;
 
-/// Of more sets than these at a time nothing is remembered.
-const MOST_REMEMBERED: usize = 10_000;
+/// After so many rounds that fail, one after the other, people are told.
+const LASTING: u32 = 3;
 
 /// What all rounds of one term of leadership share.
 pub(super) struct Context {
@@ -44,15 +41,6 @@ pub(super) struct Context {
     pub(super) manners: Manners,
     /// By the uid of the set.
     pub(super) memory: Mutex<HashMap<Box<str>, Memory>>,
-}
-
-/// What is remembered of a set that is not as it should be.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    /// What its condition was last made to say, and when.
-    said: Option<(Said, Instant)>,
-    /// The rounds that have failed, one after the other.
-    failures: u32,
 }
 
 /// When the next round is due, should nothing happen before.
@@ -75,6 +63,28 @@ struct Round {
     /// Whether something has to go by itself first.
     waits: bool,
     failure: Option<Failure>,
+}
+
+impl Round {
+    /// Notes what has become of a step, and whether it was in vain.
+    fn failed(&mut self, name: &str, failure: Failure, metrics: &Metrics) -> usize {
+        match failure {
+            Failure::Refused(reason) => {
+                metrics.service("refused");
+                self.obstacles.refused.push((name.to_owned(), reason));
+            }
+            // It is looked at once more when the watch has told what changed.
+            Failure::Stale => {
+                self.waits = true;
+                return 0;
+            }
+            failure => {
+                metrics.service("failed");
+                self.failure = Some(failure);
+            }
+        }
+        1
+    }
 }
 
 impl Context {
@@ -113,23 +123,19 @@ impl Context {
     async fn follow(&self, set: &Set, template: Option<&Template>) -> Round {
         let Plan { steps, obstacles, waits } = self.plan(set, template);
         let mut round = Round { obstacles, waits, ..Round::default() };
-        for step in &steps {
-            if round.deeds >= self.manners.writes_a_round || round.obstacles.refused.len() >= ENOUGH {
-                round.is_partial = true;
-                break;
-            }
-            match self.take(set, template, step, &mut round).await {
-                Ok(()) => {}
-                Err(Failure::Refused(reason)) => {
-                    self.metrics.service("refused");
-                    round.obstacles.refused.push((step.name.clone(), reason));
-                }
-                // It is looked at once more when the watch has told what changed.
-                Err(Failure::Stale) => round.waits = true,
-                Err(failure) => {
-                    self.metrics.service("failed");
-                    round.failure = Some(failure);
+        let (deletions, others): (Vec<&Step>, Vec<_>) =
+            steps.iter().partition(|step| step.deed == Deed::Delete);
+        // Where the one is of no use, the other may be: what is deleted leaves room in a quota, and among the node ports.
+        for steps in [deletions, others] {
+            let mut vain = 0;
+            for step in steps {
+                let is_over = round.failure == Some(Failure::NotLeading);
+                if round.deeds >= self.manners.writes_a_round || vain >= ENOUGH || is_over {
+                    round.is_partial = true;
                     break;
+                }
+                if let Err(failure) = self.take(set, template, step, &mut round).await {
+                    vain += round.failed(&step.name, failure, &self.metrics);
                 }
             }
         }
@@ -237,14 +243,9 @@ impl Context {
             );
         }
         match round.failure {
-            None => {}
+            None => self.recovered(set),
             Some(Failure::NotLeading) => return Next::News,
-            Some(failure) => {
-                self.metrics.round("failed");
-                let wait = self.failed(set);
-                tracing::warn!(namespace, set = name, ?wait, "per-pod Services: {failure}");
-                return Next::After(wait);
-            }
+            Some(failure) => return self.bear(set, &round.obstacles, &failure).await,
         }
         let problems = round.obstacles.problems();
         let is_stuck = round.obstacles.refused.len() >= ENOUGH;
@@ -261,22 +262,43 @@ impl Context {
         if problems.is_empty() && round.waits { self.retry() } else { next }
     }
 
+    /// Waits out what may pass by itself; where it does not, people are told.
+    async fn bear(&self, set: &Set, obstacles: &Obstacles, failure: &Failure) -> Next {
+        self.metrics.round("failed");
+        let (failures, wait) = self.failed(set);
+        let (namespace, name) = (&*set.metadata.namespace, &*set.metadata.name);
+        tracing::warn!(namespace, set = name, ?wait, "per-pod Services: {failure}");
+        if failures >= LASTING {
+            let message =
+                format!("per-pod Services cannot be brought up to date, which is tried again: {failure}");
+            let lasting = Problem { id: "service-per-pod-failing", message };
+            let problems: Vec<Problem> = obstacles.problems().into_iter().chain([lasting]).collect();
+            self.report(set, &problems).await;
+        }
+        Next::After(wait)
+    }
+
     /// Tells people what stands in the way, or that nothing does any more.
     async fn report(&self, set: &Set, problems: &[Problem]) -> Next {
         for problem in problems {
             self.tell(set, problem);
         }
         let wanted = said(problems);
+        self.log(set, wanted.as_ref());
         if wanted.as_ref() != set.status.said.as_deref() && !self.has_just_said(set, wanted.as_ref()) {
             match self.server.say(set, wanted.as_ref()).await {
                 Ok(()) => self.remember(set, wanted.as_ref()),
                 // The set is gone or another one by now.
                 Err(Failure::Stale | Failure::NotLeading) => {}
-                Err(failure) => tracing::warn!(
-                    namespace = &*set.metadata.namespace,
-                    set = &*set.metadata.name,
-                    "the condition of a set could not be written: {failure}"
-                ),
+                Err(failure) => {
+                    // As if it had been: there is no use in trying again at once.
+                    self.remember(set, wanted.as_ref());
+                    tracing::warn!(
+                        namespace = &*set.metadata.namespace,
+                        set = &*set.metadata.name,
+                        "the condition of a set could not be written: {failure}"
+                    );
+                }
             }
         }
         if problems.is_empty() {
@@ -284,32 +306,6 @@ impl Context {
             return Next::News;
         }
         self.retry()
-    }
-
-    /// Whether that is what the condition was made to say a moment ago. The StatefulSet controller may have dropped it, and will
-    /// drop it again; what the watch says may also be older.
-    fn has_just_said(&self, set: &Set, wanted: Option<&Said>) -> bool {
-        let memory = self.memory();
-        let last = memory.get(&set.metadata.uid).and_then(|memory| memory.said.as_ref());
-        last.is_some_and(|(said, at)| Some(said) == wanted && at.elapsed() < self.manners.reassert)
-    }
-
-    fn remember(&self, set: &Set, wanted: Option<&Said>) {
-        let mut memory = self.memory();
-        // Sets that are deleted are forgotten only here.
-        if memory.len() >= MOST_REMEMBERED {
-            memory.clear();
-        }
-        let memory = memory.entry(set.metadata.uid.clone()).or_default();
-        (memory.said, memory.failures) = (wanted.map(|said| (said.clone(), Instant::now())), 0);
-    }
-
-    /// How long to wait after one more failure.
-    fn failed(&self, set: &Set) -> Duration {
-        let mut memory = self.memory();
-        let memory = memory.entry(set.metadata.uid.clone()).or_default();
-        memory.failures += 1;
-        jittered(self.manners.retry.saturating_mul(1 << (memory.failures - 1).min(16)).min(LONGEST_WAIT))
     }
 
     fn retry(&self) -> Next {
@@ -329,9 +325,5 @@ impl Context {
 
     fn owned(&self) -> MutexGuard<'_, Owned> {
         self.owned.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn memory(&self) -> MutexGuard<'_, HashMap<Box<str>, Memory>> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

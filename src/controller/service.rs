@@ -163,6 +163,20 @@ impl Service {
         }
     }
 
+    /// Whether it goes when the set does not ask for it. One that has lost its owner does, too, or nobody would ever delete it;
+    /// but only if it has all that we give a Service: somebody may have made one from a copy.
+    pub fn is_ours_to_delete(&self, set: &Set) -> bool {
+        let metadata = &self.metadata;
+        let ordinal = metadata.name.strip_prefix(&*set.metadata.name).and_then(|rest| rest.strip_prefix('-'));
+        let is_pods = ordinal.is_some_and(|text| text.parse::<u32>().is_ok());
+        !metadata.deleting
+            && match self.standing(set) {
+                Standing::Ours => true,
+                Standing::Orphaned => is_pods && metadata.annotations.get(APPLIED).is_some(),
+                Standing::Metacontrollers | Standing::Left | Standing::Foreign => false,
+            }
+    }
+
     /// Whether it has a load balancer, whose class cannot be changed.
     pub fn is_load_balancer(&self) -> bool {
         &*self.spec.kind == "LoadBalancer"

@@ -1,4 +1,4 @@
-//! The rate at which anything is written.
+//! The rate at which anything is read or written.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -101,14 +101,21 @@ fn own_key(map: &str, key: &str) -> Result<(), PolicyError> {
     if is_key { Ok(()) } else { wrong(&[map, key], format!("{key:?} is no key of labels and annotations")) }
 }
 
+/// A network as the API server takes it: nothing is set where the network ends.
 fn is_range(text: &str) -> bool {
     let Some((address, bits)) = text.split_once('/') else { return false };
-    let most = match address.parse() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    bits.bytes().all(|byte| byte.is_ascii_digit()) && bits.parse::<u8>().is_ok_and(|bits| bits <= most)
+    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let is_number = bits.bytes().all(|byte| byte.is_ascii_digit()) && (bits == "0" || !bits.starts_with('0'));
+    let Some(bits) = bits.parse::<u32>().ok().filter(|bits| is_number && *bits <= most) else { return false };
+    match address {
+        IpAddr::V4(address) => (address.to_bits().checked_shl(bits)).is_none_or(|host| host == 0),
+        // An IPv4 address in disguise is refused, too.
+        IpAddr::V6(address) => {
+            address.to_ipv4_mapped().is_none()
+                && address.to_bits().checked_shl(bits).is_none_or(|host| host == 0)
+        }
+    }
 }
 
 fn wrong<T>(path: &[&str], message: String) -> Result<T, PolicyError> {
@@ -154,6 +161,10 @@ mod tests {
             (json!({"loadBalancerSourceRanges": ["10.0.0.0/33"]}), "/loadBalancerSourceRanges/0"),
             (json!({"loadBalancerSourceRanges": ["10.0.0.0/+8"]}), "/loadBalancerSourceRanges/0"),
             (json!({"loadBalancerSourceRanges": ["host/8"]}), "/loadBalancerSourceRanges/0"),
+            (json!({"loadBalancerSourceRanges": ["10.0.0.5/8"]}), "/loadBalancerSourceRanges/0"),
+            (json!({"loadBalancerSourceRanges": ["10.0.0.5/32", "::1/128", "::/0"]}), ""),
+            (json!({"loadBalancerSourceRanges": ["10.0.0.0/08"]}), "/loadBalancerSourceRanges/0"),
+            (json!({"loadBalancerSourceRanges": ["::ffff:1.2.3.0/120"]}), "/loadBalancerSourceRanges/0"),
         ] {
             let compiled = compiled(settings.clone());
             let at = compiled.as_ref().err().map_or("", |error| &error.pointer);

@@ -43,6 +43,8 @@ pub enum Fault {
     Status(u16),
     /// Every request that is to change something is.
     ReadOnly(u16),
+    /// Every patch is, so that nothing can be applied.
+    NoPatch(u16),
     /// No request is ever answered.
     Hang,
     /// Every watch is refused with 410, as a status of its own.
@@ -310,6 +312,9 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer,
     match fault {
         Some(Fault::Status(code)) => return Ok(status(code, "as the test wants it")),
         Some(Fault::ReadOnly(code)) if request.method() != Method::GET => {
+            return Ok(status(code, "as the test wants it"));
+        }
+        Some(Fault::NoPatch(code)) if request.method() == Method::PATCH => {
             return Ok(status(code, "as the test wants it"));
         }
         Some(Fault::Hang) => std::future::pending().await,
