@@ -450,10 +450,10 @@ proptest! {
             addition(stateward::mutate::Map::Annotations, "d"),
             addition(stateward::mutate::Map::Labels, "~1"),
         ];
-        let patch = stateward::mutate::patch(&object, &additions);
+        let patch = stateward::mutate::patch(object.clone(), &additions);
         let mut once = object.clone();
         json_patch::patch(&mut once, &patch).unwrap();
         prop_assert!(keeps(&object, &once));
-        prop_assert!(stateward::mutate::patch(&once, &additions).0.is_empty());
+        prop_assert!(stateward::mutate::patch(once, &additions).0.is_empty());
     }
 }

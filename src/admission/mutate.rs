@@ -26,7 +26,7 @@ pub fn mutate_review(body: &[u8], cluster: &Cluster, policies: &Policies) -> Res
     let mutation = mutate(&request.change, cluster, policies, || template_changes(body));
     let patch = match mutation.additions.as_slice() {
         [] => None,
-        additions => Some(patch(&Texts::read(body)?.object(), additions)).filter(|patch| !patch.0.is_empty()),
+        additions => Some(patch(Texts::read(body)?.object(), additions)).filter(|patch| !patch.0.is_empty()),
     };
     let body = encode_mutation(&request, &mutation, patch.as_ref());
     Ok(Mutated { request, mutation, body })

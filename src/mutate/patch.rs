@@ -11,9 +11,8 @@ use super::Addition;
 ///
 /// They are written out one by one. The difference between an object and what a typed reading makes of it would remove whatever
 /// the type does not know.
-pub fn patch(object: &Value, additions: &[Addition]) -> Patch {
+pub fn patch(mut object: Value, additions: &[Addition]) -> Patch {
     let mut operations = Vec::new();
-    let mut object = object.clone();
     for addition in additions {
         add(&mut object, addition, &mut operations);
     }
