@@ -90,11 +90,16 @@ fn what_is_wrong_is_found_and_what_is_none_is_told() {
     );
     assert_eq!(said(&certs(folder.path(), &["inspect"])).0, Some(2));
     assert_eq!(said(&certs(folder.path(), &["inspect", "--secret", "a/b/c"])).0, Some(2));
-    let (code, _, complaint) = said(&certs(folder.path(), &["issue", "--dir", "x", "--host", "größe"]));
-    assert_eq!(code, Some(2));
-    assert!(
-        complaint.contains("cannot issue a certificate for ") && complaint.contains("größe"),
-        "{complaint}"
-    );
+    for host in ["größe", "", "a b", "https://guard.example"] {
+        let (code, _, complaint) = said(&certs(folder.path(), &["issue", "--dir", "x", "--host", host]));
+        assert_eq!(code, Some(2));
+        assert!(complaint.contains("neither a DNS name") && complaint.contains(host), "{complaint}");
+    }
+    let key = std::fs::read_to_string(folder.path().join("one/tls.key")).unwrap();
+    let broken = key + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::write(folder.path().join("broken.pem"), broken).unwrap();
+    let (code, _, complaint) = said(&certs(folder.path(), &["inspect", "broken.pem"]));
+    assert_eq!(code, Some(2), "a key beside it does not make up for a certificate that is none");
+    assert!(complaint.contains("broken.pem: not a certificate"), "{complaint}");
     assert!(!folder.path().join("x").exists());
 }

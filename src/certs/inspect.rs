@@ -31,6 +31,7 @@ impl Inventory {
         let key = PrivateKey::read(pem);
         match Certificate::read_all(pem) {
             Ok(read) => self.certificates.extend(read.into_iter().map(|read| (origin.to_owned(), read))),
+            Err(error) if has_certificate(pem) => return Err(format!("{origin}: {error}")),
             Err(error) if key.is_err() => return Err(format!("{origin}: {error}, and no key either")),
             Err(_) => {}
         }
@@ -100,6 +101,12 @@ impl Inventory {
     fn signer(&self, certificate: &Certificate) -> Option<&(String, Certificate)> {
         self.certificates.iter().find(|(_, ca)| certificate.is_signed_by(ca))
     }
+}
+
+/// Whether a text claims to have one.
+fn has_certificate(pem: &[u8]) -> bool {
+    let mark = b"-----BEGIN CERTIFICATE-----";
+    pem.windows(mark.len()).any(|part| part == mark)
 }
 
 #[cfg(test)]

@@ -47,6 +47,9 @@ const STEPS: usize = 8;
 /// How long an answer of the API server may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How often everything is looked at until there is something to present.
+const STARTING: Duration = Duration::from_secs(1);
+
 /// What is to be kept, and how.
 #[derive(Clone)]
 pub struct Settings {
@@ -140,13 +143,20 @@ impl Keeper {
     /// Looks again and again; ends only when dropped.
     pub async fn run(mut self) -> Infallible {
         loop {
+            let led = self.leadership.is_leader();
             self.round().await;
-            let (leadership, leads) = (&self.leadership, self.leadership.is_leader());
+            let leadership = &self.leadership;
             tokio::select! {
-                () = sleep(jittered(self.every)) => {}
-                () = leadership.gained(), if !leads => {}
+                () = sleep(jittered(self.pause())) => {}
+                // What only the elected one does was left out of this round, even if it has been elected meanwhile.
+                () = leadership.gained(), if !led => {}
             }
         }
+    }
+
+    /// How long until the next look: as long as nothing is presented, nobody is served.
+    fn pause(&self) -> Duration {
+        if self.state.presented().is_some() { self.every } else { self.every.min(STARTING) }
     }
 
     async fn round(&mut self) {
@@ -231,7 +241,7 @@ impl Keeper {
     /// Makes the webhook configurations carry what they should; the elected replica does. One that fails does not keep it from
     /// the other.
     async fn publish(&self, configurations: &[Configuration]) -> Result<(), ConfigurationError> {
-        let mut published = Ok(());
+        let (mut published, mut is_changed) = (Ok(()), false);
         for configuration in configurations {
             let bundle = self.state.bundle(&configuration.entries(), self.start.elapsed());
             let right = pem_of(&bundle).into_bytes();
@@ -243,9 +253,16 @@ impl Keeper {
                 self.give_up(configuration).await
             } else {
                 tracing::info!(kind = configuration.kind(), "caBundle is put right");
+                is_changed = true;
                 self.configurations.apply(configuration, &bundle).await
             };
             published = published.and(done);
+        }
+        if is_changed {
+            // At once: as long as the fields are ours, whoever applies them meets a conflict.
+            for configuration in self.configurations.read().await? {
+                published = published.and(self.give_up(&configuration).await);
+            }
         }
         published
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use rustls::pki_types::ServerName;
+
 use super::kubernetes::{self, Named};
 use crate::certs::authority::LOCAL_HOSTS;
 use crate::certs::keeper::Settings;
@@ -33,8 +35,17 @@ pub(super) struct CertificateArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "cert_file")]
     ca_out: Option<PathBuf>,
     /// One more name or address in the certificate (repeatable)
-    #[arg(long, value_name = "HOST", conflicts_with = "cert_file")]
+    #[arg(long, value_name = "HOST", conflicts_with = "cert_file", value_parser = host)]
     host: Vec<String>,
+}
+
+/// A name or an address that a client could ask for.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    match ServerName::try_from(name) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("neither a DNS name, such as guard.example, nor an address".to_owned()),
+    }
 }
 
 impl CertificateArgs {

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 
 use super::UNUSABLE;
+use super::certificate::host;
 use super::kubernetes::{self, Named};
 use crate::certs::authority::{CA_LIFETIME, Identity, LOCAL_HOSTS, SERVICE_HOSTS, Validity};
 use crate::certs::inspect::Inventory;
@@ -40,7 +41,7 @@ struct Issue {
     #[arg(long, value_name = "DIR", default_value = "certs")]
     dir: PathBuf,
     /// One more name or address in the certificate than localhost and stateward.stateward.svc (repeatable)
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", value_parser = host)]
     host: Vec<String>,
     /// How long the certificate is valid; the CA is for ten years
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=3650))]

@@ -142,6 +142,9 @@ impl State {
     /// Whether something waits for what the webhook configurations carry.
     pub fn waits(&self) -> bool {
         let Some(held) = &self.held else { return false };
+        if self.presented.is_none() {
+            return true;
+        }
         let other_ca = |leaf: &Leaf| self.presented.as_ref().is_some_and(|presented| presented.ca != leaf.ca);
         held.next.is_some() || held.leaf.as_ref().is_some_and(other_ca)
     }
@@ -151,7 +154,8 @@ impl State {
         let offered = self.held.as_ref()?.leaf.as_ref()?;
         let is_valid = |leaf: &Leaf| leaf.identity.certificate.is_valid(now);
         let is_better = match &self.presented {
-            None => true,
+            // Ready is who is trusted: others that are may be about to go for it.
+            None => self.is_carried(&offered.ca),
             Some(before) if before.identity == offered.identity => false,
             Some(before) if is_valid(before) => {
                 is_valid(offered) && (before.ca == offered.ca || self.is_trusted(&offered.ca, at))

@@ -191,6 +191,8 @@ fn what_is_gone_or_broken_is_written_back_by_who_remembers_it() {
 fn another_secret_is_taken_up_without_a_gap() {
     let (mut state, mine, theirs) = (state(), established(), established());
     state.hold(&mine, now());
+    assert!(state.waits() && state.present(now(), at(0)).is_none(), "nobody trusts it yet");
+    state.saw(std::slice::from_ref(&mine.bundle), now(), at(0));
     assert!(state.present(now(), at(0)).is_some());
     state.hold(&theirs, now());
     assert_eq!(state.held(), Some(&mine), "ours may still be presented somewhere");
@@ -213,7 +215,8 @@ fn another_secret_is_taken_up_without_a_gap() {
 fn a_leaf_that_is_not_valid_yet_does_not_replace_one_that_is() {
     let (mut state, content) = (state(), established());
     state.hold(&content, now());
-    state.present(now(), at(0));
+    state.saw(std::slice::from_ref(&content.bundle), now(), at(0));
+    assert!(state.present(now(), at(0)).is_some());
     let early =
         Identity::authority(crate::certs::authority::Validity { from: now() + DAY, until: now() + 9 * DAY });
     let early = early.unwrap();
