@@ -329,6 +329,20 @@ async fn without_a_secret_there_is_no_readiness_and_nothing_is_lost_when_it_come
     assert!(replica.is_ready().await);
 }
 
+/// Others that are trusted may be about to go for one that says it is ready.
+#[tokio::test]
+async fn nobody_is_ready_before_the_api_server_trusts_it() {
+    let (api, clock) = (ApiServer::start().await, Clock::new());
+    install(&api, &ENTRIES);
+    api.fail(KINDS[0], Fault::ReadOnly(403));
+    let replica = Replica::start(&api, &clock, "pod-0").await;
+    until("failures", async || replica.server.metric(FAILED_BUNDLE).await > Some(2.0)).await;
+    assert_eq!(replica.server.get("/readyz").await.text(), "not ready: certificate\n");
+    api.heal(KINDS[0]);
+    until("ready", async || replica.is_ready().await).await;
+    assert_eq!(replica.review(&trusted(&api), &clock).await.unwrap().status, 200);
+}
+
 #[tokio::test]
 async fn a_secret_that_is_of_no_use_is_replaced_and_one_of_others_left_alone() {
     let (api, clock) = (ApiServer::start().await, Clock::new());
