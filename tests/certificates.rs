@@ -315,7 +315,7 @@ async fn without_a_secret_there_is_no_readiness_and_nothing_is_lost_when_it_come
     until("failures", async || replica.server.metric(FAILED_SECRET).await > Some(2.0)).await;
     assert_eq!(replica.server.get("/readyz").await.text(), "not ready: certificate\n");
     assert!(replica.review(b"", &clock).await.is_err());
-    assert_eq!(logs.lines_with("the certificate in use stays").len(), 1, "{}", logs.text());
+    assert_eq!(logs.lines_with("there is no certificate yet").len(), 1, "{}", logs.text());
     api.heal("secrets");
     until("ready", async || replica.is_ready().await).await;
     until("trusted", async || replica.review(&trusted(&api), &clock).await.is_ok()).await;

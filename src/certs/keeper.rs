@@ -154,15 +154,20 @@ impl Keeper {
         }
     }
 
+    /// Whether there is a certificate in use.
+    fn serves(&self) -> bool {
+        self.state.presented().is_some()
+    }
+
     /// How long until the next look: as long as nothing is presented, nobody is served.
     fn pause(&self) -> Duration {
-        if self.state.presented().is_some() { self.every } else { self.every.min(STARTING) }
+        if self.serves() { self.every } else { self.every.min(STARTING) }
     }
 
     async fn round(&mut self) {
         let found = match self.store.read().await {
             Ok(found) => found,
-            Err(error) => return self.report.secret(Err(error.into())),
+            Err(error) => return self.report.secret(Err(error.into()), self.serves()),
         };
         let content = self.read(found.as_ref());
         let configurations = self.look().await;
@@ -171,7 +176,7 @@ impl Keeper {
             Ok(configurations) if kept.is_ok() => self.publish(&configurations).await,
             looked => looked.map(drop),
         };
-        self.report.secret(kept);
+        self.report.secret(kept, self.serves());
         self.report.configuration(published);
     }
 
@@ -314,7 +319,7 @@ impl Report {
         self.defects = defects;
     }
 
-    fn secret(&mut self, kept: Result<(), SecretError>) {
+    fn secret(&mut self, kept: Result<(), SecretError>, serves: bool) {
         let Err(error) = kept else {
             self.secret = None;
             return;
@@ -322,7 +327,9 @@ impl Report {
         self.failures.get_or_create(&FailureLabels { of: "secret" }).inc();
         let said = error.to_string();
         if self.secret.as_ref() != Some(&said) {
-            tracing::warn!("the certificate in use stays: {said}");
+            let meanwhile =
+                if serves { "the certificate in use stays" } else { "there is no certificate yet" };
+            tracing::warn!("{meanwhile}: {said}");
         }
         self.secret = Some(said);
     }
