@@ -18,7 +18,8 @@ pub struct Pace {
     pub retry_least: Duration,
     /// The longest. Default 30 s.
     pub retry_most: Duration,
-    /// The wait after a refusal: somebody has to grant a right first. Default 30 s.
+    /// The longest wait after refusals: somebody has to grant a right first, unless the server has only just started and does not
+    /// know yet who has it. Default 30 s.
     pub refused: Duration,
 }
 
@@ -40,28 +41,34 @@ impl Default for Pace {
 pub(super) struct Backoff {
     pace: Pace,
     failures: u32,
+    refusals: u32,
 }
 
 impl Backoff {
     pub(super) fn new(pace: Pace) -> Self {
-        Self { pace, failures: 0 }
+        Self { pace, failures: 0, refusals: 0 }
     }
 
     pub(super) fn worked(&mut self) {
-        self.failures = 0;
+        (self.failures, self.refusals) = (0, 0);
     }
 
     /// How long to wait now.
     pub(super) fn after_failure(&mut self) -> Duration {
-        let longest =
-            self.pace.retry_least.saturating_mul(1 << self.failures.min(16)).min(self.pace.retry_most);
-        self.failures += 1;
-        jittered(longest)
+        doubled(self.pace.retry_least, &mut self.failures, self.pace.retry_most)
     }
 
-    pub(super) fn after_refusal(&self) -> Duration {
-        jittered(self.pace.refused)
+    /// The same after a refusal.
+    pub(super) fn after_refusal(&mut self) -> Duration {
+        doubled(self.pace.retry_least, &mut self.refusals, self.pace.refused)
     }
+}
+
+/// A wait that is twice as long each time, up to `most`.
+fn doubled(least: Duration, times: &mut u32, most: Duration) -> Duration {
+    let longest = least.saturating_mul(1 << (*times).min(16)).min(most);
+    *times = times.saturating_add(1);
+    jittered(longest)
 }
 
 /// Between half and all of it, so that replicas that lost the same server do not come back as one.
