@@ -16,6 +16,8 @@
 //!
 //! AdmissionReview bytes ─ admission::decode ─▶ Change ─▶ mutate(&Change, &Cluster, &Policies) ─▶ Mutation
 //!                                     AdmissionResponse ◀─ admission::encode_mutation ─ patch ◀──────┘
+//!
+//! annotated StatefulSets, and the Services there are ─▶ controller::plan ─▶ Services, one a pod
 //! ```
 //!
 //! In a cluster the snapshot is a little behind, so a verdict that would refuse a change for what the snapshot says of *other*

@@ -31,7 +31,9 @@ pub use labels::Labels;
 pub use metadata::{Annotations, Metadata, Object, ObjectRef, Owner};
 pub use names::{is_label_key, is_label_value};
 pub use namespace::Namespace;
-pub use per_pod::{PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType, PortPair, port_pairs};
+pub use per_pod::{
+    PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, POD_NAME_ANNOTATION, PerPodType, PortPair, port_pairs,
+};
 pub use pod::Pod;
 pub use pod_template::{
     AffinityTerm, Container, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,

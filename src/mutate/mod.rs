@@ -23,12 +23,10 @@ mod service_per_pod;
 
 use crate::change::{Action, Change, Edit};
 use crate::cluster::Cluster;
-use crate::model::{Object, Pod, StatefulSet};
+use crate::model::{Object, POD_NAME_ANNOTATION, Pod, StatefulSet};
 use crate::policy::{Applicable, Policies, Subject};
 pub use patch::patch;
 pub use pod_name_label::{Denied, pod_name_label};
-
-const POD_NAME_LABEL: &str = "pod-name-label";
 
 /// What is to be added to an object, and what its owner should know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,7 +105,7 @@ fn on_set(
     if metadata.deleting || !is_asked {
         return out;
     }
-    let lacks_annotation = set.spec.template.metadata.annotations.get(POD_NAME_LABEL).is_none();
+    let lacks_annotation = set.spec.template.metadata.annotations.get(POD_NAME_ANNOTATION).is_none();
     let restarts = lacks_annotation && applicable.pod_name_label().is_some() && restarts();
     let target = Target { set, applicable, restarts };
     pod_name_annotation::mutate(&target, &mut out);
@@ -140,15 +138,20 @@ pub fn mutated(set: &StatefulSet, cluster: &Cluster, policies: &Policies) -> Sta
 impl Target<'_> {
     /// What `pod-name-label` says on the template once what can be added now is there.
     fn pod_name_label(&self) -> Option<&str> {
-        let own = self.set.spec.template.metadata.annotations.get(POD_NAME_LABEL);
-        own.or_else(|| self.applicable.pod_name_label().filter(|_| !self.restarts).map(|asked| asked.value))
+        self.own_pod_name_label().or(self.asked_pod_name_label().filter(|_| !self.restarts))
     }
 
     /// Whether the pods will have their names as this label when a template of today has reached them.
     fn will_name_pods_by(&self, label: &str) -> bool {
-        let own = self.set.spec.template.metadata.annotations.get(POD_NAME_LABEL);
-        let asked = own.or_else(|| self.applicable.pod_name_label().map(|asked| asked.value));
-        self.set.names_pods_by(label, asked)
+        self.set.names_pods_by(label, self.own_pod_name_label().or(self.asked_pod_name_label()))
+    }
+
+    fn own_pod_name_label(&self) -> Option<&str> {
+        self.set.spec.template.metadata.annotations.get(POD_NAME_ANNOTATION)
+    }
+
+    fn asked_pod_name_label(&self) -> Option<&str> {
+        self.applicable.pod_name_label().map(|asked| asked.value)
     }
 }
 

@@ -1,20 +1,21 @@
 //! The annotation `pod-name-label` on the pod template: its pods get the label that it names.
 
-use super::{Map, Mutation, POD_NAME_LABEL, Target};
+use super::{Map, Mutation, Target};
+use crate::model::POD_NAME_ANNOTATION;
 use crate::policy::Asked;
 
 pub(super) fn mutate(target: &Target<'_>, out: &mut Mutation) {
     let Some(Asked { value: label, policy }) = target.applicable.pod_name_label() else { return };
     let template = &target.set.spec.template;
-    match template.metadata.annotations.get(POD_NAME_LABEL) {
+    match template.metadata.annotations.get(POD_NAME_ANNOTATION) {
         Some(own) if own == label => {}
         Some(own) => out.warnings.push(format!(
-            "policy {policy} wants {POD_NAME_LABEL} {label:?} on the pod template, which says {own:?} and is left as it is"
+            "policy {policy} wants {POD_NAME_ANNOTATION} {label:?} on the pod template, which says {own:?} and is left as it is"
         )),
         None if target.restarts => out.warnings.push(format!(
-            "the annotation {POD_NAME_LABEL}: {label} that policy {policy} wants on the pod template would restart every pod now; it \
+            "the annotation {POD_NAME_ANNOTATION}: {label} that policy {policy} wants on the pod template would restart every pod now; it \
              comes with the next rollout"
         )),
-        None => out.add(Map::TemplateAnnotations, POD_NAME_LABEL, label),
+        None => out.add(Map::TemplateAnnotations, POD_NAME_ANNOTATION, label),
     }
 }

@@ -1,7 +1,7 @@
 //! The label that a pod's annotation `pod-name-label` names, with the pod's own name as its value.
 
-use super::{Map, Mutation, POD_NAME_LABEL};
-use crate::model::{Metadata, Pod, is_label_key, is_label_value};
+use super::{Map, Mutation};
+use crate::model::{Metadata, POD_NAME_ANNOTATION, Pod, is_label_key, is_label_value};
 
 /// Why a pod that asks for the label does not get it, as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,15 +24,15 @@ pub(super) fn mutate(pod: &Pod, out: &mut Mutation) {
 /// name gets it after admission.
 pub fn pod_name_label(metadata: &Metadata) -> Result<Option<(&str, &str)>, Denied> {
     let name = &*metadata.name;
-    let Some(key) = metadata.annotations.get(POD_NAME_LABEL).filter(|_| !name.is_empty()) else {
+    let Some(key) = metadata.annotations.get(POD_NAME_ANNOTATION).filter(|_| !name.is_empty()) else {
         return Ok(None);
     };
     match metadata.labels.get(key) {
         Some(own) if own != name => Err(Denied::Taken(format!(
-            "pod {name} has the label {key}={own}, so that {POD_NAME_LABEL}: {key} gives it none with its name"
+            "pod {name} has the label {key}={own}, so that {POD_NAME_ANNOTATION}: {key} gives it none with its name"
         ))),
         None if !is_label_key(key) => Err(Denied::Impossible(format!(
-            "{POD_NAME_LABEL} of pod {name} is {}, which is no key of a label: it gets none with its name",
+            "{POD_NAME_ANNOTATION} of pod {name} is {}, which is no key of a label: it gets none with its name",
             shortened(key)
         ))),
         None if !is_label_value(name) => Err(Denied::Impossible(format!(

@@ -1,7 +1,7 @@
 //! `service-per-pod-label-unset`
 
 use super::{Place, Situation, Violations};
-use crate::model::{POD_INDEX_LABEL, POD_NAME_LABEL, is_label_key};
+use crate::model::{POD_INDEX_LABEL, POD_NAME_ANNOTATION, POD_NAME_LABEL, is_label_key};
 use crate::policy::Params;
 
 rule! {
@@ -62,7 +62,7 @@ rule! {
 fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
     let Some(label) = at.set.metadata.annotations.get("service-per-pod-label") else { return };
     let template = &at.set.spec.template;
-    let injected = template.metadata.annotations.get("pod-name-label");
+    let injected = template.metadata.annotations.get(POD_NAME_ANNOTATION);
     let value = template.labels().get(label);
     if at.set.names_pods_by(label, injected) {
         return;
