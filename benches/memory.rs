@@ -11,8 +11,12 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
-use stateward::cluster::live::{Event, Gauges, Writer};
-use stateward::cluster::{Cluster, Kind, Neighbour};
+use stateward::cluster::Cluster;
+use stateward::cluster::ClusterObject;
+use stateward::cluster::Kind;
+use stateward::watch::Gauges;
+use stateward::watch::WatchEvent;
+use stateward::watch::Writer;
 
 const NAMESPACES: usize = 2_000;
 
@@ -39,7 +43,7 @@ fn main() {
 /// Five sets and budgets and ten Services a namespace.
 fn list(writer: &mut Writer, namespaces: usize, generation: usize) {
     for kind in Kind::ALL {
-        writer.apply(kind, Event::Listing);
+        writer.apply(kind, WatchEvent::Listing);
         for namespace in 0..namespaces {
             let each = match kind {
                 Kind::StatefulSet | Kind::DisruptionBudget => 5,
@@ -47,10 +51,10 @@ fn list(writer: &mut Writer, namespaces: usize, generation: usize) {
                 Kind::Autoscaler | Kind::Namespace => 1,
             };
             for number in 0..each {
-                writer.apply(kind, Event::Listed(Ok(object(kind, namespace, number, generation))));
+                writer.apply(kind, WatchEvent::Listed(Ok(object(kind, namespace, number, generation))));
             }
         }
-        writer.apply(kind, Event::Complete);
+        writer.apply(kind, WatchEvent::Complete);
         writer.publish();
     }
 }
@@ -61,7 +65,7 @@ fn updates(writer: &mut Writer, namespaces: usize) {
     for number in 0..UPDATES {
         let object = object(Kind::StatefulSet, number * 7 % namespaces, number % 5, number);
         let started = Instant::now();
-        writer.apply(Kind::StatefulSet, Event::Changed(Ok(object)));
+        writer.apply(Kind::StatefulSet, WatchEvent::Changed(Ok(object)));
         writer.publish();
         spent += started.elapsed();
     }
@@ -69,7 +73,7 @@ fn updates(writer: &mut Writer, namespaces: usize) {
     println!("         {each:?} for one update, applied and published");
 }
 
-fn object(kind: Kind, namespace: usize, number: usize, generation: usize) -> Neighbour {
+fn object(kind: Kind, namespace: usize, number: usize, generation: usize) -> ClusterObject {
     let (namespace, name) = (format!("team-{namespace}-production"), format!("database-{number}"));
     let labels = json!({
         "app.kubernetes.io/name": "database", "app.kubernetes.io/instance": name,
@@ -98,7 +102,9 @@ fn object(kind: Kind, namespace: usize, number: usize, generation: usize) -> Nei
         "spec": spec,
         "status": {"replicas": 3, "readyReplicas": 3},
     });
-    Neighbour::from_json(kind, &object.to_string()).unwrap().compact()
+    ClusterObject::from_json(kind, &object.to_string())
+        .unwrap()
+        .strip_unused(stateward::software::reads_variable)
 }
 
 fn set(name: &str, labels: &Value, selector: &Value) -> Value {

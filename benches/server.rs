@@ -23,7 +23,11 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use stateward::webhook::{Judge, Metrics, Readiness, Server, Stopper};
+use stateward::guard::WebhookGuard;
+use stateward::process::Readiness;
+use stateward::process::Stopper;
+use stateward::server::Metrics;
+use stateward::server::Server;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
@@ -138,9 +142,9 @@ fn one_thread(name: &str) -> Runtime {
     Builder::new_multi_thread().worker_threads(1).thread_name(name).enable_all().build().unwrap()
 }
 
-fn real_server(folder: &tempfile::TempDir, shutdown: stateward::webhook::Shutdown) -> Subject {
+fn real_server(folder: &tempfile::TempDir, shutdown: stateward::process::Shutdown) -> Subject {
     let runtime = one_thread("stateward");
-    let judge = Judge {
+    let judge = WebhookGuard {
         cluster: Arc::new(ArcSwap::from_pointee(material::cluster(SETS))),
         policies: Arc::new(ArcSwap::from_pointee(material::policies())),
         confirmer: None,

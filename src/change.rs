@@ -13,7 +13,7 @@ pub struct Change {
     pub dry_run: bool,
     /// Whether what belongs to it is there by now, as in manifests that are judged together. A request may be the first of
     /// several.
-    pub is_whole: bool,
+    pub has_all_objects: bool,
 }
 
 /// What changes.
@@ -129,7 +129,7 @@ pub struct Requester {
 impl Requester {
     /// Whether this is one of the controllers that end what others have decided: whoever refuses them leaves a namespace
     /// or an object in `Terminating` for ever.
-    pub fn cleans_up(&self) -> bool {
+    pub fn is_cleanup_controller(&self) -> bool {
         matches!(self.system_controller(), Some("namespace-controller" | "generic-garbage-collector"))
             || self.is_controller_manager()
     }

@@ -3,8 +3,11 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use serde_json::{Value, json};
-use stateward::cluster::{Cluster, Kind};
-use stateward::policy::{Policies, Policy, Profile};
+use stateward::cluster::Cluster;
+use stateward::cluster::Kind;
+use stateward::policy::Policies;
+use stateward::policy::Policy;
+use stateward::policy::Profile;
 
 /// A review as a kube-apiserver sent it, and what it is.
 pub struct Recorded {

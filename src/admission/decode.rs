@@ -178,7 +178,7 @@ impl WireRequest {
                     groups: self.user.groups.unwrap_or_default(),
                 },
                 dry_run: self.dry_run,
-                is_whole: false,
+                has_all_objects: false,
             },
         })
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::Request;
 use crate::mutate::{Addition, Mutation};
-use crate::policy::Level;
+use crate::verdict::Level;
 use crate::verdict::{Finding, Verdict};
 
 /// The API server cuts a warning that is longer, in characters.
@@ -116,7 +116,7 @@ impl Status {
     fn new(request: &Request, denied: &[&Finding]) -> Self {
         let causes = denied.iter().map(|finding| Cause {
             reason: "FieldValueInvalid",
-            message: format!("{}: {}; {}", finding.rule.id, finding.message, finding.remedy),
+            message: format!("{}: {}; {}", finding.rule, finding.message, finding.remedy),
             field: field_path(&finding.path),
         });
         let details =
@@ -143,10 +143,10 @@ fn refusal(denied: &[&Finding]) -> String {
             (field, object) if field.is_empty() => object.to_string(),
             (field, object) => format!("{field} of {object}"),
         };
-        let _ = write!(text, "\n  {}: {}\n    at {place}", finding.rule.id, finding.message);
+        let _ = write!(text, "\n  {}: {}\n    at {place}", finding.rule, finding.message);
         let _ = write!(text, "\n    fix: {}", finding.remedy);
     }
-    let rules = denied.iter().map(|finding| finding.rule.id).collect::<Vec<_>>().join(",");
+    let rules = denied.iter().map(|finding| finding.rule.as_str()).collect::<Vec<_>>().join(",");
     let _ = write!(text, "\nIf it must be, annotate the StatefulSet with stateward.dev/exempt: {rules} and ");
     text.push_str("stateward.dev/exempt-reason: why.");
     text
@@ -188,7 +188,7 @@ fn fitting(lines: Vec<String>) -> Vec<String> {
 
 /// A finding as one warning, or as two where one would be cut.
 fn warning(finding: &Finding) -> Vec<String> {
-    let (rule, message, remedy) = (finding.rule.id, &finding.message, &finding.remedy);
+    let (rule, message, remedy) = (&finding.rule, &finding.message, &finding.remedy);
     let whole = format!("{rule}: {message}; {remedy}");
     if whole.chars().count() <= LONGEST_WARNING {
         return vec![whole];
@@ -211,7 +211,7 @@ fn audit_annotations(verdict: &Verdict) -> BTreeMap<&'static str, String> {
     let mut findings: Vec<String> = Vec::new();
     for finding in &verdict.findings {
         let level = if finding.counts() { finding.level.name() } else { "exempt" };
-        let text = format!("{}={level}", finding.rule.id);
+        let text = format!("{}={level}", finding.rule);
         // One budget can be wrong for a thousand sets: the audit log need not say so a thousand times.
         if !findings.contains(&text) {
             findings.push(text);

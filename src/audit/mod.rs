@@ -1,25 +1,16 @@
 //! The audit of manifests and of live clusters: the same judgement as the webhook's.
 
-mod human;
-mod json;
-mod report;
-
-use std::fmt;
-use std::io;
-use std::str::FromStr;
-
 use jiff::Timestamp;
 
 use crate::change::{Action, Change, Edit};
-use crate::cluster::Cluster;
-use crate::cluster::files::Inventory;
-use crate::cluster::live::Listing;
+use crate::cluster::inventory::Inventory;
+use crate::cluster::{Cluster, Listing};
 use crate::evaluate::evaluate;
 use crate::model::StatefulSet;
 use crate::mutate::mutated;
-use crate::policy::{Level, Policies};
+use crate::policy::Policies;
+use crate::report::Report;
 use crate::verdict::Verdict;
-pub use report::{Gap, GapKind, Located, Report};
 
 /// Judges everything in the inventory at the time `now`, sets as they will be once a policy's additions are on them.
 pub fn audit(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Report {
@@ -51,64 +42,6 @@ pub fn audit_cluster(listing: &Listing, policies: &Policies, now: Timestamp) -> 
 /// Judges a set as if it were to be created as it is.
 fn judge(set: &StatefulSet, cluster: &Cluster, policies: &Policies, now: Timestamp) -> Verdict {
     let action = Action::StatefulSet(Edit::Create(set.clone()));
-    let change = Change { action, is_whole: true, ..Change::default() };
+    let change = Change { action, has_all_objects: true, ..Change::default() };
     evaluate(&change, cluster, policies, now)
-}
-
-/// A way to write a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// For people, with the lines in question.
-    Human,
-    /// For programs; its names are fixed.
-    Json,
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "human" => Ok(Self::Human),
-            "json" => Ok(Self::Json),
-            _ => Err(format!("there is no format {name:?}; there are human and json")),
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Human => "human",
-            Self::Json => "json",
-        })
-    }
-}
-
-impl Format {
-    /// Writes a report. The human one has colours, which the writer may strip.
-    pub fn write(self, report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-        match self {
-            Self::Human => human::write(report, out),
-            Self::Json => json::write(report, out),
-        }
-    }
-}
-
-/// The level from which on findings make an audit fail; `None` is never.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FailOn(pub Option<Level>);
-
-impl FromStr for FailOn {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "deny" => Ok(Self(Some(Level::Deny))),
-            "warn" => Ok(Self(Some(Level::Warn))),
-            "audit" => Ok(Self(Some(Level::Audit))),
-            "never" => Ok(Self(None)),
-            _ => Err("one of deny, warn, audit, never".to_owned()),
-        }
-    }
 }

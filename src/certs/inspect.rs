@@ -11,7 +11,7 @@ const SOON: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// Certificates and keys, each with where it was found.
 #[derive(Debug, Default)]
-pub struct Inventory {
+pub struct CertificateInventory {
     certificates: Vec<(String, Certificate)>,
     keys: Vec<(String, PrivateKey)>,
 }
@@ -25,7 +25,7 @@ pub struct Inspection {
     pub findings: Vec<String>,
 }
 
-impl Inventory {
+impl CertificateInventory {
     /// Adds what is in a PEM file: certificates, a key, or both. The error is for people.
     pub fn add(&mut self, origin: &str, pem: &[u8]) -> Result<(), String> {
         let key = PrivateKey::read(pem);
@@ -113,7 +113,7 @@ fn has_certificate(pem: &[u8]) -> bool {
 mod tests {
     use jiff::{SignedDuration, Timestamp};
 
-    use super::Inventory;
+    use super::CertificateInventory;
     use crate::certs::authority::{Identity, LEAF_LIFETIME, Validity};
 
     const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -126,8 +126,8 @@ mod tests {
         Validity::lasting(LEAF_LIFETIME, now()).unwrap()
     }
 
-    fn inventory(parts: &[(&str, &str)]) -> Inventory {
-        let mut inventory = Inventory::default();
+    fn inventory(parts: &[(&str, &str)]) -> CertificateInventory {
+        let mut inventory = CertificateInventory::default();
         for (origin, pem) in parts {
             inventory.add(origin, pem.as_bytes()).unwrap();
         }
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_neither_is_an_error_that_shows_nothing_of_it() {
-        let error = Inventory::default().add("x.pem", b"secret words").unwrap_err();
+        let error = CertificateInventory::default().add("x.pem", b"secret words").unwrap_err();
         assert_eq!(error, "x.pem: no certificate in PEM, and no key either");
     }
 }

@@ -28,7 +28,7 @@ use super::{
     x509::{Certificate, PrivateKey, pem_of},
 };
 
-pub use state::{Lifetimes, State, Step};
+pub use state::{CertificateStep, Lifetimes, State};
 pub use steps::carry_out;
 
 /// The data of a Secret.
@@ -96,7 +96,7 @@ impl Content {
     }
 
     /// Whether there is everything that it takes to serve and to go on.
-    pub fn is_whole(&self) -> bool {
+    pub fn has_all_objects(&self) -> bool {
         self.signer.is_some() && self.leaf.is_some()
     }
 }

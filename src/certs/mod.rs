@@ -1,16 +1,21 @@
 //! Certificates: issuing them, keeping them, and putting them where others read them.
 
 use std::{
+    fmt,
     fs::{self, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use rustls::sign::CertifiedKey;
+use tokio::sync::watch;
 
 pub mod authority;
 pub mod inspect;
-pub mod keeper;
 pub mod managed;
+pub mod manager;
 pub mod x509;
 
 /// Writes a file so that a reader sees all of it or what was there before; makes its folder where there is none.
@@ -44,6 +49,16 @@ fn draft_beside(path: &Path) -> io::Result<PathBuf> {
     draft.push(name);
     draft.push(format!(".{}.tmp", std::process::id()));
     Ok(path.with_file_name(draft))
+}
+
+/// The certificate to present, when there is one.
+#[derive(Clone)]
+pub struct Provided(pub watch::Receiver<Option<Arc<CertifiedKey>>>);
+
+impl fmt::Debug for Provided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Provided")
+    }
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use std::str::FromStr;
 use anyhow::Context;
 use jiff::Timestamp;
 
-use super::{PolicyArgs, UNUSABLE, cluster};
-use crate::audit::{FailOn, Format, Report, audit, audit_cluster};
-use crate::cluster::files::Inventory;
-use crate::manifest::sources;
+use super::{PolicyArgs, UNUSABLE, cluster, sources};
+use crate::audit::{audit, audit_cluster};
+use crate::cluster::inventory::Inventory;
+use crate::report::formats::Format;
+use crate::report::{FailOn, Report};
 
 /// Judge manifests before they are applied, or a live cluster
 ///

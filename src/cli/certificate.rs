@@ -7,9 +7,9 @@ use rustls::pki_types::ServerName;
 
 use super::kubernetes::{self, Named};
 use crate::certs::authority::LOCAL_HOSTS;
-use crate::certs::keeper::Settings;
+use crate::certs::manager::Settings;
 use crate::certs::x509::normalized;
-use crate::webhook::tls::Source;
+use crate::server::tls::Source;
 
 const SECRET: &str = "stateward-tls";
 

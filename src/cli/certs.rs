@@ -14,8 +14,8 @@ use super::UNUSABLE;
 use super::certificate::host;
 use super::kubernetes::{self, Named};
 use crate::certs::authority::{CA_LIFETIME, Identity, LOCAL_HOSTS, SERVICE_HOSTS, Validity};
-use crate::certs::inspect::Inventory;
-use crate::certs::keeper;
+use crate::certs::inspect::CertificateInventory;
+use crate::certs::manager;
 use crate::certs::{write_atomically, write_privately};
 
 /// Issue certificates by hand, and look at those there are
@@ -68,7 +68,7 @@ struct Inspect {
 }
 
 /// A file or a Secret's key, and what it holds.
-type Part = (String, Result<Vec<u8>, String>);
+type CertificatePart = (String, Result<Vec<u8>, String>);
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
@@ -117,7 +117,7 @@ fn cannot_write(path: &Path) -> String {
 
 impl Inspect {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let mut inventory = Inventory::default();
+        let mut inventory = CertificateInventory::default();
         let mut is_readable = true;
         for (origin, pem) in self.parts()? {
             let added = pem.and_then(|pem| inventory.add(&origin, &pem));
@@ -139,7 +139,7 @@ impl Inspect {
     }
 
     /// What is to be looked at, and what it is called.
-    fn parts(&self) -> anyhow::Result<Vec<Part>> {
+    fn parts(&self) -> anyhow::Result<Vec<CertificatePart>> {
         let Some(secret) = &self.secret else {
             let read = |path: &PathBuf| {
                 let origin = path.display().to_string();
@@ -158,7 +158,7 @@ impl Inspect {
 async fn fetch(secret: &Named, context: Option<&str>) -> anyhow::Result<Secret> {
     let client = kubernetes::client(context).await?;
     let (namespace, name) = secret.for_client(&client);
-    let found = keeper::fetch(&client, (&namespace, &name), keeper::PATIENCE).await;
+    let found = manager::fetch(&client, (&namespace, &name), manager::PATIENCE).await;
     let found = found.with_context(|| format!("cannot read the Secret {namespace}/{name}"))?;
     found.with_context(|| format!("there is no Secret {namespace}/{name}"))
 }

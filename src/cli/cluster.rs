@@ -6,7 +6,8 @@ use anyhow::Context;
 
 use super::kubernetes;
 use crate::cluster::Kind;
-use crate::cluster::live::{Listing, Pace, list};
+use crate::cluster::Listing;
+use crate::watch::{WatchConfig, list};
 
 /// Objects in one page, as kubectl has it: nothing else is in memory meanwhile.
 const PAGE: u32 = 500;
@@ -16,8 +17,8 @@ pub(super) fn read(context: Option<&str>, namespace: Option<&str>) -> anyhow::Re
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let listing = runtime.context("cannot start the runtime")?.block_on(async {
         let client = kubernetes::client(context).await?;
-        let pace = Pace { page: PAGE, ..Pace::default() };
-        let listed = list(client, namespace, pace, progress(io::stderr().is_terminal())).await;
+        let config = WatchConfig { page: PAGE, ..WatchConfig::default() };
+        let listed = list(client, namespace, config, progress(io::stderr().is_terminal())).await;
         listed.context("cannot list the StatefulSets")
     });
     if io::stderr().is_terminal() {

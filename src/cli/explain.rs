@@ -20,7 +20,7 @@ impl Args {
         match self.rule {
             None => list(&mut out)?,
             Some(id) => {
-                let Some(rule) = rules::find(&id) else {
+                let Some(rule) = rules::named(&id) else {
                     bail!("there is no rule {id:?}{}; `stateward explain` lists them", suggestion(&id));
                 };
                 explain(&mut out, rule)?;

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
-use crate::cluster::live::checked;
+use crate::api_server::checked;
 
 /// A client for this context of the kubeconfig; without one, for its current context, or for the cluster this runs in.
 pub(super) async fn client(context: Option<&str>) -> anyhow::Result<kube::Client> {

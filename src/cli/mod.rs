@@ -9,6 +9,7 @@ mod kubernetes;
 mod policies;
 mod review;
 mod serve;
+pub mod sources;
 
 use std::io;
 use std::path::PathBuf;

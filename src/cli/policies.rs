@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::manifest::{Manifest, Note, NoteKind, read, sources};
+use super::sources;
+use crate::manifest::{Manifest, Note, NoteKind, read};
 use crate::policy::Policy;
 
 /// Why a document is not used as a policy.

@@ -16,16 +16,18 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::{PolicyArgs, certificate::CertificateArgs, kubernetes, review};
-use crate::certs::keeper::Keeper;
+use crate::certs::Provided;
+use crate::certs::manager::CertificateManager;
 use crate::cluster::Cluster;
-use crate::cluster::live::{Gauges, Live, Pace};
-use crate::controller::{Controller, Manners};
-use crate::lease::{Elector, Terms};
-use crate::logging;
+use crate::controller::{Controller, ControllerConfig};
+use crate::events::{EventSender, Events};
+use crate::guard::{Confirmer, WebhookGuard};
+use crate::lease::{Elector, LeaseConfig};
 use crate::policy::Policies;
-use crate::webhook::{
-    self, Config, Confirmer, Drain, Events, Judge, Metrics, Readiness, Shutdown, Teller, tls,
-};
+use crate::process::logging;
+use crate::process::{Readiness, Shutdown};
+use crate::server::{self, Drain, Metrics, ServeConfig, tls};
+use crate::watch::{Gauges, Live, WatchConfig};
 
 /// Serve the admission webhooks
 ///
@@ -101,24 +103,24 @@ impl Args {
             let cluster = review::cluster(&self.objects)?;
             Gauges::register(metrics.registry()).show(&cluster);
             let cluster = Arc::new(ArcSwap::from_pointee(cluster));
-            let guard = Judge { cluster, policies, confirmer: None, events: None };
+            let guard = WebhookGuard { cluster, policies, confirmer: None, events: None };
             let config = self.config(None);
-            return Ok(webhook::serve(config, guard, Readiness::default(), metrics, shutdown).await?);
+            return Ok(server::serve(config, guard, Readiness::default(), metrics, shutdown).await?);
         }
         let client = kubernetes::client(self.context.as_deref())
             .await
             .context("there is no API server to ask (--standalone does without)")?;
         let readiness = Readiness::default();
         let gauges = Gauges::register_live(metrics.registry());
-        let live = Live::new(client.clone(), Pace::default(), &readiness, gauges);
+        let live = Live::new(client.clone(), WatchConfig::default(), &readiness, gauges);
         let confirmer = Some(Confirmer::new(client.clone(), metrics.registry()));
         let (events, teller) = self.events(client.clone(), &mut metrics);
         let known = (live.cluster(), Arc::clone(&policies));
         let (elected, provided) = self.elected(client, known, events.clone(), &mut metrics);
-        let guard = Judge { cluster: live.cluster(), policies, confirmer, events };
+        let guard = WebhookGuard { cluster: live.cluster(), policies, confirmer, events };
         let config = self.config(provided);
         tokio::select! {
-            end = webhook::serve(config, guard, readiness, metrics, shutdown.clone()) => Ok(end?),
+            end = server::serve(config, guard, readiness, metrics, shutdown.clone()) => Ok(end?),
             stopped = live.run() => match stopped? {},
             never = tell(teller) => match never {},
             died = look_after(elected, &shutdown) => Err(died),
@@ -132,7 +134,7 @@ impl Args {
         known: (Arc<ArcSwap<Cluster>>, Arc<ArcSwap<Policies>>),
         events: Option<Events>,
         metrics: &mut Metrics,
-    ) -> (Option<Elected>, Option<tls::Provided>) {
+    ) -> (Option<Elected>, Option<Provided>) {
         let settings = self.certificate.managed(&client);
         if !self.controller && settings.is_none() {
             return (None, None);
@@ -140,19 +142,19 @@ impl Args {
         let namespace = client.default_namespace().to_owned();
         let (registry, lease) = (metrics.registry(), (&*namespace, LEASE));
         let (elector, leadership) =
-            Elector::new(client.clone(), lease, &instance(), Terms::default(), registry);
+            Elector::new(client.clone(), lease, &instance(), LeaseConfig::default(), registry);
         let kept = settings.map(|settings| {
-            Keeper::new(client.clone(), settings, leadership.clone(), events.clone(), registry)
+            CertificateManager::new(client.clone(), settings, leadership.clone(), events.clone(), registry)
         });
         let (keeper, provided) = kept.unzip();
-        let controller = self
-            .controller
-            .then(|| Controller::new(client, known, events, registry, leadership, Manners::default()));
+        let controller = self.controller.then(|| {
+            Controller::new(client, known, events, registry, leadership, ControllerConfig::default())
+        });
         (Some(Elected { elector, keeper, controller }), provided)
     }
 
     /// Where reviews put what is to be told, and the work of telling it.
-    fn events(&self, client: kube::Client, metrics: &mut Metrics) -> (Option<Events>, Option<Teller>) {
+    fn events(&self, client: kube::Client, metrics: &mut Metrics) -> (Option<Events>, Option<EventSender>) {
         if !self.events {
             return (None, None);
         }
@@ -175,15 +177,15 @@ impl Args {
         Policies::new(self.policy.profile.into(), policies)
     }
 
-    fn config(self, provided: Option<tls::Provided>) -> Config {
+    fn config(self, provided: Option<Provided>) -> ServeConfig {
         let tls = provided.map_or_else(|| self.certificate.source(), tls::Source::Provided);
-        Config {
+        ServeConfig {
             bind: self.bind,
             ops_bind: self.ops_bind,
             tls,
             client_ca: self.client_ca_file,
             drain: Drain { serve_for: Duration::from_secs(self.drain_seconds), ..Drain::default() },
-            ..Config::default()
+            ..ServeConfig::default()
         }
     }
 }
@@ -200,7 +202,7 @@ fn instance() -> String {
 /// What there is an election for.
 struct Elected {
     elector: Elector,
-    keeper: Option<Keeper>,
+    keeper: Option<CertificateManager>,
     controller: Option<Controller>,
 }
 
@@ -231,7 +233,7 @@ async fn look_after(elected: Option<Elected>, shutdown: &Shutdown) -> anyhow::Er
 }
 
 /// Tells what there is to tell. Having nobody left to tell of is no reason to stop serving.
-async fn tell(teller: Option<Teller>) -> Infallible {
+async fn tell(teller: Option<EventSender>) -> Infallible {
     if let Some(teller) = teller {
         teller.run().await;
     }

@@ -1,26 +1,26 @@
 //! What else exists: an immutable snapshot with indexed lookups.
 //!
 //! A lookup answers *present*, *absent* or *unknown*; what is unknown never leads to a denial. A snapshot can be filled
-//! from manifests ([`files`]), by watching an API server ([`live`]), by asking it about one namespace ([`confirm`]), or left
+//! from manifests ([`inventory`]), by watching an API server (`crate::watch`), by reading one namespace (`crate::guard`), or left
 //! empty, which knows nothing.
 
-mod compact;
-pub mod confirm;
-pub mod files;
-pub mod live;
-mod neighbour;
-mod origin;
+pub mod inventory;
+mod listing;
+mod object;
+mod owner;
+mod strip_unused;
 mod table;
-mod world;
+mod view;
 
 use imbl::{OrdMap, OrdSet};
 
 use crate::model::{
     Autoscaler, DisruptionBudget, LabelSelector, Labels, Namespace, Object, Service, StatefulSet,
 };
-pub use neighbour::Neighbour;
-use table::{Key, Table, selector_key};
-pub use world::{Overlay, World};
+pub use listing::{Listing, ObjectRead, Unreadable};
+pub use object::ClusterObject;
+use table::{IndexKey, Table, selector_key};
+pub use view::{ClusterView, PendingChange};
 
 /// The answer to a question about other objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,26 +181,28 @@ impl Cluster {
     }
 
     /// Adds an object as `insert_…` does, sharing it with `older` where it is the same there.
-    fn take_over(&mut self, older: &Self, object: Neighbour) {
+    pub(crate) fn take_over(&mut self, older: &Self, object: ClusterObject) {
         match object {
-            Neighbour::Set(set) => self.sets.take_over(&older.sets, set),
-            Neighbour::Service(service) => self.services.take_over(&older.services, service),
-            Neighbour::Budget(budget) => self.budgets.take_over(&older.budgets, budget),
-            Neighbour::Autoscaler(autoscaler) => {
+            ClusterObject::Set(set) => self.sets.take_over(&older.sets, set),
+            ClusterObject::Service(service) => self.services.take_over(&older.services, service),
+            ClusterObject::Budget(budget) => self.budgets.take_over(&older.budgets, budget),
+            ClusterObject::Autoscaler(autoscaler) => {
                 self.autoscalers.take_over(&older.autoscalers, autoscaler);
             }
-            Neighbour::Namespace(namespace) => self.insert_namespace(namespace),
+            ClusterObject::Namespace(namespace) => self.insert_namespace(namespace),
         }
     }
 
     /// Whether this very object is in the snapshot.
-    fn contains(&self, object: &Neighbour) -> bool {
+    pub(crate) fn contains(&self, object: &ClusterObject) -> bool {
         match object {
-            Neighbour::Set(set) => self.sets.contains(set),
-            Neighbour::Service(service) => self.services.contains(service),
-            Neighbour::Budget(budget) => self.budgets.contains(budget),
-            Neighbour::Autoscaler(autoscaler) => self.autoscalers.contains(autoscaler),
-            Neighbour::Namespace(namespace) => self.namespace(&namespace.metadata.name) == Some(namespace),
+            ClusterObject::Set(set) => self.sets.contains(set),
+            ClusterObject::Service(service) => self.services.contains(service),
+            ClusterObject::Budget(budget) => self.budgets.contains(budget),
+            ClusterObject::Autoscaler(autoscaler) => self.autoscalers.contains(autoscaler),
+            ClusterObject::Namespace(namespace) => {
+                self.namespace(&namespace.metadata.name) == Some(namespace)
+            }
         }
     }
 
@@ -243,15 +245,15 @@ impl Cluster {
     }
 
     fn sets_governed_by(&self, namespace: &str, service: &str) -> Vec<&StatefulSet> {
-        self.sets.by_key(namespace, Key::GoverningService(service))
+        self.sets.by_key(namespace, IndexKey::GoverningService(service))
     }
 
     fn sets_of_ensemble(&self, namespace: &str, ensemble: &str) -> Vec<&StatefulSet> {
-        self.sets.by_key(namespace, Key::Ensemble(ensemble))
+        self.sets.by_key(namespace, IndexKey::Ensemble(ensemble))
     }
 
     fn autoscalers_of(&self, namespace: &str, set: &str) -> Vec<&Autoscaler> {
-        self.autoscalers.by_key(namespace, Key::Scales(set))
+        self.autoscalers.by_key(namespace, IndexKey::Scales(set))
     }
 
     /// The sets whose pods a budget selects.
@@ -272,7 +274,7 @@ impl Cluster {
     }
 
     fn budgets_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&DisruptionBudget> {
-        let keys = labels.iter().map(|(key, value)| Key::Label(key, value)).chain([Key::AnyLabel]);
+        let keys = labels.iter().map(|(key, value)| IndexKey::Label(key, value)).chain([IndexKey::AnyLabel]);
         let mut budgets: Vec<_> = keys.flat_map(|key| self.budgets.by_key(namespace, key)).collect();
         budgets.retain(|budget| budget.selects(labels));
         budgets
@@ -280,11 +282,11 @@ impl Cluster {
 
     /// The budgets that tell the pods of one set apart, by labels that only the controller gives them.
     fn budgets_apart(&self, namespace: &str) -> Vec<&DisruptionBudget> {
-        self.budgets.by_key(namespace, Key::PodsApart)
+        self.budgets.by_key(namespace, IndexKey::PodsApart)
     }
 
     fn services_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&Service> {
-        let keys = labels.iter().map(|(key, value)| Key::Label(key, value));
+        let keys = labels.iter().map(|(key, value)| IndexKey::Label(key, value));
         let mut services: Vec<_> = keys.flat_map(|key| self.services.by_key(namespace, key)).collect();
         services.retain(|service| service.selects(labels));
         services

@@ -11,12 +11,12 @@ use crate::model::{Autoscaler, DisruptionBudget, Labels, Object, Service, Statef
 /// An object that can be found by more than its name.
 pub(super) trait Indexed: Object + Clone + PartialEq {
     /// The keys it is found by within its namespace.
-    fn keys(&self) -> Vec<Key<'_>>;
+    fn keys(&self) -> Vec<IndexKey<'_>>;
 }
 
 /// What an object can be found by, beside its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Key<'a> {
+pub(super) enum IndexKey<'a> {
     /// A label of the pods, or one that a selector asks for.
     Label(&'a str, &'a str),
     /// That it may select, or be selected by, something other than a plain label.
@@ -81,7 +81,7 @@ impl<T: Indexed> Table<T> {
     }
 
     /// The objects of `namespace` that have `key` among their keys, by name.
-    pub(super) fn by_key(&self, namespace: &str, key: Key<'_>) -> Vec<&T> {
+    pub(super) fn by_key(&self, namespace: &str, key: IndexKey<'_>) -> Vec<&T> {
         let hash = self.hash(namespace, key);
         let entries = self.index.range((Bound::Included((hash, Arc::clone(&self.first))), Bound::Unbounded));
         let names = entries.take_while(|(other, _)| *other == hash).map(|(_, name)| name);
@@ -135,7 +135,7 @@ impl<T: Indexed> Table<T> {
         }
     }
 
-    fn hash(&self, namespace: &str, key: Key<'_>) -> u64 {
+    fn hash(&self, namespace: &str, key: IndexKey<'_>) -> u64 {
         self.hasher.hash_one((namespace, key))
     }
 }
@@ -145,37 +145,37 @@ fn join(parts: &[&str]) -> String {
 }
 
 /// A selector is filed under one of its labels: whatever it selects has that label.
-pub(super) fn selector_key(labels: &Labels) -> Key<'_> {
-    labels.iter().next().map_or(Key::AnyLabel, |(key, value)| Key::Label(key, value))
+pub(super) fn selector_key(labels: &Labels) -> IndexKey<'_> {
+    labels.iter().next().map_or(IndexKey::AnyLabel, |(key, value)| IndexKey::Label(key, value))
 }
 
 impl Indexed for StatefulSet {
-    fn keys(&self) -> Vec<Key<'_>> {
-        let labels = self.spec.template.labels().iter().map(|(key, value)| Key::Label(key, value));
-        let mut keys: Vec<Key<'_>> = labels.collect();
-        keys.push(Key::GoverningService(&self.spec.service_name));
-        keys.extend(self.ensemble().map(Key::Ensemble));
-        keys.push(Key::AnyLabel);
+    fn keys(&self) -> Vec<IndexKey<'_>> {
+        let labels = self.spec.template.labels().iter().map(|(key, value)| IndexKey::Label(key, value));
+        let mut keys: Vec<IndexKey<'_>> = labels.collect();
+        keys.push(IndexKey::GoverningService(&self.spec.service_name));
+        keys.extend(self.ensemble().map(IndexKey::Ensemble));
+        keys.push(IndexKey::AnyLabel);
         keys
     }
 }
 
 impl Indexed for Service {
-    fn keys(&self) -> Vec<Key<'_>> {
+    fn keys(&self) -> Vec<IndexKey<'_>> {
         vec![selector_key(&self.spec.selector)]
     }
 }
 
 impl Indexed for DisruptionBudget {
-    fn keys(&self) -> Vec<Key<'_>> {
+    fn keys(&self) -> Vec<IndexKey<'_>> {
         let Some(selector) = &self.spec.selector else { return Vec::new() };
-        let apart = selector.tells_pods_apart().then_some(Key::PodsApart);
+        let apart = selector.tells_pods_apart().then_some(IndexKey::PodsApart);
         [selector_key(&selector.match_labels)].into_iter().chain(apart).collect()
     }
 }
 
 impl Indexed for Autoscaler {
-    fn keys(&self) -> Vec<Key<'_>> {
-        self.scaled_set().map(Key::Scales).into_iter().collect()
+    fn keys(&self) -> Vec<IndexKey<'_>> {
+        self.scaled_set().map(IndexKey::Scales).into_iter().collect()
     }
 }

@@ -8,13 +8,13 @@ use kube::{Client, Error};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::adoption::taken_over;
-use super::problem::{CONDITION, Said};
-use super::service::Service;
-use super::set::Set;
-use super::turnstile::Turnstile;
 use super::watched::{WatchedService, WatchedSet};
+use crate::api_server::RateLimiter;
 use crate::lease::Leadership;
+use crate::per_pod::adoption::taken_over;
+use crate::per_pod::problem::{CONDITION, ConditionText};
+use crate::per_pod::service::PerPodService;
+use crate::per_pod::set::PerPodSet;
 
 /// Who owns the fields that are applied.
 const MANAGER: &str = "stateward-service-per-pod";
@@ -23,15 +23,15 @@ const MANAGER: &str = "stateward-service-per-pod";
 pub(super) struct Server {
     pub(super) client: Client,
     pub(super) leadership: Leadership,
-    pub(super) turnstile: Turnstile,
-    pub(super) reads: Turnstile,
+    pub(super) rate_limiter: RateLimiter,
+    pub(super) reads: RateLimiter,
     /// How long an answer may take.
     pub(super) patience: Duration,
 }
 
 /// Why something was not done.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum WriteError {
     /// Somebody else leads.
     #[error("another replica leads")]
     NotLeading,
@@ -48,23 +48,23 @@ pub(super) enum Failure {
 
 impl Server {
     /// A Service as it is.
-    pub(super) async fn get(&self, namespace: &str, name: &str) -> Result<Option<Service>, Failure> {
+    pub(super) async fn get(&self, namespace: &str, name: &str) -> Result<Option<PerPodService>, WriteError> {
         self.reads.pass().await;
         let got = self.patiently(self.services(namespace).get_opt(name)).await?;
         Ok(got.map(|watched| watched.service))
     }
 
     /// Makes a Service that nobody has seen. What another has made meanwhile stays as it is: to select other pods is a conflict.
-    pub(super) async fn create(&self, manifest: &Value) -> Result<(), Failure> {
+    pub(super) async fn create(&self, manifest: &Value) -> Result<(), WriteError> {
         self.apply(manifest, &PatchParams::apply(MANAGER)).await
     }
 
     /// Changes a Service; only the one whose uid is in the manifest.
-    pub(super) async fn update(&self, manifest: &Value) -> Result<(), Failure> {
+    pub(super) async fn update(&self, manifest: &Value) -> Result<(), WriteError> {
         self.apply(manifest, &PatchParams::apply(MANAGER).force()).await
     }
 
-    async fn apply(&self, manifest: &Value, params: &PatchParams) -> Result<(), Failure> {
+    async fn apply(&self, manifest: &Value, params: &PatchParams) -> Result<(), WriteError> {
         let text = |key: &str| manifest["metadata"][key].as_str().unwrap_or_default();
         let services = self.services(text("namespace"));
         self.turn().await?;
@@ -72,12 +72,12 @@ impl Server {
     }
 
     /// Takes over what Metacontroller owns of a Service.
-    pub(super) async fn take_over(&self, service: &Service) -> Result<(), Failure> {
+    pub(super) async fn take_over(&self, service: &PerPodService) -> Result<(), WriteError> {
         let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
         let services = Api::<core::Service>::namespaced(self.client.clone(), namespace);
         let meta = self.patiently(services.get_metadata(name)).await?.metadata;
         if meta.uid.as_deref() != Some(&*service.metadata.uid) {
-            return Err(Failure::Stale);
+            return Err(WriteError::Stale);
         }
         let fields = serde_json::to_value(meta.managed_fields).unwrap_or_default();
         let Some(fields) = fields.as_array().and_then(|fields| taken_over(fields, MANAGER)) else {
@@ -93,7 +93,7 @@ impl Server {
     }
 
     /// Deletes this very Service, as it was seen.
-    pub(super) async fn delete(&self, service: &Service) -> Result<(), Failure> {
+    pub(super) async fn delete(&self, service: &PerPodService) -> Result<(), WriteError> {
         let metadata = &service.metadata;
         let preconditions = Preconditions {
             uid: Some(metadata.uid.to_string()),
@@ -116,7 +116,7 @@ impl Server {
     }
 
     /// Puts our condition on a set's status, or takes it off.
-    pub(super) async fn say(&self, set: &Set, said: Option<&Said>) -> Result<(), Failure> {
+    pub(super) async fn say(&self, set: &PerPodSet, said: Option<&ConditionText>) -> Result<(), WriteError> {
         let metadata = &set.metadata;
         let conditions = said.map(|said| {
             json!([{
@@ -141,27 +141,27 @@ impl Server {
     }
 
     /// Waits for one's turn to write. The last thing before a write is to see that we still lead.
-    async fn turn(&self) -> Result<(), Failure> {
-        self.turnstile.pass().await;
-        if self.leadership.is_leader() { Ok(()) } else { Err(Failure::NotLeading) }
+    async fn turn(&self) -> Result<(), WriteError> {
+        self.rate_limiter.pass().await;
+        if self.leadership.is_leader() { Ok(()) } else { Err(WriteError::NotLeading) }
     }
 
-    async fn patiently<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+    async fn patiently<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Result<T, WriteError> {
         match timeout(self.patience, request).await {
             Ok(answer) => answer.map_err(|error| failure(&error)),
-            Err(_) => Err(Failure::Trouble(format!("no answer within {:?}", self.patience))),
+            Err(_) => Err(WriteError::Trouble(format!("no answer within {:?}", self.patience))),
         }
     }
 }
 
-fn failure(error: &Error) -> Failure {
-    let Error::Api(status) = error else { return Failure::Trouble(error.to_string()) };
+fn failure(error: &Error) -> WriteError {
+    let Error::Api(status) = error else { return WriteError::Trouble(error.to_string()) };
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let is_leaving = causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating");
     let said = status.message.chars().take(500).collect();
     match status.code {
-        409 => Failure::Stale,
-        400..500 if status.code != 429 && !is_leaving => Failure::Refused(said),
-        _ => Failure::Trouble(said),
+        409 => WriteError::Stale,
+        400..500 if status.code != 429 && !is_leaving => WriteError::Refused(said),
+        _ => WriteError::Trouble(said),
     }
 }

@@ -1,15 +1,14 @@
-//! What is remembered from one round over a set to the next.
+//! What the controller remembers of a set between two rounds.
 
 use std::collections::HashMap;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::problem::Said;
-use super::reconcile::Context;
-use super::set::Set;
-use crate::cluster::live::jittered;
+use crate::api_server::Backoff;
+use crate::per_pod::problem::ConditionText;
+use crate::per_pod::set::PerPodSet;
 
 /// Rounds that fail one after the other are this much further apart, at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -17,56 +16,69 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Of more sets than these at a time nothing is remembered.
 const MOST_REMEMBERED: usize = 10_000;
 
-/// What is remembered of a set that is not as it should be.
+/// What is remembered of a set with blockers or failures.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
-    /// What its condition was last made to say, and when.
-    said: Option<(Said, Instant)>,
-    /// What the log last said.
-    logged: Option<Said>,
-    /// The rounds that have failed, one after the other.
-    failures: u32,
+struct RoundMemory {
+    /// The text last written to its condition, and when.
+    condition: Option<(ConditionText, Instant)>,
+    /// The text last logged.
+    logged: Option<ConditionText>,
+    /// `None` where the last round did not fail.
+    backoff: Option<Backoff>,
 }
 
-impl Context {
-    /// Whether that is what the condition was made to say a moment ago. The StatefulSet controller may have dropped it, and will
-    /// drop it again; what the watch says may also be older.
-    pub(super) fn has_just_said(&self, set: &Set, wanted: Option<&Said>) -> bool {
-        let memory = self.memory();
-        let last = memory.get(&set.metadata.uid).and_then(|memory| memory.said.as_ref());
-        last.is_some_and(|(said, at)| Some(said) == wanted && at.elapsed() < self.manners.reassert)
+/// What is remembered of all sets, by the uid of the set.
+#[derive(Debug, Default)]
+pub(super) struct RoundMemories(Mutex<HashMap<Box<str>, RoundMemory>>);
+
+impl RoundMemories {
+    /// Whether the condition was made to say this less than `reassert` ago. The StatefulSet controller may have dropped it, and will
+    /// drop it again; the watch may also be behind.
+    pub(super) fn has_just_set(
+        &self,
+        set: &PerPodSet,
+        wanted: Option<&ConditionText>,
+        reassert: Duration,
+    ) -> bool {
+        let memories = self.lock();
+        let last = memories.get(&set.metadata.uid).and_then(|memory| memory.condition.as_ref());
+        last.is_some_and(|(text, at)| Some(text) == wanted && at.elapsed() < reassert)
     }
 
-    pub(super) fn remember(&self, set: &Set, wanted: Option<&Said>) {
-        let mut memory = self.memory();
+    pub(super) fn remember_condition(&self, set: &PerPodSet, wanted: Option<&ConditionText>) {
+        let mut memories = self.lock();
         // Sets that are deleted are forgotten only here.
-        if memory.len() >= MOST_REMEMBERED {
-            memory.clear();
+        if memories.len() >= MOST_REMEMBERED {
+            memories.clear();
         }
-        let memory = memory.entry(set.metadata.uid.clone()).or_default();
-        memory.said = wanted.map(|said| (said.clone(), Instant::now()));
+        let memory = memories.entry(set.metadata.uid.clone()).or_default();
+        memory.condition = wanted.map(|text| (text.clone(), Instant::now()));
     }
 
-    /// How many rounds have failed with this one, and how long to wait now.
-    pub(super) fn failed(&self, set: &Set) -> (u32, Duration) {
-        let mut memory = self.memory();
-        let memory = memory.entry(set.metadata.uid.clone()).or_default();
-        memory.failures = memory.failures.saturating_add(1);
-        let longest = self.manners.retry.saturating_mul(1 << (memory.failures - 1).min(16)).min(LONGEST_WAIT);
-        (memory.failures, jittered(longest))
+    /// Counts a failed round; how many failed in a row, and how long to wait, from about `retry` upward.
+    pub(super) fn failed(&self, set: &PerPodSet, retry: Duration) -> (u32, Duration) {
+        let mut memories = self.lock();
+        let memory = memories.entry(set.metadata.uid.clone()).or_default();
+        let backoff = memory.backoff.get_or_insert_with(|| Backoff::new(retry, LONGEST_WAIT));
+        let wait = backoff.after_failure();
+        (backoff.failures(), wait)
     }
 
-    pub(super) fn recovered(&self, set: &Set) {
-        if let Some(memory) = self.memory().get_mut(&set.metadata.uid) {
-            memory.failures = 0;
+    pub(super) fn recovered(&self, set: &PerPodSet) {
+        if let Some(memory) = self.lock().get_mut(&set.metadata.uid) {
+            memory.backoff = None;
         }
     }
 
-    /// Logs what stands in the way, once as long as it stays the same: Events and conditions may be what nobody may write.
-    pub(super) fn log(&self, set: &Set, wanted: Option<&Said>) {
+    pub(super) fn forget(&self, set: &PerPodSet) {
+        self.lock().remove(&set.metadata.uid);
+    }
+
+    /// Logs the blockers once as long as they stay the same: the right to write Events and conditions may be missing.
+    pub(super) fn log(&self, set: &PerPodSet, wanted: Option<&ConditionText>) {
         let Some(wanted) = wanted else { return };
-        let mut memory = self.memory();
-        let memory = memory.entry(set.metadata.uid.clone()).or_default();
+        let mut memories = self.lock();
+        let memory = memories.entry(set.metadata.uid.clone()).or_default();
         if memory.logged.as_ref() != Some(wanted) {
             let (namespace, name) = (&*set.metadata.namespace, &*set.metadata.name);
             tracing::warn!(namespace, set = name, "{}", wanted.message);
@@ -74,7 +86,7 @@ impl Context {
         }
     }
 
-    pub(super) fn memory(&self) -> MutexGuard<'_, HashMap<Box<str>, Memory>> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, RoundMemory>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,7 +11,7 @@ struct Labels {
 
 /// Its metrics. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Metrics {
+pub(super) struct ControllerMetrics {
     rounds: Family<Labels, Counter>,
     services: Family<Labels, Counter>,
     known: Gauge,
@@ -23,7 +23,7 @@ pub(super) const ROUNDS: [&str; 5] = ["settled", "changed", "blocked", "held", "
 pub(super) const SERVICES: [&str; 7] =
     ["created", "updated", "adopted", "deleted", "foreign", "refused", "failed"];
 
-impl Metrics {
+impl ControllerMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         for (family, outcomes) in [(&metrics.rounds, &ROUNDS[..]), (&metrics.services, &SERVICES[..])] {

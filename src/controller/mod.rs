@@ -15,22 +15,12 @@
 //! Services are deleted as soon as no ordinal asks for them, while the pod may still be terminating: who is connected through a
 //! load balancer is better served by a pod that says goodbye first, but a pod that never ends must not keep an address for ever.
 
-pub mod adoption;
 mod api;
 mod memory;
-pub mod metacontroller;
 mod metrics;
-pub mod owned;
-pub mod plan;
-pub mod problem;
 mod reconcile;
-pub mod service;
-pub mod set;
-pub mod template;
-mod turnstile;
 mod watched;
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -46,20 +36,21 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::api::Server;
-use self::metrics::Metrics;
-use self::owned::{Key, Owned};
+use self::memory::RoundMemories;
+use self::metrics::ControllerMetrics;
 use self::reconcile::{Context, Next};
-use self::service::OWNER_LABEL;
-use self::turnstile::Turnstile;
 use self::watched::{WatchedService, WatchedSet};
+use crate::api_server::RateLimiter;
 use crate::cluster::{Cluster, Kind};
+use crate::events::Events;
 use crate::lease::Leadership;
+use crate::per_pod::owned::{Owned, SetKey};
+use crate::per_pod::service::OWNER_LABEL;
 use crate::policy::Policies;
-use crate::webhook::Events;
 
 /// How gently the API server is dealt with.
 #[derive(Clone, Copy, Debug)]
-pub struct Manners {
+pub struct ControllerConfig {
     /// Writes a second, over all sets. Default 20.
     pub writes_per_second: u32,
     /// Single Services read a second, over all sets. Default 50.
@@ -80,7 +71,7 @@ pub struct Manners {
     pub resync: Duration,
 }
 
-impl Default for Manners {
+impl Default for ControllerConfig {
     fn default() -> Self {
         Self {
             writes_per_second: 20,
@@ -102,9 +93,9 @@ pub struct Controller {
     cluster: Arc<ArcSwap<Cluster>>,
     policies: Arc<ArcSwap<Policies>>,
     events: Option<Events>,
-    metrics: Metrics,
+    metrics: ControllerMetrics,
     leadership: Leadership,
-    manners: Manners,
+    config: ControllerConfig,
 }
 
 /// How long to wait for the labels of namespaces, which policies may select by.
@@ -114,7 +105,7 @@ const NAMESPACES: Duration = Duration::from_secs(30);
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// A request for a round, or why there may be some that nobody knows of.
-type Wish = Result<ReconcileRequest<WatchedSet>, watcher::Error>;
+type RoundRequest = Result<ReconcileRequest<WatchedSet>, watcher::Error>;
 
 impl Controller {
     /// One that does nothing before it is [`run`](Self::run). Of the snapshot it reads namespaces only.
@@ -124,10 +115,10 @@ impl Controller {
         events: Option<Events>,
         registry: &mut Registry,
         leadership: Leadership,
-        manners: Manners,
+        config: ControllerConfig,
     ) -> Self {
-        let metrics = Metrics::register(registry);
-        Self { client, cluster, policies, events, metrics, leadership, manners }
+        let metrics = ControllerMetrics::register(registry);
+        Self { client, cluster, policies, events, metrics, leadership, config }
     }
 
     /// Works whenever this replica leads. To return is an error: the watches have ended.
@@ -149,13 +140,13 @@ impl Controller {
             self.everything(sets.clone()),
         ]);
         let context = Arc::new(self.context(owned, is_synced));
-        let config = controller::Config::default().concurrency(self.manners.sets_at_once);
+        let config = controller::Config::default().concurrency(self.config.sets_at_once);
         let rounds = applier(
             |set: Arc<WatchedSet>, context: Arc<Context>| Box::pin(one_round(set, context)),
             |_, never: &Infallible, _| match *never {},
             context,
             sets,
-            queue.filter_map(async |wish| logged(wish).map(Ok::<_, Infallible>)).boxed(),
+            queue.filter_map(async |request| logged(request).map(Ok::<_, Infallible>)).boxed(),
             config,
         );
         // A set that is gone is no news.
@@ -169,14 +160,14 @@ impl Controller {
     }
 
     fn context(&self, owned: Arc<Mutex<Owned>>, synced: watch::Receiver<bool>) -> Context {
-        let manners = self.manners;
+        let config = self.config;
         Context {
             server: Server {
                 client: self.client.clone(),
                 leadership: self.leadership.clone(),
-                turnstile: Turnstile::new(manners.writes_per_second, manners.burst),
-                reads: Turnstile::new(manners.reads_per_second, manners.burst),
-                patience: manners.patience,
+                rate_limiter: RateLimiter::new(config.writes_per_second, config.burst),
+                reads: RateLimiter::new(config.reads_per_second, config.burst),
+                patience: config.patience,
             },
             owned,
             synced,
@@ -184,8 +175,8 @@ impl Controller {
             policies: Arc::clone(&self.policies),
             events: self.events.clone(),
             metrics: self.metrics.clone(),
-            manners,
-            memory: Mutex::new(HashMap::new()),
+            config,
+            memories: RoundMemories::default(),
         }
     }
 
@@ -194,7 +185,7 @@ impl Controller {
         &self,
         owned: Arc<Mutex<Owned>>,
         synced: watch::Sender<bool>,
-    ) -> BoxStream<'static, Wish> {
+    ) -> BoxStream<'static, RoundRequest> {
         let config = watcher::Config::default().labels(OWNER_LABEL);
         let news = watcher(Api::<WatchedService>::all(self.client.clone()), config).default_backoff();
         let metrics = self.metrics.clone();
@@ -209,8 +200,8 @@ impl Controller {
 
     /// Wishes for a round over every set when the policies have changed, and from time to time: the labels of a namespace may have
     /// changed, too, or something that nobody watches.
-    fn everything(&self, sets: Store<WatchedSet>) -> BoxStream<'static, Wish> {
-        let (policies, resync) = (Arc::clone(&self.policies), self.manners.resync);
+    fn everything(&self, sets: Store<WatchedSet>) -> BoxStream<'static, RoundRequest> {
+        let (policies, resync) = (Arc::clone(&self.policies), self.config.resync);
         let start = (policies.load_full(), Instant::now());
         let ticks = stream::unfold(start, move |(before, mut since)| {
             let policies = Arc::clone(&policies);
@@ -242,7 +233,11 @@ async fn one_round(set: Arc<WatchedSet>, context: Arc<Context>) -> Result<Action
 }
 
 /// What a watch says of Services; the sets that it is news to.
-fn note(owned: &mut Owned, event: watcher::Event<WatchedService>, synced: &watch::Sender<bool>) -> Vec<Key> {
+fn note(
+    owned: &mut Owned,
+    event: watcher::Event<WatchedService>,
+    synced: &watch::Sender<bool>,
+) -> Vec<SetKey> {
     match event {
         watcher::Event::Apply(watched) => owned.apply(watched.service),
         watcher::Event::Delete(watched) => owned.delete(&watched.service),
@@ -263,7 +258,8 @@ fn note(owned: &mut Owned, event: watcher::Event<WatchedService>, synced: &watch
 }
 
 /// A watch that fails goes on by itself, a little later each time.
-fn logged(wish: Wish) -> Option<ReconcileRequest<WatchedSet>> {
-    wish.inspect_err(|error| tracing::warn!("a watch for per-pod Services failed, trying again: {error}"))
+fn logged(request: RoundRequest) -> Option<ReconcileRequest<WatchedSet>> {
+    request
+        .inspect_err(|error| tracing::warn!("a watch for per-pod Services failed, trying again: {error}"))
         .ok()
 }

@@ -1,27 +1,26 @@
 //! One round over the Services of one set.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::Manners;
-use super::api::{Failure, Server};
-use super::memory::Memory;
-use super::metrics::Metrics;
-use super::owned::Owned;
-use super::plan::{Deed, Plan, Seen, Step, plan};
-use super::problem::{Obstacles, Problem, said};
-use super::service::Service;
-use super::set::Set;
-use super::template::{POLICY_UNKNOWN, Template};
+use super::ControllerConfig;
+use super::api::{Server, WriteError};
+use super::memory::RoundMemories;
+use super::metrics::ControllerMetrics;
+use crate::api_server::jittered;
 use crate::cluster::Cluster;
-use crate::cluster::live::jittered;
+use crate::events::Events;
 use crate::model::Object;
+use crate::per_pod::owned::Owned;
+use crate::per_pod::plan::{Plan, Seen, ServiceAction, ServiceStep, plan};
+use crate::per_pod::problem::{Blockers, Problem, condition_text};
+use crate::per_pod::service::PerPodService;
+use crate::per_pod::set::PerPodSet;
+use crate::per_pod::template::{POLICY_UNKNOWN, Template};
 use crate::policy::Policies;
-use crate::webhook::Events;
 
 /// After so many Services that come to nothing, the others are not tried: most likely it is the same with them all.
 const ENOUGH: usize = 3;
@@ -37,10 +36,9 @@ pub(super) struct Context {
     pub(super) cluster: Arc<ArcSwap<Cluster>>,
     pub(super) policies: Arc<ArcSwap<Policies>>,
     pub(super) events: Option<Events>,
-    pub(super) metrics: Metrics,
-    pub(super) manners: Manners,
-    /// By the uid of the set.
-    pub(super) memory: Mutex<HashMap<Box<str>, Memory>>,
+    pub(super) metrics: ControllerMetrics,
+    pub(super) config: ControllerConfig,
+    pub(super) memories: RoundMemories,
 }
 
 /// When the next round is due, should nothing happen before.
@@ -55,26 +53,26 @@ pub(super) enum Next {
 /// What a round has come to.
 #[derive(Default)]
 struct Round {
-    obstacles: Obstacles,
+    blockers: Blockers,
     /// What was written.
-    deeds: usize,
+    writes: usize,
     /// Whether something is left for the next round, which is to come at once.
     is_partial: bool,
     /// Whether something has to go by itself first.
     waits: bool,
-    failure: Option<Failure>,
+    failure: Option<WriteError>,
 }
 
 impl Round {
     /// Notes what has become of a step, and whether it was in vain.
-    fn failed(&mut self, name: &str, failure: Failure, metrics: &Metrics) -> usize {
+    fn failed(&mut self, name: &str, failure: WriteError, metrics: &ControllerMetrics) -> usize {
         match failure {
-            Failure::Refused(reason) => {
+            WriteError::Refused(reason) => {
                 metrics.service("refused");
-                self.obstacles.refused.push((name.to_owned(), reason));
+                self.blockers.refused.push((name.to_owned(), reason));
             }
             // It is looked at once more when the watch has told what changed.
-            Failure::Stale => {
+            WriteError::Stale => {
                 self.waits = true;
                 return 0;
             }
@@ -89,7 +87,7 @@ impl Round {
 
 impl Context {
     /// Brings the Services of a set nearer to what it asks for.
-    pub(super) async fn round(&self, set: &Set) -> Next {
+    pub(super) async fn round(&self, set: &PerPodSet) -> Next {
         let mut synced = self.synced.clone();
         // Before everything that is ours has been listed, all of it would have to be asked for one by one.
         if synced.wait_for(|synced| *synced).await.is_err() {
@@ -99,19 +97,19 @@ impl Context {
         let namespace = cluster.namespace(&set.metadata.namespace);
         // The garbage collector sees to what is left of it.
         if set.metadata.deleting || namespace.is_some_and(|namespace| namespace.metadata.deleting) {
-            self.memory().remove(&set.metadata.uid);
+            self.memories.forget(set);
             return Next::News;
         }
         let template = match Template::of(set, &cluster, &policies) {
             Ok(template) => template,
-            Err(problem) => return self.hold(set, problem).await,
+            Err(problem) => return self.pause(set, problem).await,
         };
-        let round = self.follow(set, template.as_ref()).await;
+        let round = self.apply_plan(set, template.as_ref()).await;
         self.conclude(set, round).await
     }
 
     /// Leaves everything as it is, and says why.
-    async fn hold(&self, set: &Set, problem: Problem) -> Next {
+    async fn pause(&self, set: &PerPodSet, problem: Problem) -> Next {
         self.metrics.round("held");
         if problem.id == POLICY_UNKNOWN {
             self.tell(set, &problem);
@@ -120,17 +118,17 @@ impl Context {
         self.report(set, &[problem]).await
     }
 
-    async fn follow(&self, set: &Set, template: Option<&Template>) -> Round {
-        let Plan { steps, obstacles, waits } = self.plan(set, template);
-        let mut round = Round { obstacles, waits, ..Round::default() };
-        let (deletions, others): (Vec<&Step>, Vec<_>) =
-            steps.iter().partition(|step| step.deed == Deed::Delete);
+    async fn apply_plan(&self, set: &PerPodSet, template: Option<&Template>) -> Round {
+        let Plan { steps, blockers, waits } = self.plan(set, template);
+        let mut round = Round { blockers, waits, ..Round::default() };
+        let (deletions, others): (Vec<&ServiceStep>, Vec<_>) =
+            steps.iter().partition(|step| step.action == ServiceAction::Delete);
         // Where the one is of no use, the other may be: what is deleted leaves room in a quota, and among the node ports.
         for steps in [deletions, others] {
             let mut vain = 0;
             for step in steps {
-                let is_over = round.failure == Some(Failure::NotLeading);
-                if round.deeds >= self.manners.writes_a_round || vain >= ENOUGH || is_over {
+                let is_over = round.failure == Some(WriteError::NotLeading);
+                if round.writes >= self.config.writes_a_round || vain >= ENOUGH || is_over {
                     round.is_partial = true;
                     break;
                 }
@@ -142,7 +140,7 @@ impl Context {
         round
     }
 
-    fn plan(&self, set: &Set, template: Option<&Template>) -> Plan {
+    fn plan(&self, set: &PerPodSet, template: Option<&Template>) -> Plan {
         let owned = self.owned();
         let nothing = Seen::new();
         plan(set, template, owned.of(&set.metadata.namespace, &set.metadata.name).unwrap_or(&nothing))
@@ -150,18 +148,18 @@ impl Context {
 
     async fn take(
         &self,
-        set: &Set,
+        set: &PerPodSet,
         template: Option<&Template>,
-        step: &Step,
+        step: &ServiceStep,
         round: &mut Round,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), WriteError> {
         let seen = self.seen(set, &step.name);
-        match (step.deed, template, seen) {
-            (Deed::Create, Some(template), _) => self.create(set, template, &step.name, round).await,
-            (Deed::Update | Deed::Adopt, Some(template), Some(seen)) => {
-                self.change(step.deed, template, &seen, round).await
+        match (step.action, template, seen) {
+            (ServiceAction::Create, Some(template), _) => self.create(set, template, &step.name, round).await,
+            (ServiceAction::Update | ServiceAction::Adopt, Some(template), Some(seen)) => {
+                self.change(step.action, template, &seen, round).await
             }
-            (Deed::Delete, _, Some(seen)) => {
+            (ServiceAction::Delete, _, Some(seen)) => {
                 self.server.delete(&seen).await?;
                 self.done("deleted", round);
                 Ok(())
@@ -174,14 +172,14 @@ impl Context {
     /// Makes a Service, unless one of its name turns out to be there.
     async fn create(
         &self,
-        set: &Set,
+        set: &PerPodSet,
         template: &Template,
         name: &str,
         round: &mut Round,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), WriteError> {
         let namespace = &*set.metadata.namespace;
         if let Some(live) = self.server.get(namespace, name).await? {
-            return self.meet(set, template, &live, round).await;
+            return self.handle_existing(set, template, &live, round).await;
         }
         self.server.create(&template.manifest(name, namespace, None)).await?;
         self.done("created", round);
@@ -189,71 +187,71 @@ impl Context {
     }
 
     /// Deals with a Service that was not known to be there.
-    async fn meet(
+    async fn handle_existing(
         &self,
-        set: &Set,
+        set: &PerPodSet,
         template: &Template,
-        live: &Service,
+        live: &PerPodService,
         round: &mut Round,
-    ) -> Result<(), Failure> {
-        let mut met = Plan { obstacles: std::mem::take(&mut round.obstacles), ..Plan::default() };
-        let foreign = met.obstacles.foreign.len();
-        met.add(set, template, live.metadata.name.to_string(), Some(live));
-        if met.obstacles.foreign.len() > foreign {
+    ) -> Result<(), WriteError> {
+        let mut existing = Plan { blockers: std::mem::take(&mut round.blockers), ..Plan::default() };
+        let foreign = existing.blockers.foreign.len();
+        existing.add(set, template, live.metadata.name.to_string(), Some(live));
+        if existing.blockers.foreign.len() > foreign {
             self.metrics.service("foreign");
         }
-        round.obstacles = met.obstacles;
-        round.waits |= met.waits;
-        for step in met.steps {
-            self.change(step.deed, template, live, round).await?;
+        round.blockers = existing.blockers;
+        round.waits |= existing.waits;
+        for step in existing.steps {
+            self.change(step.action, template, live, round).await?;
         }
         Ok(())
     }
 
     async fn change(
         &self,
-        deed: Deed,
+        action: ServiceAction,
         template: &Template,
-        seen: &Service,
+        seen: &PerPodService,
         round: &mut Round,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), WriteError> {
         let metadata = &seen.metadata;
-        if deed == Deed::Adopt {
+        if action == ServiceAction::Adopt {
             self.server.take_over(seen).await?;
         }
         self.server.update(&template.manifest(&metadata.name, &metadata.namespace, Some(seen))).await?;
-        self.done(if deed == Deed::Adopt { "adopted" } else { "updated" }, round);
+        self.done(if action == ServiceAction::Adopt { "adopted" } else { "updated" }, round);
         Ok(())
     }
 
     fn done(&self, what: &'static str, round: &mut Round) {
         self.metrics.service(what);
-        round.deeds += 1;
+        round.writes += 1;
     }
 
     /// Says how the round went, and when the next one is due.
-    async fn conclude(&self, set: &Set, round: Round) -> Next {
+    async fn conclude(&self, set: &PerPodSet, round: Round) -> Next {
         let (namespace, name) = (&*set.metadata.namespace, &*set.metadata.name);
-        if round.deeds > 0 {
+        if round.writes > 0 {
             tracing::info!(
                 namespace,
                 set = name,
-                services = round.deeds,
+                services = round.writes,
                 "per-pod Services brought up to date"
             );
         }
         match round.failure {
-            None => self.recovered(set),
-            Some(Failure::NotLeading) => return Next::News,
-            Some(failure) => return self.bear(set, &round.obstacles, &failure).await,
+            None => self.memories.recovered(set),
+            Some(WriteError::NotLeading) => return Next::News,
+            Some(failure) => return self.retry_later(set, &round.blockers, &failure).await,
         }
-        let problems = round.obstacles.problems();
-        let is_stuck = round.obstacles.refused.len() >= ENOUGH;
+        let problems = round.blockers.problems();
+        let is_stuck = round.blockers.refused.len() >= ENOUGH;
         if round.is_partial && !is_stuck {
             self.metrics.round("changed");
             return Next::After(Duration::ZERO);
         }
-        self.metrics.round(match (problems.is_empty(), round.deeds + usize::from(round.waits)) {
+        self.metrics.round(match (problems.is_empty(), round.writes + usize::from(round.waits)) {
             (false, _) => "blocked",
             (true, 0) => "settled",
             (true, _) => "changed",
@@ -263,36 +261,38 @@ impl Context {
     }
 
     /// Waits out what may pass by itself; where it does not, people are told.
-    async fn bear(&self, set: &Set, obstacles: &Obstacles, failure: &Failure) -> Next {
+    async fn retry_later(&self, set: &PerPodSet, blockers: &Blockers, failure: &WriteError) -> Next {
         self.metrics.round("failed");
-        let (failures, wait) = self.failed(set);
+        let (failures, wait) = self.memories.failed(set, self.config.retry);
         let (namespace, name) = (&*set.metadata.namespace, &*set.metadata.name);
         tracing::warn!(namespace, set = name, ?wait, "per-pod Services: {failure}");
         if failures >= LASTING {
             let message =
                 format!("per-pod Services cannot be brought up to date, which is tried again: {failure}");
             let lasting = Problem { id: "service-per-pod-failing", message };
-            let problems: Vec<Problem> = obstacles.problems().into_iter().chain([lasting]).collect();
+            let problems: Vec<Problem> = blockers.problems().into_iter().chain([lasting]).collect();
             self.report(set, &problems).await;
         }
         Next::After(wait)
     }
 
     /// Tells people what stands in the way, or that nothing does any more.
-    async fn report(&self, set: &Set, problems: &[Problem]) -> Next {
+    async fn report(&self, set: &PerPodSet, problems: &[Problem]) -> Next {
         for problem in problems {
             self.tell(set, problem);
         }
-        let wanted = said(problems);
-        self.log(set, wanted.as_ref());
-        if wanted.as_ref() != set.status.said.as_deref() && !self.has_just_said(set, wanted.as_ref()) {
+        let wanted = condition_text(problems);
+        self.memories.log(set, wanted.as_ref());
+        if wanted.as_ref() != set.status.said.as_deref()
+            && !self.memories.has_just_set(set, wanted.as_ref(), self.config.reassert)
+        {
             match self.server.say(set, wanted.as_ref()).await {
-                Ok(()) => self.remember(set, wanted.as_ref()),
+                Ok(()) => self.memories.remember_condition(set, wanted.as_ref()),
                 // The set is gone or another one by now.
-                Err(Failure::Stale | Failure::NotLeading) => {}
+                Err(WriteError::Stale | WriteError::NotLeading) => {}
                 Err(failure) => {
                     // As if it had been: there is no use in trying again at once.
-                    self.remember(set, wanted.as_ref());
+                    self.memories.remember_condition(set, wanted.as_ref());
                     tracing::warn!(
                         namespace = &*set.metadata.namespace,
                         set = &*set.metadata.name,
@@ -302,23 +302,23 @@ impl Context {
             }
         }
         if problems.is_empty() {
-            self.memory().remove(&set.metadata.uid);
+            self.memories.forget(set);
             return Next::News;
         }
         self.retry()
     }
 
     fn retry(&self) -> Next {
-        Next::After(jittered(self.manners.retry))
+        Next::After(jittered(self.config.retry))
     }
 
-    fn tell(&self, set: &Set, problem: &Problem) {
+    fn tell(&self, set: &PerPodSet, problem: &Problem) {
         if let Some(events) = &self.events {
             events.tell_undone(set.reference(), &set.metadata.uid, problem.id, &problem.message);
         }
     }
 
-    fn seen(&self, set: &Set, name: &str) -> Option<Service> {
+    fn seen(&self, set: &PerPodSet, name: &str) -> Option<PerPodService> {
         let owned = self.owned();
         owned.of(&set.metadata.namespace, &set.metadata.name).and_then(|seen| seen.get(name)).cloned()
     }

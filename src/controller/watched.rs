@@ -6,27 +6,27 @@ use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::Obj
 use kube::{Resource, runtime::reflector::ObjectRef};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
-use super::owned::Key;
-use super::service::Service;
-use super::set::{Set, Spec, Status};
 use crate::model::{Annotations, Labels, Metadata, PER_POD_LABEL, PER_POD_PORTS};
+use crate::per_pod::owned::SetKey;
+use crate::per_pod::service::PerPodService;
+use crate::per_pod::set::{PerPodSet, Spec, Status};
 
 /// A StatefulSet, without most of it.
 #[derive(Clone, Debug)]
 pub(super) struct WatchedSet {
     meta: ObjectMeta,
-    pub(super) set: Set,
+    pub(super) set: PerPodSet,
 }
 
 /// A Service, without most of it.
 #[derive(Clone, Debug)]
 pub(super) struct WatchedService {
     meta: ObjectMeta,
-    pub(super) service: Service,
+    pub(super) service: PerPodService,
 }
 
 impl WatchedSet {
-    pub(super) fn reference((namespace, name): &Key) -> ObjectRef<Self> {
+    pub(super) fn reference((namespace, name): &SetKey) -> ObjectRef<Self> {
         ObjectRef::new(name).within(namespace)
     }
 }
@@ -68,13 +68,13 @@ impl<'de> Deserialize<'de> for WatchedSet {
         if [PER_POD_LABEL, PER_POD_PORTS].iter().all(|key| raw.annotations.get(key).is_some()) {
             (metadata.labels, metadata.annotations) = (raw.labels, raw.annotations);
         }
-        Ok(Self { meta, set: Set { metadata, spec, status } })
+        Ok(Self { meta, set: PerPodSet { metadata, spec, status } })
     }
 }
 
 impl<'de> Deserialize<'de> for WatchedService {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let service = Service::deserialize(deserializer)?;
+        let service = PerPodService::deserialize(deserializer)?;
         let of = &service.metadata;
         let meta = meta(&of.namespace, &of.name, of.resource_version.to_string());
         Ok(Self { meta, service })

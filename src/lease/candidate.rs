@@ -6,8 +6,8 @@
 //! Why two never lead at the same time, as long as their clocks run about equally fast:
 //!
 //! - a record is replaced only as the one that was read (compare and swap), so each term of leadership follows from the one before;
-//! - a leader leads for [`Terms::lead_for`] from when it *sent* the renewal that was confirmed last;
-//! - another takes the lease only when it has seen the same record for [`Terms::lasts`], which is longer, and it cannot have
+//! - a leader leads for [`LeaseConfig::lead_for`] from when it *sent* the renewal that was confirmed last;
+//! - another takes the lease only when it has seen the same record for [`LeaseConfig::lasts`], which is longer, and it cannot have
 //!   seen it before it was sent.
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ use k8s_openapi::{
 
 /// How long what lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct LeaseConfig {
     /// How long a record must have been the same before another may take the lease; whole seconds are written down.
     /// Default 15 s.
     pub lasts: Duration,
@@ -30,7 +30,7 @@ pub struct Terms {
     pub retry: Duration,
 }
 
-impl Default for Terms {
+impl Default for LeaseConfig {
     fn default() -> Self {
         let [lasts, lead_for, retry] = [15, 10, 2].map(Duration::from_secs);
         Self { lasts, lead_for, retry }
@@ -39,7 +39,7 @@ impl Default for Terms {
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Step {
+pub(super) enum ElectionStep {
     /// Read the lease.
     Look,
     /// Create it.
@@ -54,7 +54,7 @@ pub(super) enum Step {
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     me: String,
-    terms: Terms,
+    terms: LeaseConfig,
     /// The lease as it was last seen, and since when it has been seen so.
     seen: Option<(Lease, Duration)>,
     /// Whether that is worth acting on: it was just read, or written by us.
@@ -64,7 +64,7 @@ pub(super) struct Candidate {
 
 impl Candidate {
     /// `me` must be nobody else's name, nor that of an earlier process that may still run.
-    pub(super) fn new(me: String, terms: Terms) -> Self {
+    pub(super) fn new(me: String, terms: LeaseConfig) -> Self {
         Self { me, terms, seen: None, is_fresh: false, leads_until: None }
     }
 
@@ -84,16 +84,16 @@ impl Candidate {
     }
 
     /// What is to be done; to look where nothing fresh is known.
-    pub(super) fn next(&mut self, now: Duration, wall: Timestamp) -> Step {
+    pub(super) fn next(&mut self, now: Duration, wall: Timestamp) -> ElectionStep {
         if !std::mem::take(&mut self.is_fresh) {
-            return Step::Look;
+            return ElectionStep::Look;
         }
         match &self.seen {
-            None => Step::Create(self.claimed(Lease::default(), wall)),
+            None => ElectionStep::Create(self.claimed(Lease::default(), wall)),
             Some((lease, since)) if self.may_have(lease, *since, now) => {
-                Step::Replace(self.claimed(lease.clone(), wall))
+                ElectionStep::Replace(self.claimed(lease.clone(), wall))
             }
-            Some(_) => Step::Wait,
+            Some(_) => ElectionStep::Wait,
         }
     }
 

@@ -22,12 +22,12 @@ pub struct Leadership {
 
 /// Says so.
 #[derive(Debug)]
-pub(super) struct Throne {
+pub(super) struct LeadershipSetter {
     until: watch::Sender<Option<Instant>>,
     work: Arc<RwLock<()>>,
 }
 
-impl Throne {
+impl LeadershipSetter {
     pub(super) fn new() -> (Self, Leadership) {
         let (until, receiver) = watch::channel(None);
         let work = Arc::new(RwLock::new(()));
@@ -104,12 +104,12 @@ mod tests {
 
     use tokio::time::{Instant, advance};
 
-    use super::{Leadership, Throne};
+    use super::{Leadership, LeadershipSetter};
 
     const TERM: Duration = Duration::from_secs(10);
 
-    fn led() -> (Throne, Leadership) {
-        let (throne, leadership) = Throne::new();
+    fn led() -> (LeadershipSetter, Leadership) {
+        let (throne, leadership) = LeadershipSetter::new();
         throne.set(Some(Instant::now() + TERM));
         (throne, leadership)
     }

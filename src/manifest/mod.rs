@@ -5,7 +5,7 @@
 //!                                                                      └─ passed over or unreadable ─▶ Note
 //! ```
 //!
-//! All of it but [`sources`] is pure: text in, values out. Nothing in a file makes reading it fail as a whole; what
+//! Pure: text in, values out. Nothing in a file makes reading it fail as a whole; what
 //! cannot be used is a [`Note`], which also says what it may hide, so that nobody takes an object for absent that an
 //! unreadable text may hold.
 
@@ -16,7 +16,6 @@ mod map;
 mod node;
 mod note;
 mod scalar;
-pub mod sources;
 mod split;
 mod template;
 mod unwrap;
@@ -27,7 +26,7 @@ use std::sync::Arc;
 pub use fault::Fault;
 use limits::Budget;
 pub use node::{Entry, Node, Span, Value, escape};
-pub use note::{Note, NoteKind, WATCHED};
+pub use note::{Note, NoteKind, WATCHED, hidden};
 use split::Document;
 
 /// A file, or what came through standard input.

@@ -49,7 +49,7 @@ pub enum NoteKind {
 }
 
 /// The watched kinds that a text names.
-pub(super) fn hidden(text: &str) -> Vec<&'static str> {
+pub fn hidden(text: &str) -> Vec<&'static str> {
     WATCHED
         .into_iter()
         .filter(|kind| mentions(text, kind) || mentions(text, &format!("{kind}List")))

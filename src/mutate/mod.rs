@@ -26,7 +26,7 @@ use crate::cluster::Cluster;
 use crate::model::{Object, POD_NAME_ANNOTATION, Pod, StatefulSet};
 use crate::policy::{Applicable, Policies, Subject};
 pub use patch::patch;
-pub use pod_name_label::{Denied, pod_name_label};
+pub use pod_name_label::{LabelSkipped, pod_name_label};
 
 /// What is to be added to an object, and what its owner should know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub fn mutate(
     policies: &Policies,
     template_changes: impl FnOnce() -> bool,
 ) -> Mutation {
-    if change.requester.cleans_up() {
+    if change.requester.is_cleanup_controller() {
         return Mutation::default();
     }
     match &change.action {

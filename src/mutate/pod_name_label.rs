@@ -5,7 +5,7 @@ use crate::model::{Metadata, POD_NAME_ANNOTATION, Pod, is_label_key, is_label_va
 
 /// Why a pod that asks for the label does not get it, as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Denied {
+pub enum LabelSkipped {
     /// Somebody has given the label another value, which stays.
     Taken(String),
     /// The API server would refuse the pod for it.
@@ -16,26 +16,26 @@ pub(super) fn mutate(pod: &Pod, out: &mut Mutation) {
     match pod_name_label(&pod.metadata) {
         Ok(Some((key, name))) if pod.metadata.labels.get(key).is_none() => out.add(Map::Labels, key, name),
         Ok(_) => {}
-        Err(Denied::Taken(why) | Denied::Impossible(why)) => out.warnings.push(why),
+        Err(LabelSkipped::Taken(why) | LabelSkipped::Impossible(why)) => out.warnings.push(why),
     }
 }
 
 /// Key and value of the label that a pod is to have. None where it asks for none, or has no name yet: a pod with a generated
 /// name gets it after admission.
-pub fn pod_name_label(metadata: &Metadata) -> Result<Option<(&str, &str)>, Denied> {
+pub fn pod_name_label(metadata: &Metadata) -> Result<Option<(&str, &str)>, LabelSkipped> {
     let name = &*metadata.name;
     let Some(key) = metadata.annotations.get(POD_NAME_ANNOTATION).filter(|_| !name.is_empty()) else {
         return Ok(None);
     };
     match metadata.labels.get(key) {
-        Some(own) if own != name => Err(Denied::Taken(format!(
+        Some(own) if own != name => Err(LabelSkipped::Taken(format!(
             "pod {name} has the label {key}={own}, so that {POD_NAME_ANNOTATION}: {key} gives it none with its name"
         ))),
-        None if !is_label_key(key) => Err(Denied::Impossible(format!(
+        None if !is_label_key(key) => Err(LabelSkipped::Impossible(format!(
             "{POD_NAME_ANNOTATION} of pod {name} is {}, which is no key of a label: it gets none with its name",
             shortened(key)
         ))),
-        None if !is_label_value(name) => Err(Denied::Impossible(format!(
+        None if !is_label_value(name) => Err(LabelSkipped::Impossible(format!(
             "{name} is longer than a label's value may be: the pod gets no label {key}"
         ))),
         Some(_) | None => Ok(Some((key, name))),

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Level, Params, PerPodServices};
+use super::PerPodServices;
 use crate::model::{Class, LabelSelector, Operator, POD_NAME_LABEL, Requirement};
+use crate::verdict::Level;
 
 /// The whole document, as a file or a custom resource.
 #[derive(Debug, Deserialize)]
@@ -67,7 +68,7 @@ pub(super) struct RuleSetting {
     #[serde(default)]
     pub(super) classes: Vec<Class>,
     #[serde(default)]
-    pub(super) params: Params,
+    pub(super) params: serde_json::Map<String, serde_json::Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -4,27 +4,20 @@
 
 mod classify;
 mod document;
-mod level;
 mod mutate;
-mod params;
 mod parse;
-mod patterns;
 mod per_pod_services;
-mod software;
 
 use jiff::Timestamp;
 
 use crate::model::{Class, LabelSelector, Labels, Metadata};
-use crate::rules::{self, Rule};
-pub use level::Level;
+use crate::rules::{self, NO_PARAMS, Params, Rule};
+use crate::software::{Catalogue, Patterns};
+use crate::verdict::{Exempt, Level};
 use mutate::Mutate;
 pub use mutate::{Asked, ServicePerPod};
-pub use params::Params;
 pub use parse::PolicyError;
-use patterns::Patterns;
 pub use per_pod_services::{PerPodServices, TrafficPolicy};
-use software::Catalogue;
-pub use software::tells_software;
 
 /// A shipped set of levels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +34,7 @@ pub enum Profile {
 pub struct Policies {
     /// By falling priority, then by name; the shipped profile last.
     policies: Vec<Policy>,
-    software: Catalogue,
+    software: &'static Catalogue,
 }
 
 /// One policy, compiled.
@@ -122,28 +115,13 @@ pub struct Ruling<'a> {
     pub params: &'a Params,
 }
 
-/// Why a finding does not count.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Exempt {
-    /// Who says so: `policy NAME` or `annotation`.
-    pub by: String,
-    /// What they say.
-    pub reason: String,
-    /// Until when.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<Timestamp>,
-}
-
-static NO_PARAMS: Params = Params { topology_keys: None, max_members: None };
-
 impl Policies {
     /// The shipped profile with `policies` over it.
     pub fn new(profile: Profile, policies: Vec<Policy>) -> anyhow::Result<Self> {
         let mut policies = policies;
         policies.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.name.cmp(&b.name)));
         policies.push(parse::shipped(profile)?);
-        Ok(Self { policies, software: parse::software()? })
+        Ok(Self { policies, software: Catalogue::shipped()? })
     }
 
     /// The policies that are about this subject, the strongest first.

@@ -3,11 +3,9 @@
 use serde_json::Value;
 
 use super::document::{self, Document};
-use super::software::Catalogue;
-use super::{
-    ClassRule, Exemption, Patterns, Policy, Profile, Scope, Setting, mutate, per_pod_services, rule_index,
-};
-use crate::rules;
+use super::{ClassRule, Exemption, Policy, Profile, Scope, Setting, mutate, per_pod_services, rule_index};
+use crate::rules::{self, Params};
+use crate::software::Patterns;
 
 /// What is wrong with a policy, and where.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -29,11 +27,6 @@ pub(super) fn shipped(profile: Profile) -> anyhow::Result<Policy> {
         Profile::Strict => include_str!("../../policies/strict.yaml"),
     };
     Ok(Policy::from_json(&embedded(text)?)?)
-}
-
-/// The catalogue, which is part of the program.
-pub(super) fn software() -> anyhow::Result<Catalogue> {
-    Catalogue::from_json(embedded(include_str!("../../policies/software.yaml"))?)
 }
 
 fn embedded(text: &str) -> anyhow::Result<Value> {
@@ -132,13 +125,10 @@ fn settings(list: Vec<document::RuleSetting>) -> Result<Vec<Vec<Setting>>, Polic
 
 fn rule_setting(setting: document::RuleSetting) -> Result<(usize, Setting), PolicyError> {
     let rule = known_rule(&setting.rule, "/rule")?;
-    let accepted = rules::ALL[rule].params;
-    if let Some(param) = setting.params.given().into_iter().find(|param| !accepted.contains(param)) {
-        let message = format!("{} takes no parameter `{param}`", setting.rule);
-        return Err(PolicyError { pointer: format!("/params/{param}"), message });
-    }
+    let params = Params::read(&setting.params, rules::ALL[rule].params)
+        .map_err(|(name, message)| PolicyError { pointer: format!("/params/{name}"), message })?;
     let (level, when_likely) = (setting.level, setting.when_likely);
-    Ok((rule, Setting { level, when_likely, classes: setting.classes, params: setting.params }))
+    Ok((rule, Setting { level, when_likely, classes: setting.classes, params }))
 }
 
 fn known_rule(id: &str, pointer: &str) -> Result<usize, PolicyError> {

@@ -1,8 +1,8 @@
 //! `annotation-ignored`
 
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::{Annotations, Class, PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType};
-use crate::policy::{Level, Params};
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
@@ -56,7 +56,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let annotations = &at.set.metadata.annotations;
     if let Some(name) = annotations.get("stateward.dev/class")
         && Class::named(name).is_none()
@@ -78,7 +78,7 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
         out.add(place(), message, remedy).at_most(Level::Warn);
     }
     let ids = exempt.split(',').map(str::trim).filter(|id| !id.is_empty());
-    for id in ids.filter(|id| super::find(id).is_none()) {
+    for id in ids.filter(|id| super::named(id).is_none()) {
         let message = format!("there is no rule {id:?} to be exempt from");
         let remedy = format!("correct or remove {id} in the annotation stateward.dev/exempt");
         out.add(place(), message, remedy).keyed(id).at_most(Level::Warn);

@@ -1,6 +1,6 @@
 //! What the rules about disruption budgets share.
 
-use super::{Place, Situation};
+use super::{Place, SetContext};
 use crate::model::quorum::majority;
 use crate::model::{DisruptionBudget, Object, StatefulSet};
 
@@ -20,7 +20,7 @@ pub(super) struct Exposure<'a> {
 
 impl<'a> Exposure<'a> {
     /// `None` where the members are not known, or two budgets claim some: those cannot be evicted at all.
-    pub(super) fn of(at: &Situation<'a>) -> Option<Self> {
+    pub(super) fn of(at: &SetContext<'a>) -> Option<Self> {
         let mut exposure = Self { members: at.members()?, ..Self::default() };
         let mut covered: Vec<(&DisruptionBudget, i32)> = Vec::new();
         for (set, replicas) in at.ensemble()?.iter().copied().filter(|(_, replicas)| *replicas > 0) {
@@ -34,7 +34,7 @@ impl<'a> Exposure<'a> {
             }
         }
         for (budget, members) in covered {
-            let allowed = budget.allowed_disruptions(at.world.expected_pods(budget));
+            let allowed = budget.allowed_disruptions(at.view.expected_pods(budget));
             exposure.evict(allowed.min(members));
             exposure.budgets.push(budget);
         }
@@ -46,8 +46,8 @@ impl<'a> Exposure<'a> {
         majority(self.members) - (self.members - self.evictable)
     }
 
-    fn leave_unprotected(&mut self, at: &Situation<'a>, set: &'a StatefulSet, replicas: i32) {
-        if at.world.knows_budgets_selecting(at.namespace(), set.spec.template.labels()) {
+    fn leave_unprotected(&mut self, at: &SetContext<'a>, set: &'a StatefulSet, replicas: i32) {
+        if at.view.knows_budgets_selecting(at.namespace(), set.spec.template.labels()) {
             self.unprotected.push(&set.metadata.name);
             self.evict(replicas);
         }
@@ -59,7 +59,7 @@ impl<'a> Exposure<'a> {
 }
 
 /// Where a finding about budgets points: at the budget that changes, else into the set.
-pub(super) fn place(at: &Situation<'_>, in_set: &str) -> Place {
+pub(super) fn place(at: &SetContext<'_>, in_set: &str) -> Place {
     match at.changed_budget() {
         Some(budget) => Place::of(budget.reference(), budget.limit_path()),
         None => Place::in_set(in_set),

@@ -1,8 +1,7 @@
 //! `claims-deleted-on-scale`
 
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::ClaimRetention;
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -63,7 +62,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let spec = &at.set.spec;
     if spec.volume_claim_templates.is_empty() {
         return;

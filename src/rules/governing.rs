@@ -1,15 +1,15 @@
 //! The Service that gives a set's pods their names.
 
-use super::Situation;
+use super::SetContext;
 use crate::cluster::Lookup;
 use crate::model::{Labels, Service};
 
-impl<'a> Situation<'a> {
+impl<'a> SetContext<'a> {
     /// The governing Service; unknown where none is named, which is a rule of its own.
     pub(super) fn governing_service(&self) -> Lookup<&'a Service> {
         match &*self.set.spec.service_name {
             "" => Lookup::Unknown,
-            name => self.world.service(self.namespace(), name),
+            name => self.view.service(self.namespace(), name),
         }
     }
 
@@ -22,7 +22,7 @@ impl<'a> Situation<'a> {
     /// is preferred.
     pub(super) fn fitting_service(&self) -> Option<&'a Service> {
         let labels = self.set.spec.template.labels();
-        let services = self.world.services_selecting(self.namespace(), labels).into_iter();
+        let services = self.view.services_selecting(self.namespace(), labels).into_iter();
         let fitting = services.filter(|service| service.is_headless() && !service.metadata.deleting);
         fitting.min_by_key(|service| (!service.spec.publish_not_ready_addresses, &service.metadata.name))
     }

@@ -1,8 +1,7 @@
 //! `grace-period-zero`
 
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::Class;
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -60,7 +59,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     if at.set.spec.template.spec.termination_grace_period_seconds != Some(0) {
         return;
     }

@@ -4,8 +4,9 @@
 //! choose its level, does not know the other rules, and cannot fail.
 
 mod budgets;
+mod context;
 mod governing;
-mod situation;
+mod params;
 mod spread;
 #[cfg(test)]
 mod testing;
@@ -14,8 +15,9 @@ mod violation;
 use crate::change::{PodDeletion, Requester, Written};
 use crate::cluster::Kind;
 use crate::model::Class;
-use crate::policy::Params;
-pub use situation::{Changed, Situation, Transition, Trigger};
+use crate::verdict::RuleId;
+pub use context::{Changed, SetContext, Transition, Trigger};
+pub use params::{NO_PARAMS, Param, ParamKind, Params};
 pub use violation::{Place, Violation, Violations};
 
 /// One thing that can be wrong.
@@ -34,9 +36,9 @@ pub struct Rule {
     /// The other objects it reads: a denial rests on what is known of them.
     pub reads: &'static [Kind],
     /// Whether it says of another object that there is none. One that was made a moment ago may not be known yet.
-    pub says_absent: bool,
+    pub reports_missing: bool,
     /// The parameters a policy may give it.
-    pub params: &'static [&'static str],
+    pub params: &'static [&'static Param],
     /// Its documentation, in Markdown, with the headings of [`HEADINGS`].
     pub docs: &'static str,
     /// Finds what is wrong.
@@ -47,7 +49,7 @@ pub struct Rule {
 #[derive(Clone, Copy, Debug)]
 pub enum Check {
     /// How things will be.
-    State(fn(&Situation<'_>, &Params, &mut Violations)),
+    State(fn(&SetContext<'_>, &Params, &mut Violations)),
     /// The step from how they are to how they will be.
     Step(fn(&Transition<'_, '_>, &Params, &mut Violations)),
     /// How a manifest is written.
@@ -68,8 +70,8 @@ macro_rules! rule {
         $(needs_peers: $needs_peers:literal,)?
         triggers: [$($trigger:ident),*],
         $(reads: [$($kind:ident),*],)?
-        $(says_absent: $says_absent:literal,)?
-        $(params: [$($param:literal),*],)?
+        $(reports_missing: $reports_missing:literal,)?
+        $(params: [$($param:ident),*],)?
         check: $check:ident($function:ident) $(,)?
     ) => {
         $(#[doc = $doc])*
@@ -80,8 +82,8 @@ macro_rules! rule {
             needs_peers: false $(|| $needs_peers)?,
             triggers: &[$(crate::rules::Trigger::$trigger),*],
             reads: &[$($(crate::cluster::Kind::$kind),*)?],
-            says_absent: false $(|| $says_absent)?,
-            params: &[$($($param),*)?],
+            reports_missing: false $(|| $reports_missing)?,
+            params: &[$($(&$param),*)?],
             docs: concat!($($doc, "\n"),*),
             check: crate::rules::Check::$check($function),
         };
@@ -165,9 +167,14 @@ pub static ALL: &[Rule] = &[
     duplicate_key::RULE,
 ];
 
-/// The rule of this id.
-pub fn find(id: &str) -> Option<&'static Rule> {
-    ALL.iter().find(|rule| rule.id == id)
+/// The shipped rule of this id.
+pub fn find(id: &RuleId) -> Option<&'static Rule> {
+    named(id.as_str())
+}
+
+/// The shipped rule of this name.
+pub fn named(name: &str) -> Option<&'static Rule> {
+    ALL.iter().find(|rule| rule.id == name)
 }
 
 /// A rule's documentation without the space that the comments it is written in put before each line.
@@ -179,10 +186,15 @@ pub fn markdown(rule: &Rule) -> String {
 }
 
 impl Rule {
-    /// Whether it is about this situation at all.
-    pub(crate) fn applies_to(&self, situation: &Situation<'_>) -> bool {
-        (self.classes.is_empty() || self.classes.contains(&situation.class.class))
-            && (!self.needs_peers || situation.replicas > 1)
+    /// The id as findings carry it.
+    pub fn id(&self) -> RuleId {
+        RuleId::shipped(self.id)
+    }
+
+    /// Whether it looks at this set at all.
+    pub(crate) fn applies_to(&self, context: &SetContext<'_>) -> bool {
+        (self.classes.is_empty() || self.classes.contains(&context.class.class))
+            && (!self.needs_peers || context.replicas > 1)
     }
 }
 

@@ -1,7 +1,6 @@
 //! `name-too-long`
 
-use super::{Place, Situation, Violations};
-use crate::policy::Params;
+use super::{Params, Place, SetContext, Violations};
 
 rule! {
     /// ## What it checks
@@ -59,7 +58,7 @@ const LABEL: usize = 63;
 /// What is left of it beside a dash and the longest hash.
 const LONGEST: usize = LABEL - 1 - 10;
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let length = at.name().len();
     if length <= LONGEST {
         // Then every pod's name fits as well: no ordinal is longer than the longest hash.

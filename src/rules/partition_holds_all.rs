@@ -1,7 +1,6 @@
 //! `partition-holds-all`
 
-use super::{Place, Situation, Violations};
-use crate::policy::Params;
+use super::{Params, Place, SetContext, Violations};
 
 rule! {
     /// ## What it checks
@@ -59,7 +58,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(rolling) = at.set.rolling_update() else { return };
     let (partition, replicas) = (rolling.partition, at.replicas);
     if replicas <= 0 || partition < replicas {

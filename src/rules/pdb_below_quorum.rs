@@ -1,10 +1,9 @@
 //! `pdb-below-quorum`
 
 use super::budgets::{Exposure, describe, enumerate, place, set_max_unavailable};
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::Object;
 use crate::model::quorum::{majority, tolerated};
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -81,7 +80,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(exposure) = Exposure::of(at).filter(|exposure| exposure.members > 1) else {
         return;
     };
@@ -91,7 +90,7 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
     }
     let whose = match at.set.ensemble() {
         Some(ensemble) => format!("ensemble {ensemble}"),
-        None if !at.presumed_kin().is_empty() => format!("StatefulSets {}", set_names(at)),
+        None if !at.likely_members().is_empty() => format!("StatefulSets {}", set_names(at)),
         None => format!("StatefulSet {}", at.name()),
     };
     let message = format!(
@@ -123,7 +122,7 @@ fn who_lets(exposure: &Exposure<'_>) -> String {
     }
 }
 
-fn remedy(at: &Situation<'_>, exposure: &Exposure<'_>) -> String {
+fn remedy(at: &SetContext<'_>, exposure: &Exposure<'_>) -> String {
     let most = tolerated(exposure.members);
     if most == 0 {
         return "run three members: of two, neither can be spared".to_owned();
@@ -136,7 +135,7 @@ fn remedy(at: &Situation<'_>, exposure: &Exposure<'_>) -> String {
 }
 
 /// The sets of the group.
-fn set_names(at: &Situation<'_>) -> String {
+fn set_names(at: &SetContext<'_>) -> String {
     let sets = at.ensemble().unwrap_or_default().iter();
     enumerate(sets.map(|(set, _)| set.metadata.name.to_string()))
 }
@@ -145,16 +144,16 @@ fn set_names(at: &Situation<'_>) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::testing::{Scene, budget, set, set_json};
+    use super::super::testing::{RuleTest, budget, set, set_json};
     use super::*;
     use crate::cluster::Kind;
-    use crate::policy::Level;
+    use crate::verdict::Level;
 
     fn limited(limit: &Value) -> Value {
         budget(json!({"spec": limit}))
     }
 
-    fn with_limit(replicas: i32, limit: &Value) -> Scene {
+    fn with_limit(replicas: i32, limit: &Value) -> RuleTest {
         set(json!({"spec": {"replicas": 3}})).scaled_to(replicas).with(limited(limit))
     }
 

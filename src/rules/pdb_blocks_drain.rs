@@ -1,10 +1,10 @@
 //! `pdb-blocks-drain`
 
 use super::budgets::{describe, place, set_max_unavailable};
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::cluster::Kind;
 use crate::model::{Class, DisruptionBudget, LabelSelector, Object};
-use crate::policy::{Level, Params};
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
@@ -76,9 +76,9 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let [budget] = *at.known_budgets() else { return };
-    let expected = at.world.expected_pods(budget);
+    let expected = at.view.expected_pods(budget);
     if at.replicas <= 0 || budget.allowed_disruptions(expected) > 0 {
         return;
     }
@@ -110,7 +110,7 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
 }
 
 /// Whether it could do without blocking.
-fn by_class(at: &Situation<'_>) -> Level {
+fn by_class(at: &SetContext<'_>) -> Level {
     match at.class.class {
         Class::Singleton => Level::Audit,
         Class::Quorum => match at.members().unwrap_or(at.replicas) {
@@ -123,10 +123,10 @@ fn by_class(at: &Situation<'_>) -> Level {
 }
 
 /// Whether pods that are not known could leave room for an eviction.
-fn by_knowledge(at: &Situation<'_>, budget: &DisruptionBudget) -> Level {
+fn by_knowledge(at: &SetContext<'_>, budget: &DisruptionBudget) -> Level {
     if budget.allowed_disruptions(i32::MAX) == 0 {
         Level::Deny
-    } else if !at.world.is_complete(Kind::StatefulSet) {
+    } else if !at.view.is_complete(Kind::StatefulSet) {
         Level::Off
     } else if budget.spec.selector.as_ref().is_some_and(LabelSelector::is_empty) {
         Level::Warn
@@ -139,15 +139,15 @@ fn by_knowledge(at: &Situation<'_>, budget: &DisruptionBudget) -> Level {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::testing::{Scene, budget, set, set_json};
+    use super::super::testing::{RuleTest, budget, set, set_json};
     use super::*;
 
-    fn with_limit(replicas: i32, limit: &Value) -> Scene {
+    fn with_limit(replicas: i32, limit: &Value) -> RuleTest {
         let scene = set(json!({})).class(Class::Replicated).scaled_to(replicas);
         scene.with(budget(json!({"spec": limit})))
     }
 
-    fn level(scene: &Scene) -> Option<Level> {
+    fn level(scene: &RuleTest) -> Option<Level> {
         scene.found(&RULE).first().map(|violation| violation.at_most)
     }
 

@@ -1,10 +1,9 @@
 //! `pdb-in-use`
 
 use super::budgets::Exposure;
-use super::{Place, Situation, Transition, Violations};
+use super::{Params, Place, SetContext, Transition, Violations};
 use crate::model::Object;
 use crate::model::quorum::majority;
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -117,7 +116,7 @@ struct Protection {
 }
 
 impl Protection {
-    fn of(at: &Situation<'_>) -> Option<Self> {
+    fn of(at: &SetContext<'_>) -> Option<Self> {
         let missing = at.budgets().present()?.is_empty();
         let exposure = Exposure::of(at)?;
         let (members, evictable) = (exposure.members, exposure.evictable);

@@ -1,10 +1,9 @@
 //! `pdb-missing`
 
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::cluster::Lookup;
 use crate::model::quorum::majority;
 use crate::model::{Class, DisruptionBudget, Object, StatefulSet};
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -64,11 +63,11 @@ rule! {
     needs_peers: true,
     triggers: [Set, Scale],
     reads: [DisruptionBudget],
-    says_absent: true,
+    reports_missing: true,
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     if !matches!(at.budgets(), Lookup::Present(budgets) if budgets.is_empty()) {
         return;
     }
@@ -79,7 +78,7 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
     if let Some(members) = at.members().filter(|_| at.class.class == Class::Quorum) {
         message = format!("{message}, and {} of {members} members must stay up", majority(members));
     }
-    let known = at.world.known_budgets(at.namespace());
+    let known = at.view.known_budgets(at.namespace());
     let meant = known.into_iter().find(|budget| is_meant_for(budget, at.set));
     if let Some(budget) = meant {
         message = format!("{message}; {}", why_not(budget, at.set));
@@ -105,7 +104,7 @@ fn why_not(budget: &DisruptionBudget, set: &StatefulSet) -> String {
     }
 }
 
-fn remedy(at: &Situation<'_>, meant: Option<&DisruptionBudget>) -> String {
+fn remedy(at: &SetContext<'_>, meant: Option<&DisruptionBudget>) -> String {
     let selector = at.set.selecting();
     match meant {
         Some(budget) => {
@@ -125,7 +124,7 @@ mod tests {
     use super::super::testing::{budget, set};
     use super::*;
     use crate::cluster::Kind;
-    use crate::policy::Level;
+    use crate::verdict::Level;
 
     #[test]
     fn some_budget_must_select_the_pods() {

@@ -1,9 +1,9 @@
 //! `pdb-overlap`
 
 use super::budgets::enumerate;
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::{DisruptionBudget, LabelSelector, Object};
-use crate::policy::{Level, Params};
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
@@ -86,7 +86,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let budgets: Vec<_> = at.known_budgets().iter().copied().filter(|budget| is_certain(budget)).collect();
     let is_changed = |budget: &DisruptionBudget| {
         at.changed_budget().is_some_and(|changed| changed.metadata.name == budget.metadata.name)
@@ -142,7 +142,7 @@ fn names(budgets: &[&DisruptionBudget]) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::testing::{Scene, budget, set, set_json};
+    use super::super::testing::{RuleTest, budget, set, set_json};
     use super::*;
     use crate::cluster::Kind;
     use crate::model::Class;
@@ -151,7 +151,7 @@ mod tests {
         budget(json!({"metadata": {"name": name}, "spec": {"selector": selector}}))
     }
 
-    fn two(selector: &Value) -> Scene {
+    fn two(selector: &Value) -> RuleTest {
         set(json!({})).with(named("a", &json!({}))).with(named("b", selector))
     }
 

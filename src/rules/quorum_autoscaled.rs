@@ -1,8 +1,7 @@
 //! `quorum-autoscaled`
 
-use super::{Changed, Place, Situation, Violations};
+use super::{Changed, Params, Place, SetContext, Violations};
 use crate::model::{Autoscaler, Object};
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -67,16 +66,16 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     if let Changed::Autoscaler(scaler) = at.changed {
         return report(at, scaler, Place::of(scaler.reference(), "/spec/scaleTargetRef"), out);
     }
-    for scaler in at.world.autoscalers_of(at.namespace(), at.name()).present().unwrap_or_default() {
+    for scaler in at.view.autoscalers_of(at.namespace(), at.name()).present().unwrap_or_default() {
         report(at, scaler, Place::in_set("/spec/replicas"), out);
     }
 }
 
-fn report(at: &Situation<'_>, scaler: &Autoscaler, place: Place, out: &mut Violations) {
+fn report(at: &SetContext<'_>, scaler: &Autoscaler, place: Place, out: &mut Violations) {
     let (least, most) = (scaler.min_replicas(), scaler.spec.max_replicas);
     if least >= most {
         return;

@@ -1,8 +1,7 @@
 //! `quorum-even`
 
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -57,7 +56,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(members) = at.members() else { return };
     if members <= 0 || members % 2 != 0 || at.replicas <= 0 {
         return;

@@ -1,8 +1,7 @@
 //! `quorum-scale-loses-majority`
 
-use super::{Place, Transition, Violations};
+use super::{Params, Place, Transition, Violations};
 use crate::model::quorum::majority;
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks

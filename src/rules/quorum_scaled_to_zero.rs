@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Place, Transition, Violations};
-use crate::policy::Params;
+use super::{Params, Place, Transition, Violations};
 
 rule! {
     /// ## What it checks
@@ -104,7 +103,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
 mod tests {
     use serde_json::json;
 
-    use super::super::testing::{Scene, set};
+    use super::super::testing::{RuleTest, set};
     use super::*;
     use crate::cluster::Kind;
 
@@ -145,7 +144,7 @@ mod tests {
         let mut other = super::super::testing::set_json(ensemble.clone());
         other["metadata"]["name"] = json!("zk-b");
         let alone = set(ensemble);
-        let found = |scene: Scene| scene.clone().scaled_to(0).found_after(&RULE, Some(&scene)).len();
+        let found = |scene: RuleTest| scene.clone().scaled_to(0).found_after(&RULE, Some(&scene)).len();
         assert_eq!(found(alone.clone()), 1);
         assert_eq!(found(alone.clone().unknown(Kind::StatefulSet)), 0);
         assert_eq!(found(alone.clone().with(other.clone())), 0);

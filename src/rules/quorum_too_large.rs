@@ -1,8 +1,7 @@
 //! `quorum-too-large`
 
-use super::{Place, Situation, Violations};
+use super::{Param, ParamKind, Params, Place, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -55,15 +54,19 @@ rule! {
     classes: [Quorum],
     triggers: [Set, Scale],
     reads: [StatefulSet],
-    params: ["maxMembers"],
+    params: [MAX_MEMBERS],
     check: State(check),
 }
 
-/// What etcd, Consul and ZooKeeper advise in their own documentation.
-const MAX_MEMBERS: i32 = 7;
+const MAX_MEMBERS: Param = Param {
+    name: "maxMembers",
+    docs: "the largest number of members that is no finding",
+    // What etcd, Consul and ZooKeeper advise in their own documentation.
+    kind: ParamKind::Integer { default: 7 },
+};
 
-fn check(at: &Situation<'_>, params: &Params, out: &mut Violations) {
-    let limit = params.max_members.unwrap_or(MAX_MEMBERS).max(1);
+fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
+    let limit = params.integer(&MAX_MEMBERS).max(1);
     let Some(members) = at.members().filter(|members| *members > limit) else {
         return;
     };
@@ -99,7 +102,8 @@ mod tests {
             (9, Some(9), false),
             (1, Some(-1), false),
         ] {
-            let params = Params { max_members, ..Params::default() };
+            let given = json!({"maxMembers": max_members});
+            let params = Params::read(given.as_object().unwrap(), RULE.params).unwrap();
             let scene = set(json!({"spec": {"replicas": replicas}})).params(params);
             assert_eq!(!scene.found(&RULE).is_empty(), found, "{replicas} of {max_members:?}");
         }

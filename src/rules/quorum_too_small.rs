@@ -1,7 +1,6 @@
 //! `quorum-too-small`
 
-use super::{Place, Situation, Violations};
-use crate::policy::Params;
+use super::{Params, Place, SetContext, Violations};
 
 rule! {
     /// ## What it checks
@@ -56,7 +55,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(members @ 1..=2) = at.members() else {
         return;
     };

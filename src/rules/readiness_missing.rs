@@ -1,9 +1,8 @@
 //! `readiness-missing`
 
 use super::budgets::enumerate;
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::Container;
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -65,7 +64,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let containers = at.set.spec.template.spec.containers.iter().enumerate();
     let lacking: Vec<_> = containers.filter(|(_, container)| !container.readiness_probe).collect();
     let Some((first, _)) = lacking.first() else { return };

@@ -1,8 +1,7 @@
 //! `rollout-below-quorum`
 
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -65,7 +64,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(rolling) = at.set.rolling_update() else { return };
     let (Some(limit), Some(members)) = (rolling.max_unavailable, at.members()) else { return };
     let reached = at.replicas.saturating_sub(rolling.partition.max(0));
@@ -88,11 +87,11 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::testing::{Scene, set, set_json};
+    use super::super::testing::{RuleTest, set, set_json};
     use super::*;
     use crate::cluster::Kind;
 
-    fn rolling(replicas: i32, rolling: &Value) -> Scene {
+    fn rolling(replicas: i32, rolling: &Value) -> RuleTest {
         set(json!({"spec": {"updateStrategy": {"rollingUpdate": rolling}}})).scaled_to(replicas)
     }
 

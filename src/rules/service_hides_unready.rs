@@ -1,8 +1,7 @@
 //! `service-hides-unready`
 
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::{Object, Service};
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -75,7 +74,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(service) = at.headless_service() else { return };
     let selects = service.selects(at.set.spec.template.labels());
     if !selects || service.spec.publish_not_ready_addresses {

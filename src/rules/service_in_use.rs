@@ -1,9 +1,9 @@
 //! `service-in-use`
 
-use super::{Changed, Place, Situation, Transition, Violations};
+use super::{Changed, Params, Place, SetContext, Transition, Violations};
 use crate::cluster::Lookup;
 use crate::model::{Object, Service};
-use crate::policy::{Level, Params};
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
@@ -76,7 +76,7 @@ rule! {
 fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     let at = step.after;
     let Changed::Service(changed) = at.changed else { return };
-    let (before, after) = (step.before.map(Situation::governing_service), at.governing_service());
+    let (before, after) = (step.before.map(SetContext::governing_service), at.governing_service());
     let Some(harm) = harm(at, after) else { return };
     let worked = |service: &Service| service.is_headless() && selects(at, service);
     let created = match before {
@@ -107,7 +107,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
 }
 
 /// What is the matter with the governing Service after the change.
-fn harm(at: &Situation<'_>, after: Lookup<&Service>) -> Option<String> {
+fn harm(at: &SetContext<'_>, after: Lookup<&Service>) -> Option<String> {
     match after {
         Lookup::Present(service) if !service.is_headless() => Some("it would not be headless".to_owned()),
         Lookup::Present(service) if !selects(at, service) => {
@@ -119,6 +119,6 @@ fn harm(at: &Situation<'_>, after: Lookup<&Service>) -> Option<String> {
 }
 
 /// Without a selector the endpoints are written by hand.
-fn selects(at: &Situation<'_>, service: &Service) -> bool {
+fn selects(at: &SetContext<'_>, service: &Service) -> bool {
     service.spec.selector.is_empty() || service.selects(at.set.spec.template.labels())
 }

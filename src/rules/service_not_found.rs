@@ -1,8 +1,7 @@
 //! `service-not-found`
 
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::cluster::Lookup;
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -61,11 +60,11 @@ rule! {
     "service-not-found": "the governing Service does not exist",
     triggers: [Set],
     reads: [Service],
-    says_absent: true,
+    reports_missing: true,
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     if !matches!(at.governing_service(), Lookup::Absent) {
         return;
     }
@@ -90,8 +89,8 @@ mod tests {
 
     use super::RULE;
     use crate::cluster::Kind;
-    use crate::policy::Level;
     use crate::rules::testing::{service, set};
+    use crate::verdict::Level;
 
     #[test]
     fn only_known_absence_counts() {

@@ -1,8 +1,7 @@
 //! `service-not-headless`
 
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::{Object, Service};
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -73,7 +72,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(service) = at.governing_service().present().filter(|s| !s.is_headless()) else {
         return;
     };

@@ -1,8 +1,7 @@
 //! `service-per-pod-label-unset`
 
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::{POD_INDEX_LABEL, POD_NAME_ANNOTATION, POD_NAME_LABEL, is_label_key};
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -59,7 +58,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(label) = at.set.metadata.annotations.get("service-per-pod-label") else { return };
     let template = &at.set.spec.template;
     let injected = template.metadata.annotations.get(POD_NAME_ANNOTATION);

@@ -1,8 +1,7 @@
 //! `service-per-pod-ports-invalid`
 
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::{PER_POD_PORTS, port_pairs};
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -59,7 +58,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(ports) = at.set.metadata.annotations.get(PER_POD_PORTS) else { return };
     let Err(problems) = port_pairs(ports) else { return };
     let message = format!(

@@ -1,9 +1,9 @@
 //! `service-selector-mismatch`
 
 use super::governing::differences;
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::{Labels, Object, POD_NAME_LABEL, Service};
-use crate::policy::{Level, Params};
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
@@ -75,7 +75,7 @@ rule! {
 
 const REVISION_LABEL: &str = "controller-revision-hash";
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(service) = at.headless_service() else { return };
     let Some((what, level)) = fault(at, &service.spec.selector) else {
         return;
@@ -92,7 +92,7 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
 }
 
 /// What is wrong with the selector, and how gravely at most.
-fn fault(at: &Situation<'_>, selector: &Labels) -> Option<(String, Level)> {
+fn fault(at: &SetContext<'_>, selector: &Labels) -> Option<(String, Level)> {
     if selector.is_empty() {
         let what = "has no selector and leads only to endpoints that are written by hand";
         return Some((what.to_owned(), Level::Audit));
@@ -121,7 +121,7 @@ fn is_of_one_pod(key: &str, first: &Labels, last: &Labels) -> bool {
     key == POD_NAME_LABEL || first.get(key) != last.get(key)
 }
 
-fn remedy(at: &Situation<'_>, service: &Service) -> String {
+fn remedy(at: &SetContext<'_>, service: &Service) -> String {
     let (name, labels) = (&service.metadata.name, at.set.selecting());
     if service.spec.selector.is_empty() {
         format!("unless something writes its endpoints, set spec.selector of Service {name} to {labels}")
@@ -135,10 +135,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::RULE;
-    use crate::policy::Level;
-    use crate::rules::testing::{Scene, service, set};
+    use crate::rules::testing::{RuleTest, service, set};
+    use crate::verdict::Level;
 
-    fn selecting(selector: Value) -> Scene {
+    fn selecting(selector: Value) -> RuleTest {
         let patch = service(json!({"spec": {"selector": null}}));
         let mut service = patch;
         service["spec"]["selector"] = selector;

@@ -1,8 +1,7 @@
 //! `shared-claim`
 
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::Class;
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -64,7 +63,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let volumes = &at.set.spec.template.spec.volumes;
     for (index, volume) in volumes.iter().enumerate() {
         let Some(claim) = volume.persistent_volume_claim.as_ref().filter(|claim| !claim.read_only) else {
@@ -95,10 +94,10 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::testing::{Scene, set};
+    use super::super::testing::{RuleTest, set};
     use super::*;
 
-    fn volumes(volumes: &Value) -> Scene {
+    fn volumes(volumes: &Value) -> RuleTest {
         set(json!({"spec": {"template": {"spec": {"volumes": volumes}}}}))
     }
 

@@ -1,7 +1,6 @@
 //! `singleton-scaled`
 
-use super::{Place, Situation, Violations};
-use crate::policy::Params;
+use super::{Params, Place, SetContext, Violations};
 
 rule! {
     /// ## What it checks
@@ -53,7 +52,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     if at.replicas <= 1 {
         return;
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Situation;
+use super::SetContext;
 use super::governing::difference;
 use crate::model::{AffinityTerm, LabelSelector, Labels, Operator, SpreadConstraint, WhenUnsatisfiable};
 
@@ -67,12 +67,12 @@ impl Term<'_> {
     }
 
     /// The names of other StatefulSets whose pods it selects, as far as they are known.
-    pub(super) fn others(&self, at: &Situation<'_>) -> Vec<String> {
+    pub(super) fn others(&self, at: &SetContext<'_>) -> Vec<String> {
         let Some(selector) = self.selector else {
             return Vec::new();
         };
         let namespaces = self.namespaces.iter();
-        let sets = namespaces.flat_map(|namespace| at.world.sets_matching(namespace, selector));
+        let sets = namespaces.flat_map(|namespace| at.view.sets_matching(namespace, selector));
         let others = sets.map(|(set, _)| &set.metadata).filter(|other| {
             (&other.namespace, &other.name) != (&at.set.metadata.namespace, &at.set.metadata.name)
         });
@@ -99,7 +99,7 @@ impl fmt::Display for Term<'_> {
 }
 
 /// Every term and constraint of the set.
-pub(super) fn terms<'a>(at: &Situation<'a>) -> Vec<Term<'a>> {
+pub(super) fn terms<'a>(at: &SetContext<'a>) -> Vec<Term<'a>> {
     let spec = &at.set.spec.template.spec;
     let anti = &spec.affinity.pod_anti_affinity;
     let affinity = "/spec/template/spec/affinity/podAntiAffinity";
@@ -118,11 +118,11 @@ pub(super) fn terms<'a>(at: &Situation<'a>) -> Vec<Term<'a>> {
 }
 
 /// Whether something keeps the pods apart, over whatever.
-pub(super) fn is_spread(at: &Situation<'_>, terms: &[Term<'_>]) -> bool {
+pub(super) fn is_spread(at: &SetContext<'_>, terms: &[Term<'_>]) -> bool {
     at.set.spec.template.spec.takes_host_ports() || terms.iter().any(|term| term.effect == Effect::Spreads)
 }
 
-fn of_affinity<'a>(at: &Situation<'a>, term: &'a AffinityTerm, means: Means, path: String) -> Term<'a> {
+fn of_affinity<'a>(at: &SetContext<'a>, term: &'a AffinityTerm, means: Means, path: String) -> Term<'a> {
     let selector = term.label_selector.as_ref();
     let own = at.namespace();
     let in_own = looks_in_own_namespace(at, term);
@@ -142,7 +142,7 @@ fn of_affinity<'a>(at: &Situation<'a>, term: &'a AffinityTerm, means: Means, pat
     }
 }
 
-fn of_constraint<'a>(at: &Situation<'a>, index: usize, constraint: &'a SpreadConstraint) -> Term<'a> {
+fn of_constraint<'a>(at: &SetContext<'a>, index: usize, constraint: &'a SpreadConstraint) -> Term<'a> {
     let selector = constraint.label_selector.as_ref();
     let key = &constraint.topology_key;
     let effect = effect(at, key, selector, &constraint.match_label_keys);
@@ -163,7 +163,7 @@ fn of_constraint<'a>(at: &Situation<'a>, index: usize, constraint: &'a SpreadCon
 /// What is wrong with it, tried on two pods of the set. Labels that the controller gives each pod a value of its own for
 /// make a difference between the two.
 fn effect(
-    at: &Situation<'_>,
+    at: &SetContext<'_>,
     topology_key: &str,
     selector: Option<&LabelSelector>,
     match_label_keys: &[Box<str>],
@@ -197,7 +197,7 @@ fn effect(
 }
 
 /// The labels of two pods of the set.
-fn two_pods(at: &Situation<'_>) -> [Labels; 2] {
+fn two_pods(at: &SetContext<'_>) -> [Labels; 2] {
     let first = at.first_ordinal();
     [at.set.pod_labels(first), at.set.pod_labels(first + 1)]
 }
@@ -219,7 +219,7 @@ fn unmet(selector: &LabelSelector, pod: &Labels) -> Option<String> {
 }
 
 /// `mismatchLabelKeys` that all pods of the set share the value of leave them out: such a term is about other tenants.
-fn excluded_by_key(at: &Situation<'_>, mismatch_label_keys: &[Box<str>]) -> Option<Effect> {
+fn excluded_by_key(at: &SetContext<'_>, mismatch_label_keys: &[Box<str>]) -> Option<Effect> {
     let [one, other] = two_pods(at);
     let shared = |key: &str| one.get(key).is_some() && one.get(key) == other.get(key);
     let excluded = mismatch_label_keys.iter().any(|key| shared(key));
@@ -227,7 +227,7 @@ fn excluded_by_key(at: &Situation<'_>, mismatch_label_keys: &[Box<str>]) -> Opti
 }
 
 /// Whether the term looks in the set's own namespace; `None` where that depends on labels nobody knows.
-fn looks_in_own_namespace(at: &Situation<'_>, term: &AffinityTerm) -> Option<bool> {
+fn looks_in_own_namespace(at: &SetContext<'_>, term: &AffinityTerm) -> Option<bool> {
     let own = at.namespace();
     let Some(selector) = &term.namespace_selector else {
         return Some(term.namespaces.is_empty() || term.namespaces.iter().any(|ns| **ns == *own));
@@ -237,7 +237,7 @@ fn looks_in_own_namespace(at: &Situation<'_>, term: &AffinityTerm) -> Option<boo
     }
     // The API server puts this label on every namespace.
     let name = ("kubernetes.io/metadata.name", own);
-    if let Some(known) = at.world.namespace_labels(own) {
+    if let Some(known) = at.view.namespace_labels(own) {
         return Some(selector.matches(&known.iter().chain([name]).collect()));
     }
     let only_name: Labels = [name].into_iter().collect();
@@ -247,7 +247,7 @@ fn looks_in_own_namespace(at: &Situation<'_>, term: &AffinityTerm) -> Option<boo
     by_name.then(|| selector.matches(&only_name))
 }
 
-fn misses_namespace(at: &Situation<'_>, term: &AffinityTerm) -> Effect {
+fn misses_namespace(at: &SetContext<'_>, term: &AffinityTerm) -> Effect {
     let own = at.namespace();
     let (mut places, mut field) = (term.namespaces.join(", "), "namespaces");
     if let Some(selector) = &term.namespace_selector {

@@ -1,9 +1,8 @@
 //! `spread-missing`
 
 use super::spread::{self, Effect, HOST, Term};
-use super::{Place, Situation, Violations};
+use super::{Param, ParamKind, Params, Place, SetContext, Violations};
 use crate::model::Class;
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -64,12 +63,18 @@ rule! {
     "spread-missing": "nothing keeps the pods on different nodes",
     needs_peers: true,
     triggers: [Set, Scale],
-    params: ["topologyKeys"],
+    params: [TOPOLOGY_KEYS],
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, params: &Params, out: &mut Violations) {
-    let keys = params.topology_keys.as_deref();
+const TOPOLOGY_KEYS: Param = Param {
+    name: "topologyKeys",
+    docs: "the topology keys that count as a spread; without it any key counts",
+    kind: ParamKind::Texts,
+};
+
+fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
+    let keys = params.texts(&TOPOLOGY_KEYS);
     let counts = |key: &str| keys.is_none_or(|keys| keys.iter().any(|counted| counted == key));
     let terms = spread::terms(at);
     let spreads = |term: &Term<'_>| term.effect == Effect::Spreads && counts(term.topology_key);
@@ -100,7 +105,7 @@ fn check(at: &Situation<'_>, params: &Params, out: &mut Violations) {
 }
 
 /// What there is in place of what is wanted.
-fn what_there_is(at: &Situation<'_>, terms: &[Term<'_>], wanted: &str) -> String {
+fn what_there_is(at: &SetContext<'_>, terms: &[Term<'_>], wanted: &str) -> String {
     if let Some(term) = terms.iter().find(|term| term.effect == Effect::Spreads) {
         return format!("pods are spread over {} but not over {wanted}", term.topology_key);
     }
@@ -118,12 +123,17 @@ fn what_there_is(at: &Situation<'_>, terms: &[Term<'_>], wanted: &str) -> String
 mod tests {
     use serde_json::{Value, json};
 
+    use super::Params;
     use super::RULE;
     use crate::model::Class;
-    use crate::policy::Params;
-    use crate::rules::testing::{Scene, set};
+    use crate::rules::testing::{RuleTest, set};
 
-    fn scene(spec: Value) -> Scene {
+    fn params(topology_keys: Value) -> Params {
+        let given = json!({"topologyKeys": topology_keys});
+        Params::read(given.as_object().unwrap(), RULE.params).unwrap()
+    }
+
+    fn scene(spec: Value) -> RuleTest {
         set(json!({"spec": {"template": {"spec": spec}}}))
     }
 
@@ -181,13 +191,12 @@ mod tests {
     #[test]
     fn a_policy_may_ask_for_certain_keys() {
         let by_zone = scene(required(over("topology.kubernetes.io/zone")));
-        let hosts =
-            Params { topology_keys: Some(vec!["kubernetes.io/hostname".to_owned()]), ..Params::default() };
+        let hosts = params(json!(["kubernetes.io/hostname"]));
         let said = by_zone.clone().params(hosts.clone()).says(&RULE);
         assert!(said.contains("spread over topology.kubernetes.io/zone but not over kubernetes.io/hostname"));
         assert!(by_zone.found(&RULE).is_empty());
         assert!(scene(required(over("kubernetes.io/hostname"))).params(hosts).found(&RULE).is_empty());
-        let none = Params { topology_keys: Some(Vec::new()), ..Params::default() };
+        let none = params(json!([]));
         assert_eq!(by_zone.params(none).found(&RULE).len(), 1);
     }
 

@@ -1,9 +1,8 @@
 //! `spread-preferred-only`
 
 use super::spread::{self, Effect, Means, Term};
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::quorum::tolerated;
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -72,7 +71,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let terms = spread::terms(at);
     let mut spreads = terms.iter().filter(|term| term.effect == Effect::Spreads);
     let by_ports = at.set.spec.template.spec.takes_host_ports();
@@ -119,9 +118,9 @@ mod tests {
 
     use super::RULE;
     use crate::model::Class;
-    use crate::rules::testing::{Scene, set};
+    use crate::rules::testing::{RuleTest, set};
 
-    fn scene(spec: Value) -> Scene {
+    fn scene(spec: Value) -> RuleTest {
         set(json!({"spec": {"template": {"spec": spec}}}))
     }
 

@@ -1,9 +1,9 @@
 //! `spread-selector-mismatch`
 
 use super::spread::{self, Effect, Miss};
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::cluster::Kind;
-use crate::policy::{Level, Params};
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
@@ -74,7 +74,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let terms = spread::terms(at);
     let is_spread = spread::is_spread(at, &terms);
     for term in &terms {
@@ -99,7 +99,7 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
             .weighing(i32::from(!is_spread));
         if is_spread && miss.others && term.is_anti_affinity() {
             found.at_most(Level::Audit);
-        } else if is_spread && miss.others && !at.world.is_complete(Kind::StatefulSet) {
+        } else if is_spread && miss.others && !at.view.is_complete(Kind::StatefulSet) {
             // Were all known, it might be seen to be meant for another.
             found.at_most(Level::Warn);
         }
@@ -107,10 +107,10 @@ fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
 }
 
 /// What it selects instead.
-fn what_it_selects(at: &Situation<'_>, miss: &Miss, others: &[String]) -> String {
+fn what_it_selects(at: &SetContext<'_>, miss: &Miss, others: &[String]) -> String {
     if !others.is_empty() {
         format!("; it selects the pods of StatefulSet {}", others.join(", "))
-    } else if miss.others && at.world.is_complete(Kind::StatefulSet) {
+    } else if miss.others && at.view.is_complete(Kind::StatefulSet) {
         "; no other StatefulSet has such pods".to_owned()
     } else {
         String::new()
@@ -124,10 +124,10 @@ mod tests {
 
     use super::RULE;
     use crate::cluster::Kind;
-    use crate::policy::Level;
-    use crate::rules::testing::{Scene, set, set_json};
+    use crate::rules::testing::{RuleTest, set, set_json};
+    use crate::verdict::Level;
 
-    fn with_terms(terms: Value) -> Scene {
+    fn with_terms(terms: Value) -> RuleTest {
         let affinity = json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}});
         set(json!({"spec": {"template": {"spec": {"affinity": affinity}}}}))
     }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     /// A sound term with these fields changed.
-    fn term(patch: Value) -> Scene {
+    fn term(patch: Value) -> RuleTest {
         let mut term = selecting(json!({"app": "zk"}));
         for (key, value) in patch.as_object().unwrap() {
             term[key] = value.clone();

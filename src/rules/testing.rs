@@ -4,14 +4,13 @@ use std::cell::OnceCell;
 
 use serde_json::{Value, json};
 
-use super::{Changed, Check, Rule, Situation, Transition, Violation, Violations};
-use crate::cluster::{Cluster, Kind, Overlay, World};
+use super::{Changed, Check, Params, Rule, SetContext, Transition, Violation, Violations};
+use crate::cluster::{Cluster, ClusterView, Kind, PendingChange};
 use crate::model::{Because, Class, Classified, DisruptionBudget, StatefulSet};
-use crate::policy::Params;
 
 /// A set and its surroundings: a quorum of which everything is known, unless said otherwise.
 #[derive(Clone)]
-pub(super) struct Scene {
+pub(super) struct RuleTest {
     set: StatefulSet,
     replicas: i32,
     class: Class,
@@ -22,13 +21,13 @@ pub(super) struct Scene {
 }
 
 /// `zk` of three replicas in the namespace `default`, with `patch` merged in (null takes a field away). Nothing else exists.
-pub(super) fn set(patch: Value) -> Scene {
+pub(super) fn set(patch: Value) -> RuleTest {
     let mut cluster = Cluster::default();
     for kind in Kind::ALL {
         cluster.set_complete(kind, true);
     }
     let set: StatefulSet = serde_json::from_value(set_json(patch)).unwrap();
-    Scene {
+    RuleTest {
         replicas: set.replicas(),
         set,
         class: Class::Quorum,
@@ -76,7 +75,7 @@ fn merged(base: Value, patch: Value) -> Value {
     Value::Object(base)
 }
 
-impl Scene {
+impl RuleTest {
     pub(super) fn class(mut self, class: Class) -> Self {
         self.class = class;
         self
@@ -131,8 +130,8 @@ impl Scene {
     /// What `rule` says of the step to it from `before`.
     pub(super) fn found_after(&self, rule: &Rule, before: Option<&Self>) -> Vec<Violation> {
         let mut out = Violations::default();
-        let at = self.situation();
-        let before = before.map(Self::situation);
+        let at = self.context();
+        let before = before.map(Self::context);
         if rule.applies_to(&at) {
             match rule.check {
                 Check::State(check) => check(&at, &self.params, &mut out),
@@ -152,20 +151,22 @@ impl Scene {
         messages.join("\n")
     }
 
-    fn situation(&self) -> Situation<'_> {
-        let overlay = match &self.changed_budget {
-            Some(budget) => Overlay::Budget(&budget.metadata.namespace, &budget.metadata.name, Some(budget)),
-            None => Overlay::Set(&self.set, self.replicas),
+    fn context(&self) -> SetContext<'_> {
+        let pending = match &self.changed_budget {
+            Some(budget) => {
+                PendingChange::Budget(&budget.metadata.namespace, &budget.metadata.name, Some(budget))
+            }
+            None => PendingChange::Set(&self.set, self.replicas),
         };
-        let world = World::new(&self.cluster, overlay);
-        Situation {
+        let view = ClusterView::new(&self.cluster, pending);
+        SetContext {
             set: &self.set,
             replicas: self.replicas,
             class: Classified { class: self.class, because: Because::Annotation },
-            world,
+            view,
             changed: self.changed_budget.as_ref().map_or(Changed::Set, Changed::Budget),
             dry_run: self.dry_run,
-            ensemble: world.ensemble_of(&self.set, self.replicas).present(),
+            ensemble: view.ensemble_of(&self.set, self.replicas).present(),
             known_budgets: OnceCell::new(),
         }
     }

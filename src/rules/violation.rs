@@ -1,7 +1,7 @@
 //! What a rule says.
 
 use crate::model::ObjectRef;
-use crate::policy::Level;
+use crate::verdict::Level;
 
 /// What is wrong, where, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,7 @@
 //! `volatile-data`
 
-use super::{Place, Situation, Violations};
+use super::{Params, Place, SetContext, Violations};
 use crate::model::Volume;
-use crate::policy::Params;
 
 rule! {
     /// ## What it checks
@@ -73,7 +72,7 @@ rule! {
     check: State(check),
 }
 
-fn check(at: &Situation<'_>, _: &Params, out: &mut Violations) {
+fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let volumes = &at.set.spec.template.spec.volumes;
     let is_kept = |volume: &Volume| volume.persistent_volume_claim.as_ref().is_some_and(|c| !c.read_only);
     if !at.set.spec.volume_claim_templates.is_empty() || volumes.iter().any(is_kept) {

@@ -502,8 +502,8 @@ impl Body for Lines {
 }
 
 /// Waits that make tests quick, and limits that a loaded machine does not reach.
-pub fn pace() -> stateward::cluster::live::Pace {
-    stateward::cluster::live::Pace {
+pub fn pace() -> stateward::watch::WatchConfig {
+    stateward::watch::WatchConfig {
         page: 3,
         patience: super::PATIENCE,
         watch: Duration::from_secs(290),

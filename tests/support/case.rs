@@ -30,11 +30,17 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use stateward::admission::review;
 use stateward::audit::audit;
-use stateward::cluster::files::Inventory;
-use stateward::cluster::{Cluster, Kind};
-use stateward::manifest::{self, Manifest, Origin, Source};
-use stateward::policy::{Level, Policies, Profile};
+use stateward::cluster::Cluster;
+use stateward::cluster::Kind;
+use stateward::cluster::inventory::Inventory;
+use stateward::manifest;
+use stateward::manifest::Manifest;
+use stateward::manifest::Origin;
+use stateward::manifest::Source;
+use stateward::policy::Policies;
+use stateward::policy::Profile;
 use stateward::verdict::Finding;
+use stateward::verdict::Level;
 
 /// The time at which fixtures are judged.
 pub fn now() -> Timestamp {
@@ -217,7 +223,7 @@ impl Object {
 /// A finding as snapshots have it.
 pub fn render(finding: &Finding) -> String {
     let Finding { rule, level, object, path, message, remedy, .. } = finding;
-    let mut text = format!("{level} {} at {object} {path}\n  {message}\n  fix: {remedy}\n", rule.id);
+    let mut text = format!("{level} {} at {object} {path}\n  {message}\n  fix: {remedy}\n", rule);
     for (object, path) in &finding.related {
         text += &format!("  see {object} {path}\n");
     }
@@ -229,5 +235,5 @@ pub fn render(finding: &Finding) -> String {
 
 /// Whether a finding of this rule is among them, at any level.
 pub fn has(findings: &[Finding], rule: &str) -> bool {
-    findings.iter().any(|finding| finding.rule.id == rule && finding.level > Level::Off)
+    findings.iter().any(|finding| finding.rule.as_str() == rule && finding.level > Level::Off)
 }

@@ -7,10 +7,17 @@ use std::{
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use stateward::controller::metacontroller::Hook;
-use stateward::webhook::{
-    Answer, Decision, Facts, Finding, Guard, Operation, Refusal, RefusedLine, Reply, Resource,
-};
+use stateward::guard::Answer;
+use stateward::guard::CountedFinding;
+use stateward::guard::Decision;
+use stateward::guard::DenialLog;
+use stateward::guard::Guard;
+use stateward::guard::HttpError;
+use stateward::guard::Operation;
+use stateward::guard::Reply;
+use stateward::guard::Resource;
+use stateward::guard::ReviewFacts;
+use stateward::metacontroller::Hook;
 
 use tokio::time::Instant;
 
@@ -48,10 +55,10 @@ impl Hold {
 }
 
 impl Guard for Echo {
-    fn validate(&self, body: &[u8], _: Instant) -> Result<Answer, Refusal> {
+    fn validate(&self, body: &[u8], _: Instant) -> Result<Answer, HttpError> {
         let review: Value = serde_json::from_slice(body).map_err(|error| {
             let message = format!("the body is no AdmissionReview: {error}");
-            Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+            HttpError::new(StatusCode::UNPROCESSABLE_ENTITY, message)
         })?;
         let deny = review["do"] == "deny";
         match review["do"].as_str() {
@@ -72,33 +79,33 @@ impl Guard for Echo {
         }
     }
 
-    fn mutate(&self, body: &[u8]) -> Result<Reply, Refusal> {
+    fn mutate(&self, body: &[u8]) -> Result<Reply, HttpError> {
         match self.validate(body, Instant::now())? {
             Answer::Now(reply) => Ok(reply),
             Answer::Later(_) => panic!("mutations wait for nobody"),
         }
     }
 
-    fn hook(&self, hook: Hook, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    fn hook(&self, hook: Hook, body: &[u8]) -> Result<Vec<u8>, HttpError> {
         assert!(body != b"panic", "cannot cope");
         Ok(format!("{{\"hook\":\"{}\"}}", hook.path()).into_bytes())
     }
 }
 
-fn facts(deny: bool, review: &Value) -> Facts {
-    let finding = Finding { rule: Cow::Borrowed("quorum-even"), level: "deny" };
-    Facts {
+fn facts(deny: bool, review: &Value) -> ReviewFacts {
+    let finding = CountedFinding { rule: Cow::Borrowed("quorum-even"), level: "deny" };
+    ReviewFacts {
         operation: Operation::Update,
         resource: Resource::Scale,
         decision: if deny { Decision::Denied } else { Decision::Allowed },
         findings: if deny { vec![finding.clone()] } else { Vec::new() },
-        refused: deny.then(|| RefusedLine {
+        refused: deny.then(|| DenialLog {
             uid: review["uid"].as_str().unwrap_or_default().to_owned(),
             user: "jane".to_owned(),
             name: "consul\n2026 ERROR forged".to_owned(),
             rules: vec![finding.rule],
             message: "4 members".to_owned(),
-            ..RefusedLine::default()
+            ..DenialLog::default()
         }),
     }
 }

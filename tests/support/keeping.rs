@@ -16,15 +16,21 @@ use rustls::{
     time_provider::TimeProvider,
 };
 use serde_json::{Value, json};
-use stateward::{
-    certs::{
-        keeper::{Keeper, Settings},
-        managed::{Content, Lifetimes},
-        x509::Certificate,
-    },
-    lease::{Elector, Terms},
-    webhook::{Config, Events, Metrics, Readiness, ServeError, Server, Stopper, tls::Source},
-};
+use stateward::certs::managed::Content;
+use stateward::certs::managed::Lifetimes;
+use stateward::certs::manager::CertificateManager;
+use stateward::certs::manager::Settings;
+use stateward::certs::x509::Certificate;
+use stateward::events::Events;
+use stateward::lease::Elector;
+use stateward::lease::LeaseConfig;
+use stateward::process::Readiness;
+use stateward::process::Stopper;
+use stateward::server::Metrics;
+use stateward::server::ServeConfig;
+use stateward::server::ServeError;
+use stateward::server::Server;
+use stateward::server::tls::Source;
 use tokio::task::JoinHandle;
 
 use super::{
@@ -93,13 +99,17 @@ impl Replica {
         let (mut metrics, (stopper, shutdown)) = (Metrics::new(), Stopper::new());
         let (events, teller) = Events::new(api.client(), name, metrics.registry());
         let (terms, lease) = (
-            Terms { lasts: Duration::from_secs(2), retry: Duration::from_millis(50), ..Terms::default() },
+            LeaseConfig {
+                lasts: Duration::from_secs(2),
+                retry: Duration::from_millis(50),
+                ..LeaseConfig::default()
+            },
             ("guard", "stateward"),
         );
-        let terms = Terms { lead_for: Duration::from_millis(1900), ..terms };
+        let terms = LeaseConfig { lead_for: Duration::from_millis(1900), ..terms };
         let (elector, leadership) = Elector::new(api.client(), lease, name, terms, metrics.registry());
         let (keeper, provided) =
-            Keeper::new(api.client(), settings, leadership, Some(events), metrics.registry());
+            CertificateManager::new(api.client(), settings, leadership, Some(events), metrics.registry());
         let election = shutdown.clone();
         let tasks = vec![
             tokio::spawn(async move { elector.run(&election).await }),
@@ -108,7 +118,7 @@ impl Replica {
         ];
 
         let (folder, readiness, hold) = (tempfile::tempdir().unwrap(), Readiness::default(), Hold::default());
-        let config = Config { tls: Source::Provided(provided), ..super::config(&folder) };
+        let config = ServeConfig { tls: Source::Provided(provided), ..super::config(&folder) };
         let server = Server::bind(config, Echo(hold.clone()), readiness.clone(), metrics).await.unwrap();
         let (webhook, ops) = (server.webhook_address(), server.ops_address());
         let task: JoinHandle<Result<(), ServeError>> = tokio::spawn(server.run(shutdown));

@@ -178,7 +178,7 @@ impl fmt::Debug for Reply {
 
 fn rule_of(text: &str) -> Option<&str> {
     let (rule, _) = text.split_once(':')?;
-    stateward::rules::find(rule).is_some().then_some(rule)
+    stateward::rules::named(rule).is_some().then_some(rule)
 }
 
 /// `299 - "…"`.

@@ -8,7 +8,9 @@ use std::{
 };
 
 use serde_json::Value;
-use stateward::manifest::{self, Origin, Source};
+use stateward::manifest;
+use stateward::manifest::Origin;
+use stateward::manifest::Source;
 
 pub fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")

@@ -11,7 +11,14 @@ pub mod pki;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
-use stateward::webhook::{Config, Limits, Metrics, Readiness, ServeError, Server, Stopper, tls::Source};
+use stateward::process::Readiness;
+use stateward::process::Stopper;
+use stateward::server::Limits;
+use stateward::server::Metrics;
+use stateward::server::ServeConfig;
+use stateward::server::ServeError;
+use stateward::server::Server;
+use stateward::server::tls::Source;
 use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::timeout};
 
@@ -40,13 +47,13 @@ impl Drop for Running {
 }
 
 /// Free ports, a self-signed certificate in a folder of its own.
-pub fn config(folder: &TempDir) -> Config {
-    Config {
+pub fn config(folder: &TempDir) -> ServeConfig {
+    ServeConfig {
         bind: ([127, 0, 0, 1], 0).into(),
         ops_bind: ([127, 0, 0, 1], 0).into(),
         tls: Source::SelfSigned { ca_out: folder.path().join("ca.crt"), hosts: Vec::new() },
         reload_every: Duration::from_millis(20),
-        ..Config::default()
+        ..ServeConfig::default()
     }
 }
 
@@ -58,7 +65,7 @@ pub async fn start_with(change: impl FnOnce(&mut Limits)) -> Running {
     start(config, folder).await
 }
 
-pub async fn start(config: Config, folder: TempDir) -> Running {
+pub async fn start(config: ServeConfig, folder: TempDir) -> Running {
     let (readiness, (stopper, shutdown), hold) = (Readiness::default(), Stopper::new(), Hold::default());
     let guard = Echo(hold.clone());
     let server = Server::bind(config, guard, readiness.clone(), Metrics::new()).await.unwrap();

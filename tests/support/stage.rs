@@ -11,7 +11,7 @@ use std::{
 
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
-use stateward::registration;
+use stateward::webhook_config;
 use tempfile::TempDir;
 
 use super::control_plane::{self, ControlPlane, Process};
@@ -183,7 +183,7 @@ impl Stage {
     /// Registers as it is shipped, but for what has no place here: there is no way from this API server to a Service, the
     /// guarded namespaces are those of one test, and a loaded machine takes its time.
     async fn register(&self) {
-        for mut configuration in [registration::validating(), registration::mutating()] {
+        for mut configuration in [webhook_config::validating(), webhook_config::mutating()] {
             configuration["metadata"]["name"] = self.name.into();
             for webhook in configuration["webhooks"].as_array_mut().unwrap() {
                 let path = webhook["clientConfig"]["service"]["path"].as_str().unwrap().to_owned();

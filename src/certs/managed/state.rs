@@ -44,7 +44,7 @@ impl Lifetimes {
 
 /// What is to be done about the Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum CertificateStep {
     /// Nothing.
     Keep,
     /// Write back what is in memory: the Secret is gone or broken.
@@ -104,7 +104,7 @@ impl State {
 
     /// Takes note of what is in the Secret, unless that is broken, or lacks what is still in use.
     pub fn hold(&mut self, content: &Content, now: Timestamp) {
-        let is_good = content.is_whole() || (content.leaf.is_some() && !self.can_restore());
+        let is_good = content.has_all_objects() || (content.leaf.is_some() && !self.can_restore());
         if is_good && !self.lacks(content, now) {
             self.held = Some(content.clone());
         }
@@ -171,30 +171,34 @@ impl State {
     }
 
     /// What is to be done about a Secret with this content; `None` where there is no Secret.
-    pub fn next(&self, read: Option<&Content>, now: Timestamp, at: Duration) -> Step {
-        if !read.is_some_and(Content::is_whole) && self.can_restore() {
-            return Step::Restore;
+    pub fn next(&self, read: Option<&Content>, now: Timestamp, at: Duration) -> CertificateStep {
+        if !read.is_some_and(Content::has_all_objects) && self.can_restore() {
+            return CertificateStep::Restore;
         }
-        let Some(content) = read else { return Step::Establish };
+        let Some(content) = read else { return CertificateStep::Establish };
         if self.lacks(content, now) {
-            return Step::Merge;
+            return CertificateStep::Merge;
         }
         let Some(leaf) = &content.leaf else {
-            return if content.signer.is_some() { Step::IssueLeaf } else { Step::Establish };
+            return if content.signer.is_some() {
+                CertificateStep::IssueLeaf
+            } else {
+                CertificateStep::Establish
+            };
         };
         let lasting = |ca: &Option<Identity>| ca.clone().filter(|ca| !self.wanes(&ca.certificate, now));
         let next = lasting(&content.next);
         if next.as_ref().is_some_and(|next| self.is_trusted(&next.certificate, at)) {
-            return Step::Promote;
+            return CertificateStep::Promote;
         }
         if next.is_none() && lasting(&content.signer).is_none() {
-            return Step::PrepareCa;
+            return CertificateStep::PrepareCa;
         }
         match &content.signer {
             Some(signer) if self.is_due(&leaf.identity.certificate, &signer.certificate, now) => {
-                Step::IssueLeaf
+                CertificateStep::IssueLeaf
             }
-            _ => Step::Keep,
+            _ => CertificateStep::Keep,
         }
     }
 
@@ -222,7 +226,7 @@ impl State {
     }
 
     fn can_restore(&self) -> bool {
-        self.held.as_ref().is_some_and(Content::is_whole)
+        self.held.as_ref().is_some_and(Content::has_all_objects)
     }
 
     fn is_carried(&self, ca: &Certificate) -> bool {

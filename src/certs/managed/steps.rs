@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::{BTreeSet, Content, Leaf, Lifetimes, State, Step};
+use super::{BTreeSet, CertificateStep, Content, Leaf, Lifetimes, State};
 use crate::certs::authority::{Identity, IssueError, Validity};
 use crate::certs::x509::Certificate;
 
 /// What the Secret is to hold after a step; `read` is what it holds now.
 pub fn carry_out(
-    step: Step,
+    step: CertificateStep,
     read: Option<&Content>,
     state: &State,
     now: Timestamp,
@@ -16,13 +16,13 @@ pub fn carry_out(
     let content = read.cloned().unwrap_or_default();
     let held = state.held().cloned().unwrap_or_default();
     match step {
-        Step::Keep => Ok(content),
-        Step::Restore => Ok(with(held, &content.bundle, state.lifetimes, now)),
-        Step::Merge => Ok(with(content, &held.bundle, state.lifetimes, now)),
-        Step::Establish => establish(content, state, now),
-        Step::PrepareCa => prepare(content, state.lifetimes, now),
-        Step::Promote => promote(content, state, now),
-        Step::IssueLeaf => renew(content, state, now),
+        CertificateStep::Keep => Ok(content),
+        CertificateStep::Restore => Ok(with(held, &content.bundle, state.lifetimes, now)),
+        CertificateStep::Merge => Ok(with(content, &held.bundle, state.lifetimes, now)),
+        CertificateStep::Establish => establish(content, state, now),
+        CertificateStep::PrepareCa => prepare(content, state.lifetimes, now),
+        CertificateStep::Promote => promote(content, state, now),
+        CertificateStep::IssueLeaf => renew(content, state, now),
     }
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 
-use super::{BTreeSet, Content, Data, Lifetimes, State, Step, carry_out};
+use super::{BTreeSet, CertificateStep, Content, Data, Lifetimes, State, carry_out};
 use crate::certs::{authority::Identity, x509::Certificate};
 
 mod world;
@@ -30,13 +30,19 @@ fn state() -> State {
 
 /// What comes of the next step; it must be this one.
 #[track_caller]
-fn take(expected: Step, content: Option<&Content>, state: &State, now: Timestamp, at: Duration) -> Content {
+fn take(
+    expected: CertificateStep,
+    content: Option<&Content>,
+    state: &State,
+    now: Timestamp,
+    at: Duration,
+) -> Content {
     assert_eq!(state.next(content, now, at), expected);
     carry_out(expected, content, state, now).unwrap()
 }
 
 fn established() -> Content {
-    take(Step::Establish, None, &state(), now(), at(0))
+    take(CertificateStep::Establish, None, &state(), now(), at(0))
 }
 
 fn certificate(identity: Option<&Identity>) -> &Certificate {
@@ -58,7 +64,7 @@ fn what_is_written_is_what_is_read() {
     let mut content = established();
     for _ in 0..2 {
         assert_eq!(Content::read(&data(&content)), (content.clone(), Vec::new()));
-        content = carry_out(Step::PrepareCa, Some(&content), &state(), now()).unwrap();
+        content = carry_out(CertificateStep::PrepareCa, Some(&content), &state(), now()).unwrap();
     }
     let mut kept = Data::from([("other".to_owned(), ByteString(b"theirs".to_vec()))]);
     content.write(&mut kept);
@@ -99,18 +105,26 @@ fn each_part_can_be_broken_for_itself() {
 fn a_new_leaf_comes_in_the_last_third_and_for_another_name() {
     let content = established();
     let next = |after: i32| state().next(Some(&content), now() + after * DAY, at(0));
-    assert_eq!([0, 200, 243].map(next), [Step::Keep; 3]);
-    assert_eq!([244, 364, 400].map(next), [Step::IssueLeaf; 3]);
-    assert_eq!(next(-300), Step::PrepareCa, "it was made by a clock that was wrong, or this one is");
-    let renewed = take(Step::IssueLeaf, Some(&content), &state(), now() + 300 * DAY, at(0));
+    assert_eq!([0, 200, 243].map(next), [CertificateStep::Keep; 3]);
+    assert_eq!([244, 364, 400].map(next), [CertificateStep::IssueLeaf; 3]);
+    assert_eq!(
+        next(-300),
+        CertificateStep::PrepareCa,
+        "it was made by a clock that was wrong, or this one is"
+    );
+    let renewed = take(CertificateStep::IssueLeaf, Some(&content), &state(), now() + 300 * DAY, at(0));
     assert_eq!(leaf(&renewed).until, now() + 665 * DAY);
     assert_eq!((&renewed.signer, &renewed.bundle), (&content.signer, &content.bundle));
 
     let (old, new) = (state(), state_for(&["guard.guard.svc", "::1"]));
-    let both = take(Step::IssueLeaf, Some(&content), &new, now(), at(0));
-    assert_eq!(new.next(Some(&both), now(), at(0)), Step::Keep);
-    assert_eq!(old.next(Some(&both), now(), at(0)), Step::Keep, "in a rollout both find their names");
-    let after = take(Step::IssueLeaf, Some(&both), &new, now() + 300 * DAY, at(0));
+    let both = take(CertificateStep::IssueLeaf, Some(&content), &new, now(), at(0));
+    assert_eq!(new.next(Some(&both), now(), at(0)), CertificateStep::Keep);
+    assert_eq!(
+        old.next(Some(&both), now(), at(0)),
+        CertificateStep::Keep,
+        "in a rollout both find their names"
+    );
+    let after = take(CertificateStep::IssueLeaf, Some(&both), &new, now() + 300 * DAY, at(0));
     assert_eq!(leaf(&after).names.len(), 2, "in the end the old names go");
 }
 
@@ -119,14 +133,14 @@ fn a_new_ca_signs_only_when_everybody_has_trusted_it_for_a_while() {
     let (mut state, content) = (state(), established());
     let old = certificate(content.signer.as_ref()).clone();
     let later = now() + 3200 * DAY;
-    let content = take(Step::PrepareCa, Some(&content), &state, later, at(0));
+    let content = take(CertificateStep::PrepareCa, Some(&content), &state, later, at(0));
     let new = certificate(content.next.as_ref()).clone();
     assert_eq!(content.bundle, [old.clone(), new.clone()]);
     assert_eq!(certificate(content.signer.as_ref()), &old);
     assert_eq!(new.from, old.from, "valid for everybody for whom the old one is");
 
     // Until then the leaf is renewed by the old one.
-    let content = take(Step::IssueLeaf, Some(&content), &state, later, at(0));
+    let content = take(CertificateStep::IssueLeaf, Some(&content), &state, later, at(0));
     assert!(leaf(&content).is_signed_by(&old));
     state.hold(&content, later);
     state.present(later, at(0));
@@ -134,38 +148,38 @@ fn a_new_ca_signs_only_when_everybody_has_trusted_it_for_a_while() {
     let one = vec![old.clone()];
     let both = vec![old.clone(), new.clone()];
     for (seen, entries, step) in [
-        (0, vec![one.clone(), one.clone()], Step::Keep),
-        (10, vec![both.clone(), both.clone()], Step::Keep),
-        (60, vec![both.clone(), one.clone()], Step::Keep),
-        (70, vec![both.clone(), both.clone()], Step::Keep),
-        (129, vec![both.clone(), both.clone()], Step::Keep),
-        (130, vec![both.clone(), both.clone()], Step::Promote),
-        (130, vec![both.clone(), Vec::new()], Step::Keep),
-        (140, Vec::new(), Step::Keep),
-        (200, Vec::new(), Step::Promote),
+        (0, vec![one.clone(), one.clone()], CertificateStep::Keep),
+        (10, vec![both.clone(), both.clone()], CertificateStep::Keep),
+        (60, vec![both.clone(), one.clone()], CertificateStep::Keep),
+        (70, vec![both.clone(), both.clone()], CertificateStep::Keep),
+        (129, vec![both.clone(), both.clone()], CertificateStep::Keep),
+        (130, vec![both.clone(), both.clone()], CertificateStep::Promote),
+        (130, vec![both.clone(), Vec::new()], CertificateStep::Keep),
+        (140, Vec::new(), CertificateStep::Keep),
+        (200, Vec::new(), CertificateStep::Promote),
     ] {
         state.saw(&entries, later, at(seen));
         assert_eq!(state.next(Some(&content), later, at(seen)), step, "{seen}");
     }
-    let content = take(Step::Promote, Some(&content), &state, later, at(200));
+    let content = take(CertificateStep::Promote, Some(&content), &state, later, at(200));
     assert!(leaf(&content).is_signed_by(&new));
     assert_eq!((content.next.as_ref(), &content.bundle), (None, &vec![old.clone(), new.clone()]));
-    assert_eq!(state.next(Some(&content), later, at(200)), Step::Keep);
+    assert_eq!(state.next(Some(&content), later, at(200)), CertificateStep::Keep);
 
     // Long after it has expired, the old one goes with a change of CAs.
     let (latest, state) = (later + 3200 * DAY, super::tests::state());
-    let content = take(Step::PrepareCa, Some(&content), &state, latest, at(0));
+    let content = take(CertificateStep::PrepareCa, Some(&content), &state, latest, at(0));
     assert!(!content.bundle.contains(&old) && content.bundle.contains(&new));
 }
 
 #[test]
 fn a_leaf_does_not_outlive_its_ca_and_is_not_made_again_and_again() {
     let (state, content) = (state(), established());
-    let content = take(Step::PrepareCa, Some(&content), &state, now() + 3550 * DAY, at(0));
-    let content = take(Step::IssueLeaf, Some(&content), &state, now() + 3550 * DAY, at(0));
+    let content = take(CertificateStep::PrepareCa, Some(&content), &state, now() + 3550 * DAY, at(0));
+    let content = take(CertificateStep::IssueLeaf, Some(&content), &state, now() + 3550 * DAY, at(0));
     assert_eq!(leaf(&content).until, certificate(content.signer.as_ref()).until);
     for after in [3550, 3600, 3649, 3700] {
-        assert_eq!(state.next(Some(&content), now() + after * DAY, at(0)), Step::Keep, "{after}");
+        assert_eq!(state.next(Some(&content), now() + after * DAY, at(0)), CertificateStep::Keep, "{after}");
     }
 }
 
@@ -174,16 +188,16 @@ fn what_is_gone_or_broken_is_written_back_by_who_remembers_it() {
     let (mut state, content) = (state(), established());
     let broken = Content { leaf: None, ..content.clone() };
     let without_ca = Content { signer: None, ..content.clone() };
-    assert_eq!(state.next(Some(&broken), now(), at(0)), Step::IssueLeaf);
-    assert_eq!(state.next(Some(&Content::default()), now(), at(0)), Step::Establish);
+    assert_eq!(state.next(Some(&broken), now(), at(0)), CertificateStep::IssueLeaf);
+    assert_eq!(state.next(Some(&Content::default()), now(), at(0)), CertificateStep::Establish);
     assert_eq!(
         state.next(Some(&without_ca), now(), at(0)),
-        Step::PrepareCa,
+        CertificateStep::PrepareCa,
         "what is trusted stays in use until another CA is"
     );
     state.hold(&content, now());
     for read in [None, Some(&broken), Some(&without_ca), Some(&Content::default())] {
-        assert_eq!(take(Step::Restore, read, &state, now(), at(0)), content);
+        assert_eq!(take(CertificateStep::Restore, read, &state, now(), at(0)), content);
     }
 }
 
@@ -196,7 +210,7 @@ fn another_secret_is_taken_up_without_a_gap() {
     assert!(state.present(now(), at(0)).is_some());
     state.hold(&theirs, now());
     assert_eq!(state.held(), Some(&mine), "ours may still be presented somewhere");
-    let merged = take(Step::Merge, Some(&theirs), &state, now(), at(0));
+    let merged = take(CertificateStep::Merge, Some(&theirs), &state, now(), at(0));
     assert_eq!((&merged.signer, &merged.leaf), (&theirs.signer, &theirs.leaf));
     assert_eq!(merged.bundle.len(), 2);
     state.hold(&merged, now());
@@ -222,7 +236,8 @@ fn a_leaf_that_is_not_valid_yet_does_not_replace_one_that_is() {
     let early = early.unwrap();
     let mut future = content.clone();
     let future_leaf =
-        super::steps::carry_out(Step::Establish, None, &super::tests::state(), now() + 500 * DAY).unwrap();
+        super::steps::carry_out(CertificateStep::Establish, None, &super::tests::state(), now() + 500 * DAY)
+            .unwrap();
     future.bundle.extend([early.certificate, future_leaf.bundle[0].clone()]);
     future.leaf = future_leaf.leaf;
     state.hold(&future, now());

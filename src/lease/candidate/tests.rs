@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use proptest::prelude::*;
 
-use super::{Candidate, Step, Terms};
+use super::{Candidate, ElectionStep, LeaseConfig};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -25,15 +25,15 @@ fn lease(version: &str, holder: Option<&str>, lasts: Option<i32>) -> Lease {
     lease
 }
 
-fn spec(step: &Step) -> &LeaseSpec {
+fn spec(step: &ElectionStep) -> &LeaseSpec {
     match step {
-        Step::Create(lease) | Step::Replace(lease) => lease.spec.as_ref().unwrap(),
-        Step::Look | Step::Wait => panic!("{step:?}"),
+        ElectionStep::Create(lease) | ElectionStep::Replace(lease) => lease.spec.as_ref().unwrap(),
+        ElectionStep::Look | ElectionStep::Wait => panic!("{step:?}"),
     }
 }
 
 fn candidate() -> Candidate {
-    Candidate::new("me".to_owned(), Terms::default())
+    Candidate::new("me".to_owned(), LeaseConfig::default())
 }
 
 /// What is done at `now` about a lease that has been like this since 100.
@@ -43,8 +43,8 @@ fn about(lease: &Lease, now: u64) -> &'static str {
         candidate.saw(Some(lease.clone()), seconds(look));
     }
     match candidate.next(seconds(now), wall()) {
-        Step::Replace(_) => "replace",
-        Step::Wait => "wait",
+        ElectionStep::Replace(_) => "replace",
+        ElectionStep::Wait => "wait",
         step => panic!("{step:?}"),
     }
 }
@@ -73,21 +73,25 @@ fn whatever_changes_the_lease_begins_the_wait_anew() {
     let mut candidate = candidate();
     candidate.saw(Some(lease("1", Some("other"), Some(15))), seconds(0));
     candidate.saw(Some(lease("2", Some("other"), Some(15))), seconds(14));
-    assert_eq!(candidate.next(seconds(28), wall()), Step::Wait);
+    assert_eq!(candidate.next(seconds(28), wall()), ElectionStep::Wait);
     let mut again = lease("2", Some("other"), Some(15));
     again.metadata.uid = Some("made anew".to_owned());
     candidate.saw(Some(again.clone()), seconds(28));
     candidate.saw(Some(again), seconds(42));
-    assert_eq!(candidate.next(seconds(42), wall()), Step::Wait);
+    assert_eq!(candidate.next(seconds(42), wall()), ElectionStep::Wait);
 }
 
 #[test]
 fn nothing_is_done_about_a_lease_that_was_not_just_read() {
     let mut candidate = candidate();
-    assert_eq!(candidate.next(seconds(0), wall()), Step::Look);
+    assert_eq!(candidate.next(seconds(0), wall()), ElectionStep::Look);
     candidate.saw(None, seconds(0));
-    assert!(matches!(candidate.next(seconds(0), wall()), Step::Create(_)));
-    assert_eq!(candidate.next(seconds(1), wall()), Step::Look, "what became of the first is not known");
+    assert!(matches!(candidate.next(seconds(0), wall()), ElectionStep::Create(_)));
+    assert_eq!(
+        candidate.next(seconds(1), wall()),
+        ElectionStep::Look,
+        "what became of the first is not known"
+    );
 }
 
 #[test]
@@ -95,11 +99,11 @@ fn a_leader_renews_without_looking_until_it_is_refused() {
     let mut candidate = candidate();
     candidate.wrote(lease("1", Some("me"), Some(15)), seconds(1), seconds(4));
     assert_eq!(candidate.leads_until(), Some(seconds(11)), "from when it was sent");
-    let Step::Replace(renewal) = candidate.next(seconds(5), wall()) else { panic!() };
+    let ElectionStep::Replace(renewal) = candidate.next(seconds(5), wall()) else { panic!() };
     assert_eq!(renewal.metadata.resource_version.as_deref(), Some("1"));
     candidate.was_refused();
     assert_eq!(candidate.leads_until(), None);
-    assert_eq!(candidate.next(seconds(5), wall()), Step::Look);
+    assert_eq!(candidate.next(seconds(5), wall()), ElectionStep::Look);
 }
 
 #[test]
@@ -116,7 +120,7 @@ fn what_is_written_down() {
     left.spec.as_mut().unwrap().lease_transitions = Some(4);
     candidate.saw(Some(left.clone()), seconds(1));
     let taken = candidate.next(seconds(1), wall());
-    let Step::Replace(lease) = &taken else { panic!() };
+    let ElectionStep::Replace(lease) = &taken else { panic!() };
     assert_eq!(lease.metadata, left.metadata, "what others wrote stays");
     let written = spec(&taken).clone();
     assert_eq!((written.lease_transitions, written.holder_identity.as_deref()), (Some(5), Some("me")));
@@ -140,7 +144,7 @@ fn who_resigns_leads_no_longer_and_leaves_the_lease_to_anybody() {
 }
 
 /// Candidates with clocks of their own, and a store that they reach over a network that delays, loses and reorders.
-struct World {
+struct ClusterView {
     now: Duration,
     stored: Option<Lease>,
     version: u64,
@@ -189,10 +193,10 @@ enum Event {
     Arrive,
 }
 
-impl World {
+impl ClusterView {
     fn new(clocks: &[(f64, u64, i64)]) -> Self {
         let node = |(number, (rate, offset, wall)): (usize, &(f64, u64, i64))| Node {
-            candidate: Candidate::new(format!("node-{number}"), Terms::default()),
+            candidate: Candidate::new(format!("node-{number}"), LeaseConfig::default()),
             clock: (*rate, seconds(*offset)),
             wall: Timestamp::from_second(*wall).unwrap(),
             asked: None,
@@ -271,10 +275,10 @@ impl Node {
 
     fn ask(&mut self, now: Duration) {
         let request = match self.candidate.next(now, self.wall) {
-            Step::Look => Request::Get,
-            Step::Create(lease) => Request::Create(lease),
-            Step::Replace(lease) => Request::Replace(lease),
-            Step::Wait => return,
+            ElectionStep::Look => Request::Get,
+            ElectionStep::Create(lease) => Request::Create(lease),
+            ElectionStep::Replace(lease) => Request::Replace(lease),
+            ElectionStep::Wait => return,
         };
         self.asked = Some(Asked { request, sent: now, answer: None });
     }
@@ -299,11 +303,11 @@ proptest! {
         clocks in prop::collection::vec(clock(), 3),
         events in prop::collection::vec(event(), 0..200),
     ) {
-        let mut world = World::new(&clocks);
+        let mut view = ClusterView::new(&clocks);
         for (node, event, pause) in events {
-            world.now += Duration::from_millis(pause);
-            world.happen(node, event);
-            prop_assert!(world.leaders().len() <= 1, "{:?} at {:?}", world.leaders(), world.now);
+            view.now += Duration::from_millis(pause);
+            view.happen(node, event);
+            prop_assert!(view.leaders().len() <= 1, "{:?} at {:?}", view.leaders(), view.now);
         }
     }
 
@@ -314,16 +318,16 @@ proptest! {
         events in prop::collection::vec(event(), 0..60),
         survivor in 0..3_usize,
     ) {
-        let mut world = World::new(&clocks);
+        let mut view = ClusterView::new(&clocks);
         for (node, event, pause) in events {
-            world.now += Duration::from_millis(pause);
-            world.happen(node, event);
+            view.now += Duration::from_millis(pause);
+            view.happen(node, event);
         }
         for round in 0..200 {
-            world.now += Duration::from_millis(500);
-            world.happen(survivor, Event::Go);
+            view.now += Duration::from_millis(500);
+            view.happen(survivor, Event::Go);
             if round > 60 {
-                prop_assert_eq!(world.leaders(), vec![survivor]);
+                prop_assert_eq!(view.leaders(), vec![survivor]);
             }
         }
     }

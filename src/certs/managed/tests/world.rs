@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 
 use super::{
-    Certificate, Content, DAY, Duration, Lifetimes, SETTLE, SignedDuration, State, Step, Timestamp,
-    carry_out, now,
+    Certificate, CertificateStep, Content, DAY, Duration, Lifetimes, SETTLE, SignedDuration, State,
+    Timestamp, carry_out, now,
 };
 
 const LIFETIMES: Lifetimes =
     Lifetimes { ca: SignedDuration::from_hours(24 * 200), leaf: SignedDuration::from_hours(24 * 40) };
 
-struct World {
+struct ClusterView {
     now: Timestamp,
     at: Duration,
     secret: Versioned<Option<Content>>,
@@ -72,10 +72,10 @@ fn state() -> State {
     State::new(["a".to_owned()].into(), LIFETIMES, SETTLE)
 }
 
-impl World {
+impl ClusterView {
     fn new() -> Self {
         let replica = || Replica { state: state(), skew: SignedDuration::ZERO, read: None };
-        let mut world = Self {
+        let mut view = Self {
             now: now(),
             at: Duration::ZERO,
             secret: Versioned::new(None),
@@ -85,9 +85,9 @@ impl World {
         };
         // Until the first CA is known everywhere, nobody can be served.
         for _ in 0..2 {
-            world.turns(0);
+            view.turns(0);
         }
-        world
+        view
     }
 
     fn happen(&mut self, event: &Event) {
@@ -121,7 +121,7 @@ impl World {
                 self.secret.set(Some(content));
             }
             Event::Overwrite => {
-                let other = carry_out(Step::Establish, None, &state(), self.now).unwrap();
+                let other = carry_out(CertificateStep::Establish, None, &state(), self.now).unwrap();
                 self.secret.set(Some(other));
             }
         }
@@ -157,7 +157,7 @@ impl World {
                 state.saw(&entries.value, now, at);
             }
             let step = state.next(secret.value.as_ref(), now, at);
-            if step == Step::Keep {
+            if step == CertificateStep::Keep {
                 is_settled = true;
                 break;
             }
@@ -218,27 +218,27 @@ proptest! {
     fn nobody_presents_what_is_not_trusted_or_not_valid_and_there_is_an_end_to_it(
         events in prop::collection::vec(event(), 0..120),
     ) {
-        let mut world = World::new();
-        prop_assert!(world.all_are_trusted());
+        let mut view = ClusterView::new();
+        prop_assert!(view.all_are_trusted());
         let mut has_jumped = false;
         for event in &events {
-            world.happen(event);
-            prop_assert!(world.all_are_trusted(), "{:?}", event);
+            view.happen(event);
+            prop_assert!(view.all_are_trusted(), "{:?}", event);
             // A jump may leave nothing valid until everybody trusts another CA.
             has_jumped |= matches!(event, Event::Jump(_));
             if matches!(event, Event::Days(_)) && !has_jumped {
-                prop_assert!(world.all_are_valid(), "{:?}", event);
+                prop_assert!(view.all_are_valid(), "{:?}", event);
             }
         }
         // Whatever clocks they have, it is quiet in the end.
         for _ in 0..60 {
-            world.turns(0);
+            view.turns(0);
         }
-        let versions = (world.secret.version, world.entries.version);
+        let versions = (view.secret.version, view.entries.version);
         for _ in 0..10 {
-            world.turns(0);
+            view.turns(0);
         }
-        prop_assert_eq!(versions, (world.secret.version, world.entries.version));
-        prop_assert!(world.all_are_trusted() && world.all_are_valid());
+        prop_assert_eq!(versions, (view.secret.version, view.entries.version));
+        prop_assert!(view.all_are_trusted() && view.all_are_valid());
     }
 }

@@ -1,0 +1,310 @@
+//! Questions to the API server, answered in model types.
+//!
+//! The bytes are kept only until the objects in them are read: each is cut out as text and read on its own, so that one
+//! that cannot be read spoils no other, and what no rule reads is never stored.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Limited};
+use kube::client::{Body, Client};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::timeout;
+
+use super::error::{ApiError, LONGEST_MESSAGE, chain, malformed};
+use crate::cluster::{ClusterObject, Kind, ObjectRead, Unreadable};
+use crate::software;
+
+/// One answer in memory: far more than a page of real objects has.
+const LARGEST_ANSWER: usize = 256 << 20;
+
+/// A part of a list.
+pub(crate) struct Page {
+    pub(crate) items: Vec<ObjectRead>,
+    pub(crate) version: String,
+    /// Where the next page begins, if there is one.
+    pub(crate) next: Option<String>,
+}
+
+/// What happened, as a watch says it.
+#[allow(clippy::large_enum_variant, reason = "it lives for one call")]
+pub(crate) enum WatchedChange {
+    Changed(ObjectRead, Box<str>),
+    Deleted { namespace: Box<str>, name: Box<str>, version: Box<str> },
+    Bookmark(Box<str>),
+}
+
+/// The API server.
+#[derive(Clone)]
+pub struct Api {
+    pub(crate) client: Client,
+    /// How long an answer may take, to its last byte.
+    pub(crate) patience: Duration,
+}
+
+impl Api {
+    /// Reads one page of the objects of a kind: those of a namespace, or all.
+    pub(crate) async fn list(
+        &self,
+        kind: Kind,
+        namespace: Option<&str>,
+        limit: u32,
+        next: Option<&str>,
+    ) -> Result<Page, ApiError> {
+        let mut path = format!("{}?limit={limit}", path_of(kind, namespace)?);
+        if let Some(next) = next {
+            path = path + "&continue=" + &escaped(next);
+        }
+        let body = self.read(&path).await?;
+        let list: RawList<'_> = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
+        if !list.kind.ends_with("List") {
+            return Err(ApiError::Malformed(format!("{:?} instead of a list", list.kind)));
+        }
+        let items = list.items.unwrap_or_default().into_iter().map(|text| item(kind, text.get()));
+        let next = Some(list.metadata.next.into_owned()).filter(|next| !next.is_empty());
+        Ok(Page { items: items.collect(), version: list.metadata.resource_version.into_owned(), next })
+    }
+
+    /// Reads one object; `None` where there is no such.
+    pub(crate) async fn get(
+        &self,
+        kind: Kind,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Option<ObjectRead>, ApiError> {
+        let path = format!("{}/{}", path_of(kind, namespace)?, checked(name)?);
+        match self.read(&path).await {
+            Ok(body) => {
+                let text = std::str::from_utf8(&body)
+                    .map_err(|_| ApiError::Malformed("it is not UTF-8".to_owned()))?;
+                Ok(Some(item(kind, text)))
+            }
+            Err(error) if error.is_absence() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Follows what happens to the objects of a kind after `version`, for at most `seconds`.
+    pub(crate) async fn watch(&self, kind: Kind, version: &str, seconds: u64) -> Result<Watch, ApiError> {
+        let path = format!(
+            "{}?watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={}",
+            path_of(kind, None)?,
+            escaped(version)
+        );
+        let opened = timeout(self.patience, self.send(&path)).await;
+        let response = opened.map_err(|_| ApiError::Silent(self.patience))??;
+        Ok(Watch { kind, body: response.into_body(), buffer: BytesMut::new() })
+    }
+
+    async fn read(&self, path: &str) -> Result<Bytes, ApiError> {
+        let answer = async { collect(self.send(path).await?).await };
+        timeout(self.patience, answer).await.map_err(|_| ApiError::Silent(self.patience))?
+    }
+
+    async fn send(&self, path: &str) -> Result<Response<Body>, ApiError> {
+        // Nothing here decompresses, and an API server compresses long lists for whoever does not mind.
+        let request =
+            Request::get(path).header("accept", "application/json").header("accept-encoding", "identity");
+        let request = request.body(Body::empty()).map_err(|error| ApiError::Malformed(error.to_string()))?;
+        let response = self.client.send(request).await.map_err(|error| ApiError::Transport(chain(&error)))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let code = response.status().as_u16();
+        let body = collect(response).await.unwrap_or_default();
+        let status: RawStatus<'_> = serde_json::from_slice(&body).unwrap_or_default();
+        let message = if status.message.is_empty() { String::from_utf8_lossy(&body) } else { status.message };
+        Err(ApiError::Status { code, message: message.trim().chars().take(LONGEST_MESSAGE).collect() })
+    }
+}
+
+async fn collect(response: Response<Body>) -> Result<Bytes, ApiError> {
+    let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
+    Ok(body.map_err(|error| ApiError::Transport(chain(&*error)))?.to_bytes())
+}
+
+/// An open watch.
+pub(crate) struct Watch {
+    kind: Kind,
+    body: Body,
+    buffer: BytesMut,
+}
+
+impl Watch {
+    /// The next thing that happened; `None` where the API server has ended the watch, as it does every few minutes.
+    pub(crate) async fn next(&mut self) -> Result<Option<WatchedChange>, ApiError> {
+        let mut searched = 0;
+        loop {
+            if let Some(end) = self.buffer[searched..].iter().position(|byte| *byte == b'\n') {
+                let line = self.buffer.split_to(searched + end + 1);
+                return watched_change(self.kind, &line).map(Some);
+            }
+            searched = self.buffer.len();
+            match self.body.frame().await {
+                Some(Ok(frame)) => self.buffer.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+                Some(Err(error)) => return Err(ApiError::Transport(chain(&error))),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RawList<'a> {
+    #[serde(borrow, default)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    metadata: ListMeta<'a>,
+    #[serde(borrow)]
+    items: Option<Vec<&'a RawValue>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListMeta<'a> {
+    #[serde(borrow, default)]
+    resource_version: Cow<'a, str>,
+    #[serde(borrow, default, rename = "continue")]
+    next: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct RawEvent<'a> {
+    #[serde(borrow, rename = "type")]
+    what: Cow<'a, str>,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawStatus<'a> {
+    code: u16,
+    #[serde(borrow)]
+    message: Cow<'a, str>,
+}
+
+#[derive(Deserialize, Default)]
+struct Named<'a> {
+    #[serde(borrow, default)]
+    metadata: Name<'a>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(clippy::struct_field_names, reason = "as Kubernetes has them")]
+struct Name<'a> {
+    #[serde(borrow)]
+    namespace: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    resource_version: Cow<'a, str>,
+}
+
+fn watched_change(kind: Kind, line: &[u8]) -> Result<WatchedChange, ApiError> {
+    let event: RawEvent<'_> = serde_json::from_slice(line).map_err(|error| malformed(&error))?;
+    let text = event.object.get();
+    if event.what == "ERROR" {
+        let status: RawStatus<'_> = serde_json::from_str(text).map_err(|error| malformed(&error))?;
+        return Err(ApiError::Status { code: status.code, message: status.message.into_owned() });
+    }
+    let Name { namespace, name, resource_version } = named(text);
+    let version = resource_version.into_owned().into_boxed_str();
+    Ok(match &*event.what {
+        "ADDED" | "MODIFIED" => WatchedChange::Changed(item(kind, text), version),
+        "DELETED" => WatchedChange::Deleted { namespace: namespace.into(), name: name.into(), version },
+        _ => WatchedChange::Bookmark(version),
+    })
+}
+
+fn named(text: &str) -> Name<'_> {
+    serde_json::from_str(text).map_or_else(|_| Name::default(), |named: Named<'_>| named.metadata)
+}
+
+fn item(kind: Kind, text: &str) -> ObjectRead {
+    let reason = match ClusterObject::from_json(kind, text) {
+        Ok(object) if !object.metadata().name.is_empty() => {
+            return Ok(object.strip_unused(software::reads_variable));
+        }
+        Ok(_) => "it has no name".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let Name { namespace, name, resource_version } = named(text);
+    let (namespace, name) = (namespace.into(), name.into());
+    Err(Unreadable { kind, namespace, name, version: resource_version.into(), reason })
+}
+
+fn path_of(kind: Kind, namespace: Option<&str>) -> Result<String, ApiError> {
+    let (group, plural) = match kind {
+        Kind::StatefulSet => ("/apis/apps/v1", "statefulsets"),
+        Kind::Service => ("/api/v1", "services"),
+        Kind::DisruptionBudget => ("/apis/policy/v1", "poddisruptionbudgets"),
+        Kind::Autoscaler => ("/apis/autoscaling/v2", "horizontalpodautoscalers"),
+        Kind::Namespace => ("/api/v1", "namespaces"),
+    };
+    match namespace {
+        Some(namespace) => Ok(format!("{group}/namespaces/{}/{plural}", checked(namespace)?)),
+        None => Ok(format!("{group}/{plural}")),
+    }
+}
+
+/// A name as Kubernetes allows it. Whoever can send reviews here could otherwise make us ask for anything.
+pub(crate) fn checked(name: &str) -> Result<&str, ApiError> {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    if name.is_empty() || name.starts_with('.') || !name.bytes().all(allowed) {
+        return Err(ApiError::Malformed(format!("{name:?} cannot be the name of an object")));
+    }
+    Ok(name)
+}
+
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_none_reach_no_path() {
+        for name in ["", ".", "..", "a/b", "a?b", "A", "a%2e"] {
+            assert!(path_of(Kind::Service, Some(name)).is_err(), "{name}");
+        }
+        let path = path_of(Kind::Service, Some("my-ns")).unwrap();
+        assert_eq!(path, "/api/v1/namespaces/my-ns/services");
+        assert_eq!(escaped("eyJ2=+/"), "eyJ2%3D%2B%2F");
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_keeps_its_name() {
+        let json =
+            r#"{"metadata":{"name":"a","namespace":"n","resourceVersion":"7"},"spec":{"replicas":"x"}}"#;
+        let broken = item(Kind::StatefulSet, json).unwrap_err();
+        assert_eq!((&*broken.namespace, &*broken.name, &*broken.version), ("n", "a", "7"));
+        assert!(item(Kind::StatefulSet, "[]").unwrap_err().name.is_empty());
+    }
+
+    #[test]
+    fn the_order_of_an_events_fields_does_not_matter() {
+        let line = br#"{"object":{"metadata":{"name":"a","resourceVersion":"9"}},"type":"ADDED"}"#;
+        assert!(
+            matches!(watched_change(Kind::Service, line), Ok(WatchedChange::Changed(Ok(_), version)) if &*version == "9")
+        );
+        let gone = br#"{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}"#;
+        assert!(watched_change(Kind::Service, gone).is_err_and(|error| error.is_expired()));
+    }
+}

@@ -1,0 +1,13 @@
+//! What everything that talks to an API server shares: requests answered in model types, errors, waits, the rate limiter.
+
+mod api;
+mod backoff;
+mod error;
+mod rate_limiter;
+
+pub use api::Api;
+pub(crate) use api::{WatchedChange, checked};
+pub use backoff::{Backoff, jittered};
+pub use error::ApiError;
+pub(crate) use error::answered;
+pub use rate_limiter::RateLimiter;

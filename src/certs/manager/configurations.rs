@@ -1,0 +1,206 @@
+//! The webhook configurations, as far as they say whom the API server trusts.
+//!
+//! What is applied is given up again: an entry of which we owned a field could not be taken out by server-side apply. Whoever
+//! applied it would be left with one that has nothing but `caBundle`, which the API server refuses.
+
+use std::time::Duration;
+
+use k8s_openapi::{
+    ByteString,
+    api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
+};
+use kube::{
+    Client, Resource,
+    api::{GetParams, Patch, PatchParams},
+    core::Request,
+};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Value, json};
+
+use crate::api_server::{ApiError, answered};
+use crate::certs::x509::{Certificate, pem_of};
+use crate::model::ObjectRef;
+
+/// Who owns the fields that are applied.
+const MANAGER: &str = "stateward-ca-bundle";
+const API_VERSION: &str = "admissionregistration.k8s.io/v1";
+
+/// The two configurations of one name.
+pub(super) struct Configurations {
+    pub(super) client: Client,
+    pub(super) name: String,
+    /// How long an answer may take.
+    pub(super) patience: Duration,
+}
+
+/// What is to be done could not be done to one of them.
+#[derive(Debug, thiserror::Error)]
+#[error("{} {} cannot be {action}: {error}", object.kind, object.name)]
+pub(super) struct ConfigurationError {
+    pub(super) object: ObjectRef,
+    pub(super) uid: String,
+    action: &'static str,
+    pub(super) error: ApiError,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Validating,
+    Mutating,
+}
+
+/// One of them, as it was read.
+pub(super) struct Configuration {
+    kind: Kind,
+    uid: String,
+    version: String,
+    /// Who owns which fields.
+    managers: Vec<Value>,
+    names: Vec<String>,
+    /// What the entries carry.
+    pub(super) bundles: Vec<Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    metadata: Metadata,
+    #[serde(default)]
+    webhooks: Option<Vec<Webhook>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    uid: String,
+    resource_version: String,
+    #[serde(default)]
+    managed_fields: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Webhook {
+    name: String,
+    client_config: ClientConfig,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClientConfig {
+    #[serde(default)]
+    ca_bundle: Option<ByteString>,
+}
+
+impl Configurations {
+    /// Those that exist.
+    pub(super) async fn read(&self) -> Result<Vec<Configuration>, ConfigurationError> {
+        let mut found = Vec::new();
+        for kind in [Kind::Validating, Kind::Mutating] {
+            found.extend(self.read_one(kind).await.map_err(|error| self.failed(kind, "", "read", error))?);
+        }
+        Ok(found)
+    }
+
+    async fn read_one(&self, kind: Kind) -> Result<Option<Configuration>, ApiError> {
+        let request = Request::new(kind.path()).get(&self.name, &GetParams::default());
+        let request = request.map_err(|error| ApiError::from(kube::Error::BuildRequest(error)))?;
+        let read: Read = match answered(self.patience, self.client.request(request)).await {
+            Err(error) if error.is_absence() => return Ok(None),
+            read => read?,
+        };
+        let Metadata { uid, resource_version: version, managed_fields: managers } = read.metadata;
+        let (names, bundles) = read.webhooks.into_iter().flatten().map(entry).unzip();
+        Ok(Some(Configuration { kind, uid, version, managers, names, bundles }))
+    }
+
+    /// Makes each entry carry these, and touches nothing else. Refused where the configuration is not as it was read, or gone.
+    pub(super) async fn apply(
+        &self,
+        read: &Configuration,
+        bundle: &[Certificate],
+    ) -> Result<(), ConfigurationError> {
+        let bundle = ByteString(pem_of(bundle).into_bytes());
+        let entries =
+            read.names.iter().map(|name| json!({"name": name, "clientConfig": {"caBundle": bundle}}));
+        let change = json!({
+            "apiVersion": API_VERSION, "kind": read.kind.name(),
+            "metadata": {"name": self.name, "uid": read.uid, "resourceVersion": read.version},
+            "webhooks": entries.collect::<Vec<_>>(),
+        });
+        self.patch(read, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&change)).await
+    }
+
+    /// Gives up what [`apply`](Self::apply) has made ours; the fields stay as they are.
+    pub(super) async fn give_up(&self, read: &Configuration) -> Result<(), ConfigurationError> {
+        let mut others: Vec<&Value> = read.managers.iter().filter(|manager| !is_us(manager)).collect();
+        let nobody = json!({});
+        if others.is_empty() {
+            // An empty list would be taken for none.
+            others.push(&nobody);
+        }
+        let change = json!({
+            "metadata": {"uid": read.uid, "resourceVersion": read.version, "managedFields": others},
+        });
+        self.patch(read, &PatchParams::default(), &Patch::Merge(&change)).await
+    }
+
+    async fn patch(
+        &self,
+        read: &Configuration,
+        params: &PatchParams,
+        change: &Patch<&Value>,
+    ) -> Result<(), ConfigurationError> {
+        let sent = match Request::new(read.kind.path()).patch(&self.name, params, change) {
+            Ok(request) => answered(self.patience, self.client.request::<IgnoredAny>(request)).await,
+            Err(error) => Err(kube::Error::BuildRequest(error).into()),
+        };
+        sent.map(drop).map_err(|error| self.failed(read.kind, &read.uid, "changed", error))
+    }
+
+    fn failed(&self, kind: Kind, uid: &str, action: &'static str, error: ApiError) -> ConfigurationError {
+        let (namespace, name) = (Box::default(), self.name.as_str().into());
+        let object = ObjectRef { api_version: API_VERSION, kind: kind.name(), namespace, name };
+        ConfigurationError { object, uid: uid.to_owned(), action, error }
+    }
+}
+
+impl Configuration {
+    /// The CAs that each entry carries; none where that cannot be read.
+    pub(super) fn entries(&self) -> Vec<Vec<Certificate>> {
+        self.bundles.iter().map(|bundle| Certificate::read_all(bundle).unwrap_or_default()).collect()
+    }
+
+    /// Whether we own some of it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.managers.iter().any(is_us)
+    }
+
+    /// What it is called in messages.
+    pub(super) fn kind(&self) -> &'static str {
+        self.kind.name()
+    }
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Validating => "ValidatingWebhookConfiguration",
+            Self::Mutating => "MutatingWebhookConfiguration",
+        }
+    }
+
+    fn path(self) -> String {
+        match self {
+            Self::Validating => ValidatingWebhookConfiguration::url_path(&(), None),
+            Self::Mutating => MutatingWebhookConfiguration::url_path(&(), None),
+        }
+    }
+}
+
+fn is_us(manager: &Value) -> bool {
+    manager["manager"] == MANAGER
+}
+
+fn entry(webhook: Webhook) -> (String, Vec<u8>) {
+    (webhook.name, webhook.client_config.ca_bundle.unwrap_or_default().0)
+}

@@ -1,0 +1,280 @@
+//! A snapshot from manifests, with the place each object was read from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use super::{Cluster, ClusterObject, Kind};
+use crate::change::{DuplicateKey, Written};
+use crate::manifest::{Manifest, Note, NoteKind, Source, Span, read};
+use crate::model::{Autoscaler, DisruptionBudget, Object, ObjectRef, StatefulSet};
+
+/// The objects of some manifests, as far as they matter here.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    items: Vec<InventoryObject>,
+    /// What was passed over or could not be read.
+    pub notes: Vec<Note>,
+    /// How many objects were read, of whatever kind.
+    pub objects: usize,
+    /// The namespace of objects that name none.
+    default_namespace: Box<str>,
+    /// Whether somebody has said that it is this one.
+    namespace_is_given: bool,
+    by_name: BTreeMap<ObjectName, Vec<usize>>,
+}
+
+/// An object and where it was written.
+#[derive(Debug)]
+struct InventoryObject {
+    manifest: Manifest,
+    object: ClusterObject,
+}
+
+/// Kind, namespace and name.
+type ObjectName = (&'static str, Box<str>, Box<str>);
+
+/// An object of the inventory.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// Where and how it is written.
+    pub manifest: &'a Manifest,
+    object: &'a ClusterObject,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug)]
+pub struct Position {
+    /// The file.
+    pub file: Arc<Source>,
+    /// What to underline in it.
+    pub span: Span,
+}
+
+impl Inventory {
+    /// An empty inventory. Objects that name no namespace are put into `namespace`, or into `default` where that is `None`.
+    pub fn new(namespace: Option<&str>) -> Self {
+        Self {
+            default_namespace: namespace.unwrap_or("default").into(),
+            namespace_is_given: namespace.is_some(),
+            ..Self::default()
+        }
+    }
+
+    /// Reads one source, adding its objects and what else there is to say of it.
+    pub fn add(&mut self, source: &Arc<Source>) {
+        let (manifests, notes) = read(source);
+        self.notes.extend(notes);
+        self.objects += manifests.len();
+        for manifest in manifests {
+            self.add_manifest(manifest);
+        }
+    }
+
+    fn add_manifest(&mut self, manifest: Manifest) {
+        let parsed = match (&*manifest.api_version, &*manifest.kind) {
+            ("apps/v1" | "apps/v1beta2" | "apps/v1beta1", "StatefulSet") => {
+                parse(&manifest).map(ClusterObject::Set)
+            }
+            ("v1", "Service") => parse(&manifest).map(ClusterObject::Service),
+            ("policy/v1", "PodDisruptionBudget") => parse(&manifest).map(ClusterObject::Budget),
+            ("policy/v1beta1", "PodDisruptionBudget") => {
+                parse(&manifest).map(before_v1).map(ClusterObject::Budget)
+            }
+            (
+                "autoscaling/v2" | "autoscaling/v1" | "autoscaling/v2beta2" | "autoscaling/v2beta1",
+                "HorizontalPodAutoscaler",
+            ) => parse(&manifest).map(ClusterObject::Autoscaler),
+            ("v1", "Namespace") => parse(&manifest).map(ClusterObject::Namespace),
+            _ => return,
+        };
+        match parsed {
+            Ok(mut object) => {
+                if object.metadata().namespace.is_empty() {
+                    move_to(&mut object, &self.default_namespace);
+                }
+                let (index, name) = (self.items.len(), name_of(&object));
+                self.by_name.entry(name).or_default().push(index);
+                self.items.push(InventoryObject { manifest, object });
+            }
+            Err(note) => self.notes.push(note),
+        }
+    }
+
+    /// The StatefulSets, in the order in which they were read, each with where and how it is written.
+    pub fn sets(&self) -> impl Iterator<Item = (&StatefulSet, &Manifest)> {
+        self.items.iter().filter_map(|item| match &item.object {
+            ClusterObject::Set(set) => Some((set, &item.manifest)),
+            _ => None,
+        })
+    }
+
+    /// All objects that matter here, in the order in which they were read.
+    pub fn written(&self) -> impl Iterator<Item = Found<'_>> {
+        self.items.iter().map(|InventoryObject { manifest, object }| Found { manifest, object })
+    }
+
+    /// All objects together as a snapshot: what is not in it does not exist, unless something could not be read that may hold
+    /// it. Of objects with one name the last counts, as it does to kubectl.
+    pub fn cluster(&self) -> Cluster {
+        let mut cluster = Cluster::default();
+        for kind in Kind::ALL {
+            let hidden = self.notes.iter().any(|note| note.hides.contains(&kind.name()));
+            cluster.set_complete(kind, !hidden);
+        }
+        for item in &self.items {
+            item.object.clone().insert_into(&mut cluster);
+        }
+        self.join_namespaces(&mut cluster);
+        cluster
+    }
+
+    /// The snapshot as it looks from each file.
+    pub fn neighbourhoods(&self) -> FileViews<'_> {
+        let mut doubles: BTreeMap<&Path, Vec<&InventoryObject>> = BTreeMap::new();
+        for index in self.by_name.values().filter(|items| items.len() > 1).flatten() {
+            let item = &self.items[*index];
+            doubles.entry(folder(&item.manifest.file)).or_default().push(item);
+        }
+        FileViews { cluster: self.cluster(), doubles }
+    }
+
+    /// Objects that name no namespace are applied into one that only the command line says. Where all others name the same one
+    /// and nobody has said otherwise, it will be that: objects of both sorts see each other.
+    fn join_namespaces(&self, cluster: &mut Cluster) {
+        let named: BTreeSet<&str> =
+            self.items.iter().filter_map(|item| item.manifest.namespace.as_deref()).collect();
+        let mut named = named.into_iter();
+        let (Some(only), None, false) = (named.next(), named.next(), self.namespace_is_given) else { return };
+        let is_budget = |item: &&InventoryObject| matches!(item.object, ClusterObject::Budget(_));
+        let (budgets, others): (Vec<&InventoryObject>, Vec<&InventoryObject>) =
+            self.items.iter().partition(is_budget);
+        for item in others.into_iter().chain(budgets) {
+            let other = if item.manifest.namespace.is_some() { &*self.default_namespace } else { only };
+            let mut twin = item.object.clone();
+            move_to(&mut twin, other);
+            if !self.by_name.contains_key(&name_of(&twin)) && !overlaps(cluster, &twin) {
+                twin.insert_into(cluster);
+            }
+        }
+    }
+
+    /// Where a field of an object is written. Of several objects of that name, the one in the same file as `near`, or the last.
+    pub fn locate(&self, object: &ObjectRef, path: &str, near: &Source) -> Option<Position> {
+        let name = |namespace: &str| (object.kind, namespace.into(), object.name.clone());
+        let items = self
+            .by_name
+            .get(&name(&object.namespace))
+            .or_else(|| self.by_name.get(&name(&self.default_namespace)))?;
+        let same_file = items.iter().rev().find(|index| self.items[**index].manifest.file.name == near.name);
+        let manifest = &self.items[*same_file.or(items.last())?].manifest;
+        Some(position(manifest, path))
+    }
+}
+
+/// Whether a budget is about pods that already have one. That a namespace is only presumed must not make two budgets collide.
+fn overlaps(cluster: &Cluster, object: &ClusterObject) -> bool {
+    let ClusterObject::Budget(budget) = object else { return false };
+    let has_one = |set: &&StatefulSet| {
+        !cluster.budgets_selecting(&set.metadata.namespace, set.spec.template.labels()).is_empty()
+    };
+    cluster.sets_selected_by(budget).iter().any(has_one)
+}
+
+impl Found<'_> {
+    /// How it is written, apart from what it says.
+    pub fn how(&self) -> Written {
+        let (kind, metadata) = (self.object.kind().name(), self.object.metadata());
+        let (namespace, name) = (metadata.namespace.clone(), metadata.name.clone());
+        let api_version = match kind {
+            "StatefulSet" => StatefulSet::API_VERSION,
+            "PodDisruptionBudget" => DisruptionBudget::API_VERSION,
+            "HorizontalPodAutoscaler" => Autoscaler::API_VERSION,
+            _ => "v1",
+        };
+        let duplicate_keys = self.manifest.duplicate_keys.iter().map(|key| DuplicateKey {
+            pointer: key.pointer.clone(),
+            first_line: key.first_line,
+            last_line: key.line,
+        });
+        Written {
+            object: ObjectRef { api_version, kind, namespace, name },
+            metadata: metadata.clone(),
+            api_version: self.manifest.api_version.clone(),
+            duplicate_keys: duplicate_keys.collect(),
+        }
+    }
+}
+
+/// Snapshots for manifests in which several objects have one name, as in folders with variants of an application.
+#[derive(Debug)]
+pub struct FileViews<'a> {
+    cluster: Cluster,
+    doubles: BTreeMap<&'a Path, Vec<&'a InventoryObject>>,
+}
+
+impl FileViews<'_> {
+    /// The snapshot of everything.
+    pub fn all(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// The snapshot as the objects of `file` see it: of several of one name, that of the same file counts, then that of the same
+    /// folder.
+    pub fn of(&self, file: &Source) -> Cluster {
+        let mut near = self.cluster.clone();
+        let folder = self.doubles.get(folder(file)).map(Vec::as_slice).unwrap_or_default();
+        let (same, other): (Vec<&InventoryObject>, Vec<&InventoryObject>) =
+            folder.iter().partition(|item| item.manifest.file.name == file.name);
+        for item in other.into_iter().chain(same) {
+            item.object.clone().insert_into(&mut near);
+        }
+        near
+    }
+}
+
+fn folder(file: &Source) -> &Path {
+    Path::new(&file.name).parent().unwrap_or(Path::new(""))
+}
+
+/// Where a field of a manifest is written, or what is nearest to it.
+pub fn position(manifest: &Manifest, path: &str) -> Position {
+    Position { file: Arc::clone(&manifest.file), span: manifest.node.locate(path) }
+}
+
+/// Reads an object's fields. One that has them of another type than Kubernetes would be refused by the API server, and what is
+/// not known of it must not be taken for absent.
+fn parse<T: DeserializeOwned>(manifest: &Manifest) -> Result<T, Note> {
+    serde_path_to_error::deserialize(manifest.node.to_json()).map_err(|error| {
+        let span = manifest.node.locate(&crate::manifest::pointer_of(error.path()));
+        let name = manifest.name.as_deref().unwrap_or_default();
+        Note {
+            file: Arc::clone(&manifest.file),
+            line: span.line,
+            column: span.column,
+            kind: NoteKind::Unreadable,
+            message: format!("{} {name}: {error}", manifest.kind),
+            hides: crate::manifest::WATCHED.into_iter().filter(|kind| *kind == manifest.kind).collect(),
+        }
+    })
+}
+
+/// Before policy/v1, an empty selector selected nothing.
+fn before_v1(mut budget: DisruptionBudget) -> DisruptionBudget {
+    budget.spec.selector = budget.spec.selector.filter(|selector| !selector.is_empty());
+    budget
+}
+
+/// What tells it from all others.
+fn name_of(object: &ClusterObject) -> ObjectName {
+    let metadata = object.metadata();
+    (object.kind().name(), metadata.namespace.clone(), metadata.name.clone())
+}
+
+fn move_to(object: &mut ClusterObject, namespace: &str) {
+    if !matches!(object, ClusterObject::Namespace(_)) {
+        object.metadata_mut().namespace = namespace.into();
+    }
+}

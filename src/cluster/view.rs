@@ -1,0 +1,200 @@
+//! The snapshot as it is before or after a change.
+
+use super::{Cluster, Kind, Lookup};
+use crate::model::{Autoscaler, DisruptionBudget, LabelSelector, Labels, Object, Service, StatefulSet};
+
+/// A snapshot with one object replaced, added or taken away.
+#[derive(Clone, Copy, Debug)]
+pub struct ClusterView<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) pending: PendingChange<'a>,
+}
+
+/// How one object differs from the snapshot. The name is given apart, because the object may be absent.
+#[derive(Clone, Copy, Debug)]
+pub enum PendingChange<'a> {
+    /// It does not.
+    Nothing,
+    /// A StatefulSet with this many replicas.
+    Set(&'a StatefulSet, i32),
+    /// A Service as it is then.
+    Service(&'a str, &'a str, Option<&'a Service>),
+    /// A PodDisruptionBudget as it is then.
+    Budget(&'a str, &'a str, Option<&'a DisruptionBudget>),
+}
+
+impl<'a> ClusterView<'a> {
+    /// `cluster`, seen through `pending`.
+    pub fn new(cluster: &'a Cluster, pending: PendingChange<'a>) -> Self {
+        Self { cluster, pending }
+    }
+
+    /// Whether every object of this kind is known.
+    pub fn is_complete(&self, kind: Kind) -> bool {
+        self.cluster.is_complete(kind)
+    }
+
+    /// A Service by name.
+    pub fn service(&self, namespace: &str, name: &str) -> Lookup<&'a Service> {
+        let found = match self.pending {
+            PendingChange::Service(ns, n, service) if (ns, n) == (namespace, name) => service,
+            _ => self.cluster.service(namespace, name),
+        };
+        found.map_or_else(|| self.cluster.absence(Kind::Service, namespace, name), Lookup::Present)
+    }
+
+    /// The known Services of `namespace` that select pods with these labels, by the labels they select.
+    pub fn services_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&'a Service> {
+        self.cluster.services_selecting(namespace, labels)
+    }
+
+    /// Whether [`Self::known_budgets_selecting`] are all there are: none is missing, and none depends on labels that the controller
+    /// gives the pods.
+    pub fn knows_budgets_selecting(&self, namespace: &str, labels: &Labels) -> bool {
+        let undecided = |budget: &&DisruptionBudget| budget.may_select(labels) && !budget.selects(labels);
+        self.cluster.knows_all(Kind::DisruptionBudget, namespace)
+            && !self
+                .with_pending_budget(self.cluster.budgets_apart(namespace), namespace)
+                .iter()
+                .any(undecided)
+    }
+
+    /// The budgets that are known to be about pods with these labels, by name. There may be more.
+    pub fn known_budgets_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&'a DisruptionBudget> {
+        let known = self.cluster.budgets_selecting(namespace, labels);
+        let mut budgets = self.with_pending_budget(known, namespace);
+        budgets.retain(|budget| budget.selects(labels));
+        budgets
+    }
+
+    /// The known budgets of `namespace`, by name. There may be more.
+    pub fn known_budgets(&self, namespace: &str) -> Vec<&'a DisruptionBudget> {
+        self.with_pending_budget(self.cluster.budgets_in(namespace), namespace)
+    }
+
+    /// How many pods a budget expects: those of all known sets that it is about.
+    pub fn expected_pods(&self, budget: &DisruptionBudget) -> i32 {
+        let sets = self.sets_selected_by(budget);
+        let counts = sets.iter().map(|(_, replicas)| (*replicas).max(0));
+        counts.fold(0, i32::saturating_add)
+    }
+
+    /// The StatefulSets whose pods a budget is about, each with its replica count. There may be more where sets are not
+    /// completely known.
+    pub fn sets_selected_by(&self, budget: &DisruptionBudget) -> Vec<(&'a StatefulSet, i32)> {
+        let labels = |set: &StatefulSet| budget.selects(set.spec.template.labels());
+        self.with_pending(self.cluster.sets_selected_by(budget), &budget.metadata.namespace, labels)
+    }
+
+    /// The StatefulSets of `namespace` whose pods `selector` selects. There may be more where sets are not completely known.
+    pub fn sets_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<(&'a StatefulSet, i32)> {
+        let found = self.cluster.sets_matching(namespace, selector);
+        let belongs = |set: &StatefulSet| selector.matches(set.spec.template.labels());
+        self.with_pending(found, namespace, belongs)
+    }
+
+    /// The labels of a namespace; `None` where they are unknown.
+    pub fn namespace_labels(&self, name: &str) -> Option<&'a Labels> {
+        self.cluster.namespace(name).map(|namespace| &namespace.metadata.labels)
+    }
+
+    /// The StatefulSets that `service` governs, each with its replica count.
+    pub fn sets_governed_by(&self, namespace: &str, service: &str) -> Vec<(&'a StatefulSet, i32)> {
+        let governed = |set: &StatefulSet| *set.spec.service_name == *service;
+        self.with_pending(self.cluster.sets_governed_by(namespace, service), namespace, governed)
+    }
+
+    /// The StatefulSets that form one consensus group with `set`, itself first, each with its replica count: those of its
+    /// namespace that name the same ensemble; where it names none, those that look like it. Unknown where others may be missing.
+    pub fn ensemble_of(&self, set: &'a StatefulSet, replicas: i32) -> Lookup<Vec<(&'a StatefulSet, i32)>> {
+        let Some(ensemble) = set.ensemble() else {
+            return Lookup::Present(std::iter::once((set, replicas)).chain(self.kin_of(set)).collect());
+        };
+        let namespace = &*set.metadata.namespace;
+        if !self.cluster.knows_all(Kind::StatefulSet, namespace) {
+            return Lookup::Unknown;
+        }
+        let others = self.cluster.sets_of_ensemble(namespace, ensemble);
+        let others = self.with_pending(others, namespace, |other| other.ensemble() == Some(ensemble));
+        let others = others.into_iter().filter(|(other, _)| other.metadata.name != set.metadata.name);
+        Lookup::Present(std::iter::once((set, replicas)).chain(others).collect())
+    }
+
+    /// The StatefulSets that seem to be parts of one consensus group with `set` although nobody says so: they run the same
+    /// image, and a Service selects the pods of both. Published ensembles are split like this, to give some members other
+    /// storage, and each half alone would look wrong.
+    fn kin_of(&self, set: &'a StatefulSet) -> Vec<(&'a StatefulSet, i32)> {
+        let namespace = &*set.metadata.namespace;
+        let mut kin: Vec<(&StatefulSet, i32)> = Vec::new();
+        for service in self.services_selecting(namespace, set.spec.template.labels()) {
+            let selector =
+                LabelSelector { match_labels: service.spec.selector.clone(), ..LabelSelector::default() };
+            for (other, replicas) in self.sets_matching(namespace, &selector) {
+                let new = kin.iter().all(|(known, _)| known.metadata.name != other.metadata.name);
+                if new && other.metadata.name != set.metadata.name && set.resembles(other) {
+                    kin.push((other, replicas));
+                }
+            }
+        }
+        kin
+    }
+
+    /// The autoscalers that scale a StatefulSet, by name; unknown where some may be missing.
+    pub fn autoscalers_of(&self, namespace: &str, set: &str) -> Lookup<Vec<&'a Autoscaler>> {
+        if !self.cluster.knows_all(Kind::Autoscaler, namespace) {
+            return Lookup::Unknown;
+        }
+        Lookup::Present(self.cluster.autoscalers_of(namespace, set))
+    }
+
+    /// A StatefulSet by name.
+    pub fn set(&self, namespace: &str, name: &str) -> Lookup<&'a StatefulSet> {
+        let found = match self.pending {
+            PendingChange::Set(set, _) if is_named(set, namespace, name) => Some(set),
+            _ => self.cluster.set(namespace, name),
+        };
+        found.map_or_else(|| self.cluster.absence(Kind::StatefulSet, namespace, name), Lookup::Present)
+    }
+
+    /// `found` as it is in this world, by name: the changed budget in place of the snapshot's.
+    fn with_pending_budget(
+        &self,
+        mut found: Vec<&'a DisruptionBudget>,
+        namespace: &str,
+    ) -> Vec<&'a DisruptionBudget> {
+        if let PendingChange::Budget(ns, name, budget) = self.pending
+            && ns == namespace
+        {
+            found.retain(|known| *known.metadata.name != *name);
+            found.extend(budget);
+        }
+        found.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        found
+    }
+
+    /// `found` as it is in this world: the changed set in place of the snapshot's, if it still belongs.
+    fn with_pending(
+        &self,
+        found: Vec<&'a StatefulSet>,
+        namespace: &str,
+        belongs: impl Fn(&StatefulSet) -> bool,
+    ) -> Vec<(&'a StatefulSet, i32)> {
+        let known = found.into_iter().map(|set| (set, set.replicas()));
+        let PendingChange::Set(changed, replicas) = self.pending else {
+            return known.collect();
+        };
+        if *changed.metadata.namespace != *namespace {
+            return known.collect();
+        }
+        let mut sets: Vec<_> = known.filter(|(set, _)| set.metadata.name != changed.metadata.name).collect();
+        if belongs(changed) {
+            sets.push((changed, replicas));
+        }
+        sets
+    }
+}
+
+fn is_named(set: &StatefulSet, namespace: &str, name: &str) -> bool {
+    let metadata = set.metadata();
+    *metadata.namespace == *namespace && *metadata.name == *name
+}

@@ -1,0 +1,305 @@
+//! The only way to a verdict.
+//!
+//! Pure and synchronous: no I/O, no clock, no locks. Webhook, audit and reports all come through here, so they cannot
+//! disagree.
+
+mod evaluation;
+
+use std::cell::OnceCell;
+use std::cmp::Reverse;
+
+use jiff::Timestamp;
+
+use self::evaluation::{Evaluation, finding};
+use crate::change::{Action, Change, Edit, PodDeletion, Requester, Written};
+use crate::cluster::{Cluster, ClusterView, PendingChange};
+use crate::model::{
+    Autoscaler, Because, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Service,
+    StatefulSet,
+};
+use crate::policy::{Applicable, Policies, Subject};
+use crate::rules::{self, Changed, Check, Rule, SetContext, Trigger, Violations};
+use crate::verdict::Level;
+use crate::verdict::{Finding, Verdict};
+
+/// Judges a change at the time `now`, given all that is known of what else exists.
+pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Timestamp) -> Verdict {
+    if change.requester.is_cleanup_controller() {
+        return Verdict::default();
+    }
+    let judge = Evaluator {
+        cluster,
+        policies,
+        now,
+        dry_run: change.dry_run,
+        has_all_objects: change.has_all_objects,
+    };
+    let mut findings: Vec<Finding> = match &change.action {
+        Action::StatefulSet(edit) => judge.set(edit),
+        Action::Scale { namespace, name, old, new } => judge.scale(namespace, name, *old, *new),
+        Action::DisruptionBudget(edit) => judge.budget(edit),
+        Action::Service(edit) => judge.service(edit),
+        Action::Autoscaler(edit) => judge.autoscaler(edit),
+        Action::PodDeletion(deletion) => judge.pod(deletion, &change.requester),
+        Action::Manifest(written) => judge.manifest(written),
+        // Only the mutations look at pods that are created.
+        Action::PodCreation(_) | Action::Other => Vec::new(),
+    };
+    findings.sort_by_key(|finding| Reverse(finding.level));
+    // One budget over several sets can be wrong in the same way for each of them.
+    let mut distinct: Vec<Finding> = Vec::with_capacity(findings.len());
+    for finding in findings {
+        if !distinct.iter().any(|other| finding.is_duplicate_of(other)) {
+            distinct.push(finding);
+        }
+    }
+    let findings = distinct;
+    Verdict { findings }
+}
+
+/// What stays the same over one evaluation.
+struct Evaluator<'a> {
+    cluster: &'a Cluster,
+    policies: &'a Policies,
+    now: Timestamp,
+    dry_run: bool,
+    has_all_objects: bool,
+}
+
+impl<'a> Evaluator<'a> {
+    fn set(&self, edit: &'a Edit<StatefulSet>) -> Vec<Finding> {
+        let Some(new) = edit.after().filter(|new| !self.is_being_deleted(*new)) else {
+            return Vec::new();
+        };
+        let at = |set: &'a StatefulSet| (set, set.replicas(), PendingChange::Set(set, set.replicas()));
+        self.judge(edit.before().map(at), at(new), Changed::Set, Trigger::Set)
+    }
+
+    fn scale(&self, namespace: &str, name: &str, old: i32, new: i32) -> Vec<Finding> {
+        let view = ClusterView::new(self.cluster, PendingChange::Nothing);
+        let Some(set) = view.set(namespace, name).present().filter(|set| !self.is_being_deleted(*set)) else {
+            return Vec::new();
+        };
+        let at = |replicas: i32| (set, replicas, PendingChange::Set(set, replicas));
+        self.judge(Some(at(old)), at(new), Changed::Set, Trigger::Scale)
+    }
+
+    /// Judges each set that the budget is or was about.
+    fn budget(&self, edit: &'a Edit<DisruptionBudget>) -> Vec<Finding> {
+        let Some(subject) = edit.after().or(edit.before()).filter(|subject| !self.is_being_deleted(*subject))
+        else {
+            return Vec::new();
+        };
+        let (namespace, name) = (&*subject.metadata.namespace, &*subject.metadata.name);
+        let before = PendingChange::Budget(namespace, name, edit.before());
+        let after = PendingChange::Budget(namespace, name, edit.after());
+        let view = ClusterView::new(self.cluster, after);
+        let selected =
+            |budget: Option<&DisruptionBudget>| budget.map_or_else(Vec::new, |b| view.sets_selected_by(b));
+        let now = selected(edit.after());
+        let is_selected =
+            |(set, _): &(&StatefulSet, i32)| now.iter().any(|(other, _)| std::ptr::eq(*set, *other));
+        let gone = selected(edit.before()).into_iter().filter(|set| !is_selected(set));
+        let gone = gone.map(|set| (set, Trigger::BudgetGone)).collect::<Vec<_>>();
+        let sets = now.iter().map(|set| (*set, Trigger::Budget)).chain(gone);
+        let sets = sets.filter(|((set, _), _)| !set.metadata.deleting);
+        let judged = sets.flat_map(|((set, replicas), trigger)| {
+            let states = (Some((set, replicas, before)), (set, replicas, after));
+            self.judge(states.0, states.1, Changed::Budget(subject), trigger)
+        });
+        judged.collect()
+    }
+
+    /// Judges each set that the Service governs.
+    fn service(&self, edit: &'a Edit<Service>) -> Vec<Finding> {
+        let Some(subject) = edit.after().or(edit.before()).filter(|subject| !self.is_being_deleted(*subject))
+        else {
+            return Vec::new();
+        };
+        let (namespace, name) = (&*subject.metadata.namespace, &*subject.metadata.name);
+        let before = PendingChange::Service(namespace, name, edit.before());
+        let after = PendingChange::Service(namespace, name, edit.after());
+        let sets = ClusterView::new(self.cluster, after).sets_governed_by(namespace, name).into_iter();
+        let judged = sets.filter(|(set, _)| !set.metadata.deleting).flat_map(|(set, replicas)| {
+            let states = (Some((set, replicas, before)), (set, replicas, after));
+            self.judge(states.0, states.1, Changed::Service(subject), Trigger::Service)
+        });
+        judged.collect()
+    }
+
+    /// Judges the set that the autoscaler scales.
+    fn autoscaler(&self, edit: &'a Edit<Autoscaler>) -> Vec<Finding> {
+        let Some(new) = edit.after().filter(|new| !self.is_being_deleted(*new)) else {
+            return Vec::new();
+        };
+        let target = |scaler: &'a Autoscaler| scaler.scaled_set();
+        let view = ClusterView::new(self.cluster, PendingChange::Nothing);
+        let set = target(new).and_then(|name| view.set(&new.metadata.namespace, name).present());
+        let Some(set) = set.filter(|set| !set.metadata.deleting) else { return Vec::new() };
+        let state = (set, set.replicas(), PendingChange::Nothing);
+        let before = edit.before().filter(|old| target(old) == target(new)).map(|_| state);
+        self.judge(before, state, Changed::Autoscaler(new), Trigger::Autoscaler)
+    }
+
+    /// Judges the deletion of a pod, by the policies for the set that has made it.
+    fn pod(&self, deletion: &'a PodDeletion, requester: &Requester) -> Vec<Finding> {
+        let metadata = &deletion.pod.metadata;
+        if self.cluster.namespace(&metadata.namespace).is_some_and(|ns| ns.metadata.deleting) {
+            return Vec::new();
+        }
+        let view = ClusterView::new(self.cluster, PendingChange::Nothing);
+        let owner = metadata.owner.as_ref().map(|owner| &*owner.name);
+        let set = owner.and_then(|name| view.set(&metadata.namespace, name).present());
+        let about = set.map_or(metadata, |set| &set.metadata);
+        let applicable = self.policies.applicable(self.subject(about));
+        let class = set.map(|set| self.policies.classify(set, &applicable));
+        let found = |rule: &Rule, violations: &mut Violations| {
+            if let Check::PodDeletion(check) = rule.check {
+                check(deletion, requester, violations);
+            }
+        };
+        let subject = set.map_or_else(|| deletion.pod.reference(), Object::reference);
+        let mut findings = self.simple(&applicable, class.as_ref(), about, &subject, found);
+        for finding in &mut findings {
+            finding.class.clone_from(&class);
+        }
+        findings
+    }
+
+    /// Whether the object or its namespace is being deleted: nothing may hold that up.
+    fn is_being_deleted(&self, object: &impl Object) -> bool {
+        let metadata = object.metadata();
+        metadata.deleting
+            || self.cluster.namespace(&metadata.namespace).is_some_and(|ns| ns.metadata.deleting)
+    }
+
+    fn judge(
+        &self,
+        before: Option<(&'a StatefulSet, i32, PendingChange<'a>)>,
+        after: (&'a StatefulSet, i32, PendingChange<'a>),
+        changed: Changed<'a>,
+        trigger: Trigger,
+    ) -> Vec<Finding> {
+        let applicable = self.policies.applicable(self.subject(&after.0.metadata));
+        let context = |(set, replicas, pending): (&'a StatefulSet, i32, PendingChange<'a>),
+                       class: Classified| {
+            let view = ClusterView::new(self.cluster, pending);
+            let ensemble = self.ensemble(&view, set, replicas, class.class);
+            SetContext {
+                set,
+                replicas,
+                class,
+                view,
+                changed,
+                dry_run: self.dry_run,
+                ensemble,
+                known_budgets: OnceCell::new(),
+            }
+        };
+        let class = self.policies.classify(after.0, &applicable);
+        let before = before.map(|state| {
+            let same = std::ptr::eq(state.0, after.0);
+            let class = if same { class.clone() } else { self.policies.classify(state.0, &applicable) };
+            context(state, class)
+        });
+        let is_new = trigger == Trigger::Set && before.is_none();
+        let may_grow = is_new && !self.has_all_objects && after.0.ensemble().is_some();
+        let evaluation = Evaluation { before, after: context(after, class), applicable, trigger, may_grow };
+        self.run(&evaluation)
+    }
+
+    /// Judges how an object is written.
+    fn manifest(&self, written: &'a Written) -> Vec<Finding> {
+        let applicable = self.policies.applicable(self.subject(&written.metadata));
+        self.simple(&applicable, None, &written.metadata, &written.object, |rule, violations| {
+            if let Check::Text(check) = rule.check {
+                check(written, violations);
+            }
+        })
+    }
+
+    /// Runs the rules that need no situation.
+    fn simple(
+        &self,
+        applicable: &Applicable<'_>,
+        class: Option<&Classified>,
+        metadata: &Metadata,
+        subject: &ObjectRef,
+        find: impl Fn(&Rule, &mut Violations),
+    ) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let (kind, likely) =
+            class.map_or((Class::Replicated, false), |class| (class.class, class.is_only_likely()));
+        for (index, rule) in rules::ALL.iter().enumerate() {
+            let level = applicable.ruling(index, kind, likely).level;
+            let mut violations = Violations::default();
+            if level != Level::Off {
+                find(rule, &mut violations);
+            }
+            for violation in violations.into_vec() {
+                let mut finding = finding(rule, level, subject, violation);
+                finding.exempt = applicable.exemption(rule, metadata, self.now);
+                findings.push(finding);
+            }
+        }
+        findings
+    }
+
+    fn subject(&self, metadata: &'a Metadata) -> Subject<'a> {
+        let namespace = self.cluster.namespace(&metadata.namespace);
+        Subject { metadata, namespace_labels: namespace.map(|namespace| &namespace.metadata.labels) }
+    }
+
+    /// The sets that form one consensus group with `set`; only a quorum is spread over several, and only sets that are not
+    /// known to be something else have a vote in it: observers run the same image behind the same Service.
+    fn ensemble(
+        &self,
+        view: &ClusterView<'a>,
+        set: &'a StatefulSet,
+        replicas: i32,
+        class: Class,
+    ) -> Option<Vec<(&'a StatefulSet, i32)>> {
+        if class != Class::Quorum {
+            return Some(vec![(set, replicas)]);
+        }
+        let mut sets = view.ensemble_of(set, replicas).present()?;
+        sets.retain(|(other, _)| std::ptr::eq(*other, set) || self.may_vote(other));
+        Some(sets)
+    }
+
+    fn may_vote(&self, set: &'a StatefulSet) -> bool {
+        let applicable = self.policies.applicable(self.subject(&set.metadata));
+        let Classified { class, because } = self.policies.classify(set, &applicable);
+        class == Class::Quorum || because == Because::Default
+    }
+
+    fn run(&self, evaluation: &Evaluation<'a>) -> Vec<Finding> {
+        let rules = rules::ALL.iter().enumerate();
+        let rules = rules.filter(|(_, rule)| {
+            rule.triggers.contains(&evaluation.trigger) && rule.applies_to(&evaluation.after)
+        });
+        rules.flat_map(|(index, rule)| self.apply(index, rule, evaluation)).collect()
+    }
+
+    fn apply(&self, index: usize, rule: &'static Rule, evaluation: &Evaluation<'a>) -> Vec<Finding> {
+        let class = &evaluation.after.class;
+        let ruling = evaluation.applicable.ruling(index, class.class, class.is_only_likely());
+        if ruling.level == Level::Off {
+            return Vec::new();
+        }
+        let violations = evaluation.violations(rule, ruling.params);
+        if violations.is_empty() {
+            return Vec::new();
+        }
+        let exempt = evaluation.applicable.exemption(rule, &evaluation.after.set.metadata, self.now);
+        let ratchets = ruling.level == Level::Deny;
+        let known = if ratchets { evaluation.known_violations(rule, ruling.params) } else { Vec::new() };
+        let findings = violations.into_iter().map(|violation| {
+            let already = known.iter().any(|known| violation.is_no_worse_than(known));
+            let mut finding = evaluation.finding(rule, ruling.level, violation, already);
+            finding.exempt.clone_from(&exempt);
+            finding
+        });
+        findings.collect()
+    }
+}

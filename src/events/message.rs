@@ -1,0 +1,152 @@
+//! What an event says. Pure.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::throttle::EventKey;
+use crate::admission::{Operation, Request, Resource};
+use crate::model::{ObjectRef, reason};
+use crate::verdict::{Finding, Level, Verdict};
+
+/// The API server refuses a longer note, in bytes.
+const LONGEST_NOTE: usize = 1024;
+
+/// One finding, to be told.
+#[derive(Clone, Debug)]
+pub(super) struct Happened {
+    rule: Cow<'static, str>,
+    level: Level,
+    action: &'static str,
+    /// The object that was to be changed.
+    object: ObjectRef,
+    /// Empty where the object does not exist, or nobody has said.
+    uid: Box<str>,
+    /// The StatefulSet that it would hurt, where that is another object.
+    hurt: Option<ObjectRef>,
+    note: String,
+}
+
+/// What there is to tell of a verdict: nothing of a dry run, nor of what is only recorded.
+pub(super) fn happened(request: &Request, verdict: &Verdict) -> Vec<Happened> {
+    let Some(object) = object_of(request).filter(|_| !request.change.dry_run) else { return Vec::new() };
+    let never_existed = request.operation == Operation::Create && verdict.is_denied();
+    let uid = || if never_existed { Box::default() } else { request.object_uid.clone() };
+    // What is wrong besides with a change that does not happen is of no interest to anybody.
+    let (level, action) =
+        if verdict.is_denied() { (Level::Deny, "Refused") } else { (Level::Warn, "Warned") };
+    let told = verdict.at(level).map(|finding| Happened {
+        rule: finding.rule.label(),
+        level: finding.level,
+        action,
+        object: object.clone(),
+        uid: uid(),
+        hurt: Some(finding.subject.clone()).filter(|subject| *subject != object),
+        note: note(finding),
+    });
+    told.collect()
+}
+
+fn object_of(request: &Request) -> Option<ObjectRef> {
+    let (api_version, kind) = match request.resource {
+        Resource::StatefulSets | Resource::Scale => ("apps/v1", "StatefulSet"),
+        Resource::Services => ("v1", "Service"),
+        Resource::DisruptionBudgets => ("policy/v1", "PodDisruptionBudget"),
+        Resource::Autoscalers => ("autoscaling/v2", "HorizontalPodAutoscaler"),
+        Resource::Pods | Resource::Eviction => ("v1", "Pod"),
+        Resource::Other => return None,
+    };
+    let (namespace, name) = (&*request.namespace, &*request.name);
+    let named = !namespace.is_empty() && !name.is_empty();
+    named.then(|| ObjectRef { api_version, kind, namespace: namespace.into(), name: name.into() })
+}
+
+fn note(finding: &Finding) -> String {
+    let done = match finding.level {
+        Level::Deny => "refused",
+        _ => "warned",
+    };
+    cut(format!("{done}: {}; {}", finding.message, finding.remedy))
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > LONGEST_NOTE {
+        let mut end = LONGEST_NOTE - '…'.len_utf8();
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+impl Happened {
+    /// Something that could not be done for an object.
+    pub(super) fn undone(object: ObjectRef, uid: &str, reason: &'static str, note: &str) -> Self {
+        let (uid, note) = (uid.into(), cut(note.to_owned()));
+        Self {
+            rule: Cow::Borrowed(reason),
+            level: Level::Warn,
+            action: "Skipped",
+            object,
+            uid,
+            hurt: None,
+            note,
+        }
+    }
+
+    /// Where the event goes: that of what has no namespace is where Kubernetes looks for it.
+    pub(super) fn namespace(&self) -> &str {
+        if self.object.namespace.is_empty() { "default" } else { &self.object.namespace }
+    }
+
+    pub(super) fn key(&self) -> EventKey {
+        (self.object.to_string(), self.rule.clone(), self.level.name())
+    }
+
+    /// The event, as `events.k8s.io/v1` has it.
+    pub(super) fn to_json(&self, instance: &str, now: Timestamp) -> Value {
+        let mut regarding = json!(self.object);
+        if !self.uid.is_empty() {
+            regarding["uid"] = json!(self.uid);
+        }
+        if self.object.namespace.is_empty() {
+            regarding.as_object_mut().and_then(|regarding| regarding.remove("namespace"));
+        }
+        json!({
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"generateName": format!("{}-", self.object.name), "namespace": self.namespace()},
+            "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string(),
+            "type": "Warning",
+            "reason": reason(&self.rule),
+            "action": self.action,
+            "note": self.note,
+            "regarding": regarding,
+            "related": self.hurt,
+            "reportingController": "stateward.dev/stateward",
+            "reportingInstance": instance,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_the_rules_ids_in_reason() {
+        assert_eq!(reason("pdb-below-quorum"), "PdbBelowQuorum");
+        let valid = |reason: &str| reason.len() <= 128 && reason.chars().all(char::is_alphanumeric);
+        assert!(crate::rules::ALL.iter().all(|rule| valid(&reason(rule.id))));
+    }
+
+    #[test]
+    fn a_note_is_cut_where_the_api_server_would_refuse_it() {
+        assert_eq!(cut("a".repeat(LONGEST_NOTE)).len(), LONGEST_NOTE);
+        let cut = cut(format!("a{}", "é".repeat(1000)));
+        assert!(cut.len() <= LONGEST_NOTE && cut.ends_with("é…"), "{cut}");
+    }
+}

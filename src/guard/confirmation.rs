@@ -1,0 +1,142 @@
+//! What to ask before a change is refused, and what to make of the answer. Pure.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use super::live_reads::{Fresh, LiveReadError, Wanted};
+use crate::change::{Action, Change};
+use crate::cluster::{Cluster, ClusterView, Kind, PendingChange};
+use crate::model::Autoscaler;
+use crate::rules::{self, Rule};
+use crate::verdict::{Finding, Level, RuleId, Verdict};
+
+/// What must be read before this verdict may be given; `None` where it refuses nothing, or for nothing but the change itself,
+/// and calls nothing missing.
+pub(super) fn doubt(change: &Change, verdict: &Verdict) -> Option<Wanted> {
+    let (namespace, set) = subject(&change.action)?;
+    let in_doubt = || in_doubt(change, verdict);
+    if in_doubt().all(|rule| needs(rule, &change.action).is_empty()) {
+        return None;
+    }
+    let mut kinds: BTreeSet<Kind> = in_doubt().flat_map(reads).collect();
+    if !shows_set(&change.action) && set.is_none() {
+        kinds.insert(Kind::StatefulSet);
+    }
+    Some(Wanted { namespace: namespace.into(), set: set.map(Into::into), kinds: kinds.into_iter().collect() })
+}
+
+/// The rules whose findings are not given without a second look: those that refuse, and those that call something missing. On a
+/// dry run it may well be, and is only warned of.
+fn in_doubt<'a>(change: &'a Change, verdict: &'a Verdict) -> impl Iterator<Item = &'static Rule> + 'a {
+    let missing = verdict
+        .at(Level::Warn)
+        .filter(|_| !change.dry_run)
+        .filter_map(|finding| rules::find(&finding.rule))
+        .filter(|rule| rule.reports_missing);
+    verdict.at(Level::Deny).filter_map(|finding| rules::find(&finding.rule)).chain(missing)
+}
+
+/// Whether all that was in doubt was found again in what was read.
+pub(super) fn is_confirmed(change: &Change, snapshot: &Verdict, live: &Verdict) -> bool {
+    in_doubt(change, snapshot).all(|rule| live.contains_rule(&rule.id()))
+}
+
+/// What to read once the snapshot has turned out to be behind: what it did not show may be wrong too. `None` where that is read.
+pub(super) fn wider(wanted: &Wanted, cluster: &Cluster) -> Option<Wanted> {
+    let kinds = [Kind::StatefulSet, Kind::Service, Kind::DisruptionBudget, Kind::Autoscaler].into_iter();
+    let kinds = kinds.filter(|kind| wanted.kinds.contains(kind) || cluster.is_complete(*kind)).collect();
+    let wider = Wanted { kinds, ..wanted.clone() };
+    (wider != *wanted).then_some(wider)
+}
+
+/// Namespace and name of the set that the change is about and that the snapshot does not have: one that was created a moment ago.
+pub(super) fn unknown_set<'a>(change: &'a Change, snapshot: &Cluster) -> Option<(&'a str, &'a str)> {
+    if change.requester.is_cleanup_controller() {
+        return None;
+    }
+    let (namespace, Some(name)) = subject(&change.action)? else { return None };
+    let known = ClusterView::new(snapshot, PendingChange::Nothing).set(namespace, name);
+    known.present().is_none().then_some((namespace, name))
+}
+
+/// The verdict on what was read, where it was; where it was not, that on the snapshot, which then refuses nothing.
+pub(super) fn settle(
+    change: &Change,
+    snapshot: Verdict,
+    live: Verdict,
+    fresh: &Fresh,
+    wanted: &Wanted,
+) -> Verdict {
+    // Whatever was wrong, it is on its way out.
+    if fresh.cluster.namespace(&wanted.namespace).is_some_and(|namespace| namespace.metadata.deleting) {
+        return live;
+    }
+    let failure = |id: &RuleId| {
+        let rule = rules::find(id)?;
+        let needs = needs(rule, &change.action);
+        if let Some(failure) = needs.iter().find_map(|kind| fresh.failure(*kind)) {
+            return Some(Known::Failed(failure.clone()));
+        }
+        (!needs.iter().all(|kind| is_read(*kind, rule, wanted))).then_some(Known::NotRead)
+    };
+    let kept = snapshot
+        .findings
+        .into_iter()
+        .filter_map(|finding| Some(unconfirmed(&failure(&finding.rule)?, finding)));
+    let read = live.findings.into_iter().filter(|finding| failure(&finding.rule).is_none());
+    let mut findings: Vec<Finding> = kept.chain(read).collect();
+    findings.sort_by_key(|finding| Reverse(finding.level));
+    Verdict { findings }
+}
+
+/// Whether enough of a kind was wanted for this rule: the set that is scaled is not all sets.
+fn is_read(kind: Kind, rule: &Rule, wanted: &Wanted) -> bool {
+    wanted.kinds.contains(&kind) || (wanted.rests_on(kind) && !rule.reads.contains(&kind))
+}
+
+/// Why the snapshot is all there is.
+enum Known {
+    /// Nobody asked, because nothing was refused for it.
+    NotRead,
+    /// It was asked for in vain.
+    Failed(LiveReadError),
+}
+
+fn unconfirmed(why: &Known, mut finding: Finding) -> Finding {
+    if let (Known::Failed(failure), Level::Deny) = (why, finding.level) {
+        finding.level = Level::Warn;
+        finding.message = format!("(not refused, because a live read failed: {failure}) {}", finding.message);
+    }
+    finding
+}
+
+/// The namespace that the change is about, and the StatefulSet it names without showing it.
+fn subject(action: &Action) -> Option<(&str, Option<&str>)> {
+    fn namespace<T: crate::model::Object>(edit: &crate::change::Edit<T>) -> Option<&str> {
+        Some(&*edit.after().or(edit.before())?.metadata().namespace)
+    }
+    match action {
+        Action::StatefulSet(edit) => Some((namespace(edit)?, None)),
+        Action::Scale { namespace, name, .. } => Some((namespace, Some(name))),
+        Action::Service(edit) => Some((namespace(edit)?, None)),
+        Action::DisruptionBudget(edit) => Some((namespace(edit)?, None)),
+        Action::Autoscaler(edit) => Some((namespace(edit)?, edit.after().and_then(Autoscaler::scaled_set))),
+        // What is wrong with these they show themselves.
+        Action::PodCreation(_) | Action::PodDeletion(_) | Action::Manifest(_) | Action::Other => None,
+    }
+}
+
+/// The kinds that a rule's finding rests on: what the rule reads, and the StatefulSet, unless the change itself shows it.
+fn needs(rule: &Rule, action: &Action) -> BTreeSet<Kind> {
+    reads(rule).chain((!shows_set(action)).then_some(Kind::StatefulSet)).collect()
+}
+
+/// The kinds that a rule reads. Which sets form one group can depend on the Services that select their pods.
+fn reads(rule: &Rule) -> impl Iterator<Item = Kind> {
+    let services = rule.reads.contains(&Kind::StatefulSet).then_some(Kind::Service);
+    rule.reads.iter().copied().chain(services)
+}
+
+fn shows_set(action: &Action) -> bool {
+    matches!(action, Action::StatefulSet(_))
+}

@@ -1,0 +1,92 @@
+//! Live reads before a denial: what to read, and the verdict on it.
+
+use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::{counter::Counter, family::Family};
+use prometheus_client::registry::Registry;
+use tokio::time::Instant;
+
+use super::confirmation::{doubt, is_confirmed, settle, unknown_set, wider};
+use super::live_reads::{LiveReadError, Reader};
+use crate::admission::Request;
+use crate::cluster::Cluster;
+use crate::evaluate::evaluate;
+use crate::policy::Policies;
+use crate::verdict::Verdict;
+
+/// Looks at the cluster itself before a change is refused for what the snapshot says. Clones are one.
+#[derive(Clone)]
+pub struct Confirmer {
+    reader: Reader,
+    outcomes: Family<OutcomeLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+impl Confirmer {
+    /// Reads over `client`, and registers what comes of it.
+    pub fn new(client: kube::Client, registry: &mut Registry) -> Self {
+        let outcomes = Family::<OutcomeLabels, Counter>::default();
+        for outcome in ["confirmed", "refuted", "failed", "timeout", "learned"] {
+            drop(outcomes.get_or_create(&OutcomeLabels { outcome }));
+        }
+        let help = "Live reads before a change was refused, by what came of them";
+        registry.register("live_reads", help, outcomes.clone());
+        Self { reader: Reader::new(client), outcomes }
+    }
+
+    /// The verdict on a change, confirmed by live reads where it denies for what the snapshot says.
+    pub(super) async fn judge(
+        &self,
+        request: &Request,
+        snapshot: &Cluster,
+        policies: &Policies,
+        deadline: Instant,
+    ) -> Verdict {
+        let change = &request.change;
+        let learned = match unknown_set(change, snapshot) {
+            Some(set) => Some(self.learned(self.reader.with_set(snapshot, set, deadline).await)),
+            None => None,
+        };
+        let snapshot = learned.as_ref().and_then(Option::as_ref).unwrap_or(snapshot);
+        let verdict = evaluate(change, snapshot, policies, Timestamp::now());
+        let Some(mut wanted) = doubt(change, &verdict) else { return verdict };
+        let mut fresh = self.reader.fresh(&wanted, snapshot, deadline).await;
+        let mut live = evaluate(change, &fresh.cluster, policies, Timestamp::now());
+        let is_behind = fresh.failed.is_empty() && !is_confirmed(change, &verdict, &live);
+        if let Some(all) = wider(&wanted, snapshot).filter(|_| is_behind) {
+            wanted = all;
+            fresh = self.reader.fresh(&wanted, snapshot, deadline).await;
+            live = evaluate(change, &fresh.cluster, policies, Timestamp::now());
+        }
+        let verdict = settle(change, verdict, live, &fresh, &wanted);
+        self.count(match fresh.failed.iter().find(|(kind, _)| wanted.rests_on(*kind)) {
+            Some((kind, failure)) => {
+                tracing::warn!(kind = kind.name(), "what the watches say could not be confirmed: {failure}");
+                if *failure == LiveReadError::Timeout { "timeout" } else { "failed" }
+            }
+            None if is_behind => "refuted",
+            None => "confirmed",
+        });
+        verdict
+    }
+
+    fn learned(&self, read: Result<Cluster, LiveReadError>) -> Option<Cluster> {
+        self.count(match &read {
+            Ok(_) => "learned",
+            Err(LiveReadError::Timeout) => "timeout",
+            Err(failure) => {
+                tracing::warn!("a StatefulSet that is not known yet could not be read: {failure}");
+                "failed"
+            }
+        });
+        read.ok()
+    }
+
+    fn count(&self, outcome: &'static str) {
+        self.outcomes.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+}

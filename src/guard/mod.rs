@@ -1,0 +1,19 @@
+//! The webhook's judgement: a review decoded, evaluated, confirmed by live reads before it is denied, and answered.
+//!
+//! ```text
+//! bytes ─ decode ─▶ Change ─ evaluate ─▶ Verdict ─ in doubt? ─ live reads, evaluate again ─▶ Verdict ─ encode ─▶ bytes
+//! ```
+
+mod confirmation;
+mod confirmer;
+mod interface;
+mod live_reads;
+mod webhook_guard;
+
+pub use confirmer::Confirmer;
+pub use interface::{
+    Answer, CountedFinding, Decision, DenialLog, Guard, HttpError, Operation, Reply, Resource, ReviewFacts,
+    Webhook,
+};
+pub use live_reads::{Fresh, LiveReadError, Reader, Wanted};
+pub use webhook_guard::WebhookGuard;

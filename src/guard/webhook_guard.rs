@@ -1,0 +1,124 @@
+//! The guard behind the shell: what is known, what applies, and the clock.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::confirmation::{doubt, unknown_set};
+use super::{Answer, Confirmer, CountedFinding, Decision, DenialLog, Guard, HttpError, Reply, ReviewFacts};
+use crate::admission::{self, Invalid, Mutated, Request};
+use crate::cluster::Cluster;
+use crate::evaluate::evaluate;
+use crate::events::Events;
+use crate::metacontroller::{Hook, Unanswered};
+use crate::policy::Policies;
+use crate::verdict::{Level, Verdict};
+
+/// Answers reviews from a snapshot that others may replace at any time.
+pub struct WebhookGuard {
+    /// What else exists.
+    pub cluster: Arc<ArcSwap<Cluster>>,
+    /// What applies.
+    pub policies: Arc<ArcSwap<Policies>>,
+    /// Who looks again before a change is refused for what the snapshot says; `None` where the snapshot is the truth.
+    pub confirmer: Option<Confirmer>,
+    /// Who is told of what was refused or warned of.
+    pub events: Option<Events>,
+}
+
+impl Guard for WebhookGuard {
+    fn validate(&self, body: &[u8], deadline: Instant) -> Result<Answer, HttpError> {
+        let request = admission::decode(body).map_err(|invalid| refusal(&invalid))?;
+        let (cluster, policies) = (self.cluster.load(), self.policies.load());
+        let verdict = evaluate(&request.change, &cluster, &policies, Timestamp::now());
+        let in_doubt =
+            || doubt(&request.change, &verdict).is_some() || unknown_set(&request.change, &cluster).is_some();
+        let Some(confirmer) = self.confirmer.as_ref().filter(|_| in_doubt()) else {
+            return Ok(Answer::Now(reply(&request, &verdict, self.events.as_ref())));
+        };
+        let events = self.events.clone();
+        let (confirmer, cluster, policies) = (confirmer.clone(), Arc::clone(&cluster), Arc::clone(&policies));
+        Ok(Answer::Later(Box::pin(async move {
+            let verdict = confirmer.judge(&request, &cluster, &policies, deadline).await;
+            reply(&request, &verdict, events.as_ref())
+        })))
+    }
+
+    fn mutate(&self, body: &[u8]) -> Result<Reply, HttpError> {
+        let (cluster, policies) = (self.cluster.load(), self.policies.load());
+        let mutated = admission::mutate_review(body, &cluster, &policies);
+        let mutated = mutated.map_err(|invalid| refusal(&invalid))?;
+        Ok(Reply { facts: mutation_facts(&mutated), body: mutated.body })
+    }
+
+    fn hook(&self, hook: Hook, body: &[u8]) -> Result<Vec<u8>, HttpError> {
+        let answer = hook.answer(body, &self.cluster.load(), &self.policies.load());
+        answer.map_err(|unanswered| match unanswered {
+            Unanswered::Wrong(message) => HttpError::new(StatusCode::BAD_REQUEST, message),
+            Unanswered::NotYet(message) => HttpError::new(StatusCode::SERVICE_UNAVAILABLE, message),
+        })
+    }
+}
+
+fn refusal(invalid: &Invalid) -> HttpError {
+    HttpError::new(StatusCode::BAD_REQUEST, invalid.to_string())
+}
+
+fn reply(request: &Request, verdict: &Verdict, events: Option<&Events>) -> Reply {
+    if let Some(events) = events {
+        events.tell(request, verdict);
+    }
+    Reply { body: admission::encode(request, verdict), facts: facts(request, verdict) }
+}
+
+fn facts(request: &Request, verdict: &Verdict) -> ReviewFacts {
+    let findings = verdict.findings.iter().filter(|finding| finding.counts());
+    let findings = findings.map(|f| CountedFinding { rule: f.rule.label(), level: f.level.name() });
+    let decision = decision(verdict);
+    ReviewFacts {
+        operation: request.operation,
+        resource: request.resource,
+        decision,
+        findings: findings.collect(),
+        refused: (decision == Decision::Denied).then(|| refused(request, verdict)),
+    }
+}
+
+fn mutation_facts(Mutated { request, mutation, .. }: &Mutated) -> ReviewFacts {
+    let decision = if !mutation.additions.is_empty() {
+        Decision::Mutated
+    } else if mutation.warnings.is_empty() {
+        Decision::Allowed
+    } else {
+        Decision::Warned
+    };
+    let (operation, resource) = (request.operation, request.resource);
+    ReviewFacts { operation, resource, decision, findings: Vec::new(), refused: None }
+}
+
+fn decision(verdict: &Verdict) -> Decision {
+    if verdict.is_denied() {
+        Decision::Denied
+    } else if verdict.at(Level::Warn).next().is_some() {
+        Decision::Warned
+    } else {
+        Decision::Allowed
+    }
+}
+
+fn refused(request: &Request, verdict: &Verdict) -> DenialLog {
+    let denied = || verdict.at(Level::Deny);
+    DenialLog {
+        uid: request.uid.clone(),
+        user: request.change.requester.username.to_string(),
+        kind: request.kind.clone(),
+        namespace: request.namespace.clone(),
+        name: request.name.clone(),
+        dry_run: request.change.dry_run,
+        rules: denied().map(|finding| finding.rule.label()).collect(),
+        message: denied().map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; "),
+    }
+}

@@ -1,0 +1,176 @@
+//! One replica at a time leads, by a Lease of the API server.
+//!
+//! ```text
+//! Elector ─ look, claim, renew ─▶ Lease          (what to do is Candidate's to say, and why two never lead)
+//!    └─ until when this process leads ─▶ Leadership ─ lead(work) ─▶ the controller, the caBundle …
+//! ```
+//!
+//! Serving reviews does not depend on it.
+
+mod candidate;
+mod leadership;
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1;
+use kube::{Api, Client, api::PostParams};
+use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{
+    api_server::{ApiError, answered, jittered},
+    process::Shutdown,
+};
+use candidate::{Candidate, ElectionStep};
+use leadership::LeadershipSetter;
+
+pub use candidate::LeaseConfig;
+pub use leadership::Leadership;
+
+/// Stands for election as long as it is run.
+pub struct Elector {
+    api: Api<v1::Lease>,
+    name: String,
+    terms: LeaseConfig,
+    candidate: Candidate,
+    throne: LeadershipSetter,
+    /// What `now` is counted from.
+    start: Instant,
+    leading: Gauge,
+    is_failing: bool,
+}
+
+/// Why a step came to nothing.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error("the lease cannot be read: {0}")]
+    Read(#[source] ApiError),
+    #[error("the lease cannot be written: {0}")]
+    Write(#[source] ApiError),
+}
+
+impl Elector {
+    /// One that stands for the lease `namespace`/`name`, and what tells whether it leads. `instance` is for people to see who
+    /// that is.
+    pub fn new(
+        client: Client,
+        (namespace, name): (&str, &str),
+        instance: &str,
+        terms: LeaseConfig,
+        registry: &mut Registry,
+    ) -> (Self, Leadership) {
+        let leading = Gauge::<i64>::default();
+        registry.register("leader", "Whether this replica leads", leading.clone());
+        let (throne, leadership) = LeadershipSetter::new();
+        // A container that is started again has the name of the one before.
+        let me = format!("{instance}_{:016x}", RandomState::new().hash_one(instance));
+        let (api, candidate) = (Api::namespaced(client, namespace), Candidate::new(me, terms));
+        let (name, start) = (name.to_owned(), Instant::now());
+        (Self { api, name, terms, candidate, throne, start, leading, is_failing: false }, leadership)
+    }
+
+    /// Stands until the shutdown begins, then gives the lease back, so that nobody has to wait for it to expire. Errors are
+    /// waited out.
+    pub async fn run(mut self, shutdown: &Shutdown) {
+        loop {
+            self.round().await;
+            tokio::select! {
+                biased;
+                () = shutdown.draining() => break,
+                () = sleep(jittered(self.terms.retry)) => {}
+            }
+        }
+        self.resign().await;
+    }
+
+    async fn round(&mut self) {
+        match self.steps().await {
+            Ok(()) => self.is_failing = false,
+            Err(error) if self.is_failing => tracing::debug!(lease = %self.name, "still failing: {error}"),
+            Err(error) => {
+                self.is_failing = true;
+                tracing::warn!(lease = %self.name, "no election (further failures: debug): {error}");
+            }
+        }
+        self.tell();
+    }
+
+    /// Reads where that is needed, and does what there is to do.
+    async fn steps(&mut self) -> Result<(), StepError> {
+        let mut step = self.candidate.next(self.start.elapsed(), Timestamp::now());
+        if step == ElectionStep::Look {
+            self.look().await.map_err(StepError::Read)?;
+            step = self.candidate.next(self.start.elapsed(), Timestamp::now());
+        }
+        let sent = self.start.elapsed();
+        let answer = match step {
+            ElectionStep::Look | ElectionStep::Wait => return Ok(()),
+            ElectionStep::Create(mut lease) => {
+                lease.metadata.name = Some(self.name.clone());
+                answered(self.patience(), self.api.create(&PostParams::default(), &lease)).await
+            }
+            ElectionStep::Replace(lease) => self.replace(&lease).await,
+        };
+        self.take_effect(answer, sent).map_err(StepError::Write)
+    }
+
+    async fn look(&mut self) -> Result<(), ApiError> {
+        let lease = answered(self.patience(), self.api.get_opt(&self.name)).await?;
+        self.candidate.saw(lease, self.start.elapsed());
+        Ok(())
+    }
+
+    async fn replace(&self, lease: &v1::Lease) -> Result<v1::Lease, ApiError> {
+        answered(self.patience(), self.api.replace(&self.name, &PostParams::default(), lease)).await
+    }
+
+    /// Takes note of what became of what was sent.
+    fn take_effect(&mut self, answer: Result<v1::Lease, ApiError>, sent: Duration) -> Result<(), ApiError> {
+        match answer {
+            Ok(lease) => self.candidate.wrote(lease, sent, self.start.elapsed()),
+            // Another was first.
+            Err(error) if error.is_conflict() => self.candidate.was_refused(),
+            Err(error) => {
+                if error.is_absence() {
+                    self.candidate.was_refused();
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// An answer that comes when leadership is nearly over is of no use: better to ask again before.
+    fn patience(&self) -> Duration {
+        self.terms.lead_for / 2
+    }
+
+    fn tell(&self) {
+        let until = self.candidate.leads_until().map(|until| self.start + until);
+        let leads = until.is_some_and(|until| Instant::now() < until);
+        if self.leading.set(leads.into()) != i64::from(leads) {
+            tracing::info!(lease = %self.name, "{}", if leads { "leading" } else { "leading no longer" });
+        }
+        self.throne.set(until);
+    }
+
+    async fn resign(&mut self) {
+        let Some(until) = self.candidate.leads_until() else { return };
+        let lease = self.candidate.resign(Timestamp::now());
+        self.tell();
+        // Whoever comes next must not meet our own work. It has ended by the deadline, whatever happens here.
+        let left = until.saturating_sub(self.start.elapsed());
+        let Some(lease) = lease.filter(|_| !left.is_zero()) else { return };
+        if timeout(left, self.throne.vacant()).await.is_err() {
+            return;
+        }
+        match self.replace(&lease).await {
+            Ok(_) => tracing::info!(lease = %self.name, "given back"),
+            Err(error) => tracing::info!(lease = %self.name, "not given back, it will expire: {error}"),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A StatefulSet, as far as its per-pod Services go.
+
+use serde::{Deserialize, Deserializer};
+
+use super::problem::{CONDITION, ConditionText};
+use crate::model::{Metadata, Object, StatefulSet};
+
+/// What is kept of a StatefulSet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct PerPodSet {
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// Its specification.
+    pub spec: Spec,
+    /// Its status.
+    pub status: Status,
+}
+
+/// What is kept of its `spec`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Spec {
+    /// Absent means 1.
+    pub replicas: Option<i32>,
+    /// How the pods are numbered.
+    pub ordinals: Option<Ordinals>,
+}
+
+/// `ordinals`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Ordinals {
+    /// The first pod's number.
+    pub start: Option<i32>,
+}
+
+/// What is kept of its `status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// What our condition says, if it is there.
+    #[serde(rename = "conditions", deserialize_with = "ours")]
+    pub said: Option<Box<ConditionText>>,
+}
+
+fn ours<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<ConditionText>>, D::Error> {
+    let conditions = Option::<Vec<Condition>>::deserialize(deserializer)?.unwrap_or_default();
+    let ours = conditions.into_iter().find(|condition| condition.kind == CONDITION);
+    Ok(ours.map(|condition| Box::new(condition.said)))
+}
+
+#[derive(Deserialize)]
+struct Condition {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(flatten)]
+    said: ConditionText,
+}
+
+impl PerPodSet {
+    /// The numbers of its pods.
+    pub fn ordinals(&self) -> std::ops::Range<i64> {
+        let start = i64::from(self.spec.ordinals.and_then(|ordinals| ordinals.start).unwrap_or(0));
+        start..start + i64::from(self.spec.replicas.unwrap_or(1).max(0))
+    }
+}
+
+impl Object for PerPodSet {
+    const KIND: &'static str = StatefulSet::KIND;
+    const API_VERSION: &'static str = StatefulSet::API_VERSION;
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+}

@@ -1,0 +1,311 @@
+//! What the Services of one set are to be like.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde_json::{Map, Value, json};
+
+use super::problem::Problem;
+use super::service::{APPLIED, MANAGED_BY, OWNER_LABEL, PerPodService, Port, Target};
+use super::set::PerPodSet;
+use crate::cluster::Cluster;
+use crate::model::{
+    PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType, PortPair, is_label_key, port_pairs,
+};
+use crate::policy::{PerPodServices, Policies, Subject};
+
+/// More Services than any set has pods: a slip of the keyboard must not fill the cluster.
+pub const MOST: i64 = 10_000;
+
+/// The problem that goes away by itself, when the labels of a namespace are known.
+pub const POLICY_UNKNOWN: &str = "service-per-pod-policy-unknown";
+
+/// What the Services of one set are to be like.
+#[derive(Clone, Debug)]
+pub struct Template {
+    set: String,
+    ordinals: Range<i64>,
+    label: String,
+    ports: Vec<PortPair>,
+    kind: PerPodType,
+    settings: PerPodServices,
+    /// What all of them have in common, as Metacontroller is told it.
+    common: Value,
+    /// The set as an owner.
+    owner: Value,
+    /// Tells this template from another one.
+    fingerprint: String,
+}
+
+impl Template {
+    /// What a set asks for: `None` where it asks for no Services. A problem means that nobody can say, so that what is there stays.
+    pub fn of(set: &PerPodSet, cluster: &Cluster, policies: &Policies) -> Result<Option<Self>, Problem> {
+        let annotations = &set.metadata.annotations;
+        let (Some(label), Some(ports)) = (annotations.get(PER_POD_LABEL), annotations.get(PER_POD_PORTS))
+        else {
+            return Ok(None);
+        };
+        let label = label_key(label)?;
+        let ports = port_pairs(ports).map_err(|wrong| ports_problem(ports, &wrong))?;
+        let settings = settings(set, cluster, policies)?.cloned().unwrap_or_default();
+        let kind = match annotations.get(PER_POD_TYPE) {
+            Some(name) => PerPodType::named(name).ok_or_else(|| type_problem(name))?,
+            None => settings.kind.unwrap_or_default(),
+        };
+        let ordinals = set.ordinals();
+        if ordinals.end - ordinals.start > MOST {
+            return Err(too_many(&ordinals));
+        }
+        let name = set.metadata.name.to_string();
+        let common = common(&ports, kind, &settings);
+        let fingerprint = fingerprint(&format!("{label}\n{common}"));
+        let owner = owner(set);
+        Ok(Some(Self { set: name, ordinals, label, ports, kind, settings, common, owner, fingerprint }))
+    }
+
+    /// The names of the pods, each of which is to have a Service of its name.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.ordinals.clone().map(|ordinal| format!("{}-{ordinal}", self.set))
+    }
+
+    /// Whether a pod has this name.
+    pub fn is_wanted(&self, name: &str) -> bool {
+        let ordinal = name.strip_prefix(&*self.set).and_then(|rest| rest.strip_prefix('-'));
+        let number = ordinal.and_then(|text| text.parse::<i64>().ok().filter(|n| n.to_string() == text));
+        number.is_some_and(|number| self.ordinals.contains(&number))
+    }
+
+    /// The Service of a pod as Metacontroller is told it; `seen` is what there is of it. It selects by the one label only, as
+    /// people know it from Metacontroller's example: a pod's name is its own within the namespace, so that the set's labels
+    /// would exclude nothing, and a Service that is taken over selects what it did before.
+    pub fn attachment(&self, name: &str, seen: Option<&PerPodService>) -> Value {
+        let mut service = self.common.clone();
+        service["metadata"]["name"] = json!(name);
+        service["spec"]["selector"] = json!({&self.label: name});
+        if let Some(class) = self.class(seen) {
+            service["spec"]["loadBalancerClass"] = json!(class);
+        }
+        service
+    }
+
+    /// The Service of a pod as it is applied; `seen` is what there is of it.
+    pub fn manifest(&self, name: &str, namespace: &str, seen: Option<&PerPodService>) -> Value {
+        let mut service = self.attachment(name, seen);
+        let metadata = &mut service["metadata"];
+        metadata["namespace"] = json!(namespace);
+        metadata["labels"][OWNER_LABEL] = json!(self.set);
+        metadata["labels"][MANAGED_BY.0] = json!(MANAGED_BY.1);
+        metadata["annotations"][APPLIED] = json!(self.fingerprint);
+        metadata["ownerReferences"] = json!([self.owner]);
+        if let Some(seen) = seen {
+            metadata["uid"] = json!(seen.metadata.uid);
+        }
+        service
+    }
+
+    /// Whether a load balancer has another class than it is to have, which nobody can change.
+    pub fn is_class_fixed(&self, seen: &PerPodService) -> bool {
+        let wanted = self.settings.load_balancer_class.as_deref();
+        self.kind == PerPodType::LoadBalancer
+            && seen.is_load_balancer()
+            && wanted.is_some_and(|wanted| seen.spec.load_balancer_class.as_deref() != Some(wanted))
+    }
+
+    /// The class to apply: a load balancer keeps the one it has, who ever gave it that.
+    fn class<'a>(&'a self, seen: Option<&'a PerPodService>) -> Option<&'a str> {
+        match seen {
+            _ if self.kind != PerPodType::LoadBalancer => None,
+            Some(seen) if seen.is_load_balancer() => seen.spec.load_balancer_class.as_deref(),
+            _ => self.settings.load_balancer_class.as_deref(),
+        }
+    }
+
+    /// Whether applying would change nothing: all that was applied last is still there. What others have added is theirs.
+    pub fn is_met_by(&self, set: &PerPodSet, seen: &PerPodService) -> bool {
+        let metadata = &seen.metadata;
+        let is_owned = metadata.owner.as_ref().is_some_and(|owner| owner.uid == set.metadata.uid);
+        let has_labels =
+            self.settings.labels.iter().all(|(key, value)| metadata.labels.get(key) == Some(value));
+        let has_annotations =
+            self.settings.annotations.iter().all(|(key, value)| metadata.annotations.get(key) == Some(value));
+        is_owned
+            && has_labels
+            && has_annotations
+            && metadata.labels.get(OWNER_LABEL) == Some(&*self.set)
+            && metadata.labels.get(MANAGED_BY.0) == Some(MANAGED_BY.1)
+            && metadata.annotations.get(APPLIED) == Some(&*self.fingerprint)
+            && self.has_spec(seen)
+    }
+
+    fn has_spec(&self, seen: &PerPodService) -> bool {
+        let (spec, settings) = (&seen.spec, &self.settings);
+        let selector = spec.selector.iter().eq([(&*self.label, &*seen.metadata.name)]);
+        let has_port = |pair: &PortPair| spec.ports.iter().any(|port| is_pair(port, *pair));
+        let is_balanced = self.kind == PerPodType::LoadBalancer;
+        let reachable =
+            settings.publish_not_ready_addresses.is_none_or(|on| spec.publish_not_ready_addresses == on);
+        let traffic = settings.external_traffic_policy.filter(|_| self.kind != PerPodType::ClusterIP);
+        let ranges = &settings.load_balancer_source_ranges;
+        let node_ports = settings.allocate_load_balancer_node_ports.filter(|_| is_balanced);
+        &*spec.kind == self.kind.name()
+            && selector
+            && self.ports.iter().all(has_port)
+            && reachable
+            && traffic.is_none_or(|policy| spec.external_traffic_policy.as_deref() == Some(policy.name()))
+            && (!is_balanced || ranges.is_empty() || spec.load_balancer_source_ranges == *ranges)
+            && node_ports.is_none_or(|on| spec.allocate_load_balancer_node_ports == Some(on))
+    }
+}
+
+fn is_pair(port: &Port, pair: PortPair) -> bool {
+    port.port == pair.port
+        && matches!(&*port.protocol, "TCP" | "")
+        && port.target_port == Target::Number(pair.target)
+        && *port.name == *port_name(pair)
+}
+
+/// As Metacontroller's example has it.
+fn port_name(pair: PortPair) -> String {
+    format!("port-{}", pair.port)
+}
+
+/// All but what differs from pod to pod.
+fn common(ports: &[PortPair], kind: PerPodType, settings: &PerPodServices) -> Value {
+    let ports: Vec<Value> = ports
+        .iter()
+        .map(|pair| {
+            json!({"name": port_name(*pair), "port": pair.port, "protocol": "TCP", "targetPort": pair.target})
+        })
+        .collect();
+    let mut spec = json!({"type": kind.name(), "ports": ports});
+    let mut set = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            spec[key] = value;
+        }
+    };
+    set("publishNotReadyAddresses", settings.publish_not_ready_addresses.map(Value::from));
+    if kind != PerPodType::ClusterIP {
+        let traffic = settings.external_traffic_policy;
+        set("externalTrafficPolicy", traffic.map(|policy| policy.name().into()));
+    }
+    if kind == PerPodType::LoadBalancer {
+        let ranges = &settings.load_balancer_source_ranges;
+        set("loadBalancerSourceRanges", (!ranges.is_empty()).then(|| json!(ranges)));
+        set("allocateLoadBalancerNodePorts", settings.allocate_load_balancer_node_ports.map(Value::from));
+    }
+    let mut metadata = Map::new();
+    for (key, map) in [("labels", &settings.labels), ("annotations", &settings.annotations)] {
+        let map: &BTreeMap<String, String> = map;
+        if !map.is_empty() {
+            metadata.insert(key.to_owned(), json!(map));
+        }
+    }
+    json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+}
+
+/// The set as the controller of a Service. It blocks nothing: a deletion of the set in the foreground does not wait until the
+/// cloud has taken its load balancers down, and no right to the set's finalizers is needed.
+fn owner(set: &PerPodSet) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "name": set.metadata.name, "uid": set.metadata.uid,
+        "controller": true, "blockOwnerDeletion": false,
+    })
+}
+
+/// What the strongest policy says.
+fn settings<'a>(
+    set: &PerPodSet,
+    cluster: &Cluster,
+    policies: &'a Policies,
+) -> Result<Option<&'a PerPodServices>, Problem> {
+    let namespace_labels = cluster.namespace(&set.metadata.namespace).map(|ns| &ns.metadata.labels);
+    let subject = Subject { metadata: &set.metadata, namespace_labels };
+    policies.applicable(subject).per_pod_services().map_err(|policy| {
+        let message = format!(
+            "the Services are left as they are: whether policy {policy} applies depends on the labels of the namespace, which \
+             are not known yet"
+        );
+        Problem { id: POLICY_UNKNOWN, message }
+    })
+}
+
+fn label_key(label: &str) -> Result<String, Problem> {
+    if is_label_key(label) {
+        return Ok(label.to_owned());
+    }
+    let message = format!(
+        "the Services are left as they are: {label:?} is no key of a label; set the annotation {PER_POD_LABEL} to \
+         statefulset.kubernetes.io/pod-name"
+    );
+    Err(Problem { id: "service-per-pod-label-invalid", message })
+}
+
+fn ports_problem(ports: &str, wrong: &[String]) -> Problem {
+    let message = format!(
+        "the Services are left as they are: {ports:?} cannot be read ({}); set the annotation {PER_POD_PORTS} to \
+         port:targetPort pairs in numbers, such as \"80:8080,443:8443\"",
+        wrong.join("; ")
+    );
+    Problem { id: "service-per-pod-ports-invalid", message }
+}
+
+fn type_problem(name: &str) -> Problem {
+    let names = PerPodType::ALL.map(PerPodType::name).join(", ");
+    let message = format!(
+        "the Services are left as they are: {name:?} is no type of theirs; set the annotation {PER_POD_TYPE} to one of {names}, \
+         or remove it"
+    );
+    Problem { id: "service-per-pod-type-invalid", message }
+}
+
+fn too_many(ordinals: &Range<i64>) -> Problem {
+    let message = format!(
+        "the Services are left as they are: {} pods are more than the {MOST} that can have one each; remove the annotation \
+         {PER_POD_PORTS}, or scale the set down",
+        ordinals.end - ordinals.start
+    );
+    Problem { id: "service-per-pod-too-many", message }
+}
+
+/// FNV-1a: the same in every build, unlike the standard library's.
+fn fingerprint(text: &str) -> String {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
+/// Whether a Service can have this name: RFC 1035, as the API server checks it.
+pub fn is_service_name(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    name.len() <= 63
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && !name.ends_with('-')
+        && name.bytes().all(inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_stay_the_same() {
+        assert_eq!(fingerprint(""), "cbf29ce484222325");
+        assert_eq!(fingerprint("foobar"), "85944171f73967e8");
+    }
+
+    #[test]
+    fn names_of_services() {
+        let (long, longer) = ("a".repeat(63), "a".repeat(64));
+        for (name, expected) in [
+            ("web-0", true),
+            ("0web-0", false),
+            ("a.b-0", false),
+            ("web-", false),
+            (&long, true),
+            (&longer, false),
+        ] {
+            assert_eq!(is_service_name(name), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What a rule is given.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use crate::cluster::{ClusterView, Lookup};
+use crate::model::{Autoscaler, Classified, DisruptionBudget, Service, StatefulSet};
+
+/// The kinds of change that a rule can look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// A StatefulSet is created or edited, or found in a manifest.
+    Set,
+    /// Its replica count is changed through the `scale` subresource.
+    Scale,
+    /// A PodDisruptionBudget that selects its pods, or did, changes.
+    Budget,
+    /// A PodDisruptionBudget that selected its pods does so no longer, or is gone.
+    BudgetGone,
+    /// Its governing Service changes.
+    Service,
+    /// A HorizontalPodAutoscaler that scales it changes.
+    Autoscaler,
+    /// A Pod is deleted.
+    PodDeletion,
+    /// A manifest is read from a file.
+    Manifest,
+}
+
+/// One StatefulSet at one moment, with all that is known around it.
+#[derive(Clone, Debug)]
+pub struct SetContext<'a> {
+    /// The set. On a scale request its own count is the old one; read [`Self::replicas`].
+    pub set: &'a StatefulSet,
+    /// The replica count at this moment.
+    pub replicas: i32,
+    /// Its class.
+    pub class: Classified,
+    /// Everything else at this moment.
+    pub view: ClusterView<'a>,
+    /// What the change is to, where that is not the set itself.
+    pub changed: Changed<'a>,
+    /// Whether nothing of this will persist: then what comes with the set cannot be seen yet.
+    pub dry_run: bool,
+    /// The sets that form one consensus group with this one, itself first, each with its replica count; `None` where that is
+    /// unknown.
+    pub ensemble: Option<Vec<(&'a StatefulSet, i32)>>,
+    /// What [`Self::known_budgets`] has found.
+    pub known_budgets: OnceCell<Vec<&'a DisruptionBudget>>,
+}
+
+/// The object that changes.
+#[derive(Clone, Copy, Debug)]
+pub enum Changed<'a> {
+    /// The set itself.
+    Set,
+    /// A budget, as it will be; as it was where it goes.
+    Budget(&'a DisruptionBudget),
+    /// A Service, as it will be; as it was where it goes.
+    Service(&'a Service),
+    /// An autoscaler, as it will be.
+    Autoscaler(&'a Autoscaler),
+}
+
+/// The same StatefulSet before and after a change; either may be missing.
+#[derive(Clone, Copy, Debug)]
+pub struct Transition<'s, 'a> {
+    /// As it is; `None` when the set is created.
+    pub before: Option<&'s SetContext<'a>>,
+    /// As it will be.
+    pub after: &'s SetContext<'a>,
+}
+
+impl Transition<'_, '_> {
+    /// The members of the consensus group before and after, where the set's replica count changes and they are known. The
+    /// other sets are those that form the group afterwards: to say that they do is not to grow.
+    pub fn members(&self) -> Option<(i32, i32)> {
+        let (before, after) = (self.before?.replicas, self.after.replicas);
+        let members = self.after.members().filter(|_| before != after)?;
+        Some((members.saturating_sub(after).saturating_add(before), members))
+    }
+}
+
+impl<'a> SetContext<'a> {
+    /// The set's namespace.
+    pub fn namespace(&self) -> &'a str {
+        &self.set.metadata.namespace
+    }
+
+    /// The budget that changes, where that is what happens.
+    pub fn changed_budget(&self) -> Option<&'a DisruptionBudget> {
+        match self.changed {
+            Changed::Budget(budget) => Some(budget),
+            _ => None,
+        }
+    }
+
+    /// The set's name.
+    pub fn name(&self) -> &'a str {
+        &self.set.metadata.name
+    }
+
+    /// How many members the consensus group has, over all the sets that form it; `None` where that is unknown.
+    pub fn members(&self) -> Option<i32> {
+        let sets = self.ensemble()?;
+        Some(sets.iter().map(|(_, replicas)| *replicas).fold(0, i32::saturating_add))
+    }
+
+    /// The sets that form one consensus group with this one, itself first; `None` where that is unknown.
+    pub fn ensemble(&self) -> Option<&[(&'a StatefulSet, i32)]> {
+        self.ensemble.as_deref()
+    }
+
+    /// The other sets that are counted with this one although nobody has said that they belong together.
+    pub fn likely_members(&self) -> &[(&'a StatefulSet, i32)] {
+        match self.ensemble() {
+            Some([_, kin @ ..]) if self.set.ensemble().is_none() => kin,
+            _ => &[],
+        }
+    }
+
+    /// The budgets about the set's pods; unknown where some may be missing.
+    pub fn budgets(&self) -> Lookup<&[&'a DisruptionBudget]> {
+        if self.view.knows_budgets_selecting(self.namespace(), self.set.spec.template.labels()) {
+            Lookup::Present(self.known_budgets())
+        } else {
+            Lookup::Unknown
+        }
+    }
+
+    /// The budgets that are known to be about the set's pods, by name. Half the rules ask; they are looked up once.
+    pub fn known_budgets(&self) -> &[&'a DisruptionBudget] {
+        let labels = self.set.spec.template.labels();
+        self.known_budgets.get_or_init(|| self.view.known_budgets_selecting(self.namespace(), labels))
+    }
+
+    /// The same for this set or another of its ensemble.
+    pub fn known_budgets_of(&self, set: &StatefulSet) -> Cow<'_, [&'a DisruptionBudget]> {
+        if std::ptr::eq(self.set, set) {
+            return Cow::Borrowed(self.known_budgets());
+        }
+        Cow::Owned(self.view.known_budgets_selecting(self.namespace(), set.spec.template.labels()))
+    }
+}

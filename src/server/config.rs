@@ -1,0 +1,96 @@
+//! What the shell can be told.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use super::tls;
+
+/// Where to listen, with which certificate, within which limits.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// HTTPS, for the API server. Default `0.0.0.0:8443`; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// Plain HTTP, for probes and metrics. Default `0.0.0.0:8080`; port 0 takes a free one.
+    pub ops_bind: SocketAddr,
+    /// The certificate. Default self-signed, its CA written to `certs/ca.crt`.
+    pub tls: tls::Source,
+    /// Clients must present a certificate from one of the CAs in this PEM file. Default none: anyone may ask.
+    pub client_ca: Option<PathBuf>,
+    /// How often files of certificates are compared with what is in use. Default 5 s.
+    pub reload_every: Duration,
+    /// Default see [`Limits`].
+    pub limits: Limits,
+    /// Default see [`Drain`].
+    pub drain: Drain,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8443)),
+            ops_bind: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
+            tls: tls::Source::default(),
+            client_ca: None,
+            reload_every: Duration::from_secs(5),
+            limits: Limits::default(),
+            drain: Drain::default(),
+        }
+    }
+}
+
+/// What one client may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Default 10 s.
+    pub handshake: Duration,
+    /// From the first byte of a request to the end of its head. Default 10 s.
+    pub head: Duration,
+    /// From the end of the head to the end of the body. Default 10 s, as long as a webhook call takes by default.
+    pub body: Duration,
+    /// How long a connection may rest between requests, or before its first. Default 5 minutes: the API server
+    /// closes after 90 s, and a server that closes first races with the next review.
+    pub idle: Duration,
+    /// How long a connection that was closed here is read on, so that the client sees the answer and not a reset.
+    /// Default 1 s.
+    pub linger: Duration,
+    /// Default 64 KiB, the request line included.
+    pub head_bytes: usize,
+    /// Default 8 MiB: a review carries object and old object, each up to 1.5 MiB in etcd and more as JSON.
+    pub body_bytes: usize,
+    /// For each of the two ports; a connection more waits until one ends. Default 1024.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            idle: Duration::from_secs(300),
+            linger: Duration::from_secs(1),
+            head_bytes: 64 << 10,
+            body_bytes: 8 << 20,
+            connections: 1024,
+        }
+    }
+}
+
+/// How the end goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Drain {
+    /// How long reviews are still accepted after readiness went off: until every API server has stopped sending
+    /// them here. Default 10 s.
+    pub serve_for: Duration,
+    /// How long what is then in flight may take. Default 20 s.
+    pub finish_within: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { serve_for: Duration::from_secs(10), finish_within: Duration::from_secs(20) }
+    }
+}

@@ -1,0 +1,50 @@
+//! Metacontroller's hooks, on the webhook's own port.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    response::Response,
+    routing::post,
+};
+
+use super::{
+    body::{self, plain, wrong_method},
+    catch_panic::catch_panic,
+    reviews::Reviews,
+};
+use crate::guard::HttpError;
+use crate::metacontroller::Hook;
+
+pub(super) fn routes() -> Router<Arc<Reviews>> {
+    Hook::ALL.into_iter().fold(Router::new(), |router, hook| {
+        let handler =
+            move |State(reviews): State<Arc<Reviews>>, request: Request| answer(reviews, hook, request);
+        router.route(hook.path(), post(handler).fallback(wrong_method))
+    })
+}
+
+async fn answer(reviews: Arc<Reviews>, hook: Hook, request: Request) -> Response {
+    let answered = match body::read(request, &reviews.limits).await {
+        Ok(body) => catch_panic(|| reviews.guard.hook(hook, &body)).unwrap_or_else(|panicked| {
+            tracing::error!(place = panicked.place, "a hook panicked and was answered with 500");
+            let message = "stateward failed on this request, which is a bug in it; its log says where";
+            Err(HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, message))
+        }),
+        Err(refusal) => Err(refusal),
+    };
+    match answered {
+        Ok(body) => {
+            let mut response = Response::new(Body::from(body));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(refusal) => {
+            tracing::info!(hook = hook.path(), status = refusal.status.as_u16(), "{}", refusal.message);
+            plain(refusal.status, &refusal.message)
+        }
+    }
+}

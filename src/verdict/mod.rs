@@ -1,0 +1,113 @@
+//! What is found, and what becomes of it.
+
+mod level;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::model::{Classified, ObjectRef};
+pub use level::Level;
+
+/// Which rule found something: the id of a shipped rule, or the name of a policy's own check.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(transparent)]
+pub struct RuleId(Cow<'static, str>);
+
+impl RuleId {
+    /// The id of a shipped rule.
+    pub const fn shipped(id: &'static str) -> Self {
+        Self(Cow::Borrowed(id))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The id as a metric label, which needs no copy for a shipped rule.
+    pub fn label(&self) -> Cow<'static, str> {
+        self.0.clone()
+    }
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a finding does not count.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Exempt {
+    /// `policy NAME` or `annotation`.
+    pub by: String,
+    /// The reason given with the exemption.
+    pub reason: String,
+    /// When the exemption ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Everything that was found, ordered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// All findings of all rules, the gravest first; those of one level in the order of the rules.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which rule says so.
+    pub rule: RuleId,
+    /// What becomes of it.
+    pub level: Level,
+    /// The StatefulSet that is judged (or what else is read from a file).
+    pub subject: ObjectRef,
+    /// Its class, and why; only a StatefulSet has one.
+    pub class: Option<Classified>,
+    /// The object to edit: the subject, or what changed beside it.
+    pub object: ObjectRef,
+    /// JSON pointer of the field in `object`.
+    pub path: String,
+    /// What was seen and why it matters.
+    pub message: String,
+    /// The edit that fixes it.
+    pub remedy: String,
+    /// Other objects that are part of it, with a JSON pointer into each.
+    pub related: Vec<(ObjectRef, String)>,
+    /// Why it does not count, if it does not.
+    pub exempt: Option<Exempt>,
+}
+
+impl Verdict {
+    /// The findings that count, at this level.
+    pub fn at(&self, level: Level) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(move |finding| finding.counts() && finding.level == level)
+    }
+
+    /// Whether this rule has a finding that counts.
+    pub fn contains_rule(&self, rule: &RuleId) -> bool {
+        self.findings.iter().any(|finding| finding.counts() && finding.rule == *rule)
+    }
+
+    /// Whether the change is refused.
+    pub fn is_denied(&self) -> bool {
+        self.at(Level::Deny).next().is_some()
+    }
+}
+
+impl Finding {
+    /// Whether nobody has exempted it.
+    pub fn counts(&self) -> bool {
+        self.exempt.is_none()
+    }
+
+    /// Whether a reader would learn nothing new from it.
+    pub(crate) fn is_duplicate_of(&self, other: &Self) -> bool {
+        (&self.rule, &self.object, &self.path, &self.message)
+            == (&other.rule, &other.object, &other.path, &other.message)
+    }
+}

@@ -1,0 +1,96 @@
+//! Everything, once: what an audit judges.
+
+use tokio::time::sleep;
+
+use super::WatchConfig;
+use crate::api_server::{Api, ApiError};
+use crate::cluster::{Cluster, Kind, Listing, ObjectRead, Unreadable};
+
+/// How often a kind is tried before it stays unknown.
+const ATTEMPTS: usize = 3;
+
+/// Lists every kind in pages, in one namespace or in all, and tells `progress` how many objects there are so far. One page is
+/// in memory at a time, and of its objects only what the rules read is kept. It is an error only where the StatefulSets
+/// themselves cannot be listed.
+pub async fn list(
+    client: kube::Client,
+    namespace: Option<&str>,
+    config: WatchConfig,
+    mut progress: impl FnMut(Kind, usize),
+) -> Result<Listing, ApiError> {
+    let api = Api { client, patience: config.patience };
+    let mut listing = Listing::default();
+    for kind in Kind::ALL {
+        match with_patience(&api, kind, namespace, config, &mut progress).await {
+            Ok(part) => add(&mut listing, kind, part),
+            Err(error) if kind == Kind::StatefulSet => return Err(error),
+            Err(error) => listing.failed.push((kind, error.to_string())),
+        }
+    }
+    Ok(listing)
+}
+
+/// The objects of one kind.
+#[derive(Default)]
+struct KindListing {
+    cluster: Cluster,
+    unreadable: Vec<Unreadable>,
+}
+
+async fn with_patience(
+    api: &Api,
+    kind: Kind,
+    namespace: Option<&str>,
+    config: WatchConfig,
+    progress: &mut impl FnMut(Kind, usize),
+) -> Result<KindListing, ApiError> {
+    let mut backoff = config.failures();
+    for _ in 1..ATTEMPTS {
+        match once(api, kind, namespace, config, progress).await {
+            Err(error) if error.may_pass() => sleep(backoff.after_failure()).await,
+            done => return done,
+        }
+    }
+    once(api, kind, namespace, config, progress).await
+}
+
+async fn once(
+    api: &Api,
+    kind: Kind,
+    namespace: Option<&str>,
+    config: WatchConfig,
+    progress: &mut impl FnMut(Kind, usize),
+) -> Result<KindListing, ApiError> {
+    let mut part = KindListing::default();
+    if let (Kind::Namespace, Some(name)) = (kind, namespace) {
+        if let Some(item) = api.get(kind, None, name).await? {
+            part.take(item);
+        }
+        return Ok(part);
+    }
+    let mut next = None;
+    loop {
+        let answer = api.list(kind, namespace, config.page, next.as_deref()).await?;
+        for item in answer.items {
+            part.take(item);
+        }
+        progress(kind, part.cluster.count(kind));
+        next = answer.next;
+        if next.is_none() {
+            return Ok(part);
+        }
+    }
+}
+
+impl KindListing {
+    fn take(&mut self, read: ObjectRead) {
+        self.unreadable.extend(read.as_ref().err().cloned());
+        self.cluster.insert_read(read);
+    }
+}
+
+fn add(listing: &mut Listing, kind: Kind, part: KindListing) {
+    listing.cluster.replace(kind, part.cluster);
+    listing.cluster.set_complete(kind, true);
+    listing.unreadable.extend(part.unreadable);
+}

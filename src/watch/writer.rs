@@ -1,0 +1,253 @@
+//! The one that changes the snapshot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc::Receiver;
+
+use super::{Gauges, KindReadiness};
+use crate::cluster::{Cluster, Kind, ObjectRead, Unreadable};
+
+/// What a follower says of its kind.
+#[derive(Debug)]
+pub enum WatchEvent {
+    /// A list begins: what was known stays until it is complete.
+    Listing,
+    /// An object of the list.
+    Listed(ObjectRead),
+    /// The list is complete: what is not in it does not exist.
+    Complete,
+    /// An object is new or different.
+    Changed(ObjectRead),
+    /// An object is gone.
+    Deleted {
+        /// Its namespace.
+        namespace: Box<str>,
+        /// Its name.
+        name: Box<str>,
+    },
+    /// The API server will not say; why.
+    Refused(String),
+}
+
+/// Owns the working copy and publishes it.
+#[derive(Debug)]
+pub struct Writer {
+    cluster: Cluster,
+    published: Arc<ArcSwap<Cluster>>,
+    /// The lists that are not complete yet.
+    staged: BTreeMap<Kind, Cluster>,
+    parts: BTreeMap<Kind, KindReadiness>,
+    gauges: Gauges,
+    /// The versions of unreadable objects that have been logged.
+    logged: BTreeMap<(Kind, Box<str>, Box<str>), Box<str>>,
+}
+
+/// Events applied between two publications, at most: a snapshot is never much older than what is known.
+const BATCH: usize = 1024;
+
+impl Writer {
+    /// One that publishes to `published`.
+    pub fn new(
+        published: Arc<ArcSwap<Cluster>>,
+        parts: BTreeMap<Kind, KindReadiness>,
+        gauges: Gauges,
+    ) -> Self {
+        let cluster = Cluster::clone(&published.load());
+        Self { cluster, published, staged: BTreeMap::new(), parts, gauges, logged: BTreeMap::new() }
+    }
+
+    /// Applies events until nobody sends any more.
+    pub(super) async fn run(mut self, mut events: Receiver<(Kind, WatchEvent)>) {
+        while let Some((kind, event)) = events.recv().await {
+            let mut visible = self.apply(kind, event);
+            for _ in 1..BATCH {
+                let Ok((kind, event)) = events.try_recv() else { break };
+                visible |= self.apply(kind, event);
+            }
+            if visible {
+                self.publish();
+            }
+        }
+    }
+
+    /// Applies one event to the working copy; whether that changes what lookups answer.
+    pub fn apply(&mut self, kind: Kind, event: WatchEvent) -> bool {
+        match event {
+            WatchEvent::Listing => drop(self.staged.insert(kind, Cluster::default())),
+            WatchEvent::Listed(item) => self.stage(kind, item),
+            WatchEvent::Complete => self.complete(kind),
+            // Most events are about a status, which nobody reads.
+            WatchEvent::Changed(Ok(object)) if self.cluster.contains(&object) => return false,
+            WatchEvent::Changed(item) => {
+                self.note(&item);
+                self.cluster.insert_read(item);
+            }
+            WatchEvent::Deleted { namespace, name } => {
+                self.cluster.remove(kind, &namespace, &name);
+                self.logged.remove(&(kind, namespace, name));
+            }
+            WatchEvent::Refused(reason) => self.refused(kind, &reason),
+        }
+        !self.staged.contains_key(&kind)
+    }
+
+    /// Makes the working copy what everybody sees.
+    pub fn publish(&self) {
+        self.gauges.show(&self.cluster);
+        self.published.store(Arc::new(self.cluster.clone()));
+        for (kind, part) in &self.parts {
+            if self.cluster.is_complete(*kind) || part.is_refused {
+                part.gate.open();
+            }
+        }
+    }
+
+    fn stage(&mut self, kind: Kind, item: ObjectRead) {
+        self.note(&item);
+        match (self.staged.get_mut(&kind), item) {
+            (Some(staged), Ok(object)) => staged.take_over(&self.cluster, object),
+            (Some(staged), unreadable) => staged.insert_read(unreadable),
+            (None, _) => {}
+        }
+    }
+
+    fn complete(&mut self, kind: Kind) {
+        let Some(listed) = self.staged.remove(&kind) else { return };
+        let again = self.cluster.is_complete(kind);
+        self.cluster.replace(kind, listed);
+        self.cluster.set_complete(kind, true);
+        tracing::info!(kind = kind.name(), objects = self.cluster.count(kind), again, "listed completely");
+        if let Some(part) = self.parts.get_mut(&kind) {
+            part.is_refused = false;
+            part.remark.clear();
+        }
+    }
+
+    /// What was known of the kind is kept to be found, but no conclusion is drawn from what it lacks.
+    fn refused(&mut self, kind: Kind, reason: &str) {
+        self.staged.remove(&kind);
+        self.cluster.set_complete(kind, false);
+        let Some(part) = self.parts.get_mut(&kind) else { return };
+        part.remark.set(format!("{} unknown ({reason})", kind.name()));
+        if !part.is_refused {
+            part.is_refused = true;
+            tracing::warn!(
+                kind = kind.name(),
+                "nothing is known of this kind until it may be read: {reason}"
+            );
+        }
+    }
+
+    /// Logs an unreadable object, each version once.
+    fn note(&mut self, item: &ObjectRead) {
+        let Err(Unreadable { kind, namespace, name, version, reason }) = item else { return };
+        let key = (*kind, namespace.clone(), name.clone());
+        if self.logged.insert(key, version.clone()).as_ref() != Some(version) {
+            let kind = kind.name();
+            tracing::warn!(
+                kind,
+                namespace = &**namespace,
+                name = &**name,
+                "an object cannot be read: {reason}"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{ClusterObject, ClusterView, Lookup, PendingChange};
+
+    #[expect(clippy::unnecessary_wraps, reason = "an item may be unreadable")]
+    fn service(name: &str, address: &str) -> ObjectRead {
+        let json = format!(
+            r#"{{"metadata":{{"namespace":"n","name":"{name}"}},"spec":{{"clusterIP":"{address}"}}}}"#
+        );
+        Ok(ClusterObject::from_json(Kind::Service, &json).unwrap())
+    }
+
+    fn unreadable(name: &str) -> ObjectRead {
+        let (namespace, name, version) = ("n".into(), name.into(), "1".into());
+        Err(Unreadable { kind: Kind::Service, namespace, name, version, reason: "x".to_owned() })
+    }
+
+    /// One that knows the Service `a`.
+    fn writer() -> Writer {
+        let mut writer = Writer::new(Arc::default(), BTreeMap::new(), Gauges::default());
+        apply(&mut writer, [WatchEvent::Listing, WatchEvent::Listed(service("a", "1"))]);
+        assert_eq!(address(&writer, "a"), Lookup::Unknown, "a list is seen when it is complete");
+        apply(&mut writer, [WatchEvent::Complete]);
+        writer
+    }
+
+    fn apply(writer: &mut Writer, events: impl IntoIterator<Item = WatchEvent>) {
+        for event in events {
+            if writer.apply(Kind::Service, event) {
+                writer.publish();
+            }
+        }
+    }
+
+    fn address(writer: &Writer, name: &str) -> Lookup<String> {
+        let cluster = writer.published.load();
+        match ClusterView::new(&cluster, PendingChange::Nothing).service("n", name) {
+            Lookup::Present(service) => Lookup::Present(service.spec.cluster_ip.to_string()),
+            Lookup::Absent => Lookup::Absent,
+            Lookup::Unknown => Lookup::Unknown,
+        }
+    }
+
+    #[test]
+    fn a_list_that_breaks_off_and_begins_again_leaves_nothing_behind() {
+        let mut writer = writer();
+        apply(&mut writer, [WatchEvent::Listing, WatchEvent::Listed(service("half", "1"))]);
+        apply(&mut writer, [WatchEvent::Listing, WatchEvent::Listed(service("b", "1"))]);
+        assert_eq!(address(&writer, "a"), Lookup::Present("1".to_owned()));
+        assert_eq!(address(&writer, "b"), Lookup::Absent);
+        apply(&mut writer, [WatchEvent::Complete]);
+        assert_eq!(["a", "half"].map(|name| address(&writer, name)), [Lookup::Absent, Lookup::Absent]);
+        assert_eq!(address(&writer, "b"), Lookup::Present("1".to_owned()));
+    }
+
+    #[test]
+    fn an_event_that_changes_nothing_read_publishes_nothing() {
+        let mut writer = writer();
+        assert!(!writer.apply(Kind::Service, WatchEvent::Changed(service("a", "1"))));
+        assert!(writer.apply(Kind::Service, WatchEvent::Changed(service("a", "2"))));
+    }
+
+    #[test]
+    fn an_unreadable_object_is_unknown_until_it_is_mended_or_gone() {
+        for (ending, expected) in [
+            (vec![WatchEvent::Changed(service("a", "2"))], Lookup::Present("2".to_owned())),
+            (vec![WatchEvent::Changed(service("a", "1"))], Lookup::Present("1".to_owned())),
+            (vec![WatchEvent::Deleted { namespace: "n".into(), name: "a".into() }], Lookup::Absent),
+            (vec![WatchEvent::Listing, WatchEvent::Complete], Lookup::Absent),
+            (
+                vec![WatchEvent::Listing, WatchEvent::Listed(service("a", "1")), WatchEvent::Complete],
+                Lookup::Present("1".to_owned()),
+            ),
+            (
+                vec![WatchEvent::Listing, WatchEvent::Listed(unreadable("a")), WatchEvent::Complete],
+                Lookup::Unknown,
+            ),
+        ] {
+            let mut writer = writer();
+            apply(&mut writer, [WatchEvent::Changed(unreadable("a"))]);
+            assert_eq!(address(&writer, "a"), Lookup::Unknown);
+            apply(&mut writer, ending);
+            assert_eq!(address(&writer, "a"), expected);
+        }
+    }
+
+    #[test]
+    fn a_refused_kind_is_unknown_but_what_was_known_is_found() {
+        let mut writer = writer();
+        apply(&mut writer, [WatchEvent::Refused("no".to_owned())]);
+        assert_eq!(address(&writer, "a"), Lookup::Present("1".to_owned()));
+        assert_eq!(address(&writer, "b"), Lookup::Unknown);
+    }
+}

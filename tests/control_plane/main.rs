@@ -1,0 +1,29 @@
+//! Tests against a real control plane, where `KUBEBUILDER_ASSETS` names the folder of its binaries.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "helpers beside the tests unwrap, and say what they skip"
+)]
+
+#[path = "../support/control_plane.rs"]
+#[allow(dead_code, reason = "not every helper is needed here")]
+mod control_plane;
+#[path = "../support/kube_api.rs"]
+#[allow(dead_code, reason = "not every helper is needed here")]
+mod kube_api;
+#[path = "../support/pki.rs"]
+#[allow(dead_code, reason = "not every helper is needed here")]
+mod pki;
+#[path = "../support/stage.rs"]
+#[allow(dead_code, reason = "not every helper is needed here")]
+mod stage;
+
+mod certificates;
+mod guard;
+mod install;
+mod mutate;
+mod per_pod;

@@ -1,0 +1,28 @@
+//! Tests of the library: rules, policies, manifests, captures. No sockets, no processes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "helpers beside the tests unwrap, and say what they skip"
+)]
+
+#[path = "../support/case.rs"]
+#[allow(dead_code, reason = "not every helper is needed here")]
+mod case;
+
+mod captures;
+mod examples;
+mod invariants;
+mod manifest_properties;
+mod manifest_reading;
+mod manifest_sources;
+mod mutation;
+mod namespaces;
+mod owners;
+mod per_pod_plan;
+mod policies;
+mod properties;
+mod rules;

@@ -1,0 +1,166 @@
+//! The commands as a user runs them.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn stateward(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_stateward"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that refuses its arguments does not read.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+const ETCD: &str = "apiVersion: apps/v1
+kind: StatefulSet
+metadata:
+  name: etcd
+spec:
+  replicas: 4
+  serviceName: etcd
+  selector: {matchLabels: {app: etcd}}
+  template:
+    metadata: {labels: {app: etcd}}
+    spec:
+      containers:
+      - name: etcd
+        image: quay.io/coreos/etcd:v3.5.9
+";
+
+#[test]
+fn audit_shows_the_line_and_the_remedy() {
+    let output = stateward(&["audit", "-"], ETCD);
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(text(&output.stdout));
+}
+
+#[test]
+fn audit_json_has_the_fixed_names() {
+    let output = stateward(&["audit", "-", "--format", "json", "--namespace", "prod"], ETCD);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let even = findings.iter().find(|finding| finding["rule"] == "quorum-even").unwrap();
+    insta::assert_json_snapshot!(even);
+    insta::assert_json_snapshot!(report["summary"]);
+}
+
+#[test]
+fn audit_exits_by_the_level_it_is_to_fail_on() {
+    let fails_on = |level: &str| stateward(&["audit", "-", "--fail-on", level], ETCD).status.code();
+    assert_eq!(["deny", "warn", "audit", "never"].map(fails_on), [Some(1), Some(1), Some(1), Some(0)]);
+    let three = ETCD.replace("replicas: 4", "replicas: 3");
+    let fails_on = |level: &str| stateward(&["audit", "-", "--fail-on", level], &three).status.code();
+    assert_eq!(["deny", "warn", "audit", "never"].map(fails_on), [Some(0), Some(1), Some(1), Some(0)]);
+}
+
+#[test]
+fn audit_reports_what_it_could_read_and_exits_with_2() {
+    let output = stateward(&["audit", "-"], &format!("kind: Service\n  bad: [\n---\n{ETCD}"));
+    assert_eq!(output.status.code(), Some(2));
+    let shown = text(&output.stdout);
+    assert!(shown.contains("cannot read <stdin>:") && shown.contains("quorum-even"), "{shown}");
+    assert_eq!(stateward(&["audit", "/no/such/file"], "").status.code(), Some(2));
+    assert_eq!(stateward(&["audit"], "").status.code(), Some(2));
+}
+
+#[test]
+fn audit_writes_several_formats_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    let to_file = format!("json={}", file.display());
+    let output = stateward(&["audit", "-", "--format", "human", "--format", &to_file], ETCD);
+    assert!(text(&output.stdout).contains("deny[quorum-even]"));
+    let report: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    assert_eq!(report["summary"]["statefulSets"], 1);
+}
+
+#[test]
+fn a_wrong_policy_is_named_with_file_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.yaml");
+    let policy = "apiVersion: stateward.dev/v1alpha1\nkind: StatefulSetPolicy\nmetadata:\n  name: p\nspec:\n  rules:\n  - rule: quorum-evne\n    level: warn\n";
+    fs::write(&file, policy).unwrap();
+    let path = file.display().to_string();
+    let output = stateward(&["audit", "-", "--policies", &path], ETCD);
+    assert_eq!(output.status.code(), Some(2));
+    let complaint = text(&output.stderr);
+    assert!(complaint.contains(&format!("{path}:7:5: there is no rule \"quorum-evne\"")), "{complaint}");
+    fs::write(&file, policy.replace("quorum-evne", "quorum-even")).unwrap();
+    assert_eq!(stateward(&["audit", "-", "--policies", &path], ETCD).status.code(), Some(0));
+}
+
+#[test]
+fn review_answers_a_review_and_refuses_what_is_none() {
+    let capture = "tests/captures/consul-scale-5-to-4.validate.json";
+    let output = stateward(&["review", capture, "--objects", "deploy/examples"], "");
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &answer["response"]["allowed"]), (Some(0), &Value::Bool(false)));
+    let unknown = stateward(&["review", capture], "");
+    let answer: Value = serde_json::from_slice(&unknown.stdout).unwrap();
+    assert_eq!(answer["response"]["allowed"], true);
+    let none = stateward(&["review"], "{}");
+    assert_eq!(none.status.code(), Some(2));
+    assert!(text(&none.stderr).contains("send apiVersion admission.k8s.io/v1"), "{}", text(&none.stderr));
+}
+
+#[test]
+fn review_mutates_where_it_is_told_to() {
+    let pod = "tests/captures/nginx-0-pod-create.mutate.json";
+    let output = stateward(&["review", "--mutate", pod], "");
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &answer["response"]["patchType"]), (Some(0), &"JSONPatch".into()));
+    assert_eq!(answer["response"]["auditAnnotations"]["added"], "pod-name");
+    let set = stateward(&["review", "--mutate", "tests/captures/consul-create.mutate.json"], "");
+    let answer: Value = serde_json::from_slice(&set.stdout).unwrap();
+    assert_eq!(answer["response"].get("patch"), None, "no policy asks for anything");
+}
+
+#[test]
+fn there_is_no_controller_without_a_cluster() {
+    let output = stateward(&["serve", "--standalone", "--controller"], "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("cannot be used with"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn explain_lists_and_explains() {
+    let list = text(&stateward(&["explain"], "").stdout);
+    assert!(stateward::rules::ALL.iter().all(|rule| list.contains(rule.id)));
+    let rule = text(&stateward(&["explain", "quorum-even"], "").stdout);
+    assert!(rule.starts_with("# quorum-even: ") && rule.contains("## How to fix"), "{rule}");
+    let none = stateward(&["explain", "quorum-evne"], "");
+    assert_eq!(none.status.code(), Some(2));
+    assert!(text(&none.stderr).contains("did you mean \"quorum-even\""));
+}
+
+#[test]
+fn nothing_but_text_goes_into_a_pipe() {
+    let output = stateward(&["audit", "-"], ETCD);
+    assert!(!output.stdout.contains(&0x1b));
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn thousands_of_files_are_no_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    for index in 0..3000 {
+        let set = ETCD.replace("name: etcd\nspec", &format!("name: etcd-{index}\nspec"));
+        fs::write(folder.path().join(format!("{index}.yaml")), set).unwrap();
+    }
+    let output = stateward(&["audit", &folder.path().display().to_string(), "--format", "json"], "");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["summary"]["statefulSets"], 3000);
+}

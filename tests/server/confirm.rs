@@ -1,0 +1,296 @@
+//! What the guard does before it refuses a change for what other objects are like.
+
+use crate::support;
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use prometheus_client::{encoding::text, registry::Registry};
+use serde_json::{Value, json};
+use stateward::cluster::Cluster;
+use stateward::cluster::Kind;
+use stateward::guard::Answer;
+use stateward::guard::Confirmer;
+use stateward::guard::Decision;
+use stateward::guard::Guard;
+use stateward::guard::WebhookGuard;
+use stateward::model::StatefulSet;
+use stateward::policy::Policies;
+use stateward::policy::Policy;
+use stateward::policy::Profile;
+use stateward::rules;
+use stateward::rules::Rule;
+use support::api_server::{ApiServer, Fault};
+use tokio::time::Instant;
+
+const SETS: &str = "statefulsets";
+
+struct Court {
+    api: ApiServer,
+    judge: WebhookGuard,
+    registry: Registry,
+}
+
+/// A guard whose snapshot is complete and holds these sets.
+async fn court(snapshot: &[Value]) -> Court {
+    court_of(only("quorum-even"), snapshot).await
+}
+
+async fn court_of(policies: Policies, snapshot: &[Value]) -> Court {
+    let api = ApiServer::start().await;
+    api.put_object("namespaces", "", "prod", json!({}));
+    let mut cluster = Cluster::default();
+    for kind in Kind::ALL {
+        cluster.set_complete(kind, true);
+    }
+    for set in snapshot {
+        cluster.insert_set(serde_json::from_value::<StatefulSet>(set.clone()).unwrap());
+    }
+    let mut registry = Registry::with_prefix("stateward");
+    let confirmer = Some(Confirmer::new(api.client(), &mut registry));
+    let cluster = Arc::new(ArcSwap::from_pointee(cluster));
+    let policies = Arc::new(ArcSwap::from_pointee(policies));
+    Court { api, judge: WebhookGuard { cluster, policies, confirmer, events: None }, registry }
+}
+
+/// One rule that refuses, and no other that says anything.
+fn only(id: &str) -> Policies {
+    let level = |rule: &Rule| if rule.id == id { "deny" } else { "off" };
+    let rulings: Vec<Value> =
+        rules::ALL.iter().map(|rule| json!({"rule": rule.id, "level": level(rule)})).collect();
+    let document = json!({
+        "apiVersion": "stateward.dev/v1alpha1", "kind": "StatefulSetPolicy",
+        "metadata": {"name": "test"}, "spec": {"rules": rulings},
+    });
+    Policies::new(Profile::Baseline, vec![Policy::from_json(&document).unwrap()]).unwrap()
+}
+
+/// A part of the ensemble `ring`.
+fn member(name: &str, replicas: i32) -> Value {
+    let annotations = json!({"stateward.dev/class": "quorum", "stateward.dev/ensemble": "ring"});
+    json!({
+        "metadata": {"namespace": "prod", "name": name, "annotations": annotations},
+        "spec": {"replicas": replicas, "template": {"metadata": {"labels": {"app": name}}}},
+    })
+}
+
+fn creation(set: &Value) -> Value {
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "u", "operation": "CREATE", "kind": {"kind": "StatefulSet"},
+        "resource": {"group": "apps", "resource": "statefulsets"}, "namespace": "prod", "object": set,
+    }})
+}
+
+/// One replica more, through the set itself.
+fn growth(set: &Value) -> Value {
+    let mut review = creation(set);
+    let mut old = set.clone();
+    old["spec"]["replicas"] = json!(set["spec"]["replicas"].as_i64().unwrap() - 1);
+    review["request"]["operation"] = json!("UPDATE");
+    review["request"]["oldObject"] = old;
+    review
+}
+
+fn scale(name: &str, old: i32, new: i32) -> Value {
+    let of =
+        |replicas| json!({"metadata": {"namespace": "prod", "name": name}, "spec": {"replicas": replicas}});
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "u", "operation": "UPDATE", "kind": {"kind": "Scale"}, "subResource": "scale",
+        "resource": {"group": "apps", "resource": "statefulsets"}, "namespace": "prod", "name": name,
+        "object": of(new), "oldObject": of(old),
+    }})
+}
+
+impl Court {
+    /// The decision, the warnings, and whether anybody was asked.
+    async fn hear(&self, review: &Value, budget: Duration) -> (Decision, String, bool) {
+        let answer = self.judge.validate(review.to_string().as_bytes(), Instant::now() + budget).unwrap();
+        let (reply, asked) = match answer {
+            Answer::Now(reply) => (reply, false),
+            Answer::Later(reply) => (support::within("an answer", reply).await, true),
+        };
+        let body: Value = serde_json::from_slice(&reply.body).unwrap();
+        let warnings = body["response"]["warnings"].as_array().cloned().unwrap_or_default();
+        let warnings: Vec<&str> = warnings.iter().filter_map(Value::as_str).collect();
+        (reply.facts.decision, warnings.join("\n"), asked)
+    }
+
+    fn outcomes(&self, outcome: &str) -> String {
+        let mut written = String::new();
+        text::encode(&mut written, &self.registry).unwrap();
+        let line = format!("stateward_live_reads_total{{outcome=\"{outcome}\"}} ");
+        written.lines().find_map(|text| text.strip_prefix(&line)).unwrap().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_asked_where_nothing_is_refused() {
+    let court = court(&[member("a", 2)]).await;
+    let (decision, _, asked) = court.hear(&growth(&member("b", 1)), support::PATIENCE).await;
+    assert_eq!((decision, asked), (Decision::Allowed, false));
+    assert_eq!(court.api.requests("/"), 0);
+}
+
+#[tokio::test]
+async fn a_denial_that_the_cluster_confirms_is_sent() {
+    let court = court(&[member("a", 2)]).await;
+    court.api.put_object(SETS, "prod", "a", member("a", 2));
+    court.api.put_object(SETS, "other", "b", member("b", 1));
+    let (decision, _, asked) = court.hear(&growth(&member("b", 2)), support::PATIENCE).await;
+    assert_eq!((decision, asked), (Decision::Denied, true));
+    assert_eq!(court.outcomes("confirmed"), "1");
+    assert_eq!(court.api.requests("/apis/apps/v1/namespaces/prod/statefulsets?limit="), 1);
+    assert_eq!(court.api.requests("/poddisruptionbudgets"), 0, "only what the rule reads");
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_behind_refuses_nothing() {
+    // The other set was there and is gone; or it came a moment ago, and makes the even number odd.
+    let stale = court(&[member("a", 2)]).await;
+    let (decision, _, asked) = stale.hear(&growth(&member("b", 3)), support::PATIENCE).await;
+    assert_eq!((decision, asked), (Decision::Allowed, false));
+    stale.api.put_object(SETS, "prod", "a", member("a", 1));
+    let (decision, warnings, asked) = stale.hear(&growth(&member("b", 2)), support::PATIENCE).await;
+    assert_eq!((decision, warnings.as_str(), asked), (Decision::Allowed, "", true));
+    assert_eq!(stale.outcomes("refuted"), "1");
+
+    let young = court(&[]).await;
+    young.api.put_object(SETS, "prod", "a", member("a", 1));
+    let (decision, warnings, _) = young.hear(&growth(&member("b", 2)), support::PATIENCE).await;
+    assert_eq!((decision, warnings.as_str()), (Decision::Allowed, ""));
+}
+
+/// A quorum of three, and a budget that was made a moment before it and lets `evicted` of them be evicted.
+async fn behind_a_budget(profile: Profile, evicted: i32) -> (Decision, String) {
+    let court = court_of(Policies::new(profile, Vec::new()).unwrap(), &[]).await;
+    let budget = json!({"maxUnavailable": evicted, "selector": {"matchLabels": {"app": "b"}}});
+    court.api.put("poddisruptionbudgets", "prod", "b", budget);
+    let mut set = member("b", 3);
+    set["spec"]["serviceName"] = json!("b");
+    let service = json!({"clusterIP": "None", "publishNotReadyAddresses": true, "selector": {"app": "b"}});
+    court.api.put("services", "prod", "b", service);
+    let (decision, warnings, asked) = court.hear(&creation(&set), support::PATIENCE).await;
+    assert!(asked);
+    assert_eq!(court.outcomes("refuted"), "1");
+    (decision, warnings)
+}
+
+#[tokio::test]
+async fn what_was_made_a_moment_ago_is_not_called_missing() {
+    let (_, warnings) = behind_a_budget(Profile::Baseline, 1).await;
+    assert!(!warnings.contains("pdb-missing") && !warnings.contains("service-not-found"), "{warnings}");
+}
+
+#[tokio::test]
+async fn what_was_made_a_moment_ago_is_judged() {
+    // Neither is what the snapshot says, that there is no budget, nor is it right.
+    let (_, warnings) = behind_a_budget(Profile::Baseline, 2).await;
+    assert!(warnings.contains("pdb-below-quorum"), "{warnings}");
+    let (decision, _) = behind_a_budget(Profile::Strict, 2).await;
+    assert_eq!(decision, Decision::Denied);
+}
+
+#[tokio::test]
+async fn a_namespace_that_began_to_end_is_let_go() {
+    let court = court(&[member("a", 2)]).await;
+    court.api.put_object(SETS, "prod", "a", member("a", 2));
+    let going = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
+    court.api.put_object("namespaces", "", "prod", going);
+    let (decision, _, _) = court.hear(&growth(&member("b", 2)), support::PATIENCE).await;
+    assert_eq!(decision, Decision::Allowed);
+}
+
+#[tokio::test]
+async fn what_cannot_be_confirmed_is_a_warning_that_says_why() {
+    let court = court(&[member("a", 2)]).await;
+    for (fault, outcome, why) in [
+        (Fault::Hang, "timeout", "did not answer in time"),
+        (Fault::Status(403), "failed", "403: as the test wants it"),
+        (Fault::Status(500), "failed", "500: as the test wants it"),
+        (Fault::Garbage, "failed", "not an answer of a Kubernetes API"),
+    ] {
+        court.api.fail(SETS, fault);
+        let budget = if fault == Fault::Hang { Duration::from_millis(50) } else { support::PATIENCE };
+        let (decision, warnings, _) = court.hear(&growth(&member("b", 2)), budget).await;
+        assert_eq!(decision, Decision::Warned, "{fault:?}");
+        assert!(warnings.contains("not refused") && warnings.contains(why), "{warnings}");
+        assert!(warnings.contains("4 members"), "{warnings}");
+        assert_ne!(court.outcomes(outcome), "0");
+    }
+    court.api.stop();
+    let (decision, _, _) = court.hear(&growth(&member("b", 2)), support::PATIENCE).await;
+    assert_eq!(decision, Decision::Warned);
+    assert_eq!((court.outcomes("timeout"), court.outcomes("failed")), ("1".to_owned(), "4".to_owned()));
+}
+
+#[tokio::test]
+async fn a_broken_neighbour_is_not_an_absent_one() {
+    let court = court(&[member("a", 2)]).await;
+    court.api.put_object(SETS, "prod", "a", json!({"spec": {"replicas": "two"}}));
+    let (decision, _, _) = court.hear(&growth(&member("b", 2)), support::PATIENCE).await;
+    assert_ne!(decision, Decision::Denied);
+}
+
+#[tokio::test]
+async fn the_scale_of_a_set_that_is_not_known_yet_reads_it() {
+    let court = court(&[]).await;
+    court.api.put_object(SETS, "prod", "a", member("a", 3));
+    let (decision, _, asked) = court.hear(&scale("a", 3, 5), support::PATIENCE).await;
+    assert_eq!((decision, asked), (Decision::Allowed, true));
+    assert_eq!(court.outcomes("learned"), "1");
+    let (decision, _, _) = court.hear(&scale("a", 3, 4), support::PATIENCE).await;
+    assert_eq!(decision, Decision::Denied);
+    assert_eq!(court.outcomes("confirmed"), "1");
+
+    let (decision, _, _) = court.hear(&scale("nowhere", 3, 4), support::PATIENCE).await;
+    assert_eq!(decision, Decision::Allowed);
+    court.api.fail(SETS, Fault::Hang);
+    let (decision, _, _) = court.hear(&scale("a", 3, 4), Duration::from_millis(50)).await;
+    assert_eq!((decision, court.outcomes("timeout")), (Decision::Allowed, "1".to_owned()));
+}
+
+#[tokio::test]
+async fn a_scale_rests_on_the_set_as_it_is_now() {
+    let court = court(&[member("a", 3)]).await;
+    let mut exempt = member("a", 3);
+    exempt["metadata"]["annotations"]["stateward.dev/class"] = json!("replicated");
+    court.api.put_object(SETS, "prod", "a", exempt);
+    let (decision, _, _) = court.hear(&scale("a", 3, 4), support::PATIENCE).await;
+    assert_eq!(decision, Decision::Allowed);
+}
+
+#[tokio::test]
+async fn a_name_that_is_none_is_asked_for_nowhere() {
+    let court = court(&[]).await;
+    let (decision, _, _) = court.hear(&scale("../../../api/v1/secrets", 3, 4), support::PATIENCE).await;
+    assert_eq!((decision, court.api.requests("/")), (Decision::Allowed, 0));
+}
+
+#[tokio::test]
+async fn a_burst_of_denials_is_no_burst_of_reads() {
+    let court = court(&[member("a", 2)]).await;
+    let resources = [SETS, "services", "namespaces"];
+    for resource in &resources {
+        court.api.fail(resource, Fault::Hang);
+    }
+    let review = growth(&member("b", 2)).to_string();
+    let deadline = Instant::now() + support::PATIENCE;
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let Answer::Later(reply) = court.judge.validate(review.as_bytes(), deadline).unwrap() else {
+            panic!()
+        };
+        waiting.spawn(reply);
+    }
+    support::until("reads", async || court.api.requests("/") == 16).await;
+    tokio::task::yield_now().await;
+    assert_eq!(court.api.requests("/"), 16);
+    // Whoever is not waited for any more frees its place.
+    waiting.abort_all();
+    while waiting.join_next().await.is_some() {}
+    for resource in &resources {
+        court.api.heal(resource);
+    }
+    court.api.put_object(SETS, "prod", "a", member("a", 2));
+    let (decision, _, _) = court.hear(&growth(&member("b", 2)), support::PATIENCE).await;
+    assert_eq!(decision, Decision::Denied);
+}

@@ -1,0 +1,28 @@
+//! Tests of the processes: the webhook server and its clients, against a small API server in this process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "helpers beside the tests unwrap, and say what they skip"
+)]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "not every helper is needed here")]
+mod support;
+
+mod certificates;
+mod certs_cli;
+mod cli;
+mod cluster_audit;
+mod confirm;
+mod events;
+mod lease;
+mod metacontroller;
+mod per_pod;
+mod watch;
+mod webhook_drain;
+mod webhook_http;
+mod webhook_tls;
