@@ -88,7 +88,7 @@ fn sources() -> Vec<(String, String)> {
         let text = fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap().lines();
         let code = code.filter(|line| !line.trim_start().starts_with("//"));
-        (name, code.map(|line| format!("{line}\n")).collect())
+        (name, code.collect::<Vec<_>>().join("\n"))
     };
     found.into_iter().map(read).collect()
 }

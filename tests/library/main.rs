@@ -10,7 +10,6 @@
 )]
 
 #[path = "../support/case.rs"]
-#[allow(dead_code, reason = "not every helper is needed here")]
 mod case;
 
 mod captures;

@@ -10,7 +10,6 @@
 )]
 
 #[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "not every helper is needed here")]
 mod support;
 
 mod certificates;

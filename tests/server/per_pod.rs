@@ -229,7 +229,10 @@ async fn the_services_follow_the_set() {
     until_services(&api, &["web-0", "web-1", "web-2", "web-3", "web-4"]).await;
     put_set(&api, &asking(), 2);
     until_services(&api, &["web-0", "web-1"]).await;
-    assert_eq!((replica.services("created"), replica.services("deleted")), (5, 3));
+    until("the last deletion is counted", async || {
+        (replica.services("created"), replica.services("deleted")) == (5, 3)
+    })
+    .await;
 
     let mut other = asking();
     other["service-per-pod-ports"] = json!("80:81,443:8443");

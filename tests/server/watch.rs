@@ -42,11 +42,11 @@ impl Drop for Watched {
     }
 }
 
-async fn watch(api: ApiServer) -> Watched {
-    watch_at(api, pace()).await
+fn watch(api: ApiServer) -> Watched {
+    watch_at(api, pace())
 }
 
-async fn watch_at(api: ApiServer, pace: WatchConfig) -> Watched {
+fn watch_at(api: ApiServer, pace: WatchConfig) -> Watched {
     let (readiness, mut registry) = (Readiness::default(), Registry::with_prefix("stateward"));
     let live = Live::new(api.client(), pace, &readiness, Gauges::register_live(&mut registry));
     let cluster = live.cluster();
@@ -103,7 +103,7 @@ async fn it_is_ready_when_every_kind_is_listed_and_then_follows() {
     let target = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "set-1"});
     api.put("horizontalpodautoscalers", "prod", "a", json!({"scaleTargetRef": target, "maxReplicas": 5}));
     api.fail(BUDGETS, Fault::Hang);
-    let watched = watch(api).await;
+    let watched = watch(api);
     until("all but the budgets", async || watched.readiness.missing() == ["PodDisruptionBudget"]).await;
     assert_eq!(service(&watched.cluster.load(), "zk"), Lookup::Present(()));
     assert_eq!(service(&watched.cluster.load(), "other"), Lookup::Absent);
@@ -131,7 +131,7 @@ async fn it_is_ready_when_every_kind_is_listed_and_then_follows() {
 #[tokio::test]
 async fn a_watch_that_ends_is_resumed_where_it_was() {
     let api = ApiServer::start().await;
-    let watched = watch(api).await;
+    let watched = watch(api);
     watched.ready().await;
     until("watches", async || watched.api.watching(SETS) == 1).await;
     set(&watched.api, "a", 1);
@@ -155,7 +155,7 @@ async fn a_relist_shows_the_old_until_it_is_complete_and_then_drops_what_vanishe
     for name in ["a", "b", "c", "d", "e"] {
         set(&api, name, 1);
     }
-    let watched = watch(api).await;
+    let watched = watch(api);
     watched.ready().await;
     until("watches", async || watched.api.watching(SETS) == 1).await;
     watched.api.fail(SETS, Fault::Mute);
@@ -179,7 +179,7 @@ async fn a_relist_shows_the_old_until_it_is_complete_and_then_drops_what_vanishe
 async fn an_expired_version_means_a_new_list_in_both_forms() {
     let api = ApiServer::start().await;
     set(&api, "a", 1);
-    let watched = watch(api).await;
+    let watched = watch(api);
     watched.ready().await;
     // As an event of the watch.
     watched.api.compact();
@@ -200,7 +200,7 @@ async fn a_server_that_goes_away_leaves_what_was_known() {
     let api = ApiServer::start().await;
     set(&api, "a", 1);
     let logs = Logs::capture();
-    let watched = watch(api).await;
+    let watched = watch(api);
     watched.ready().await;
     watched.api.stop();
     until("it is noticed", async || logs.lines_with("cannot watch").len() >= 5).await;
@@ -227,7 +227,7 @@ async fn a_server_that_goes_away_leaves_what_was_known() {
 async fn a_connection_that_says_nothing_any_more_is_given_up() {
     let api = ApiServer::start().await;
     let short = std::time::Duration::from_millis(50);
-    let watched = watch_at(api, WatchConfig { watch: short, silence: short, ..pace() }).await;
+    let watched = watch_at(api, WatchConfig { watch: short, silence: short, ..pace() });
     watched.ready().await;
     until("new watches", async || watched.api.requests("/statefulsets?watch") >= 3).await;
     assert_eq!(watched.api.requests("/statefulsets?limit"), 1);
@@ -240,7 +240,7 @@ async fn a_kind_that_may_not_be_listed_is_unknown_until_it_may() {
     api.fail(SERVICES, Fault::Status(403));
     api.fail("horizontalpodautoscalers", Fault::Status(404));
     let logs = Logs::capture();
-    let watched = watch(api).await;
+    let watched = watch(api);
     watched.ready().await;
     assert_eq!(service(&watched.cluster.load(), "zk"), Lookup::Unknown);
     let remarks = watched.readiness.remarks();
@@ -266,7 +266,7 @@ async fn an_object_that_cannot_be_read_is_unknown_and_spoils_nothing_else() {
     api.put_object(SERVICES, "prod", "bad", json!({"spec": {"selector": "everything"}}));
     api.put(SERVICES, "prod", "zk", json!({}));
     let logs = Logs::capture();
-    let watched = watch(api).await;
+    let watched = watch(api);
     watched.ready().await;
     let lookups = |cluster: &Cluster| ["bad", "zk", "other"].map(|name| service(cluster, name));
     let expected = [Lookup::Unknown, Lookup::Present(()), Lookup::Absent];

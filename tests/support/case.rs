@@ -223,7 +223,7 @@ impl Object {
 /// A finding as snapshots have it.
 pub fn render(finding: &Finding) -> String {
     let Finding { rule, level, object, path, message, remedy, .. } = finding;
-    let mut text = format!("{level} {} at {object} {path}\n  {message}\n  fix: {remedy}\n", rule);
+    let mut text = format!("{level} {rule} at {object} {path}\n  {message}\n  fix: {remedy}\n");
     for (object, path) in &finding.related {
         text += &format!("  see {object} {path}\n");
     }
