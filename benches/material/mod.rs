@@ -83,7 +83,7 @@ fn add_application(cluster: &mut Cluster, namespace: &str, name: &str) {
     }));
     let service = object(json!({ "clusterIP": "None", "selector": labels }));
     let budget = object(json!({ "maxUnavailable": 1, "selector": { "matchLabels": labels } }));
-    cluster.insert_set(serde_json::from_value(set).unwrap());
-    cluster.insert_service(serde_json::from_value(service).unwrap());
-    cluster.insert_budget(serde_json::from_value(budget).unwrap());
+    cluster.insert(serde_json::from_value::<stateward::model::StatefulSet>(set).unwrap());
+    cluster.insert(serde_json::from_value::<stateward::model::Service>(service).unwrap());
+    cluster.insert(serde_json::from_value::<stateward::model::DisruptionBudget>(budget).unwrap());
 }

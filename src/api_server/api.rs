@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::error::{ApiError, LONGEST_MESSAGE, chain, malformed};
 use crate::cluster::{ClusterObject, Kind, ObjectRead, Unreadable};
+use crate::model::{KindFacts, Origin};
 use crate::software;
 
 /// One answer in memory: far more than a page of real objects has.
@@ -47,7 +48,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// Reads one page of the objects of a kind: those of a namespace, or all.
+    /// Reads one page of the objects of a kind: those of a namespace, or all. Of a custom resource that is not served there are none,
+    /// at no version.
     pub(crate) async fn list(
         &self,
         kind: Kind,
@@ -59,7 +61,12 @@ impl Api {
         if let Some(next) = next {
             path = path + "&continue=" + &escaped(next);
         }
-        let body = self.read(&path).await?;
+        let body = match self.read(&path).await {
+            Err(error) if error.is_absence() && kind.facts().origin == Origin::WatchedIfServed => {
+                return Ok(Page { items: Vec::new(), version: String::new(), next: None });
+            }
+            body => body?,
+        };
         let list: RawList<'_> = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
         if !list.kind.ends_with("List") {
             return Err(ApiError::Malformed(format!("{:?} instead of a list", list.kind)));
@@ -240,16 +247,11 @@ fn item(kind: Kind, text: &str) -> ObjectRead {
 }
 
 fn path_of(kind: Kind, namespace: Option<&str>) -> Result<String, ApiError> {
-    let (group, plural) = match kind {
-        Kind::StatefulSet => ("/apis/apps/v1", "statefulsets"),
-        Kind::Service => ("/api/v1", "services"),
-        Kind::DisruptionBudget => ("/apis/policy/v1", "poddisruptionbudgets"),
-        Kind::Autoscaler => ("/apis/autoscaling/v2", "horizontalpodautoscalers"),
-        Kind::Namespace => ("/api/v1", "namespaces"),
-    };
+    let KindFacts { api_version, plural, group, .. } = kind.facts();
+    let root = if group.is_empty() { "/api" } else { "/apis" };
     match namespace {
-        Some(namespace) => Ok(format!("{group}/namespaces/{}/{plural}", checked(namespace)?)),
-        None => Ok(format!("{group}/{plural}")),
+        Some(namespace) => Ok(format!("{root}/{api_version}/namespaces/{}/{plural}", checked(namespace)?)),
+        None => Ok(format!("{root}/{api_version}/{plural}")),
     }
 }
 

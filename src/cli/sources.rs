@@ -8,7 +8,7 @@ use std::vec;
 
 use walkdir::{DirEntry, FilterEntry, WalkDir};
 
-use crate::manifest::{Note, NoteKind, Origin, Source, WATCHED, hidden};
+use crate::manifest::{Note, NoteKind, Origin, Source, hidden, kinds_that_matter};
 
 /// The largest file that is read.
 pub const MAX_BYTES: u64 = 64 << 20;
@@ -96,7 +96,7 @@ fn load(name: String, origin: Origin, from: impl Read) -> Result<Arc<Source>, No
     }
     if bytes.len() as u64 > MAX_BYTES {
         let message = format!("larger than {} MiB", MAX_BYTES >> 20);
-        return Err(note(name, origin, NoteKind::TooLarge, message, WATCHED.to_vec()));
+        return Err(note(name, origin, NoteKind::TooLarge, message, kinds_that_matter().collect()));
     }
     match String::from_utf8(bytes) {
         Ok(text) => {
@@ -118,7 +118,13 @@ fn not_utf8(name: String, origin: Origin, bytes: &[u8], valid: usize) -> Note {
 }
 
 fn failed(name: String, origin: Origin, error: &str) -> Note {
-    note(name, origin, NoteKind::Unreadable, format!("cannot be read: {error}"), WATCHED.to_vec())
+    note(
+        name,
+        origin,
+        NoteKind::Unreadable,
+        format!("cannot be read: {error}"),
+        kinds_that_matter().collect(),
+    )
 }
 
 fn note(name: String, origin: Origin, kind: NoteKind, message: String, hides: Vec<&'static str>) -> Note {

@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
-
 use super::{Cluster, ClusterObject, Kind};
 use crate::change::{DuplicateKey, Written};
 use crate::manifest::{Manifest, Note, NoteKind, Source, Span, read};
-use crate::model::{Autoscaler, DisruptionBudget, Object, ObjectRef, StatefulSet};
+use crate::model::{ObjectRef, StatefulSet};
 
 /// The objects of some manifests, as far as they matter here.
 #[derive(Debug, Default)]
@@ -74,22 +72,8 @@ impl Inventory {
     }
 
     fn add_manifest(&mut self, manifest: Manifest) {
-        let parsed = match (&*manifest.api_version, &*manifest.kind) {
-            ("apps/v1" | "apps/v1beta2" | "apps/v1beta1", "StatefulSet") => {
-                parse(&manifest).map(ClusterObject::Set)
-            }
-            ("v1", "Service") => parse(&manifest).map(ClusterObject::Service),
-            ("policy/v1", "PodDisruptionBudget") => parse(&manifest).map(ClusterObject::Budget),
-            ("policy/v1beta1", "PodDisruptionBudget") => {
-                parse(&manifest).map(before_v1).map(ClusterObject::Budget)
-            }
-            (
-                "autoscaling/v2" | "autoscaling/v1" | "autoscaling/v2beta2" | "autoscaling/v2beta1",
-                "HorizontalPodAutoscaler",
-            ) => parse(&manifest).map(ClusterObject::Autoscaler),
-            ("v1", "Namespace") => parse(&manifest).map(ClusterObject::Namespace),
-            _ => return,
-        };
+        let Some(kind) = Kind::of_manifest(&manifest.api_version, &manifest.kind) else { return };
+        let parsed = parse(kind, &manifest);
         match parsed {
             Ok(mut object) => {
                 if object.metadata().namespace.is_empty() {
@@ -106,7 +90,7 @@ impl Inventory {
     /// The StatefulSets, in the order in which they were read, each with where and how it is written.
     pub fn sets(&self) -> impl Iterator<Item = (&StatefulSet, &Manifest)> {
         self.items.iter().filter_map(|item| match &item.object {
-            ClusterObject::Set(set) => Some((set, &item.manifest)),
+            ClusterObject::StatefulSet(set) => Some((set, &item.manifest)),
             _ => None,
         })
     }
@@ -148,7 +132,7 @@ impl Inventory {
             self.items.iter().filter_map(|item| item.manifest.namespace.as_deref()).collect();
         let mut named = named.into_iter();
         let (Some(only), None, false) = (named.next(), named.next(), self.namespace_is_given) else { return };
-        let is_budget = |item: &&InventoryObject| matches!(item.object, ClusterObject::Budget(_));
+        let is_budget = |item: &&InventoryObject| matches!(item.object, ClusterObject::DisruptionBudget(_));
         let (budgets, others): (Vec<&InventoryObject>, Vec<&InventoryObject>) =
             self.items.iter().partition(is_budget);
         for item in others.into_iter().chain(budgets) {
@@ -176,7 +160,7 @@ impl Inventory {
 
 /// Whether a budget is about pods that already have one. That a namespace is only presumed must not make two budgets collide.
 fn overlaps(cluster: &Cluster, object: &ClusterObject) -> bool {
-    let ClusterObject::Budget(budget) = object else { return false };
+    let ClusterObject::DisruptionBudget(budget) = object else { return false };
     let has_one = |set: &&StatefulSet| {
         !cluster.budgets_selecting(&set.metadata.namespace, set.spec.template.labels()).is_empty()
     };
@@ -186,21 +170,14 @@ fn overlaps(cluster: &Cluster, object: &ClusterObject) -> bool {
 impl Found<'_> {
     /// How it is written, apart from what it says.
     pub fn how(&self) -> Written {
-        let (kind, metadata) = (self.object.kind().name(), self.object.metadata());
-        let (namespace, name) = (metadata.namespace.clone(), metadata.name.clone());
-        let api_version = match kind {
-            "StatefulSet" => StatefulSet::API_VERSION,
-            "PodDisruptionBudget" => DisruptionBudget::API_VERSION,
-            "HorizontalPodAutoscaler" => Autoscaler::API_VERSION,
-            _ => "v1",
-        };
+        let metadata = self.object.metadata();
         let duplicate_keys = self.manifest.duplicate_keys.iter().map(|key| DuplicateKey {
             pointer: key.pointer.clone(),
             first_line: key.first_line,
             last_line: key.line,
         });
         Written {
-            object: ObjectRef { api_version, kind, namespace, name },
+            object: self.object.kind().reference(&metadata.namespace, &metadata.name),
             metadata: metadata.clone(),
             api_version: self.manifest.api_version.clone(),
             duplicate_keys: duplicate_keys.collect(),
@@ -246,25 +223,33 @@ pub fn position(manifest: &Manifest, path: &str) -> Position {
 
 /// Reads an object's fields. One that has them of another type than Kubernetes would be refused by the API server, and what is
 /// not known of it must not be taken for absent.
-fn parse<T: DeserializeOwned>(manifest: &Manifest) -> Result<T, Note> {
-    serde_path_to_error::deserialize(manifest.node.to_json()).map_err(|error| {
-        let span = manifest.node.locate(&crate::manifest::pointer_of(error.path()));
+fn parse(kind: Kind, manifest: &Manifest) -> Result<ClusterObject, Note> {
+    let json = manifest.node.to_json();
+    let mut track = serde_path_to_error::Track::new();
+    let read = ClusterObject::deserialize(kind, serde_path_to_error::Deserializer::new(&json, &mut track));
+    read.map(|object| before_v1(object, &manifest.api_version)).map_err(|error| {
+        let path = track.path();
+        let span = manifest.node.locate(&crate::manifest::pointer_of(&path));
         let name = manifest.name.as_deref().unwrap_or_default();
         Note {
             file: Arc::clone(&manifest.file),
             line: span.line,
             column: span.column,
             kind: NoteKind::Unreadable,
-            message: format!("{} {name}: {error}", manifest.kind),
-            hides: crate::manifest::WATCHED.into_iter().filter(|kind| *kind == manifest.kind).collect(),
+            message: format!("{} {name}: {path}: {error}", manifest.kind),
+            hides: vec![kind.name()],
         }
     })
 }
 
-/// Before policy/v1, an empty selector selected nothing.
-fn before_v1(mut budget: DisruptionBudget) -> DisruptionBudget {
-    budget.spec.selector = budget.spec.selector.filter(|selector| !selector.is_empty());
-    budget
+/// Before policy/v1, an empty selector of a budget selected nothing.
+fn before_v1(mut object: ClusterObject, api_version: &str) -> ClusterObject {
+    if let ClusterObject::DisruptionBudget(budget) = &mut object
+        && api_version == "policy/v1beta1"
+    {
+        budget.spec.selector = budget.spec.selector.take().filter(|selector| !selector.is_empty());
+    }
+    object
 }
 
 /// What tells it from all others.

@@ -12,14 +12,19 @@ mod strip_unused;
 mod table;
 mod view;
 
-use imbl::{OrdMap, OrdSet};
+use std::collections::BTreeSet;
 
+use imbl::OrdSet;
+
+pub use crate::model::Kind;
 use crate::model::{
-    Autoscaler, DisruptionBudget, LabelSelector, Labels, Namespace, Object, Service, StatefulSet,
+    Autoscaler, Claim, ConfigMap, DisruptionBudget, LabelSelector, Labels, Metadata, Namespace, Service,
+    StatefulSet, Workload,
 };
 pub use listing::{Listing, ObjectRead, Unreadable};
 pub use object::ClusterObject;
-use table::{IndexKey, Table, selector_key};
+use object::Tables;
+use table::{IndexKey, selector_key};
 pub use view::{ClusterView, PendingChange};
 
 /// The answer to a question about other objects.
@@ -43,47 +48,11 @@ impl<T> Lookup<T> {
     }
 }
 
-/// The kinds of neighbours a snapshot can hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// `apps/v1` StatefulSet.
-    StatefulSet,
-    /// `v1` Service.
-    Service,
-    /// `policy/v1` PodDisruptionBudget.
-    DisruptionBudget,
-    /// `autoscaling` HorizontalPodAutoscaler.
-    Autoscaler,
-    /// `v1` Namespace.
-    Namespace,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::StatefulSet, Self::Service, Self::DisruptionBudget, Self::Autoscaler, Self::Namespace];
-
-    /// The kind's name in a manifest.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::StatefulSet => StatefulSet::KIND,
-            Self::Service => Service::KIND,
-            Self::DisruptionBudget => DisruptionBudget::KIND,
-            Self::Autoscaler => Autoscaler::KIND,
-            Self::Namespace => Namespace::KIND,
-        }
-    }
-}
-
 /// A snapshot. The default one knows nothing: every lookup is unknown.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
-    sets: Table<StatefulSet>,
-    services: Table<Service>,
-    budgets: Table<DisruptionBudget>,
-    autoscalers: Table<Autoscaler>,
-    namespaces: OrdMap<Box<str>, Namespace>,
-    complete: Vec<Kind>,
+    tables: Tables,
+    complete: BTreeSet<Kind>,
     /// Kind, namespace and name of objects that exist but could not be read.
     unreadable: OrdSet<(Kind, Box<str>, Box<str>)>,
 }
@@ -91,9 +60,10 @@ pub struct Cluster {
 impl Cluster {
     /// Says that all objects of a kind are in the snapshot, so that one that is not there does not exist.
     pub fn set_complete(&mut self, kind: Kind, complete: bool) {
-        self.complete.retain(|known| *known != kind);
         if complete {
-            self.complete.push(kind);
+            self.complete.insert(kind);
+        } else {
+            self.complete.remove(&kind);
         }
     }
 
@@ -104,55 +74,21 @@ impl Cluster {
 
     /// How many objects of this kind are in the snapshot.
     pub fn count(&self, kind: Kind) -> usize {
-        match kind {
-            Kind::StatefulSet => self.sets.len(),
-            Kind::Service => self.services.len(),
-            Kind::DisruptionBudget => self.budgets.len(),
-            Kind::Autoscaler => self.autoscalers.len(),
-            Kind::Namespace => self.namespaces.len(),
-        }
+        self.tables.len(kind)
     }
 
-    /// Adds a StatefulSet, in place of one of the same name.
-    pub fn insert_set(&mut self, set: StatefulSet) {
-        self.forget_unreadable(Kind::StatefulSet, &set.metadata.namespace, &set.metadata.name);
-        self.sets.insert(set);
-    }
-
-    /// Adds a Service, in place of one of the same name.
-    pub fn insert_service(&mut self, service: Service) {
-        self.forget_unreadable(Kind::Service, &service.metadata.namespace, &service.metadata.name);
-        self.services.insert(service);
-    }
-
-    /// Adds a PodDisruptionBudget, in place of one of the same name.
-    pub fn insert_budget(&mut self, budget: DisruptionBudget) {
-        self.forget_unreadable(Kind::DisruptionBudget, &budget.metadata.namespace, &budget.metadata.name);
-        self.budgets.insert(budget);
-    }
-
-    /// Adds a HorizontalPodAutoscaler, in place of one of the same name.
-    pub fn insert_autoscaler(&mut self, autoscaler: Autoscaler) {
-        self.forget_unreadable(Kind::Autoscaler, &autoscaler.metadata.namespace, &autoscaler.metadata.name);
-        self.autoscalers.insert(autoscaler);
-    }
-
-    /// Adds a Namespace, in place of one of the same name.
-    pub fn insert_namespace(&mut self, namespace: Namespace) {
-        self.forget_unreadable(Kind::Namespace, "", &namespace.metadata.name);
-        self.namespaces.insert(namespace.metadata.name.clone(), namespace);
+    /// Adds an object, in place of one of the same kind and name.
+    pub fn insert(&mut self, object: impl Into<ClusterObject>) {
+        let object = object.into();
+        let Metadata { namespace, name, .. } = object.metadata();
+        self.forget_unreadable(object.kind(), namespace, name);
+        self.tables.insert(object);
     }
 
     /// Takes an object out, if it is there.
     pub fn remove(&mut self, kind: Kind, namespace: &str, name: &str) {
         self.forget_unreadable(kind, namespace, name);
-        match kind {
-            Kind::StatefulSet => self.sets.remove(namespace, name),
-            Kind::Service => self.services.remove(namespace, name),
-            Kind::DisruptionBudget => self.budgets.remove(namespace, name),
-            Kind::Autoscaler => self.autoscalers.remove(namespace, name),
-            Kind::Namespace => drop(self.namespaces.remove(name)),
-        }
+        self.tables.remove(kind, namespace, name);
     }
 
     /// Notes that this object exists, but not what it is: a question whose answer may depend on it has none.
@@ -168,42 +104,20 @@ impl Cluster {
 
     /// Takes everything of this kind from `other`, and nothing else.
     pub fn replace(&mut self, kind: Kind, other: Self) {
-        match kind {
-            Kind::StatefulSet => self.sets = other.sets,
-            Kind::Service => self.services = other.services,
-            Kind::DisruptionBudget => self.budgets = other.budgets,
-            Kind::Autoscaler => self.autoscalers = other.autoscalers,
-            Kind::Namespace => self.namespaces = other.namespaces,
-        }
         let kept = self.unreadable.iter().filter(|(of, _, _)| *of != kind);
         let taken = other.unreadable.iter().filter(|(of, _, _)| *of == kind);
         self.unreadable = kept.chain(taken).cloned().collect();
+        self.tables.replace(kind, other.tables);
     }
 
-    /// Adds an object as `insert_…` does, sharing it with `older` where it is the same there.
+    /// Adds an object, sharing it with `older` where it is the same there.
     pub(crate) fn take_over(&mut self, older: &Self, object: ClusterObject) {
-        match object {
-            ClusterObject::Set(set) => self.sets.take_over(&older.sets, set),
-            ClusterObject::Service(service) => self.services.take_over(&older.services, service),
-            ClusterObject::Budget(budget) => self.budgets.take_over(&older.budgets, budget),
-            ClusterObject::Autoscaler(autoscaler) => {
-                self.autoscalers.take_over(&older.autoscalers, autoscaler);
-            }
-            ClusterObject::Namespace(namespace) => self.insert_namespace(namespace),
-        }
+        self.tables.take_over(&older.tables, object);
     }
 
     /// Whether this very object is in the snapshot.
     pub(crate) fn contains(&self, object: &ClusterObject) -> bool {
-        match object {
-            ClusterObject::Set(set) => self.sets.contains(set),
-            ClusterObject::Service(service) => self.services.contains(service),
-            ClusterObject::Budget(budget) => self.budgets.contains(budget),
-            ClusterObject::Autoscaler(autoscaler) => self.autoscalers.contains(autoscaler),
-            ClusterObject::Namespace(namespace) => {
-                self.namespace(&namespace.metadata.name) == Some(namespace)
-            }
-        }
+        self.tables.contains(object)
     }
 
     fn forget_unreadable(&mut self, kind: Kind, namespace: &str, name: &str) {
@@ -220,12 +134,12 @@ impl Cluster {
 
     /// Every StatefulSet, by namespace and name.
     pub fn sets(&self) -> impl Iterator<Item = &StatefulSet> {
-        self.sets.iter()
+        self.tables.sets.iter()
     }
 
     /// A Namespace. One that is not in the snapshot is unknown: whatever is in it shows that it exists.
     pub fn namespace(&self, name: &str) -> Option<&Namespace> {
-        self.namespaces.get(name)
+        self.tables.namespaces.get("", name)
     }
 
     /// What to say of an object that is not in the snapshot.
@@ -237,23 +151,44 @@ impl Cluster {
     }
 
     fn set(&self, namespace: &str, name: &str) -> Option<&StatefulSet> {
-        self.sets.get(namespace, name)
+        self.tables.sets.get(namespace, name)
     }
 
     fn service(&self, namespace: &str, name: &str) -> Option<&Service> {
-        self.services.get(namespace, name)
+        self.tables.services.get(namespace, name)
     }
 
     fn sets_governed_by(&self, namespace: &str, service: &str) -> Vec<&StatefulSet> {
-        self.sets.by_key(namespace, IndexKey::GoverningService(service))
+        self.tables.sets.by_key(namespace, IndexKey::GoverningService(service))
     }
 
     fn sets_of_ensemble(&self, namespace: &str, ensemble: &str) -> Vec<&StatefulSet> {
-        self.sets.by_key(namespace, IndexKey::Ensemble(ensemble))
+        self.tables.sets.by_key(namespace, IndexKey::Ensemble(ensemble))
     }
 
+    /// HorizontalPodAutoscalers, then ScaledObjects.
     fn autoscalers_of(&self, namespace: &str, set: &str) -> Vec<&Autoscaler> {
-        self.autoscalers.by_key(namespace, IndexKey::Scales(set))
+        let key = IndexKey::Scales(set);
+        let mut autoscalers = self.tables.autoscalers.by_key(namespace, key);
+        autoscalers.extend(self.tables.scaled_objects.by_key(namespace, key));
+        autoscalers
+    }
+
+    /// The workloads of other kinds whose pods `selector` selects.
+    fn workloads_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<&Workload> {
+        let key = selector_key(&selector.match_labels);
+        let tables = self.tables.workloads().into_iter();
+        let mut workloads: Vec<_> = tables.flat_map(|table| table.by_key(namespace, key)).collect();
+        workloads.retain(|workload| selector.matches(workload.labels()));
+        workloads
+    }
+
+    fn claim(&self, namespace: &str, name: &str) -> Option<&Claim> {
+        self.tables.claims.get(namespace, name)
+    }
+
+    fn config_map(&self, namespace: &str, name: &str) -> Option<&ConfigMap> {
+        self.tables.config_maps.get(namespace, name)
     }
 
     /// The sets whose pods a budget selects.
@@ -264,30 +199,30 @@ impl Cluster {
 
     /// The sets of `namespace` whose pods `selector` selects.
     fn sets_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<&StatefulSet> {
-        let mut sets = self.sets.by_key(namespace, selector_key(&selector.match_labels));
+        let mut sets = self.tables.sets.by_key(namespace, selector_key(&selector.match_labels));
         sets.retain(|set| selector.matches(set.spec.template.labels()));
         sets
     }
 
     fn budgets_in(&self, namespace: &str) -> Vec<&DisruptionBudget> {
-        self.budgets.in_namespace(namespace)
+        self.tables.budgets.in_namespace(namespace)
     }
 
     fn budgets_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&DisruptionBudget> {
         let keys = labels.iter().map(|(key, value)| IndexKey::Label(key, value)).chain([IndexKey::AnyLabel]);
-        let mut budgets: Vec<_> = keys.flat_map(|key| self.budgets.by_key(namespace, key)).collect();
+        let mut budgets: Vec<_> = keys.flat_map(|key| self.tables.budgets.by_key(namespace, key)).collect();
         budgets.retain(|budget| budget.selects(labels));
         budgets
     }
 
     /// The budgets that tell the pods of one set apart, by labels that only the controller gives them.
     fn budgets_apart(&self, namespace: &str) -> Vec<&DisruptionBudget> {
-        self.budgets.by_key(namespace, IndexKey::PodsApart)
+        self.tables.budgets.by_key(namespace, IndexKey::PodsApart)
     }
 
     fn services_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&Service> {
         let keys = labels.iter().map(|(key, value)| IndexKey::Label(key, value));
-        let mut services: Vec<_> = keys.flat_map(|key| self.services.by_key(namespace, key)).collect();
+        let mut services: Vec<_> = keys.flat_map(|key| self.tables.services.by_key(namespace, key)).collect();
         services.retain(|service| service.selects(labels));
         services
     }

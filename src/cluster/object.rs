@@ -1,77 +1,160 @@
-//! An object of any kind that a snapshot holds.
+//! The objects that a snapshot holds, by kind.
 
-use super::{Cluster, Kind};
-use crate::model::{Autoscaler, DisruptionBudget, Metadata, Namespace, Service, StatefulSet};
+use serde::de::{Deserialize, Deserializer};
 
-/// One object, on its way into a snapshot.
-#[allow(clippy::large_enum_variant, reason = "it lives for one call, and a box for each would cost more")]
-#[derive(Clone, Debug)]
-pub enum ClusterObject {
-    /// A StatefulSet.
-    Set(StatefulSet),
-    /// A Service.
-    Service(Service),
-    /// A PodDisruptionBudget.
-    Budget(DisruptionBudget),
-    /// A HorizontalPodAutoscaler.
-    Autoscaler(Autoscaler),
-    /// A Namespace.
-    Namespace(Namespace),
+use super::Cluster;
+use super::table::Table;
+use crate::model::{
+    Autoscaler, Claim, ConfigMap, DisruptionBudget, Kind, Metadata, Namespace, Object, Service, StatefulSet,
+    Workload,
+};
+
+/// For each kind: the type that is kept of its objects, and their table.
+macro_rules! kinds {
+    ($($kind:ident: $type:ident in $table:ident,)+) => {
+        /// One object, on its way into a snapshot.
+        #[allow(clippy::large_enum_variant, reason = "it lives for one call, and a box for each would cost more")]
+        #[derive(Clone, Debug)]
+        pub enum ClusterObject {
+            $($kind($type),)+
+        }
+
+        /// The objects of a snapshot.
+        #[derive(Clone, Debug, Default)]
+        pub(super) struct Tables {
+            $(pub(super) $table: Table<$type>,)+
+        }
+
+        impl ClusterObject {
+            /// Reads an object of this kind.
+            pub fn deserialize<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Self, D::Error> {
+                match kind {
+                    $(Kind::$kind => {
+                        let mut object = $type::deserialize(deserializer)?;
+                        object.set_kind(kind);
+                        Ok(Self::$kind(object))
+                    })+
+                }
+            }
+
+            pub fn kind(&self) -> Kind {
+                match self {
+                    $(Self::$kind(_) => Kind::$kind,)+
+                }
+            }
+
+            pub fn metadata(&self) -> &Metadata {
+                match self {
+                    $(Self::$kind(object) => object.metadata(),)+
+                }
+            }
+
+            pub fn metadata_mut(&mut self) -> &mut Metadata {
+                match self {
+                    $(Self::$kind(object) => object.metadata_mut(),)+
+                }
+            }
+        }
+
+        impl Tables {
+            pub(super) fn len(&self, kind: Kind) -> usize {
+                match kind {
+                    $(Kind::$kind => self.$table.len(),)+
+                }
+            }
+
+            pub(super) fn insert(&mut self, object: ClusterObject) {
+                match object {
+                    $(ClusterObject::$kind(object) => self.$table.insert(object),)+
+                }
+            }
+
+            pub(super) fn remove(&mut self, kind: Kind, namespace: &str, name: &str) {
+                match kind {
+                    $(Kind::$kind => self.$table.remove(namespace, name),)+
+                }
+            }
+
+            pub(super) fn replace(&mut self, kind: Kind, other: Self) {
+                match kind {
+                    $(Kind::$kind => self.$table = other.$table,)+
+                }
+            }
+
+            /// Inserts an object, sharing it with `older` where it is the same there.
+            pub(super) fn take_over(&mut self, older: &Self, object: ClusterObject) {
+                match object {
+                    $(ClusterObject::$kind(object) => self.$table.take_over(&older.$table, object),)+
+                }
+            }
+
+            pub(super) fn contains(&self, object: &ClusterObject) -> bool {
+                match object {
+                    $(ClusterObject::$kind(object) => self.$table.contains(object),)+
+                }
+            }
+
+            pub(super) fn metadata(&self, kind: Kind, namespace: &str, name: &str) -> Option<&Metadata> {
+                match kind {
+                    $(Kind::$kind => self.$table.get(namespace, name).map(Object::metadata),)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    StatefulSet: StatefulSet in sets,
+    Service: Service in services,
+    DisruptionBudget: DisruptionBudget in budgets,
+    Autoscaler: Autoscaler in autoscalers,
+    Namespace: Namespace in namespaces,
+    ScaledObject: Autoscaler in scaled_objects,
+    Deployment: Workload in deployments,
+    ReplicaSet: Workload in replica_sets,
+    DaemonSet: Workload in daemon_sets,
+    Job: Workload in jobs,
+    CronJob: Workload in cron_jobs,
+    Claim: Claim in claims,
+    ConfigMap: ConfigMap in config_maps,
 }
 
 impl ClusterObject {
     /// Reads the JSON of an object of this kind.
     pub fn from_json(kind: Kind, json: &str) -> Result<Self, serde_json::Error> {
-        match kind {
-            Kind::StatefulSet => serde_json::from_str(json).map(Self::Set),
-            Kind::Service => serde_json::from_str(json).map(Self::Service),
-            Kind::DisruptionBudget => serde_json::from_str(json).map(Self::Budget),
-            Kind::Autoscaler => serde_json::from_str(json).map(Self::Autoscaler),
-            Kind::Namespace => serde_json::from_str(json).map(Self::Namespace),
-        }
-    }
-
-    /// What it is.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Set(_) => Kind::StatefulSet,
-            Self::Service(_) => Kind::Service,
-            Self::Budget(_) => Kind::DisruptionBudget,
-            Self::Autoscaler(_) => Kind::Autoscaler,
-            Self::Namespace(_) => Kind::Namespace,
-        }
-    }
-
-    /// Its metadata.
-    pub fn metadata(&self) -> &Metadata {
-        match self {
-            Self::Set(set) => &set.metadata,
-            Self::Service(service) => &service.metadata,
-            Self::Budget(budget) => &budget.metadata,
-            Self::Autoscaler(autoscaler) => &autoscaler.metadata,
-            Self::Namespace(namespace) => &namespace.metadata,
-        }
-    }
-
-    /// Its metadata, to put it elsewhere.
-    pub fn metadata_mut(&mut self) -> &mut Metadata {
-        match self {
-            Self::Set(set) => &mut set.metadata,
-            Self::Service(service) => &mut service.metadata,
-            Self::Budget(budget) => &mut budget.metadata,
-            Self::Autoscaler(autoscaler) => &mut autoscaler.metadata,
-            Self::Namespace(namespace) => &mut namespace.metadata,
-        }
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let object = Self::deserialize(kind, &mut deserializer)?;
+        deserializer.end()?;
+        Ok(object)
     }
 
     /// Puts it in, in place of one of the same name.
     pub fn insert_into(self, cluster: &mut Cluster) {
-        match self {
-            Self::Set(set) => cluster.insert_set(set),
-            Self::Service(service) => cluster.insert_service(service),
-            Self::Budget(budget) => cluster.insert_budget(budget),
-            Self::Autoscaler(autoscaler) => cluster.insert_autoscaler(autoscaler),
-            Self::Namespace(namespace) => cluster.insert_namespace(namespace),
-        }
+        cluster.insert(self);
+    }
+}
+
+impl Tables {
+    /// The tables of the kinds whose pods are made from a template, apart from StatefulSets.
+    pub(super) fn workloads(&self) -> [&Table<Workload>; Kind::WORKLOADS.len()] {
+        [&self.deployments, &self.replica_sets, &self.daemon_sets, &self.jobs, &self.cron_jobs]
+    }
+}
+
+macro_rules! from {
+    ($($kind:ident),+) => {
+        $(impl From<$kind> for ClusterObject {
+            fn from(object: $kind) -> Self {
+                Self::$kind(object)
+            }
+        })+
+    };
+}
+
+from!(StatefulSet, Service, DisruptionBudget, Namespace, Claim, ConfigMap);
+
+impl From<Autoscaler> for ClusterObject {
+    fn from(object: Autoscaler) -> Self {
+        if object.kind == Kind::ScaledObject { Self::ScaledObject(object) } else { Self::Autoscaler(object) }
     }
 }

@@ -1,27 +1,25 @@
-//! Where objects come from.
+//! The controllers that own objects.
 
 use super::{ClusterView, PendingChange};
-use crate::model::{Autoscaler, DisruptionBudget, Metadata, Object, ObjectRef, Owner, Service, StatefulSet};
+use crate::model::{Kind, Metadata, Object, ObjectRef, Owner};
 
 impl<'a> ClusterView<'a> {
-    /// The controller that has made an object, if one has and the object is known: what is edited by hand it will undo.
+    /// The controller that owns an object, if the object is known and has one: it undoes what is edited by hand.
     pub fn owner_of(&self, object: &ObjectRef) -> Option<&'a Owner> {
         self.metadata_of(object)?.owner.as_deref()
     }
 
     fn metadata_of(&self, object: &ObjectRef) -> Option<&'a Metadata> {
-        let (cluster, namespace, name) = (self.cluster, &*object.namespace, &*object.name);
-        match (object.kind, self.pending) {
-            (StatefulSet::KIND, _) => self.set(namespace, name).present().map(Object::metadata),
-            (Service::KIND, _) => self.service(namespace, name).present().map(Object::metadata),
-            (DisruptionBudget::KIND, PendingChange::Budget(ns, n, budget))
+        let (namespace, name) = (&*object.namespace, &*object.name);
+        match (Kind::named(object.kind)?, self.pending) {
+            (Kind::StatefulSet, _) => self.set(namespace, name).present().map(Object::metadata),
+            (Kind::Service, _) => self.service(namespace, name).present().map(Object::metadata),
+            (Kind::DisruptionBudget, PendingChange::Budget(ns, n, budget))
                 if (ns, n) == (namespace, name) =>
             {
                 budget.map(Object::metadata)
             }
-            (DisruptionBudget::KIND, _) => cluster.budgets.get(namespace, name).map(Object::metadata),
-            (Autoscaler::KIND, _) => cluster.autoscalers.get(namespace, name).map(Object::metadata),
-            _ => None,
+            (kind, _) => self.cluster.tables.metadata(kind, namespace, name),
         }
     }
 }

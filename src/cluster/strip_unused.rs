@@ -10,17 +10,22 @@ impl ClusterObject {
     pub fn strip_unused(mut self, reads_variable: fn(&str) -> bool) -> Self {
         self.metadata_mut().uid = Box::default();
         match self {
-            Self::Set(ref mut set) => {
+            Self::StatefulSet(ref mut set) => {
                 // It changes all the time.
                 set.status = StatefulSetStatus::default();
                 strip_template(&mut set.spec.template, reads_variable);
                 set.spec.volume_claim_templates.shrink_to_fit();
             }
             // Policies select by the labels of sets and namespaces; of the others nobody asks for their own.
-            Self::Service(_) | Self::Budget(_) | Self::Autoscaler(_) => {
+            Self::Service(_) | Self::DisruptionBudget(_) | Self::Autoscaler(_) | Self::ScaledObject(_) => {
                 self.metadata_mut().labels = Labels::default();
             }
-            Self::Namespace(_) => {}
+            Self::Deployment(ref mut workload)
+            | Self::ReplicaSet(ref mut workload)
+            | Self::DaemonSet(ref mut workload)
+            | Self::Job(ref mut workload)
+            | Self::CronJob(ref mut workload) => strip_template(workload.template_mut(), reads_variable),
+            Self::Namespace(_) | Self::Claim(_) | Self::ConfigMap(_) => {}
         }
         self
     }
@@ -56,7 +61,7 @@ mod tests {
                 {"name":"KAFKA_PROCESS_ROLES","value":"controller"}]}]}}}}"#;
         let object = ClusterObject::from_json(Kind::StatefulSet, json)
             .map(|object| object.strip_unused(|name| name.starts_with("ZOO_") || name.starts_with("KAFKA_")));
-        let Ok(ClusterObject::Set(set)) = object else { panic!("{object:?}") };
+        let Ok(ClusterObject::StatefulSet(set)) = object else { panic!("{object:?}") };
         let names = set.spec.template.spec.containers[0].env.iter().map(|variable| &*variable.name);
         assert_eq!(names.collect::<Vec<_>>(), ["ZOO_MY_ID", "KAFKA_PROCESS_ROLES"]);
     }

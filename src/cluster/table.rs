@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::model::{Autoscaler, DisruptionBudget, Labels, Object, Service, StatefulSet};
+use crate::model::{
+    Autoscaler, Claim, ConfigMap, DisruptionBudget, Labels, Namespace, Object, Service, StatefulSet, Workload,
+};
 
 /// An object that can be found by more than its name.
 pub(super) trait Indexed: Object + Clone + PartialEq {
@@ -171,6 +173,31 @@ impl Indexed for DisruptionBudget {
         let Some(selector) = &self.spec.selector else { return Vec::new() };
         let apart = selector.tells_pods_apart().then_some(IndexKey::PodsApart);
         [selector_key(&selector.match_labels)].into_iter().chain(apart).collect()
+    }
+}
+
+impl Indexed for Workload {
+    fn keys(&self) -> Vec<IndexKey<'_>> {
+        let labels = self.labels().iter().map(|(key, value)| IndexKey::Label(key, value));
+        labels.chain([IndexKey::AnyLabel]).collect()
+    }
+}
+
+impl Indexed for Namespace {
+    fn keys(&self) -> Vec<IndexKey<'_>> {
+        Vec::new()
+    }
+}
+
+impl Indexed for Claim {
+    fn keys(&self) -> Vec<IndexKey<'_>> {
+        Vec::new()
+    }
+}
+
+impl Indexed for ConfigMap {
+    fn keys(&self) -> Vec<IndexKey<'_>> {
+        Vec::new()
     }
 }
 

@@ -1,7 +1,10 @@
 //! The snapshot as it is before or after a change.
 
 use super::{Cluster, Kind, Lookup};
-use crate::model::{Autoscaler, DisruptionBudget, LabelSelector, Labels, Object, Service, StatefulSet};
+use crate::model::{
+    Autoscaler, Claim, ConfigMap, DisruptionBudget, LabelSelector, Labels, Object, Service, StatefulSet,
+    Workload,
+};
 
 /// A snapshot with one object replaced, added or taken away.
 #[derive(Clone, Copy, Debug)]
@@ -139,12 +142,25 @@ impl<'a> ClusterView<'a> {
         kin
     }
 
-    /// The autoscalers that scale a StatefulSet, by name; unknown where some may be missing.
-    pub fn autoscalers_of(&self, namespace: &str, set: &str) -> Lookup<Vec<&'a Autoscaler>> {
-        if !self.cluster.knows_all(Kind::Autoscaler, namespace) {
-            return Lookup::Unknown;
-        }
-        Lookup::Present(self.cluster.autoscalers_of(namespace, set))
+    /// The known autoscalers that scale a StatefulSet: HorizontalPodAutoscalers, then ScaledObjects, by name.
+    pub fn autoscalers_of(&self, namespace: &str, set: &str) -> Vec<&'a Autoscaler> {
+        self.cluster.autoscalers_of(namespace, set)
+    }
+
+    /// The known Deployments, ReplicaSets, DaemonSets, Jobs and CronJobs whose pods `selector` selects. Only manifests and audits
+    /// of a live cluster have them.
+    pub fn workloads_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<&'a Workload> {
+        self.cluster.workloads_matching(namespace, selector)
+    }
+
+    /// A PersistentVolumeClaim, where claims are known.
+    pub fn claim(&self, namespace: &str, name: &str) -> Option<&'a Claim> {
+        self.cluster.claim(namespace, name)
+    }
+
+    /// A ConfigMap; only manifests have them.
+    pub fn config_map(&self, namespace: &str, name: &str) -> Option<&'a ConfigMap> {
+        self.cluster.config_map(namespace, name)
     }
 
     /// A StatefulSet by name.

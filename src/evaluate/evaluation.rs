@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use crate::model::{Object, ObjectRef, Owner};
 use crate::policy::Applicable;
 use crate::rules::Params;
-use crate::rules::{Changed, Check, Place, Rule, SetContext, Transition, Trigger, Violation, Violations};
-use crate::verdict::Finding;
+use crate::rules::{
+    Changed, Check, FieldEdit, Place, Rule, SetContext, Transition, Trigger, Violation, Violations,
+};
 use crate::verdict::Level;
+use crate::verdict::{Edit, Finding};
 
 /// One set, its change, and the policies about it.
 pub(super) struct Evaluation<'a> {
@@ -109,9 +111,14 @@ pub(super) fn finding(
     subject: &ObjectRef,
     violation: Violation,
 ) -> Finding {
-    let Violation { place, message, remedy, at_most, related, .. } = violation;
+    let Violation { place, message, remedy, edits, at_most, related, .. } = violation;
     let object_of = |place: Place| (place.object.unwrap_or_else(|| subject.clone()), place.path);
     let related: Vec<(ObjectRef, String)> = related.into_iter().map(object_of).collect();
+    let edits = edits.into_iter().map(|FieldEdit { place, operation, value, is_safe }| {
+        let (object, path) = object_of(place);
+        Edit { object, path, operation, value, is_safe }
+    });
+    let edits = edits.collect();
     let (object, path) = object_of(place);
     let (subject, level) = (subject.clone(), level.min(at_most));
     Finding {
@@ -123,6 +130,7 @@ pub(super) fn finding(
         path,
         message,
         remedy,
+        edits,
         related,
         exempt: None,
     }

@@ -78,23 +78,17 @@ impl Reader {
     /// Reads what is wanted until `deadline`. The Namespace itself comes from the snapshot where it cannot be read: which policies
     /// apply depends on its labels.
     pub async fn fresh(&self, wanted: &Wanted, snapshot: &Cluster, deadline: Instant) -> Fresh {
-        let read = async |kind: Kind| {
+        let kinds = Kind::watched().filter(|kind| *kind == Kind::Namespace || wanted.rests_on(*kind));
+        let reads = kinds.map(async |kind| {
             let items = timeout_at(deadline, self.read(kind, wanted)).await;
-            Some((kind, items.unwrap_or(Err(LiveReadError::Timeout))))
-        };
-        let if_wanted = async |kind: Kind| if wanted.rests_on(kind) { read(kind).await } else { None };
-        let (namespace, sets, services, budgets, autoscalers) = tokio::join!(
-            read(Kind::Namespace),
-            if_wanted(Kind::StatefulSet),
-            if_wanted(Kind::Service),
-            if_wanted(Kind::DisruptionBudget),
-            if_wanted(Kind::Autoscaler),
-        );
+            (kind, items.unwrap_or(Err(LiveReadError::Timeout)))
+        });
+        let read = futures::future::join_all(reads).await;
         let mut fresh = Fresh { cluster: Cluster::default(), failed: Vec::new() };
         if let Some(namespace) = snapshot.namespace(&wanted.namespace) {
-            fresh.cluster.insert_namespace(namespace.clone());
+            fresh.cluster.insert(namespace.clone());
         }
-        for (kind, items) in [namespace, sets, services, budgets, autoscalers].into_iter().flatten() {
+        for (kind, items) in read {
             fresh.take(kind, items, wanted.kinds.contains(&kind));
         }
         fresh

@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub use fault::Fault;
 use limits::Budget;
 pub use node::{Entry, Node, Span, Value, escape};
-pub use note::{Note, NoteKind, WATCHED, hidden};
+pub use note::{Note, NoteKind, hidden, kinds_that_matter};
 use split::Document;
 
 /// A file, or what came through standard input.

@@ -3,16 +3,12 @@
 use std::sync::Arc;
 
 use super::Source;
+use crate::model::Kind;
 
-/// The kinds whose absence is a finding somewhere.
-pub const WATCHED: [&str; 6] = [
-    "StatefulSet",
-    "Service",
-    "PodDisruptionBudget",
-    "HorizontalPodAutoscaler",
-    "Namespace",
-    "StatefulSetPolicy",
-];
+/// The kinds whose absence can be a finding, or silence one.
+pub fn kinds_that_matter() -> impl Iterator<Item = &'static str> {
+    Kind::ALL.into_iter().map(Kind::name).chain(["StatefulSetPolicy"])
+}
 
 /// A text that gave no manifest, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +23,7 @@ pub struct Note {
     pub kind: NoteKind,
     /// What is the matter, in words.
     pub message: String,
-    /// The kinds of [`WATCHED`] that the text may hold: whether objects of these exist is no longer known.
+    /// The kinds of [`kinds_that_matter`] that the text may hold: whether objects of these exist is no longer known.
     pub hides: Vec<&'static str>,
 }
 
@@ -50,8 +46,7 @@ pub enum NoteKind {
 
 /// The watched kinds that a text names.
 pub fn hidden(text: &str) -> Vec<&'static str> {
-    WATCHED
-        .into_iter()
+    kinds_that_matter()
         .filter(|kind| mentions(text, kind) || mentions(text, &format!("{kind}List")))
         .collect()
 }

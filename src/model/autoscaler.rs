@@ -1,13 +1,16 @@
-//! A HorizontalPodAutoscaler.
+//! A HorizontalPodAutoscaler, or a ScaledObject of KEDA.
 
 use serde::Deserialize;
 
-use super::{Metadata, Object, nullable};
+use super::{Kind, Metadata, Object, nullable};
 
 /// What is kept of a HorizontalPodAutoscaler; it is the same in every version of `autoscaling`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Autoscaler {
+    /// [`Kind::Autoscaler`] or [`Kind::ScaledObject`].
+    #[serde(skip, default = "horizontal")]
+    pub kind: Kind,
     /// Its metadata.
     #[serde(deserialize_with = "nullable::field")]
     pub metadata: Metadata,
@@ -16,18 +19,29 @@ pub struct Autoscaler {
     pub spec: AutoscalerSpec,
 }
 
-/// What is kept of an autoscaler's `spec`.
+fn horizontal() -> Kind {
+    Kind::Autoscaler
+}
+
+impl Default for Autoscaler {
+    fn default() -> Self {
+        Self { kind: horizontal(), metadata: Metadata::default(), spec: AutoscalerSpec::default() }
+    }
+}
+
+/// What is kept of an autoscaler's `spec`. KEDA has its own names for the limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AutoscalerSpec {
     /// What it scales.
     #[serde(deserialize_with = "nullable::field")]
     pub scale_target_ref: ScaleTarget,
-    /// Absent means 1.
+    /// Absent means 1; of a ScaledObject 0.
+    #[serde(alias = "minReplicaCount")]
     pub min_replicas: Option<i32>,
-    /// The highest count it may set.
-    #[serde(deserialize_with = "nullable::field")]
-    pub max_replicas: i32,
+    /// The highest count it may set; required of a HorizontalPodAutoscaler, and absent means 100 of a ScaledObject.
+    #[serde(alias = "maxReplicaCount")]
+    pub max_replicas: Option<i32>,
 }
 
 /// `scaleTargetRef`.
@@ -48,7 +62,12 @@ pub struct ScaleTarget {
 impl Autoscaler {
     /// The lowest count it may set.
     pub fn min_replicas(&self) -> i32 {
-        self.spec.min_replicas.unwrap_or(1)
+        self.spec.min_replicas.unwrap_or(i32::from(self.kind != Kind::ScaledObject))
+    }
+
+    /// The highest count it may set.
+    pub fn max_replicas(&self) -> i32 {
+        self.spec.max_replicas.unwrap_or(if self.kind == Kind::ScaledObject { 100 } else { 0 })
     }
 
     /// The name of the StatefulSet it scales, if that is what it scales.
@@ -60,11 +79,20 @@ impl Autoscaler {
 }
 
 impl Object for Autoscaler {
-    const KIND: &'static str = "HorizontalPodAutoscaler";
-    const API_VERSION: &'static str = "autoscaling/v2";
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn set_kind(&mut self, kind: Kind) {
+        self.kind = kind;
+    }
 
     fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{IntOrPercent, LabelSelector, Labels, Metadata, Object, nullable};
+use super::{IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, nullable};
 
 /// What is kept of a PodDisruptionBudget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -70,11 +70,16 @@ impl DisruptionBudget {
 }
 
 impl Object for DisruptionBudget {
-    const KIND: &'static str = "PodDisruptionBudget";
-    const API_VERSION: &'static str = "policy/v1";
+    fn kind(&self) -> Kind {
+        Kind::DisruptionBudget
+    }
 
     fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
     }
 }
 

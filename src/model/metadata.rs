@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::{Labels, nullable};
+use super::{Kind, Labels, nullable};
 
 /// What is kept of an object's `metadata`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -142,24 +142,33 @@ pub(super) fn presence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<boo
     Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
 }
 
-/// An object that lives in a namespace.
+/// An object that a snapshot can hold.
 pub trait Object {
-    /// Its kind, as in a manifest.
-    const KIND: &'static str;
-    /// The version it is judged as, whatever it was written in.
-    const API_VERSION: &'static str;
+    fn kind(&self) -> Kind;
 
-    /// Its metadata.
+    /// Notes the kind, where one type is kept of several.
+    fn set_kind(&mut self, _: Kind) {}
+
     fn metadata(&self) -> &Metadata;
 
-    /// What a finding calls it.
+    fn metadata_mut(&mut self) -> &mut Metadata;
+
+    /// What a finding calls it: in the version it is judged in, whatever it was written in.
     fn reference(&self) -> ObjectRef {
         let Metadata { namespace, name, .. } = self.metadata();
+        self.kind().reference(namespace, name)
+    }
+}
+
+impl Kind {
+    /// The reference of an object of this kind.
+    pub fn reference(self, namespace: &str, name: &str) -> ObjectRef {
+        let facts = self.facts();
         ObjectRef {
-            api_version: Self::API_VERSION,
-            kind: Self::KIND,
-            namespace: namespace.clone(),
-            name: name.clone(),
+            api_version: facts.api_version,
+            kind: facts.name,
+            namespace: namespace.into(),
+            name: name.into(),
         }
     }
 }

@@ -5,9 +5,12 @@
 //! without being stored. An explicit `null` means absent everywhere, as it does to the API server.
 
 mod autoscaler;
+mod claim;
 mod class;
+mod config_map;
 mod disruption_budget;
 mod int_or_percent;
+mod kind;
 mod labels;
 mod metadata;
 mod names;
@@ -20,13 +23,17 @@ mod reason;
 mod selector;
 mod service;
 mod stateful_set;
+mod workload;
 
 pub mod quorum;
 
 pub use autoscaler::{Autoscaler, ScaleTarget};
+pub use claim::Claim;
 pub use class::{Because, Class, Classified};
+pub use config_map::ConfigMap;
 pub use disruption_budget::DisruptionBudget;
 pub use int_or_percent::IntOrPercent;
+pub use kind::{Kind, KindFacts, Origin};
 pub use labels::Labels;
 pub use metadata::{Annotations, Metadata, Object, ObjectRef, Owner};
 pub use names::{is_label_key, is_label_value};
@@ -44,3 +51,4 @@ pub use service::Service;
 pub use stateful_set::{
     ClaimRetention, POD_INDEX_LABEL, POD_NAME_LABEL, Scale, StatefulSet, StatefulSetStatus,
 };
+pub use workload::{DeploymentRollingUpdate, DeploymentStrategy, Workload, WorkloadSpec};

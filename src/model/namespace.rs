@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Metadata, Object, nullable};
+use super::{Kind, Metadata, Object, nullable};
 
 /// What is kept of a Namespace: its labels, and whether it is being deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -14,10 +14,15 @@ pub struct Namespace {
 }
 
 impl Object for Namespace {
-    const KIND: &'static str = "Namespace";
-    const API_VERSION: &'static str = "v1";
+    fn kind(&self) -> Kind {
+        Kind::Namespace
+    }
 
     fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Metadata, Object, nullable};
+use super::{Metadata, ObjectRef, nullable};
 
 /// What is kept of a Pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -46,11 +46,9 @@ impl Pod {
     }
 }
 
-impl Object for Pod {
-    const KIND: &'static str = "Pod";
-    const API_VERSION: &'static str = "v1";
-
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
+impl Pod {
+    pub fn reference(&self) -> ObjectRef {
+        let Metadata { namespace, name, .. } = &self.metadata;
+        ObjectRef { api_version: "v1", kind: "Pod", namespace: namespace.clone(), name: name.clone() }
     }
 }

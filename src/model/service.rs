@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Labels, Metadata, Object, nullable};
+use super::{Kind, Labels, Metadata, Object, nullable};
 
 /// What is kept of a Service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -52,11 +52,16 @@ impl Service {
 }
 
 impl Object for Service {
-    const KIND: &'static str = "Service";
-    const API_VERSION: &'static str = "v1";
+    fn kind(&self) -> Kind {
+        Kind::Service
+    }
 
     fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
     }
 }
 

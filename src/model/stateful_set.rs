@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    Container, IntOrPercent, LabelSelector, Labels, Metadata, Object, PodTemplate, is_given_by_controller,
-    is_label_key, nullable,
+    Container, IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, PodTemplate,
+    is_given_by_controller, is_label_key, nullable,
 };
 
 /// The label that names each pod; the controller adds it.
@@ -215,11 +215,16 @@ impl StatefulSet {
 }
 
 impl Object for StatefulSet {
-    const KIND: &'static str = "StatefulSet";
-    const API_VERSION: &'static str = "apps/v1";
+    fn kind(&self) -> Kind {
+        Kind::StatefulSet
+    }
 
     fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::problem::{CONDITION, ConditionText};
-use crate::model::{Metadata, Object, StatefulSet};
+use crate::model::{Kind, Metadata, Object};
 
 /// What is kept of a StatefulSet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -67,10 +67,15 @@ impl PerPodSet {
 }
 
 impl Object for PerPodSet {
-    const KIND: &'static str = StatefulSet::KIND;
-    const API_VERSION: &'static str = StatefulSet::API_VERSION;
+    fn kind(&self) -> Kind {
+        Kind::StatefulSet
+    }
 
     fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
     }
 }

@@ -83,7 +83,7 @@ impl Report {
             ),
         });
         let cluster = &listing.cluster;
-        let objects: usize = Kind::ALL.into_iter().map(|kind| cluster.count(kind)).sum();
+        let objects: usize = Kind::listed().map(|kind| cluster.count(kind)).sum();
         Self {
             findings: Vec::new(),
             notes: Vec::new(),

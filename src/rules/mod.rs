@@ -18,7 +18,7 @@ use crate::model::Class;
 use crate::verdict::RuleId;
 pub use context::{Changed, SetContext, Transition, Trigger};
 pub use params::{NO_PARAMS, Param, ParamKind, Params};
-pub use violation::{Place, Violation, Violations};
+pub use violation::{FieldEdit, Place, Violation, Violations};
 
 /// One thing that can be wrong.
 #[derive(Debug)]

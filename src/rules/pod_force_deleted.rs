@@ -2,7 +2,6 @@
 
 use super::{Place, Violations};
 use crate::change::{PodDeletion, Requester};
-use crate::model::Object;
 
 rule! {
     /// ## What it checks

@@ -62,7 +62,7 @@ rule! {
     "quorum-autoscaled": "an autoscaler scales a consensus group",
     classes: [Quorum],
     triggers: [Set, Autoscaler],
-    reads: [StatefulSet, Autoscaler],
+    reads: [StatefulSet, Autoscaler, ScaledObject],
     check: State(check),
 }
 
@@ -70,23 +70,24 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     if let Changed::Autoscaler(scaler) = at.changed {
         return report(at, scaler, Place::of(scaler.reference(), "/spec/scaleTargetRef"), out);
     }
-    for scaler in at.view.autoscalers_of(at.namespace(), at.name()).present().unwrap_or_default() {
+    for scaler in at.view.autoscalers_of(at.namespace(), at.name()) {
         report(at, scaler, Place::in_set("/spec/replicas"), out);
     }
 }
 
 fn report(at: &SetContext<'_>, scaler: &Autoscaler, place: Place, out: &mut Violations) {
-    let (least, most) = (scaler.min_replicas(), scaler.spec.max_replicas);
+    let (least, most) = (scaler.min_replicas(), scaler.max_replicas());
     if least >= most {
         return;
     }
-    let (set, name) = (at.name(), &scaler.metadata.name);
+    let (set, reference) = (at.name(), scaler.reference());
+    let (kind, name) = (reference.kind, &reference.name);
     let message = format!(
-        "HorizontalPodAutoscaler {name} may set any count from {least} to {most} on StatefulSet {set}, whose members must \
-         agree to each that joins or leaves"
+        "{kind} {name} may set any count from {least} to {most} on StatefulSet {set}, whose members must agree to each that \
+         joins or leaves"
     );
-    let remedy = format!("delete HorizontalPodAutoscaler {name} and give {set} 3 or 5 members");
+    let remedy = format!("delete {kind} {name} and give {set} 3 or 5 members");
     out.add(place, message, remedy)
-        .keyed(&**name)
-        .related_to(Place::of(scaler.reference(), "/spec/scaleTargetRef"));
+        .keyed(format!("{kind}/{name}"))
+        .related_to(Place::of(reference, "/spec/scaleTargetRef"));
 }

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use serde_json::{Value, json};
 
 use super::{Changed, Check, Params, Rule, SetContext, Transition, Violation, Violations};
-use crate::cluster::{Cluster, ClusterView, Kind, PendingChange};
+use crate::cluster::{Cluster, ClusterObject, ClusterView, Kind, PendingChange};
 use crate::model::{Because, Class, Classified, DisruptionBudget, StatefulSet};
 
 /// A set and its surroundings: a quorum of which everything is known, unless said otherwise.
@@ -89,14 +89,8 @@ impl RuleTest {
 
     /// Something else exists, of the kind it says it is.
     pub(super) fn with(mut self, object: Value) -> Self {
-        let kind = object["kind"].as_str().unwrap().to_owned();
-        match &*kind {
-            "StatefulSet" => self.cluster.insert_set(serde_json::from_value(object).unwrap()),
-            "Service" => self.cluster.insert_service(serde_json::from_value(object).unwrap()),
-            "PodDisruptionBudget" => self.cluster.insert_budget(serde_json::from_value(object).unwrap()),
-            "Namespace" => self.cluster.insert_namespace(serde_json::from_value(object).unwrap()),
-            other => panic!("no kind {other}"),
-        }
+        let kind = Kind::named(object["kind"].as_str().unwrap()).unwrap();
+        self.cluster.insert(ClusterObject::from_json(kind, &object.to_string()).unwrap());
         self
     }
 

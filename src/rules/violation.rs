@@ -1,17 +1,21 @@
 //! What a rule says.
 
+use serde_json::Value;
+
 use crate::model::ObjectRef;
-use crate::verdict::Level;
+use crate::verdict::{Level, Operation};
 
 /// What is wrong, where, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Violation {
     /// The field to look at.
     pub place: Place,
     /// What was seen and why it matters, in the application's terms.
     pub message: String,
-    /// The edit that fixes it.
+    /// The edit that fixes it, in words.
     pub remedy: String,
+    /// The same as data, where there is one right answer; all of them together end the violation.
+    pub edits: Vec<FieldEdit>,
     /// The highest level it may have, whatever the policy says.
     pub at_most: Level,
     /// What tells it from other violations of the same rule in one set; the place's path unless said otherwise.
@@ -20,6 +24,40 @@ pub struct Violation {
     pub weight: i32,
     /// Other objects that are part of it.
     pub related: Vec<Place>,
+}
+
+/// A change to one field, as [`Edit`](crate::verdict::Edit), before the object of the judged set is filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldEdit {
+    pub place: Place,
+    pub operation: Operation,
+    pub value: Value,
+    pub is_safe: bool,
+}
+
+impl FieldEdit {
+    /// Sets a field: the one right answer, which changes nothing else.
+    pub fn set(place: Place, value: impl Into<Value>) -> Self {
+        Self { place, operation: Operation::Set, value: value.into(), is_safe: true }
+    }
+
+    /// Removes a field.
+    pub fn remove(place: Place) -> Self {
+        Self { place, operation: Operation::Remove, value: Value::Null, is_safe: true }
+    }
+
+    /// Creates an object.
+    pub fn create(object: ObjectRef, manifest: Value) -> Self {
+        let place = Place::of(object, "");
+        Self { place, operation: Operation::Create, value: manifest, is_safe: true }
+    }
+
+    /// A person has to look at it before it is applied.
+    #[must_use]
+    pub fn unsafe_to_apply(mut self) -> Self {
+        self.is_safe = false;
+        self
+    }
 }
 
 /// A field of an object.
@@ -60,6 +98,7 @@ impl Violations {
             place,
             message: message.into(),
             remedy: remedy.into(),
+            edits: Vec::new(),
             at_most: Level::Deny,
             weight: 0,
             related: Vec::new(),
@@ -90,6 +129,12 @@ impl Violation {
     /// How bad it is; an update that makes it worse is not what was already there.
     pub fn weighing(&mut self, weight: i32) -> &mut Self {
         self.weight = weight;
+        self
+    }
+
+    /// The remedy as data.
+    pub fn edit(&mut self, edit: FieldEdit) -> &mut Self {
+        self.edits.push(edit);
         self
     }
 

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::model::{Classified, ObjectRef};
 pub use level::Level;
@@ -35,6 +36,34 @@ impl fmt::Display for RuleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// One change to one field that ends a finding.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Edit {
+    /// The object to change; for [`Operation::Create`] the one to make.
+    pub object: ObjectRef,
+    /// JSON pointer of the field; empty for a whole object.
+    pub path: String,
+    pub operation: Operation,
+    /// The value to set or the object to create; null to remove.
+    pub value: Value,
+    /// Whether it can be applied without a person looking: it changes nothing but what the finding is about, and it is the one
+    /// right answer.
+    pub is_safe: bool,
+}
+
+/// What an [`Edit`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Operation {
+    /// Sets the field, and the maps it is in where they are missing.
+    Set,
+    /// Removes the field.
+    Remove,
+    /// Creates the object beside the one of the finding.
+    Create,
 }
 
 /// Why a finding does not count.
@@ -74,8 +103,10 @@ pub struct Finding {
     pub path: String,
     /// What was seen and why it matters.
     pub message: String,
-    /// The edit that fixes it.
+    /// The edit that fixes it, in words.
     pub remedy: String,
+    /// The same as data, where there is one right answer; all of them together end the finding.
+    pub edits: Vec<Edit>,
     /// Other objects that are part of it, with a JSON pointer into each.
     pub related: Vec<(ObjectRef, String)>,
     /// Why it does not count, if it does not.

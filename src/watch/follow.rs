@@ -41,6 +41,11 @@ impl Follower {
         let mut waits = Waits { failures: self.config.failures(), refusals: self.config.refusals() };
         loop {
             let Some(mut version) = self.list(&mut waits).await? else { continue };
+            if version.is_empty() {
+                // The custom resource is not served; it may be one day.
+                sleep(waits.refusals.after_failure()).await;
+                continue;
+            }
             while self.watch(&mut version, &mut waits).await?.is_continue() {}
         }
     }

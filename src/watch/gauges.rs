@@ -42,7 +42,7 @@ impl Gauges {
 
     /// Shows what a snapshot knows.
     pub fn show(&self, cluster: &Cluster) {
-        for kind in Kind::ALL {
+        for kind in Kind::watched() {
             self.show_kind(cluster, kind);
         }
     }

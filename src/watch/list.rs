@@ -20,7 +20,7 @@ pub async fn list(
 ) -> Result<Listing, ApiError> {
     let api = Api { client, patience: config.patience };
     let mut listing = Listing::default();
-    for kind in Kind::ALL {
+    for kind in Kind::listed() {
         match with_patience(&api, kind, namespace, config, &mut progress).await {
             Ok(part) => add(&mut listing, kind, part),
             Err(error) if kind == Kind::StatefulSet => return Err(error),

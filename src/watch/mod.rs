@@ -77,7 +77,7 @@ impl Live {
     pub async fn run(self) -> Result<Infallible, Stopped> {
         let (events, received) = mpsc::channel(QUEUE);
         let mut tasks = JoinSet::new();
-        for kind in Kind::ALL {
+        for kind in Kind::watched() {
             let (api, gauges, events) = (self.api.clone(), self.gauges.clone(), events.clone());
             let follower = Follower { kind, api, config: self.config, gauges, events };
             tasks.spawn(async move { drop(follower.run().await) });
@@ -97,5 +97,5 @@ pub fn parts(readiness: &Readiness) -> BTreeMap<Kind, KindReadiness> {
         let gate = readiness.gate(kind.name());
         (kind, KindReadiness { gate, remark: readiness.remark(), is_refused: false })
     };
-    Kind::ALL.into_iter().map(part).collect()
+    Kind::watched().map(part).collect()
 }

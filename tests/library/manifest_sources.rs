@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use stateward::cli::sources;
-use stateward::manifest::WATCHED;
+use stateward::manifest::kinds_that_matter;
 
 fn write(folder: &Path, name: &str, text: impl AsRef<[u8]>) {
     let path = folder.join(name);
@@ -54,7 +54,7 @@ fn folders_are_walked() {
     );
     let named =
         [root.join("readme.md"), root.join("templates/sub/f.yaml"), root.join("a/.git"), root.join("absent")];
-    let absent = format!("absent Unreadable 1 {}", WATCHED.len());
+    let absent = format!("absent Unreadable 1 {}", kinds_that_matter().count());
     assert_eq!(
         open(&named, root),
         ["readme.md Named", "templates/sub/f.yaml Chart", "a/.git/e.yaml Found", absent.as_str()]
@@ -68,5 +68,8 @@ fn huge_files_are_noted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("huge.yaml");
     fs::File::create(&path).unwrap().set_len(sources::MAX_BYTES + 1).unwrap();
-    assert_eq!(open(&[path], folder.path()), [format!("huge.yaml TooLarge 1 {}", WATCHED.len())]);
+    assert_eq!(
+        open(&[path], folder.path()),
+        [format!("huge.yaml TooLarge 1 {}", kinds_that_matter().count())]
+    );
 }

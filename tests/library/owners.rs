@@ -56,7 +56,7 @@ fn the_remedy_says_who_has_made_the_budget_beside_the_set() {
     let mut cluster = complete();
     let spec = json!({"maxUnavailable": 0, "selector": {"matchLabels": {"app": "etcd"}}});
     let budget = owned("guard", Some(("Shop", "corner")), &spec);
-    cluster.insert_budget(serde_json::from_value::<DisruptionBudget>(budget.clone()).unwrap());
+    cluster.insert(serde_json::from_value::<DisruptionBudget>(budget.clone()).unwrap());
     let expected = "; PodDisruptionBudget guard is made by Shop corner: make the edit there";
     let set = Action::StatefulSet(Edit::Create(etcd(Some(("EtcdCluster", "main")), 3)));
     let beside = remedy(set, &cluster, "pdb-blocks-drain");
@@ -64,7 +64,7 @@ fn the_remedy_says_who_has_made_the_budget_beside_the_set() {
     assert!(beside.ends_with(&expected[2..]), "{beside}");
 
     let mut cluster = complete();
-    cluster.insert_set(etcd(None, 3));
+    cluster.insert(etcd(None, 3));
     let budget = Action::DisruptionBudget(Edit::Create(serde_json::from_value(budget).unwrap()));
     let itself = remedy(budget, &cluster, "pdb-blocks-drain");
     assert!(itself.ends_with(expected), "{itself}");
@@ -73,7 +73,7 @@ fn the_remedy_says_who_has_made_the_budget_beside_the_set() {
 #[test]
 fn the_remedy_says_who_makes_an_autoscaler_that_is_not_there_yet() {
     let mut cluster = complete();
-    cluster.insert_set(etcd(None, 3));
+    cluster.insert(etcd(None, 3));
     let target = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "etcd"});
     let spec = json!({"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 5});
     let scaler = owned("etcd", Some(("ScaledObject", "etcd")), &spec);

@@ -290,8 +290,11 @@ fn a_policy_that_may_apply_holds_everything_up() {
     };
     assert_eq!(of(&cluster).unwrap_err().id, "service-per-pod-policy-unknown");
     for (labels, expected) in [(json!({"a": "b"}), "ClusterIP"), (json!({}), "LoadBalancer")] {
-        cluster.insert_namespace(
-            serde_json::from_value(json!({"metadata": {"name": "n", "labels": labels}})).unwrap(),
+        cluster.insert(
+            serde_json::from_value::<stateward::model::Namespace>(
+                json!({"metadata": {"name": "n", "labels": labels}}),
+            )
+            .unwrap(),
         );
         assert_eq!(of(&cluster).unwrap(), expected);
     }

@@ -15,6 +15,7 @@ use stateward::change::Requester;
 use stateward::cluster::Cluster;
 use stateward::cluster::Kind;
 use stateward::evaluate::evaluate;
+use stateward::model::{DisruptionBudget, Service, StatefulSet};
 use stateward::policy::Policies;
 use stateward::policy::Profile;
 use stateward::verdict::Finding;
@@ -196,13 +197,13 @@ impl Surroundings {
                 .collect()
         };
         for set in &known(&self.sets) {
-            cluster.insert_set(read(set));
+            cluster.insert(read::<StatefulSet>(set));
         }
         for service in &known(&self.services) {
-            cluster.insert_service(read(service));
+            cluster.insert(read::<Service>(service));
         }
         for budget in &known(&self.budgets) {
-            cluster.insert_budget(read(budget));
+            cluster.insert(read::<DisruptionBudget>(budget));
         }
         for (kind, objects) in [
             (Kind::StatefulSet, &self.sets),
@@ -320,7 +321,7 @@ proptest! {
         let mut going = set.clone();
         going["metadata"]["deletionTimestamp"] = json!("2026-11-21T11:59:00Z");
         let mut cluster = around.cluster(true);
-        cluster.insert_set(read(&going));
+        cluster.insert(read::<StatefulSet>(&going));
         let action = Action::StatefulSet(Edit::Update { old: read(&set), new: read(&going) });
         prop_assert!(judge(action, &cluster, "").findings.is_empty());
         let scale = Action::Scale { namespace: "default".into(), name: "zk".into(), old: 3, new: 4 };

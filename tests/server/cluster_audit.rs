@@ -4,6 +4,7 @@ use crate::support;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
+use stateward::model::Kind;
 use support::api_server::{ApiServer, Fault};
 
 const SETS: &str = "statefulsets";
@@ -84,8 +85,9 @@ async fn one_namespace_needs_no_right_to_any_other() {
     assert_eq!((code, &report["summary"]["statefulSets"]), (Some(1), &json!(1)));
     assert!(rules_of(&report, "etcd").contains(&"service-not-found".to_owned()), "{report}");
     assert_eq!(api.requests("/apis/apps/v1/namespaces/prod/statefulsets?limit=500"), 1);
-    assert_eq!(api.requests("/api/v1/namespaces/prod"), 2, "the namespace, and its Services");
-    assert_eq!(api.requests("?limit=500"), 4, "nothing is listed anywhere else");
+    assert_eq!(api.requests("/api/v1/namespaces/prod"), 3, "the namespace, its Services and its claims");
+    let lists = Kind::listed().count() - 1;
+    assert_eq!(api.requests("?limit=500"), lists, "one list of each kind but Namespace, and nothing anywhere else");
     let wrong = audit(&api, &["--namespace", "../x"]).await;
     assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong.stderr));
 }

@@ -43,7 +43,7 @@ async fn court_of(policies: Policies, snapshot: &[Value]) -> Court {
         cluster.set_complete(kind, true);
     }
     for set in snapshot {
-        cluster.insert_set(serde_json::from_value::<StatefulSet>(set.clone()).unwrap());
+        cluster.insert(serde_json::from_value::<StatefulSet>(set.clone()).unwrap());
     }
     let mut registry = Registry::with_prefix("stateward");
     let confirmer = Some(Confirmer::new(api.client(), &mut registry));

@@ -237,7 +237,7 @@ async fn what_is_not_known_yet_is_to_be_asked_again() {
     assert_eq!(hooks.ask("service-per-pod/sync", &request.to_string()).await.status, 503);
     let mut cluster = Cluster::default();
     let namespace = json!({"metadata": {"name": "demo", "labels": {"tier": "gold"}}});
-    cluster.insert_namespace(serde_json::from_value(namespace).unwrap());
+    cluster.insert(serde_json::from_value::<stateward::model::Namespace>(namespace).unwrap());
     hooks.cluster.store(Arc::new(cluster));
     let answer = hooks.answer("service-per-pod/sync", &request).await;
     assert_eq!(answer["attachments"][0]["spec"]["type"], "NodePort");

@@ -455,7 +455,7 @@ async fn what_a_policy_may_say_is_waited_for() {
     until("it is held up", async || held() > 1).await;
     assert_eq!(api.names(SERVICES, "n").len(), 0);
     let namespace = json!({"metadata": {"name": "n", "labels": {"tier": "gold"}}});
-    known.insert_namespace(serde_json::from_value(namespace).unwrap());
+    known.insert(serde_json::from_value::<stateward::model::Namespace>(namespace).unwrap());
     replica.cluster.store(Arc::new(known));
     until_services(&api, &["web-0"]).await;
     assert_eq!(service(&api, "web-0")["spec"]["type"], "NodePort");

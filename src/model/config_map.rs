@@ -1,0 +1,38 @@
+//! A ConfigMap, which is only read from manifests: configuration files say which names an application dials.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Kind, Metadata, Object, nullable};
+
+/// What is kept of a ConfigMap.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ConfigMap {
+    #[serde(deserialize_with = "nullable::field")]
+    pub metadata: Metadata,
+    #[serde(deserialize_with = "nullable::field")]
+    pub data: BTreeMap<Box<str>, Option<Box<str>>>,
+}
+
+impl ConfigMap {
+    /// The texts in it.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.data.values().flatten().map(|text| &**text)
+    }
+}
+
+impl Object for ConfigMap {
+    fn kind(&self) -> Kind {
+        Kind::ConfigMap
+    }
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+}

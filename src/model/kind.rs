@@ -1,0 +1,208 @@
+//! The one table of the kinds whose objects are kept.
+
+/// A kind whose objects are kept, because some rule reads them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    #[default]
+    StatefulSet,
+    Service,
+    DisruptionBudget,
+    Autoscaler,
+    Namespace,
+    ScaledObject,
+    Deployment,
+    ReplicaSet,
+    DaemonSet,
+    Job,
+    CronJob,
+    Claim,
+    ConfigMap,
+}
+
+/// Where the objects of a kind come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Manifests, an audit of a live cluster, and watches.
+    Watched,
+    /// As [`Self::Watched`], of a custom resource that a cluster may not have: then there are none.
+    WatchedIfServed,
+    /// Manifests, and an audit of a live cluster.
+    Listed,
+    /// Manifests only.
+    Files,
+}
+
+/// What the API server calls a kind.
+#[derive(Clone, Copy, Debug)]
+pub struct KindFacts {
+    /// Empty for the core group.
+    pub group: &'static str,
+    /// The version it is read in.
+    pub version: &'static str,
+    /// Other versions that manifests are written in, and that read the same.
+    pub other_versions: &'static [&'static str],
+    /// `kind` in a manifest.
+    pub name: &'static str,
+    /// In paths and webhook rules.
+    pub plural: &'static str,
+    /// `GROUP/VERSION`, or `v1`.
+    pub api_version: &'static str,
+    pub is_namespaced: bool,
+    pub origin: Origin,
+}
+
+const fn core(name: &'static str, plural: &'static str, origin: Origin) -> KindFacts {
+    let (group, version, api_version) = ("", "v1", "v1");
+    KindFacts { group, version, other_versions: &[], name, plural, api_version, is_namespaced: true, origin }
+}
+
+const fn apps(name: &'static str, plural: &'static str, origin: Origin) -> KindFacts {
+    let (group, version, api_version) = ("apps", "v1", "apps/v1");
+    let other_versions = &["v1beta1", "v1beta2"];
+    KindFacts { group, version, other_versions, name, plural, api_version, is_namespaced: true, origin }
+}
+
+const fn batch(name: &'static str, plural: &'static str) -> KindFacts {
+    let (group, version, api_version) = ("batch", "v1", "batch/v1");
+    let (other_versions, origin): (&[&str], _) = (&["v1beta1"], Origin::Listed);
+    KindFacts { group, version, other_versions, name, plural, api_version, is_namespaced: true, origin }
+}
+
+impl Kind {
+    /// Every kind, in the order in which they are listed.
+    pub const ALL: [Self; 13] = [
+        Self::StatefulSet,
+        Self::Service,
+        Self::DisruptionBudget,
+        Self::Autoscaler,
+        Self::Namespace,
+        Self::ScaledObject,
+        Self::Deployment,
+        Self::ReplicaSet,
+        Self::DaemonSet,
+        Self::Job,
+        Self::CronJob,
+        Self::Claim,
+        Self::ConfigMap,
+    ];
+
+    /// The kinds whose pods are made from a template, apart from StatefulSets.
+    pub const WORKLOADS: [Self; 5] =
+        [Self::Deployment, Self::ReplicaSet, Self::DaemonSet, Self::Job, Self::CronJob];
+
+    pub const fn facts(self) -> KindFacts {
+        match self {
+            Self::StatefulSet => apps("StatefulSet", "statefulsets", Origin::Watched),
+            Self::Service => core("Service", "services", Origin::Watched),
+            Self::DisruptionBudget => KindFacts {
+                group: "policy",
+                version: "v1",
+                other_versions: &["v1beta1"],
+                name: "PodDisruptionBudget",
+                plural: "poddisruptionbudgets",
+                api_version: "policy/v1",
+                is_namespaced: true,
+                origin: Origin::Watched,
+            },
+            Self::Autoscaler => KindFacts {
+                group: "autoscaling",
+                version: "v2",
+                other_versions: &["v1", "v2beta2", "v2beta1"],
+                name: "HorizontalPodAutoscaler",
+                plural: "horizontalpodautoscalers",
+                api_version: "autoscaling/v2",
+                is_namespaced: true,
+                origin: Origin::Watched,
+            },
+            Self::Namespace => {
+                KindFacts { is_namespaced: false, ..core("Namespace", "namespaces", Origin::Watched) }
+            }
+            Self::ScaledObject => KindFacts {
+                group: "keda.sh",
+                version: "v1alpha1",
+                other_versions: &[],
+                name: "ScaledObject",
+                plural: "scaledobjects",
+                api_version: "keda.sh/v1alpha1",
+                is_namespaced: true,
+                origin: Origin::WatchedIfServed,
+            },
+            Self::Deployment => apps("Deployment", "deployments", Origin::Listed),
+            Self::ReplicaSet => apps("ReplicaSet", "replicasets", Origin::Listed),
+            Self::DaemonSet => apps("DaemonSet", "daemonsets", Origin::Listed),
+            Self::Job => batch("Job", "jobs"),
+            Self::CronJob => batch("CronJob", "cronjobs"),
+            Self::Claim => core("PersistentVolumeClaim", "persistentvolumeclaims", Origin::Listed),
+            Self::ConfigMap => core("ConfigMap", "configmaps", Origin::Files),
+        }
+    }
+
+    /// `kind` in a manifest.
+    pub const fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// Whether its objects are watched.
+    pub const fn is_watched(self) -> bool {
+        matches!(self.facts().origin, Origin::Watched | Origin::WatchedIfServed)
+    }
+
+    /// The kinds whose objects are watched.
+    pub fn watched() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|kind| kind.is_watched())
+    }
+
+    /// The kinds that an audit of a live cluster lists.
+    pub fn listed() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|kind| kind.facts().origin != Origin::Files)
+    }
+
+    /// The kind of a manifest, if its objects are kept. `extensions` held Deployments and others before `apps`.
+    pub fn of_manifest(api_version: &str, name: &str) -> Option<Self> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        Self::ALL.into_iter().find(|kind| {
+            let facts = kind.facts();
+            let is_version = version == facts.version || facts.other_versions.contains(&version);
+            let was_in_extensions = group == "extensions" && version == "v1beta1" && facts.group == "apps";
+            facts.name == name
+                && ((group == facts.group && is_version) || (was_in_extensions && *kind != Self::StatefulSet))
+        })
+    }
+
+    /// The kind of this name in a manifest.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manifests_are_told_by_group_version_and_kind() {
+        for (api_version, name, kind) in [
+            ("apps/v1", "StatefulSet", Some(Kind::StatefulSet)),
+            ("apps/v1beta1", "StatefulSet", Some(Kind::StatefulSet)),
+            ("apps.kruise.io/v1beta1", "StatefulSet", None),
+            ("v1", "Service", Some(Kind::Service)),
+            ("serving.knative.dev/v1", "Service", None),
+            ("extensions/v1beta1", "Deployment", Some(Kind::Deployment)),
+            ("extensions/v1beta1", "StatefulSet", None),
+            ("autoscaling/v2beta2", "HorizontalPodAutoscaler", Some(Kind::Autoscaler)),
+            ("keda.sh/v1alpha1", "ScaledObject", Some(Kind::ScaledObject)),
+        ] {
+            assert_eq!(Kind::of_manifest(api_version, name), kind, "{api_version} {name}");
+        }
+    }
+
+    #[test]
+    fn the_api_version_is_that_of_group_and_version() {
+        for kind in Kind::ALL {
+            let KindFacts { group, version, api_version, .. } = kind.facts();
+            let joined = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+            assert_eq!(api_version, joined);
+            assert_eq!(Kind::named(kind.name()), Some(kind));
+        }
+    }
+}

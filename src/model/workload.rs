@@ -1,0 +1,115 @@
+//! Deployments, ReplicaSets, DaemonSets, Jobs and CronJobs: other kinds that make pods.
+
+use serde::Deserialize;
+
+use super::{IntOrPercent, Kind, Labels, Metadata, Object, PodTemplate, nullable};
+
+/// What is kept of an object that makes pods and is not a StatefulSet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Workload {
+    #[serde(skip)]
+    pub kind: Kind,
+    #[serde(deserialize_with = "nullable::field")]
+    pub metadata: Metadata,
+    #[serde(deserialize_with = "nullable::field")]
+    pub spec: WorkloadSpec,
+}
+
+/// What is kept of its `spec`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WorkloadSpec {
+    /// Of Deployments and ReplicaSets; absent means 1.
+    pub replicas: Option<i32>,
+    /// Of a Job.
+    pub parallelism: Option<i32>,
+    #[serde(deserialize_with = "nullable::field")]
+    template: PodTemplate,
+    /// Of a CronJob, which has its pod template there.
+    #[serde(deserialize_with = "nullable::field")]
+    job_template: JobTemplate,
+    /// Of a Deployment.
+    #[serde(deserialize_with = "nullable::field")]
+    pub strategy: DeploymentStrategy,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct JobTemplate {
+    #[serde(deserialize_with = "nullable::field")]
+    spec: JobSpec,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct JobSpec {
+    #[serde(deserialize_with = "nullable::field")]
+    template: PodTemplate,
+}
+
+/// `strategy` of a Deployment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DeploymentStrategy {
+    /// `RollingUpdate` (also where empty) or `Recreate`.
+    #[serde(rename = "type", deserialize_with = "nullable::field")]
+    pub type_: Box<str>,
+    #[serde(deserialize_with = "nullable::field")]
+    pub rolling_update: DeploymentRollingUpdate,
+}
+
+/// `strategy.rollingUpdate` of a Deployment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DeploymentRollingUpdate {
+    /// Absent means 25 %, rounded up.
+    pub max_surge: Option<IntOrPercent>,
+    /// Absent means 25 %, rounded down.
+    pub max_unavailable: Option<IntOrPercent>,
+}
+
+impl Workload {
+    /// What its pods are made from.
+    pub fn template(&self) -> &PodTemplate {
+        if self.kind == Kind::CronJob { &self.spec.job_template.spec.template } else { &self.spec.template }
+    }
+
+    pub fn template_mut(&mut self) -> &mut PodTemplate {
+        if self.kind == Kind::CronJob {
+            &mut self.spec.job_template.spec.template
+        } else {
+            &mut self.spec.template
+        }
+    }
+
+    /// The labels of its pods.
+    pub fn labels(&self) -> &Labels {
+        self.template().labels()
+    }
+
+    /// How many pods the disruption controller expects of it: the `scale` of its controller. `None` where the kind has no scale
+    /// (Jobs, CronJobs, DaemonSets): then a percentage or `maxUnavailable` allows no eviction at all.
+    pub fn scale(&self) -> Option<i32> {
+        matches!(self.kind, Kind::Deployment | Kind::ReplicaSet)
+            .then(|| self.spec.replicas.unwrap_or(1).max(0))
+    }
+}
+
+impl Object for Workload {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn set_kind(&mut self, kind: Kind) {
+        self.kind = kind;
+    }
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+}
