@@ -88,6 +88,7 @@ impl RuleTest {
     }
 
     /// Something else exists, of the kind it says it is.
+    #[expect(clippy::needless_pass_by_value, reason = "`json!` reads better where it is not borrowed")]
     pub(super) fn with(mut self, object: Value) -> Self {
         let kind = Kind::named(object["kind"].as_str().unwrap()).unwrap();
         self.cluster.insert(ClusterObject::from_json(kind, &object.to_string()).unwrap());
