@@ -46,7 +46,7 @@
 //! | [`evaluate`](mod@evaluate) | the judgement |
 //! | [`policy`] | documents, matching, levels, exemptions, the class of a set |
 //! | [`rules`] | one file a rule; typed parameters, the registry |
-//! | [`software`] | the catalogue of images and its patterns |
+//! | [`software`] | the catalogue of software: images, command lines, patterns |
 //! | [`cluster`] | the snapshot, its indexes, the view with a pending change |
 //! | [`manifest`] | YAML and JSON as kubectl reads them, with positions |
 //! | [`change`] | what is about to happen, and who asks |

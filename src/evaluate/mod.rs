@@ -269,7 +269,7 @@ impl<'a> Evaluator<'a> {
 
     fn may_vote(&self, set: &'a StatefulSet) -> bool {
         let applicable = self.policies.applicable(self.subject(&set.metadata));
-        let Classified { class, because } = self.policies.classify(set, &applicable);
+        let Classified { class, because, .. } = self.policies.classify(set, &applicable);
         class == Class::Quorum || because == Because::Default
     }
 

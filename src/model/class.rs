@@ -1,8 +1,11 @@
 //! What kind of application a StatefulSet is, and how that is known.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use super::MajorityProbes;
 
 /// What is safe to do depends on this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,6 +48,23 @@ pub struct Classified {
     pub class: Class,
     /// What decided.
     pub because: Because,
+    /// What the shipped catalogue recognised, whether or not it decided.
+    pub software: Option<Arc<Software>>,
+}
+
+/// Software that the shipped catalogue recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Software {
+    /// As people call it.
+    pub name: String,
+    /// What was recognised: `image hashicorp/consul`.
+    pub evidence: String,
+    /// The container that decided.
+    pub container: String,
+    /// Whether practically every deployment of it is of the class that follows.
+    pub certain: bool,
+    /// The probes that fail without a majority, if any is known.
+    pub ready_needs_majority: Option<Arc<MajorityProbes>>,
 }
 
 /// What decided a class, the strongest first.
@@ -54,15 +74,8 @@ pub enum Because {
     Annotation,
     /// `classes` of the policy of this name.
     Policy(String),
-    /// The shipped catalogue knows the image.
-    Software {
-        /// As people call it.
-        name: String,
-        /// What was recognised: `image hashicorp/consul`.
-        evidence: String,
-        /// Whether practically every deployment of it is of this class.
-        certain: bool,
-    },
+    /// The shipped catalogue knows the software.
+    Software(Arc<Software>),
     /// Nothing said otherwise.
     Default,
 }
@@ -70,7 +83,7 @@ pub enum Because {
 impl Classified {
     /// Whether the class is only an inference that may be wrong.
     pub fn is_only_likely(&self) -> bool {
-        matches!(self.because, Because::Software { certain: false, .. })
+        matches!(&self.because, Because::Software(software) if !software.certain)
     }
 }
 
@@ -79,9 +92,18 @@ impl fmt::Display for Because {
         match self {
             Self::Annotation => f.write_str("annotation stateward.dev/class"),
             Self::Policy(name) => write!(f, "policy {name}"),
-            Self::Software { evidence, certain: true, .. } => f.write_str(evidence),
-            Self::Software { evidence, name, .. } => write!(f, "{evidence}, likely {name}"),
+            Self::Software(software) => software.fmt(f),
             Self::Default => f.write_str("nothing says otherwise"),
         }
+    }
+}
+
+impl fmt::Display for Software {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.evidence)?;
+        if !self.container.is_empty() {
+            write!(f, " in container {}", self.container)?;
+        }
+        if self.certain { Ok(()) } else { write!(f, ", likely {}", self.name) }
     }
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::model::{Class, LabelSelector, Labels, Metadata};
 use crate::rules::{self, NO_PARAMS, Params, Rule};
-use crate::software::{Catalogue, Patterns};
+use crate::software::{Catalogue, ImagePatterns, Patterns};
 use crate::verdict::{Exempt, Level};
 use mutate::Mutate;
 pub use mutate::{Asked, ServicePerPod};
@@ -63,7 +63,7 @@ struct Scope {
 #[derive(Debug)]
 struct ClassRule {
     class: Class,
-    images: Patterns,
+    images: ImagePatterns,
     selector: Option<LabelSelector>,
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::document::{self, Document};
 use super::{ClassRule, Exemption, Policy, Profile, Scope, Setting, mutate, per_pod_services, rule_index};
 use crate::rules::{self, Params};
-use crate::software::Patterns;
+use crate::software::{ImagePatterns, Patterns};
 
 /// What is wrong with a policy, and where.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -108,11 +108,9 @@ fn class_rule(rule: document::ClassRule) -> Result<ClassRule, PolicyError> {
         let message = "a class needs `images` or a `selector`".to_owned();
         return Err(PolicyError { pointer: String::new(), message });
     }
-    Ok(ClassRule {
-        class: rule.class,
-        images: patterns(&rule.images, "/images")?,
-        selector: rule.selector.map(Into::into),
-    })
+    let images = ImagePatterns::new(&rule.images)
+        .map_err(|message| PolicyError { pointer: "/images".to_owned(), message })?;
+    Ok(ClassRule { class: rule.class, images, selector: rule.selector.map(Into::into) })
 }
 
 fn settings(list: Vec<document::RuleSetting>) -> Result<Vec<Vec<Setting>>, PolicyError> {

@@ -157,7 +157,7 @@ impl RuleTest {
         SetContext {
             set: &self.set,
             replicas: self.replicas,
-            class: Classified { class: self.class, because: Because::Annotation },
+            class: Classified { class: self.class, because: Because::Annotation, software: None },
             view,
             changed: self.changed_budget.as_ref().map_or(Changed::Set, Changed::Budget),
             dry_run: self.dry_run,

@@ -1,24 +1,34 @@
-//! The catalogue of software by image name: `policies/software.yaml`.
+//! The catalogue of software: `policies/software.yaml`.
 
+mod deciding;
+mod document;
+mod images;
 mod patterns;
+mod programs;
+mod shell;
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
-use crate::model::{Because, Class, Classified, Container, StatefulSet};
+use crate::model::{Class, Container, MajorityProbes, Software, StatefulSet};
+use deciding::Decision;
+pub use images::ImagePatterns;
 pub use patterns::Patterns;
+use programs::{Program, base_name, is_entry_point};
 
 /// The compiled catalogue.
 #[derive(Debug)]
 pub struct Catalogue {
     entries: Vec<Entry>,
     /// Every entry's image patterns in one set, and the entry each belongs to.
-    images: Patterns,
+    images: ImagePatterns,
     owner: Vec<usize>,
-    /// The entries that go by something else than the image.
+    /// The entries that go by the command alone.
     imageless: Vec<usize>,
+    /// Executables that are no server: a container that runs nothing else is passed over.
+    tools: Patterns,
     /// The environment variables that some entry looks at.
     variables: BTreeSet<String>,
 }
@@ -28,40 +38,41 @@ struct Entry {
     name: String,
     class: Class,
     certain: bool,
+    pass_over: Option<PassOver>,
+    by_image: ByImage,
+    containers: Patterns,
+    commands: Patterns,
+    subcommands: Patterns,
     arguments: Patterns,
-    environment: Vec<(String, Option<Patterns>)>,
+    environment: Vec<Variable>,
     claims: bool,
+    ready_needs_majority: Option<Arc<MajorityProbes>>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    software: Vec<EntryDocument>,
+/// What an entry asks of the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ByImage {
+    /// Nothing: the command must be named.
+    No,
+    /// Nothing, but the image's own entry point may be the command.
+    Any,
+    Named,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EntryDocument {
+/// An environment variable that is set, to anything or to a value.
+#[derive(Debug)]
+struct Variable {
     name: String,
-    class: Class,
-    confidence: Confidence,
-    #[serde(default)]
-    images: Vec<String>,
-    #[serde(default)]
-    arguments: Vec<String>,
-    #[serde(default)]
-    environment: Vec<String>,
-    #[serde(default)]
-    claims: bool,
-    #[serde(default, rename = "because")]
-    _because: String,
+    value: Option<Patterns>,
 }
 
+/// When a container says nothing of the pod it is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Confidence {
-    Certain,
-    Likely,
+#[serde(rename_all = "camelCase")]
+enum PassOver {
+    Always,
+    /// Beside software that is known, or behind any other container.
+    BesideOthers,
 }
 
 /// The shipped catalogue, compiled once.
@@ -82,133 +93,82 @@ impl Catalogue {
         SHIPPED.as_ref().map_err(|error| anyhow::anyhow!("policies/software.yaml: {error}"))
     }
 
-    /// Compiles the catalogue from its document.
-    fn from_json(document: serde_json::Value) -> anyhow::Result<Self> {
-        let File { software } = serde_json::from_value(document)?;
-        let (mut all, mut owner, mut imageless, mut entries) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (index, entry) in software.into_iter().enumerate() {
-            if entry.images.is_empty() {
-                imageless.push(index);
-            }
-            owner.extend(entry.images.iter().map(|_| index));
-            all.extend(entry.images.iter().cloned());
-            entries.push(Entry::compile(entry)?);
-        }
-        let variables = entries.iter().flat_map(|entry: &Entry| &entry.environment);
-        let variables = variables.map(|(name, _)| name.clone()).collect();
-        Ok(Self { images: Patterns::of_components(&all)?, owner, imageless, variables, entries })
-    }
-
-    /// What the set's main containers say of its class: the first entry that any of them matches.
-    pub fn classify(&self, set: &StatefulSet) -> Option<Classified> {
-        let containers = &set.spec.template.spec.containers;
-        let matches =
-            containers.iter().filter_map(|container| Some((self.first_entry(container, set)?, container)));
-        let (index, container) = matches.min_by_key(|(index, _)| *index)?;
-        let entry = &self.entries[index];
-        let evidence = if self.imageless.contains(&index) {
-            format!("command of container {}", container.name)
-        } else {
-            format!("image {}", container.repository())
+    /// What the set's containers say of its class.
+    pub fn classify(&self, set: &StatefulSet) -> Option<(Class, Arc<Software>)> {
+        let Decision { container, entry, certain } = deciding::decide(self, set)?;
+        let software = Software {
+            name: entry.name.clone(),
+            evidence: entry.evidence(container),
+            container: container.name.to_string(),
+            certain,
+            ready_needs_majority: entry.ready_needs_majority.clone(),
         };
-        let because = Because::Software { name: entry.name.clone(), evidence, certain: entry.certain };
-        Some(Classified { class: entry.class, because })
+        Some((entry.class, Arc::new(software)))
     }
 
-    fn first_entry(&self, container: &Container, set: &StatefulSet) -> Option<usize> {
-        let holds = |index: &usize| self.entries[*index].conditions_hold(container, set);
-        let by_image = suffixes(path_of(container.repository()))
-            .flat_map(|suffix| self.images.matching(suffix))
-            .map(|pattern| self.owner[pattern])
-            .filter(holds)
-            .min();
+    fn first_entry(&self, container: &Container, programs: &[Program], set: &StatefulSet) -> Option<&Entry> {
+        let holds = |index: &usize| self.entries[*index].conditions_hold(container, programs, set);
+        let by_image = self.images.matching(container.repository());
+        let by_image = by_image.map(|pattern| self.owner[pattern]).filter(holds).min();
         let by_command = self.imageless.iter().copied().find(holds);
-        by_image.into_iter().chain(by_command).min()
+        let first = by_image.into_iter().chain(by_command).min()?;
+        Some(&self.entries[first])
+    }
+
+    fn runs_only_tools(&self, programs: &[Program]) -> bool {
+        let executables = programs.iter().filter_map(Program::executable);
+        let mut executables = executables.filter(|executable| !is_entry_point(executable)).peekable();
+        executables.peek().is_some() && executables.all(|executable| self.tools.matches(executable))
     }
 }
 
 impl Entry {
-    fn compile(document: EntryDocument) -> anyhow::Result<Self> {
-        Ok(Self {
-            arguments: Patterns::new(&document.arguments)?,
-            environment: document
-                .environment
-                .iter()
-                .map(|entry| environment(entry))
-                .collect::<Result<_, _>>()?,
-            name: document.name,
-            class: document.class,
-            certain: document.confidence == Confidence::Certain,
-            claims: document.claims,
-        })
-    }
-
-    fn conditions_hold(&self, container: &Container, set: &StatefulSet) -> bool {
+    fn conditions_hold(&self, container: &Container, programs: &[Program], set: &StatefulSet) -> bool {
         (!self.claims || !set.spec.volume_claim_templates.is_empty())
-            && (self.arguments.is_empty() || words(container).any(|word| self.has_argument(word)))
-            && (self.environment.is_empty()
-                || self.environment.iter().any(|wanted| has_variable(container, wanted)))
+            && (self.containers.is_empty() || self.containers.matches(&container.name))
+            && (self.commands.is_empty() || programs.iter().any(|program| self.runs(program)))
+            && (self.environment.is_empty() || self.variable(container).is_some())
     }
 
-    /// A word of the command line, whole or as the last part of a path.
+    fn runs(&self, program: &Program) -> bool {
+        // The image's own entry point is one of these commands where its arguments are theirs.
+        let by_entry_point =
+            self.by_image != ByImage::No && !(self.subcommands.is_empty() && self.arguments.is_empty());
+        program.executable().map_or(by_entry_point, |executable| self.commands.matches(executable))
+            && (self.subcommands.is_empty()
+                || program.subcommand().is_some_and(|word| self.subcommands.matches(word)))
+            && (self.arguments.is_empty() || program.arguments().iter().any(|word| self.has_argument(word)))
+    }
+
+    /// An argument, whole or as the last part of a path.
     fn has_argument(&self, word: &str) -> bool {
-        let base = word.rsplit('/').next().unwrap_or(word);
-        self.arguments.matches(word) || self.arguments.matches(base)
+        self.arguments.matches(word) || self.arguments.matches(base_name(word))
     }
-}
 
-fn environment(entry: &str) -> Result<(String, Option<Patterns>), globset::Error> {
-    match entry.split_once('=') {
-        Some((name, value)) => Ok((name.to_owned(), Some(Patterns::new(&[value.to_owned()])?))),
-        None => Ok((entry.to_owned(), None)),
+    fn variable(&self, container: &Container) -> Option<&Variable> {
+        self.environment.iter().find(|variable| variable.is_set(container))
     }
-}
 
-fn has_variable(container: &Container, (name, value): &(String, Option<Patterns>)) -> bool {
-    let mut variables = container.env.iter().filter(|variable| *variable.name == **name);
-    variables.any(|variable| value.as_ref().is_none_or(|value| value.matches(&variable.value)))
-}
-
-/// The words of a container's command line, also those of a script given to a shell.
-fn words(container: &Container) -> impl Iterator<Item = &str> {
-    let parts = container.command.iter().chain(&container.args);
-    parts
-        .flat_map(|part| part.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | '&' | '|')))
-}
-
-/// An image's repository without the registry's host: `coreos/etcd`. The first component is a host where it has a dot or a
-/// port or is `localhost`, as the reference grammar of distribution/distribution has it.
-fn path_of(repository: &str) -> &str {
-    match repository.split_once('/') {
-        Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => path,
-        _ => repository,
-    }
-}
-
-/// `a/b/c`, `b/c`, `c`.
-fn suffixes(path: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(Some(path), |path| path.split_once('/').map(|(_, rest)| rest))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn references_lose_registry_tag_and_digest() {
-        let repository =
-            |image: &str| Container { image: image.into(), ..Container::default() }.repository().to_owned();
-        for (image, path) in [
-            ("etcd", "etcd"),
-            ("quay.io/coreos/etcd:v3.5", "coreos/etcd"),
-            ("localhost:5000/etcd", "etcd"),
-            ("registry.example:5000/a/b/etcd:1@sha256:00", "a/b/etcd"),
-            ("bitnami/zookeeper@sha256:00", "bitnami/zookeeper"),
-            ("", ""),
-        ] {
-            assert_eq!(path_of(&repository(image)), path, "{image}");
+    /// What was recognised: `image hashicorp/consul`, `command etcd`.
+    fn evidence(&self, container: &Container) -> String {
+        if self.by_image == ByImage::Named {
+            return format!("image {}", container.repository());
         }
-        assert_eq!(suffixes("a/b/c").collect::<Vec<_>>(), ["a/b/c", "b/c", "c"]);
+        if let Some(variable) = self.variable(container) {
+            return format!("variable {}", variable.name);
+        }
+        let programs = programs::programs(container);
+        let program = programs.iter().find(|program| self.runs(program));
+        match program.and_then(Program::executable) {
+            Some(executable) => format!("command {executable}"),
+            None => "arguments".to_owned(),
+        }
+    }
+}
+
+impl Variable {
+    fn is_set(&self, container: &Container) -> bool {
+        let mut given = container.env.iter().filter(|given| *given.name == *self.name);
+        given.any(|given| self.value.as_ref().is_none_or(|value| value.matches(&given.value)))
     }
 }

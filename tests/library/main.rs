@@ -25,3 +25,4 @@ mod per_pod_plan;
 mod policies;
 mod properties;
 mod rules;
+mod software;

@@ -188,6 +188,12 @@ fn what_is_wrong_with_a_policy_is_said_with_its_place() {
         ("{exemptions: [{rules: [quorum-even]}]}", "/spec/exemptions/0", "missing field `reason`"),
         ("{exemptions: [{rules: [nope], reason: x}]}", "/spec/exemptions/0/rules/0", "there is no rule"),
         ("{classes: [{class: quorum}]}", "/spec/classes/0", "needs `images` or a `selector`"),
+        ("{classes: [{class: quorum, images: [a, 'b/c:1.2']}]}", "/spec/classes/0/images", "write \"b/c\""),
+        (
+            "{classes: [{class: quorum, images: ['b@sha256:00']}]}",
+            "/spec/classes/0/images",
+            "has a tag or digest",
+        ),
         (
             "{match: {objectSelector: {matchExpressions: [{key: a, operator: Near}]}}}",
             "/spec/match/objectSelector/matchExpressions/0/operator",

@@ -1,0 +1,84 @@
+//! Which container of a pod decides what the pod is.
+
+use super::{ByImage, Catalogue, Entry, PassOver};
+use crate::model::{Class, Container, StatefulSet};
+
+/// A container that is not passed over, with what the catalogue knows of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate<'a> {
+    pub(super) container: &'a Container,
+    entry: Option<&'a Entry>,
+}
+
+/// The container that decides, its entry, and whether that is as certain as the entry is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decision<'a> {
+    pub(super) container: &'a Container,
+    pub(super) entry: &'a Entry,
+    pub(super) certain: bool,
+}
+
+/// The main container decides: the first that is not passed over. Pods do not say which of their containers is the
+/// application, so a quorum further down decides too where the main container is nothing of the kind, as only likely: a
+/// cache beside a quorum must not hide it, and a server beside an application may be there for that application only.
+pub(super) fn decide<'a>(catalogue: &'a Catalogue, set: &'a StatefulSet) -> Option<Decision<'a>> {
+    let candidates = candidates(catalogue, set);
+    let (main, others) = candidates.split_first()?;
+    if let Some(entry) = main.entry.filter(|entry| entry.class != Class::Replicated) {
+        let certain = entry.certain && (others.is_empty() || entry.pass_over.is_none());
+        return Some(Decision { container: main.container, entry, certain });
+    }
+    let is_quorum = |entry: &&Entry| {
+        let is_meant = main.entry.is_none() || entry.names_a_server();
+        // The claims of a pod are the main container's.
+        entry.class == Class::Quorum && !entry.claims && is_meant
+    };
+    let quorum = others.iter().find_map(|other| Some((other.container, other.entry.filter(is_quorum)?)));
+    if let Some((container, entry)) = quorum {
+        return Some(Decision { container, entry, certain: false });
+    }
+    let known = |candidate: &Candidate<'a>| {
+        let entry = candidate.entry.filter(|entry| entry.class != Class::Quorum)?;
+        Some(Decision { container: candidate.container, entry, certain: entry.certain })
+    };
+    candidates.iter().find_map(known)
+}
+
+/// The containers that are not passed over. Init containers are never asked, native sidecars among them: they serve the
+/// application or prepare for it.
+fn candidates<'a>(catalogue: &'a Catalogue, set: &'a StatefulSet) -> Vec<Candidate<'a>> {
+    let containers = set.spec.template.spec.containers.iter();
+    let mut candidates: Vec<Candidate<'a>> =
+        containers.filter_map(|container| catalogue.candidate(container, set)).collect();
+    let serves_others = |candidate: &Candidate<'_>| {
+        candidate.entry.is_some_and(|entry| entry.pass_over == Some(PassOver::BesideOthers))
+    };
+    let main_is_known = candidates.iter().any(|one| one.entry.is_some() && !serves_others(one));
+    let mut first = true;
+    candidates.retain(|candidate| {
+        let keep = !serves_others(candidate) || (first && !main_is_known);
+        first = false;
+        keep
+    });
+    candidates
+}
+
+impl Catalogue {
+    /// `None` where the container is passed over in any company.
+    fn candidate<'a>(&'a self, container: &'a Container, set: &StatefulSet) -> Option<Candidate<'a>> {
+        let programs = super::programs::programs(container);
+        if self.runs_only_tools(&programs) {
+            return None;
+        }
+        let entry = self.first_entry(container, &programs, set);
+        let passed_over = entry.is_some_and(|entry| entry.pass_over == Some(PassOver::Always));
+        (!passed_over).then_some(Candidate { container, entry })
+    }
+}
+
+impl Entry {
+    /// Whether it goes by an image or a command rather than by the environment alone, which containers of a pod often share.
+    fn names_a_server(&self) -> bool {
+        self.by_image == ByImage::Named || !self.commands.is_empty()
+    }
+}

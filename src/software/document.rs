@@ -1,0 +1,123 @@
+//! The catalogue as it is written, and what is made of it.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{ByImage, Catalogue, Entry, ImagePatterns, PassOver, Patterns, Variable};
+use crate::model::{Class, MajorityProbes};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CatalogueDocument {
+    tools: Vec<String>,
+    software: Vec<EntryDocument>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct EntryDocument {
+    name: String,
+    class: Option<Class>,
+    #[serde(default)]
+    confidence: Confidence,
+    pass_over: Option<PassOver>,
+    #[serde(default)]
+    images: Vec<String>,
+    #[serde(default)]
+    containers: Vec<String>,
+    #[serde(default)]
+    commands: Vec<String>,
+    #[serde(default)]
+    subcommands: Vec<String>,
+    #[serde(default)]
+    arguments: Vec<String>,
+    #[serde(default)]
+    environment: Vec<String>,
+    #[serde(default)]
+    claims: bool,
+    ready_needs_majority: Option<MajorityProbes>,
+    #[serde(default, rename = "because")]
+    _because: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Confidence {
+    Certain,
+    #[default]
+    Likely,
+}
+
+impl Catalogue {
+    /// Compiles the catalogue from its document.
+    pub(super) fn from_json(document: serde_json::Value) -> anyhow::Result<Self> {
+        let CatalogueDocument { tools, software } = serde_json::from_value(document)?;
+        let (mut all, mut owner, mut imageless) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, entry) in software.iter().enumerate() {
+            if entry.images.is_empty() {
+                imageless.push(index);
+            }
+            owner.extend(entry.images.iter().map(|_| index));
+            all.extend(entry.images.iter().cloned());
+        }
+        let images = ImagePatterns::new(&all).map_err(anyhow::Error::msg)?;
+        let entries = software.into_iter().map(Entry::compile).collect::<Result<Vec<_>, _>>()?;
+        let variables = entries.iter().flat_map(|entry| &entry.environment);
+        let variables = variables.map(|variable| variable.name.clone()).collect();
+        Ok(Self { entries, images, owner, imageless, tools: Patterns::new(&tools)?, variables })
+    }
+}
+
+impl Entry {
+    fn compile(document: EntryDocument) -> anyhow::Result<Self> {
+        let name = document.name;
+        let by_command = !document.commands.is_empty();
+        anyhow::ensure!(
+            by_command || (document.subcommands.is_empty() && document.arguments.is_empty()),
+            "{name}: arguments without the command they belong to"
+        );
+        let always = document.pass_over == Some(PassOver::Always);
+        anyhow::ensure!(
+            always != document.class.is_some(),
+            "{name}: needs either a class or `passOver: always`"
+        );
+        let by_image = match &*document.images {
+            [] => ByImage::No,
+            [any] if any == "*" => ByImage::Any,
+            _ => ByImage::Named,
+        };
+        anyhow::ensure!(
+            by_image == ByImage::Named
+                || by_command
+                || !document.containers.is_empty()
+                || !document.environment.is_empty(),
+            "{name}: nothing to recognise it by"
+        );
+        Ok(Self {
+            class: document.class.unwrap_or(Class::Replicated),
+            certain: document.confidence == Confidence::Certain,
+            pass_over: document.pass_over,
+            by_image,
+            containers: Patterns::new(&document.containers)?,
+            commands: Patterns::new(&document.commands)?,
+            subcommands: Patterns::new(&document.subcommands)?,
+            arguments: Patterns::new(&document.arguments)?,
+            environment: document
+                .environment
+                .iter()
+                .map(|entry| variable(entry))
+                .collect::<Result<_, _>>()?,
+            claims: document.claims,
+            ready_needs_majority: document.ready_needs_majority.map(Arc::new),
+            name,
+        })
+    }
+}
+
+/// `NAME` or `NAME=value`.
+fn variable(entry: &str) -> Result<Variable, globset::Error> {
+    let (name, value) = entry.split_once('=').map_or((entry, None), |(name, value)| (name, Some(value)));
+    let value = value.map(|value| Patterns::new(&[value.to_owned()])).transpose()?;
+    Ok(Variable { name: name.to_owned(), value })
+}
