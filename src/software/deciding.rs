@@ -5,16 +5,16 @@ use crate::model::{Class, Container, StatefulSet};
 
 /// A container that is not passed over, with what the catalogue knows of it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Candidate<'a> {
-    pub(super) container: &'a Container,
-    entry: Option<&'a Entry>,
+struct Candidate<'a> {
+    container: &'a Container,
+    entry: Option<(usize, &'a Entry)>,
 }
 
-/// The container that decides, its entry, and whether that is as certain as the entry is.
+/// The container that decides, the index of its entry, and whether that is as certain as the entry is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Decision<'a> {
     pub(super) container: &'a Container,
-    pub(super) entry: &'a Entry,
+    pub(super) index: usize,
     pub(super) certain: bool,
 }
 
@@ -24,24 +24,25 @@ pub(super) struct Decision<'a> {
 pub(super) fn decide<'a>(catalogue: &'a Catalogue, set: &'a StatefulSet) -> Option<Decision<'a>> {
     let candidates = candidates(catalogue, set);
     let (main, others) = candidates.split_first()?;
-    if let Some(entry) = main.entry.filter(|entry| entry.class != Class::Replicated) {
+    if let Some((index, entry)) = main.entry.filter(|(_, entry)| entry.class != Class::Replicated) {
         let certain = entry.certain && (others.is_empty() || entry.pass_over.is_none());
-        return Some(Decision { container: main.container, entry, certain });
+        return Some(Decision { container: main.container, index, certain });
     }
-    let is_quorum = |entry: &&Entry| {
+    let decides = |other: &Candidate<'a>| {
+        let (index, entry) = other.entry?;
         let is_meant = main.entry.is_none() || entry.names_a_server();
         // The claims of a pod are the main container's.
-        entry.class == Class::Quorum && !entry.claims && is_meant
+        (entry.class == Class::Quorum && !entry.claims && is_meant).then_some(Decision {
+            container: other.container,
+            index,
+            certain: false,
+        })
     };
-    let quorum = others.iter().find_map(|other| Some((other.container, other.entry.filter(is_quorum)?)));
-    if let Some((container, entry)) = quorum {
-        return Some(Decision { container, entry, certain: false });
-    }
-    let known = |candidate: &Candidate<'a>| {
-        let entry = candidate.entry.filter(|entry| entry.class != Class::Quorum)?;
-        Some(Decision { container: candidate.container, entry, certain: entry.certain })
+    let is_known = |candidate: &Candidate<'a>| {
+        let (index, entry) = candidate.entry.filter(|(_, entry)| entry.class != Class::Quorum)?;
+        Some(Decision { container: candidate.container, index, certain: entry.certain })
     };
-    candidates.iter().find_map(known)
+    others.iter().find_map(decides).or_else(|| candidates.iter().find_map(is_known))
 }
 
 /// The containers that are not passed over. Init containers are never asked, native sidecars among them: they serve the
@@ -51,7 +52,7 @@ fn candidates<'a>(catalogue: &'a Catalogue, set: &'a StatefulSet) -> Vec<Candida
     let mut candidates: Vec<Candidate<'a>> =
         containers.filter_map(|container| catalogue.candidate(container, set)).collect();
     let serves_others = |candidate: &Candidate<'_>| {
-        candidate.entry.is_some_and(|entry| entry.pass_over == Some(PassOver::BesideOthers))
+        candidate.entry.is_some_and(|(_, entry)| entry.pass_over == Some(PassOver::BesideOthers))
     };
     let main_is_known = candidates.iter().any(|one| one.entry.is_some() && !serves_others(one));
     let mut first = true;
@@ -70,8 +71,8 @@ impl Catalogue {
         if self.runs_only_tools(&programs) {
             return None;
         }
-        let entry = self.first_entry(container, &programs, set);
-        let passed_over = entry.is_some_and(|entry| entry.pass_over == Some(PassOver::Always));
+        let entry = self.first_entry(container, &programs, set).map(|index| (index, &self.entries[index]));
+        let passed_over = entry.is_some_and(|(_, entry)| entry.pass_over == Some(PassOver::Always));
         (!passed_over).then_some(Candidate { container, entry })
     }
 }
@@ -79,6 +80,6 @@ impl Catalogue {
 impl Entry {
     /// Whether it goes by an image or a command rather than by the environment alone, which containers of a pod often share.
     fn names_a_server(&self) -> bool {
-        self.by_image == ByImage::Named || !self.commands.is_empty()
+        self.by_image == ByImage::Named || self.has_commands
     }
 }

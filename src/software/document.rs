@@ -53,19 +53,17 @@ impl Catalogue {
     /// Compiles the catalogue from its document.
     pub(super) fn from_json(document: serde_json::Value) -> anyhow::Result<Self> {
         let CatalogueDocument { tools, software } = serde_json::from_value(document)?;
-        let (mut all, mut owner, mut imageless) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, entry) in software.iter().enumerate() {
-            if entry.images.is_empty() {
-                imageless.push(index);
-            }
-            owner.extend(entry.images.iter().map(|_| index));
-            all.extend(entry.images.iter().cloned());
-        }
-        let images = ImagePatterns::new(&all).map_err(anyhow::Error::msg)?;
+        let imageless = software.iter().enumerate().filter(|(_, entry)| entry.images.is_empty());
+        let imageless = imageless.map(|(index, _)| index).collect();
+        let (owner, images) = with_owner(software.iter().map(|entry| &entry.images));
+        let images = ImagePatterns::new(&images).map_err(anyhow::Error::msg)?;
+        let (command_owner, commands) = with_owner(software.iter().map(|entry| &entry.commands));
+        let commands = Patterns::new(&commands)?;
         let entries = software.into_iter().map(Entry::compile).collect::<Result<Vec<_>, _>>()?;
         let variables = entries.iter().flat_map(|entry| &entry.environment);
         let variables = variables.map(|variable| variable.name.clone()).collect();
-        Ok(Self { entries, images, owner, imageless, tools: Patterns::new(&tools)?, variables })
+        let tools = Patterns::new(&tools)?;
+        Ok(Self { entries, images, owner, commands, command_owner, imageless, tools, variables })
     }
 }
 
@@ -100,7 +98,7 @@ impl Entry {
             pass_over: document.pass_over,
             by_image,
             containers: Patterns::new(&document.containers)?,
-            commands: Patterns::new(&document.commands)?,
+            has_commands: by_command,
             subcommands: Patterns::new(&document.subcommands)?,
             arguments: Patterns::new(&document.arguments)?,
             environment: document
@@ -113,6 +111,13 @@ impl Entry {
             name,
         })
     }
+}
+
+/// All patterns of all entries, and the index of the entry that each belongs to.
+fn with_owner<'a>(lists: impl Iterator<Item = &'a Vec<String>>) -> (Vec<usize>, Vec<String>) {
+    let patterns =
+        lists.enumerate().flat_map(|(index, list)| list.iter().map(move |pattern| (index, pattern.clone())));
+    patterns.unzip()
 }
 
 /// `NAME` or `NAME=value`.

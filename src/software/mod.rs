@@ -25,6 +25,9 @@ pub struct Catalogue {
     /// Every entry's image patterns in one set, and the entry each belongs to.
     images: ImagePatterns,
     owner: Vec<usize>,
+    /// Every entry's commands in one set, and the entry each belongs to.
+    commands: Patterns,
+    command_owner: Vec<usize>,
     /// The entries that go by the command alone.
     imageless: Vec<usize>,
     /// Executables that are no server: a container that runs nothing else is passed over.
@@ -41,7 +44,7 @@ struct Entry {
     pass_over: Option<PassOver>,
     by_image: ByImage,
     containers: Patterns,
-    commands: Patterns,
+    has_commands: bool,
     subcommands: Patterns,
     arguments: Patterns,
     environment: Vec<Variable>,
@@ -95,10 +98,11 @@ impl Catalogue {
 
     /// What the set's containers say of its class.
     pub fn classify(&self, set: &StatefulSet) -> Option<(Class, Arc<Software>)> {
-        let Decision { container, entry, certain } = deciding::decide(self, set)?;
+        let Decision { container, index, certain } = deciding::decide(self, set)?;
+        let entry = &self.entries[index];
         let software = Software {
             name: entry.name.clone(),
-            evidence: entry.evidence(container),
+            evidence: self.evidence(index, container),
             container: container.name.to_string(),
             certain,
             ready_needs_majority: entry.ready_needs_majority.clone(),
@@ -106,13 +110,43 @@ impl Catalogue {
         Some((entry.class, Arc::new(software)))
     }
 
-    fn first_entry(&self, container: &Container, programs: &[Program], set: &StatefulSet) -> Option<&Entry> {
-        let holds = |index: &usize| self.entries[*index].conditions_hold(container, programs, set);
+    fn first_entry(&self, container: &Container, programs: &[Program], set: &StatefulSet) -> Option<usize> {
+        let named: BTreeSet<usize> = programs.iter().flat_map(|program| self.entries_of(program)).collect();
+        let unnamed: Vec<&Program> =
+            programs.iter().filter(|program| program.executable().is_none()).collect();
+        let holds = |index: &usize| {
+            let entry = &self.entries[*index];
+            entry.conditions_hold(container, set)
+                && (!entry.has_commands || named.contains(index) || entry.is_entry_point(&unnamed))
+        };
         let by_image = self.images.matching(container.repository());
         let by_image = by_image.map(|pattern| self.owner[pattern]).filter(holds).min();
         let by_command = self.imageless.iter().copied().find(holds);
-        let first = by_image.into_iter().chain(by_command).min()?;
-        Some(&self.entries[first])
+        by_image.into_iter().chain(by_command).min()
+    }
+
+    /// The entries that name the program among their commands.
+    fn entries_of(&self, program: &Program) -> impl Iterator<Item = usize> {
+        let patterns = program.executable().into_iter().flat_map(|name| self.commands.matching(name));
+        let entries = patterns.map(|pattern| self.command_owner[pattern]);
+        entries.filter(|index| self.entries[*index].takes_arguments(program))
+    }
+
+    /// What was recognised: `image hashicorp/consul`, `command etcd`.
+    fn evidence(&self, index: usize, container: &Container) -> String {
+        let entry = &self.entries[index];
+        if entry.by_image == ByImage::Named {
+            return format!("image {}", container.repository());
+        }
+        if let Some(variable) = entry.variable(container) {
+            return format!("variable {}", variable.name);
+        }
+        let programs = programs::programs(container);
+        let program = programs.iter().find(|program| self.entries_of(program).any(|entry| entry == index));
+        match program.and_then(Program::executable) {
+            Some(executable) => format!("command {executable}"),
+            None => "arguments".to_owned(),
+        }
     }
 
     fn runs_only_tools(&self, programs: &[Program]) -> bool {
@@ -123,20 +157,24 @@ impl Catalogue {
 }
 
 impl Entry {
-    fn conditions_hold(&self, container: &Container, programs: &[Program], set: &StatefulSet) -> bool {
+    /// All conditions but that of the image and the command.
+    fn conditions_hold(&self, container: &Container, set: &StatefulSet) -> bool {
         (!self.claims || !set.spec.volume_claim_templates.is_empty())
             && (self.containers.is_empty() || self.containers.matches(&container.name))
-            && (self.commands.is_empty() || programs.iter().any(|program| self.runs(program)))
             && (self.environment.is_empty() || self.variable(container).is_some())
     }
 
-    fn runs(&self, program: &Program) -> bool {
-        // The image's own entry point is one of these commands where its arguments are theirs.
-        let by_entry_point =
-            self.by_image != ByImage::No && !(self.subcommands.is_empty() && self.arguments.is_empty());
-        program.executable().map_or(by_entry_point, |executable| self.commands.matches(executable))
-            && (self.subcommands.is_empty()
-                || program.subcommand().is_some_and(|word| self.subcommands.matches(word)))
+    /// Whether the image's own entry point is one of the commands, because its arguments are theirs.
+    fn is_entry_point(&self, unnamed: &[&Program]) -> bool {
+        let says_what = !(self.subcommands.is_empty() && self.arguments.is_empty());
+        self.by_image != ByImage::No
+            && says_what
+            && unnamed.iter().any(|program| self.takes_arguments(program))
+    }
+
+    fn takes_arguments(&self, program: &Program) -> bool {
+        (self.subcommands.is_empty()
+            || program.subcommand().is_some_and(|word| self.subcommands.matches(word)))
             && (self.arguments.is_empty() || program.arguments().iter().any(|word| self.has_argument(word)))
     }
 
@@ -147,22 +185,6 @@ impl Entry {
 
     fn variable(&self, container: &Container) -> Option<&Variable> {
         self.environment.iter().find(|variable| variable.is_set(container))
-    }
-
-    /// What was recognised: `image hashicorp/consul`, `command etcd`.
-    fn evidence(&self, container: &Container) -> String {
-        if self.by_image == ByImage::Named {
-            return format!("image {}", container.repository());
-        }
-        if let Some(variable) = self.variable(container) {
-            return format!("variable {}", variable.name);
-        }
-        let programs = programs::programs(container);
-        let program = programs.iter().find(|program| self.runs(program));
-        match program.and_then(Program::executable) {
-            Some(executable) => format!("command {executable}"),
-            None => "arguments".to_owned(),
-        }
     }
 }
 
