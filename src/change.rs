@@ -7,7 +7,7 @@ use crate::model::{Autoscaler, DisruptionBudget, Metadata, ObjectRef, Pod, Servi
 pub struct Change {
     /// What changes.
     pub action: Action,
-    /// Who asks. Empty for manifests, where nobody does.
+    /// The requesting user; empty for manifests.
     pub requester: Requester,
     /// Whether nothing of it will persist.
     pub dry_run: bool,
@@ -62,9 +62,7 @@ pub struct PodDeletion {
 /// How an object is written in a file.
 #[derive(Clone, Debug)]
 pub struct Written {
-    /// The object.
     pub object: ObjectRef,
-    /// Its metadata.
     pub metadata: Metadata,
     /// The version it is written in.
     pub api_version: String,
@@ -117,7 +115,7 @@ impl<T> Edit<T> {
     }
 }
 
-/// Who asks: the `userInfo` of a request.
+/// `userInfo` of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requester {
     /// The user's name; a controller's is `system:serviceaccount:NAMESPACE:NAME`.
@@ -127,8 +125,8 @@ pub struct Requester {
 }
 
 impl Requester {
-    /// Whether this is one of the controllers that end what others have decided: whoever refuses them leaves a namespace
-    /// or an object in `Terminating` for ever.
+    /// Whether this is a controller that deletes what others have decided to delete. A denial would leave a namespace or an
+    /// object in `Terminating` for ever.
     pub fn is_cleanup_controller(&self) -> bool {
         matches!(self.system_controller(), Some("namespace-controller" | "generic-garbage-collector"))
             || self.is_controller_manager()
@@ -148,8 +146,8 @@ impl Requester {
         self.username.strip_prefix("system:node:").filter(|_| is_node)
     }
 
-    /// The name of a controller that runs in the controller manager under its own name. Nobody else may use these
-    /// accounts without having been given the run of kube-system.
+    /// The name of a controller that runs in the controller manager under its own name. Other users
+    /// of these accounts already have full rights in kube-system.
     fn system_controller(&self) -> Option<&str> {
         let account = self.username.strip_prefix("system:serviceaccount:kube-system:")?;
         let is_one = account.ends_with("-controller") || account.ends_with("-garbage-collector");

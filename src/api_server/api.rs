@@ -113,7 +113,7 @@ impl Api {
     }
 
     async fn send(&self, path: &str) -> Result<Response<Body>, ApiError> {
-        // Nothing here decompresses, and an API server compresses long lists for whoever does not mind.
+        // Nothing here decompresses, and an API server compresses long lists unless told not to.
         let request =
             Request::get(path).header("accept", "application/json").header("accept-encoding", "identity");
         let request = request.body(Body::empty()).map_err(|error| ApiError::Malformed(error.to_string()))?;
@@ -255,7 +255,7 @@ fn path_of(kind: Kind, namespace: Option<&str>) -> Result<String, ApiError> {
     }
 }
 
-/// A name as Kubernetes allows it. Whoever can send reviews here could otherwise make us ask for anything.
+/// A name as Kubernetes allows it. Names come from reviews, so an unchecked one could make us request any path.
 pub(crate) fn checked(name: &str) -> Result<&str, ApiError> {
     let allowed =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::x509::{Certificate, PrivateKey};
 
-/// Whoever renews by hand should by then.
+/// A certificate that is renewed by hand should be renewed by then.
 const SOON: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// Certificates and keys, each with where it was found.

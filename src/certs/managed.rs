@@ -5,7 +5,7 @@
 //! ca.key             of the CA that signs it               next-ca.key   of the CA that is to sign next
 //! ```
 //!
-//! A CA is replaced in steps, so that nobody presents what is not trusted yet:
+//! A CA is replaced in steps, so that no replica presents a certificate that the API server does not trust yet:
 //!
 //! ```text
 //! PrepareCa: into ca.crt with it ─▶ both webhook configurations carry it ─▶ Promote: it signs from now on

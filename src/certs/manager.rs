@@ -155,7 +155,7 @@ impl CertificateManager {
         self.state.presented().is_some()
     }
 
-    /// How long until the next look: as long as nothing is presented, nobody is served.
+    /// How long until the next look. Without a certificate no review is served, so the wait is short then.
     fn pause(&self) -> Duration {
         if self.serves() { self.every } else { self.every.min(STARTING) }
     }
@@ -253,14 +253,14 @@ impl CertificateManager {
             let done = if is_right {
                 self.give_up(configuration).await
             } else {
-                tracing::info!(kind = configuration.kind(), "caBundle is put right");
+                tracing::info!(kind = configuration.kind(), "caBundle updated");
                 is_changed = true;
                 self.configurations.apply(configuration, &bundle).await
             };
             published = published.and(done);
         }
         if is_changed {
-            // At once: as long as the fields are ours, whoever applies them meets a conflict.
+            // At once: as long as we own the fields, an apply of them by another manager is a conflict.
             for configuration in self.configurations.read().await? {
                 published = published.and(self.give_up(&configuration).await);
             }
@@ -335,7 +335,7 @@ impl Report {
             self.configuration = None;
             return;
         };
-        // Somebody else changed it at the same time: there will be another look at it in a moment.
+        // Another writer changed it at the same time: the next round looks again.
         if error.error.is_conflict() {
             return;
         }

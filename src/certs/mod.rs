@@ -23,7 +23,7 @@ pub fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
     write(path, contents, 0o666)
 }
 
-/// As [`write_atomically`], for nobody else on this machine to read.
+/// As [`write_atomically`], readable by this user only.
 pub fn write_privately(path: &Path, contents: &[u8]) -> io::Result<()> {
     write(path, contents, 0o600)
 }

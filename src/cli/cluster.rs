@@ -30,7 +30,7 @@ pub(super) fn read(context: Option<&str>, namespace: Option<&str>) -> anyhow::Re
 fn progress(watched: bool) -> impl FnMut(Kind, usize) {
     move |kind, number| {
         if watched {
-            // Whoever cannot be told does not need to know.
+            // Progress that cannot be written is not needed.
             let _ = write!(io::stderr(), "\r\x1b[K{}: {number} listed", kind.name());
         }
     }

@@ -16,7 +16,7 @@ pub(super) async fn client(context: Option<&str>) -> anyhow::Result<kube::Client
         }
         None => Config::infer().await.context("found neither a kubeconfig nor a cluster around")?,
     };
-    // Whoever asks here has a deadline or waits on its own terms: a retry behind its back would exceed both.
+    // Callers have a deadline or waits of their own, which hidden retries would exceed.
     config.default_retry = false;
     kube::Client::try_from(config).context("cannot make a client from the kubeconfig")
 }
@@ -26,7 +26,7 @@ pub(super) fn is_in_cluster() -> bool {
     std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && Kubeconfig::read().is_err()
 }
 
-/// An object of a namespace, as the command line names it: `NAMESPACE/NAME`, or `NAME` in the namespace of whoever asks.
+/// An object of a namespace, as the command line names it: `NAMESPACE/NAME`, or `NAME` in the namespace of the client.
 #[derive(Clone, Debug)]
 pub(super) struct Named {
     namespace: Option<String>,

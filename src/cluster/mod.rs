@@ -34,7 +34,7 @@ pub enum Lookup<T> {
     Present(T),
     /// It is known not to exist.
     Absent,
-    /// Nobody could say.
+    /// Not known.
     Unknown,
 }
 

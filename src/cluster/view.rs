@@ -123,7 +123,7 @@ impl<'a> ClusterView<'a> {
         Lookup::Present(std::iter::once((set, replicas)).chain(others).collect())
     }
 
-    /// The StatefulSets that seem to be parts of one consensus group with `set` although nobody says so: they run the same
+    /// The StatefulSets that seem to be parts of one consensus group with `set` although no annotation says so: they run the same
     /// image, and a Service selects the pods of both. Published ensembles are split like this, to give some members other
     /// storage, and each half alone would look wrong.
     fn kin_of(&self, set: &'a StatefulSet) -> Vec<(&'a StatefulSet, i32)> {

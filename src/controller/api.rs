@@ -32,7 +32,7 @@ pub(super) struct Server {
 /// Why something was not done.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum WriteError {
-    /// Somebody else leads.
+    /// This replica does not lead any more.
     #[error("another replica leads")]
     NotLeading,
     /// The object has changed, or is another one.
@@ -54,7 +54,8 @@ impl Server {
         Ok(got.map(|watched| watched.service))
     }
 
-    /// Makes a Service that nobody has seen. What another has made meanwhile stays as it is: to select other pods is a conflict.
+    /// Creates a Service that is not in the watch yet. One that another client created meanwhile stays as it is: another selector is a
+    /// conflict.
     pub(super) async fn create(&self, manifest: &Value) -> Result<(), WriteError> {
         self.apply(manifest, &PatchParams::apply(MANAGER)).await
     }

@@ -7,13 +7,13 @@
 //!                                               Metacontroller's request ─ Hook::answer ─▶ Template, as attachments
 //! ```
 //!
-//! What a set asks for, whose a Service is and what is to be done are pure ([`template`], [`service`], [`plan`]); Metacontroller
-//! is answered with the same template. The shell only carries out steps, one after the other, and none of them can do harm
+//! What a set asks for, which set a Service belongs to and the plan are pure ([`crate::per_pod`]); Metacontroller
+//! is answered with the same template. The controller only carries out steps, one after the other, and none of them can do harm
 //! when it is done twice, late, or by a replica that does not lead any more: a Service is made by an apply that conflicts with
 //! any other's, changed only by its uid, and deleted only as it was seen.
 //!
-//! Services are deleted as soon as no ordinal asks for them, while the pod may still be terminating: who is connected through a
-//! load balancer is better served by a pod that says goodbye first, but a pod that never ends must not keep an address for ever.
+//! Services are deleted as soon as no ordinal asks for them, while the pod may still be terminating: clients that are connected
+//! through a load balancer lose their connection then, but a pod that never ends must not keep an address for ever.
 
 mod api;
 mod memory;
@@ -48,7 +48,7 @@ use crate::per_pod::owned::{Owned, SetKey};
 use crate::per_pod::service::OWNER_LABEL;
 use crate::policy::Policies;
 
-/// How gently the API server is dealt with.
+/// Rates, limits and waits of the controller.
 #[derive(Clone, Copy, Debug)]
 pub struct ControllerConfig {
     /// Writes a second, over all sets. Default 20.
@@ -104,7 +104,7 @@ const NAMESPACES: Duration = Duration::from_secs(30);
 /// How often to look whether the policies have changed.
 const GLANCE: Duration = Duration::from_secs(1);
 
-/// A request for a round, or why there may be some that nobody knows of.
+/// A request for a round, or the error of a watch, which may hide some.
 type RoundRequest = Result<ReconcileRequest<WatchedSet>, watcher::Error>;
 
 impl Controller {
@@ -127,7 +127,7 @@ impl Controller {
     }
 
     async fn term(&self) {
-        tracing::info!("looking after per-pod Services");
+        tracing::info!("per-pod Service controller started");
         let _ = timeout(NAMESPACES, self.namespaces_known()).await;
         let owned = Arc::new(Mutex::new(Owned::default()));
         let (synced, is_synced) = watch::channel(false);
@@ -198,8 +198,8 @@ impl Controller {
         keys.try_flatten().boxed()
     }
 
-    /// Wishes for a round over every set when the policies have changed, and from time to time: the labels of a namespace may have
-    /// changed, too, or something that nobody watches.
+    /// Requests a round over every set when the policies have changed, and at intervals: the labels of a namespace may have changed,
+    /// or something that is not watched.
     fn everything(&self, sets: Store<WatchedSet>) -> BoxStream<'static, RoundRequest> {
         let (policies, resync) = (Arc::clone(&self.policies), self.config.resync);
         let start = (policies.load_full(), Instant::now());

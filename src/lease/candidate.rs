@@ -50,7 +50,7 @@ pub(super) enum ElectionStep {
     Wait,
 }
 
-/// One who would lead.
+/// One replica in the election.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     me: String,
@@ -63,7 +63,7 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// `me` must be nobody else's name, nor that of an earlier process that may still run.
+    /// `me` must be unique, also among earlier processes that may still run.
     pub(super) fn new(me: String, terms: LeaseConfig) -> Self {
         Self { me, terms, seen: None, is_fresh: false, leads_until: None }
     }
@@ -148,7 +148,7 @@ impl Candidate {
     }
 }
 
-/// `wall`, or a moment later: a renewal that changes nothing gets no new version, and nobody would see it.
+/// `wall`, or a microsecond later: a renewal that changes nothing gets no new version, and no other candidate would see it.
 fn after(before: Option<&MicroTime>, wall: Timestamp) -> MicroTime {
     let is_same = before.is_some_and(|before| before.0.as_microsecond() == wall.as_microsecond());
     let later = wall.checked_add(SignedDuration::from_micros(1)).unwrap_or(wall);

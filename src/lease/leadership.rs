@@ -1,4 +1,4 @@
-//! What everybody else needs to know of the lease: whether this process leads.
+//! Whether this process leads, for the rest of the process.
 
 use std::{
     future::{Future, poll_fn},
@@ -20,7 +20,7 @@ pub struct Leadership {
     work: Arc<RwLock<()>>,
 }
 
-/// Says so.
+/// Sender half of [`Leadership`].
 #[derive(Debug)]
 pub(super) struct LeadershipSetter {
     until: watch::Sender<Option<Instant>>,
@@ -47,7 +47,7 @@ impl LeadershipSetter {
 impl Leadership {
     /// Whether this process leads, at this very moment. To be asked again before each write that only a leader may do.
     pub fn is_leader(&self) -> bool {
-        // A flag would stay up while nobody is there to take it down.
+        // A flag would stay set if the elector stopped.
         self.until.borrow().is_some_and(|until| Instant::now() < until)
     }
 

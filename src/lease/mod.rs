@@ -31,13 +31,13 @@ use leadership::LeadershipSetter;
 pub use candidate::LeaseConfig;
 pub use leadership::Leadership;
 
-/// Stands for election as long as it is run.
+/// Takes part in the election as long as it runs.
 pub struct Elector {
     api: Api<v1::Lease>,
     name: String,
     terms: LeaseConfig,
     candidate: Candidate,
-    throne: LeadershipSetter,
+    setter: LeadershipSetter,
     /// What `now` is counted from.
     start: Instant,
     leading: Gauge,
@@ -54,8 +54,7 @@ enum StepError {
 }
 
 impl Elector {
-    /// One that stands for the lease `namespace`/`name`, and what tells whether it leads. `instance` is for people to see who
-    /// that is.
+    /// Creates an elector for the Lease `namespace/name`, and its [`Leadership`]. `instance` tells people which replica leads.
     pub fn new(
         client: Client,
         (namespace, name): (&str, &str),
@@ -65,16 +64,16 @@ impl Elector {
     ) -> (Self, Leadership) {
         let leading = Gauge::<i64>::default();
         registry.register("leader", "Whether this replica leads", leading.clone());
-        let (throne, leadership) = LeadershipSetter::new();
+        let (setter, leadership) = LeadershipSetter::new();
         // A container that is started again has the name of the one before.
         let me = format!("{instance}_{:016x}", RandomState::new().hash_one(instance));
         let (api, candidate) = (Api::namespaced(client, namespace), Candidate::new(me, terms));
         let (name, start) = (name.to_owned(), Instant::now());
-        (Self { api, name, terms, candidate, throne, start, leading, is_failing: false }, leadership)
+        (Self { api, name, terms, candidate, setter, start, leading, is_failing: false }, leadership)
     }
 
-    /// Stands until the shutdown begins, then gives the lease back, so that nobody has to wait for it to expire. Errors are
-    /// waited out.
+    /// Takes part in the election until the shutdown begins, then releases the lease, so that no other replica has to wait for it to
+    /// expire. Errors are retried.
     pub async fn run(mut self, shutdown: &Shutdown) {
         loop {
             self.round().await;
@@ -155,17 +154,17 @@ impl Elector {
         if self.leading.set(leads.into()) != i64::from(leads) {
             tracing::info!(lease = %self.name, "{}", if leads { "leading" } else { "leading no longer" });
         }
-        self.throne.set(until);
+        self.setter.set(until);
     }
 
     async fn resign(&mut self) {
         let Some(until) = self.candidate.leads_until() else { return };
         let lease = self.candidate.resign(Timestamp::now());
         self.tell();
-        // Whoever comes next must not meet our own work. It has ended by the deadline, whatever happens here.
+        // The next leader must not overlap with our work. It ends at the deadline in any case.
         let left = until.saturating_sub(self.start.elapsed());
         let Some(lease) = lease.filter(|_| !left.is_zero()) else { return };
-        if timeout(left, self.throne.vacant()).await.is_err() {
+        if timeout(left, self.setter.vacant()).await.is_err() {
             return;
         }
         match self.replace(&lease).await {

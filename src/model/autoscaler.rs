@@ -11,10 +11,8 @@ pub struct Autoscaler {
     /// [`Kind::Autoscaler`] or [`Kind::ScaledObject`].
     #[serde(skip, default = "horizontal")]
     pub kind: Kind,
-    /// Its metadata.
     #[serde(deserialize_with = "nullable::field")]
     pub metadata: Metadata,
-    /// Its specification.
     #[serde(deserialize_with = "nullable::field")]
     pub spec: AutoscalerSpec,
 }

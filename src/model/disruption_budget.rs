@@ -8,10 +8,8 @@ use super::{IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, nullabl
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct DisruptionBudget {
-    /// Its metadata.
     #[serde(deserialize_with = "nullable::field")]
     pub metadata: Metadata,
-    /// Its specification.
     #[serde(deserialize_with = "nullable::field")]
     pub spec: DisruptionBudgetSpec,
 }

@@ -16,7 +16,7 @@ pub struct Metadata {
     /// Empty where the manifest leaves it to the command line or the request.
     #[serde(deserialize_with = "nullable::field")]
     pub namespace: Box<str>,
-    /// Empty where nobody has given it one yet, and on neighbours, of which nobody asks for it.
+    /// Empty before creation; dropped in snapshots.
     #[serde(deserialize_with = "nullable::field")]
     pub uid: Box<str>,
     /// The object's own labels.
@@ -31,7 +31,7 @@ pub struct Metadata {
     pub owner: Option<Box<Owner>>,
 }
 
-/// The controller that has made an object. Anybody may write it: it explains, it proves nothing.
+/// The controller that owns an object. Any client can write it: it explains, it proves nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Owner {
@@ -114,7 +114,7 @@ impl<'de> Visitor<'de> for AnnotationsVisitor {
     }
 }
 
-/// Reads an annotation's key without storing those nobody reads.
+/// Reads an annotation's key, storing only the keys that are read.
 struct KeyIfRead;
 
 impl<'de> DeserializeSeed<'de> for KeyIfRead {
@@ -181,9 +181,7 @@ pub struct ObjectRef {
     pub api_version: &'static str,
     /// `StatefulSet`.
     pub kind: &'static str,
-    /// Its namespace.
     pub namespace: Box<str>,
-    /// Its name.
     pub name: Box<str>,
 }
 

@@ -8,7 +8,6 @@ use super::{Kind, Metadata, Object, nullable};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Namespace {
-    /// Its metadata.
     #[serde(deserialize_with = "nullable::field")]
     pub metadata: Metadata,
 }

@@ -8,13 +8,10 @@ use super::{Metadata, ObjectRef, nullable};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Pod {
-    /// Its metadata.
     #[serde(deserialize_with = "nullable::field")]
     pub metadata: Metadata,
-    /// Its specification.
     #[serde(deserialize_with = "nullable::field")]
     pub spec: PodPlacement,
-    /// Its status.
     #[serde(deserialize_with = "nullable::field")]
     pub status: PodStatus,
 }

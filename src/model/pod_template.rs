@@ -71,7 +71,6 @@ pub struct Container {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct EnvVar {
-    /// Its name.
     #[serde(deserialize_with = "nullable::field")]
     pub name: Box<str>,
     /// Empty where it comes from elsewhere.

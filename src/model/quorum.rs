@@ -5,7 +5,7 @@ pub fn majority(members: i32) -> i32 {
     members / 2 + 1
 }
 
-/// How many of `members` may fail while the others still are a majority; 0 when there is nobody.
+/// How many of `members` may fail while the others still are a majority; 0 without members.
 pub fn tolerated(members: i32) -> i32 {
     (members - majority(members)).max(0)
 }

@@ -67,8 +67,8 @@ impl LabelSelector {
         self.match_labels.is_subset_of(labels) && self.match_expressions.iter().all(|r| r.holds(labels))
     }
 
-    /// Whether it may select some pod made from a template with these labels: nobody knows yet what those will be that the
-    /// controller adds.
+    /// Whether it may select some pod made from a template with these labels: the values of the labels that the controller adds
+    /// are not known yet.
     pub fn may_match_pod(&self, template: &Labels) -> bool {
         let mut labels = self.match_labels.iter();
         let mut requirements = self.match_expressions.iter();

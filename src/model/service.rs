@@ -8,10 +8,8 @@ use super::{Kind, Labels, Metadata, Object, nullable};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Service {
-    /// Its metadata.
     #[serde(deserialize_with = "nullable::field")]
     pub metadata: Metadata,
-    /// Its specification.
     #[serde(deserialize_with = "nullable::field")]
     pub spec: ServiceSpec,
 }

@@ -16,13 +16,10 @@ pub const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct StatefulSet {
-    /// Its metadata.
     #[serde(deserialize_with = "nullable::field")]
     pub metadata: Metadata,
-    /// Its specification.
     #[serde(deserialize_with = "nullable::field")]
     pub spec: StatefulSetSpec,
-    /// Its status.
     #[serde(deserialize_with = "nullable::field")]
     pub status: StatefulSetStatus,
 }
@@ -72,7 +69,6 @@ pub struct StatefulSetSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UpdateStrategy {
-    /// Its type.
     #[serde(rename = "type", deserialize_with = "nullable::field")]
     pub kind: UpdateKind,
     /// Only of a rolling update.
@@ -83,7 +79,7 @@ pub struct UpdateStrategy {
 /// `updateStrategy.type`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum UpdateKind {
-    /// Each pod gets the new template when somebody deletes it.
+    /// Each pod gets the new template when it is deleted by hand.
     OnDelete,
     /// The controller replaces the pods, the last one first.
     #[default]
@@ -235,7 +231,6 @@ pub struct Scale {
     /// The name and namespace of what is scaled; none of its labels and annotations.
     #[serde(deserialize_with = "nullable::field")]
     pub metadata: Metadata,
-    /// Its specification.
     #[serde(deserialize_with = "nullable::field")]
     pub spec: ScaleSpec,
 }

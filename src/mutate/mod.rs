@@ -12,9 +12,8 @@
 //! | `pod_name_annotation` | StatefulSets that a policy selects | the annotation `pod-name-label` on the pod template |
 //! | `pod_name_label` | pods with that annotation | the label that it names, with the pod's name |
 //!
-//! What somebody has set stays as it is. A pod template is only touched where no pod is restarted for it. What was added is no
-//! longer missing, so that a second time adds nothing; nobody has to own it, so that whoever applies the manifest again, by
-//! server-side apply or otherwise, leaves it alone.
+//! A value that is set stays as it is. A pod template is only touched where no pod is restarted for it. A second run adds nothing,
+//! because nothing is missing any more. No field manager owns what was added, so the next apply of the manifest leaves it alone.
 
 mod patch;
 mod pod_name_annotation;

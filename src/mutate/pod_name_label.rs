@@ -6,7 +6,7 @@ use crate::model::{Metadata, POD_NAME_ANNOTATION, Pod, is_label_key, is_label_va
 /// Why a pod that asks for the label does not get it, as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LabelSkipped {
-    /// Somebody has given the label another value, which stays.
+    /// The label has another value already, which stays.
     Taken(String),
     /// The API server would refuse the pod for it.
     Impossible(String),
@@ -32,7 +32,7 @@ pub fn pod_name_label(metadata: &Metadata) -> Result<Option<(&str, &str)>, Label
             "pod {name} has the label {key}={own}, so that {POD_NAME_ANNOTATION}: {key} gives it none with its name"
         ))),
         None if !is_label_key(key) => Err(LabelSkipped::Impossible(format!(
-            "{POD_NAME_ANNOTATION} of pod {name} is {}, which is no key of a label: it gets none with its name",
+            "{POD_NAME_ANNOTATION} of pod {name} is {}, which is not a valid label key: the pod gets no label with its name",
             shortened(key)
         ))),
         None if !is_label_value(name) => Err(LabelSkipped::Impossible(format!(
@@ -42,7 +42,7 @@ pub fn pod_name_label(metadata: &Metadata) -> Result<Option<(&str, &str)>, Label
     }
 }
 
-/// A text that anybody may have written, as far as a warning has room for it.
+/// A text from a request, cut to the room that a warning has.
 fn shortened(text: &str) -> String {
     let start: String = text.chars().take(60).collect();
     let more = if start.len() < text.len() { "…" } else { "" };

@@ -1,8 +1,8 @@
 //! Taking over what Metacontroller has made, so that server-side apply can take away what is no longer wanted.
 //!
 //! Metacontroller writes whole objects, so that it is the field manager of all it has set; what another manager owns, an apply of
-//! ours never removes. Its own annotations and the ports become ours therefore, before the first apply. Everything else that a
-//! decorator of somebody's own may have set - annotations for a cloud's load balancer, an address - stays, whoever owns it.
+//! ours never removes. Its own annotations and the ports become ours therefore, before the first apply. Everything else that
+//! another decorator may have set - annotations for a cloud's load balancer, an address - stays.
 
 use serde_json::{Map, Value, json};
 

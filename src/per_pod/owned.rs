@@ -41,7 +41,7 @@ impl Owned {
     /// A Service is gone, or has lost our label; the sets that it is news to.
     pub fn delete(&mut self, service: &PerPodService) -> Vec<SetKey> {
         let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
-        // Nearly always it is where its label says; somebody may have changed that, though.
+        // Nearly always it is where its label says, unless the label was changed.
         let expected = key(service);
         if let Some(seen) = self.sets.get_mut(&expected)
             && seen.remove(name).is_some()

@@ -7,7 +7,7 @@ use super::service::{PerPodService, Standing};
 use super::set::PerPodSet;
 use super::template::{Template, is_service_name};
 
-/// The Services of one namespace that somebody has seen, by name.
+/// The Services of one namespace that the watch has shown, by name.
 pub type Seen = BTreeMap<Box<str>, PerPodService>;
 
 /// What is to be done.
@@ -25,22 +25,20 @@ pub struct Plan {
 /// What is to be done about one Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceStep {
-    /// Its name.
     pub name: String,
-    /// What.
     pub action: ServiceAction,
 }
 
 /// What is to be done about a Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceAction {
-    /// Nobody has seen it: it is made, unless it turns out to be there.
+    /// The watch has not shown it: it is created, unless it exists already.
     Create,
     /// It is not, or no longer, as it should be.
     Update,
     /// Metacontroller made it, and it is ours from now on.
     Adopt,
-    /// Nobody asks for it any more.
+    /// No set asks for it any more.
     Delete,
 }
 
@@ -53,7 +51,7 @@ pub enum ServiceState {
     Do(ServiceAction),
     /// It is about to go, and then a new one can be made.
     Wait,
-    /// It is somebody else's.
+    /// It was not made for this set.
     Foreign,
 }
 

@@ -18,9 +18,7 @@ pub const DECORATOR: (&str, &str) = ("metacontroller.k8s.io/decorator-controller
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct PerPodService {
-    /// Its metadata.
     pub metadata: Meta,
-    /// Its specification.
     pub spec: Spec,
 }
 
@@ -28,13 +26,10 @@ pub struct PerPodService {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Meta {
-    /// Its name.
     pub name: Box<str>,
-    /// Its namespace.
     pub namespace: Box<str>,
     /// Its identity.
     pub uid: Box<str>,
-    /// Its resource version.
     pub resource_version: Box<str>,
     /// Its labels.
     pub labels: Labels,
@@ -54,7 +49,6 @@ pub struct Meta {
 pub struct Owner {
     /// `StatefulSet`.
     pub kind: Box<str>,
-    /// Its name.
     pub name: Box<str>,
     /// Its identity.
     pub uid: Box<str>,
@@ -65,7 +59,6 @@ pub struct Owner {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Spec {
-    /// Its type.
     #[serde(rename = "type")]
     pub kind: Box<str>,
     /// The labels it selects by.
@@ -88,7 +81,6 @@ pub struct Spec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Port {
-    /// Its name.
     pub name: Box<str>,
     /// `TCP`.
     pub protocol: Box<str>,
@@ -123,7 +115,7 @@ fn controller<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<O
     Ok(owners.into_iter().find(|owner| owner.controller).map(Box::new))
 }
 
-/// Whose a Service is, as a set sees it.
+/// Which set a Service was made for, as a set sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Made for a pod of this very set.
@@ -134,7 +126,7 @@ pub enum Standing {
     Orphaned,
     /// Made for a pod of a set of this name that is gone: the garbage collector is about to come for it.
     Left,
-    /// Somebody else's.
+    /// Not made for this set.
     Foreign,
 }
 
@@ -163,8 +155,8 @@ impl PerPodService {
         }
     }
 
-    /// Whether it goes when the set does not ask for it. One that has lost its owner does, too, or nobody would ever delete it;
-    /// but only if it has all that we give a Service: somebody may have made one from a copy.
+    /// Whether it is deleted when the set does not ask for it. A Service that has lost its owner is deleted too, or it would stay for
+    /// ever; but only if it has all that we give a Service: it may be a copy made by hand.
     pub fn is_ours_to_delete(&self, set: &PerPodSet) -> bool {
         let metadata = &self.metadata;
         let ordinal = metadata.name.strip_prefix(&*set.metadata.name).and_then(|rest| rest.strip_prefix('-'));

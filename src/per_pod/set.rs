@@ -9,11 +9,8 @@ use crate::model::{Kind, Metadata, Object};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct PerPodSet {
-    /// Its metadata.
     pub metadata: Metadata,
-    /// Its specification.
     pub spec: Spec,
-    /// Its status.
     pub status: Status,
 }
 

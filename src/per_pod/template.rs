@@ -38,7 +38,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// What a set asks for: `None` where it asks for no Services. A problem means that nobody can say, so that what is there stays.
+    /// What a set asks for: `None` where it asks for no Services. With a problem it is unknown, and existing Services stay.
     pub fn of(set: &PerPodSet, cluster: &Cluster, policies: &Policies) -> Result<Option<Self>, Problem> {
         let annotations = &set.metadata.annotations;
         let (Some(label), Some(ports)) = (annotations.get(PER_POD_LABEL), annotations.get(PER_POD_PORTS))
@@ -103,7 +103,7 @@ impl Template {
         service
     }
 
-    /// Whether a load balancer has another class than it is to have, which nobody can change.
+    /// Whether a load balancer has another class than wanted; the class is immutable.
     pub fn is_class_fixed(&self, seen: &PerPodService) -> bool {
         let wanted = self.settings.load_balancer_class.as_deref();
         self.kind == PerPodType::LoadBalancer
@@ -234,7 +234,7 @@ fn label_key(label: &str) -> Result<String, Problem> {
         return Ok(label.to_owned());
     }
     let message = format!(
-        "the Services are left as they are: {label:?} is no key of a label; set the annotation {PER_POD_LABEL} to \
+        "the Services are left as they are: {label:?} is not a valid label key; set the annotation {PER_POD_LABEL} to \
          statefulset.kubernetes.io/pod-name"
     );
     Err(Problem { id: "service-per-pod-label-invalid", message })

@@ -109,9 +109,7 @@ enum Certainty {
 /// What applies to one rule and one subject.
 #[derive(Clone, Copy, Debug)]
 pub struct Ruling<'a> {
-    /// The level.
     pub level: Level,
-    /// The parameters.
     pub params: &'a Params,
 }
 
@@ -193,7 +191,6 @@ impl<'a> Applicable<'a> {
 }
 
 impl Policy {
-    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -72,7 +72,9 @@ fn label_key(text: &str, pointer: &str) -> Result<(), PolicyError> {
     if is_label_key(text) {
         return Ok(());
     }
-    let message = format!("{text:?} is no key of a label; one is `pod-name` or `example.com/pod-name`");
+    let message = format!(
+        "{text:?} is not a valid label key; valid are for example `pod-name` or `example.com/pod-name`"
+    );
     Err(PolicyError { pointer: pointer.to_owned(), message })
 }
 

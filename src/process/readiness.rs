@@ -53,7 +53,7 @@ impl Readiness {
     }
 }
 
-/// Something that whoever asks for readiness should know, but that does not decide it.
+/// A line that `/readyz` shows and that does not decide readiness.
 #[derive(Clone, Debug, Default)]
 pub struct Remark(Arc<Mutex<String>>);
 

@@ -34,7 +34,6 @@ pub struct SetContext<'a> {
     pub set: &'a StatefulSet,
     /// The replica count at this moment.
     pub replicas: i32,
-    /// Its class.
     pub class: Classified,
     /// Everything else at this moment.
     pub view: ClusterView<'a>,

@@ -71,7 +71,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         ("", _, _) => "the per-pod Services have no label to select by".to_owned(),
         _ if !is_label_key(label) => {
             format!(
-                "no pod can have the label {label:?}, which is no key of a label: no Service can select by it"
+                "no pod can have the label {label:?}, which is not a valid label key: no Service can select by it"
             )
         }
         (_, Some(value), _) => format!(
@@ -114,7 +114,7 @@ mod tests {
             ("pod-name", injected("pod-name"), ""),
             ("app", injected("app"), "every pod has app=zk"),
             ("example.com/pod", injected("example.com/pod"), ""),
-            ("pod name", injected("pod name"), "no key of a label"),
+            ("pod name", injected("pod name"), "not a valid label key"),
             ("pod-name", json!({}), "no pod will have the label pod-name:"),
             ("pod-name", injected(""), "no pod will have the label pod-name:"),
             ("pod-name", injected("name"), "since pod-name-label names name"),

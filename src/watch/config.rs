@@ -19,8 +19,8 @@ pub struct WatchConfig {
     pub retry_least: Duration,
     /// The longest. Default 30 s.
     pub retry_most: Duration,
-    /// The longest wait after refusals: somebody has to grant a right first, unless the server has only just started and does not
-    /// know yet who has it. Default 30 s.
+    /// The longest wait after refusals: a right has to be granted first, unless the API server has only just started and has not read
+    /// its roles yet. Default 30 s.
     pub refused: Duration,
 }
 

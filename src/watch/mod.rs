@@ -32,10 +32,10 @@ use crate::cluster::{Cluster, Kind};
 use crate::process::{Gate, Readiness, Remark};
 use follow::Follower;
 
-/// Events on their way to the writer: enough that nobody waits in turns, few enough to cost no memory.
+/// Events queued for the writer: enough that followers seldom wait, few enough to cost little memory.
 const QUEUE: usize = 256;
 
-/// One kind's say in readiness.
+/// Readiness of one kind.
 #[derive(Debug)]
 pub struct KindReadiness {
     gate: Gate,

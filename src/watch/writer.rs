@@ -1,4 +1,4 @@
-//! The one that changes the snapshot.
+//! The writer: the only place that changes the snapshot.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Receiver;
 use super::{Gauges, KindReadiness};
 use crate::cluster::{Cluster, Kind, ObjectRead, Unreadable};
 
-/// What a follower says of its kind.
+/// One event of a list or watch of one kind.
 #[derive(Debug)]
 pub enum WatchEvent {
     /// A list begins: what was known stays until it is complete.
@@ -21,12 +21,7 @@ pub enum WatchEvent {
     /// An object is new or different.
     Changed(ObjectRead),
     /// An object is gone.
-    Deleted {
-        /// Its namespace.
-        namespace: Box<str>,
-        /// Its name.
-        name: Box<str>,
-    },
+    Deleted { namespace: Box<str>, name: Box<str> },
     /// The API server will not say; why.
     Refused(String),
 }
@@ -48,7 +43,7 @@ pub struct Writer {
 const BATCH: usize = 1024;
 
 impl Writer {
-    /// One that publishes to `published`.
+    /// Creates a writer that publishes to `published`.
     pub fn new(
         published: Arc<ArcSwap<Cluster>>,
         parts: BTreeMap<Kind, KindReadiness>,
@@ -58,7 +53,7 @@ impl Writer {
         Self { cluster, published, staged: BTreeMap::new(), parts, gauges, logged: BTreeMap::new() }
     }
 
-    /// Applies events until nobody sends any more.
+    /// Applies events until all senders are gone.
     pub(super) async fn run(mut self, mut events: Receiver<(Kind, WatchEvent)>) {
         while let Some((kind, event)) = events.recv().await {
             let mut visible = self.apply(kind, event);
@@ -78,7 +73,7 @@ impl Writer {
             WatchEvent::Listing => drop(self.staged.insert(kind, Cluster::default())),
             WatchEvent::Listed(item) => self.stage(kind, item),
             WatchEvent::Complete => self.complete(kind),
-            // Most events are about a status, which nobody reads.
+            // Most events are about a status, which is not kept.
             WatchEvent::Changed(Ok(object)) if self.cluster.contains(&object) => return false,
             WatchEvent::Changed(item) => {
                 self.note(&item);
@@ -93,7 +88,7 @@ impl Writer {
         !self.staged.contains_key(&kind)
     }
 
-    /// Makes the working copy what everybody sees.
+    /// Publishes the working copy.
     pub fn publish(&self) {
         self.gauges.show(&self.cluster);
         self.published.store(Arc::new(self.cluster.clone()));

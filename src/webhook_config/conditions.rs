@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 /// A name, and the expression that must hold.
 pub(super) type Condition = (&'static str, &'static str);
 
-/// Whoever ends what others have decided is never refused anything, so nobody has to be there to say so: a namespace goes, and
-/// a set with its finalizers, also while nobody can be asked and the `failurePolicy` is `Fail`.
+/// Controllers that clean up are never denied, so the API server need not call the webhook for them: a namespace can be deleted, and
+/// a finalizer removed, also while the webhook is down and the `failurePolicy` is `Fail`.
 pub(super) const NOT_CLEANING_UP: Condition = (
     "not-by-who-cleans-up",
     "!(request.userInfo.username in ['system:serviceaccount:kube-system:namespace-controller', \

@@ -1,7 +1,7 @@
 //! What the API server is to ask, and when: the webhook configurations, made from what the rules look at.
 //!
 //! Every field is written out as the API server would default it, so that what is installed reads back as it was written and
-//! no GitOps tool sees a difference. Only `caBundle` is left out: it belongs to whoever keeps the certificate.
+//! no GitOps tool sees a difference. Only `caBundle` is left out: it belongs to the component that keeps the certificate.
 
 mod conditions;
 
@@ -120,7 +120,7 @@ impl Entry {
             "namespaceSelector": {"matchExpressions": [
                 {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": EXCLUDED},
             ]},
-            // Nobody may step aside by a label. A Scale has none to select by.
+            // A label must not be a way round the guard; a Scale has no labels to select by.
             "objectSelector": {},
             "matchConditions": conditions(&self.conditions),
             // autoscaling/v1 and whatever comes after v2 is converted and asked about too.

@@ -289,8 +289,8 @@ fn a_pod_gets_its_label_where_it_can() {
         (None, "pod-name", None, false, ""),
         (Some("web-0"), "pod-name", Some("web-0"), false, ""),
         (Some("web-0"), "pod-name", Some("mine"), false, "pod-name=mine"),
-        (Some("web-0"), "", None, false, "no key of a label"),
-        (Some("web-0"), "no key", None, false, "no key of a label"),
+        (Some("web-0"), "", None, false, "not a valid label key"),
+        (Some("web-0"), "no key", None, false, "not a valid label key"),
         (Some(&*long), "pod-name", None, false, "longer than a label's value"),
     ] {
         let mut pod = json!({"metadata": {"generateName": "web-", "labels": {"app": "web"}, "annotations": {"pod-name-label": key}}});

@@ -87,7 +87,11 @@ async fn one_namespace_needs_no_right_to_any_other() {
     assert_eq!(api.requests("/apis/apps/v1/namespaces/prod/statefulsets?limit=500"), 1);
     assert_eq!(api.requests("/api/v1/namespaces/prod"), 3, "the namespace, its Services and its claims");
     let lists = Kind::listed().count() - 1;
-    assert_eq!(api.requests("?limit=500"), lists, "one list of each kind but Namespace, and nothing anywhere else");
+    assert_eq!(
+        api.requests("?limit=500"),
+        lists,
+        "one list of each kind but Namespace, and nothing anywhere else"
+    );
     let wrong = audit(&api, &["--namespace", "../x"]).await;
     assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong.stderr));
 }

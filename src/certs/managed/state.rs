@@ -31,7 +31,7 @@ impl Lifetimes {
         self.leaf / 3
     }
 
-    /// A CA that expired that long ago is needed by nobody, even if the clock that says so is years off.
+    /// A CA that expired that long ago is not needed any more, even if the clock is years off.
     pub(super) fn is_past(&self, ca: &Certificate, now: Timestamp) -> bool {
         now.duration_since(ca.until) > self.ca / 2
     }
@@ -51,11 +51,11 @@ pub enum CertificateStep {
     Restore,
     /// Make a CA and a leaf: there is nothing to go on from.
     Establish,
-    /// Add CAs that are in memory: somebody may still present a leaf of theirs.
+    /// Add CAs that are in memory: another replica may still present a leaf of theirs.
     Merge,
-    /// Make a CA that is to sign when everybody trusts it.
+    /// Make the next CA; it signs once the API server trusts it.
     PrepareCa,
-    /// Let the next CA sign, as everybody trusts it now.
+    /// Let the next CA sign: the API server trusts it now.
     Promote,
     /// Make a leaf.
     IssueLeaf,
@@ -110,7 +110,7 @@ impl State {
         }
     }
 
-    /// Takes note that nobody could say what the webhook configurations carry.
+    /// Notes that the webhook configurations could not be read.
     pub fn could_not_see(&mut self) {
         self.is_blind = true;
     }
@@ -219,7 +219,7 @@ impl State {
         now < ca.from || ca.until.duration_since(now) < self.lifetimes.ca_window()
     }
 
-    /// Whether CAs are missing there that somebody may need.
+    /// Whether CAs are missing there that another replica may need.
     fn lacks(&self, content: &Content, now: Timestamp) -> bool {
         let held = self.held.iter().flat_map(|held| &held.bundle);
         held.filter(|ca| !self.lifetimes.is_past(ca, now)).any(|ca| !content.bundle.contains(ca))

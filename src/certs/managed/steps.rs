@@ -45,7 +45,7 @@ fn establish(mut content: Content, state: &State, now: Timestamp) -> Result<Cont
     Ok(content)
 }
 
-/// This is also when CAs that are past are taken out: sooner would be of use to nobody.
+/// CAs that expired long ago are taken out at the same time.
 fn prepare(mut content: Content, lifetimes: Lifetimes, now: Timestamp) -> Result<Content, IssueError> {
     let ca = Identity::authority(ca_validity(&content, lifetimes, now)?)?;
     let signs = content.signer.as_ref().map(|signer| &signer.certificate);
@@ -101,7 +101,7 @@ fn ca_validity(content: &Content, lifetimes: Lifetimes, now: Timestamp) -> Resul
     Ok(validity)
 }
 
-/// As long as that of the CA at most. It begins with it: nobody's clock then shows a time before.
+/// Not longer than the validity of the CA. It begins with it, so that clients with slow clocks accept the leaf.
 pub(super) fn leaf_validity(
     ca: &Certificate,
     before: Option<&Certificate>,

@@ -1,7 +1,7 @@
 //! The webhook configurations, as far as they say whom the API server trusts.
 //!
-//! What is applied is given up again: an entry of which we owned a field could not be taken out by server-side apply. Whoever
-//! applied it would be left with one that has nothing but `caBundle`, which the API server refuses.
+//! The fields are given up after each apply: if we owned a field of an entry, a server-side apply that removes the entry would leave
+//! one with nothing but `caBundle`, which the API server refuses.
 
 use std::time::Duration;
 
@@ -133,10 +133,10 @@ impl Configurations {
     /// Gives up what [`apply`](Self::apply) has made ours; the fields stay as they are.
     pub(super) async fn give_up(&self, read: &Configuration) -> Result<(), ConfigurationError> {
         let mut others: Vec<&Value> = read.managers.iter().filter(|manager| !is_us(manager)).collect();
-        let nobody = json!({});
+        let empty = json!({});
         if others.is_empty() {
             // An empty list would be taken for none.
-            others.push(&nobody);
+            others.push(&empty);
         }
         let change = json!({
             "metadata": {"uid": read.uid, "resourceVersion": read.version, "managedFields": others},
