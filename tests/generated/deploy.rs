@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use k8s_openapi::api::{
     admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
     apps::v1::Deployment,
-    core::v1::{ConfigMap, Namespace, Service, ServiceAccount},
+    core::v1::{ConfigMap, Namespace, Pod, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
     rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
@@ -58,26 +58,33 @@ fn no_field_is_misspelt() {
     for file in ["service-per-pod/rbac.yaml", "monitoring/service.yaml", "fail/validating.yaml"] {
         objects_of.extend(objects(&format!("components/{file}")));
     }
-    for object in objects_of {
+    no_field_is_lost(&objects_of);
+}
+
+fn no_field_is_lost(objects: &[Value]) {
+    for object in objects {
         let typed = match object["kind"].as_str().unwrap() {
-            "Namespace" => kept::<Namespace>(&object),
-            "PriorityClass" => kept::<PriorityClass>(&object),
-            "ServiceAccount" => kept::<ServiceAccount>(&object),
-            "ClusterRole" => kept::<ClusterRole>(&object),
-            "ClusterRoleBinding" => kept::<ClusterRoleBinding>(&object),
-            "Role" => kept::<Role>(&object),
-            "RoleBinding" => kept::<RoleBinding>(&object),
-            "Service" => kept::<Service>(&object),
-            "Deployment" => kept::<Deployment>(&object),
-            "PodDisruptionBudget" => kept::<PodDisruptionBudget>(&object),
-            "NetworkPolicy" => kept::<NetworkPolicy>(&object),
-            "ValidatingWebhookConfiguration" => kept::<ValidatingWebhookConfiguration>(&object),
-            "MutatingWebhookConfiguration" => kept::<MutatingWebhookConfiguration>(&object),
-            "ConfigMap" => kept::<ConfigMap>(&object),
+            "Namespace" => kept::<Namespace>(object),
+            "PriorityClass" => kept::<PriorityClass>(object),
+            "ServiceAccount" => kept::<ServiceAccount>(object),
+            "ClusterRole" => kept::<ClusterRole>(object),
+            "ClusterRoleBinding" => kept::<ClusterRoleBinding>(object),
+            "Role" => kept::<Role>(object),
+            "RoleBinding" => kept::<RoleBinding>(object),
+            "Service" => kept::<Service>(object),
+            "Deployment" => kept::<Deployment>(object),
+            "PodDisruptionBudget" => kept::<PodDisruptionBudget>(object),
+            "NetworkPolicy" => kept::<NetworkPolicy>(object),
+            "ValidatingWebhookConfiguration" => kept::<ValidatingWebhookConfiguration>(object),
+            "MutatingWebhookConfiguration" => kept::<MutatingWebhookConfiguration>(object),
+            "ConfigMap" => kept::<ConfigMap>(object),
+            "Pod" => kept::<Pod>(object),
+            // Of the Prometheus operator and of cert-manager, whose types are not here.
+            "ServiceMonitor" | "PrometheusRule" | "Certificate" | "Issuer" => continue,
             other => panic!("{other} has no type here"),
         };
         let mut lost = Vec::new();
-        differences(&object, &typed, "", &mut lost);
+        differences(object, &typed, "", &mut lost);
         assert!(lost.is_empty(), "{}: {lost:?}", object["kind"]);
     }
 }
@@ -124,11 +131,17 @@ fn the_end_comes_after_the_drain() {
 
 /// `--help` is only reached past flags that there are.
 fn is_understood(deployment: &Value) {
-    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
-    let arguments = container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stateward"));
-    let output = command.args(arguments).arg("--help").output().unwrap();
-    assert!(output.status.success(), "{output:?}");
+    are_understood(&deployment["spec"]["template"]["spec"]);
+}
+
+fn are_understood(pod: &Value) {
+    for container in pod["containers"].as_array().unwrap() {
+        let arguments = container["args"].as_array().unwrap().iter();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stateward"));
+        command.args(arguments.map(|argument| argument.as_str().unwrap()));
+        let output = command.arg("--help").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
 }
 
 #[test]
@@ -156,21 +169,78 @@ fn sources(folder: &Path, text: &mut String) {
     }
 }
 
-/// An alert on a metric that nobody counts never rings.
+/// An alert on a metric that does not exist never fires, and a panel on one stays empty.
 #[test]
-fn alerts_are_about_metrics_that_exist() {
+fn alerts_and_panels_are_about_metrics_that_exist() {
     let mut program = String::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut program);
-    let alerts = read("components/monitoring/alerts.yaml");
-    let names: Vec<&str> = alerts
-        .split(|c: char| !c.is_ascii_lowercase() && c != '_')
-        .filter_map(|word| word.strip_prefix("stateward_"))
-        .collect();
-    assert!(names.len() > 5);
-    for name in names {
-        let stem = name.trim_end_matches("_total").trim_end_matches("_info");
-        assert!(program.contains(&format!("register(\"{stem}\"")), "stateward_{name}");
+    for file in ["components/monitoring/alerts.yaml", "components/dashboard/stateward.json"] {
+        let text = read(file);
+        let words = text.split(|c: char| !c.is_ascii_lowercase() && c != '_');
+        let names: Vec<&str> = words.filter_map(|word| word.strip_prefix("stateward_")).collect();
+        assert!(names.len() > 5);
+        for name in names {
+            let stem = ["_total", "_info", "_bucket", "_count"]
+                .iter()
+                .fold(name, |stem, suffix| stem.strip_suffix(suffix).unwrap_or(stem));
+            assert!(program.contains(&format!("register(\"{stem}\"")), "{file}: stateward_{name}");
+        }
     }
+}
+
+/// Every rule of the alerts, in their order.
+fn alerts() -> Vec<Value> {
+    let rules = objects("components/monitoring/alerts.yaml").remove(0);
+    let groups = rules["spec"]["groups"].as_array().unwrap().clone();
+    groups.iter().flat_map(|group| group["rules"].as_array().unwrap().clone()).collect()
+}
+
+#[test]
+fn every_alert_has_its_page() {
+    let page = fs::read_to_string(deploy().join("../docs/alerts.md")).unwrap();
+    for alert in alerts() {
+        let name = alert["alert"].as_str().unwrap();
+        let url = alert["annotations"]["runbook_url"].as_str().unwrap();
+        assert!(url.ends_with(&format!("/docs/alerts.md#{}", name.to_lowercase())), "{url}");
+        assert!(page.contains(&format!("\n## {name}\n")), "{name}");
+    }
+}
+
+#[test]
+fn alerts_fire_when_they_should() {
+    let Some(promtool) = tool("promtool") else { return };
+    output(&promtool, &["check", "rules", "monitoring/alerts.rules.yaml"]);
+    let tests = ["monitoring/alerts.test.yaml", "monitoring/certificate.test.yaml"];
+    output(&promtool, &[&["test", "rules"], &tests[..]].concat());
+    for alert in alerts() {
+        let name = format!("alertname: {}\n", alert["alert"].as_str().unwrap());
+        assert!(tests.iter().any(|file| read(file).contains(&name)), "{name} has no test in which it fires");
+    }
+}
+
+/// Each query of the dashboard, with values for the variables of Grafana.
+fn queries() -> Vec<String> {
+    let dashboard: Value = serde_json::from_str(&read("components/dashboard/stateward.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().cloned().unwrap_or_default());
+    let filled = targets.map(|target| {
+        let query = target["expr"].as_str().unwrap().replace("$namespace", ".*");
+        query.replace("$__rate_interval", "5m").replace("$__range", "6h")
+    });
+    filled.collect()
+}
+
+#[test]
+fn the_panels_ask_what_prometheus_understands() {
+    let rules = queries().into_iter().enumerate();
+    let rules = rules.map(|(index, query)| json!({"record": format!("panel:{index}"), "expr": query}));
+    let rules = rules.collect::<Vec<_>>();
+    assert!(rules.len() > 20 && rules.iter().all(|rule| !rule["expr"].as_str().unwrap().contains('$')));
+    let Some(promtool) = tool("promtool") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.yaml");
+    fs::write(&file, json!({"groups": [{"name": "panels", "rules": rules}]}).to_string()).unwrap();
+    output(&promtool, &["check", "rules", file.to_str().unwrap()]);
 }
 
 fn objects_of_values() -> Value {
@@ -184,8 +254,10 @@ fn same_keys(schema: &Value, values: &Value, place: &str) {
         assert!(properties.contains_key(key), "{place}.{key} is not in the schema");
         same_keys(&properties[key], value, &format!("{place}.{key}"));
     }
-    let free =
-        |key: &str| place == ".certificates.certManager.issuerRef" || (place.is_empty() && key == "global");
+    let free = |key: &str| {
+        [".certificates.certManager.issuerRef", ".webhooks.namespaceSelector"].contains(&place)
+            || (place.is_empty() && key == "global")
+    };
     for key in properties.keys().filter(|key| !free(key)) {
         assert!(values.get(key).is_some(), "{place}.{key} is not in values.yaml");
     }
@@ -223,32 +295,60 @@ fn normalised(objects: Vec<Value>) -> BTreeMap<String, Value> {
     all
 }
 
+/// What the chart makes of values, in a namespace.
+fn templated(helm: &Path, chart: &str, namespace: &str, values: &[&str]) -> Vec<Value> {
+    let arguments = [&["template", "stateward", chart, "--namespace", namespace], values].concat();
+    parse("chart", output(helm, &arguments))
+}
+
+/// Fails unless both have the same objects.
+fn assert_same(place: &str, ours: Vec<Value>, theirs: Vec<Value>) {
+    let (ours, theirs) = (normalised(ours), normalised(theirs));
+    assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>(), "{place}");
+    for (key, object) in &ours {
+        let mut found = Vec::new();
+        differences(object, &theirs[key], "", &mut found);
+        differences(&theirs[key], object, "", &mut found);
+        assert!(found.is_empty(), "{place}, {key}: {found:#?}");
+    }
+}
+
+const EVERYTHING: &str = "certificates.mode=cert-manager,profile=strict,serviceMonitor.enabled=true,prometheusRule.enabled=true,\
+                          dashboard.enabled=true,servicePerPod.enabled=true,failurePolicy=Fail";
+
 #[test]
 fn chart_and_kustomization_are_the_same() {
     let (Some(kubectl), Some(helm)) = (tool("kubectl"), tool("helm")) else { return };
-    for (folder, values) in [
-        (".", ""),
-        ("overlays/strict", "profile=strict"),
-        ("overlays/fail", "failurePolicy=Fail"),
-        ("overlays/cert-manager", "certificates.mode=cert-manager"),
-        ("overlays/monitoring", "serviceMonitor.enabled=true,prometheusRule.enabled=true"),
-        ("overlays/service-per-pod", "servicePerPod.enabled=true"),
+    for (folder, namespace, values) in [
+        (".", "stateward", "replicas=2"),
+        ("overlays/strict", "stateward", "profile=strict"),
+        ("overlays/fail", "stateward", "failurePolicy=Fail"),
+        ("overlays/cert-manager", "stateward", "certificates.mode=cert-manager"),
+        ("overlays/monitoring", "stateward", "serviceMonitor.enabled=true,prometheusRule.enabled=true"),
+        ("overlays/service-per-pod", "stateward", "servicePerPod.enabled=true"),
+        ("overlays/everything", "stateward", EVERYTHING),
+        ("overlays/namespace", "guards", "certificates.mode=cert-manager"),
     ] {
-        let kustomized = output(&kubectl, &["kustomize", folder]);
-        let mut arguments = vec!["template", "stateward", "chart", "--namespace", "stateward"];
-        arguments.extend(["--set", values].into_iter().filter(|_| !values.is_empty()));
-        let templated = output(&helm, &arguments);
-        let kustomized = normalised(parse(folder, kustomized));
-        let templated = normalised(parse("chart", templated));
-        let (ours, theirs): (Vec<_>, Vec<_>) = (kustomized.keys().collect(), templated.keys().collect());
-        assert_eq!(ours, theirs, "{folder}");
-        for (key, object) in &kustomized {
-            let mut found = Vec::new();
-            differences(object, &templated[key], "", &mut found);
-            differences(&templated[key], object, "", &mut found);
-            assert!(found.is_empty(), "{folder}, {key}: {found:#?}");
-        }
-        is_understood(&kustomized["Deployment stateward"]);
+        let kustomized = parse(folder, output(&kubectl, &["kustomize", folder]));
+        let mut templated = templated(&helm, "chart", namespace, &["--set", values]);
+        templated.retain(|object| object["metadata"]["annotations"]["helm.sh/hook"].is_null());
+        let is_deployment = |object: &&Value| object["kind"] == "Deployment";
+        is_understood(kustomized.iter().find(is_deployment).unwrap());
+        assert_same(folder, kustomized, templated);
+    }
+}
+
+/// `helm upgrade --reuse-values` gives a chart the values of the older one, without what came since: here, without any.
+#[test]
+fn the_chart_does_with_the_values_of_an_older_one() {
+    let Some(helm) = tool("helm") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let chart = folder.path().join("stateward");
+    output(Path::new("cp"), &["-r", "chart", chart.to_str().unwrap()]);
+    fs::write(chart.join("values.yaml"), "{}").unwrap();
+    for values in ["replicas=2", EVERYTHING] {
+        let older = templated(&helm, chart.to_str().unwrap(), "stateward", &["--set", values]);
+        assert_same(values, templated(&helm, "chart", "stateward", &["--set", values]), older);
     }
 }
 
@@ -258,9 +358,7 @@ fn the_chart_takes_what_people_set() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("values.yaml");
     fs::write(&file, VALUES).unwrap();
-    let arguments =
-        ["template", "stateward", "chart", "--namespace", "guards", "--values", file.to_str().unwrap()];
-    let objects = parse("chart", output(&helm, &arguments));
+    let objects = templated(&helm, "chart", "guards", &["--values", file.to_str().unwrap()]);
     let one = |kind: &str| objects.iter().find(|object| object["kind"] == kind).unwrap();
     let pod = &one("Deployment")["spec"]["template"];
     assert_eq!(pod["metadata"]["annotations"]["team"], "storage");
@@ -287,6 +385,7 @@ fn the_chart_takes_what_people_set() {
             assert_eq!(*excluded, json!(["kube-system", "guards", "istio-system"]));
         }
     }
+    no_field_is_lost(&objects);
     for object in objects.iter().filter(|object| object["metadata"]["namespace"].is_string()) {
         assert_eq!(object["metadata"]["namespace"], "guards", "{}", object["kind"]);
     }
@@ -311,4 +410,118 @@ events: false
 log: debug
 networkPolicy: {enabled: false}
 priorityClass: {create: false}
+";
+
+/// Names, where the API server reaches it, what OpenShift and a NetworkPolicy ask for.
+#[test]
+fn the_chart_fits_into_other_clusters() {
+    let Some(helm) = tool("helm") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("values.yaml");
+    fs::write(&file, ELSEWHERE).unwrap();
+    let objects = templated(&helm, "chart", "guards", &["--values", file.to_str().unwrap()]);
+    no_field_is_lost(&objects);
+    let one = |kind: &str| objects.iter().find(|object| object["kind"] == kind).unwrap();
+    is_understood(one("Deployment"));
+    are_understood(&one("Pod")["spec"]);
+    let pod = &one("Deployment")["spec"]["template"];
+    let labels =
+        json!({"app.kubernetes.io/name": "guard", "app.kubernetes.io/part-of": "stateward", "team": "a"});
+    assert_eq!(pod["metadata"]["labels"], labels);
+    let (pod, container) = (&pod["spec"], &pod["spec"]["containers"][0]);
+    assert_eq!(container["image"], "registry.example/mirror/stateward:0.1.0");
+    for argument in [
+        "--bind=[::]:10250",
+        "--ops-bind=[::]:8080",
+        "--service-name=canary",
+        "--webhook-configuration=canary",
+    ] {
+        assert!(container["args"].as_array().unwrap().contains(&argument.into()), "{container}");
+    }
+    assert_eq!(container["ports"][0]["containerPort"], 10250);
+    assert_eq!((&pod["hostNetwork"], &pod["dnsPolicy"]), (&true.into(), &"ClusterFirstWithHostNet".into()));
+    assert_eq!(
+        pod["securityContext"],
+        json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}})
+    );
+    assert_eq!(
+        (&pod["serviceAccountName"], &pod["volumes"][1]["name"]),
+        (&"robot".into(), &"scratch".into())
+    );
+    assert_eq!(
+        (&container["env"][0]["value"], &container["volumeMounts"][1]["mountPath"]),
+        (&"UTC".into(), &"/scratch".into())
+    );
+    assert_eq!(container["livenessProbe"]["timeoutSeconds"], 9);
+    assert!(objects.iter().all(|object| object["kind"] != "ServiceAccount"));
+    assert_eq!(
+        one("ClusterRoleBinding")["subjects"][0],
+        json!({"kind": "ServiceAccount", "name": "robot", "namespace": "guards"})
+    );
+    its_names_agree(&objects);
+    let policy = &one("NetworkPolicy")["spec"];
+    assert_eq!(policy["podSelector"]["matchLabels"], json!({"app.kubernetes.io/name": "guard"}));
+    assert_eq!(policy["ingress"][0]["from"], json!([{"ipBlock": {"cidr": "10.0.0.0/28"}}]));
+    assert_eq!(policy["egress"][0]["ports"], json!([{"protocol": "TCP", "port": 18443}]));
+    assert_eq!(policy["egress"][0]["to"], json!([{"ipBlock": {"cidr": "10.0.0.0/28"}}]));
+    assert_eq!(policy["egress"][2]["ports"][0]["port"], 4317);
+}
+
+/// Every object has the one name or begins with it, and what names another names it so.
+fn its_names_agree(objects: &[Value]) {
+    for object in objects {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        assert!(name.starts_with("canary") || object["kind"] == "PriorityClass", "{name}");
+        assert_eq!(object["metadata"]["labels"]["team"], "a", "{name}");
+        for webhook in object["webhooks"].as_array().into_iter().flatten() {
+            assert_eq!(webhook["clientConfig"]["service"]["name"], "canary");
+            let timeout = if object["kind"] == "ValidatingWebhookConfiguration" { 5 } else { 4 };
+            assert_eq!(webhook["timeoutSeconds"], timeout);
+            let expressions = &webhook["namespaceSelector"]["matchExpressions"];
+            assert_eq!(expressions[1], json!({"key": "guarded", "operator": "Exists"}));
+        }
+        if object["roleRef"].is_object() {
+            assert_eq!(object["roleRef"]["name"], "canary");
+        }
+        let rules = object["rules"].as_array().into_iter().flatten();
+        for rule in rules.filter(|rule| rule["apiGroups"] == json!(["admissionregistration.k8s.io"])) {
+            assert_eq!(rule["resourceNames"], json!(["canary"]));
+        }
+    }
+    let monitor = objects.iter().find(|object| object["kind"] == "ServiceMonitor").unwrap();
+    assert_eq!(monitor["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"], "guard");
+    let endpoint = &monitor["spec"]["endpoints"][0];
+    assert_eq!(
+        (&endpoint["relabelings"][0]["targetLabel"], &endpoint["scrapeTimeout"]),
+        (&"node".into(), &"5s".into())
+    );
+}
+
+const ELSEWHERE: &str = "
+fullnameOverride: canary
+nameOverride: guard
+commonLabels: {team: a}
+image: {registry: registry.example, repository: mirror/stateward}
+serviceAccount: {create: false, name: robot}
+ports: {webhook: 10250}
+bindAddress: '::'
+hostNetwork: true
+podSecurityContext: {runAsUser: null, runAsGroup: null}
+env: [{name: TZ, value: UTC}]
+volumes: [{name: scratch, emptyDir: {}}]
+volumeMounts: [{name: scratch, mountPath: /scratch}]
+probes: {liveness: {timeoutSeconds: 9}}
+webhooks:
+  validatingTimeoutSeconds: 5
+  mutatingTimeoutSeconds: 4
+  namespaceSelector: {matchExpressions: [{key: guarded, operator: Exists}]}
+networkPolicy:
+  webhookFrom: [{ipBlock: {cidr: 10.0.0.0/28}}]
+  apiServerTo: [{ipBlock: {cidr: 10.0.0.0/28}}]
+  apiServerPorts: [18443]
+  extraEgress: [{ports: [{protocol: TCP, port: 4317}]}]
+serviceMonitor:
+  enabled: true
+  scrapeTimeout: 5s
+  relabelings: [{sourceLabels: [__meta_kubernetes_pod_node_name], targetLabel: node}]
 ";

@@ -144,10 +144,26 @@ fn files_of_the_chart() {
         ("certificate", "../certs/cert-manager/certificate"),
         ("metrics-service", "components/monitoring/service"),
         ("alerts", "components/monitoring/alerts"),
+        // Helm does not show a chart its own values.yaml; see the helper `stateward.defaults`.
+        ("values", "chart/values"),
     ] {
         let original = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("deploy/{original}.yaml"));
         check(&format!("deploy/chart/files/{copy}.yaml"), &fs::read_to_string(original).unwrap());
     }
+    let dashboard = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/components/dashboard/stateward.json");
+    check("deploy/chart/files/dashboard.json", &fs::read_to_string(dashboard).unwrap());
+}
+
+/// The alerts without the Prometheus operator around them.
+#[test]
+fn rules_of_prometheus() {
+    let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/components/monitoring/alerts.yaml");
+    let rule: Value = serde_saphyr::from_str(&fs::read_to_string(original).unwrap()).unwrap();
+    let text = format!(
+        "# Made from deploy/components/monitoring/alerts.yaml by `UPDATE=1 cargo test --test generated`.\n{}",
+        serde_saphyr::to_string(&rule["spec"]).unwrap()
+    );
+    check("deploy/monitoring/alerts.rules.yaml", &text);
 }
 
 #[test]
