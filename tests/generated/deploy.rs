@@ -424,6 +424,8 @@ fn the_chart_fits_into_other_clusters() {
     let one = |kind: &str| objects.iter().find(|object| object["kind"] == kind).unwrap();
     is_understood(one("Deployment"));
     are_understood(&one("Pod")["spec"]);
+    let rollout = &one("Deployment")["spec"]["strategy"]["rollingUpdate"];
+    assert_eq!(*rollout, json!({"maxSurge": 0, "maxUnavailable": 1}), "the ports of a node are taken");
     let pod = &one("Deployment")["spec"]["template"];
     let labels =
         json!({"app.kubernetes.io/name": "guard", "app.kubernetes.io/part-of": "stateward", "team": "a"});
