@@ -4,7 +4,12 @@
 //! rendered and compared, object by object.
 
 use crate::manifests;
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use k8s_openapi::api::{
     admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
@@ -203,6 +208,52 @@ fn every_alert_has_its_page() {
         let url = alert["annotations"]["runbook_url"].as_str().unwrap();
         assert!(url.ends_with(&format!("/docs/alerts.md#{}", name.to_lowercase())), "{url}");
         assert!(page.contains(&format!("\n## {name}\n")), "{name}");
+    }
+}
+
+/// Every Markdown file of a folder, and of the folders in it.
+fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            pages(&entry, found);
+        } else if entry.extension().is_some_and(|extension| extension == "md") {
+            found.push(entry);
+        }
+    }
+}
+
+#[test]
+fn no_link_leads_nowhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = vec![root.join("README.md"), root.join("certs/README.md")];
+    for folder in ["docs", "deploy", "policies"] {
+        pages(&root.join(folder), &mut found);
+    }
+    assert!(found.len() > 15);
+    for page in found {
+        let text = fs::read_to_string(&page).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#', ' ']).next());
+        for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
+            assert!(page.parent().unwrap().join(link).exists(), "{}: {link}", page.display());
+        }
+    }
+}
+
+/// What the pages tell people to search the log for.
+#[test]
+fn the_pages_quote_what_the_program_says() {
+    let mut program = String::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut program);
+    let pages = ["alerts", "certificates", "emergency"];
+    let pages = pages.map(|page| fs::read_to_string(deploy().join(format!("../docs/{page}.md"))).unwrap());
+    for said in [
+        "policy not used",
+        "a review panicked",
+        "the lease cannot be read",
+        "what the watches say could not be confirmed",
+    ] {
+        assert!(program.contains(said), "the program does not say `{said}`");
+        assert!(pages.iter().any(|page| page.contains(said)), "no page mentions `{said}`");
     }
 }
 

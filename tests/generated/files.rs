@@ -78,7 +78,7 @@ fn rules_md() {
 }
 
 fn yaml(objects: &[Value]) -> String {
-    let mut text = "# Made from src/registration by `UPDATE=1 cargo test --test generated`.\n".to_owned();
+    let mut text = "# Made from src/webhook_config by `UPDATE=1 cargo test --test generated`.\n".to_owned();
     for object in objects {
         text += "---\n";
         text += &serde_saphyr::to_string(object).unwrap();
