@@ -463,7 +463,7 @@ networkPolicy: {enabled: false}
 priorityClass: {create: false}
 ";
 
-/// Names, where the API server reaches it, what OpenShift and a NetworkPolicy ask for.
+/// Names, where the API server reaches it, what OpenShift and network policies ask for.
 #[test]
 fn the_chart_fits_into_other_clusters() {
     let Some(helm) = tool("helm") else { return };
