@@ -1,6 +1,6 @@
 //! What is about to happen, and who asks for it.
 
-use crate::model::{Autoscaler, DisruptionBudget, Metadata, ObjectRef, Pod, Service, StatefulSet};
+use crate::model::{Autoscaler, Claim, DisruptionBudget, Metadata, ObjectRef, Pod, Service, StatefulSet};
 
 /// One change to one object.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,8 @@ pub enum Action {
     DisruptionBudget(Edit<DisruptionBudget>),
     /// A HorizontalPodAutoscaler.
     Autoscaler(Edit<Autoscaler>),
+    /// A PersistentVolumeClaim that is to be deleted.
+    ClaimDeletion(Claim),
     /// A Pod that is to be created.
     PodCreation(Pod),
     /// A Pod that is to be deleted.

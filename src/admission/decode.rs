@@ -59,6 +59,8 @@ pub enum Resource {
     Eviction,
     /// `autoscaling` horizontalpodautoscalers.
     Autoscalers,
+    /// persistentvolumeclaims.
+    Claims,
     /// Anything else.
     Other,
 }
@@ -86,6 +88,7 @@ impl Resource {
             Self::Pods => "pods",
             Self::Eviction => "pods/eviction",
             Self::Autoscalers => "horizontalpodautoscalers",
+            Self::Claims => "persistentvolumeclaims",
             Self::Other => "other",
         }
     }
@@ -193,6 +196,7 @@ impl Body {
             Self::DisruptionBudget(budget) => Some(&budget.metadata),
             Self::Autoscaler(scaler) => Some(&scaler.metadata),
             Self::Pod(pod) => Some(&pod.metadata),
+            Self::Claim(claim) => Some(&claim.metadata),
             Self::Skipped | Self::Absent => None,
         }
     }
@@ -206,6 +210,7 @@ impl Body {
             Self::DisruptionBudget(budget) => &mut budget.metadata,
             Self::Autoscaler(scaler) => &mut scaler.metadata,
             Self::Pod(pod) => &mut pod.metadata,
+            Self::Claim(claim) => &mut claim.metadata,
             Self::Skipped | Self::Absent => return,
         };
         if metadata.namespace.is_empty() {
@@ -254,6 +259,7 @@ fn action(operation: Operation, old: Body, new: Body, grace_period: Option<i64>)
         (Operation::Update, Body::Autoscaler(old), Body::Autoscaler(new)) => {
             Ok(Action::Autoscaler(Edit::Update { old: *old, new: *new }))
         }
+        (Operation::Delete, Body::Claim(claim), _) => Ok(Action::ClaimDeletion(*claim)),
         (Operation::Create, _, Body::Pod(pod)) => Ok(Action::PodCreation(*pod)),
         (Operation::Delete, Body::Pod(pod), _) => {
             Ok(Action::PodDeletion(PodDeletion { pod: *pod, grace_period }))

@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Operation, Resource};
-use crate::model::{Autoscaler, DisruptionBudget, Pod, Scale, Service, StatefulSet};
+use crate::model::{Autoscaler, Claim, DisruptionBudget, Pod, Scale, Service, StatefulSet};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -45,6 +45,7 @@ pub(super) enum Body {
     DisruptionBudget(Box<DisruptionBudget>),
     Autoscaler(Box<Autoscaler>),
     Pod(Box<Pod>),
+    Claim(Box<Claim>),
     /// An object nobody reads.
     Skipped,
     /// None, or null.
@@ -199,6 +200,7 @@ impl<'de> Partial<'de> {
             ("", "pods", "") => Resource::Pods,
             ("", "pods", "eviction") => Resource::Eviction,
             ("autoscaling", "horizontalpodautoscalers", "") => Resource::Autoscalers,
+            ("", "persistentvolumeclaims", "") => Resource::Claims,
             _ => Resource::Other,
         }
     }
@@ -254,6 +256,7 @@ impl<'de> DeserializeSeed<'de> for BodyOf {
             }
             Resource::Autoscalers => object(deserializer)?.map(|scaler| Body::Autoscaler(Box::new(scaler))),
             Resource::Pods => object(deserializer)?.map(|pod| Body::Pod(Box::new(pod))),
+            Resource::Claims => object(deserializer)?.map(|claim| Body::Claim(Box::new(claim))),
             Resource::Eviction | Resource::Other => {
                 Option::<IgnoredAny>::deserialize(deserializer)?.map(|_| Body::Skipped)
             }

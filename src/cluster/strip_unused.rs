@@ -1,7 +1,7 @@
 //! Drops the fields no rule reads before an object is stored.
 
 use super::ClusterObject;
-use crate::model::{Labels, PodTemplate, StatefulSetStatus};
+use crate::model::{Labels, PodTemplate};
 
 impl ClusterObject {
     /// The object without the fields that no rule reads of another object, and without spare capacity. Of the environment, the
@@ -11,8 +11,6 @@ impl ClusterObject {
         self.metadata_mut().uid = Box::default();
         match self {
             Self::StatefulSet(ref mut set) => {
-                // It changes all the time.
-                set.status = StatefulSetStatus::default();
                 strip_template(&mut set.spec.template, reads_variable);
                 set.spec.volume_claim_templates.shrink_to_fit();
             }

@@ -32,6 +32,11 @@ impl<'a> ClusterView<'a> {
         Self { cluster, pending }
     }
 
+    /// Whether the pending change deletes a Service or a budget.
+    pub fn is_deletion(&self) -> bool {
+        matches!(self.pending, PendingChange::Service(_, _, None) | PendingChange::Budget(_, _, None))
+    }
+
     /// Whether every object of this kind is known.
     pub fn is_complete(&self, kind: Kind) -> bool {
         self.cluster.is_complete(kind)
@@ -151,6 +156,15 @@ impl<'a> ClusterView<'a> {
     /// of a live cluster have them.
     pub fn workloads_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<&'a Workload> {
         self.cluster.workloads_matching(namespace, selector)
+    }
+
+    /// The known StatefulSets that a claim of this name was made for, with the ordinal of its pod. The name is
+    /// `TEMPLATE-SET-ORDINAL`, and each part may hold dashes.
+    pub fn sets_with_claim(&self, namespace: &str, claim: &str) -> Vec<(&'a StatefulSet, i64)> {
+        let Some((rest, _)) = claim.rsplit_once('-') else { return Vec::new() };
+        let names = rest.match_indices('-').map(|(dash, _)| &rest[dash + 1..]);
+        let sets = names.filter_map(|name| self.set(namespace, name).present());
+        sets.filter_map(|set| Some((set, set.ordinal_of_claim(claim)?))).collect()
     }
 
     /// A PersistentVolumeClaim, where claims are known.

@@ -14,7 +14,7 @@ use self::evaluation::{Evaluation, finding};
 use crate::change::{Action, Change, Edit, PodDeletion, Requester, Written};
 use crate::cluster::{Cluster, ClusterView, PendingChange};
 use crate::model::{
-    Autoscaler, Because, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Service,
+    Autoscaler, Because, Claim, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Service,
     StatefulSet,
 };
 use crate::policy::{Applicable, Policies, Subject};
@@ -35,12 +35,14 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         has_all_objects: change.has_all_objects,
     };
     let mut findings: Vec<Finding> = match &change.action {
+        Action::StatefulSet(Edit::Delete(set)) => judge.set_deletion(set),
         Action::StatefulSet(edit) => judge.set(edit),
         Action::Scale { namespace, name, old, new } => judge.scale(namespace, name, *old, *new),
         Action::DisruptionBudget(edit) => judge.budget(edit),
         Action::Service(edit) => judge.service(edit),
         Action::Autoscaler(edit) => judge.autoscaler(edit),
         Action::PodDeletion(deletion) => judge.pod(deletion, &change.requester),
+        Action::ClaimDeletion(claim) => judge.claim_deletion(claim),
         Action::Manifest(written) => judge.manifest(written),
         // Only the mutations look at pods that are created.
         Action::PodCreation(_) | Action::Other => Vec::new(),
@@ -73,6 +75,28 @@ impl<'a> Evaluator<'a> {
         };
         let at = |set: &'a StatefulSet| (set, set.replicas(), PendingChange::Set(set, set.replicas()));
         self.judge(edit.before().map(at), at(new), Changed::Set, Trigger::Set)
+    }
+
+    fn set_deletion(&self, set: &'a StatefulSet) -> Vec<Finding> {
+        if self.is_being_deleted(set) {
+            return Vec::new();
+        }
+        self.judge(None, (set, set.replicas(), PendingChange::Nothing), Changed::Set, Trigger::SetDeletion)
+    }
+
+    /// Judges the sets that the claim was made for.
+    fn claim_deletion(&self, claim: &'a Claim) -> Vec<Finding> {
+        if self.is_being_deleted(claim) {
+            return Vec::new();
+        }
+        let view = ClusterView::new(self.cluster, PendingChange::Nothing);
+        let sets = view.sets_with_claim(&claim.metadata.namespace, &claim.metadata.name);
+        let sets = sets.into_iter().filter(|(set, _)| !set.metadata.deleting);
+        let judged = sets.flat_map(|(set, ordinal)| {
+            let state = (set, set.replicas(), PendingChange::Nothing);
+            self.judge(None, state, Changed::Claim(claim, ordinal), Trigger::ClaimDeletion)
+        });
+        judged.collect()
     }
 
     fn scale(&self, namespace: &str, name: &str, old: i32, new: i32) -> Vec<Finding> {

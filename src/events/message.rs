@@ -55,6 +55,7 @@ fn object_of(request: &Request) -> Option<ObjectRef> {
         Resource::DisruptionBudgets => ("policy/v1", "PodDisruptionBudget"),
         Resource::Autoscalers => ("autoscaling/v2", "HorizontalPodAutoscaler"),
         Resource::Pods | Resource::Eviction => ("v1", "Pod"),
+        Resource::Claims => ("v1", "PersistentVolumeClaim"),
         Resource::Other => return None,
     };
     let (namespace, name) = (&*request.namespace, &*request.name);

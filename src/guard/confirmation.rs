@@ -122,6 +122,7 @@ fn subject(action: &Action) -> Option<(&str, Option<&str>)> {
         Action::DisruptionBudget(edit) => Some((namespace(edit)?, None)),
         Action::Autoscaler(edit) => Some((namespace(edit)?, edit.after().and_then(Autoscaler::scaled_set))),
         // What is wrong with these they show themselves.
+        Action::ClaimDeletion(claim) => Some((&claim.metadata.namespace, None)),
         Action::PodCreation(_) | Action::PodDeletion(_) | Action::Manifest(_) | Action::Other => None,
     }
 }

@@ -26,11 +26,13 @@ pub struct StatefulSet {
 
 /// What is kept of a StatefulSet's `status`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct StatefulSetStatus {
     /// How many pods there are, those that are about to go included.
     #[serde(deserialize_with = "nullable::field")]
     pub replicas: i32,
+    /// How many of them are ready; `None` where the controller has not said so yet, and in manifests.
+    pub ready_replicas: Option<i32>,
 }
 
 /// What is kept of a StatefulSet's `spec`.
@@ -149,6 +151,33 @@ impl StatefulSet {
     pub fn rolling_update(&self) -> Option<RollingUpdate> {
         let UpdateStrategy { kind, rolling_update } = self.spec.update_strategy;
         (kind == UpdateKind::RollingUpdate).then_some(rolling_update)
+    }
+
+    /// The ordinals of its pods where it has `replicas` of them.
+    pub fn ordinals(&self, replicas: i32) -> std::ops::Range<i64> {
+        let start = i64::from(self.spec.ordinals.start);
+        start..start + i64::from(replicas.max(0))
+    }
+
+    /// How many pods there are and how many are ready, as the controller says; `None` where it has said nothing.
+    pub fn observed(&self) -> Option<(i32, i32)> {
+        let StatefulSetStatus { replicas, ready_replicas } = self.status;
+        // `readyReplicas` is left out where it is 0.
+        (replicas > 0 || ready_replicas.is_some()).then(|| (replicas, ready_replicas.unwrap_or(0)))
+    }
+
+    /// Whether deleting it, its governing Service, its budgets and its claims is forbidden by annotation.
+    pub fn is_protected(&self) -> bool {
+        self.metadata.annotations.get("stateward.dev/protected").is_some_and(|value| value.trim() == "true")
+    }
+
+    /// The ordinal of the pod that a claim of this name belongs to, if it is made from one of the claim templates.
+    pub fn ordinal_of_claim(&self, claim: &str) -> Option<i64> {
+        self.spec.volume_claim_templates.iter().find_map(|template| {
+            let rest = claim.strip_prefix(&*template.metadata.name)?.strip_prefix('-')?;
+            let ordinal = rest.strip_prefix(&*self.metadata.name)?.strip_prefix('-')?;
+            ordinal.parse().ok().filter(|number: &i64| number.to_string() == ordinal)
+        })
     }
 
     /// Whether one of its claim templates has this name.

@@ -4,13 +4,17 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use crate::cluster::{ClusterView, Lookup};
-use crate::model::{Autoscaler, Classified, DisruptionBudget, Service, StatefulSet};
+use crate::model::{Autoscaler, Claim, Classified, DisruptionBudget, Service, StatefulSet};
 
 /// The kinds of change that a rule can look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// A StatefulSet is created or edited, or found in a manifest.
     Set,
+    /// A StatefulSet is deleted.
+    SetDeletion,
+    /// A claim that one of its claim templates made is deleted.
+    ClaimDeletion,
     /// Its replica count is changed through the `scale` subresource.
     Scale,
     /// A PodDisruptionBudget that selects its pods, or did, changes.
@@ -59,6 +63,8 @@ pub enum Changed<'a> {
     Service(&'a Service),
     /// An autoscaler, as it will be.
     Autoscaler(&'a Autoscaler),
+    /// A claim that is deleted, and the ordinal of the pod that it belongs to.
+    Claim(&'a Claim, i64),
 }
 
 /// The same StatefulSet before and after a change; either may be missing.

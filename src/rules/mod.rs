@@ -91,7 +91,9 @@ macro_rules! rule {
 }
 
 mod annotation_ignored;
+mod claim_in_use;
 mod claims_deleted_on_scale;
+mod claims_deleted_with_set;
 mod deprecated_api;
 mod duplicate_key;
 mod grace_period_zero;
@@ -103,15 +105,20 @@ mod pdb_in_use;
 mod pdb_missing;
 mod pdb_overlap;
 mod pod_force_deleted;
+mod protected;
+mod protection_lost;
 mod quorum_autoscaled;
 mod quorum_even;
+mod quorum_members_replaced;
 mod quorum_scale_loses_majority;
 mod quorum_scale_step;
 mod quorum_scaled_to_zero;
+mod quorum_step_unfinished;
 mod quorum_too_large;
 mod quorum_too_small;
 mod readiness_missing;
 mod rollout_below_quorum;
+mod selector_overlap;
 mod service_hides_unready;
 mod service_in_use;
 mod service_name_missing;
@@ -140,6 +147,8 @@ pub static ALL: &[Rule] = &[
     quorum_too_large::RULE,
     quorum_scale_loses_majority::RULE,
     quorum_scale_step::RULE,
+    quorum_step_unfinished::RULE,
+    quorum_members_replaced::RULE,
     quorum_scaled_to_zero::RULE,
     quorum_autoscaled::RULE,
     singleton_scaled::RULE,
@@ -158,6 +167,11 @@ pub static ALL: &[Rule] = &[
     shared_claim::RULE,
     volatile_data::RULE,
     claims_deleted_on_scale::RULE,
+    claim_in_use::RULE,
+    claims_deleted_with_set::RULE,
+    protected::RULE,
+    protection_lost::RULE,
+    selector_overlap::RULE,
     readiness_missing::RULE,
     grace_period_zero::RULE,
     rollout_below_quorum::RULE,

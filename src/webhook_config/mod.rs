@@ -59,20 +59,23 @@ fn configuration(kind: &str, webhooks: &[Value]) -> Value {
 }
 
 /// The sorts of object that a change can be about, in the order of the entries.
-const RESOURCES: [Resource; 6] = [
+const RESOURCES: [Resource; 7] = [
     Resource::StatefulSets,
     Resource::Scale,
     Resource::Services,
     Resource::DisruptionBudgets,
     Resource::Autoscalers,
     Resource::Pods,
+    Resource::Claims,
 ];
 
-/// What has to be asked so that the rules with this trigger see what they look at. Deletions of StatefulSets are no trigger.
+/// What has to be asked so that the rules with this trigger see what they look at.
 fn asks(trigger: Trigger) -> Option<(Resource, &'static [Operation])> {
     use Operation::{Create, Delete, Update};
     match trigger {
         Trigger::Set => Some((Resource::StatefulSets, &[Create, Update])),
+        Trigger::SetDeletion => Some((Resource::StatefulSets, &[Delete])),
+        Trigger::ClaimDeletion => Some((Resource::Claims, &[Delete])),
         Trigger::Scale => Some((Resource::Scale, &[Update])),
         Trigger::Service => Some((Resource::Services, &[Create, Update, Delete])),
         Trigger::Budget => Some((Resource::DisruptionBudgets, &[Create, Update])),
@@ -138,7 +141,9 @@ fn group_version(resource: Resource) -> (&'static str, &'static str) {
         Resource::StatefulSets | Resource::Scale => ("apps", "v1"),
         Resource::DisruptionBudgets => ("policy", "v1"),
         Resource::Autoscalers => ("autoscaling", "v2"),
-        Resource::Services | Resource::Pods | Resource::Eviction | Resource::Other => ("", "v1"),
+        Resource::Services | Resource::Pods | Resource::Eviction | Resource::Claims | Resource::Other => {
+            ("", "v1")
+        }
     }
 }
 
@@ -165,12 +170,13 @@ mod tests {
         assert_eq!(
             asked(&validating()),
             [
-                "apps/v1/statefulsets CREATE,UPDATE 1",
+                "apps/v1/statefulsets CREATE,UPDATE,DELETE 1",
                 "apps/v1/statefulsets/scale UPDATE 1",
                 "/v1/services CREATE,UPDATE,DELETE 1",
                 "policy/v1/poddisruptionbudgets CREATE,UPDATE,DELETE 1",
                 "autoscaling/v2/horizontalpodautoscalers CREATE,UPDATE 1",
                 "/v1/pods DELETE 5",
+                "/v1/persistentvolumeclaims DELETE 1",
             ]
         );
         assert_eq!(asked(&mutating()), ["apps/v1/statefulsets CREATE,UPDATE 1", "/v1/pods CREATE 1"]);

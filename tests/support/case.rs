@@ -211,6 +211,7 @@ impl Object {
             "Service" => ("", "services"),
             "Pod" => ("", "pods"),
             "HorizontalPodAutoscaler" => ("autoscaling", "horizontalpodautoscalers"),
+            "PersistentVolumeClaim" => ("", "persistentvolumeclaims"),
             other => panic!("{other} is not reviewed"),
         };
         json!({

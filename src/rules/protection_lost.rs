@@ -1,0 +1,103 @@
+//! `protection-lost`
+
+use super::{Params, Place, Transition, Violations};
+use crate::model::Class;
+
+rule! {
+    /// ## What it checks
+    ///
+    /// An update after which a StatefulSet is no longer known as `quorum` or `singleton`: the annotation `stateward.dev/class`, an
+    /// image or a command has changed, or the annotation `stateward.dev/protected` is gone. Also an exemption by annotation that is
+    /// added.
+    ///
+    /// ## Why
+    ///
+    /// From then on the rules for its class do not apply: the next scale from 5 to 1 passes without a word. That may be meant, but
+    /// it should not happen as a side effect of a new image name.
+    ///
+    /// ## How to fix
+    ///
+    /// Keep or set the annotation `stateward.dev/class` on the StatefulSet if the application is still the same.
+    ///
+    /// ## Fails
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: raft, annotations: {stateward.dev/class: quorum}}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: raft
+    ///   selector: {matchLabels: {app: raft}}
+    ///   template:
+    ///     metadata: {labels: {app: raft}}
+    ///     spec: {containers: [{name: raft, image: "example/raft:1"}]}
+    /// ---
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: raft}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: raft
+    ///   selector: {matchLabels: {app: raft}}
+    ///   template:
+    ///     metadata: {labels: {app: raft}}
+    ///     spec: {containers: [{name: raft, image: "example/raft:1"}]}
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: raft, annotations: {stateward.dev/class: quorum}}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: raft
+    ///   selector: {matchLabels: {app: raft}}
+    ///   template:
+    ///     metadata: {labels: {app: raft}}
+    ///     spec: {containers: [{name: raft, image: "example/raft:1"}]}
+    /// ---
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: raft, annotations: {stateward.dev/class: quorum, note: x}}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: raft
+    ///   selector: {matchLabels: {app: raft}}
+    ///   template:
+    ///     metadata: {labels: {app: raft}}
+    ///     spec: {containers: [{name: raft, image: "example/raft:1"}]}
+    /// ```
+    "protection-lost": "an update takes a class or a protection away",
+    triggers: [Set],
+    check: Step(check),
+}
+
+fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
+    let (Some(before), after) = (step.before, step.after) else { return };
+    let (old, new) = (before.class.class, after.class.class);
+    if old != new && old != Class::Replicated {
+        let message = format!(
+            "it was known as {old} ({}) and is {new} now ({}): the rules for {old} do not apply any more",
+            before.class.because, after.class.because
+        );
+        let remedy = format!("set the annotation stateward.dev/class: {old}, if it still is one");
+        out.add(Place::in_set("/metadata/annotations/stateward.dev~1class"), message, remedy);
+    }
+    if before.set.is_protected() && !after.set.is_protected() {
+        let message = "it may be deleted from now on, with its Service, budgets and claims";
+        let remedy = "keep the annotation stateward.dev/protected: \"true\", unless it is to be deleted";
+        out.add(Place::in_set("/metadata/annotations/stateward.dev~1protected"), message, remedy);
+    }
+    let exempt = |at: &super::SetContext<'_>| {
+        at.set.metadata.annotations.get("stateward.dev/exempt").map(str::to_owned)
+    };
+    if let Some(rules) = exempt(after).filter(|_| exempt(before) != exempt(after)) {
+        let shown: String = rules.chars().take(120).collect();
+        let message = format!("the rules {shown} do not apply to it from now on");
+        let remedy = "remove the annotation stateward.dev/exempt when it is not needed any more";
+        out.add(Place::in_set("/metadata/annotations/stateward.dev~1exempt"), message, remedy);
+    }
+}
