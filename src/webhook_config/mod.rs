@@ -22,6 +22,10 @@ pub const EXCLUDED: [&str; 2] = ["kube-system", NAMESPACE];
 
 const GROUP: &str = "admissionregistration.k8s.io/v1";
 
+/// The entries whose `failurePolicy` is `Ignore` in every installation: a guard that is down must not hold up a drain or the
+/// replacement of a pod.
+pub const ALWAYS_OPEN: [&str; 2] = ["pods.stateward.dev", "persistentvolumeclaims.stateward.dev"];
+
 /// One entry of a configuration.
 struct Entry {
     resource: Resource,

@@ -93,7 +93,13 @@ fn configurations() -> [Value; 2] {
 /// Strategic merge patches that change something in every entry.
 fn patches(change: &Value) -> [Value; 2] {
     configurations().map(|configuration| {
-        let entries = configuration["webhooks"].as_array().unwrap().iter().map(|entry| {
+        let is_validating = configuration["kind"] == "ValidatingWebhookConfiguration";
+        let stays_open = |entry: &&Value| {
+            let name = entry["name"].as_str().unwrap();
+            is_validating && change["failurePolicy"] == "Fail" && webhook_config::ALWAYS_OPEN.contains(&name)
+        };
+        let entries = configuration["webhooks"].as_array().unwrap().iter().filter(|entry| !stays_open(entry));
+        let entries = entries.map(|entry| {
             let mut patch = change.clone();
             patch["name"] = entry["name"].clone();
             patch
