@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::depth::{MAX_DEPTH, is_too_deep};
 use super::wire::{Body, Review, WireRequest};
 use crate::change::{Action, Change, Edit, PodDeletion, Requester};
-use crate::model::Metadata;
+use crate::model::{Metadata, printable};
 
 /// What a review asks.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct Request {
     pub object_uid: Box<str>,
     /// What it means to the rules.
     pub change: Change,
+    /// Why the object is not judged: it has a field that the API server refuses, which says so itself.
+    pub unread: Option<String>,
 }
 
 /// `request.operation`.
@@ -134,12 +136,42 @@ pub fn decode(body: &[u8]) -> Result<Request, Invalid> {
         Ok(text) => serde_json::from_str(text),
         Err(_) => serde_json::from_slice(body),
     };
-    let review: Review<'_> = review.map_err(|error| malformed(body, &error))?;
+    let review: Review<'_> = match review {
+        Ok(review) => review,
+        Err(error) => return without_objects(body).ok_or_else(|| malformed(body, &error)),
+    };
+    checked(review)?.into_request()
+}
+
+/// The request of a review, if it is one.
+fn checked(review: Review<'_>) -> Result<WireRequest, Invalid> {
     if review.kind != "AdmissionReview" || review.api_version != "admission.k8s.io/v1" {
         let (api_version, kind) = (review.api_version.into_owned(), review.kind.into_owned());
         return Err(Invalid::NotAReview { api_version, kind });
     }
-    review.request.ok_or(Invalid::NoRequest)?.into_request()
+    review.request.ok_or(Invalid::NoRequest)
+}
+
+/// Reads a review whose objects have a field of another type or form than Kubernetes', without the objects. An answer
+/// other than "allowed" would hide the API server's own message from the person who made the mistake.
+fn without_objects(body: &[u8]) -> Option<Request> {
+    let Invalid::Malformed(reason) = malformed(body, &serde::de::Error::custom("")) else { return None };
+    let reason = reason.strip_prefix("request.").or(reason.strip_prefix("request: "))?;
+    if !reason.starts_with("object.") && !reason.starts_with("oldObject.") {
+        return None;
+    }
+    let mut review: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let request = review.get_mut("request")?.as_object_mut()?;
+    for object in ["object", "oldObject"] {
+        if let Some(object) = request.get_mut(object).filter(|object| object.is_object()) {
+            *object = serde_json::Value::Object(serde_json::Map::new());
+        }
+    }
+    let rest = serde_json::to_vec(&review).ok()?;
+    let mut request = checked(serde_json::from_slice(&rest).ok()?).ok()?.into_request().ok()?;
+    request.change.action = Action::Other;
+    request.unread = Some(format!("not judged by stateward: {}", printable(reason)));
+    Some(request)
 }
 
 /// Reads the body again, only to say where it is wrong.
@@ -183,6 +215,7 @@ impl WireRequest {
                 dry_run: self.dry_run,
                 has_all_objects: false,
             },
+            unread: None,
         })
     }
 }

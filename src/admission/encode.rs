@@ -29,7 +29,7 @@ pub fn encode(request: &Request, verdict: &Verdict) -> Vec<u8> {
         uid: &request.uid,
         allowed: denied.is_empty(),
         status: (!denied.is_empty()).then(|| Status::new(request, &denied)),
-        warnings: warnings(verdict),
+        warnings: warnings(request, verdict),
         audit_annotations: audit_annotations(verdict),
         patch_type: None,
         patch: None,
@@ -38,7 +38,8 @@ pub fn encode(request: &Request, verdict: &Verdict) -> Vec<u8> {
 
 /// The `AdmissionReview` that answers `request` with a patch, or with none, as JSON. A mutation never refuses.
 pub fn encode_mutation(request: &Request, mutation: &Mutation, patch: Option<&Patch>) -> Vec<u8> {
-    let warnings = mutation.warnings.iter().cloned().map(shortened).collect();
+    let unread = request.unread.iter();
+    let warnings = unread.chain(&mutation.warnings).cloned().map(shortened).collect();
     let added: Vec<&str> = mutation.additions.iter().map(|Addition { key, .. }| key.as_str()).collect();
     let added = (!added.is_empty()).then(|| (ADDED, added.join(",")));
     // As of the answer itself: into memory it cannot fail.
@@ -169,8 +170,9 @@ fn field_path(pointer: &str) -> String {
 }
 
 /// The warnings, none so long that the API server would cut it, nor so many that it would drop some.
-fn warnings(verdict: &Verdict) -> Vec<String> {
-    fitting(verdict.at(Level::Warn).flat_map(warning).collect())
+fn warnings(request: &Request, verdict: &Verdict) -> Vec<String> {
+    let unread = request.unread.iter().cloned().map(shortened);
+    fitting(unread.chain(verdict.at(Level::Warn).flat_map(warning)).collect())
 }
 
 fn fitting(lines: Vec<String>) -> Vec<String> {

@@ -221,20 +221,23 @@ impl<'de> Partial<'de> {
             user: self.user.unwrap_or_default(),
             dry_run: self.dry_run.unwrap_or_default(),
             grace_period: self.options.and_then(|options| options.grace_period_seconds),
-            object: self.object.into_body(resource)?,
-            old_object: self.old_object.into_body(resource)?,
+            object: self.object.into_body("object", resource)?,
+            old_object: self.old_object.into_body("oldObject", resource)?,
         })
     }
 }
 
 impl Pending<'_> {
-    fn into_body<E: serde::de::Error>(self, what: Resource) -> Result<Body, E> {
+    fn into_body<E: serde::de::Error>(self, name: &str, what: Resource) -> Result<Body, E> {
         match self {
             Self::Absent => Ok(Body::Absent),
             Self::Read(body) => Ok(body),
             Self::Text(text) => {
                 let mut deserializer = serde_json::Deserializer::from_str(text.get());
-                BodyOf(what).deserialize(&mut deserializer).map_err(E::custom)
+                let mut track = serde_path_to_error::Track::new();
+                let traced = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
+                let body = BodyOf(what).deserialize(traced);
+                body.map_err(|error| E::custom(format!("{name}.{}: {error}", track.path())))
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::verdict::Verdict;
 
 /// Judges everything in the inventory at the time `now`, sets as they will be once a policy's additions are on them.
 pub fn audit(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Report {
-    let neighbourhoods = inventory.neighbourhoods();
+    let mut neighbourhoods = inventory.neighbourhoods();
     let mut report = Report::new(inventory);
     for written in inventory.written() {
         let change = Change { action: Action::Manifest(written.how()), ..Change::default() };

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::{PolicyArgs, UNUSABLE, cluster, sources};
 use crate::audit::{audit, audit_cluster};
 use crate::cluster::inventory::Inventory;
+use crate::model::printable_lines;
 use crate::report::formats::Format;
 use crate::report::{FailOn, Report};
 
@@ -75,7 +76,7 @@ impl Args {
             audit(&read(&self.paths, namespace)?, &policies, Timestamp::now())
         };
         for gap in &report.gaps {
-            writeln!(io::stderr(), "stateward: {}", gap.message)?;
+            writeln!(io::stderr(), "stateward: {}", printable_lines(&gap.message))?;
         }
         for output in &self.format {
             output.write(&report)?;

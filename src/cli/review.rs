@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::PolicyArgs;
 use crate::admission;
 use crate::cluster::Cluster;
+use crate::model::printable;
 
 /// Answer one AdmissionReview, as the webhook would
 #[derive(Debug, clap::Args)]
@@ -61,7 +62,7 @@ pub(super) fn cluster(paths: &[PathBuf]) -> anyhow::Result<Cluster> {
     }
     let inventory = super::audit::read(paths, None)?;
     for note in &inventory.notes {
-        tracing::warn!(file = note.file.name, line = note.line, "{}", note.message);
+        tracing::warn!(file = &*printable(&note.file.name), line = note.line, "{}", note.message);
     }
     Ok(inventory.cluster())
 }

@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 use std::vec;
 
-use walkdir::{DirEntry, FilterEntry, WalkDir};
+use walkdir::{DirEntry, WalkDir};
 
-use crate::manifest::{Note, NoteKind, Origin, Source, hidden, kinds_that_matter};
+use crate::manifest::{Note, NoteKind, Origin, Source, kinds_that_matter};
+use crate::model::printable;
 
 /// The largest file that is read.
 pub const MAX_BYTES: u64 = 64 << 20;
+
+/// Why pipes, devices and sockets are not opened.
+const NOT_REGULAR: &str = "not a regular file";
 
 /// The name of what comes through standard input.
 pub const STDIN: &str = "<stdin>";
@@ -19,15 +23,14 @@ pub const STDIN: &str = "<stdin>";
 /// The sources that some paths stand for, read one by one as they are asked for.
 pub struct Sources {
     paths: vec::IntoIter<PathBuf>,
-    walk: Option<Walk>,
+    walk: Option<walkdir::IntoIter>,
 }
-
-type Walk = FilterEntry<walkdir::IntoIter, fn(&DirEntry) -> bool>;
 
 /// Opens files, folders with all that is in them, and standard input for `-`.
 ///
-/// Of a folder only `*.yaml`, `*.yml` and `*.json` are read, in the order of their names; hidden folders and symbolic
-/// links to folders are left out. What cannot be read comes as a [`Note`] in its place.
+/// Of a folder only `*.yaml`, `*.yml` and `*.json` are read, in the order of their names. Symbolic links to folders are
+/// left out, and so are hidden folders, with a note but for `.git`. Only regular files and standard input are opened:
+/// to open a named pipe may take forever. What cannot be read comes as a [`Note`] in its place.
 pub fn open(paths: &[PathBuf]) -> Sources {
     let paths = paths.to_vec();
     Sources { paths: paths.into_iter(), walk: None }
@@ -38,10 +41,28 @@ impl Iterator for Sources {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            while let Some(entry) = self.walk.as_mut().and_then(Iterator::next) {
+            while let Some(walk) = &mut self.walk
+                && let Some(entry) = walk.next()
+            {
                 match entry {
-                    Ok(entry) if is_manifest_file(&entry) => return Some(file(entry.path(), Origin::Found)),
-                    Ok(_) => {}
+                    Ok(entry) if is_hidden_folder(&entry) => {
+                        walk.skip_current_dir();
+                        if entry.file_name() != ".git" {
+                            return Some(Err(skipped(
+                                entry.path(),
+                                "a hidden folder: name it to have it read",
+                            )));
+                        }
+                    }
+                    Ok(entry) if entry.file_type().is_dir() || !has_manifest_name(&entry) => {}
+                    Ok(entry) => match entry.path().metadata() {
+                        Ok(metadata) if metadata.is_file() => {
+                            return Some(file(entry.path(), Origin::Found));
+                        }
+                        Ok(metadata) if metadata.is_dir() => {}
+                        Ok(_) => return Some(Err(skipped(entry.path(), NOT_REGULAR))),
+                        Err(error) => return Some(Err(skipped(entry.path(), &error.to_string()))),
+                    },
                     Err(error) => {
                         let name = error.path().map(name).unwrap_or_default();
                         return Some(Err(failed(name, Origin::Found, &error.to_string())));
@@ -55,30 +76,35 @@ impl Iterator for Sources {
             if !path.is_dir() {
                 return Some(file(&path, Origin::Named));
             }
-            let walk = WalkDir::new(&path).sort_by_file_name().into_iter();
-            self.walk = Some(walk.filter_entry(is_visible));
+            self.walk = Some(WalkDir::new(&path).sort_by_file_name().into_iter());
         }
     }
 }
 
 /// The folder that was named may be hidden, those in it may not.
-fn is_visible(entry: &DirEntry) -> bool {
+fn is_hidden_folder(entry: &DirEntry) -> bool {
     let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-    entry.depth() == 0 || !(is_hidden && entry.file_type().is_dir())
+    entry.depth() > 0 && is_hidden && entry.file_type().is_dir()
 }
 
-/// Links to files count: that is how Kubernetes mounts the files of a `ConfigMap`.
-fn is_manifest_file(entry: &DirEntry) -> bool {
+fn has_manifest_name(entry: &DirEntry) -> bool {
     let extension = entry.path().extension().unwrap_or_default().to_ascii_lowercase();
-    (extension == "yaml" || extension == "yml" || extension == "json")
-        && (entry.file_type().is_file() || entry.path_is_symlink() && entry.path().is_file())
+    extension == "yaml" || extension == "yml" || extension == "json"
 }
 
+/// Reads a file. Links count: that is how Kubernetes mounts the files of a `ConfigMap`.
 fn file(path: &Path, origin: Origin) -> Result<Arc<Source>, Note> {
     let origin = if is_in_chart(path) { Origin::Chart } else { origin };
+    let failed = |error: &str| failed(name(path), origin, error);
+    // What is open already can be opened without waiting: standard input, and `<(command)` of a shell.
+    let is_own = origin == Origin::Named && (path == Path::new("/dev/stdin") || path.starts_with("/dev/fd"));
+    let metadata = path.metadata().map_err(|error| failed(&error.to_string()))?;
+    if !metadata.is_file() && !is_own {
+        return Err(failed(NOT_REGULAR));
+    }
     match File::open(path) {
         Ok(file) => load(name(path), origin, file),
-        Err(error) => Err(failed(name(path), origin, &error.to_string())),
+        Err(error) => Err(failed(&error.to_string())),
     }
 }
 
@@ -96,39 +122,40 @@ fn load(name: String, origin: Origin, from: impl Read) -> Result<Arc<Source>, No
     }
     if bytes.len() as u64 > MAX_BYTES {
         let message = format!("larger than {} MiB", MAX_BYTES >> 20);
-        return Err(note(name, origin, NoteKind::TooLarge, message, kinds_that_matter().collect()));
+        return Err(note(name, origin, NoteKind::TooLarge, &message, kinds_that_matter().collect()));
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => {
-            let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-            Ok(Arc::new(Source { name, text, origin }))
-        }
-        Err(error) => Err(not_utf8(name, origin, error.as_bytes(), error.utf8_error().valid_up_to())),
-    }
+    let text = decode(bytes);
+    Ok(Arc::new(Source { name, text, origin }))
 }
 
-fn not_utf8(name: String, origin: Origin, bytes: &[u8], valid: usize) -> Note {
-    let before = String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default());
-    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX - 1) + 1;
-    let hides = hidden(&String::from_utf8_lossy(bytes));
-    let mut note = note(name, origin, NoteKind::Unreadable, "not UTF-8 text".to_owned(), hides);
-    note.line = count(before.matches('\n').count());
-    note.column = count(before.rsplit('\n').next().unwrap_or_default().chars().count());
-    note
+/// A text as kubectl decodes it: UTF-16 with a byte order mark, or else UTF-8, with U+FFFD for what is none.
+fn decode(bytes: Vec<u8>) -> String {
+    let utf16 = |unit: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> =
+            bytes[2..].chunks(2).map(|pair| unit([pair[0], *pair.get(1).unwrap_or(&0)])).collect();
+        String::from_utf16_lossy(&units)
+    };
+    match bytes.as_slice() {
+        [0xff, 0xfe, ..] => utf16(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => utf16(u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
+        _ => String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+    }
 }
 
 fn failed(name: String, origin: Origin, error: &str) -> Note {
-    note(
-        name,
-        origin,
-        NoteKind::Unreadable,
-        format!("cannot be read: {error}"),
-        kinds_that_matter().collect(),
-    )
+    note(name, origin, NoteKind::Unreadable, &format!("cannot be read: {error}"), kinds_that_matter().collect())
 }
 
-fn note(name: String, origin: Origin, kind: NoteKind, message: String, hides: Vec<&'static str>) -> Note {
+/// Notes that a file or folder that was found is not looked into.
+fn skipped(path: &Path, reason: &str) -> Note {
+    note(name(path), Origin::Found, NoteKind::Skipped, &format!("not looked into: {reason}"), Vec::new())
+}
+
+fn note(name: String, origin: Origin, kind: NoteKind, message: &str, hides: Vec<&'static str>) -> Note {
     let file = Arc::new(Source { name, text: String::new(), origin });
+    let message = printable(message).into_owned();
     Note { file, line: 1, column: 1, kind, message, hides }
 }
 

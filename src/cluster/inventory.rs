@@ -1,13 +1,13 @@
 //! A snapshot from manifests, with the place each object was read from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Cluster, ClusterObject, Kind};
 use crate::change::{DuplicateKey, Written};
 use crate::manifest::{Manifest, Note, NoteKind, Source, Span, read};
-use crate::model::{ObjectRef, StatefulSet};
+use crate::model::{ObjectRef, StatefulSet, printable};
 
 /// The objects of some manifests, as far as they matter here.
 #[derive(Debug, Default)]
@@ -118,11 +118,13 @@ impl Inventory {
     /// The snapshot as it looks from each file.
     pub fn neighbourhoods(&self) -> FileViews<'_> {
         let mut doubles: BTreeMap<&Path, Vec<&InventoryObject>> = BTreeMap::new();
+        let mut doubles_by_file: BTreeMap<&str, Vec<&InventoryObject>> = BTreeMap::new();
         for index in self.by_name.values().filter(|items| items.len() > 1).flatten() {
             let item = &self.items[*index];
             doubles.entry(folder(&item.manifest.file)).or_default().push(item);
+            doubles_by_file.entry(&item.manifest.file.name).or_default().push(item);
         }
-        FileViews { cluster: self.cluster(), doubles }
+        FileViews { cluster: self.cluster(), doubles, doubles_by_file, near: None }
     }
 
     /// Objects that name no namespace are applied into one that only the command line says. Where all others name the same one
@@ -189,7 +191,21 @@ impl Found<'_> {
 #[derive(Debug)]
 pub struct FileViews<'a> {
     cluster: Cluster,
+    /// The objects that have their name with others, by folder.
     doubles: BTreeMap<&'a Path, Vec<&'a InventoryObject>>,
+    /// The same by file.
+    doubles_by_file: BTreeMap<&'a str, Vec<&'a InventoryObject>>,
+    /// What was asked for last.
+    near: Option<Near>,
+}
+
+/// The snapshot as one file sees it.
+#[derive(Debug)]
+struct Near {
+    folder: PathBuf,
+    file: String,
+    of_folder: Cluster,
+    of_file: Cluster,
 }
 
 impl FileViews<'_> {
@@ -199,17 +215,30 @@ impl FileViews<'_> {
     }
 
     /// The snapshot as the objects of `file` see it: of several of one name, that of the same file counts, then that of the same
-    /// folder.
-    pub fn of(&self, file: &Source) -> Cluster {
-        let mut near = self.cluster.clone();
-        let folder = self.doubles.get(folder(file)).map(Vec::as_slice).unwrap_or_default();
-        let (same, other): (Vec<&InventoryObject>, Vec<&InventoryObject>) =
-            folder.iter().partition(|item| item.manifest.file.name == file.name);
-        for item in other.into_iter().chain(same) {
-            item.object.clone().insert_into(&mut near);
+    /// folder. Asked for file by file, each object is looked at twice and no more.
+    pub fn of(&mut self, file: &Source) -> Cluster {
+        if self.near.as_ref().is_none_or(|near| near.file != file.name) {
+            let folder = folder(file);
+            let items = self.doubles.get(folder).map(Vec::as_slice).unwrap_or_default();
+            let known = self.near.take().filter(|near| near.folder == folder).map(|near| near.of_folder);
+            let of_folder = known.unwrap_or_else(|| with(&self.cluster, items.iter().copied()));
+            let same_file =
+                self.doubles_by_file.get(file.name.as_str()).map(Vec::as_slice).unwrap_or_default();
+            let of_file = with(&of_folder, same_file.iter().copied());
+            let (folder, file) = (folder.to_owned(), file.name.clone());
+            self.near = Some(Near { folder, file, of_folder, of_file });
         }
-        near
+        self.near.as_ref().map_or_else(Cluster::default, |near| near.of_file.clone())
     }
+}
+
+/// A snapshot with some objects put in, the later in the place of the earlier.
+fn with<'a>(cluster: &Cluster, items: impl Iterator<Item = &'a InventoryObject>) -> Cluster {
+    let mut cluster = cluster.clone();
+    for item in items {
+        item.object.clone().insert_into(&mut cluster);
+    }
+    cluster
 }
 
 fn folder(file: &Source) -> &Path {
@@ -231,12 +260,13 @@ fn parse(kind: Kind, manifest: &Manifest) -> Result<ClusterObject, Note> {
         let path = track.path();
         let span = manifest.node.locate(&crate::manifest::pointer_of(&path));
         let name = manifest.name.as_deref().unwrap_or_default();
+        let message = printable(&format!("{} {name}: {path}: {error}", manifest.kind)).into_owned();
         Note {
             file: Arc::clone(&manifest.file),
             line: span.line,
             column: span.column,
             kind: NoteKind::Unreadable,
-            message: format!("{} {name}: {path}: {error}", manifest.kind),
+            message,
             hides: vec![kind.name()],
         }
     })

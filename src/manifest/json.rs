@@ -3,10 +3,8 @@
 //! Only the structure is read here; strings and numbers go to `serde_json`, so that escapes mean exactly what they mean
 //! there. One pass over the text, whatever its shape.
 
-use serde::de::DeserializeOwned;
-
 use super::fault::Fault;
-use super::limits::{self, Budget};
+use super::limits::{self, ParseLimits};
 use super::map::MapBuilder;
 use super::node::{Entry, Node, Value};
 use super::scalar;
@@ -19,12 +17,14 @@ pub(super) struct Stream<'a> {
     pub(super) fault: Option<Fault>,
     /// The text that follows the last value.
     pub(super) rest: &'a str,
+    /// The line on which that text starts.
+    pub(super) line: u32,
 }
 
 /// Reads a stream of JSON values, of which the first character is on line `line` of the file.
-pub(super) fn stream<'a>(text: &'a str, line: u32, budget: &mut Budget) -> Stream<'a> {
-    let mut reader = Reader { text, at: 0, line, column: 1, budget };
-    let mut stream = Stream { values: Vec::new(), fault: None, rest: text };
+pub(super) fn stream<'a>(text: &'a str, line: u32, limits: &mut ParseLimits) -> Stream<'a> {
+    let mut reader = Reader { text, at: 0, line, column: 1, limits };
+    let mut stream = Stream { values: Vec::new(), fault: None, rest: text, line };
     reader.skip_blanks();
     while reader.peek().is_some() {
         match reader.value(0) {
@@ -34,7 +34,7 @@ pub(super) fn stream<'a>(text: &'a str, line: u32, budget: &mut Budget) -> Strea
                 break;
             }
         }
-        stream.rest = reader.rest();
+        (stream.rest, stream.line) = (reader.rest(), reader.line);
         reader.skip_blanks();
     }
     stream
@@ -45,13 +45,13 @@ struct Reader<'a, 'b> {
     at: usize,
     line: u32,
     column: u32,
-    budget: &'b mut Budget,
+    limits: &'b mut ParseLimits,
 }
 
 impl<'a> Reader<'a, '_> {
     fn value(&mut self, depth: usize) -> Result<Node, Fault> {
         let (line, column) = (self.line, self.column);
-        self.budget.node(line, column)?;
+        self.limits.node(line, column)?;
         limits::depth(depth, line, column)?;
         let value = match self.peek() {
             Some(b'{') => return self.map(depth),
@@ -130,32 +130,31 @@ impl<'a> Reader<'a, '_> {
         let Some(close) = close else {
             return Err(self.fault("this string has no end"));
         };
-        self.scalar(close + 2, "this string is not valid JSON")
+        let length = close + 2;
+        let text = &self.rest()[..length];
+        let value =
+            serde_json::from_str(text).or_else(|_| serde_json::from_str(&without_lone_surrogates(text)));
+        let value = value.map_err(|_| self.fault("this string is not valid JSON"))?;
+        self.advance(length);
+        Ok(value)
     }
 
+    /// A number or one of three words. It ends where it is complete, whatever follows.
     fn word(&mut self) -> Result<Value, Fault> {
-        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-        let length = self.rest().bytes().take_while(is_part).count();
-        let word = &self.rest()[..length];
-        let value = match word {
-            "null" => Value::Null,
-            "true" => Value::Bool(true),
-            "false" => Value::Bool(false),
-            _ => {
-                let number: serde_json::Number = self.scalar(length, "this is not a JSON value")?;
-                // Of serde_json only the grammar: without its feature `float_roundtrip` it may miss by a digit.
-                let float = number.is_f64().then(|| word.parse().ok()).flatten();
-                return Ok(Value::Number(float.and_then(scalar::number).unwrap_or(number)));
+        let words = [("null", Value::Null), ("true", Value::Bool(true)), ("false", Value::Bool(false))];
+        for (word, value) in words {
+            if self.rest().starts_with(word) {
+                self.advance(word.len());
+                return Ok(value);
             }
-        };
-        self.advance(length);
-        Ok(value)
-    }
-
-    fn scalar<T: DeserializeOwned>(&mut self, length: usize, message: &str) -> Result<T, Fault> {
-        let value = serde_json::from_str(&self.rest()[..length]).map_err(|_| self.fault(message))?;
-        self.advance(length);
-        Ok(value)
+        }
+        let word = &self.rest()[..number_length(self.rest())];
+        let number: serde_json::Number =
+            serde_json::from_str(word).map_err(|_| self.fault("this is not a JSON value"))?;
+        self.advance(word.len());
+        // Of serde_json only the grammar: without its feature `float_roundtrip` it may miss by a digit.
+        let float = number.is_f64().then(|| word.parse().ok()).flatten();
+        Ok(Value::Number(float.and_then(scalar::number).unwrap_or(number)))
     }
 
     fn rest(&self) -> &'a str {
@@ -196,13 +195,50 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
+/// How long the JSON number is that a text starts with.
+fn number_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut at = usize::from(bytes.first() == Some(&b'-'));
+    at += if bytes.get(at) == Some(&b'0') { 1 } else { digits(at) };
+    if bytes.get(at) == Some(&b'.') {
+        at += 1 + digits(at + 1);
+    }
+    if let Some(b'e' | b'E') = bytes.get(at) {
+        at += 1 + usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
+        at += digits(at);
+    }
+    at
+}
+
+/// A JSON string with U+FFFD where `\\uD800` or the like is no half of a pair, as Go reads it.
+fn without_lone_surrogates(text: &str) -> String {
+    let unit = |escape: &str| u32::from_str_radix(escape.strip_prefix("\\u")?.get(..4)?, 16).ok();
+    let mut replaced = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        replaced += before;
+        let kept = match (unit(escape), escape.get(6..).and_then(unit)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => &escape[..12],
+            (Some(0xd800..=0xdfff), _) => "\\ufffd",
+            (Some(_), _) => &escape[..6],
+            (None, _) => &escape[..escape.char_indices().nth(2).map_or(escape.len(), |(at, _)| at)],
+        };
+        let passed = if kept == "\\ufffd" { 6 } else { kept.len() };
+        replaced += kept;
+        rest = &escape[passed..];
+    }
+    replaced + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
 
     fn read(text: &str) -> Stream<'_> {
-        stream(text, 1, &mut Budget::default())
+        stream(text, 1, &mut ParseLimits::default())
     }
 
     fn fault(text: &str) -> (u32, u32) {
@@ -233,6 +269,19 @@ mod tests {
     }
 
     #[test]
+    fn lone_surrogates_are_replaced() {
+        for (text, expected) in [
+            (r"\ud800y", "\u{fffd}y"),
+            (r"\udc00\ud800", "\u{fffd}\u{fffd}"),
+            (r"\ud800\ud83d\ude00\n\\ud800", "\u{fffd}😀\n\\ud800"),
+            (r"\ud800\u0041é", "\u{fffd}Aé"),
+        ] {
+            assert_eq!(read(&format!("[\"{text}\"]")).values[0].to_json(), json!([expected]), "{text}");
+        }
+        assert!(read("[\"\\ud800\u{1}\"]").fault.is_some() && read(r#"["\ud80"]"#).fault.is_some());
+    }
+
+    #[test]
     fn reads_streams() {
         let stream = read("{} {\"a\":1}\n[]\n");
         assert_eq!(stream.values.len(), 3);
@@ -243,7 +292,8 @@ mod tests {
     fn says_where_it_stops_making_sense() {
         assert_eq!(fault("{\n \"a\" 1}"), (2, 6));
         assert_eq!(fault("{\"a\":\n  tru}"), (2, 3));
-        assert_eq!(fault("{\"a\": 01}"), (1, 7));
+        assert_eq!(fault("{\"a\": 01}"), (1, 8));
+        assert_eq!(fault("{\"a\": 1.}"), (1, 7));
         assert_eq!(fault("{\"a\": \"\n\"}"), (1, 7));
         assert_eq!(fault("{\"a\": 1,}"), (1, 9));
         assert_eq!(fault("[1"), (1, 3));

@@ -1,4 +1,4 @@
-//! How much one file may cost. Real manifests stay far below; what exceeds these is an error, never a crash.
+//! How much one file may cost. Real manifests stay far below; what exceeds these is reported, never a crash.
 
 use super::fault::Fault;
 
@@ -8,45 +8,46 @@ pub(super) const MAX_DEPTH: usize = 200;
 /// How many values one file may hold: a dump of 64 MiB has about three million.
 const MAX_NODES: usize = 4_000_000;
 
-/// How many bytes the aliases of one file may expand to.
-const MAX_ALIASED: usize = 32 << 20;
+/// How many bytes one file may hold beyond its text: through aliases, parameters of templates, and what the items of a
+/// list take over from the list.
+const MAX_EXPANDED: usize = 32 << 20;
 
-/// What one value costs beside its text, when it is repeated through an alias.
+/// What one value costs beside its text when it is repeated.
 const NODE_BYTES: usize = 64;
 
 /// What is left of the limits while one file is read.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct ParseLimits {
     nodes: usize,
-    aliased: usize,
+    expanded: usize,
 }
 
-impl Default for Budget {
+impl Default for ParseLimits {
     fn default() -> Self {
-        Budget { nodes: MAX_NODES, aliased: MAX_ALIASED }
+        ParseLimits { nodes: MAX_NODES, expanded: MAX_EXPANDED }
     }
 }
 
-impl Budget {
-    /// Pays for one value read from the text.
+impl ParseLimits {
+    /// Counts one value read from the text.
     pub(super) fn node(&mut self, line: u32, column: u32) -> Result<(), Fault> {
-        match self.nodes.checked_sub(1) {
-            Some(left) => self.nodes = left,
-            None => {
-                return Err(Fault::limit(line, column, format!("more than {MAX_NODES} values in one file")));
-            }
-        }
+        let Some(left) = self.nodes.checked_sub(1) else {
+            return Err(Fault::limit(line, column, format!("more than {MAX_NODES} values in one file")));
+        };
+        self.nodes = left;
         Ok(())
     }
 
-    /// Pays for one value repeated through an alias.
-    pub(super) fn aliased(&mut self, bytes: usize, line: u32, column: u32) -> Result<(), Fault> {
-        match self.aliased.checked_sub(bytes.saturating_add(NODE_BYTES)) {
-            Some(left) => self.aliased = left,
-            None => {
-                return Err(Fault::limit(line, column, "the aliases of this file expand to too much"));
-            }
-        }
+    /// Counts one value of so many bytes that is in memory once more than it is written.
+    pub(super) fn expand(&mut self, bytes: usize, line: u32, column: u32) -> Result<(), Fault> {
+        let Some(left) = self.expanded.checked_sub(bytes.saturating_add(NODE_BYTES)) else {
+            let message = format!(
+                "aliases, template parameters and list items of this file expand to more than {} MiB",
+                MAX_EXPANDED >> 20
+            );
+            return Err(Fault::limit(line, column, message));
+        };
+        self.expanded = left;
         Ok(())
     }
 }

@@ -1,17 +1,18 @@
 //! Manifests read from text as kubectl reads them, with the position of every value.
 //!
 //! ```text
-//! paths ─ sources ─▶ Source ─ split ─▶ documents ─ json | yaml ─▶ Node ─ unwrap (List, Template) ─▶ Manifest
+//! paths ─ sources ─▶ Source ─ json | split, yaml ─▶ Node ─ unwrap (List, Template) ─▶ Manifest
 //!                                                                      └─ passed over or unreadable ─▶ Note
 //! ```
 //!
 //! Pure: text in, values out. Nothing in a file makes reading it fail as a whole; what
-//! cannot be used is a [`Note`], which also says what it may hide, so that nobody takes an object for absent that an
+//! cannot be used is a [`Note`], which also says what it may hide, so that an object is not taken for absent that an
 //! unreadable text may hold.
 
 mod fault;
 mod json;
 mod limits;
+mod lines;
 mod map;
 mod node;
 mod note;
@@ -23,10 +24,13 @@ mod yaml;
 
 use std::sync::Arc;
 
+use crate::model::printable;
+
 pub use fault::Fault;
-use limits::Budget;
+use limits::ParseLimits;
+pub use lines::{Excerpt, Lines};
 pub use node::{Entry, Node, Span, Value, escape};
-pub use note::{Note, NoteKind, hidden, kinds_that_matter};
+pub use note::{Note, NoteKind, kinds_that_matter};
 use split::Document;
 
 /// A file, or what came through standard input.
@@ -51,7 +55,7 @@ pub enum Origin {
     Chart,
 }
 
-/// An object as someone would apply it: a document, an item of a `List` or an object of an `OpenShift` Template.
+/// An object as kubectl would apply it: a document, an item of a `List` or an object of an `OpenShift` Template.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     /// The file it is in.
@@ -85,7 +89,8 @@ pub struct DuplicateKey {
 
 /// Reads all documents of a source.
 pub fn read(source: &Arc<Source>) -> (Vec<Manifest>, Vec<Note>) {
-    let mut reading = Reading { source, manifests: Vec::new(), notes: Vec::new() };
+    let limits = ParseLimits::default();
+    let mut reading = Reading { source, limits, manifests: Vec::new(), notes: Vec::new() };
     if source.origin == Origin::Chart {
         reading.note(
             1,
@@ -93,19 +98,15 @@ pub fn read(source: &Arc<Source>) -> (Vec<Manifest>, Vec<Note>) {
             NoteKind::Template,
             "the source of a Helm chart: render the chart and audit the result",
         );
-        return (reading.manifests, reading.notes);
-    }
-    let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
-    let mut budget = Budget::default();
-    for document in split::documents(text) {
-        reading.document(&document, &mut budget);
+    } else {
+        reading.text(source.text.strip_prefix('\u{feff}').unwrap_or(&source.text));
     }
     (reading.manifests, reading.notes)
 }
 
 /// Reads a text that is one document, whatever it is about.
 pub fn document(text: &str) -> Result<Node, Fault> {
-    yaml::first(text, 1, &mut Budget::default()).map(|first| first.node)
+    yaml::first(text, 1, &mut ParseLimits::default()).map(|first| first.node)
 }
 
 /// The JSON pointer of the place at which deserializing failed.
@@ -123,31 +124,40 @@ pub fn pointer_of(path: &serde_path_to_error::Path) -> String {
 /// What has been read of a source.
 struct Reading<'a> {
     source: &'a Arc<Source>,
+    limits: ParseLimits,
     manifests: Vec<Manifest>,
     notes: Vec<Note>,
 }
 
 impl Reading<'_> {
-    fn document(&mut self, document: &Document<'_>, budget: &mut Budget) {
-        if let Some(fault) = &document.fault {
-            return self.unreadable(document.text, fault.clone());
+    /// Reads a file as kubectl's `YAMLOrJSONDecoder` does: JSON values as long as they follow one another, and where at
+    /// most one was found, documents of YAML from there on.
+    fn text(&mut self, text: &str) {
+        if !looks_like_json(text) {
+            return self.documents(text, 1, None);
         }
-        let text = document.text;
-        let json =
-            text.trim_start().starts_with(['{', '[']).then(|| json::stream(text, document.line, budget));
-        match json {
-            Some(json) if !json.values.is_empty() => {
-                for value in json.values {
-                    self.object(value);
-                }
-                if let Some(fault) = json.fault.filter(|_| !split::is_blank(json.rest)) {
-                    self.unreadable(json.rest, fault);
-                }
-            }
-            json => match yaml::first(text, document.line, budget) {
+        let json = json::stream(text, 1, &mut self.limits);
+        let count = json.values.len();
+        json.values.into_iter().for_each(|value| self.object(value));
+        let Some(fault) = json.fault else { return };
+        match after_blanks(json.rest, json.line) {
+            Some((rest, line)) if count < 2 && !fault.limit => self.documents(rest, line, Some(fault)),
+            _ => self.unreadable(json.rest, fault),
+        }
+    }
+
+    /// Reads documents of YAML. `json` is what is wrong with the first of them as JSON.
+    fn documents(&mut self, text: &str, line: u32, mut json: Option<Fault>) {
+        for Document { text, line, fault } in split::documents(text, line) {
+            let first = match fault {
+                Some(fault) => Err(fault),
+                None => yaml::first(text, line, &mut self.limits),
+            };
+            let json = json.take();
+            match first {
                 Ok(first) => self.first(first),
-                Err(fault) => self.unreadable(text, later(fault, json.and_then(|json| json.fault))),
-            },
+                Err(fault) => self.unreadable(text, later(fault, json)),
+            }
         }
     }
 
@@ -160,25 +170,56 @@ impl Reading<'_> {
     }
 
     fn unreadable(&mut self, text: &str, fault: Fault) {
-        let Fault { line, column, message, limit } = fault;
+        if fault.limit {
+            return self.too_large(&fault);
+        }
+        let Fault { line, column, message, .. } = fault;
         let holds_objects = note::mentions(text, "kind") || note::mentions(text, "apiVersion");
-        let (kind, message, hides) = if limit {
-            (NoteKind::TooLarge, message, note::hidden(text))
-        } else if text.contains("{{") || text.contains("{%") {
+        let (kind, message, hides) = if text.contains("{{") || text.contains("{%") {
             (NoteKind::Template, format!("a template that has not been rendered: {message}"), Vec::new())
         } else if self.source.origin == Origin::Found && !holds_objects {
             (NoteKind::NotAManifest, message, Vec::new())
         } else {
             (NoteKind::Unreadable, message, note::hidden(text))
         };
-        let file = Arc::clone(self.source);
-        self.notes.push(Note { file, line, column, kind, message, hides });
+        self.push_note(line, column, kind, &message, hides);
     }
 
-    fn note(&mut self, line: u32, column: u32, kind: NoteKind, message: impl Into<String>) {
-        let file = Arc::clone(self.source);
-        self.notes.push(Note { file, line, column, kind, message: message.into(), hides: Vec::new() });
+    /// Notes that the rest of a document is left out. It may hold anything.
+    fn too_large(&mut self, fault: &Fault) {
+        let message = format!("what follows here is left out: {}", fault.message);
+        self.push_note(fault.line, fault.column, NoteKind::TooLarge, &message, kinds_that_matter().collect());
     }
+
+    /// Notes that an object of a kind cannot be read.
+    fn unread_object(&mut self, kind: &str, line: u32, column: u32, message: &str) {
+        self.push_note(line, column, NoteKind::Unreadable, message, note::hidden(kind));
+    }
+
+    fn note(&mut self, line: u32, column: u32, kind: NoteKind, message: &str) {
+        self.push_note(line, column, kind, message, Vec::new());
+    }
+
+    fn push_note(&mut self, line: u32, column: u32, kind: NoteKind, message: &str, hides: Vec<&'static str>) {
+        let file = Arc::clone(self.source);
+        let message = printable(message).into_owned();
+        self.notes.push(Note { file, line, column, kind, message, hides });
+    }
+}
+
+/// Whether kubectl tries JSON first: by the first character among the first 4096 bytes.
+fn looks_like_json(text: &str) -> bool {
+    let start = text.trim_start();
+    start.starts_with('{') && text.len() - start.len() < 4096
+}
+
+/// What follows blanks up to the end of their line, and the line it starts on. kubectl does not try again with fewer
+/// than four bytes.
+fn after_blanks(text: &str, line: u32) -> Option<(&str, u32)> {
+    let at = text.find(|character: char| !character.is_whitespace() || character == '\n')?;
+    let rest = &text[at..];
+    let is_long_enough = rest.len() >= 4;
+    is_long_enough.then(|| rest.strip_prefix('\n').map_or((rest, line), |rest| (rest, line + 1)))
 }
 
 /// Of two readings that failed, the one that got further knows better what is wrong.

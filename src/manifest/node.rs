@@ -136,6 +136,16 @@ impl Node {
         self.as_map()?.iter().find(|entry| entry.key == key)
     }
 
+    /// Takes a list out of this map, so that its items need not be copied.
+    pub(super) fn take_list(&mut self, key: &str) -> Vec<Node> {
+        let Value::Map(entries) = &mut self.value else { return Vec::new() };
+        let entry = entries.iter_mut().find(|entry| entry.key == key);
+        match entry.map(|entry| &mut entry.value.value) {
+            Some(Value::List(items)) => std::mem::take(items),
+            _ => Vec::new(),
+        }
+    }
+
     /// A block map starts with its first key, which shows better than a point of no width.
     fn span(&self) -> Span {
         match self.as_map().and_then(<[Entry]>::first) {

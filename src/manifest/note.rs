@@ -21,7 +21,7 @@ pub struct Note {
     pub column: u32,
     /// What sort of thing it is.
     pub kind: NoteKind,
-    /// What is the matter, in words.
+    /// What is wrong, printable as it is.
     pub message: String,
     /// The kinds of [`kinds_that_matter`] that the text may hold: whether objects of these exist is no longer known.
     pub hides: Vec<&'static str>,
@@ -42,10 +42,12 @@ pub enum NoteKind {
     Partial,
     /// kubectl passes over it in silence.
     Ignored,
+    /// A file or folder that is not looked into.
+    Skipped,
 }
 
 /// The watched kinds that a text names.
-pub fn hidden(text: &str) -> Vec<&'static str> {
+pub(super) fn hidden(text: &str) -> Vec<&'static str> {
     kinds_that_matter()
         .filter(|kind| mentions(text, kind) || mentions(text, &format!("{kind}List")))
         .collect()

@@ -1,5 +1,8 @@
 //! What an unquoted YAML word means: go-yaml v2's table, which is YAML 1.1 with changes of its own.
 
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Number;
 
 use super::node::Value;
@@ -12,6 +15,8 @@ pub(super) enum Scalar {
     Int(i64),
     Uint(u64),
     Float(f64),
+    /// The decoded bytes.
+    Binary(String),
     Text,
 }
 
@@ -20,41 +25,74 @@ pub(super) enum Scalar {
 pub(super) enum Tag {
     /// No tag on a plain word.
     Implicit,
-    /// `!!str`, a tag nobody knows, or quotes.
+    /// `!`, which makes a string of a word but leaves `<<` what it is.
+    NonSpecific,
+    /// `!!str`, an unknown tag, or quotes.
     Text,
     Bool,
     Int,
     Float,
     Null,
+    Binary,
+    Merge,
 }
 
 impl Tag {
-    /// The tag of a scalar as the parser reports it.
-    pub(super) fn of(tag: Option<&str>, plain: bool) -> Self {
-        match tag.map(|tag| tag.strip_prefix("tag:yaml.org,2002:").unwrap_or_default()) {
-            None if plain => Tag::Implicit,
-            Some("bool") => Tag::Bool,
-            Some("int") => Tag::Int,
-            Some("float") => Tag::Float,
-            Some("null") => Tag::Null,
+    /// The tag of a scalar in full, empty where it has none.
+    pub(super) fn of(tag: &str, is_plain: bool) -> Self {
+        match tag.strip_prefix("tag:yaml.org,2002:").unwrap_or(tag) {
+            "" if is_plain => Tag::Implicit,
+            "!" => Tag::NonSpecific,
+            _ if !tag.starts_with("tag:") => Tag::Text,
+            "bool" => Tag::Bool,
+            "int" => Tag::Int,
+            "float" => Tag::Float,
+            "null" => Tag::Null,
+            "binary" => Tag::Binary,
+            "merge" => Tag::Merge,
             _ => Tag::Text,
         }
     }
 }
 
+/// Whether a key brings in another map.
+pub(super) fn is_merge(text: &str, tag: Tag) -> bool {
+    text == "<<" && matches!(tag, Tag::Implicit | Tag::NonSpecific | Tag::Merge)
+}
+
 /// What a word means under a tag, or what is wrong with it.
 pub(super) fn resolve(text: &str, tag: Tag) -> Result<Scalar, String> {
-    let scalar = if tag == Tag::Text { Scalar::Text } else { plain(text) };
+    let scalar = match tag {
+        Tag::Binary => return decode_binary(text).map(Scalar::Binary),
+        Tag::NonSpecific | Tag::Text | Tag::Merge => Scalar::Text,
+        Tag::Implicit | Tag::Bool | Tag::Int | Tag::Float | Tag::Null => plain(text),
+    };
     match (tag, &scalar) {
-        (Tag::Implicit | Tag::Text, _)
-        | (Tag::Bool, Scalar::Bool(_))
+        (Tag::Bool, Scalar::Bool(_))
         | (Tag::Int, Scalar::Int(_) | Scalar::Uint(_))
         | (Tag::Float, Scalar::Float(_))
         | (Tag::Null, Scalar::Null) => Ok(scalar),
         #[allow(clippy::cast_precision_loss)] // go-yaml converts alike
         (Tag::Float, Scalar::Int(value)) => Ok(Scalar::Float(*value as f64)),
-        _ => Err(format!("`{text}` does not fit its tag")),
+        (Tag::Bool | Tag::Int | Tag::Float | Tag::Null, _) => Err(format!("`{text}` does not fit its tag")),
+        _ => Ok(scalar),
     }
+}
+
+/// What `!!binary` holds, as a string: bytes that are no UTF-8 are replaced one by one, as Go's JSON does.
+fn decode_binary(text: &str) -> Result<String, String> {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+    );
+    let base64 = text.replace(['\r', '\n'], "");
+    let bytes = LENIENT.decode(base64).map_err(|_| "`!!binary` holds no valid base64".to_owned())?;
+    let mut decoded = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        decoded.push_str(chunk.valid());
+        decoded.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    Ok(decoded)
 }
 
 impl Scalar {
@@ -69,6 +107,7 @@ impl Scalar {
                 Some(number) => Value::Number(number),
                 None => return Err(format!("`{text}` has no form in JSON")),
             },
+            Scalar::Binary(decoded) => Value::String(decoded),
             Scalar::Text => Value::String(text),
         })
     }
@@ -79,8 +118,10 @@ impl Scalar {
             Scalar::Null => return Err("a key is null".to_owned()),
             Scalar::Bool(value) => value.to_string(),
             Scalar::Int(value) => value.to_string(),
-            Scalar::Uint(value) => value.to_string(),
+            // sigs.k8s.io/yaml knows only keys that fit Go's int.
+            Scalar::Uint(value) => return Err(format!("the key `{value}` is too large")),
             Scalar::Float(value) => float_key(value),
+            Scalar::Binary(decoded) => decoded,
             Scalar::Text => text,
         })
     }
@@ -109,14 +150,22 @@ fn plain(text: &str) -> Scalar {
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Scalar::Float(f64::INFINITY),
         "-.inf" | "-.Inf" | "-.INF" => Scalar::Float(f64::NEG_INFINITY),
         _ => match text.as_bytes().first() {
-            Some(b'.') => float(text),
+            Some(b'.') if has_digits_around_underscores(text) => float(&text.replace('_', "")),
             Some(b'0'..=b'9' | b'+' | b'-') => {
                 let digits = text.replace('_', "");
-                int(&digits).unwrap_or_else(|| float(&digits))
+                int(&digits).or_else(|| signed_binary(&digits)).unwrap_or_else(|| float(&digits))
             }
             _ => Scalar::Text,
         },
     }
+}
+
+/// Go's `ParseFloat` wants it so; go-yaml removes underscores itself only from numbers that start with a digit or a sign.
+fn has_digits_around_underscores(text: &str) -> bool {
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let bytes = text.as_bytes();
+    let underscores = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'_').map(|(at, _)| at);
+    underscores.into_iter().all(|at| is_digit(bytes.get(at - 1)) && is_digit(bytes.get(at + 1)))
 }
 
 /// Go's `ParseInt` and `ParseUint` with base 0: the prefix tells the base, and a leading zero means octal.
@@ -142,6 +191,13 @@ fn int(text: &str) -> Option<Scalar> {
         Err(_) if unsigned.len() == text.len() => Some(Scalar::Uint(magnitude)),
         Err(_) => None,
     }
+}
+
+/// `0b-1`, which go-yaml takes for a number because it cuts the prefix off.
+fn signed_binary(text: &str) -> Option<Scalar> {
+    let digits = text.strip_prefix("0b")?;
+    let is_signed = digits.starts_with(['-', '+']);
+    is_signed.then(|| i64::from_str_radix(digits, 2).ok())?.map(Scalar::Int)
 }
 
 fn float(text: &str) -> Scalar {
@@ -206,6 +262,9 @@ mod tests {
             ("0x1F", json!(31)),
             ("0b101", json!(5)),
             ("-0b101", json!(-5)),
+            ("0b-101", json!(-5)),
+            ("0b+1", json!(1)),
+            ("-0b-1", json!("-0b-1")),
             ("-0x10", json!(-16)),
             ("1_000", json!(1000)),
             ("_1", json!("_1")),
@@ -220,6 +279,9 @@ mod tests {
             ("1.5e-3", json!(0.0015)),
             ("+.5", json!(0.5)),
             (".5", json!(0.5)),
+            (".1_5", json!(0.15)),
+            ("._5", json!("._5")),
+            (".5_", json!(".5_")),
             (".", json!(".")),
             ("1.", json!(1)),
             ("1.2.3", json!("1.2.3")),
@@ -251,8 +313,8 @@ mod tests {
     fn tags_force_a_kind() {
         assert_eq!(resolve("5", Tag::Text), Ok(Scalar::Text));
         assert_eq!(resolve("5", Tag::Float), Ok(Scalar::Float(5.0)));
-        assert_eq!(resolve("5", Tag::of(Some("!custom"), true)), Ok(Scalar::Text));
-        assert_eq!(resolve("5", Tag::of(Some("tag:yaml.org,2002:int"), false)), Ok(Scalar::Int(5)));
+        assert_eq!(resolve("5", Tag::of("!custom", true)), Ok(Scalar::Text));
+        assert_eq!(resolve("5", Tag::of("tag:yaml.org,2002:int", false)), Ok(Scalar::Int(5)));
         assert!(resolve("five", Tag::Int).is_err());
     }
 

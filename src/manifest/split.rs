@@ -2,6 +2,7 @@
 //!
 //! kubectl looks for lines that start with `---` before any YAML is parsed, wherever they are, and hands each piece to
 //! the parser by itself. That is why anchors end with their document and one broken document leaves the others alone.
+//! A line ends with LF here, with or without a CR before it, and with nothing else.
 
 use super::fault::Fault;
 
@@ -15,46 +16,33 @@ pub(super) struct Document<'a> {
     pub(super) fault: Option<Fault>,
 }
 
-/// The documents of a file, without those that hold nothing but blanks, comments and directives.
-pub(super) fn documents(text: &str) -> Vec<Document<'_>> {
+/// The documents of a text that starts on line `line` of its file.
+///
+/// A separator with nothing before it stays a part of its document, as in kubectl. So the parser sees it, and `%YAML`
+/// after it is not what it is before it.
+pub(super) fn documents(text: &str, mut line: u32) -> Vec<Document<'_>> {
     let mut found = Vec::new();
-    let (mut start, mut start_line, mut fault) = (0, 1, None);
-    let (mut at, mut line) = (0, 1);
+    let (mut start, mut start_line, mut fault) = (0, line, None);
+    let mut at = 0;
     for text_line in text.split_inclusive('\n') {
         match text_line.strip_prefix("---").map(str::trim) {
-            Some(rest) if rest.is_empty() || rest.starts_with('#') => {
-                push(&mut found, &text[start..at], start_line, fault.take());
-                (start, start_line) = (at + text_line.len(), line + 1);
-            }
-            Some(_) => {
+            Some(rest) if !rest.is_empty() && !rest.starts_with('#') => {
                 let message = "kubectl accepts only blanks or a comment after `---` at the start of a line";
                 fault.get_or_insert_with(|| Fault::syntax(line, 1, message));
             }
-            None => {}
+            Some(_) if start < at => {
+                found.push(Document { text: &text[start..at], line: start_line, fault: fault.take() });
+                (start, start_line) = (at + text_line.len(), line + 1);
+            }
+            _ => {}
         }
         at += text_line.len();
         line += 1;
     }
-    push(&mut found, &text[start..], start_line, fault);
-    found
-}
-
-fn push<'a>(found: &mut Vec<Document<'a>>, text: &'a str, line: u32, fault: Option<Fault>) {
-    if !is_blank(text) {
-        found.push(Document { text, line, fault });
+    if start < at {
+        found.push(Document { text: &text[start..], line: start_line, fault });
     }
-}
-
-/// Whether a text holds nothing but blanks, comments, directives and document ends.
-pub(super) fn is_blank(text: &str) -> bool {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    text.lines().all(|line| {
-        let line = line.trim_end();
-        line.starts_with('%')
-            || line == "..."
-            || line.trim_start().is_empty()
-            || line.trim_start().starts_with('#')
-    })
+    found
 }
 
 #[cfg(test)]
@@ -62,7 +50,7 @@ mod tests {
     use super::*;
 
     fn lines(text: &str) -> Vec<(&str, u32)> {
-        documents(text).into_iter().map(|document| (document.text, document.line)).collect()
+        documents(text, 1).into_iter().map(|document| (document.text, document.line)).collect()
     }
 
     #[test]
@@ -74,19 +62,20 @@ mod tests {
     }
 
     #[test]
-    fn leaves_empty_documents_out() {
-        assert_eq!(lines(&"---\n# nothing\n\n".repeat(81)), []);
-        assert_eq!(lines("%YAML 1.1\n---\na\n...\n"), [("a\n...\n", 3)]);
+    fn a_separator_with_nothing_before_it_stays() {
+        assert_eq!(lines("---\na\n---\n---\nb\n"), [("---\na\n", 1), ("---\nb\n", 4)]);
+        assert_eq!(lines("%YAML 1.1\n---\na\n...\n"), [("%YAML 1.1\n", 1), ("a\n...\n", 3)]);
     }
 
     #[test]
     fn an_indented_separator_is_text() {
         assert_eq!(lines("a: |\n  ---\n  b\n").len(), 1);
+        assert_eq!(lines("a: 1\r---\rb: 1").len(), 1);
     }
 
     #[test]
     fn a_separator_with_content_is_a_fault_of_its_document_only() {
-        let found = documents("a: b\n---\nc: d\n--- {e: f}\n---\ng: h\n");
+        let found = documents("a: b\n---\nc: d\n--- {e: f}\n---\ng: h\n", 1);
         let faults: Vec<_> =
             found.iter().map(|document| document.fault.as_ref().map(|fault| fault.line)).collect();
         assert_eq!(faults, [None, Some(4), None]);

@@ -2,78 +2,109 @@
 
 use std::collections::HashMap;
 
+use super::fault::Fault;
 use super::json;
-use super::limits::Budget;
+use super::limits::ParseLimits;
 use super::node::{Entry, Node, Value};
-use super::unwrap::take_list;
 
 /// The objects of a Template with its parameters' default values put in. A parameter without one stays as it is written.
-pub(super) fn objects(mut template: Node) -> Vec<Node> {
-    let parameters = take_list(&mut template, "parameters");
-    let values: HashMap<&str, &str> = parameters.iter().filter_map(default).collect();
-    let mut objects = take_list(&mut template, "objects");
+pub(super) fn objects(mut template: Node, limits: &mut ParseLimits) -> Result<Vec<Node>, Fault> {
+    let parameters = template.take_list("parameters");
+    let values = parameters.iter().filter_map(default).collect();
+    let mut objects = template.take_list("objects");
+    let mut filler = Filler { values, limits };
     for object in &mut objects {
-        fill(object, &values);
+        filler.fill(object)?;
     }
-    objects
+    Ok(objects)
 }
 
 fn default(parameter: &Node) -> Option<(&str, &str)> {
     Some((parameter.get("name")?.as_str()?, parameter.get("value")?.as_str()?))
 }
 
-fn fill(node: &mut Node, values: &HashMap<&str, &str>) {
-    match &mut node.value {
-        Value::String(text) => match whole(text, values) {
-            Some(value) => node.value = value,
-            None => *text = substitute(text, values),
-        },
-        Value::List(items) => items.iter_mut().for_each(|item| fill(item, values)),
-        Value::Map(entries) => {
-            for Entry { key, value, .. } in entries {
-                *key = substitute(key, values);
-                fill(value, values);
+/// Puts values in the place of parameters, within the limits.
+struct Filler<'a, 'b> {
+    values: HashMap<&'a str, &'a str>,
+    limits: &'b mut ParseLimits,
+}
+
+impl<'a> Filler<'a, '_> {
+    fn fill(&mut self, node: &mut Node) -> Result<(), Fault> {
+        let (line, column) = (node.line, node.column);
+        match &mut node.value {
+            Value::String(text) => match self.whole(text, line, column)? {
+                Some(value) => node.value = value,
+                None => self.substitute(text, line, column)?,
+            },
+            Value::List(items) => items.iter_mut().try_for_each(|item| self.fill(item))?,
+            Value::Map(entries) => {
+                for Entry { key, line, column, value, .. } in entries {
+                    self.substitute(key, *line, *column)?;
+                    self.fill(value)?;
+                }
             }
+            _ => {}
         }
-        _ => {}
+        Ok(())
     }
-}
 
-/// `${{NAME}}` alone stands for a value that need not be a string.
-fn whole(text: &str, values: &HashMap<&str, &str>) -> Option<Value> {
-    let name = text.strip_prefix("${{")?.strip_suffix("}}")?;
-    let text = *values.get(name)?;
-    let parsed = json::stream(text, 1, &mut Budget::default());
-    match <[Node; 1]>::try_from(parsed.values) {
-        Ok([node]) if parsed.fault.is_none() && !matches!(node.value, Value::List(_) | Value::Map(_)) => {
-            Some(node.value)
+    /// `${{NAME}}` alone stands for a value that need not be a string.
+    fn whole(&mut self, text: &str, line: u32, column: u32) -> Result<Option<Value>, Fault> {
+        let name = text.strip_prefix("${{").and_then(|rest| rest.strip_suffix("}}"));
+        let Some(text) = name.and_then(|name| self.values.get(name).copied()) else { return Ok(None) };
+        self.limits.expand(text.len(), line, column)?;
+        let parsed = json::stream(text, 1, &mut ParseLimits::default());
+        Ok(match <[Node; 1]>::try_from(parsed.values) {
+            Ok([node]) if parsed.fault.is_none() && !matches!(node.value, Value::List(_) | Value::Map(_)) => {
+                Some(node.value)
+            }
+            _ => Some(Value::String(text.to_owned())),
+        })
+    }
+
+    /// Puts values in the place of `${NAME}`.
+    fn substitute(&mut self, text: &mut String, line: u32, column: u32) -> Result<(), Fault> {
+        if !text.contains("${") {
+            return Ok(());
         }
-        _ => Some(Value::String(text.to_owned())),
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        while let Some(start) = rest.find("${") {
+            let (before, after) = (&rest[..start], &rest[start + 2..]);
+            filled += before;
+            let parameter = self.parameter(after);
+            if let Some((value, _)) = parameter {
+                self.limits.expand(value.len(), line, column)?;
+            }
+            let (value, after) = parameter.unwrap_or(("${", after));
+            filled += value;
+            rest = after;
+        }
+        *text = filled + rest;
+        Ok(())
     }
-}
 
-/// Puts values in the place of `${NAME}`.
-fn substitute(text: &str, values: &HashMap<&str, &str>) -> String {
-    let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        let (before, after) = (&rest[..start], &rest[start + 2..]);
-        filled += before;
-        let value = after.find('}').and_then(|end| Some((*values.get(&after[..end])?, &after[end + 1..])));
-        let (value, after) = value.unwrap_or(("${", after));
-        filled += value;
-        rest = after;
+    /// The value of the parameter whose name stands here before a `}`, and what follows that.
+    fn parameter<'t>(&self, text: &'t str) -> Option<(&'a str, &'t str)> {
+        let length = text.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+        let (name, rest) = text.split_at(length);
+        Some((*self.values.get(name)?, rest.strip_prefix('}')?))
     }
-    filled + rest
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn filler<'a>(values: &[(&'a str, &'a str)], limits: &'a mut ParseLimits) -> Filler<'a, 'a> {
+        Filler { values: values.iter().copied().collect(), limits }
+    }
+
     #[test]
     fn puts_values_in() {
-        let values = HashMap::from([("A", "1"), ("B", "b")]);
+        let mut limits = ParseLimits::default();
+        let mut filler = filler(&[("A", "1"), ("B", "b")], &mut limits);
         for (text, expected) in [
             ("${A}-${B}", "1-b"),
             ("x${C}${A}", "x${C}1"),
@@ -81,17 +112,30 @@ mod tests {
             ("$${B}", "$b"),
             ("${${A}}", "${1}"),
         ] {
-            assert_eq!(substitute(text, &values), expected, "{text}");
+            let mut result = text.to_owned();
+            filler.substitute(&mut result, 1, 1).unwrap();
+            assert_eq!(result, expected, "{text}");
         }
     }
 
     #[test]
     fn double_braces_change_the_type() {
-        let values = HashMap::from([("N", "3"), ("T", "true"), ("S", "a b")]);
-        assert_eq!(whole("${{N}}", &values), Some(Value::Number(3.into())));
-        assert_eq!(whole("${{T}}", &values), Some(Value::Bool(true)));
-        assert_eq!(whole("${{S}}", &values), Some(Value::String("a b".to_owned())));
-        assert_eq!(whole("${{X}}", &values), None);
-        assert_eq!(whole("${N}", &values), None);
+        let mut limits = ParseLimits::default();
+        let mut filler = filler(&[("N", "3"), ("T", "true"), ("S", "a b")], &mut limits);
+        let mut whole = |text| filler.whole(text, 1, 1).unwrap();
+        assert_eq!(whole("${{N}}"), Some(Value::Number(3.into())));
+        assert_eq!(whole("${{T}}"), Some(Value::Bool(true)));
+        assert_eq!(whole("${{S}}"), Some(Value::String("a b".to_owned())));
+        assert_eq!(whole("${{X}}"), None);
+        assert_eq!(whole("${N}"), None);
+    }
+
+    #[test]
+    fn what_values_expand_to_is_limited() {
+        let value = "x".repeat(100_000);
+        let mut limits = ParseLimits::default();
+        let mut filler = filler(&[("V", &value)], &mut limits);
+        let fault = filler.substitute(&mut "${V}".repeat(50_000), 7, 3).unwrap_err();
+        assert!(fault.limit && fault.line == 7);
     }
 }

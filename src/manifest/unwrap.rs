@@ -2,43 +2,61 @@
 
 use std::sync::Arc;
 
+use super::fault::Fault;
+use super::limits::ParseLimits;
 use super::node::{Entry, Node, Value, escape};
 use super::{DuplicateKey, Manifest, NoteKind, Reading, template};
 
 impl Reading<'_> {
     /// Takes in a document or an item of a list.
+    ///
+    /// To kubectl whatever has `items` is a list, of any kind, and it need not have an apiVersion.
     pub(super) fn object(&mut self, node: Node) {
         if node.is_null() {
             return;
         }
-        let (Some(api_version), Some(kind)) = (text(&node, "apiVersion"), text(&node, "kind")) else {
-            let message = "no Kubernetes object: it has no apiVersion or no kind";
-            return self.note(node.line, node.column, NoteKind::NotAManifest, message);
-        };
-        if is_list(&node, &kind) {
-            self.items(node, kind.strip_suffix("List").unwrap_or_default());
-        } else if is_template(&node, &api_version, &kind) {
-            for object in template::objects(node) {
-                self.object(object);
+        let (api_version, kind) = (text(&node, "apiVersion"), text(&node, "kind"));
+        let items = node.entry("items").map(|entry| &entry.value.value);
+        match (api_version, kind, items) {
+            (api_version, Some(kind), Some(Value::List(_))) => self.items(node, api_version, &kind),
+            (_, Some(_), Some(Value::Null)) => {}
+            (_, Some(kind), Some(_)) => self.refused_items(&node, &kind),
+            (Some(api_version), Some(kind), None) if is_template(&node, &api_version, &kind) => {
+                match template::objects(node, &mut self.limits) {
+                    Ok(objects) => objects.into_iter().for_each(|object| self.object(object)),
+                    Err(fault) => self.too_large(&fault),
+                }
             }
-        } else {
-            self.manifest(node, api_version, kind);
+            (Some(api_version), Some(kind), None) => self.manifest(node, api_version, kind),
+            _ => {
+                let message = "no Kubernetes object: it has no apiVersion or no kind";
+                self.note(node.line, node.column, NoteKind::NotAManifest, message);
+            }
         }
     }
 
-    /// The items of a list. Those of a `ServiceList` need not say that they are Services.
-    fn items(&mut self, mut list: Node, item_kind: &str) {
-        let inherited = |key: &str| list.entry(key).cloned();
-        let (api_version, kind) = (inherited("apiVersion"), inherited("kind"));
-        for mut item in take_list(&mut list, "items") {
-            if let Value::Map(entries) = &mut item.value
-                && !item_kind.is_empty()
-            {
-                inherit(entries, api_version.clone());
-                inherit(entries, kind.clone().map(|entry| with_text(entry, item_kind)));
+    /// The items of a list. Those of a `ServiceList` that say neither what they are nor of which version are Services.
+    fn items(&mut self, mut list: Node, api_version: Option<String>, kind: &str) {
+        let api_version = api_version.unwrap_or_default();
+        let kind = kind.strip_suffix("List").unwrap_or(kind);
+        for mut item in list.take_list("items") {
+            let says_what_it_is = text(&item, "kind").is_some() || text(&item, "apiVersion").is_some();
+            if !says_what_it_is && let Value::Map(entries) = &mut item.value {
+                let bytes = api_version.len() + kind.len();
+                if let Err(fault) = self.limits.expand(bytes, item.line, item.column) {
+                    return self.too_large(&fault);
+                }
+                inherit(entries, "apiVersion", &api_version, (item.line, item.column));
+                inherit(entries, "kind", kind, (item.line, item.column));
             }
             self.object(item);
         }
+    }
+
+    fn refused_items(&mut self, node: &Node, kind: &str) {
+        let message = format!("{kind}: kubectl takes what has `items` for a list, and these are none");
+        let span = node.locate("/items");
+        self.unread_object(kind, span.line, span.column, &message);
     }
 
     fn manifest(&mut self, node: Node, api_version: String, kind: String) {
@@ -51,8 +69,12 @@ impl Reading<'_> {
             return self.note(line, column, NoteKind::Partial, message);
         }
         let namespace = node.pointer("/metadata/namespace").and_then(Node::as_str).map(str::to_owned);
-        let mut duplicate_keys = Vec::new();
-        duplicates(&node, &mut String::new(), &mut duplicate_keys);
+        let mut duplicates = Duplicates { found: Vec::new(), limits: &mut self.limits };
+        let all_found = duplicates.search(&node, &mut String::new());
+        let duplicate_keys = duplicates.found;
+        if let Err(fault) = all_found {
+            self.too_large(&fault);
+        }
         let file = Arc::clone(self.source);
         self.manifests.push(Manifest { file, node, api_version, kind, name, namespace, duplicate_keys });
     }
@@ -62,59 +84,52 @@ fn text(node: &Node, key: &str) -> Option<String> {
     node.get(key).and_then(Node::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-fn is_list(node: &Node, kind: &str) -> bool {
-    let has_items = node.get("items").map(|items| items.as_list().is_some());
-    kind.ends_with("List") && has_items.unwrap_or(kind == "List")
-}
-
 fn is_template(node: &Node, api_version: &str, kind: &str) -> bool {
     kind == "Template"
         && matches!(api_version, "v1" | "template.openshift.io/v1")
         && node.get("objects").is_some_and(|objects| objects.as_list().is_some())
 }
 
-/// Takes a list out of a map, so that its items need not be copied.
-pub(super) fn take_list(node: &mut Node, key: &str) -> Vec<Node> {
-    let Value::Map(entries) = &mut node.value else {
-        return Vec::new();
-    };
-    let entry = entries.iter_mut().find(|entry| entry.key == key);
-    match entry.map(|entry| &mut entry.value.value) {
-        Some(Value::List(items)) => std::mem::take(items),
-        _ => Vec::new(),
-    }
-}
-
-fn inherit(entries: &mut Vec<Entry>, inherited: Option<Entry>) {
-    let Some(inherited) = inherited else { return };
-    match entries.iter_mut().find(|entry| entry.key == inherited.key) {
-        Some(own) if own.value.is_null() => own.value.value = inherited.value.value,
-        Some(_) => {}
-        None => entries.push(inherited),
-    }
-}
-
-fn with_text(mut entry: Entry, text: &str) -> Entry {
-    entry.value.value = Value::String(text.to_owned());
-    entry
+/// Gives an item what its list says. It is written nowhere but at the item.
+fn inherit(entries: &mut Vec<Entry>, key: &str, text: &str, (line, column): (u32, u32)) {
+    entries.retain(|entry| entry.key != key);
+    let value = Node { line, column, end_column: column + 1, value: Value::String(text.to_owned()) };
+    entries.push(Entry { key: key.to_owned(), line, column, end_column: column + 1, shadows: None, value });
 }
 
 /// Why an object can only be a patch, if so.
 fn partial(node: &Node, api_version: &str, kind: &str) -> Option<&'static str> {
     // What a ControllerRevision keeps is a patch, which makes it no patch itself.
-    if kind != "ControllerRevision" && has_directive(node) {
+    if kind != "ControllerRevision" && !is_complete(node, kind) && has_directive(node) {
         return Some("a patch: it has directives such as `$patch`");
     }
     if kind != "StatefulSet" || !(api_version == "apps/v1" || api_version.starts_with("apps/v1beta")) {
         return None;
     }
-    let containers = node.pointer("/spec/template/spec/containers").and_then(Node::as_list);
-    if containers.is_none_or(<[Node]>::is_empty) {
+    if is_empty(node, "/spec/template/spec/containers") {
         return Some("a patch rather than a StatefulSet: it has no containers");
     }
     let has_selector = node.pointer("/spec/selector").is_some();
     (api_version == "apps/v1" && !has_selector)
         .then_some("a patch rather than a StatefulSet: it has no selector")
+}
+
+/// Whether an object has all that the API server asks for. kubectl applies such a one, whatever else is in it.
+fn is_complete(node: &Node, kind: &str) -> bool {
+    let has = |pointer: &str| node.pointer(pointer).is_some();
+    match kind {
+        "StatefulSet" => has("/spec/selector") && !is_empty(node, "/spec/template/spec/containers"),
+        "Service" => has("/spec/selector") && !is_empty(node, "/spec/ports"),
+        "PodDisruptionBudget" => {
+            has("/spec/selector") && (has("/spec/minAvailable") || has("/spec/maxUnavailable"))
+        }
+        "HorizontalPodAutoscaler" => has("/spec/scaleTargetRef") && has("/spec/maxReplicas"),
+        _ => false,
+    }
+}
+
+fn is_empty(node: &Node, pointer: &str) -> bool {
+    node.pointer(pointer).and_then(Node::as_list).is_none_or(<[Node]>::is_empty)
 }
 
 /// Whether a strategic merge patch gives itself away by a directive.
@@ -134,21 +149,32 @@ fn is_directive(key: &str) -> bool {
         || key.starts_with("$deleteFromPrimitiveList/")
 }
 
-fn duplicates(node: &Node, pointer: &mut String, found: &mut Vec<DuplicateKey>) {
-    let length = pointer.len();
-    for (index, item) in node.as_list().unwrap_or_default().iter().enumerate() {
-        pointer.push('/');
-        *pointer += &index.to_string();
-        duplicates(item, pointer, found);
-        pointer.truncate(length);
-    }
-    for Entry { key, line, column, shadows, value, .. } in node.as_map().unwrap_or_default() {
-        pointer.push('/');
-        *pointer += &escape(key);
-        if let Some(first_line) = *shadows {
-            found.push(DuplicateKey { pointer: pointer.clone(), line: *line, column: *column, first_line });
+/// Looks for keys that are written twice.
+struct Duplicates<'a> {
+    found: Vec<DuplicateKey>,
+    limits: &'a mut ParseLimits,
+}
+
+impl Duplicates<'_> {
+    fn search(&mut self, node: &Node, pointer: &mut String) -> Result<(), Fault> {
+        let length = pointer.len();
+        for (index, item) in node.as_list().unwrap_or_default().iter().enumerate() {
+            pointer.push('/');
+            *pointer += &index.to_string();
+            self.search(item, pointer)?;
+            pointer.truncate(length);
         }
-        duplicates(value, pointer, found);
-        pointer.truncate(length);
+        for Entry { key, line, column, shadows, value, .. } in node.as_map().unwrap_or_default() {
+            pointer.push('/');
+            *pointer += &escape(key);
+            if let Some(first_line) = *shadows {
+                self.limits.expand(pointer.len(), *line, *column)?;
+                let pointer = pointer.clone();
+                self.found.push(DuplicateKey { pointer, line: *line, column: *column, first_line });
+            }
+            self.search(value, pointer)?;
+            pointer.truncate(length);
+        }
+        Ok(())
     }
 }

@@ -1,19 +1,32 @@
 //! YAML with positions, as go-yaml v2 reads it for kubectl.
 //!
-//! The grammar is libyaml's, of which go-yaml's is a translation: a parser of YAML 1.2 rejects what kubectl accepts (a
-//! quoted string or a `]` that goes on left of its key, tabs inside braces) and the other way round.
+//! ```text
+//! text ─ Cursor ─▶ characters ─ Scanner ─▶ tokens ─ parser ─▶ events ─ Builder ─▶ Node
+//! ```
+//!
+//! The grammar is libyaml's, of which go-yaml's is a translation with changes: a parser of YAML 1.2, and libyaml as well,
+//! reject what kubectl accepts (a quoted string or a `]` that goes on left of its key, tabs inside braces, `[a:]`) and
+//! the other way round.
 //!
 //! Events are recorded first and built second, so that an alias is built by going back to its anchor.
 
+mod cursor;
 mod events;
-mod places;
+mod parser;
+mod scanner;
+mod token;
+
+use std::borrow::Cow;
 
 use super::fault::Fault;
-use super::limits::{self, Budget};
+use super::limits::{self, ParseLimits};
 use super::map::MapBuilder;
 use super::node::{Entry, Node, Value};
 use super::scalar::{self, Scalar};
 use events::{Event, Item};
+
+/// How many bytes go-yaml reads at a time. A character that YAML forbids counts from the moment it has been read.
+const READ_AHEAD: usize = 512;
 
 /// The first YAML document of a text, and where a second begins, which kubectl passes over in silence.
 pub(super) struct First {
@@ -22,19 +35,50 @@ pub(super) struct First {
 }
 
 /// Reads a text that starts on line `line` of its file.
-pub(super) fn first(text: &str, line: u32, budget: &mut Budget) -> Result<First, Fault> {
-    let recorded = events::record(text, line, budget)?;
-    let mut builder = Builder { events: &recorded.events, budget, aliases: 0 };
-    let node = match recorded.events.first() {
+pub(super) fn first(text: &str, line: u32, limits: &mut ParseLimits) -> Result<First, Fault> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // kubectl reads lines and ends every one of them, the last of a block scalar too.
+    let text = if text.ends_with('\n') { Cow::Borrowed(text) } else { Cow::Owned(format!("{text}\n")) };
+    let forbidden = text.find(is_forbidden);
+    let readable = forbidden.map_or(&*text, |at| &text[..at]);
+    let document = parser::first_document(readable, line, limits);
+    if let Some(at) = forbidden
+        && document.as_ref().map_or(true, |document| at < (document.read + 4).next_multiple_of(READ_AHEAD))
+    {
+        let (line, column) = position(&text[..at], line);
+        return Err(Fault::syntax(line, column, "control characters are not allowed"));
+    }
+    let document = document.map_err(|fault| within(fault, &text, line))?;
+    let mut builder = Builder { events: &document.events, limits, aliases: 0 };
+    let node = match document.events.first() {
         Some(_) => builder.node(&mut 0, 0)?,
         None => Node { line, column: 1, end_column: 1, value: Value::Null },
     };
-    Ok(First { node, ignored: recorded.ignored })
+    Ok(First { node, ignored: document.ignored })
+}
+
+/// An end that comes too early is best shown where the text ends, not on some empty line after it.
+fn within(mut fault: Fault, text: &str, line: u32) -> Fault {
+    (fault.line, fault.column) = (fault.line, fault.column).min(position(text.trim_end(), line));
+    fault
+}
+
+/// The line and the column after a text.
+fn position(text: &str, line: u32) -> (u32, u32) {
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX - 1);
+    let last = text.rsplit('\n').next().unwrap_or_default();
+    let line = line.saturating_add(number(text.matches('\n').count()));
+    (line, number(last.chars().count()).saturating_add(1))
+}
+
+fn is_forbidden(character: char) -> bool {
+    character.is_control() && !matches!(character, '\t' | '\n' | '\r' | '\u{85}')
+        || matches!(character, '\u{fffe}' | '\u{ffff}')
 }
 
 struct Builder<'a> {
     events: &'a [Event],
-    budget: &'a mut Budget,
+    limits: &'a mut ParseLimits,
     /// How many aliases lead to what is being built.
     aliases: usize,
 }
@@ -44,7 +88,7 @@ impl<'a> Builder<'a> {
         let event = self.next(at)?;
         let (line, column) = (event.line, event.column);
         limits::depth(depth, line, column)?;
-        self.pay(event)?;
+        self.charge(event)?;
         let value = match &event.item {
             Item::Scalar { text, tag } => scalar::resolve(text, *tag)
                 .and_then(|scalar| scalar.into_value(text.clone()))
@@ -67,7 +111,7 @@ impl<'a> Builder<'a> {
         let mut entries = MapBuilder::default();
         while !self.ends(at) {
             let event = self.next(at)?;
-            if matches!(&event.item, Item::Scalar { text, tag: scalar::Tag::Implicit } if text == "<<") {
+            if matches!(&event.item, Item::Scalar { text, tag } if scalar::is_merge(text, *tag)) {
                 self.merge(at, depth, &mut entries)?;
                 continue;
             }
@@ -80,7 +124,7 @@ impl<'a> Builder<'a> {
     }
 
     fn key(&mut self, event: &Event) -> Result<String, Fault> {
-        self.pay(event)?;
+        self.charge(event)?;
         let fault = |message: &str| Fault::syntax(event.line, event.column, message);
         let scalar = match &event.item {
             Item::Alias(target) => self.events.get(*target).map(|event| &event.item),
@@ -96,20 +140,28 @@ impl<'a> Builder<'a> {
 
     /// What `<<` brings in. Of several maps the earlier ones take precedence.
     fn merge(&mut self, at: &mut usize, depth: usize, into: &mut MapBuilder) -> Result<(), Fault> {
-        let node = self.node(at, depth + 1)?;
-        let maps = match node.value {
-            Value::List(items) => items,
-            _ => vec![node],
-        };
-        for map in maps.into_iter().rev() {
-            let Value::Map(entries) = map.value else {
-                return Err(Fault::syntax(map.line, map.column, "`<<` takes a map or a list of maps"));
-            };
-            for entry in entries {
-                into.merge(entry);
+        let mut maps = Vec::new();
+        if let Some(Item::List) = self.events.get(*at).map(|event| &event.item) {
+            *at += 1;
+            while !self.ends(at) {
+                maps.push(self.merged_map(at, depth)?);
             }
+        } else {
+            maps.push(self.merged_map(at, depth)?);
+        }
+        for entry in maps.into_iter().rev().flatten() {
+            into.merge(entry);
         }
         Ok(())
+    }
+
+    /// The entries of a map that `<<` names; an alias counts only where it leads to a map.
+    fn merged_map(&mut self, at: &mut usize, depth: usize) -> Result<Vec<Entry>, Fault> {
+        let node = self.node(at, depth + 1)?;
+        match node.value {
+            Value::Map(entries) => Ok(entries),
+            _ => Err(Fault::syntax(node.line, node.column, "`<<` takes a map or a list of maps")),
+        }
     }
 
     fn alias(&mut self, target: usize, depth: usize) -> Result<Node, Fault> {
@@ -119,13 +171,13 @@ impl<'a> Builder<'a> {
         node
     }
 
-    /// What is built a second time through an alias has to be paid for; the rest was when it was recorded.
-    fn pay(&mut self, event: &Event) -> Result<(), Fault> {
+    /// What is built a second time through an alias counts against the limits; the rest did when it was recorded.
+    fn charge(&mut self, event: &Event) -> Result<(), Fault> {
         if self.aliases == 0 {
             return Ok(());
         }
         let bytes = if let Item::Scalar { text, .. } = &event.item { text.len() } else { 0 };
-        self.budget.aliased(bytes, event.line, event.column)
+        self.limits.expand(bytes, event.line, event.column)
     }
 
     fn next(&self, at: &mut usize) -> Result<&'a Event, Fault> {

@@ -48,29 +48,59 @@ impl fmt::Display for IntOrPercent {
 
 impl<'de> Deserialize<'de> for IntOrPercent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match IntOrString::deserialize(deserializer)? {
+            IntOrString::Int(number) => Ok(Self::Int(number)),
+            IntOrString::String(text) => {
+                percent(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is no percentage")))
+            }
+        }
+    }
+}
+
+/// A field that the API server drops, unless its feature gate is on, before it validates: a string that is no percentage
+/// counts as absent.
+pub(super) fn valid_or_absent<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<IntOrPercent>, D::Error> {
+    Ok(match Option::<IntOrString>::deserialize(deserializer)? {
+        Some(IntOrString::Int(number)) => Some(IntOrPercent::Int(number)),
+        Some(IntOrString::String(text)) => percent(&text),
+        None => None,
+    })
+}
+
+fn percent(text: &str) -> Option<IntOrPercent> {
+    text.strip_suffix('%').and_then(|digits| digits.parse().ok()).map(IntOrPercent::Percent)
+}
+
+/// Kubernetes' `IntOrString`, of which any string is of the right type.
+enum IntOrString {
+    Int(i32),
+    String(Box<str>),
+}
+
+impl<'de> Deserialize<'de> for IntOrString {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Either;
         impl Visitor<'_> for Either {
-            type Value = IntOrPercent;
+            type Value = IntOrString;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a whole number or a percentage such as \"50%\"")
             }
 
-            fn visit_i64<E: Error>(self, number: i64) -> Result<IntOrPercent, E> {
+            fn visit_i64<E: Error>(self, number: i64) -> Result<IntOrString, E> {
                 let number =
                     i32::try_from(number).map_err(|_| E::custom("the number does not fit 32 bits"))?;
-                Ok(IntOrPercent::Int(number))
+                Ok(IntOrString::Int(number))
             }
 
-            fn visit_u64<E: Error>(self, number: u64) -> Result<IntOrPercent, E> {
+            fn visit_u64<E: Error>(self, number: u64) -> Result<IntOrString, E> {
                 self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<IntOrPercent, E> {
-                let percent = text.strip_suffix('%').and_then(|digits| digits.parse().ok());
-                percent
-                    .map(IntOrPercent::Percent)
-                    .ok_or_else(|| E::custom(format!("{text:?} is no percentage")))
+            fn visit_str<E: Error>(self, text: &str) -> Result<IntOrString, E> {
+                Ok(IntOrString::String(text.into()))
             }
         }
         deserializer.deserialize_any(Either)

@@ -20,6 +20,7 @@ mod nullable;
 mod per_pod;
 mod pod;
 mod pod_template;
+mod printable;
 mod reason;
 mod selector;
 mod service;
@@ -47,6 +48,7 @@ pub use pod::Pod;
 pub use pod_template::{
     AffinityTerm, Container, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,
 };
+pub use printable::{printable, printable_lines, push_printable};
 pub use reason::reason;
 pub use selector::{LabelSelector, Operator, Requirement, is_given_by_controller};
 pub use service::Service;

@@ -162,11 +162,12 @@ pub struct SpreadConstraint {
 /// What the scheduler does with a pod that would break a spread constraint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum WhenUnsatisfiable {
-    /// Leaves it pending.
-    #[default]
-    DoNotSchedule,
     /// Schedules it all the same.
     ScheduleAnyway,
+    /// Leaves it pending. Any other word counts as this one: the API server refuses it and says so itself.
+    #[default]
+    #[serde(other)]
+    DoNotSchedule,
 }
 
 /// A volume of the pod.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{
-    Container, IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, PodTemplate,
+    Container, IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, PodTemplate, int_or_percent,
     is_given_by_controller, is_label_key, nullable,
 };
 
@@ -97,6 +97,7 @@ pub struct RollingUpdate {
     #[serde(deserialize_with = "nullable::field")]
     pub partition: i32,
     /// How many pods may be down at once; absent means 1.
+    #[serde(deserialize_with = "int_or_percent::valid_or_absent")]
     pub max_unavailable: Option<IntOrPercent>,
 }
 

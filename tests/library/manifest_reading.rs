@@ -103,10 +103,15 @@ fn yaml_that_starts_with_a_brace() {
 
 #[test]
 fn carriage_returns_byte_order_marks_and_directives() {
-    let text = format!("\u{feff}%YAML 1.1\n---\n{}---\n{}", service("a"), service("b")).replace('\n', "\r\n");
+    let text = format!("\u{feff}---\n{}---\n{}", service("a"), service("b")).replace('\n', "\r\n");
     let found = manifests(&text);
     assert_eq!(names(&found), ["Service/a", "Service/b"]);
-    assert_eq!((found[1].node.line, found[1].node.column), (7, 1));
+    assert_eq!((found[1].node.line, found[1].node.column), (6, 1));
+    let (found, notes) = read_text(&format!("%YAML 1.1\n---\n{}", service("a")));
+    assert_eq!(
+        (names(&found), kinds(&notes)),
+        (vec!["Service/a".to_owned()], vec![(NoteKind::Unreadable, 1)])
+    );
 }
 
 #[test]
@@ -231,12 +236,13 @@ fn patches_are_no_objects() {
         "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec: {replicas: 3}\n".to_owned(),
         STATEFUL_SET.replace("containers:", "initContainers:"),
         STATEFUL_SET.replace("selector:", "other:"),
-        format!("{STATEFUL_SET}      $patch: replace\n").replace("      $patch", "        $patch"),
         format!("{}$setElementOrder/ports: []\n", service("a")),
     ] {
         let (found, notes) = read_text(&text);
         assert_eq!((found.len(), notes.len(), notes[0].kind), (0, 1, NoteKind::Partial), "{text}");
     }
+    let whole = format!("{STATEFUL_SET}  $patch: replace\n");
+    assert_eq!(names(&manifests(&whole)), ["StatefulSet/db"], "kubectl applies it");
     let revision =
         "apiVersion: apps/v1\nkind: ControllerRevision\ndata: {spec: {template: {$patch: replace}}}\n";
     assert_eq!(

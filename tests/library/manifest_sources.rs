@@ -47,9 +47,10 @@ fn folders_are_walked() {
             "a/c.YML Found",
             "a/d.json Found",
             "b.yaml Found",
+            "dangling.yaml Skipped 1 0",
             "link.yaml Found",
             "templates/sub/f.yaml Chart",
-            "z.yaml Unreadable 2 1",
+            "z.yaml Found",
         ]
     );
     let named =
@@ -61,6 +62,36 @@ fn folders_are_walked() {
     );
     let opened = sources::open(&[root.join("b.yaml")]).next().unwrap().unwrap();
     assert_eq!(opened.text, "a: b\n");
+}
+
+#[test]
+fn texts_are_decoded_as_kubectl_decodes_them() {
+    let utf16 = |bytes: fn(u16) -> [u8; 2]| "\u{feff}é😀".encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+    for (bytes, text) in [
+        (utf16(u16::to_le_bytes), "é😀"),
+        (utf16(u16::to_be_bytes), "é😀"),
+        (b"\xff\xfea\0b".to_vec(), "ab"),
+        (b"\xef\xbb\xbfa\xe9".to_vec(), "a\u{fffd}"),
+        (b"caf\xe9: x".to_vec(), "caf\u{fffd}: x"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "a.yaml", &bytes);
+        let opened = sources::open(&[folder.path().join("a.yaml")]).next().unwrap().unwrap();
+        assert_eq!(opened.text, text, "{bytes:?}");
+    }
+}
+
+#[test]
+fn only_regular_files_are_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write(root, ".cache/a.yaml", "a: b\n");
+    write(root, ".git/b.yaml", "a: b\n");
+    std::os::unix::fs::symlink("/dev/null", root.join("null.yaml")).unwrap();
+    assert_eq!(open(&[root.to_owned()], root), [".cache Skipped 1 0", "null.yaml Skipped 1 0"]);
+    let all = WATCHED.len();
+    let null = PathBuf::from("/dev/null");
+    assert_eq!(open(&[null], root), [format!("/dev/null Unreadable 1 {all}")]);
 }
 
 #[test]

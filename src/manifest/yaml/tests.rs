@@ -3,7 +3,7 @@ use serde_json::json;
 use std::fmt::Write;
 
 fn read(text: &str) -> Result<Node, Fault> {
-    first(text, 1, &mut Budget::default()).map(|first| first.node)
+    first(text, 1, &mut ParseLimits::default()).map(|first| first.node)
 }
 
 fn json(text: &str) -> serde_json::Value {
@@ -40,8 +40,81 @@ fn the_last_line_need_not_end() {
 }
 
 #[test]
-fn panics_of_the_parser_are_faults() {
-    assert!(fault("a: 1\nb: [!x, 1]\n").2.contains("makes no sense"));
+fn what_go_yaml_reads_and_libyaml_does_not() {
+    for (text, expected) in [
+        ("[fd00:db8::, a:]", json!(["fd00:db8::", "a:"])),
+        ("{a:b, c: d}", json!({"c": "d"})),
+        ("[a: b, c]", json!([{"a": "b"}, "c"])),
+        ("[? a : b]", json!([{"a": "b"}])),
+        ("{a, b: }", json!({})),
+        ("? a\n: b\n", json!({"a": "b"})),
+        ("a: !x,y z", json!({"a": "z"})),
+        ("[!x, 1]", json!(["1"])),
+        ("a:\r  b: 1\r  c: 2\r", json!({"a": {"b": 1, "c": 2}})),
+        ("a: 1\u{85}b: 2\u{2028}c: 3\u{2029}", json!({"a": 1, "b": 2, "c": 3})),
+        ("a: x\r\r\n  y\r\n", json!({"a": "x y"})),
+        ("a: \"x\\\n  y\\/\"", json!(null)),
+        ("a: \"x\\\n  \\ty\"", json!({"a": "x\ty"})),
+        ("a: 'it''s\n\n\n  so'", json!({"a": "it's\n\nso"})),
+        ("a: >\n  b\n  c\n\n   d\n  e\n", json!({"a": "b c\n\n d\ne\n"})),
+        ("a: |+2\n    b\n\n\nc: |-\n\n  d\n", json!({"a": "  b\n\n\n", "c": "\nd"})),
+    ] {
+        match read(text) {
+            Ok(node) => assert_eq!(node.to_json(), expected, "{text:?}"),
+            Err(fault) => assert_eq!(expected, json!(null), "{text:?}: {fault}"),
+        }
+    }
+}
+
+#[test]
+fn what_go_yaml_refuses() {
+    for (text, line, message) in [
+        ("a: [!,", 1, "did not find expected ',' or ']'"),
+        ("%YAML 1.1\n", 1, "kubectl refuses"),
+        ("%YAML 1.2\n--- a\n", 1, "kubectl reads only YAML 1.1"),
+        ("%FOO\n--- a\n", 1, "found unknown directive name"),
+        ("...\na: b\n", 1, "did not find expected node content"),
+        ("a: \"\\ud800\"\n", 1, "found invalid Unicode character escape code"),
+        ("a: \"\\q\"\n", 1, "found unknown escape character"),
+        ("a: !y!x b\n", 1, "found undefined tag handle"),
+        ("a: !!int b\n", 1, "does not fit its tag"),
+        ("a: !!binary b\n", 1, "no valid base64"),
+        ("18446744073709551615: a\n", 1, "is too large"),
+        ("a: b\n- c\n", 2, "did not find expected key"),
+        ("- a\nb: c\n", 2, "did not find expected '-' indicator"),
+        ("a: |0\n", 1, "indicator equal to 0"),
+        ("a: 'b\n", 1, "unexpected end of stream"),
+        ("a: @b\n", 1, "cannot start any token"),
+        ("x: &l [{a: 1}]\n<<: *l\n", 1, "takes a map or a list of maps"),
+        (&format!("{}: a\n", "k".repeat(1025)), 1, "mapping values are not allowed"),
+        (&format!("a: b\n{}: c\n", "k".repeat(1025)), 2, "could not find expected ':'"),
+    ] {
+        let (found, _, why) = fault(text);
+        assert!(found == line && why.contains(message), "{text:.40?}: {found}, {why}");
+    }
+}
+
+#[test]
+fn tags_and_directives() {
+    let text = "%TAG !y! tag:yaml.org,2002:\n%YAML 1.1 # why\n--- {a: !y!str 1, b: !<tag:yaml.org,2002:str> 2, c: ! 3}\n";
+    assert_eq!(json(text), json!({"a": "1", "b": "2", "c": "3"}));
+    let text = "a: !!binary aGVs\n\nb: !!binary /w==\n!!binary aw== : !!str\nc: !!null\n";
+    assert_eq!(json(text), json!({"a": "hel", "b": "\u{fffd}", "k": ""}));
+    assert_eq!(
+        json("a: &a {b: 1}\nc: {! <<: *a}\nd: {!!merge <<: *a}\ne: {'<<': 1}\n")["d"],
+        json!({"b": 1})
+    );
+}
+
+#[test]
+fn what_follows_the_document_is_not_parsed() {
+    let first = |text| first(text, 1, &mut ParseLimits::default()).map(|first| first.ignored);
+    assert_eq!(first("{a: 1}\n[? a : b]`x"), Ok(Some((2, 1))));
+    assert_eq!(first("{a: 1}\n...\n@"), Ok(Some((3, 1))));
+    assert!(first("{a: 1}\n@").is_err(), "go-yaml looks at the next token");
+    assert!(first("{a: 1}\n...\n\u{7}").is_err(), "go-yaml reads ahead");
+    let far = format!("{{a: 1}}\n...\n{}\u{7}", " ".repeat(600));
+    assert!(first(&far).is_ok());
 }
 
 #[test]
@@ -96,9 +169,10 @@ fn nulls() {
 
 #[test]
 fn spans() {
-    let node = first("spec:\n  'replicas': 4\n  args:\n  - \"ü\"\n  - name: x\n", 10, &mut Budget::default())
-        .unwrap()
-        .node;
+    let node =
+        first("spec:\n  'replicas': 4\n  args:\n  - \"ü\"\n  - name: x\n", 10, &mut ParseLimits::default())
+            .unwrap()
+            .node;
     let span =
         |pointer| (node.locate(pointer).line, node.locate(pointer).column, node.locate(pointer).end_column);
     assert_eq!(span("/spec/replicas"), (11, 3, 13));
@@ -111,7 +185,7 @@ fn spans() {
 
 #[test]
 fn the_rest_of_a_text_is_reported() {
-    let ignored = |text| first(text, 1, &mut Budget::default()).unwrap().ignored;
+    let ignored = |text| first(text, 1, &mut ParseLimits::default()).unwrap().ignored;
     assert_eq!(ignored("a: b\n"), None);
     assert_eq!(ignored("a: b\n...\n# c\n"), None);
     assert_eq!(ignored("a: b\n...\nc: d\n"), Some((3, 1)));

@@ -101,6 +101,7 @@ fn note(note: &Note) -> NoteItem<'_> {
         NoteKind::Template => "template",
         NoteKind::Partial => "partial",
         NoteKind::Ignored => "ignored",
+        NoteKind::Skipped => "skipped",
     };
     let (line, column) = (Some(note.line), Some(note.column));
     NoteItem { kind, file: Some(&note.file.name), line, column, message: &note.message }

@@ -1,0 +1,135 @@
+//! Finding the lines of a file again, to show them.
+
+use super::{Source, Span};
+use crate::model::push_printable;
+
+/// How many characters lie between two places of the index.
+const STEP: u32 = 1024;
+
+/// How many characters are shown before a place and how many from it on.
+const SHOWN: u32 = 160;
+
+/// Where the lines of a text are, so that each is found without reading all before it. A line may be a whole file.
+pub struct Lines<'a> {
+    text: &'a str,
+    /// Line, column and byte, at the start of each line and of each 1024 characters of a line.
+    places: Vec<(u32, u32, usize)>,
+}
+
+/// A part of a line as it may be shown.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The part, with escapes.
+    pub text: String,
+    /// Where the span starts in it, in bytes.
+    pub start: usize,
+    /// Where the span ends in it, in bytes.
+    pub end: usize,
+}
+
+impl<'a> Lines<'a> {
+    /// Reads a file once.
+    pub fn new(source: &'a Source) -> Self {
+        let text = source.text.as_str();
+        let mut places = vec![(1, 1, 0)];
+        let (mut line, mut column) = (1_u32, 1_u32);
+        for (at, character) in text.char_indices() {
+            if character == '\n' {
+                (line, column) = (line.saturating_add(1), 1);
+                places.push((line, column, at + 1));
+            } else {
+                column = column.saturating_add(1);
+                if column % STEP == 0 {
+                    places.push((line, column, at + character.len_utf8()));
+                }
+            }
+        }
+        Lines { text, places }
+    }
+
+    /// The line of a span, cut to what surrounds the span.
+    pub fn excerpt(&self, span: Span) -> Excerpt {
+        let first = span.column.saturating_sub(SHOWN).max(1);
+        let last = span.column.saturating_add(SHOWN);
+        let mut excerpt = Excerpt { text: String::new(), start: 0, end: 0 };
+        if first > 1 {
+            excerpt.text.push('…');
+        }
+        let (mut column, mut previous) = (first, ' ');
+        let mut start = None;
+        let mut end = None;
+        for character in self.text[self.byte_of(span.line, first)..].chars() {
+            if column == span.column {
+                start = Some(excerpt.text.len());
+            }
+            if column == span.end_column {
+                end = Some(excerpt.text.len());
+            }
+            if character == '\n' || column == last {
+                break;
+            }
+            match character {
+                '\t' => excerpt.text.push(' '),
+                '\r' => {}
+                _ => push_printable(&mut excerpt.text, character, &mut previous),
+            }
+            column += 1;
+        }
+        let length = excerpt.text.len();
+        excerpt.start = start.unwrap_or(length);
+        excerpt.end = end.unwrap_or(length).max(excerpt.start);
+        if column == last {
+            excerpt.text.push('…');
+        }
+        excerpt
+    }
+
+    /// The byte at which a column of a line starts, or the end of the line.
+    fn byte_of(&self, line: u32, column: u32) -> usize {
+        let after = self.places.partition_point(|(l, c, _)| (*l, *c) <= (line, column));
+        let Some((at_line, at_column, byte)) = after.checked_sub(1).map(|index| self.places[index]) else {
+            return 0;
+        };
+        if at_line != line {
+            return self.text.len();
+        }
+        let rest = &self.text[byte..];
+        let end = rest.find('\n').unwrap_or(rest.len());
+        let skipped = usize::try_from(column - at_column).unwrap_or(usize::MAX);
+        byte + rest[..end].char_indices().nth(skipped).map_or(end, |(at, _)| at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Origin;
+    use super::*;
+
+    fn source(text: &str) -> Source {
+        Source { name: String::new(), text: text.to_owned(), origin: Origin::Named }
+    }
+
+    fn excerpt(text: &str, line: u32, column: u32, end_column: u32) -> (String, String) {
+        let source = source(text);
+        let Excerpt { text, start, end } = Lines::new(&source).excerpt(Span { line, column, end_column });
+        (text[start..end].to_owned(), text)
+    }
+
+    #[test]
+    fn shows_the_line_of_a_span() {
+        let text = "a: 1\r\n\té: \u{1b}[2J\nlast";
+        assert_eq!(excerpt(text, 1, 4, 5), ("1".to_owned(), "a: 1".to_owned()));
+        assert_eq!(excerpt(text, 2, 2, 3), ("é".to_owned(), " é: \\u{1b}[2J".to_owned()));
+        assert_eq!(excerpt(text, 3, 1, 99), ("last".to_owned(), "last".to_owned()));
+        assert_eq!(excerpt(text, 3, 9, 9), (String::new(), "last".to_owned()));
+        assert_eq!(excerpt(text, 7, 1, 2), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_span() {
+        let text = format!("{}key{}\nb", "é".repeat(5000), "y".repeat(5000));
+        let (span, shown) = excerpt(&text, 1, 5001, 5004);
+        assert_eq!(span, "key");
+        assert!(shown.starts_with("…é") && shown.ends_with("y…") && shown.chars().count() < 400);
+    }
+}

@@ -1,0 +1,107 @@
+//! Showing values that are not ours.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// How many characters of a value are shown.
+const MAX_SHOWN: usize = 1024;
+
+/// A value of a manifest or a request as it may be shown in a terminal, a log of CI or a message of one line.
+///
+/// Line breaks, control and format characters are written as escapes: they move the cursor, change colours, turn the
+/// direction of text, or hide. So is what a log of CI takes for a command, which is `::` at the start of a line and
+/// `##` anywhere. What is longer than 1024 characters is cut.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let end = text.char_indices().nth(MAX_SHOWN).map_or(text.len(), |(at, _)| at);
+    let shown = &text[..end];
+    let starts_command = shown.trim_start().starts_with("::");
+    if end == text.len() && !starts_command && !shown.contains("##") && !shown.contains(is_deceptive) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(shown.len() + 16);
+    let mut last = ' ';
+    for character in shown.chars() {
+        if starts_command && character == ':' && last == ':' {
+            push_escape(&mut escaped, character);
+            last = ' ';
+        } else {
+            push_printable(&mut escaped, character, &mut last);
+        }
+    }
+    if end < text.len() {
+        escaped.push('…');
+    }
+    Cow::Owned(escaped)
+}
+
+/// Adds one character as it may be shown. `last` is the one before it, and becomes this one.
+pub fn push_printable(into: &mut String, character: char, last: &mut char) {
+    let is_command = character == '#' && *last == '#';
+    if is_command || is_deceptive(character) {
+        push_escape(into, character);
+    } else {
+        into.push(character);
+    }
+    *last = if is_command { ' ' } else { character };
+}
+
+fn push_escape(into: &mut String, character: char) {
+    let _ = write!(into, "\\u{{{:x}}}", u32::from(character));
+}
+
+/// As [`printable`], but a text of several lines keeps its lines, each of which may be so long.
+pub fn printable_lines(text: &str) -> Cow<'_, str> {
+    if !text.contains('\n') {
+        return printable(text);
+    }
+    let lines: Vec<Cow<'_, str>> = text.split('\n').map(printable).collect();
+    Cow::Owned(lines.join("\n"))
+}
+
+/// Whether a character is not seen as what it is.
+fn is_deceptive(character: char) -> bool {
+    character.is_control()
+        || matches!(u32::from(character),
+            0xad | 0x61c | 0x115f | 0x1160 | 0x180e | 0x3164 | 0xfeff | 0xffa0
+            | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfe00..=0xfe0f | 0xfff0..=0xfffb
+            | 0xe0000..=0xe0fff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_is_not_copied() {
+        for text in ["", "db-0", "grün 数据 😀 a::b # c", "a\\b"] {
+            assert!(matches!(printable(text), Cow::Borrowed(shown) if shown == text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_moves_hides_or_commands_is_escaped() {
+        for (text, shown) in [
+            ("a\u{1b}[31mb\u{9b}c", "a\\u{1b}[31mb\\u{9b}c"),
+            ("a\nb\r\tc\0", "a\\u{a}b\\u{d}\\u{9}c\\u{0}"),
+            ("\u{202e}txt\u{2066}\u{2028}", "\\u{202e}txt\\u{2066}\\u{2028}"),
+            ("a\u{200b}b\u{feff}\u{e0041}", "a\\u{200b}b\\u{feff}\\u{e0041}"),
+            ("::error::x", ":\\u{3a}error:\\u{3a}x"),
+            ("  ::error::x", "  :\\u{3a}error:\\u{3a}x"),
+            ("a ##vso[task.x]", "a #\\u{23}vso[task.x]"),
+            ("\n::error::x", "\\u{a}:\\u{3a}error:\\u{3a}x"),
+        ] {
+            assert_eq!(printable(text), shown, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn long_text_is_cut() {
+        assert_eq!(printable(&"é".repeat(5000)).chars().count(), MAX_SHOWN + 1);
+        assert_eq!(printable(&"\u{1b}".repeat(5000)).matches("1b").count(), MAX_SHOWN);
+    }
+
+    #[test]
+    fn lines_are_kept_and_escaped_one_by_one() {
+        assert_eq!(printable_lines("a\n::error::b\r\n"), "a\n:\\u{3a}error:\\u{3a}b\\u{d}\n");
+    }
+}
