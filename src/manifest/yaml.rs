@@ -48,19 +48,18 @@ pub(super) fn first(text: &str, line: u32, limits: &mut ParseLimits) -> Result<F
         let (line, column) = position(&text[..at], line);
         return Err(Fault::syntax(line, column, "control characters are not allowed"));
     }
-    let document = document.map_err(|fault| within(fault, &text, line))?;
+    // An end that comes too early is best shown where the text ends, not on some empty line after it.
+    let shown = |place| position(text.trim_end(), line).min(place);
+    let document = document.map_err(|mut fault| {
+        (fault.line, fault.column) = shown((fault.line, fault.column));
+        fault
+    })?;
     let mut builder = Builder { events: &document.events, limits, aliases: 0 };
     let node = match document.events.first() {
         Some(_) => builder.node(&mut 0, 0)?,
         None => Node { line, column: 1, end_column: 1, value: Value::Null },
     };
-    Ok(First { node, ignored: document.ignored })
-}
-
-/// An end that comes too early is best shown where the text ends, not on some empty line after it.
-fn within(mut fault: Fault, text: &str, line: u32) -> Fault {
-    (fault.line, fault.column) = (fault.line, fault.column).min(position(text.trim_end(), line));
-    fault
+    Ok(First { node, ignored: document.ignored.map(shown) })
 }
 
 /// The line and the column after a text.
