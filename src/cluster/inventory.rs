@@ -1,6 +1,7 @@
 //! A snapshot from manifests, with the place each object was read from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub struct Inventory {
     /// Whether somebody has said that it is this one.
     namespace_is_given: bool,
     by_name: BTreeMap<ObjectName, Vec<usize>>,
+    /// Which objects each file holds, by its name.
+    files: BTreeMap<String, Range<usize>>,
 }
 
 /// An object and where it was written.
@@ -66,9 +69,11 @@ impl Inventory {
         let (manifests, notes) = read(source);
         self.notes.extend(notes);
         self.objects += manifests.len();
+        let start = self.items.len();
         for manifest in manifests {
             self.add_manifest(manifest);
         }
+        self.files.insert(source.name.clone(), start..self.items.len());
     }
 
     fn add_manifest(&mut self, manifest: Manifest) {
@@ -154,7 +159,9 @@ impl Inventory {
             .by_name
             .get(&name(&object.namespace))
             .or_else(|| self.by_name.get(&name(&self.default_namespace)))?;
-        let same_file = items.iter().rev().find(|index| self.items[**index].manifest.file.name == near.name);
+        let near = self.files.get(&near.name).cloned().unwrap_or_default();
+        let before_end = items[..items.partition_point(|index| *index < near.end)].last();
+        let same_file = before_end.filter(|index| **index >= near.start);
         let manifest = &self.items[*same_file.or(items.last())?].manifest;
         Some(position(manifest, path))
     }
