@@ -93,10 +93,9 @@ impl<'a> Lines<'a> {
         if at_line != line {
             return self.text.len();
         }
-        let rest = &self.text[byte..];
-        let end = rest.find('\n').unwrap_or(rest.len());
         let skipped = usize::try_from(column - at_column).unwrap_or(usize::MAX);
-        byte + rest[..end].char_indices().nth(skipped).map_or(end, |(at, _)| at)
+        let before = self.text[byte..].chars().take(skipped).take_while(|character| *character != '\n');
+        byte + before.map(char::len_utf8).sum::<usize>()
     }
 }
 
