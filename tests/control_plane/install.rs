@@ -453,9 +453,8 @@ async fn what_fail_holds_up_is_free_when_the_configurations_are_gone() {
     // The system itself is never asked about, nor what ends what others have decided.
     assert_eq!(is_held_up(&api, "kube-system").await, None);
     who_cleans_up_is_free(&api).await;
-    let foreground = json!({"propagationPolicy": "Foreground"});
-    api.delete(&kube_api::set_path("users", "zk"), &foreground).await.allowed();
-    until_gone(&api, &kube_api::set_path("users", "zk")).await;
+    let (set, foreground) = (kube_api::set_path("users", "zk"), json!({"propagationPolicy": "Foreground"}));
+    assert!(api.delete(&set, &foreground).await.status >= 500, "nobody could say whether it is protected");
     api.delete("/api/v1/namespaces/going", &json!({})).await.allowed();
     until_gone(&api, "/api/v1/namespaces/going").await;
 
@@ -464,6 +463,8 @@ async fn what_fail_holds_up_is_free_when_the_configurations_are_gone() {
         api.delete(&path_of(object), &json!({})).await.allowed();
     }
     until(async || is_held_up(&api, "users").await.is_none()).await;
+    api.delete(&set, &foreground).await.allowed();
+    until_gone(&api, &set).await;
 }
 
 /// Exactly those are let through whom the guard would never refuse anything.
