@@ -9,6 +9,7 @@ use json_patch::Patch;
 use serde::Serialize;
 
 use super::Request;
+use crate::model::ObjectRef;
 use crate::mutate::{Addition, Mutation};
 use crate::verdict::Level;
 use crate::verdict::{Finding, Verdict};
@@ -39,7 +40,7 @@ pub fn encode(request: &Request, verdict: &Verdict) -> Vec<u8> {
 /// The `AdmissionReview` that answers `request` with a patch, or with none, as JSON. A mutation never refuses.
 pub fn encode_mutation(request: &Request, mutation: &Mutation, patch: Option<&Patch>) -> Vec<u8> {
     let unread = request.unread.iter();
-    let warnings = unread.chain(&mutation.warnings).cloned().map(shortened).collect();
+    let warnings = unread.chain(&mutation.warnings).map(|warning| shortened(warning)).collect();
     let added: Vec<&str> = mutation.additions.iter().map(|Addition { key, .. }| key.as_str()).collect();
     let added = (!added.is_empty()).then(|| (ADDED, added.join(",")));
     // As of the answer itself: into memory it cannot fail.
@@ -110,19 +111,25 @@ struct Details {
 struct Cause {
     reason: &'static str,
     message: String,
+    /// Absent where no field is to blame but the request itself, as where a pod is deleted.
+    #[serde(skip_serializing_if = "String::is_empty")]
     field: String,
 }
+
+/// kubectl prints the whole message of a refusal with this reason. Of one that is `Invalid` it prints the causes alone, `kubectl
+/// edit` not even these, and `kubectl apply --force` deletes the object and creates it anew.
+const REASON: &str = "Forbidden";
 
 impl Status {
     fn new(request: &Request, denied: &[&Finding]) -> Self {
         let causes = denied.iter().map(|finding| Cause {
             reason: "FieldValueInvalid",
-            message: format!("{}: {}; {}", finding.rule, finding.message, finding.remedy),
+            message: printable(&format!("{}: {}; {}", finding.rule, finding.message, finding.remedy)),
             field: field_path(&finding.path),
         });
         let details =
             Details { name: request.name.clone(), kind: request.kind.clone(), causes: causes.collect() };
-        Self { status: "Failure", message: refusal(denied), reason: "Invalid", code: 422, details }
+        Self { status: "Failure", message: refusal(denied), reason: REASON, code: 422, details }
     }
 }
 
@@ -139,18 +146,54 @@ fn refusal(denied: &[&Finding]) -> String {
             }
             last = Some(&finding.subject);
         }
-        let place = match (field_path(&finding.path), &finding.object) {
-            (field, object) if *object == finding.subject => field,
-            (field, object) if field.is_empty() => object.to_string(),
-            (field, object) => format!("{field} of {object}"),
-        };
-        let _ = write!(text, "\n  {}: {}\n    at {place}", finding.rule, finding.message);
-        let _ = write!(text, "\n    fix: {}", finding.remedy);
+        let _ = write!(text, "\n  {}: {}", finding.rule, printable(&finding.message));
+        if let Some(place) = place(finding) {
+            let _ = write!(text, "\n    at {place}");
+        }
+        let _ = write!(text, "\n    fix: {}", printable(&finding.remedy));
     }
-    let rules = denied.iter().map(|finding| finding.rule.as_str()).collect::<Vec<_>>().join(",");
-    let _ = write!(text, "\nIf it must be, annotate the StatefulSet with stateward.dev/exempt: {rules} and ");
-    text.push_str("stateward.dev/exempt-reason: why.");
+    text.extend(way_out(denied));
     text
+}
+
+/// The field, and the object that it is a field of where that is not the one that is judged.
+fn place(finding: &Finding) -> Option<String> {
+    let field = field_path(&finding.path);
+    match (finding.object == finding.subject, field.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(field),
+        (false, true) => Some(finding.object.to_string()),
+        (false, false) => Some(format!("{field} of {}", finding.object)),
+    }
+}
+
+/// How to be exempt, as far as the policies let annotations exempt.
+fn way_out(denied: &[&Finding]) -> Option<String> {
+    let exemptible = denied.iter().filter(|finding| finding.may_be_exempted);
+    let (mut subjects, mut rules): (Vec<&ObjectRef>, Vec<&str>) = (Vec::new(), Vec::new());
+    for finding in exemptible {
+        if !subjects.contains(&&finding.subject) {
+            subjects.push(&finding.subject);
+        }
+        if !rules.contains(&finding.rule.as_str()) {
+            rules.push(finding.rule.as_str());
+        }
+    }
+    let whom = match &subjects[..] {
+        [] => return None,
+        [only] => only.to_string(),
+        [first, ..] => format!("each {}", first.kind),
+    };
+    let rules = rules.join(",");
+    Some(format!(
+        "\nIf it must be, annotate {whom} with stateward.dev/exempt: {rules} and stateward.dev/exempt-reason: why."
+    ))
+}
+
+/// Text that comes from an object cannot end a line, or move a terminal's cursor. The API server drops a warning that holds a
+/// control character.
+fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 /// `/spec/template/spec/containers/0` as Kubernetes' own errors write it: `spec.template.spec.containers[0]`.
@@ -191,14 +234,15 @@ fn fitting(lines: Vec<String>) -> Vec<String> {
 /// A finding as one warning, or as two where one would be cut.
 fn warning(finding: &Finding) -> Vec<String> {
     let (rule, message, remedy) = (&finding.rule, &finding.message, &finding.remedy);
-    let whole = format!("{rule}: {message}; {remedy}");
+    let whole = printable(&format!("{rule}: {message}; {remedy}"));
     if whole.chars().count() <= LONGEST_WARNING {
         return vec![whole];
     }
-    vec![shortened(format!("{rule}: {message}")), shortened(format!("{rule}: {remedy}"))]
+    vec![shortened(&format!("{rule}: {message}")), shortened(&format!("{rule}: {remedy}"))]
 }
 
-fn shortened(text: String) -> String {
+fn shortened(text: &str) -> String {
+    let text = printable(text);
     if text.chars().count() <= LONGEST_WARNING {
         return text;
     }
@@ -225,6 +269,7 @@ fn audit_annotations(verdict: &Verdict) -> BTreeMap<&'static str, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verdict::RuleId;
 
     #[test]
     fn field_paths_are_those_of_kubernetes() {
@@ -248,8 +293,68 @@ mod tests {
 
     #[test]
     fn a_long_warning_is_shortened_by_characters() {
-        let short = shortened("é".repeat(400));
+        let short = shortened(&"é".repeat(400));
         assert_eq!(short.chars().count(), LONGEST_WARNING);
         assert!(short.ends_with('…'));
+    }
+
+    fn finding(rule: &'static str, subject: &str, path: &str) -> Finding {
+        let object = |kind, name: &str| ObjectRef {
+            api_version: "v1",
+            kind,
+            namespace: "demo".into(),
+            name: name.into(),
+        };
+        Finding {
+            rule: RuleId::shipped(rule),
+            level: Level::Deny,
+            subject: object("StatefulSet", subject),
+            class: None,
+            object: object("StatefulSet", subject),
+            path: path.to_owned(),
+            message: "wrong".to_owned(),
+            remedy: "right".to_owned(),
+            related: Vec::new(),
+            exempt: None,
+            may_be_exempted: true,
+        }
+    }
+
+    #[test]
+    fn each_exemption_is_named_once_and_only_where_it_would_count() {
+        let (one, same, other) =
+            (finding("a", "zk", "/spec"), finding("a", "zk", ""), finding("b", "zk", ""));
+        let said = refusal(&[&one, &same, &other]);
+        assert!(said.ends_with("annotate StatefulSet demo/zk with stateward.dev/exempt: a,b and stateward.dev/exempt-reason: why."), "{said}");
+        let second = finding("a", "db", "");
+        assert!(
+            refusal(&[&one, &second]).contains("annotate each StatefulSet with stateward.dev/exempt: a and")
+        );
+        let forbidden = Finding { may_be_exempted: false, ..one.clone() };
+        assert!(!refusal(&[&forbidden]).contains("annotate"));
+        assert!(refusal(&[&forbidden, &other]).contains("stateward.dev/exempt: b and"));
+    }
+
+    #[test]
+    fn a_place_that_is_no_field_is_the_object_or_nothing() {
+        let own = finding("a", "zk", "");
+        assert_eq!(
+            refusal(&[&own]).lines().take(3).collect::<Vec<_>>(),
+            ["StatefulSet demo/zk", "  a: wrong", "    fix: right"]
+        );
+        let pod = ObjectRef { kind: "Pod", name: "zk-0".into(), ..own.object.clone() };
+        assert_eq!(place(&Finding { object: pod.clone(), ..own.clone() }).unwrap(), "Pod demo/zk-0");
+        let field = Finding { object: pod, path: "/spec/x".to_owned(), ..own };
+        assert_eq!(place(&field).unwrap(), "spec.x of Pod demo/zk-0");
+    }
+
+    #[test]
+    fn text_of_an_object_ends_no_line() {
+        let mut hostile = finding("a", "zk", "/spec");
+        hostile.message = "no class \u{1b}[2Jx\ny\u{85}z".to_owned();
+        assert_eq!(warning(&hostile), ["a: no class  [2Jx y z; right"]);
+        assert_eq!(refusal(&[&hostile]).lines().nth(1), Some("  a: no class  [2Jx y z"));
+        hostile.message = "x\t".repeat(300);
+        assert!(warning(&hostile).iter().all(|line| !line.contains(char::is_control)));
     }
 }

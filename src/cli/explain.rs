@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
+use crate::model::did_you_mean;
 use crate::rules::{self, Rule};
 
 /// Say what a rule checks, why, and how to fix what it finds
@@ -21,7 +22,10 @@ impl Args {
             None => list(&mut out)?,
             Some(id) => {
                 let Some(rule) = rules::named(&id) else {
-                    bail!("there is no rule {id:?}{}; `stateward explain` lists them", suggestion(&id));
+                    bail!(
+                        "there is no rule {id:?}{}; `stateward explain` lists them",
+                        did_you_mean(&id, rules::ALL.iter().map(|rule| rule.id))
+                    );
                 };
                 explain(&mut out, rule)?;
             }
@@ -40,14 +44,4 @@ fn list(out: &mut impl Write) -> io::Result<()> {
 
 fn explain(out: &mut impl Write, rule: &Rule) -> io::Result<()> {
     writeln!(out, "# {}: {}\n\n{}", rule.id, rule.title, rules::markdown(rule))
-}
-
-/// The rule that looks most like what was typed, if one does.
-fn suggestion(typed: &str) -> String {
-    let likeness = |rule: &&Rule| strsim::jaro_winkler(typed, rule.id);
-    let nearest = rules::ALL.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    match nearest.filter(|rule| likeness(rule) > 0.8) {
-        Some(rule) => format!("; did you mean {:?}?", rule.id),
-        None => String::new(),
-    }
 }

@@ -133,6 +133,7 @@ pub(super) fn finding(
         edits,
         related,
         exempt: None,
+        may_be_exempted: false,
     }
 }
 

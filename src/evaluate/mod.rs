@@ -7,6 +7,7 @@ mod evaluation;
 
 use std::cell::OnceCell;
 use std::cmp::Reverse;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
@@ -17,7 +18,7 @@ use crate::model::{
     Autoscaler, Because, Claim, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Service,
     StatefulSet,
 };
-use crate::policy::{Applicable, Policies, Subject};
+use crate::policy::{Applicable, Exemptness, Policies, Ruling, Subject};
 use crate::rules::{self, Changed, Check, Rule, SetContext, Trigger, Violations};
 use crate::verdict::Level;
 use crate::verdict::{Finding, Verdict};
@@ -255,14 +256,16 @@ impl<'a> Evaluator<'a> {
         let (kind, likely) =
             class.map_or((Class::Replicated, false), |class| (class.class, class.is_only_likely()));
         for (index, rule) in rules::ALL.iter().enumerate() {
-            let level = applicable.ruling(index, kind, likely).level;
+            let ruling = applicable.ruling(index, kind, likely);
             let mut violations = Violations::default();
-            if level != Level::Off {
+            if ruling.level != Level::Off {
                 find(rule, &mut violations);
             }
             for violation in violations.into_vec() {
-                let mut finding = finding(rule, level, subject, violation);
-                finding.exempt = applicable.exemption(rule, metadata, self.now);
+                let mut finding = finding(rule, ruling.level, subject, violation);
+                finding.note_undecided(ruling.undecided);
+                finding.exempt_as(applicable.exemption(rule, metadata, self.now));
+                finding.may_be_exempted = applicable.honours_annotations();
                 findings.push(finding);
             }
         }
@@ -294,7 +297,7 @@ impl<'a> Evaluator<'a> {
     fn may_vote(&self, set: &'a StatefulSet) -> bool {
         let applicable = self.policies.applicable(self.subject(&set.metadata));
         let Classified { class, because, .. } = self.policies.classify(set, &applicable);
-        class == Class::Quorum || because == Because::Default
+        class == Class::Quorum || matches!(because, Because::Default | Because::Undecided { .. })
     }
 
     fn run(&self, evaluation: &Evaluation<'a>) -> Vec<Finding> {
@@ -306,8 +309,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn apply(&self, index: usize, rule: &'static Rule, evaluation: &Evaluation<'a>) -> Vec<Finding> {
-        let class = &evaluation.after.class;
-        let ruling = evaluation.applicable.ruling(index, class.class, class.is_only_likely());
+        let ruling = ruling(index, rule, evaluation);
         if ruling.level == Level::Off {
             return Vec::new();
         }
@@ -318,12 +320,55 @@ impl<'a> Evaluator<'a> {
         let exempt = evaluation.applicable.exemption(rule, &evaluation.after.set.metadata, self.now);
         let ratchets = ruling.level == Level::Deny;
         let known = if ratchets { evaluation.known_violations(rule, ruling.params) } else { Vec::new() };
+        let may_be_exempted = evaluation.applicable.honours_annotations();
         let findings = violations.into_iter().map(|violation| {
             let already = known.iter().any(|known| violation.is_no_worse_than(known));
             let mut finding = evaluation.finding(rule, ruling.level, violation, already);
-            finding.exempt.clone_from(&exempt);
+            finding.note_undecided(ruling.undecided);
+            finding.exempt_as(exempt.clone());
+            finding.may_be_exempted = may_be_exempted;
             finding
         });
         findings.collect()
+    }
+}
+
+/// What applies to the set. Where a policy that may or may not apply decides its class, a rule that would deny under the one class
+/// and not under the other does not deny.
+fn ruling<'a>(index: usize, rule: &Rule, evaluation: &'a Evaluation<'_>) -> Ruling<'a> {
+    let class = &evaluation.after.class;
+    let under = |other: Class| evaluation.applicable.ruling(index, other, class.is_only_likely());
+    let ruling = under(class.class);
+    let Because::Undecided { policy, alternative, .. } = &class.because else { return ruling };
+    let denies = (rule.classes.is_empty() || rule.classes.contains(alternative))
+        && under(*alternative).level == Level::Deny;
+    if ruling.level != Level::Deny || denies {
+        return ruling;
+    }
+    Ruling { level: Level::Warn, undecided: Some(policy), ..ruling }
+}
+
+impl Finding {
+    /// Says which policy would make a denial of it milder, if it applied.
+    fn note_undecided(&mut self, policy: Option<&str>) {
+        if let Some(policy) = policy {
+            self.soften(&format!("policy {policy} may be about"));
+        }
+    }
+
+    fn exempt_as(&mut self, exemptness: Exemptness<'_>) {
+        match exemptness {
+            Exemptness::No => {}
+            Exemptness::Yes(exempt) => self.exempt = Some(exempt),
+            Exemptness::Undecided(policy) => {
+                self.soften(&format!("policy {policy} decides on an exemption from it and may be about"));
+            }
+        }
+    }
+
+    fn soften(&mut self, why: &str) {
+        self.level = self.level.min(Level::Warn);
+        let namespace = &self.subject.namespace;
+        let _ = write!(self.message, " ({why} namespace {namespace}, whose labels are not known)");
     }
 }

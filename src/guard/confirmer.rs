@@ -65,7 +65,7 @@ impl Confirmer {
         let verdict = settle(change, verdict, live, &fresh, &wanted);
         self.count(match fresh.failed.iter().find(|(kind, _)| wanted.rests_on(*kind)) {
             Some((kind, failure)) => {
-                tracing::warn!(kind = kind.name(), "what the watches say could not be confirmed: {failure}");
+                tracing::warn!(kind = kind.name(), "live read before denial failed: {failure}");
                 if *failure == LiveReadError::Timeout { "timeout" } else { "failed" }
             }
             None if is_behind => "refuted",

@@ -76,6 +76,15 @@ pub enum Because {
     Policy(String),
     /// The shipped catalogue knows the software.
     Software(Arc<Software>),
+    /// A policy says otherwise than the rest, and it is not known whether it is about this set's namespace.
+    Undecided {
+        /// The policy's name.
+        policy: String,
+        /// The class that it is if the policy applies, or does not.
+        alternative: Class,
+        /// What decided without the policy.
+        otherwise: Box<Because>,
+    },
     /// Nothing said otherwise.
     Default,
 }
@@ -83,7 +92,11 @@ pub enum Because {
 impl Classified {
     /// Whether the class is only an inference that may be wrong.
     pub fn is_only_likely(&self) -> bool {
-        matches!(&self.because, Because::Software(software) if !software.certain)
+        match &self.because {
+            Because::Software(software) => !software.certain,
+            Because::Undecided { .. } => true,
+            Because::Annotation | Because::Policy(_) | Because::Default => false,
+        }
     }
 }
 
@@ -93,6 +106,12 @@ impl fmt::Display for Because {
             Self::Annotation => f.write_str("annotation stateward.dev/class"),
             Self::Policy(name) => write!(f, "policy {name}"),
             Self::Software(software) => software.fmt(f),
+            Self::Undecided { policy, otherwise, .. } => {
+                write!(
+                    f,
+                    "{otherwise}; policy {policy} differs and may be about this namespace, whose labels are not known"
+                )
+            }
             Self::Default => f.write_str("nothing says otherwise"),
         }
     }

@@ -58,10 +58,23 @@ fn controller<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<O
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations(Labels);
 
+/// The domain of Stateward's own annotations.
+const DOMAIN: &str = "stateward.dev";
+
+/// How many keys are kept that nothing reads and that seem to be meant for Stateward, so that it can be said of them.
+const MOST_UNREAD: usize = 16;
+
+/// The names under [`DOMAIN`] that something reads on a StatefulSet.
+pub const OWN_ANNOTATIONS: [&str; 5] =
+    ["class", "ensemble", "exempt", "exempt-reason", "service-per-pod-type"];
+
+/// The longest key that the API server takes: a domain of 253 characters, a slash and a name of 63.
+const LONGEST_KEY: usize = 317;
+
 impl Annotations {
-    /// Whether this annotation is kept.
+    /// Whether this annotation means something here.
     fn reads(key: &str) -> bool {
-        key.starts_with("stateward.dev/")
+        own_name(key).is_some_and(|name| OWN_ANNOTATIONS.contains(&name) || name == "service-per-pod-applied")
             || matches!(
                 key,
                 "service-per-pod-label"
@@ -74,6 +87,11 @@ impl Annotations {
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key)
+    }
+
+    /// The keys that look as if they were meant for Stateward, and are not read: their domain is ours, or nearly.
+    pub fn unread(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key).filter(|key| !Self::reads(key))
     }
 
     /// These and one more, in place of one of the same key.
@@ -103,21 +121,28 @@ impl<'de> Visitor<'de> for AnnotationsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Annotations, A::Error> {
-        let mut kept = Vec::new();
-        while let Some(key) = map.next_key_seed(KeyIfRead)? {
+        let (mut kept, mut unread) = (Vec::new(), 0);
+        while let Some(key) = map.next_key_seed(KeyIfKept)? {
             match key {
-                Some(key) => kept.push((key, map.next_value::<Option<Box<str>>>()?.unwrap_or_default())),
-                None => drop(map.next_value::<IgnoredAny>()?),
+                Some(key) if Annotations::reads(&key) => {
+                    kept.push((key, map.next_value::<Option<Box<str>>>()?.unwrap_or_default()));
+                }
+                Some(key) if unread < MOST_UNREAD => {
+                    unread += 1;
+                    let IgnoredAny = map.next_value()?;
+                    kept.push((key, Box::default()));
+                }
+                _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         Ok(Annotations(kept.into_iter().collect()))
     }
 }
 
-/// Reads an annotation's key, storing only the keys that are read.
-struct KeyIfRead;
+/// Reads an annotation's key without storing those of others.
+struct KeyIfKept;
 
-impl<'de> DeserializeSeed<'de> for KeyIfRead {
+impl<'de> DeserializeSeed<'de> for KeyIfKept {
     type Value = Option<Box<str>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -125,7 +150,7 @@ impl<'de> DeserializeSeed<'de> for KeyIfRead {
     }
 }
 
-impl Visitor<'_> for KeyIfRead {
+impl Visitor<'_> for KeyIfKept {
     type Value = Option<Box<str>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,9 +158,31 @@ impl Visitor<'_> for KeyIfRead {
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(Annotations::reads(key).then(|| key.into()))
+        Ok((Annotations::reads(key) || is_nearly_ours(key)).then(|| key.into()))
     }
 }
+
+/// The part of a key after [`DOMAIN`].
+fn own_name(key: &str) -> Option<&str> {
+    key.strip_prefix(DOMAIN)?.strip_prefix('/')
+}
+
+/// Whether a key seems to be meant for Stateward: `stateward.dev/clas`, `statward.dev/class`, `service-per-pod-port`.
+fn is_nearly_ours(key: &str) -> bool {
+    if key.len() > LONGEST_KEY {
+        return false;
+    }
+    let Some((domain, _)) = key.split_once('/') else { return key.starts_with("service-per-pod-") };
+    // Nearly all keys end here: what follows compares letter by letter.
+    let begins = domain.as_bytes().first().is_some_and(|first| first.eq_ignore_ascii_case(&b's'));
+    if !begins || domain.len().abs_diff(DOMAIN.len()) > MOST_TYPOS {
+        return false;
+    }
+    strsim::osa_distance(&domain.to_ascii_lowercase(), DOMAIN) <= MOST_TYPOS
+}
+
+/// How many letters may be wrong, missing or too many in a domain that is taken for ours.
+const MOST_TYPOS: usize = 2;
 
 /// Whether a field is there and not null.
 pub(super) fn presence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
@@ -206,6 +253,41 @@ mod tests {
         assert_eq!(metadata.annotations.get("pod-name-label"), Some(""));
         assert_eq!(metadata.annotations.get("note"), None);
         assert!(!metadata.deleting);
+    }
+
+    #[test]
+    fn keys_that_are_nearly_ours_are_kept_without_their_values() {
+        let of = |keys: &[&str]| {
+            let all: serde_json::Map<_, _> =
+                keys.iter().map(|key| ((*key).to_owned(), "quorum".into())).collect();
+            serde_json::from_value::<Annotations>(all.into()).unwrap()
+        };
+        let keys = [
+            "stateward.dev/clas",
+            "statward.dev/class",
+            "Stateward.dev/class",
+            "statewrad.dev/x",
+            "stateward.de/x",
+            "service-per-pod-port",
+        ];
+        assert_eq!(of(&keys).unread().count(), keys.len());
+        assert_eq!(of(&keys).get("stateward.dev/clas"), Some(""));
+        let others = [
+            "stateward.dev/class",
+            "pod-name-label",
+            "sidecar.istio.io/inject",
+            "sward.dev/x",
+            "stateward.dev",
+            "x/stateward.dev",
+        ];
+        assert_eq!(of(&others).unread().collect::<Vec<_>>(), Vec::<&str>::new());
+        let many: Vec<String> = (0..100).map(|n| format!("stateward.dev/x{n}")).collect();
+        let many: Vec<&str> = many.iter().map(|key| &**key).chain(["stateward.dev/ensemble"]).collect();
+        assert_eq!(
+            (of(&many).unread().count(), of(&many).get("stateward.dev/ensemble")),
+            (MOST_UNREAD, Some("quorum"))
+        );
+        assert_eq!(of(&[&format!("stateward.dev/{}", "x".repeat(400))]).unread().count(), 0);
     }
 
     #[test]

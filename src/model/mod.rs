@@ -16,6 +16,7 @@ mod majority_probes;
 mod metadata;
 mod names;
 mod namespace;
+mod nearest;
 mod nullable;
 mod per_pod;
 mod pod;
@@ -38,9 +39,10 @@ pub use int_or_percent::IntOrPercent;
 pub use kind::{Kind, KindFacts, Origin};
 pub use labels::Labels;
 pub use majority_probes::MajorityProbes;
-pub use metadata::{Annotations, Metadata, Object, ObjectRef, Owner};
+pub use metadata::{Annotations, Metadata, OWN_ANNOTATIONS, Object, ObjectRef, Owner};
 pub use names::{is_label_key, is_label_value};
 pub use namespace::Namespace;
+pub use nearest::{did_you_mean, nearest};
 pub use per_pod::{
     PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, POD_NAME_ANNOTATION, PerPodType, PortPair, port_pairs,
 };

@@ -68,7 +68,7 @@ pub fn port_pairs(ports: &str) -> Result<Vec<PortPair>, Vec<String>> {
             continue;
         };
         let wrong = numbers.iter().filter(|text| number(text).is_none());
-        problems.extend(wrong.map(|text| format!("{text:?} is no number from 1 to 65535")));
+        problems.extend(wrong.map(|text| format!("{text:?} is not a number from 1 to 65535")));
         if let Some(port) = number(port)
             && !seen.insert(port)
         {

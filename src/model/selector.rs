@@ -116,7 +116,11 @@ pub fn is_given_by_controller(key: &str) -> bool {
 impl Requirement {
     /// Whether an object with these labels meets it.
     pub fn holds(&self, labels: &Labels) -> bool {
-        let value = labels.get(&self.key);
+        self.holds_for(labels.get(&self.key))
+    }
+
+    /// Whether an object meets it whose label of this key has this value; `None` where it has no such label.
+    pub fn holds_for(&self, value: Option<&str>) -> bool {
         let listed = value.is_some_and(|value| self.values.iter().any(|v| **v == *value));
         match self.operator {
             Operator::In => listed,

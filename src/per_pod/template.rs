@@ -252,7 +252,7 @@ fn ports_problem(ports: &str, wrong: &[String]) -> Problem {
 fn type_problem(name: &str) -> Problem {
     let names = PerPodType::ALL.map(PerPodType::name).join(", ");
     let message = format!(
-        "the Services are left as they are: {name:?} is no type of theirs; set the annotation {PER_POD_TYPE} to one of {names}, \
+        "the Services are left as they are: {name:?} is not a type of Service that they can have; set the annotation {PER_POD_TYPE} to one of {names}, \
          or remove it"
     );
     Problem { id: "service-per-pod-type-invalid", message }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Applicable, ClassRule, Policies};
+use super::{Applicable, Certainty, ClassRule, Policies};
 use crate::model::{Because, Class, Classified, StatefulSet};
 
 impl Policies {
@@ -11,12 +11,22 @@ impl Policies {
         let known = self.software.classify(set);
         let by_software =
             known.as_ref().map(|(class, software)| (*class, Because::Software(Arc::clone(software))));
-        let (class, because) = declared(set)
-            .or_else(|| by_policy(set, applicable))
-            .or(by_software)
-            .unwrap_or((Class::Replicated, Because::Default));
+        let (class, because) = declared(set).unwrap_or_else(|| {
+            let (decided, undecided) = by_policy(set, applicable);
+            let otherwise = decided.or(by_software).unwrap_or((Class::Replicated, Because::Default));
+            match undecided.into_iter().find(|(class, _)| *class != otherwise.0) {
+                Some((class, policy)) => doubted(otherwise, class, policy),
+                None => otherwise,
+            }
+        });
         Classified { class, because, software: known.map(|(_, software)| software) }
     }
+}
+
+/// The class where a policy that may or may not apply names another one: the one under which more rules look.
+fn doubted((known, because): (Class, Because), other: Class, policy: &str) -> (Class, Because) {
+    let (class, alternative) = if known == Class::Replicated { (other, known) } else { (known, other) };
+    (class, Because::Undecided { policy: policy.to_owned(), alternative, otherwise: Box::new(because) })
 }
 
 /// An annotation that names no class is as good as none; the rule `annotation-ignored` says so.
@@ -25,11 +35,23 @@ fn declared(set: &StatefulSet) -> Option<(Class, Because)> {
     Some((class, Because::Annotation))
 }
 
-fn by_policy(set: &StatefulSet, applicable: &Applicable<'_>) -> Option<(Class, Because)> {
-    applicable.policies.iter().find_map(|(policy, _)| {
-        let rule = policy.classes.iter().find(|rule| rule.matches(set))?;
-        Some((rule.class, Because::Policy(policy.name.clone())))
-    })
+/// What the strongest policy says that says anything and certainly applies; and what stronger ones say that may apply.
+fn by_policy<'a>(
+    set: &StatefulSet,
+    applicable: &Applicable<'a>,
+) -> (Option<(Class, Because)>, Vec<(Class, &'a str)>) {
+    let mut undecided = Vec::new();
+    for (policy, certainty) in &applicable.policies {
+        let Some(rule) = policy.classes.iter().find(|rule| rule.matches(set)) else { continue };
+        match certainty {
+            Certainty::Unknown => undecided.push((rule.class, &*policy.name)),
+            Certainty::Certain => {
+                let because = Because::Policy(policy.name.clone());
+                return (Some((rule.class, because)), undecided);
+            }
+        }
+    }
+    (None, undecided)
 }
 
 impl ClassRule {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Error, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 
 use super::PerPodServices;
 use crate::model::{Class, LabelSelector, Operator, POD_NAME_LABEL, Requirement};
@@ -12,7 +12,7 @@ use crate::verdict::Level;
 
 /// The whole document, as a file or a custom resource.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
 pub(super) struct Document {
     pub(super) api_version: String,
     pub(super) kind: String,
@@ -24,12 +24,13 @@ pub(super) struct Document {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "a map")]
 pub(super) struct Name {
     pub(super) name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields, default)]
 pub(super) struct Spec {
     pub(super) priority: i32,
     pub(super) r#match: Match,
@@ -42,7 +43,7 @@ pub(super) struct Spec {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields, default)]
 pub(super) struct Match {
     pub(super) namespaces: Vec<String>,
     pub(super) exclude_namespaces: Vec<String>,
@@ -51,7 +52,7 @@ pub(super) struct Match {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
 pub(super) struct ClassRule {
     pub(super) class: Class,
     #[serde(default)]
@@ -60,7 +61,7 @@ pub(super) struct ClassRule {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
 pub(super) struct RuleSetting {
     pub(super) rule: String,
     pub(super) level: Level,
@@ -72,14 +73,14 @@ pub(super) struct RuleSetting {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields, default)]
 pub(super) struct Mutate {
     pub(super) service_per_pod: Option<ServicePerPod>,
     pub(super) pod_name_label: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
 pub(super) struct ServicePerPod {
     #[serde(default = "pod_name_label")]
     pub(super) label: String,
@@ -92,7 +93,7 @@ fn pod_name_label() -> String {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
 pub(super) struct Exemption {
     pub(super) rules: Vec<String>,
     #[serde(default = "everything")]
@@ -100,7 +101,23 @@ pub(super) struct Exemption {
     #[serde(default = "everything")]
     pub(super) names: Vec<String>,
     pub(super) reason: String,
+    #[serde(default, deserialize_with = "time")]
     pub(super) expires_at: Option<Timestamp>,
+}
+
+/// A time of RFC 3339, which may have an offset, small letters, and a fraction of however many digits.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    // Ends do not differ by less than a nanosecond.
+    let (seconds, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    let (fraction, zone) = fraction.split_at(digits);
+    let dot = if fraction.is_empty() { "" } else { "." };
+    let rounded = format!("{seconds}{dot}{}{zone}", fraction.get(..9).unwrap_or(fraction));
+    let time = rounded.to_ascii_uppercase().parse();
+    time.map(Some).map_err(|_| {
+        D::Error::custom(format!("{text:?} is not a time of RFC 3339, such as 2027-01-31T00:00:00Z"))
+    })
 }
 
 fn everything() -> Vec<String> {
@@ -109,25 +126,25 @@ fn everything() -> Vec<String> {
 
 /// A label selector that, unlike [`LabelSelector`], refuses what it does not know: here nobody has checked it before.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
 pub(super) struct Selector {
     #[serde(default)]
-    match_labels: BTreeMap<String, String>,
+    pub(super) match_labels: BTreeMap<String, String>,
     #[serde(default)]
-    match_expressions: Vec<Expression>,
+    pub(super) match_expressions: Vec<Expression>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Expression {
-    key: String,
-    operator: KnownOperator,
+#[serde(expecting = "a map", deny_unknown_fields)]
+pub(super) struct Expression {
+    pub(super) key: String,
+    pub(super) operator: KnownOperator,
     #[serde(default)]
-    values: Vec<String>,
+    pub(super) values: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-enum KnownOperator {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(super) enum KnownOperator {
     In,
     NotIn,
     Exists,

@@ -4,9 +4,12 @@
 
 mod classify;
 mod document;
+mod lint;
 mod mutate;
+mod namespace_selector;
 mod parse;
 mod per_pod_services;
+mod plain;
 
 use jiff::Timestamp;
 
@@ -14,6 +17,7 @@ use crate::model::{Class, LabelSelector, Labels, Metadata};
 use crate::rules::{self, NO_PARAMS, Params, Rule};
 use crate::software::{Catalogue, ImagePatterns, Patterns};
 use crate::verdict::{Exempt, Level};
+pub use lint::{PolicyWarning, lint};
 use mutate::Mutate;
 pub use mutate::{Asked, ServicePerPod};
 pub use parse::PolicyError;
@@ -102,8 +106,19 @@ pub struct Applicable<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Certainty {
     Certain,
-    /// It depends on labels of a namespace nobody knows.
+    /// It depends on labels of a namespace that are not known.
     Unknown,
+}
+
+/// Whether an object is exempt from a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exemptness<'a> {
+    /// Nothing exempts it.
+    No,
+    /// Why it is.
+    Yes(Exempt),
+    /// It is if this policy applies, or does not, which is not known.
+    Undecided(&'a str),
 }
 
 /// What applies to one rule and one subject.
@@ -111,6 +126,9 @@ enum Certainty {
 pub struct Ruling<'a> {
     pub level: Level,
     pub params: &'a Params,
+    /// The policy that would make it milder than `deny`, and of which it is not known whether it applies. The level is `warn`
+    /// then.
+    pub undecided: Option<&'a str>,
 }
 
 impl Policies {
@@ -139,55 +157,106 @@ impl Scope {
         if !named || !selected || self.exclude_namespaces.matches(namespace) {
             return None;
         }
-        match (&self.namespace_selector, namespace_labels) {
-            (None, _) => Some(Certainty::Certain),
-            (Some(_), None) => Some(Certainty::Unknown),
-            (Some(selector), Some(labels)) => selector.matches(labels).then_some(Certainty::Certain),
+        match &self.namespace_selector {
+            None => Some(Certainty::Certain),
+            Some(selector) => namespace_selector::selects(selector, namespace, namespace_labels),
         }
     }
 }
 
 impl<'a> Applicable<'a> {
     /// What applies to the rule at `index` of [`rules::ALL`] for a subject of this class. The strongest policy that names the
-    /// rule decides; one that may or may not apply can only make it milder, because what is unknown never denies.
+    /// rule decides. One that may or may not apply never denies, and never switches off: it makes a denial a warning.
     pub fn ruling(&self, index: usize, class: Class, only_likely: bool) -> Ruling<'a> {
-        let mut cap = Level::Deny;
+        let mut mildest: Option<(Level, &'a str)> = None;
         for (policy, certainty) in &self.policies {
+            let policy: &'a Policy = policy;
             let Some(setting) = policy.setting(index, class) else {
                 continue;
             };
             let level = setting.when_likely.filter(|_| only_likely).unwrap_or(setting.level);
             match certainty {
                 Certainty::Certain => {
-                    return Ruling { level: level.min(cap), params: &setting.params };
+                    let milder = mildest.filter(|(milder, _)| *milder < level && level == Level::Deny);
+                    let level = if milder.is_some() { Level::Warn } else { level };
+                    return Ruling {
+                        level,
+                        params: &setting.params,
+                        undecided: milder.map(|(_, name)| name),
+                    };
                 }
-                Certainty::Unknown => cap = cap.min(level),
+                Certainty::Unknown if mildest.is_none_or(|(milder, _)| level < milder) => {
+                    mildest = Some((level, &policy.name));
+                }
+                Certainty::Unknown => {}
             }
         }
-        Ruling { level: Level::Off, params: &NO_PARAMS }
+        Ruling { level: Level::Off, params: &NO_PARAMS, undecided: None }
     }
 
-    /// Whether someone has exempted the object from `rule` at this time.
-    pub fn exemption(&self, rule: &Rule, metadata: &Metadata, now: Timestamp) -> Option<Exempt> {
-        let mut certain = self.policies.iter().filter(|(_, certainty)| *certainty == Certainty::Certain);
-        let by_policy = certain.find_map(|(policy, _)| policy.exemption(rule, metadata, now));
-        by_policy.or_else(|| self.annotation_exemption(rule, metadata))
+    /// Whether the object is exempt from `rule` at this time.
+    pub fn exemption(&self, rule: &Rule, metadata: &Metadata, now: Timestamp) -> Exemptness<'a> {
+        let mut undecided = None;
+        for (policy, certainty) in &self.policies {
+            let policy: &'a Policy = policy;
+            match (policy.exemption(rule, metadata, now), certainty) {
+                (Some(exempt), Certainty::Certain) => return Exemptness::Yes(exempt),
+                (Some(_), Certainty::Unknown) => undecided = undecided.or(Some(&*policy.name)),
+                (None, _) => {}
+            }
+        }
+        let by_annotation = self.annotation_exemption(rule, metadata);
+        match (by_annotation, undecided) {
+            (Exemptness::No, Some(policy)) => Exemptness::Undecided(policy),
+            (by_annotation, _) => by_annotation,
+        }
     }
 
-    fn annotation_exemption(&self, rule: &Rule, metadata: &Metadata) -> Option<Exempt> {
-        let annotations = &metadata.annotations;
-        let rules = annotations.get("stateward.dev/exempt")?;
-        let reason =
-            annotations.get("stateward.dev/exempt-reason").map(str::trim).filter(|r| !r.is_empty())?;
-        let named = rules.split(',').any(|id| id.trim() == rule.id);
-        let allowed =
-            self.policies.iter().find_map(|(policy, _)| policy.annotation_exemptions).unwrap_or(true);
-        (named && allowed).then(|| Exempt {
-            by: "annotation".to_owned(),
-            reason: reason.to_owned(),
-            expires_at: None,
-        })
+    /// Whether annotations exempt at all, and the policy that is to be known for certain to say so.
+    fn annotation_exemptions(&self) -> (bool, Option<&'a str>) {
+        let mut undecided: Option<(bool, &'a str)> = None;
+        for (policy, certainty) in &self.policies {
+            let policy: &'a Policy = policy;
+            match (policy.annotation_exemptions, certainty) {
+                (Some(allowed), Certainty::Certain) => return without(allowed, undecided),
+                (Some(allowed), Certainty::Unknown) => {
+                    undecided = undecided.or(Some((allowed, &policy.name)))
+                }
+                (None, _) => {}
+            }
+        }
+        without(true, undecided)
     }
+
+    /// Whether an annotation exempts where one is set.
+    pub fn honours_annotations(&self) -> bool {
+        self.annotation_exemptions() == (true, None)
+    }
+
+    fn annotation_exemption(&self, rule: &Rule, metadata: &Metadata) -> Exemptness<'a> {
+        let Some(reason) = exempting_reason(rule, metadata) else { return Exemptness::No };
+        match self.annotation_exemptions() {
+            (_, Some(policy)) => Exemptness::Undecided(policy),
+            (false, None) => Exemptness::No,
+            (true, None) => {
+                let (by, reason) = ("annotation".to_owned(), reason.to_owned());
+                Exemptness::Yes(Exempt { by, reason, expires_at: None })
+            }
+        }
+    }
+}
+
+/// What is allowed, and the policy that would make it different if it applied.
+fn without<'a>(allowed: bool, undecided: Option<(bool, &'a str)>) -> (bool, Option<&'a str>) {
+    (allowed, undecided.filter(|(other, _)| *other != allowed).map(|(_, policy)| policy))
+}
+
+/// The reason that the annotations give for an exemption from this rule.
+fn exempting_reason<'m>(rule: &Rule, metadata: &'m Metadata) -> Option<&'m str> {
+    let rules = metadata.annotations.get("stateward.dev/exempt")?;
+    let reason = metadata.annotations.get("stateward.dev/exempt-reason").map(str::trim)?;
+    let is_named = rules.split(',').any(|id| id.trim() == rule.id);
+    (is_named && !reason.is_empty()).then_some(reason)
 }
 
 impl Policy {

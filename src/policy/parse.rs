@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::document::{self, Document};
+use super::plain::plain;
 use super::{ClassRule, Exemption, Policy, Profile, Scope, Setting, mutate, per_pod_services, rule_index};
+use crate::model::did_you_mean;
 use crate::rules::{self, Params};
 use crate::software::{ImagePatterns, Patterns};
 
@@ -42,9 +44,10 @@ impl Policy {
     /// Compiles a policy. Unknown fields, rules, parameters and malformed patterns are errors.
     pub fn from_json(document: &Value) -> Result<Self, PolicyError> {
         refuse_unsupported(document)?;
+        refuse_lists(document, "", "")?;
         let document: Document = serde_path_to_error::deserialize(document).map_err(|error| PolicyError {
             pointer: crate::manifest::pointer_of(error.path()),
-            message: error.into_inner().to_string(),
+            message: plain(&error.into_inner().to_string()),
         })?;
         if !Self::is_one(&document.api_version, &document.kind) {
             let message = format!("a policy is apiVersion {API_VERSION}, kind {KIND}");
@@ -73,6 +76,40 @@ fn refuse_unsupported(document: &Value) -> Result<(), PolicyError> {
         return Err(PolicyError { pointer: pointer.to_owned(), message });
     }
     Ok(())
+}
+
+/// The fields that are maps, wherever they are.
+const MAPS: [&str; 11] = [
+    "metadata",
+    "spec",
+    "match",
+    "namespaceSelector",
+    "objectSelector",
+    "selector",
+    "matchLabels",
+    "mutate",
+    "servicePerPod",
+    "labels",
+    "annotations",
+];
+
+/// Refuses a list where a map is wanted: serde takes its items for the fields, in the order in which this program has them.
+fn refuse_lists(value: &Value, key: &str, pointer: &str) -> Result<(), PolicyError> {
+    match value {
+        Value::Array(_) if key.is_empty() || MAPS.contains(&key) => {
+            let (pointer, message) = (pointer.to_owned(), "expected a map, found a list".to_owned());
+            Err(PolicyError { pointer, message })
+        }
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.try_for_each(|(index, item)| refuse_lists(item, "", &format!("{pointer}/{index}")))
+        }
+        Value::Object(map) => map.iter().try_for_each(|(key, value)| {
+            let escaped = key.replace('~', "~0").replace('/', "~1");
+            refuse_lists(value, key, &format!("{pointer}/{escaped}"))
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Compiles each item of a list, adding its place to an error.
@@ -131,7 +168,8 @@ fn rule_setting(setting: document::RuleSetting) -> Result<(usize, Setting), Poli
 
 fn known_rule(id: &str, pointer: &str) -> Result<usize, PolicyError> {
     rule_index(id).ok_or_else(|| {
-        let message = format!("there is no rule {id:?}; `stateward explain` lists them");
+        let meant = did_you_mean(id, rules::ALL.iter().map(|rule| rule.id));
+        let message = format!("there is no rule {id:?}{meant}; `stateward explain` lists them");
         PolicyError { pointer: pointer.to_owned(), message }
     })
 }

@@ -10,7 +10,7 @@ use crate::model::{PerPodType, is_label_key, is_label_value};
 
 /// The settings of one policy. What is not set is left to the API server, and to whoever else cares.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields, default)]
 pub struct PerPodServices {
     /// The type of those whose set does not name one.
     #[serde(rename = "type")]
@@ -70,19 +70,20 @@ pub(super) fn compile(settings: PerPodServices) -> Result<PerPodServices, Policy
     for (key, value) in &settings.labels {
         own_key("labels", key)?;
         if !is_label_value(value) {
-            return wrong(&["labels", key], format!("{value:?} is no value of a label"));
+            return wrong(&["labels", key], format!("{value:?} is not a valid label value"));
         }
     }
     for key in settings.annotations.keys() {
         own_key("annotations", key)?;
     }
     if let Some(class) = settings.load_balancer_class.as_deref().filter(|class| !is_label_key(class)) {
-        let message = format!("{class:?} is no class; one is `example.com/internal-vip`");
+        let message =
+            format!("{class:?} is not a valid load balancer class; one is `example.com/internal-vip`");
         return wrong(&["loadBalancerClass"], message);
     }
     for (index, range) in settings.load_balancer_source_ranges.iter().enumerate() {
         if !is_range(range) {
-            let message = format!("{range:?} is no range of addresses; one is `203.0.113.0/24`");
+            let message = format!("{range:?} is not a range of addresses; one is `203.0.113.0/24`");
             return wrong(&["loadBalancerSourceRanges", &index.to_string()], message);
         }
     }
@@ -98,7 +99,7 @@ fn own_key(map: &str, key: &str) -> Result<(), PolicyError> {
     }
     // What the API server lowers before it looks at an annotation's key.
     let is_key = is_label_key(key) || (map == "annotations" && is_label_key(&key.to_ascii_lowercase()));
-    if is_key { Ok(()) } else { wrong(&[map, key], format!("{key:?} is no key of labels and annotations")) }
+    if is_key { Ok(()) } else { wrong(&[map, key], format!("{key:?} is not a valid key")) }
 }
 
 /// A network as the API server takes it: nothing is set where the network ends.

@@ -18,7 +18,7 @@ pub enum Format {
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
     /// The filter is not one.
-    #[error("`{filter}` is no log filter; expected a level or directives such as `info,stateward=debug`")]
+    #[error("`{filter}` is not a log filter; expected a level or directives such as `info,stateward=debug`")]
     Filter {
         /// What was given.
         filter: String,

@@ -1,7 +1,9 @@
 //! `annotation-ignored`
 
 use super::{Params, Place, SetContext, Violations};
-use crate::model::{Annotations, Class, PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType};
+use crate::model::{
+    Annotations, Class, OWN_ANNOTATIONS, PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType, nearest,
+};
 use crate::verdict::Level;
 
 rule! {
@@ -10,8 +12,9 @@ rule! {
     /// An annotation of a StatefulSet asks Stateward for something and is not understood: `stateward.dev/class` names
     /// none of `quorum`, `singleton` and `replicated`; `stateward.dev/exempt` names a rule that does not exist, or comes
     /// without `stateward.dev/exempt-reason`; `stateward.dev/service-per-pod-type` names none of `LoadBalancer`, `NodePort` and
-    /// `ClusterIP`; one of `service-per-pod-label` and `service-per-pod-ports` is there without the other. Only the first of these
-    /// is ever more than a warning.
+    /// `ClusterIP`; one of `service-per-pod-label` and `service-per-pod-ports` is there without the other; the annotation is
+    /// mistyped (`stateward.dev/clas`, `statward.dev/class`); or it is written as a label, or on the pod template, where it is not
+    /// read. Only the first of these is ever more than a warning.
     ///
     /// ## Why
     ///
@@ -62,13 +65,28 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         && Class::named(name).is_none()
     {
         let message = format!(
-            "there is no class {name:?}, so the set is taken for {} ({})",
-            at.class.class, at.class.because
+            "there is no class {name:?}{}, so the set is taken for {} ({})",
+            in_brackets(nearest(name, CLASSES)),
+            at.class.class,
+            at.class.because
         );
         let remedy = "set the annotation stateward.dev/class to quorum, singleton or replicated";
         out.add(Place::in_set("/metadata/annotations/stateward.dev~1class"), message, remedy).keyed(name);
     }
     per_pod(annotations, out);
+    exemption(annotations, out);
+    mistyped(annotations, out);
+    misplaced(at, out);
+}
+
+const CLASSES: [&str; 3] = ["quorum", "singleton", "replicated"];
+
+/// ` (did you mean "quorum"?)`, or nothing.
+fn in_brackets(meant: Option<&str>) -> String {
+    meant.map_or_else(String::new, |meant| format!(" (did you mean {meant:?}?)"))
+}
+
+fn exemption(annotations: &Annotations, out: &mut Violations) {
     let Some(exempt) = annotations.get("stateward.dev/exempt") else { return };
     let place = || Place::in_set("/metadata/annotations/stateward.dev~1exempt");
     let reason = annotations.get("stateward.dev/exempt-reason").unwrap_or_default();
@@ -79,9 +97,60 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     }
     let ids = exempt.split(',').map(str::trim).filter(|id| !id.is_empty());
     for id in ids.filter(|id| super::named(id).is_none()) {
-        let message = format!("there is no rule {id:?} to be exempt from");
+        let meant = nearest(id, super::ALL.iter().map(|rule| rule.id));
+        let message = format!("there is no rule {id:?} to be exempt from{}", in_brackets(meant));
         let remedy = format!("correct or remove {id} in the annotation stateward.dev/exempt");
         out.add(place(), message, remedy).keyed(id).at_most(Level::Warn);
+    }
+}
+
+/// Keys that nothing reads. Of a domain that is not ours only those whose name is nearly one of ours: it may be another program's.
+fn mistyped(annotations: &Annotations, out: &mut Violations) {
+    for key in annotations.unread() {
+        let (meant, is_ours) = match key.split_once('/') {
+            Some((domain, name)) => (nearest(name, OWN_ANNOTATIONS).map(own_key), domain == "stateward.dev"),
+            None => (nearest(key, [PER_POD_LABEL, PER_POD_PORTS]).map(str::to_owned), false),
+        };
+        if meant.is_none() && !is_ours {
+            continue;
+        }
+        let message = format!("nothing reads the annotation {key:?}{}", in_brackets(meant.as_deref()));
+        let remedy = match meant {
+            Some(meant) => format!("rename it to {meant}"),
+            None => "remove it".to_owned(),
+        };
+        let pointer = key.replace('~', "~0").replace('/', "~1");
+        out.add(Place::in_set(format!("/metadata/annotations/{pointer}")), message, remedy)
+            .at_most(Level::Warn);
+    }
+}
+
+fn own_key(name: &str) -> String {
+    format!("stateward.dev/{name}")
+}
+
+/// What is only read as an annotation of the set itself, and is written elsewhere.
+fn misplaced(at: &SetContext<'_>, out: &mut Violations) {
+    let (own, template) = (&at.set.metadata, &at.set.spec.template.metadata);
+    for name in OWN_ANNOTATIONS {
+        let key = own_key(name);
+        let places = [
+            (own.labels.get(&key), "/metadata/labels", "a label"),
+            (
+                template.annotations.get(&key),
+                "/spec/template/metadata/annotations",
+                "an annotation of the pod template",
+            ),
+            (template.labels.get(&key), "/spec/template/metadata/labels", "a label of the pod template"),
+        ];
+        let places =
+            places.into_iter().filter(|(value, ..)| value.is_some() && own.annotations.get(&key).is_none());
+        for (_, map, what) in places {
+            let message = format!("{key} is {what}, and is only read as an annotation of the StatefulSet");
+            let remedy = "move it to metadata.annotations of the StatefulSet";
+            out.add(Place::in_set(format!("{map}/stateward.dev~1{name}")), message, remedy)
+                .at_most(Level::Warn);
+        }
     }
 }
 
@@ -97,7 +166,8 @@ fn per_pod(annotations: &Annotations, out: &mut Violations) {
     }
     if let Some(kind) = annotations.get(PER_POD_TYPE).filter(|kind| PerPodType::named(kind).is_none()) {
         let types = PerPodType::ALL.map(PerPodType::name);
-        let message = format!("there is no per-pod Service of type {kind:?}");
+        let message =
+            format!("there is no per-pod Service of type {kind:?}{}", in_brackets(nearest(kind, types)));
         let remedy = format!("set the annotation {PER_POD_TYPE} to {}, or remove it", types.join(" or "));
         let place = Place::in_set("/metadata/annotations/stateward.dev~1service-per-pod-type");
         out.add(place, message, remedy).keyed(kind).at_most(Level::Warn);
@@ -160,6 +230,72 @@ mod tests {
             let found = found(&annotations);
             assert!(found.iter().all(|(_, at_most)| *at_most == Level::Warn), "{annotations}");
             assert_eq!(found.len(), number, "{annotations}");
+        }
+    }
+
+    fn messages(set_patch: Value) -> Vec<String> {
+        let found = set(set_patch).found(&RULE).into_iter();
+        found.map(|v| format!("{} {} -> {}", v.place.path, v.message, v.remedy)).collect()
+    }
+
+    #[test]
+    fn mistyped_keys_are_named_with_what_was_meant() {
+        for (key, said) in [
+            (
+                "stateward.dev/clas",
+                Some("(did you mean \"stateward.dev/class\"?) -> rename it to stateward.dev/class"),
+            ),
+            ("statward.dev/class", Some("(did you mean \"stateward.dev/class\"?)")),
+            ("stateward.dev/exempt-reasons", Some("(did you mean \"stateward.dev/exempt-reason\"?)")),
+            ("stateward.dev/zzz", Some("nothing reads the annotation \"stateward.dev/zzz\" -> remove it")),
+            ("service-per-pod-lable", Some("(did you mean \"service-per-pod-label\"?)")),
+            ("statward.dev/zzz", None),
+            ("stateward.dev/ensemble", None),
+            ("pod-name-label", None),
+            ("example.com/class", None),
+        ] {
+            let messages = messages(json!({"metadata": {"annotations": {key: "quorum"}}}));
+            match said {
+                Some(said) => {
+                    assert!(messages.len() == 1 && messages[0].contains(said), "{key}: {messages:?}")
+                }
+                None => assert_eq!(messages, Vec::<String>::new(), "{key}"),
+            }
+        }
+    }
+
+    #[test]
+    fn keys_are_read_on_the_set_itself() {
+        let class = json!({"stateward.dev/class": "quorum"});
+        for (patch, path) in [
+            (json!({"metadata": {"labels": class}}), "/metadata/labels/stateward.dev~1class"),
+            (
+                json!({"spec": {"template": {"metadata": {"annotations": class}}}}),
+                "/spec/template/metadata/annotations/stateward.dev~1class",
+            ),
+            (
+                json!({"spec": {"template": {"metadata": {"labels": class}}}}),
+                "/spec/template/metadata/labels/stateward.dev~1class",
+            ),
+        ] {
+            let messages = messages(patch);
+            assert!(messages.len() == 1 && messages[0].starts_with(path), "{messages:?}");
+        }
+        let both = json!({"metadata": {"annotations": class, "labels": class}});
+        assert_eq!(messages(both), Vec::<String>::new());
+    }
+
+    #[test]
+    fn wrong_values_are_told_what_was_meant() {
+        for (key, value, meant) in [
+            ("stateward.dev/class", "single", "singleton"),
+            ("stateward.dev/exempt", "quorum-evne", "quorum-even"),
+            ("stateward.dev/service-per-pod-type", "nodeport", "NodePort"),
+        ] {
+            let said = messages(
+                json!({"metadata": {"annotations": {key: value, "stateward.dev/exempt-reason": "x"}}}),
+            );
+            assert!(said.len() == 1 && said[0].contains(&format!("(did you mean {meant:?}?)")), "{said:?}");
         }
     }
 }

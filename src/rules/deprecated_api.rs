@@ -7,7 +7,9 @@ rule! {
     /// ## What it checks
     ///
     /// A manifest in a file is written in an apiVersion that current clusters no longer serve: a StatefulSet in `apps/v1beta1` or
-    /// `apps/v1beta2`, gone since Kubernetes 1.16, or a PodDisruptionBudget in `policy/v1beta1`, gone since 1.25.
+    /// `apps/v1beta2`, gone since Kubernetes 1.16, a PodDisruptionBudget in `policy/v1beta1`, gone since 1.25, or a
+    /// HorizontalPodAutoscaler in `autoscaling/v2beta1`, gone since 1.25, or `autoscaling/v2beta2`, gone since 1.26. The same of
+    /// the other kinds that are read.
     ///
     /// ## Why
     ///
@@ -23,6 +25,9 @@ rule! {
     /// - `apps/v1beta1` to `apps/v1`: `spec.selector` must be written (it was taken from the template's labels) and cannot be changed
     ///   later; take the labels that the pods have now. Updates are rolled out by default (they waited for somebody to delete the
     ///   pods): write `updateStrategy: {type: OnDelete}` to keep that.
+    /// - `autoscaling/v2beta2` to `autoscaling/v2`: nothing else.
+    /// - `autoscaling/v2beta1` to `autoscaling/v2`: each metric has a `target` with `type` and a value, in place of
+    ///   `targetAverageUtilization`, `targetAverageValue` and `targetValue`.
     /// - `policy/v1beta1` to `policy/v1`: an empty selector (`{}`) selects all pods of the namespace; it selected none.
     ///
     /// ## Fails
@@ -51,22 +56,53 @@ rule! {
     check: Text(check),
 }
 
+/// A version of a kind that is no longer served.
+struct Removed {
+    kind: &'static str,
+    old: &'static str,
+    new: &'static str,
+    /// The first release without it.
+    since: &'static str,
+    /// What else is to be edited.
+    besides: &'static str,
+}
+
+const fn removed(kind: &'static str, old: &'static str, new: &'static str, since: &'static str) -> Removed {
+    Removed { kind, old, new, since, besides: "" }
+}
+
+/// From Kubernetes' deprecated API migration guide.
+const REMOVED: [Removed; 13] = [
+    Removed {
+        besides: ", write out spec.selector with the labels that the pods have, and spec.updateStrategy.type: OnDelete if updates \
+                  are to wait as they did",
+        ..removed("StatefulSet", "apps/v1beta1", "apps/v1", "1.16")
+    },
+    removed("StatefulSet", "apps/v1beta2", "apps/v1", "1.16"),
+    Removed {
+        besides: " (an empty selector then selects all pods; it selected none)",
+        ..removed("PodDisruptionBudget", "policy/v1beta1", "policy/v1", "1.25")
+    },
+    Removed {
+        besides: " and give each metric a target with type and value",
+        ..removed("HorizontalPodAutoscaler", "autoscaling/v2beta1", "autoscaling/v2", "1.25")
+    },
+    removed("HorizontalPodAutoscaler", "autoscaling/v2beta2", "autoscaling/v2", "1.26"),
+    removed("Deployment", "extensions/v1beta1", "apps/v1", "1.16"),
+    removed("Deployment", "apps/v1beta1", "apps/v1", "1.16"),
+    removed("Deployment", "apps/v1beta2", "apps/v1", "1.16"),
+    removed("ReplicaSet", "extensions/v1beta1", "apps/v1", "1.16"),
+    removed("ReplicaSet", "apps/v1beta1", "apps/v1", "1.16"),
+    removed("ReplicaSet", "apps/v1beta2", "apps/v1", "1.16"),
+    removed("CronJob", "batch/v2alpha1", "batch/v1", "1.21"),
+    removed("CronJob", "batch/v1beta1", "batch/v1", "1.25"),
+];
+
 fn check(written: &Written, out: &mut Violations) {
-    let (new, gone, besides) = match (written.object.kind, &*written.api_version) {
-        ("StatefulSet", "apps/v1beta1") => (
-            "apps/v1",
-            "1.16",
-            ", write out spec.selector with the labels that the pods have, and spec.updateStrategy.type: OnDelete if updates \
-             are to wait as they did",
-        ),
-        ("StatefulSet", "apps/v1beta2") => ("apps/v1", "1.16", ""),
-        ("PodDisruptionBudget", "policy/v1beta1") => {
-            ("policy/v1", "1.25", " (an empty selector then selects all pods; it selected none)")
-        }
-        _ => return,
-    };
-    let (kind, old) = (written.object.kind, &written.api_version);
-    let message = format!("no cluster since Kubernetes {gone} knows a {kind} in {old}: applying it fails");
+    let is_it =
+        |removed: &&Removed| removed.kind == written.object.kind && removed.old == written.api_version;
+    let Some(Removed { kind, old, new, since, besides }) = REMOVED.iter().find(is_it) else { return };
+    let message = format!("no cluster since Kubernetes {since} knows a {kind} in {old}: applying it fails");
     let remedy = format!("set apiVersion to {new}{besides}");
     out.add(Place::of(written.object.clone(), "/apiVersion"), message, remedy);
 }
@@ -100,7 +136,13 @@ mod tests {
             ("StatefulSet", "apps/v1beta2", "apps/v1"),
             ("PodDisruptionBudget", "policy/v1", ""),
             ("PodDisruptionBudget", "policy/v1beta1", "policy/v1 "),
-            ("HorizontalPodAutoscaler", "autoscaling/v2beta2", ""),
+            ("HorizontalPodAutoscaler", "autoscaling/v2beta2", "autoscaling/v2"),
+            ("HorizontalPodAutoscaler", "autoscaling/v2beta1", "autoscaling/v2 and"),
+            ("HorizontalPodAutoscaler", "autoscaling/v2", ""),
+            ("HorizontalPodAutoscaler", "autoscaling/v1", ""),
+            ("Deployment", "extensions/v1beta1", "apps/v1"),
+            ("CronJob", "batch/v1beta1", "batch/v1"),
+            ("CronJob", "batch/v1", ""),
             ("Service", "v1", ""),
         ] {
             let says = says(kind, version);

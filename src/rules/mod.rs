@@ -29,7 +29,7 @@ pub struct Rule {
     pub title: &'static str,
     /// The classes it is about; empty means all.
     pub classes: &'static [Class],
-    /// Whether it is only about sets of two or more replicas.
+    /// Whether it is only about sets of two or more replicas that are not singletons.
     pub needs_peers: bool,
     /// The kinds of change it looks at.
     pub triggers: &'static [Trigger],
@@ -205,10 +205,10 @@ impl Rule {
         RuleId::shipped(self.id)
     }
 
-    /// Whether it looks at this set at all.
+    /// Whether it looks at this set at all. A singleton of several replicas is to have one, not what several need.
     pub(crate) fn applies_to(&self, context: &SetContext<'_>) -> bool {
         (self.classes.is_empty() || self.classes.contains(&context.class.class))
-            && (!self.needs_peers || context.replicas > 1)
+            && (!self.needs_peers || (context.replicas > 1 && context.class.class != Class::Singleton))
     }
 }
 

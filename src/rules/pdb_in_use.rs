@@ -2,14 +2,15 @@
 
 use super::budgets::Exposure;
 use super::{Params, Place, SetContext, Transition, Violations};
-use crate::model::Object;
 use crate::model::quorum::majority;
+use crate::model::{DisruptionBudget, Object};
 
 rule! {
     /// ## What it checks
     ///
-    /// A budget is deleted or changed so that a consensus group with running members is left without a budget, or with one that
-    /// lets so many members be evicted that fewer than a majority stay. Where it was so before, the change is not to blame.
+    /// A budget is deleted, or changed so that it no longer selects the pods of a consensus group with running members, which is
+    /// left without a budget, or with one that lets so many members be evicted that fewer than a majority stay. Where it was so
+    /// before, the change is not to blame. A change of what the budget allows is `pdb-below-quorum`.
     ///
     /// ## Why
     ///
@@ -69,7 +70,7 @@ rule! {
     "pdb-in-use": "a consensus group loses its disruption budget",
     classes: [Quorum],
     needs_peers: true,
-    triggers: [Budget, BudgetGone],
+    triggers: [BudgetGone],
     reads: [StatefulSet, DisruptionBudget],
     check: Step(check),
 }
@@ -77,6 +78,9 @@ rule! {
 fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     let (Some(before), after) = (step.before, step.after) else { return };
     let Some(changed) = after.changed_budget() else { return };
+    if still_protects_others(after, changed) {
+        return;
+    }
     let (Some(was), Some(is)) = (Protection::of(before), Protection::of(after)) else { return };
     if was.missing || is.lacking <= was.lacking.max(0) {
         return;
@@ -88,21 +92,24 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         )
     } else {
         format!(
-            "with it {} of the {members} members of StatefulSet {set} may be evicted, and {needed} must stay",
+            "without it {} of the {members} members of StatefulSet {set} may be evicted, and {needed} must stay",
             is.evictable
         )
     };
-    let remedy = if is.missing {
-        format!(
-            "delete StatefulSet {set} first, or keep a budget with maxUnavailable: 1 for {}",
-            after.set.selecting()
-        )
-    } else {
-        format!("leave it at maxUnavailable: {}", (members - needed).max(1))
-    };
+    let remedy = format!(
+        "delete StatefulSet {set} first, or keep a budget with maxUnavailable: 1 for {}",
+        after.set.selecting()
+    );
     out.add(Place::of(changed.reference(), changed.limit_path()), message, remedy)
         .weighing(is.lacking)
         .related_to(Place::in_set("/spec/replicas"));
+}
+
+/// Whether the changed budget goes on selecting another set of the group: then `pdb-below-quorum` judges it there.
+fn still_protects_others(after: &SetContext<'_>, changed: &DisruptionBudget) -> bool {
+    let sets = after.ensemble().unwrap_or_default();
+    let is_it = |budget: &&DisruptionBudget| budget.metadata.name == changed.metadata.name;
+    sets.iter().any(|(set, replicas)| *replicas > 0 && after.known_budgets_of(set).iter().any(is_it))
 }
 
 /// What budgets do for a consensus group.

@@ -17,7 +17,8 @@ rule! {
     ///
     /// ## How to fix
     ///
-    /// Delete it without `--force` and wait. Where its node is gone, see that it is off, and then delete the Node or taint it with
+    /// Delete it without `--force` and wait; where `terminationGracePeriodSeconds` of the pod itself is 0, with
+    /// `--grace-period=30`. Where its node is gone, see that it is off, and then delete the Node or taint it with
     /// `node.kubernetes.io/out-of-service`: the system then deletes the pod itself.
     ///
     /// ## Fails
@@ -72,8 +73,59 @@ fn check(deletion: &PodDeletion, requester: &Requester, out: &mut Violations) {
         set.name,
     );
     let remedy = format!(
-        "delete it without --force; if {node} is gone for good, delete the Node or taint it with \
-         node.kubernetes.io/out-of-service"
+        "{}; if {node} is gone for good, delete the Node or taint it with node.kubernetes.io/out-of-service",
+        gently(deletion),
     );
     out.add(Place::of(pod.reference(), ""), message, remedy);
+}
+
+/// How to delete it so that its process is waited for. Without `--force`, kubectl leaves the time to the pod.
+fn gently(deletion: &PodDeletion) -> &'static str {
+    if deletion.pod.metadata.deleting {
+        "wait, it is being deleted already"
+    } else if deletion.pod.spec.termination_grace_period_seconds == Some(0) {
+        "delete it with --grace-period=30, because its own terminationGracePeriodSeconds is 0"
+    } else {
+        "delete it without --force and --grace-period=0"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn remedy(pod: Value, grace_period: Option<i64>) -> Option<String> {
+        let mut pod = pod;
+        pod["metadata"]["name"] = "zk-1".into();
+        pod["metadata"]["ownerReferences"] =
+            json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "zk", "controller": true}]);
+        pod["spec"]["nodeName"] = "node-2".into();
+        let deletion = PodDeletion { pod: serde_json::from_value(pod).unwrap(), grace_period };
+        let mut out = Violations::default();
+        check(&deletion, &Requester::default(), &mut out);
+        out.into_vec().pop().map(|violation| violation.remedy)
+    }
+
+    #[test]
+    fn the_hint_is_one_that_is_waited_for() {
+        let own = |seconds: i64| json!({"metadata": {}, "spec": {"terminationGracePeriodSeconds": seconds}});
+        for (pod, grace_period, hint) in [
+            (own(30), Some(0), "delete it without --force and --grace-period=0;"),
+            (own(0), None, "delete it with --grace-period=30, because"),
+            (own(0), Some(0), "delete it with --grace-period=30, because"),
+            (
+                json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "spec": {}}),
+                Some(0),
+                "wait, it is",
+            ),
+        ] {
+            let said = remedy(pod, grace_period).unwrap();
+            assert!(said.starts_with(hint), "{said}");
+        }
+        // What the hints say is allowed.
+        assert_eq!(remedy(own(30), None), None);
+        assert_eq!(remedy(own(0), Some(30)), None);
+    }
 }

@@ -97,7 +97,7 @@ mod tests {
         };
         assert_eq!(
             says("80:http,80:8080"),
-            "no Service can be made for any pod of zk from \"80:http,80:8080\": \"http\" is no number from 1 to 65535; \
+            "no Service can be made for any pod of zk from \"80:http,80:8080\": \"http\" is not a number from 1 to 65535; \
              port 80 is there twice -> set the annotation service-per-pod-ports to port:targetPort pairs in numbers, such as \
              \"80:8080,443:8443\""
         );

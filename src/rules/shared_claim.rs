@@ -119,7 +119,7 @@ mod tests {
                 2,
             ),
         ] {
-            for class in [Class::Quorum, Class::Singleton, Class::Replicated] {
+            for class in [Class::Quorum, Class::Replicated] {
                 assert_eq!(volumes(&list).class(class).found(&RULE).len(), found, "{list}");
             }
         }

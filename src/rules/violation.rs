@@ -147,7 +147,7 @@ impl Violation {
     /// A companion is missing that a dry run cannot show, since nothing of it persists: then it is at most a warning.
     pub fn missing_companion(&mut self, dry_run: bool) -> &mut Self {
         if dry_run {
-            self.message.push_str(" (nothing of a dry run persists: it may come with the same manifests)");
+            self.message.push_str(" (dry run: the missing object may be created by the same apply)");
             self.at_most(Level::Warn);
         }
         self

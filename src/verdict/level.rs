@@ -61,7 +61,11 @@ impl<'de> Deserialize<'de> for Level {
 
             /// `off` is a boolean in the YAML that kubectl reads.
             fn visit_bool<E: Error>(self, on: bool) -> Result<Level, E> {
-                if on { Err(E::custom("`on` is no level")) } else { Ok(Level::Off) }
+                if on {
+                    Err(E::custom("`on` is not a level; there are off, audit, warn and deny"))
+                } else {
+                    Ok(Level::Off)
+                }
             }
         }
         deserializer.deserialize_any(Name)

@@ -111,6 +111,8 @@ pub struct Finding {
     pub related: Vec<(ObjectRef, String)>,
     /// Why it does not count, if it does not.
     pub exempt: Option<Exempt>,
+    /// Whether the policies let an annotation of the subject exempt it.
+    pub may_be_exempted: bool,
 }
 
 impl Verdict {

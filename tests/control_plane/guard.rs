@@ -246,7 +246,7 @@ async fn other_classes_are_scaled() {
     apply_all(&stage.api, &example("macroservice/nginx.yaml", &namespace)).await;
     apply_all(&stage.api, &example("singleton/singleton.yaml", &namespace)).await;
     stage.api.scale(&namespace, "nginx", 4).await.warned_of(&[]);
-    stage.api.scale(&namespace, "my-singleton", 2).await.denied_by(&["singleton-scaled", "spread-missing"]);
+    stage.api.scale(&namespace, "my-singleton", 2).await.denied_by(&["singleton-scaled"]);
     stage.api.scale(&namespace, "my-singleton", 0).await.warned_of(&[]);
     stage.end().await;
 }
@@ -295,7 +295,7 @@ async fn neighbours_of_a_quorum_are_kept_in_strict() {
     api.create(&autoscaler(&namespace)).await.denied_by(&["quorum-autoscaled"]);
 
     let relaxed = api.merge(&budget, &json!({"spec": {WIDER: 2}})).await;
-    names_the_set(relaxed, &["pdb-below-quorum", "pdb-in-use"]);
+    names_the_set(relaxed, &["pdb-below-quorum"]);
     names_the_set(api.delete(&budget, &json!({})).await, &["pdb-in-use"]);
     let elsewhere = json!({"spec": {"selector": {"app": "other"}}});
     names_the_set(api.merge(&service, &elsewhere).await, &["service-in-use"]);
@@ -327,7 +327,7 @@ async fn neighbours_of_a_quorum_are_warned_of_in_baseline() {
         })
         .await;
     let relaxed = api.merge(&budget, &json!({"spec": {WIDER: 2}})).await;
-    relaxed.warned_of(&["pdb-below-quorum", "pdb-in-use"]);
+    relaxed.warned_of(&["pdb-below-quorum"]);
     api.apply(&objects[2]).await.allowed();
     api.delete(&budget, &json!({})).await.warned_of(&["pdb-in-use"]);
     let elsewhere = json!({"spec": {"selector": {"app": "other"}}});
@@ -402,18 +402,6 @@ async fn what_was_wrong_before_stays_possible_and_gets_no_worse() {
     stage.end().await;
 }
 
-async fn running_pod(stage: &Stage, namespace: &str, node: &str, name: &str) {
-    let (api, path) = (&stage.api, pod_path(namespace, name));
-    stage.until("the pod is made", async || api.exists(&path).await).await;
-    let binding = json!({
-        "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name, "namespace": namespace},
-        "target": {"apiVersion": "v1", "kind": "Node", "name": node},
-    });
-    api.post(&format!("{path}/binding"), &binding).await.allowed();
-    let running = json!({"status": {"phase": "Running"}});
-    api.merge(&format!("{path}/status"), &running).await.allowed();
-}
-
 #[tokio::test]
 async fn pods_are_deleted_with_patience() {
     let strict = stage!(Stage::set_with_controllers("pods", "strict"));
@@ -424,7 +412,7 @@ async fn pods_are_deleted_with_patience() {
     let (force, gently) = (json!({"gracePeriodSeconds": 0}), json!({"gracePeriodSeconds": 30}));
     let (alice, admin) = (strict.api.with_token("alice-token"), strict.api.clone());
     for name in ["consul-0", "consul-1"] {
-        running_pod(&strict, &namespace, "node-1", name).await;
+        strict.running_pod(&namespace, "node-1", name).await;
     }
 
     let first = pod_path(&namespace, "consul-0");
@@ -463,7 +451,7 @@ async fn forced_deletions_are_warned_of_in_baseline() {
     stage.api.create(&node).await.allowed();
     let namespace = stage.namespace("consul").await;
     consul(&stage, &namespace).await;
-    running_pod(&stage, &namespace, "node-3", "consul-0").await;
+    stage.running_pod(&namespace, "node-3", "consul-0").await;
     let (alice, pod) = (stage.api.with_token("alice-token"), pod_path(&namespace, "consul-0"));
     let forced = alice.delete(&pod, &json!({"gracePeriodSeconds": 0})).await;
     forced.warned_of(&["pod-force-deleted"]);

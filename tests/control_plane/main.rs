@@ -25,5 +25,6 @@ mod stage;
 mod certificates;
 mod guard;
 mod install;
+mod kubectl;
 mod mutate;
 mod per_pod;

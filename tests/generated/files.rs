@@ -51,7 +51,7 @@ fn applies_to(rule: &Rule) -> String {
     let classes: Vec<String> = rule.classes.iter().map(ToString::to_string).collect();
     match (classes.is_empty(), rule.needs_peers) {
         (true, false) => "all".to_owned(),
-        (true, true) => "two or more replicas".to_owned(),
+        (true, true) => "two or more replicas, not singletons".to_owned(),
         (false, false) => classes.join(", "),
         (false, true) => format!("{}; two or more replicas", classes.join(", ")),
     }

@@ -128,6 +128,18 @@ fn exemptions_need_a_reason_and_end() {
     assert_eq!(finding.exempt.unwrap().by, "policy mine");
     assert!(exempt(", expiresAt: '2026-11-21T12:00:01Z'").exempt.is_some());
     assert!(exempt(", expiresAt: '2026-11-21T12:00:00Z'").exempt.is_none(), "{}", now());
+    for (time, is_exempt) in [
+        ("2026-11-21t12:00:01z", true),
+        ("2026-11-21T13:00:01+01:00", true),
+        ("2026-11-21T13:00:00+01:00", false),
+        ("2026-11-21T07:00:00.001-05:00", true),
+        ("2026-11-21T12:00:00.000000000Z", false),
+        ("2026-11-21T12:00:00.0000000010001z", true),
+        ("2026-11-21 12:00:01Z", true),
+        ("2026-12-31T23:59:60Z", true),
+    ] {
+        assert_eq!(exempt(&format!(", expiresAt: '{time}'")).exempt.is_some(), is_exempt, "{time}");
+    }
     assert!(exempt(", namespaces: ['prod-*'], names: ['etc*']").exempt.is_some());
     assert!(exempt(", namespaces: [other]").exempt.is_none());
     assert!(exempt(", names: [consul]").exempt.is_none());
@@ -168,16 +180,152 @@ fn labels_of_an_unknown_namespace_can_only_make_it_milder() {
     assert_eq!(level(&namespace("dev"), &[&selected(1, "warn")]), Some(Level::Deny));
 }
 
+/// A policy of which it is not known whether it is about the set's namespace.
+fn undecided(spec: &str) -> String {
+    format!("{{priority: 5, match: {{namespaceSelector: {{matchLabels: {{env: prod}}}}}}, {spec}}}")
+}
+
+/// The Namespace of the set, in the same files.
+fn namespace(env: &str, set: &str) -> String {
+    format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: prod-a, labels: {{env: {env}}}}}\n---{set}")
+}
+
+#[test]
+fn an_undecided_policy_switches_no_rule_off() {
+    let off = undecided("rules: [{rule: quorum-even, level: 'off'}]");
+    let set = etcd("");
+    let finding = even(&set, &[&off]).unwrap();
+    assert_eq!(finding.level, Level::Warn);
+    assert!(
+        finding.message.contains("policy mine may be about namespace prod-a, whose labels are not known")
+    );
+    assert_eq!(level(&namespace("prod", &set), &[&off]), None);
+    assert_eq!(level(&namespace("dev", &set), &[&off]), Some(Level::Deny));
+    // It is no milder, so there is nothing to say.
+    let same = even(&set, &[&undecided("rules: [{rule: quorum-even, level: deny}]")]).unwrap();
+    assert_eq!((same.level, same.message.contains("mine")), (Level::Deny, false));
+    let audit = even(&set, &[&off, "{rules: [{rule: quorum-even, level: audit}]}"]).unwrap();
+    assert_eq!((audit.level, audit.message.contains("mine")), (Level::Audit, false));
+}
+
+#[test]
+fn an_undecided_policy_exempts_nothing_silently() {
+    let exempts = undecided("exemptions: [{rules: [quorum-even], reason: x}]");
+    let set = etcd("");
+    let finding = even(&set, &[&exempts]).unwrap();
+    assert_eq!((finding.level, &finding.exempt), (Level::Warn, &None));
+    assert!(finding.message.contains("policy mine decides on an exemption"), "{}", finding.message);
+    assert!(even(&namespace("prod", &set), &[&exempts]).unwrap().exempt.is_some());
+    assert_eq!(level(&namespace("dev", &set), &[&exempts]), Some(Level::Deny));
+    let certain = "{exemptions: [{rules: [quorum-even], reason: known}]}";
+    assert_eq!(even(&set, &[&exempts, certain]).unwrap().exempt.unwrap().reason, "known");
+}
+
+#[test]
+fn an_undecided_policy_voids_no_annotation_silently() {
+    let annotated = etcd("stateward.dev/exempt: quorum-even, stateward.dev/exempt-reason: moving");
+    let forbids = undecided("annotationExemptions: false");
+    let finding = even(&annotated, &[&forbids]).unwrap();
+    assert_eq!((finding.level, &finding.exempt), (Level::Warn, &None));
+    assert!(even(&namespace("dev", &annotated), &[&forbids]).unwrap().exempt.is_some());
+    assert!(even(&namespace("prod", &annotated), &[&forbids]).unwrap().exempt.is_none());
+    assert!(even(&annotated, &[&undecided("annotationExemptions: true")]).unwrap().exempt.is_some());
+}
+
+#[test]
+fn an_undecided_policy_does_not_decide_the_class() {
+    let (set, ours) =
+        (etcd(""), ETCD.replace("ANNOTATIONS", "").replace("IMAGE", "example.com/our-raft-db:1"));
+    let replicated = undecided("classes: [{class: replicated, images: ['*/etcd']}]");
+    let finding = even(&set, &[&replicated]).unwrap();
+    assert_eq!(finding.level, Level::Warn);
+    let class = finding.class.unwrap();
+    assert!(class.because.to_string().contains("policy mine differs and may be about this namespace"));
+    assert_eq!(level(&namespace("prod", &set), &[&replicated]), None);
+    assert_eq!(level(&namespace("dev", &set), &[&replicated]), Some(Level::Deny));
+
+    let quorum = undecided("classes: [{class: quorum, images: ['*/our-raft-db']}]");
+    assert_eq!(level(&ours, &[&quorum]), Some(Level::Warn), "and not at all without it");
+    assert_eq!(level(&namespace("prod", &ours), &[&quorum]), Some(Level::Deny));
+    // Where a policy denies the rule whatever the class is, what is wrong is wrong.
+    let strict = "{rules: [{rule: quorum-even, level: deny}]}";
+    assert_eq!(level(&ours, &[&quorum, strict]), Some(Level::Warn));
+    // The same class either way.
+    let same = undecided("classes: [{class: quorum, images: ['*/etcd']}]");
+    assert_eq!(level(&set, &[&same]), Some(Level::Deny));
+    assert_eq!(level(&etcd("stateward.dev/class: quorum"), &[&replicated]), Some(Level::Deny));
+}
+
+#[test]
+fn the_name_of_a_namespace_is_a_label_that_is_always_known() {
+    let by_name = |name: &str| {
+        let label = format!("{{matchLabels: {{kubernetes.io/metadata.name: {name}}}}}");
+        format!("{{match: {{namespaceSelector: {label}}}, rules: [{{rule: quorum-even, level: 'off'}}]}}")
+    };
+    let set = etcd("");
+    assert_eq!(level(&set, &[&by_name("prod-a")]), None);
+    assert_eq!(level(&set, &[&by_name("prod-b")]), Some(Level::Deny));
+    // Files do not write what the API server adds.
+    assert_eq!(level(&namespace("dev", &set), &[&by_name("prod-a")]), None);
+}
+
+#[test]
+fn images_mean_what_they_mean_in_the_catalogue() {
+    for (image, pattern, is_meant) in [
+        ("quay.io/a/b/db:1", "db", true),
+        ("quay.io/a/b/db:1", "b/db", true),
+        ("quay.io/a/b/db:1", "*/db", true),
+        ("quay.io/a/b/db:1", "quay.io/*", true),
+        ("quay.io/a/b/db:1", "d*", true),
+        ("quay.io/a/b/db:1", "a/*", false),
+        ("quay.io/a/b/db:1", "b", false),
+        ("db", "db", true),
+        ("mydb", "db", false),
+    ] {
+        let set = ETCD.replace("ANNOTATIONS", "").replace("IMAGE", &format!("'{image}'"));
+        let spec = format!("{{classes: [{{class: quorum, images: ['{pattern}']}}]}}");
+        assert_eq!(level(&set, &[&spec]).is_some(), is_meant, "{image} {pattern}");
+    }
+}
+
 #[test]
 fn what_is_wrong_with_a_policy_is_said_with_its_place() {
     for (spec, pointer, message) in [
         (
             "{rules: [{rule: quorum-evne, level: warn}]}",
             "/spec/rules/0/rule",
-            "there is no rule \"quorum-evne\"",
+            "there is no rule \"quorum-evne\"; did you mean \"quorum-even\"?",
         ),
-        ("{rules: [{rule: quorum-even, level: loud}]}", "/spec/rules/0/level", "unknown variant `loud`"),
-        ("{ruels: []}", "/spec/ruels", "unknown field `ruels`"),
+        (
+            "{rules: [{rule: quorum-even, level: loud}]}",
+            "/spec/rules/0/level",
+            "there is no value \"loud\"; there are off, audit",
+        ),
+        ("{ruels: []}", "/spec/ruels", "there is no field \"ruels\"; did you mean \"rules\"?"),
+        ("{match: []}", "/spec/match", "expected a map, found a list"),
+        (
+            "{match: {namespaceSelector: [a]}}",
+            "/spec/match/namespaceSelector",
+            "expected a map, found a list",
+        ),
+        ("{rules: [[quorum-even, deny]]}", "/spec/rules/0", "expected a map, found a list"),
+        ("[1]", "/spec", "expected a map, found a list"),
+        ("{rules: {}}", "/spec/rules", "expected a list, found a map"),
+        ("{rules: [quorum-even]}", "/spec/rules/0", "expected a map, found \"quorum-even\""),
+        (
+            "{rules: [{rule: quorum-even, level: [deny]}]}",
+            "/spec/rules/0/level",
+            "expected one of off, audit, warn and deny, found a list",
+        ),
+        ("{classes: [{class: {a: b}, images: [x]}]}", "/spec/classes/0/class", "there is no value \"a\""),
+        ("{classes: [{class: quorom, images: [x]}]}", "/spec/classes/0/class", "did you mean \"quorum\"?"),
+        ("{priority: high}", "/spec/priority", "expected a whole number, found \"high\""),
+        ("{annotationExemptions: 1}", "/spec/annotationExemptions", "expected true or false, found 1"),
+        (
+            "{exemptions: [{rules: ['*'], reason: x, expiresAt: '2027-01-31'}]}",
+            "/spec/exemptions/0/expiresAt",
+            "\"2027-01-31\" is not a time of RFC 3339",
+        ),
         ("{match: {namespaces: ['[']}}", "/spec/match/namespaces", "unclosed character class"),
         (
             "{rules: [{rule: quorum-even, level: warn, params: {topologyKeys: [a]}}]}",
@@ -185,7 +333,7 @@ fn what_is_wrong_with_a_policy_is_said_with_its_place() {
             "has no parameter `topologyKeys`",
         ),
         ("{exemptions: [{rules: [quorum-even], reason: ''}]}", "/spec/exemptions/0/reason", "needs a reason"),
-        ("{exemptions: [{rules: [quorum-even]}]}", "/spec/exemptions/0", "missing field `reason`"),
+        ("{exemptions: [{rules: [quorum-even]}]}", "/spec/exemptions/0", "the field `reason` is missing"),
         ("{exemptions: [{rules: [nope], reason: x}]}", "/spec/exemptions/0/rules/0", "there is no rule"),
         ("{classes: [{class: quorum}]}", "/spec/classes/0", "needs `images` or a `selector`"),
         ("{classes: [{class: quorum, images: [a, 'b/c:1.2']}]}", "/spec/classes/0/images", "write \"b/c\""),
@@ -197,10 +345,14 @@ fn what_is_wrong_with_a_policy_is_said_with_its_place() {
         (
             "{match: {objectSelector: {matchExpressions: [{key: a, operator: Near}]}}}",
             "/spec/match/objectSelector/matchExpressions/0/operator",
-            "unknown variant `Near`",
+            "there is no value \"Near\"",
         ),
-        ("{servicePerPod: {type: Headless}}", "/spec/servicePerPod/type", "unknown variant `Headless`"),
-        ("{servicePerPod: {sessionAffinity: None}}", "/spec/servicePerPod/sessionAffinity", "unknown field"),
+        ("{servicePerPod: {type: Headless}}", "/spec/servicePerPod/type", "there is no value \"Headless\""),
+        (
+            "{servicePerPod: {sessionAffinity: None}}",
+            "/spec/servicePerPod/sessionAffinity",
+            "there is no field",
+        ),
         (
             "{servicePerPod: {labels: {'stateward.dev/x': a}}}",
             "/spec/servicePerPod/labels/stateward.dev~1x",
@@ -210,5 +362,10 @@ fn what_is_wrong_with_a_policy_is_said_with_its_place() {
         let error = try_policy(spec).unwrap_err();
         assert_eq!(error.pointer, pointer, "{spec}");
         assert!(error.message.contains(message), "{spec}: {}", error.message);
+        for of_the_program in
+            ["struct", "enum", "variant", "sequence", "i32", "Selector", "with a single key"]
+        {
+            assert!(!error.message.contains(of_the_program), "{spec}: {}", error.message);
+        }
     }
 }

@@ -15,7 +15,7 @@ use stateward::webhook_config;
 use tempfile::TempDir;
 
 use super::control_plane::{self, ControlPlane, Process};
-use super::kube_api::Api;
+use super::kube_api::{Api, pod_path};
 
 /// Far longer than anything here takes: what is not over by then hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -139,6 +139,19 @@ impl Stage {
             assert!(Instant::now() < end, "never happened: {what}\n{}", self.guard.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Waits for a pod, and makes it one that runs on a node.
+    pub async fn running_pod(&self, namespace: &str, node: &str, name: &str) {
+        let (api, path) = (&self.api, pod_path(namespace, name));
+        self.until("the pod is made", async || api.exists(&path).await).await;
+        let binding = json!({
+            "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name, "namespace": namespace},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": node},
+        });
+        api.post(&format!("{path}/binding"), &binding).await.allowed();
+        let running = json!({"status": {"phase": "Running"}});
+        api.merge(&format!("{path}/status"), &running).await.allowed();
     }
 
     pub async fn until_gone(&self, path: &str) {

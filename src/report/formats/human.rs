@@ -114,7 +114,7 @@ fn summary(report: &Report) -> String {
     }
     let mut text = format!("{looked}{unread}: {deny} denied, {}", count(warn, "warning"));
     if audit > 0 {
-        let _ = write!(text, ", {audit} for the record");
+        let _ = write!(text, ", {audit} audit");
     }
     if report.exempt() > 0 {
         let _ = write!(text, ", {} exempt", report.exempt());
@@ -127,7 +127,7 @@ fn passed_over(notes: &[Note]) -> Option<String> {
     let parts = [
         (NoteKind::Template, "unrendered template"),
         (NoteKind::Partial, "patch"),
-        (NoteKind::NotAManifest, "text that is no manifest"),
+        (NoteKind::NotAManifest, "text that is not a manifest"),
         (NoteKind::Ignored, "text that kubectl ignores"),
         (NoteKind::Skipped, "file or folder that is not looked into"),
     ];
