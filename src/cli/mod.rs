@@ -7,6 +7,8 @@ mod cluster;
 mod explain;
 mod kubernetes;
 mod policies;
+mod policy;
+mod policy_files;
 mod review;
 mod serve;
 pub mod sources;
@@ -16,6 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
 
 use crate::policy::{Policies, Profile};
 
@@ -36,6 +39,7 @@ enum Command {
     Audit(audit::Args),
     Review(review::Args),
     Explain(explain::Args),
+    Policy(policy::Args),
     Certs(certs::Args),
 }
 
@@ -72,12 +76,12 @@ impl From<ProfileName> for Profile {
 impl PolicyArgs {
     /// The policies that are to apply; all that is wrong with them is one error.
     fn load(&self) -> anyhow::Result<Policies> {
-        let (policies, errors) = policies::load(&self.policies);
-        if !errors.is_empty() {
-            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let loaded = policies::load(&self.policies, Timestamp::now());
+        if !loaded.errors.is_empty() {
+            let errors: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
             anyhow::bail!("{}", errors.join("\n"));
         }
-        Policies::new(self.profile.into(), policies)
+        Policies::new(self.profile.into(), loaded.policies)
     }
 }
 
@@ -92,6 +96,7 @@ impl Cli {
             Command::Audit(args) => args.run(),
             Command::Review(args) => args.run(),
             Command::Explain(args) => args.run(),
+            Command::Policy(args) => args.run(),
             Command::Certs(args) => args.run(),
         };
         match done {

@@ -1,60 +1,98 @@
 //! Policies from files.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use super::sources;
-use crate::manifest::{Manifest, Note, NoteKind, read};
-use crate::policy::Policy;
+use crate::manifest::{Manifest, Note, NoteKind, Source, read};
+use crate::policy::{Policy, lint};
 
-/// Why a document is not used as a policy.
+/// What is said of a document that is or should be a policy, and where.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}: {message}")]
-pub(super) struct Unusable {
+pub(super) struct PolicyRemark {
     /// The name of the policy, or of the file where nothing in it can be read.
     pub(super) policy: String,
     /// File, line and column.
-    place: String,
-    message: String,
+    pub(super) place: String,
+    pub(super) message: String,
+    /// Whether it is said of a text of which it is not known what is in it.
+    pub(super) is_unreadable: bool,
 }
 
-/// Reads all policies under some paths, and what is wrong with the others.
-pub(super) fn load(paths: &[PathBuf]) -> (Vec<Policy>, Vec<Unusable>) {
-    let (mut policies, mut errors) = (Vec::new(), Vec::new());
+/// What some files hold.
+#[derive(Debug, Default)]
+pub(super) struct Loaded {
+    pub(super) policies: Vec<Policy>,
+    /// Why some documents are not used as policies.
+    pub(super) errors: Vec<PolicyRemark>,
+    /// What has no effect in those that are.
+    pub(super) warnings: Vec<PolicyRemark>,
+}
+
+/// A file, or why it cannot be read.
+pub(super) type PolicySource = Result<Arc<Source>, Note>;
+
+/// Reads all policies under some paths.
+pub(super) fn load(paths: &[PathBuf], now: Timestamp) -> Loaded {
+    let mut all = Loaded::default();
     for source in sources::open(paths) {
+        all.extend(Loaded::of(&source, now));
+    }
+    all
+}
+
+impl Loaded {
+    pub(super) fn of(source: &PolicySource, now: Timestamp) -> Self {
+        let mut loaded = Self::default();
         let source = match source {
             Ok(source) => source,
             Err(note) => {
-                errors.push(unread(&note));
-                continue;
+                loaded.errors.push(unread(note));
+                return loaded;
             }
         };
-        let (manifests, notes) = read(&source);
+        let (manifests, notes) = read(source);
         let failures = notes.iter().filter(|note| note.kind != NoteKind::Ignored);
-        errors.extend(failures.map(unread));
+        loaded.errors.extend(failures.map(unread));
         for manifest in &manifests {
             match policy(manifest) {
-                Ok(policy) => policies.push(policy),
-                Err(error) => errors.push(error),
+                Ok(policy) => {
+                    loaded.policies.push(policy);
+                    let warnings = lint(&manifest.node.to_json(), now).into_iter();
+                    loaded.warnings.extend(warnings.map(|w| remark(manifest, &w.pointer, w.message)));
+                }
+                Err(error) => loaded.errors.push(error),
             }
         }
+        loaded
     }
-    (policies, errors)
+
+    pub(super) fn extend(&mut self, other: Self) {
+        self.policies.extend(other.policies);
+        self.errors.extend(other.errors);
+        self.warnings.extend(other.warnings);
+    }
 }
 
-fn unread(note: &Note) -> Unusable {
+fn unread(note: &Note) -> PolicyRemark {
     let file = &note.file.name;
     let place = format!("{file}:{}:{}", note.line, note.column);
-    Unusable { policy: file.clone(), place, message: note.message.clone() }
+    PolicyRemark { policy: file.clone(), place, message: note.message.clone(), is_unreadable: true }
 }
 
-fn policy(manifest: &Manifest) -> Result<Policy, Unusable> {
-    let unusable = |pointer: &str, message: String| {
-        let span = manifest.node.locate(pointer);
-        let place = format!("{}:{}:{}", manifest.file.name, span.line, span.column);
-        Unusable { policy: manifest.name.clone().unwrap_or_default(), place, message }
-    };
+fn remark(manifest: &Manifest, pointer: &str, message: String) -> PolicyRemark {
+    let span = manifest.node.locate(pointer);
+    let place = format!("{}:{}:{}", manifest.file.name, span.line, span.column);
+    PolicyRemark { policy: manifest.name.clone().unwrap_or_default(), place, message, is_unreadable: false }
+}
+
+fn policy(manifest: &Manifest) -> Result<Policy, PolicyRemark> {
     if let Some(key) = manifest.duplicate_keys.first() {
-        return Err(unusable(&key.pointer, format!("`{}` is written twice", key.pointer)));
+        return Err(remark(manifest, &key.pointer, format!("`{}` is written twice", key.pointer)));
     }
-    Policy::from_json(&manifest.node.to_json()).map_err(|error| unusable(&error.pointer, error.message))
+    Policy::from_json(&manifest.node.to_json())
+        .map_err(|error| remark(manifest, &error.pointer, error.message))
 }

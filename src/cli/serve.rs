@@ -11,10 +11,8 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use clap::{ArgAction, ValueEnum};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 
+use super::policy_files::PolicyKeeper;
 use super::{PolicyArgs, certificate::CertificateArgs, kubernetes, review};
 use crate::certs::Provided;
 use crate::certs::manager::CertificateManager;
@@ -96,8 +94,10 @@ impl Args {
 
     async fn serve(self) -> anyhow::Result<()> {
         let mut metrics = Metrics::new();
-        let policies = self.policies(&mut metrics)?;
-        let policies = Arc::new(ArcSwap::from_pointee(policies));
+        let readiness = Readiness::default();
+        let (paths, profile) = (&self.policy.policies, self.policy.profile.into());
+        let policy_keeper = PolicyKeeper::start(paths, profile, &readiness, metrics.registry())?;
+        let policies = policy_keeper.policies();
         let shutdown = Shutdown::signals().context("cannot listen for signals")?;
         if self.standalone {
             let cluster = review::cluster(&self.objects)?;
@@ -105,12 +105,14 @@ impl Args {
             let cluster = Arc::new(ArcSwap::from_pointee(cluster));
             let guard = WebhookGuard { cluster, policies, confirmer: None, events: None };
             let config = self.config(None);
-            return Ok(server::serve(config, guard, Readiness::default(), metrics, shutdown).await?);
+            return tokio::select! {
+                end = server::serve(config, guard, readiness, metrics, shutdown) => Ok(end?),
+                stopped = policy_keeper.run() => match stopped? {},
+            };
         }
         let client = kubernetes::client(self.context.as_deref())
             .await
             .context("there is no API server to ask (--standalone does without)")?;
-        let readiness = Readiness::default();
         let gauges = Gauges::register_live(metrics.registry());
         let live = Live::new(client.clone(), WatchConfig::default(), &readiness, gauges);
         let confirmer = Some(Confirmer::new(client.clone(), metrics.registry()));
@@ -122,6 +124,7 @@ impl Args {
         tokio::select! {
             end = server::serve(config, guard, readiness, metrics, shutdown.clone()) => Ok(end?),
             stopped = live.run() => match stopped? {},
+            stopped = policy_keeper.run() => match stopped? {},
             never = tell(teller) => match never {},
             died = look_after(elected, &shutdown) => Err(died),
         }
@@ -160,21 +163,6 @@ impl Args {
         }
         let (events, teller) = Events::new(client, &instance(), metrics.registry());
         (Some(events), Some(teller))
-    }
-
-    /// A policy that cannot be read disables itself: the others, and the shipped one, still guard the cluster.
-    fn policies(&self, metrics: &mut Metrics) -> anyhow::Result<Policies> {
-        let errors_of = Family::<PolicyLabels, Gauge>::default();
-        metrics.registry().register("policy_errors", "Errors in a policy", errors_of.clone());
-        let (policies, errors) = super::policies::load(&self.policy.policies);
-        for error in &errors {
-            tracing::error!("policy not used: {error}");
-            errors_of.get_or_create(&PolicyLabels { policy: error.policy.clone() }).inc();
-        }
-        for policy in &policies {
-            drop(errors_of.get_or_create(&PolicyLabels { policy: policy.name().to_owned() }));
-        }
-        Policies::new(self.policy.profile.into(), policies)
     }
 
     fn config(self, provided: Option<Provided>) -> ServeConfig {
@@ -238,9 +226,4 @@ async fn tell(teller: Option<EventSender>) -> Infallible {
         teller.run().await;
     }
     pending().await
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PolicyLabels {
-    policy: String,
 }

@@ -107,18 +107,9 @@ impl Warnings {
         }
     }
 
-    /// Patterns are compared with images without their tag and digest.
     fn of_images(&mut self, patterns: &[String], pointer: &str) {
         for (index, pattern) in patterns.iter().enumerate() {
-            let last = pattern.rsplit('/').next().unwrap_or_default();
-            if last.contains([':', '@']) {
-                let without =
-                    &pattern[..pattern.len() - last.len() + last.find([':', '@']).unwrap_or(last.len())];
-                let message = format!(
-                    "images are compared without tag and digest, so {pattern:?} matches none; write {without:?}"
-                );
-                self.add(format!("{pointer}/{index}"), message);
-            } else if pattern.chars().any(|c| c.is_whitespace() || c.is_ascii_uppercase()) {
+            if pattern.chars().any(|c| c.is_whitespace() || c.is_ascii_uppercase()) {
                 let message = format!("no image can match {pattern:?}: names of images are in small letters");
                 self.add(format!("{pointer}/{index}"), message);
             }
@@ -238,12 +229,6 @@ mod tests {
                 "{match: {objectSelector: {matchExpressions: [{key: a, operator: Exists, values: [b]}]}}}",
                 "/spec/match/objectSelector/matchExpressions/0: `Exists` and",
             ),
-            (
-                "{classes: [{class: quorum, images: ['registry.example:5000/db:1.2']}]}",
-                "/spec/classes/0/images/0: images are compared without tag and digest, so \
-                 \"registry.example:5000/db:1.2\" matches none; write \"registry.example:5000/db\"",
-            ),
-            ("{classes: [{class: quorum, images: ['db@sha256:*']}]}", "/spec/classes/0/images/0: images are"),
             ("{classes: [{class: quorum, images: ['My/db']}]}", "/spec/classes/0/images/0: no image can"),
             (
                 "{rules: [{rule: pdb-missing, classes: [], level: warn}]}",

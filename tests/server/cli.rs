@@ -164,3 +164,45 @@ fn thousands_of_files_are_no_problem() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["summary"]["statefulSets"], 3000);
 }
+
+const POLICY: &str = "apiVersion: stateward.dev/v1alpha1
+kind: StatefulSetPolicy
+metadata:
+  name: p
+spec:
+  rules:
+  - rule: quorum-even
+    level: warn
+  exemptions:
+  - rules: [pdb-missing]
+    reason: migrating
+    expiresAt: 2020-01-31T00:00:00+01:00
+";
+
+#[test]
+fn policy_check_says_what_is_wrong_and_where() {
+    let check = |arguments: &[&str], policy: &str| {
+        let output = stateward(&[&["policy", "check"], arguments].concat(), policy);
+        (output.status.code().unwrap(), text(&output.stdout))
+    };
+    let ended = "<stdin>:12:5: warning: the exemption ended at 2020-01-30T23:00:00Z\n";
+    let summary = "1 policy can be used, 0 errors, 1 warning\n";
+    assert_eq!(check(&["-"], POLICY), (0, format!("{ended}{summary}")));
+    assert_eq!(check(&["-", "--fail-on", "warning"], POLICY).0, 1);
+    let (code, said) = check(&["-"], "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n");
+    assert!(code == 1 && said.contains("a policy is apiVersion stateward.dev/v1alpha1"), "{said}");
+    assert_eq!(
+        check(&["policies/baseline.yaml", "policies/strict.yaml"], ""),
+        (0, "2 policies can be used, 0 errors, 0 warnings\n".to_owned())
+    );
+
+    let (code, said) = check(&["-"], &POLICY.replace("quorum-even", "quorum-evne"));
+    let error = "<stdin>:7:5: error: there is no rule \"quorum-evne\"; did you mean \"quorum-even\"?";
+    assert!(code == 1 && said.contains(error) && said.contains("0 policies can be used, 1 error,"), "{said}");
+    let (code, said) = check(&["-"], &format!("{POLICY}---\n{POLICY}"));
+    assert!(code == 0 && said.contains("several policies are named p"), "{said}");
+    let (code, said) = check(&["-"], &POLICY.replace("rules:\n", "rules: [\n"));
+    assert!(code == 2 && said.contains("<stdin>:") && said.contains("error: "), "{said}");
+    assert_eq!(check(&["/no/such/file"], "").0, 2);
+    assert_eq!(check(&[], "").0, 2);
+}

@@ -22,6 +22,7 @@ mod events;
 mod lease;
 mod metacontroller;
 mod per_pod;
+mod policy_files;
 mod watch;
 mod webhook_drain;
 mod webhook_http;

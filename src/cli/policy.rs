@@ -1,0 +1,101 @@
+//! `stateward policy`
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Subcommand, ValueEnum};
+use jiff::Timestamp;
+
+use super::UNUSABLE;
+use super::policies::{self, Loaded};
+
+/// Work on policies
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(CheckArgs),
+}
+
+/// Say what is wrong with policies, and what in them has no effect
+///
+/// Exits with 0 where every policy can be used, with 1 where one cannot, and with 2 where a file cannot be read.
+#[derive(Debug, clap::Args)]
+struct CheckArgs {
+    /// Files and folders with StatefulSetPolicy documents, `-` for standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// From what on to exit with 1
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
+    fail_on: FailOn,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// A policy that cannot be used
+    #[default]
+    Error,
+    /// Also a part of one that has no effect
+    Warning,
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let Command::Check(check) = self.command;
+        check.run()
+    }
+}
+
+impl CheckArgs {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let loaded = policies::load(&self.files, Timestamp::now());
+        let mut out = io::stdout().lock();
+        for error in &loaded.errors {
+            writeln!(out, "{}: error: {}", error.place, error.message)?;
+        }
+        for warning in &loaded.warnings {
+            writeln!(out, "{}: warning: {}", warning.place, warning.message)?;
+        }
+        let doubles = doubles(&loaded);
+        for name in &doubles {
+            writeln!(out, "warning: several policies are named {name}; in a cluster only one can be")?;
+        }
+        let (policies, errors) = (loaded.policies.len(), loaded.errors.len());
+        let warnings = loaded.warnings.len() + doubles.len();
+        writeln!(
+            out,
+            "{} can be used, {}, {}",
+            count(policies, "policy", "policies"),
+            count(errors, "error", "errors"),
+            count(warnings, "warning", "warnings")
+        )?;
+        Ok(self.verdict(&loaded, warnings))
+    }
+
+    fn verdict(&self, loaded: &Loaded, warnings: usize) -> ExitCode {
+        let is_warned_of = self.fail_on == FailOn::Warning && warnings > 0;
+        if loaded.errors.iter().any(|error| error.is_unreadable) {
+            ExitCode::from(UNUSABLE)
+        } else if !loaded.errors.is_empty() || is_warned_of {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// The names that several policies have.
+fn doubles(loaded: &Loaded) -> BTreeSet<&str> {
+    let mut seen = BTreeSet::new();
+    loaded.policies.iter().map(|policy| policy.name()).filter(|name| !seen.insert(*name)).collect()
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
