@@ -315,6 +315,7 @@ mod tests {
             message: "wrong".to_owned(),
             remedy: "right".to_owned(),
             related: Vec::new(),
+            edits: Vec::new(),
             exempt: None,
             may_be_exempted: true,
         }

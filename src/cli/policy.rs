@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::UNUSABLE;
 use super::policies::{self, Loaded};
+use crate::policy::Policy;
 
 /// Work on policies
 #[derive(Debug, clap::Args)]
@@ -93,7 +94,7 @@ impl CheckArgs {
 /// The names that several policies have.
 fn doubles(loaded: &Loaded) -> BTreeSet<&str> {
     let mut seen = BTreeSet::new();
-    loaded.policies.iter().map(|policy| policy.name()).filter(|name| !seen.insert(*name)).collect()
+    loaded.policies.iter().map(Policy::name).filter(|name| !seen.insert(*name)).collect()
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use super::{Applicable, Certainty, ClassRule, Policies};
 use crate::model::{Because, Class, Classified, StatefulSet};
 
+/// A class, and what decided it.
+type Decided = (Class, Because);
+
 impl Policies {
     /// The class of `set`, to which `applicable` applies.
     pub fn classify(&self, set: &StatefulSet, applicable: &Applicable<'_>) -> Classified {
@@ -24,22 +27,19 @@ impl Policies {
 }
 
 /// The class where a policy that may or may not apply names another one: the one under which more rules look.
-fn doubted((known, because): (Class, Because), other: Class, policy: &str) -> (Class, Because) {
+fn doubted((known, because): Decided, other: Class, policy: &str) -> Decided {
     let (class, alternative) = if known == Class::Replicated { (other, known) } else { (known, other) };
     (class, Because::Undecided { policy: policy.to_owned(), alternative, otherwise: Box::new(because) })
 }
 
 /// An annotation that names no class is as good as none; the rule `annotation-ignored` says so.
-fn declared(set: &StatefulSet) -> Option<(Class, Because)> {
+fn declared(set: &StatefulSet) -> Option<Decided> {
     let class = Class::named(set.metadata.annotations.get("stateward.dev/class")?)?;
     Some((class, Because::Annotation))
 }
 
 /// What the strongest policy says that says anything and certainly applies; and what stronger ones say that may apply.
-fn by_policy<'a>(
-    set: &StatefulSet,
-    applicable: &Applicable<'a>,
-) -> (Option<(Class, Because)>, Vec<(Class, &'a str)>) {
+fn by_policy<'a>(set: &StatefulSet, applicable: &Applicable<'a>) -> (Option<Decided>, Vec<(Class, &'a str)>) {
     let mut undecided = Vec::new();
     for (policy, certainty) in &applicable.policies {
         let Some(rule) = policy.classes.iter().find(|rule| rule.matches(set)) else { continue };

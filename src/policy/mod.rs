@@ -220,7 +220,7 @@ impl<'a> Applicable<'a> {
             match (policy.annotation_exemptions, certainty) {
                 (Some(allowed), Certainty::Certain) => return without(allowed, undecided),
                 (Some(allowed), Certainty::Unknown) => {
-                    undecided = undecided.or(Some((allowed, &policy.name)))
+                    undecided = undecided.or(Some((allowed, &policy.name)));
                 }
                 (None, _) => {}
             }
@@ -247,7 +247,7 @@ impl<'a> Applicable<'a> {
 }
 
 /// What is allowed, and the policy that would make it different if it applied.
-fn without<'a>(allowed: bool, undecided: Option<(bool, &'a str)>) -> (bool, Option<&'a str>) {
+fn without(allowed: bool, undecided: Option<(bool, &str)>) -> (bool, Option<&str>) {
     (allowed, undecided.filter(|(other, _)| *other != allowed).map(|(_, policy)| policy))
 }
 

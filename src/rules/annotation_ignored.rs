@@ -257,7 +257,7 @@ mod tests {
             let messages = messages(json!({"metadata": {"annotations": {key: "quorum"}}}));
             match said {
                 Some(said) => {
-                    assert!(messages.len() == 1 && messages[0].contains(said), "{key}: {messages:?}")
+                    assert!(messages.len() == 1 && messages[0].contains(said), "{key}: {messages:?}");
                 }
                 None => assert_eq!(messages, Vec::<String>::new(), "{key}"),
             }

@@ -88,13 +88,13 @@ const REMOVED: [Removed; 13] = [
         ..removed("HorizontalPodAutoscaler", "autoscaling/v2beta1", "autoscaling/v2", "1.25")
     },
     removed("HorizontalPodAutoscaler", "autoscaling/v2beta2", "autoscaling/v2", "1.26"),
-    removed("Deployment", "extensions/v1beta1", "apps/v1", "1.16"),
     removed("Deployment", "apps/v1beta1", "apps/v1", "1.16"),
     removed("Deployment", "apps/v1beta2", "apps/v1", "1.16"),
-    removed("ReplicaSet", "extensions/v1beta1", "apps/v1", "1.16"),
     removed("ReplicaSet", "apps/v1beta1", "apps/v1", "1.16"),
     removed("ReplicaSet", "apps/v1beta2", "apps/v1", "1.16"),
-    removed("CronJob", "batch/v2alpha1", "batch/v1", "1.21"),
+    removed("DaemonSet", "apps/v1beta1", "apps/v1", "1.16"),
+    removed("DaemonSet", "apps/v1beta2", "apps/v1", "1.16"),
+    removed("Job", "batch/v1beta1", "batch/v1", "1.25"),
     removed("CronJob", "batch/v1beta1", "batch/v1", "1.25"),
 ];
 
@@ -110,7 +110,7 @@ fn check(written: &Written, out: &mut Violations) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Metadata, ObjectRef};
+    use crate::model::{Kind, KindFacts, Metadata, ObjectRef};
 
     fn says(kind: &'static str, api_version: &str) -> String {
         let object = ObjectRef { api_version: "", kind, namespace: "default".into(), name: "zk".into() };
@@ -140,7 +140,6 @@ mod tests {
             ("HorizontalPodAutoscaler", "autoscaling/v2beta1", "autoscaling/v2 and"),
             ("HorizontalPodAutoscaler", "autoscaling/v2", ""),
             ("HorizontalPodAutoscaler", "autoscaling/v1", ""),
-            ("Deployment", "extensions/v1beta1", "apps/v1"),
             ("CronJob", "batch/v1beta1", "batch/v1"),
             ("CronJob", "batch/v1", ""),
             ("Service", "v1", ""),
@@ -148,6 +147,22 @@ mod tests {
             let says = says(kind, version);
             assert_eq!(says.is_empty(), new.is_empty(), "{says}");
             assert!(says.contains(new), "{says}");
+        }
+    }
+
+    #[test]
+    fn every_version_that_is_read_is_served_or_known_to_be_gone() {
+        const SERVED: [(Kind, &str); 1] = [(Kind::Autoscaler, "v1")];
+        for kind in Kind::ALL {
+            let KindFacts { group, name, other_versions, .. } = kind.facts();
+            for version in other_versions {
+                let is_served = SERVED.contains(&(kind, version));
+                assert_eq!(
+                    says(name, &format!("{group}/{version}")).is_empty(),
+                    is_served,
+                    "{name} {version}"
+                );
+            }
         }
     }
 }

@@ -104,9 +104,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
             "set spec.replicas to {replicas} first, and let the group remove the members that left before going on"
         )
     } else {
-        "remove the members from the group with its own tool first, then allow this step with the annotation \
-         stateward.dev/exempt: quorum-scale-loses-majority and a reason"
-            .to_owned()
+        "remove the members from the group with its own tool first, then exempt it for this step".to_owned()
     };
     out.add(Place::in_set("/spec/replicas"), message, remedy);
 }

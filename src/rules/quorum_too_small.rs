@@ -67,9 +67,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         (
             "a single member holds the only copy of the data, and while it is down or moves nothing works: \
              fine for development only",
-            format!(
-                "set spec.replicas to {enough}, or annotate stateward.dev/exempt: quorum-too-small with a reason"
-            ),
+            format!("set spec.replicas to {enough}, or exempt it where it is for development"),
         )
     } else {
         (
