@@ -65,8 +65,8 @@ const DOMAIN: &str = "stateward.dev";
 const MOST_UNREAD: usize = 16;
 
 /// The names under [`DOMAIN`] that something reads on a StatefulSet.
-pub const OWN_ANNOTATIONS: [&str; 5] =
-    ["class", "ensemble", "exempt", "exempt-reason", "service-per-pod-type"];
+pub const OWN_ANNOTATIONS: [&str; 6] =
+    ["class", "ensemble", "exempt", "exempt-reason", "protected", "service-per-pod-type"];
 
 /// The longest key that the API server takes: a domain of 253 characters, a slash and a name of 63.
 const LONGEST_KEY: usize = 317;

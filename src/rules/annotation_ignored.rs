@@ -12,7 +12,7 @@ rule! {
     /// An annotation of a StatefulSet asks Stateward for something and is not understood: `stateward.dev/class` names
     /// none of `quorum`, `singleton` and `replicated`; `stateward.dev/exempt` names a rule that does not exist, or comes
     /// without `stateward.dev/exempt-reason`; `stateward.dev/service-per-pod-type` names none of `LoadBalancer`, `NodePort` and
-    /// `ClusterIP`; one of `service-per-pod-label` and `service-per-pod-ports` is there without the other; the annotation is
+    /// `ClusterIP`; `stateward.dev/protected` is neither `true` nor `false`; one of `service-per-pod-label` and `service-per-pod-ports` is there without the other; the annotation is
     /// mistyped (`stateward.dev/clas`, `statward.dev/class`); or it is written as a label, or on the pod template, where it is not
     /// read. Only the first of these is ever more than a warning.
     ///
@@ -74,6 +74,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         out.add(Place::in_set("/metadata/annotations/stateward.dev~1class"), message, remedy).keyed(name);
     }
     per_pod(annotations, out);
+    protection(annotations, out);
     exemption(annotations, out);
     mistyped(annotations, out);
     misplaced(at, out);
@@ -84,6 +85,18 @@ const CLASSES: [&str; 3] = ["quorum", "singleton", "replicated"];
 /// ` (did you mean "quorum"?)`, or nothing.
 fn in_brackets(meant: Option<&str>) -> String {
     meant.map_or_else(String::new, |meant| format!(" (did you mean {meant:?}?)"))
+}
+
+/// Only `true` protects.
+fn protection(annotations: &Annotations, out: &mut Violations) {
+    let value = annotations.get("stateward.dev/protected").map_or("false", str::trim);
+    if matches!(value, "true" | "false") {
+        return;
+    }
+    let message = format!("stateward.dev/protected is {value:?}, which protects nothing");
+    let remedy = "set the annotation stateward.dev/protected to \"true\", or remove it";
+    let place = Place::in_set("/metadata/annotations/stateward.dev~1protected");
+    out.add(place, message, remedy).keyed(value).at_most(Level::Warn);
 }
 
 fn exemption(annotations: &Annotations, out: &mut Violations) {
@@ -283,6 +296,13 @@ mod tests {
         }
         let both = json!({"metadata": {"annotations": class, "labels": class}});
         assert_eq!(messages(both), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_true_protects() {
+        for (value, number) in [("true", 0), (" true ", 0), ("false", 0), ("yes", 1), ("True", 1), ("", 1)] {
+            assert_eq!(found(&json!({"stateward.dev/protected": value})).len(), number, "{value:?}");
+        }
     }
 
     #[test]

@@ -251,7 +251,7 @@ fn the_pages_quote_what_the_program_says() {
         "policy not used",
         "a review panicked",
         "the lease cannot be read",
-        "what the watches say could not be confirmed",
+        "live read before denial failed",
     ] {
         assert!(program.contains(said), "the program does not say `{said}`");
         assert!(pages.iter().any(|page| page.contains(said)), "no page mentions `{said}`");
