@@ -214,7 +214,7 @@ fn field_path(pointer: &str) -> String {
 
 /// The warnings, none so long that the API server would cut it, nor so many that it would drop some.
 fn warnings(request: &Request, verdict: &Verdict) -> Vec<String> {
-    let unread = request.unread.iter().cloned().map(shortened);
+    let unread = request.unread.iter().map(|unread| shortened(unread));
     fitting(unread.chain(verdict.at(Level::Warn).flat_map(warning)).collect())
 }
 

@@ -49,13 +49,16 @@ impl Loaded {
         let mut loaded = Self::default();
         let source = match source {
             Ok(source) => source,
+            // A mounted ConfigMap keeps its files in hidden folders, beside links to them.
+            Err(note) if note.kind == NoteKind::Skipped => return loaded,
             Err(note) => {
                 loaded.errors.push(unread(note));
                 return loaded;
             }
         };
         let (manifests, notes) = read(source);
-        let failures = notes.iter().filter(|note| note.kind != NoteKind::Ignored);
+        let failures =
+            notes.iter().filter(|note| !matches!(note.kind, NoteKind::Ignored | NoteKind::Skipped));
         loaded.errors.extend(failures.map(unread));
         for manifest in &manifests {
             match policy(manifest) {

@@ -584,8 +584,7 @@ async fn the_guard_outlives_the_api_server() {
     // It follows what happens from then on.
     let mut second = set_of(&objects).clone();
     second["metadata"]["name"] = "second".into();
-    second["metadata"]["annotations"] =
-        json!({"stateward.dev/exempt": "selector-overlap", "stateward.dev/exempt-reason": "a copy for this test"});
+    second["metadata"]["annotations"] = json!({"stateward.dev/exempt": "selector-overlap", "stateward.dev/exempt-reason": "a copy for this test"});
     api.create(&second).await.allowed();
     stage.until("the watches go on", async || stage.metric(SETS) == Some(2.0)).await;
     stage.end_after_restart().await;
