@@ -68,6 +68,8 @@ pub struct Written {
     pub metadata: Metadata,
     /// The version it is written in.
     pub api_version: String,
+    /// Whether it has a `spec.selector` that is not empty.
+    pub has_selector: bool,
     /// The keys that some map of it has more than once, of which the last counts.
     pub duplicate_keys: Vec<DuplicateKey>,
 }

@@ -189,6 +189,9 @@ impl Found<'_> {
             object: self.object.kind().reference(&metadata.namespace, &metadata.name),
             metadata: metadata.clone(),
             api_version: self.manifest.api_version.clone(),
+            has_selector: self.manifest.node.pointer("/spec/selector").is_some_and(|selector| {
+                selector.as_map().is_some_and(|entries| entries.iter().any(|entry| !entry.value.is_null()))
+            }),
             duplicate_keys: duplicate_keys.collect(),
         }
     }

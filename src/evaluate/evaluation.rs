@@ -65,6 +65,7 @@ impl Evaluation<'_> {
             );
             finding.remedy +=
                 "; if they are groups of their own, give each its own annotation stateward.dev/ensemble";
+            finding.edits.iter_mut().for_each(|edit| edit.is_safe = false);
         }
         if rule.counts_members() && self.may_grow && finding.level == Level::Deny {
             finding.level = Level::Warn;
@@ -76,6 +77,7 @@ impl Evaluation<'_> {
         }
         if let Some(makers) = self.makers(&finding) {
             let _ = write!(finding.remedy, "; {makers}: make the edit there");
+            finding.edits.iter_mut().for_each(|edit| edit.is_safe = false);
         }
         finding
     }

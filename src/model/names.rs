@@ -20,6 +20,11 @@ pub fn is_label_value(text: &str) -> bool {
     text.is_empty() || is_name_part(text)
 }
 
+/// Whether a Service can have this name.
+pub fn is_dns_label(text: &str) -> bool {
+    is_subdomain(text) && text.len() <= LONGEST && !text.contains('.')
+}
+
 fn is_name_part(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     text.len() <= LONGEST && is_between_alphanumerics(text) && text.bytes().all(inner)
@@ -41,6 +46,16 @@ fn is_between_alphanumerics(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_services() {
+        let long = "a".repeat(64);
+        for (text, is_name) in
+            [("zk", true), ("zk-0", true), ("", false), ("zk.a", false), ("ZK", false), ("${X}", false), (&long, false)]
+        {
+            assert_eq!(is_dns_label(text), is_name, "{text:?}");
+        }
+    }
 
     #[test]
     fn keys_and_values_as_the_api_server_takes_them() {

@@ -205,18 +205,19 @@ impl StatefulSet {
 
     /// The labels to select its pods by: those of its own selector, else all they have. A Service can select by labels
     /// only, so a selector with expressions is passed over.
-    pub fn selecting(&self) -> String {
+    pub fn selecting_labels(&self) -> &Labels {
         let labels = self.spec.template.labels();
         let LabelSelector { match_labels, match_expressions } = &self.spec.selector;
-        if labels.is_empty() {
-            "their labels (they have none yet)".to_owned()
-        } else if match_labels.is_empty()
-            || !match_expressions.is_empty()
-            || !match_labels.is_subset_of(labels)
-        {
-            labels.to_string()
-        } else {
-            match_labels.to_string()
+        let is_enough =
+            !match_labels.is_empty() && match_expressions.is_empty() && match_labels.is_subset_of(labels);
+        if is_enough { match_labels } else { labels }
+    }
+
+    /// [`Self::selecting_labels`] for a sentence.
+    pub fn selecting(&self) -> String {
+        match self.selecting_labels() {
+            labels if labels.is_empty() => "their labels (they have none yet)".to_owned(),
+            labels => labels.to_string(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the rules about disruption budgets share.
 
-use super::{Place, SetContext};
+use super::edits::max_unavailable;
+use super::{FieldEdit, Place, SetContext};
 use crate::model::quorum::majority;
 use crate::model::{DisruptionBudget, Object, StatefulSet};
 
@@ -79,6 +80,22 @@ pub(super) fn set_max_unavailable(budget: &DisruptionBudget, most: i32) -> Strin
     } else {
         format!("set spec.maxUnavailable of PodDisruptionBudget {name} to {most}")
     }
+}
+
+/// What to do about the budgets of a group of two, which can spare no member.
+pub(super) fn two_members(budgets: &[&DisruptionBudget]) -> String {
+    let limits = enumerate(budgets.iter().map(|budget| set_max_unavailable(budget, 1)));
+    format!("run three members, of two neither can be spared, and {limits}")
+}
+
+/// The same as edits, where the set is the whole group.
+pub(super) fn three_members(at: &SetContext<'_>, budget: &DisruptionBudget) -> Vec<FieldEdit> {
+    if at.replicas != 2 {
+        return Vec::new();
+    }
+    let mut edits = max_unavailable(budget, 1);
+    edits.push(FieldEdit::replicas(3));
+    edits
 }
 
 /// `a`, `a and b`, `a, b and c`.

@@ -1,6 +1,6 @@
 //! `claims-deleted-on-scale`
 
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::ClaimRetention;
 
 rule! {
@@ -89,7 +89,8 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         if retention == ClaimRetention::Delete {
             let remedy = format!("set spec.persistentVolumeClaimRetentionPolicy.{field} to Retain");
             let path = format!("/spec/persistentVolumeClaimRetentionPolicy/{field}");
-            out.add(Place::in_set(path), message, remedy);
+            let edit = FieldEdit::set(Place::in_set(&*path), "Retain");
+            out.add(Place::in_set(path), message, remedy).edit(edit);
         }
     }
 }

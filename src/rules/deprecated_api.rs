@@ -1,6 +1,6 @@
 //! `deprecated-api`
 
-use super::{Place, Violations};
+use super::{FieldEdit, Place, Violations};
 use crate::change::Written;
 
 rule! {
@@ -104,7 +104,16 @@ fn check(written: &Written, out: &mut Violations) {
     let Some(Removed { kind, old, new, since, besides }) = REMOVED.iter().find(is_it) else { return };
     let message = format!("no cluster since Kubernetes {since} knows a {kind} in {old}: applying it fails");
     let remedy = format!("set apiVersion to {new}{besides}");
-    out.add(Place::of(written.object.clone(), "/apiVersion"), message, remedy);
+    let place = || Place::of(written.object.clone(), "/apiVersion");
+    let violation = out.add(place(), message, remedy);
+    let edit = FieldEdit::set(place(), new);
+    // An empty selector comes to select all pods, and `apps/v1beta1` has other defaults.
+    let edit = match &*written.api_version {
+        "apps/v1beta1" => None,
+        "policy/v1beta1" if !written.has_selector => Some(edit.unsafe_to_apply()),
+        _ => Some(edit),
+    };
+    violation.edits(edit);
 }
 
 #[cfg(test)]
@@ -116,6 +125,7 @@ mod tests {
         let object = ObjectRef { api_version: "", kind, namespace: "default".into(), name: "zk".into() };
         let mut out = Violations::default();
         let written = Written {
+            has_selector: true,
             object,
             metadata: Metadata::default(),
             api_version: api_version.to_owned(),

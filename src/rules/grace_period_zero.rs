@@ -1,6 +1,6 @@
 //! `grace-period-zero`
 
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::Class;
 
 rule! {
@@ -74,7 +74,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     );
     let remedy = "set spec.template.spec.terminationGracePeriodSeconds to 30, or remove it";
     let place = Place::in_set("/spec/template/spec/terminationGracePeriodSeconds");
-    out.add(place, message, remedy);
+    out.add(place.clone(), message, remedy).edit(FieldEdit::set(place, 30));
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod budgets;
 mod context;
+mod edits;
 mod governing;
 mod params;
 mod spread;

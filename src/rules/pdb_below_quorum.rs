@@ -1,7 +1,10 @@
 //! `pdb-below-quorum`
 
-use super::budgets::{Exposure, describe, enumerate, place, set_max_unavailable};
-use super::{Params, Place, SetContext, Violations};
+use super::budgets::{
+    Exposure, describe, enumerate, place, set_max_unavailable, three_members, two_members,
+};
+use super::edits::max_unavailable;
+use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::Object;
 use crate::model::quorum::{majority, tolerated};
 
@@ -101,6 +104,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         exposure.evictable,
     );
     let violation = out.add(place(at, "/spec/replicas"), message, remedy(at, &exposure));
+    violation.edits(edits(at, &exposure));
     violation.keyed("majority").weighing(lacking);
     if !exposure.unprotected.is_empty() {
         violation.missing_companion(at.dry_run);
@@ -125,13 +129,23 @@ fn who_lets(exposure: &Exposure<'_>) -> String {
 fn remedy(at: &SetContext<'_>, exposure: &Exposure<'_>) -> String {
     let most = tolerated(exposure.members);
     if most == 0 {
-        return "run three members: of two, neither can be spared".to_owned();
+        return two_members(&exposure.budgets);
     }
     if let ([budget], []) = (&exposure.budgets[..], &exposure.unprotected[..]) {
         return set_max_unavailable(budget, most);
     }
     let sets = set_names(at);
     format!("let one PodDisruptionBudget with maxUnavailable: {most} select the pods of {sets}")
+}
+
+/// One budget about the whole group gets the limit. Where it is about other sets too, a person looks first.
+fn edits(at: &SetContext<'_>, exposure: &Exposure<'_>) -> Vec<FieldEdit> {
+    let ([budget], []) = (&exposure.budgets[..], &exposure.unprotected[..]) else { return Vec::new() };
+    match tolerated(exposure.members) {
+        0 => three_members(at, budget),
+        most if at.view.expected_pods(budget) == exposure.members => max_unavailable(budget, most),
+        most => max_unavailable(budget, most).into_iter().map(FieldEdit::unsafe_to_apply).collect(),
+    }
 }
 
 /// The sets of the group.

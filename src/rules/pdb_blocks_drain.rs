@@ -1,7 +1,8 @@
 //! `pdb-blocks-drain`
 
-use super::budgets::{describe, place, set_max_unavailable};
-use super::{Params, Place, SetContext, Violations};
+use super::budgets::{describe, place, set_max_unavailable, three_members, two_members};
+use super::edits::max_unavailable;
+use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::cluster::Kind;
 use crate::model::{Class, DisruptionBudget, LabelSelector, Object};
 use crate::verdict::Level;
@@ -98,13 +99,17 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         ),
     };
     let message = format!("{} allows no eviction even while {when}", describe(budget));
-    let remedy = match at.class.class {
-        Class::Quorum if at.members() == Some(2) => {
-            "run three members: of two, neither can be spared".to_owned()
+    let (remedy, edits) = match at.class.class {
+        Class::Quorum if at.members() == Some(2) => (two_members(&[budget]), three_members(at, budget)),
+        // That a singleton is not evicted is a choice.
+        Class::Singleton => {
+            let edits = max_unavailable(budget, 1).into_iter().map(FieldEdit::unsafe_to_apply);
+            (set_max_unavailable(budget, 1), edits.collect())
         }
-        _ => set_max_unavailable(budget, 1),
+        _ => (set_max_unavailable(budget, 1), max_unavailable(budget, 1)),
     };
     let violation = out.add(place(at, "/spec/replicas"), message, remedy);
+    violation.edits(edits);
     violation.keyed("drain").at_most(level);
     violation.related_to(Place::of(budget.reference(), budget.limit_path()));
 }

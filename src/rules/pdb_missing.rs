@@ -1,8 +1,10 @@
 //! `pdb-missing`
 
-use super::{Params, Place, SetContext, Violations};
+use super::budgets::set_max_unavailable;
+use super::edits::{max_unavailable, new_budget, pod_selector};
+use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::cluster::Lookup;
-use crate::model::quorum::majority;
+use crate::model::quorum::{majority, tolerated};
 use crate::model::{Class, DisruptionBudget, Object, StatefulSet};
 
 rule! {
@@ -84,7 +86,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         message = format!("{message}; {}", why_not(budget, at.set));
     }
     let violation = out.add(Place::in_set("/spec/template/metadata/labels"), message, remedy(at, meant));
-    violation.missing_companion(at.dry_run);
+    violation.edits(edits(at, meant)).missing_companion(at.dry_run);
     if let Some(budget) = meant {
         violation.related_to(Place::of(budget.reference(), "/spec/selector"));
     }
@@ -106,15 +108,62 @@ fn why_not(budget: &DisruptionBudget, set: &StatefulSet) -> String {
 
 fn remedy(at: &SetContext<'_>, meant: Option<&DisruptionBudget>) -> String {
     let selector = at.set.selecting();
-    match meant {
+    let remedy = match meant {
         Some(budget) => {
-            format!("let spec.selector of PodDisruptionBudget {} select {selector}", budget.metadata.name)
+            let limit = if fits(at, budget) {
+                String::new()
+            } else {
+                format!(" and {}", set_max_unavailable(budget, 1))
+            };
+            format!("let spec.selector of PodDisruptionBudget {} select {selector}{limit}", budget.metadata.name)
         }
         None => format!(
             "add a PodDisruptionBudget {} with a selector for {selector} and maxUnavailable: 1 to its namespace",
             at.name(),
         ),
+    };
+    if is_pair(at) {
+        return format!("run three members, of two neither can be spared, and {remedy}");
     }
+    remedy
+}
+
+fn edits(at: &SetContext<'_>, meant: Option<&DisruptionBudget>) -> Vec<FieldEdit> {
+    let mut edits = match meant {
+        Some(budget) => of_meant(at, budget),
+        None => new_budget(at).into_iter().collect(),
+    };
+    if is_pair(at) && !edits.is_empty() {
+        edits.push(FieldEdit::replicas(3));
+    }
+    edits
+}
+
+/// Makes a budget select the pods, where it selects none so far. A person looks first: it may be meant for others.
+fn of_meant(at: &SetContext<'_>, budget: &DisruptionBudget) -> Vec<FieldEdit> {
+    let Some(selector) = pod_selector(at).filter(|_| at.view.sets_selected_by(budget).is_empty()) else {
+        return Vec::new();
+    };
+    if at.ensemble().is_none_or(|sets| sets.len() > 1) {
+        return Vec::new();
+    }
+    let mut edits = vec![FieldEdit::set(Place::of(budget.reference(), "/spec/selector"), selector)];
+    if !fits(at, budget) {
+        edits.extend(max_unavailable(budget, 1));
+    }
+    edits.into_iter().map(FieldEdit::unsafe_to_apply).collect()
+}
+
+/// Whether its limit is right for the set.
+fn fits(at: &SetContext<'_>, budget: &DisruptionBudget) -> bool {
+    let replicas = if is_pair(at) { 3 } else { at.replicas };
+    let most = if at.class.class == Class::Quorum { tolerated(replicas) } else { replicas };
+    (1..=most).contains(&budget.allowed_disruptions(replicas))
+}
+
+/// Whether it is a group of two members, of which no budget can protect a majority.
+fn is_pair(at: &SetContext<'_>) -> bool {
+    at.class.class == Class::Quorum && at.members() == Some(2) && at.replicas == 2
 }
 
 #[cfg(test)]

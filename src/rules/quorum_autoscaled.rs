@@ -1,6 +1,6 @@
 //! `quorum-autoscaled`
 
-use super::{Changed, Params, Place, SetContext, Violations};
+use super::{Changed, FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::{Autoscaler, Object};
 
 rule! {
@@ -88,6 +88,7 @@ fn report(at: &SetContext<'_>, scaler: &Autoscaler, place: Place, out: &mut Viol
     );
     let remedy = format!("delete {kind} {name} and give {set} 3 or 5 members");
     out.add(place, message, remedy)
+        .edit(FieldEdit::remove(Place::of(reference.clone(), "")).unsafe_to_apply())
         .keyed(format!("{kind}/{name}"))
         .related_to(Place::of(reference, "/spec/scaleTargetRef"));
 }

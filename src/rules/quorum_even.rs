@@ -1,6 +1,6 @@
 //! `quorum-even`
 
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
 
 rule! {
@@ -71,12 +71,12 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         ),
     };
     let (fewer, more) = (at.replicas - 1, at.replicas.saturating_add(1));
-    let remedy = if fewer == 0 || members == 2 {
-        format!("set spec.replicas to {more}")
-    } else {
-        format!("set spec.replicas to {more} (or {fewer})")
+    let (replicas, remedy) = match (members, fewer) {
+        (8.., 1..) => (fewer, format!("set spec.replicas to {fewer}")),
+        (2, _) | (_, 0) => (more, format!("set spec.replicas to {more}")),
+        _ => (more, format!("set spec.replicas to {more} (or {fewer})")),
     };
-    out.add(Place::in_set("/spec/replicas"), message, remedy);
+    out.add(Place::in_set("/spec/replicas"), message, remedy).edit(FieldEdit::replicas(replicas));
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `quorum-scale-loses-majority`
 
-use super::{Params, Place, Transition, Violations};
+use super::{FieldEdit, Params, Place, Transition, Violations};
 use crate::model::quorum::majority;
 
 rule! {
@@ -98,15 +98,16 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     );
     // An even count would only lead into the next refusal.
     let step_to = needed | 1;
+    let replicas = step.after.replicas.saturating_add(step_to - after);
     let remedy = if step_to < before {
-        let replicas = step.after.replicas.saturating_add(step_to - after);
         format!(
             "set spec.replicas to {replicas} first, and let the group remove the members that left before going on"
         )
     } else {
         "remove the members from the group with its own tool first, then exempt it for this step".to_owned()
     };
-    out.add(Place::in_set("/spec/replicas"), message, remedy);
+    let edit = (step_to < before).then(|| FieldEdit::replicas(replicas));
+    out.add(Place::in_set("/spec/replicas"), message, remedy).edits(edit);
 }
 
 #[cfg(test)]

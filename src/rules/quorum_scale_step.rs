@@ -1,6 +1,6 @@
 //! `quorum-scale-step`
 
-use super::{Params, Place, Transition, Violations};
+use super::{FieldEdit, Params, Place, Transition, Violations};
 use crate::model::quorum::majority;
 
 rule! {
@@ -113,7 +113,8 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     if farthest % 2 == 0 {
         remedy.push_str(" (that step needs an exemption from quorum-even)");
     }
-    out.add(Place::in_set("/spec/replicas"), message, remedy);
+    let edit = (farthest % 2 != 0).then(|| FieldEdit::replicas(replicas));
+    out.add(Place::in_set("/spec/replicas"), message, remedy).edits(edit);
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `quorum-too-large`
 
-use super::{Param, ParamKind, Params, Place, SetContext, Violations};
+use super::{FieldEdit, Param, ParamKind, Params, Place, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
 
 rule! {
@@ -79,9 +79,14 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
         majority(limit),
         tolerated(limit),
     );
-    let fewer = at.replicas.saturating_sub(members - limit).max(0);
+    // An even count would only lead to the next finding.
+    let odd = if limit % 2 == 0 { limit - 1 } else { limit };
+    let fewer = at.replicas.saturating_sub(members - odd).max(0);
     let remedy = format!("set spec.replicas to {fewer}, and run more without a vote if they are for reading");
-    out.add(Place::in_set("/spec/replicas"), message, remedy).weighing(members);
+    let violation = out.add(Place::in_set("/spec/replicas"), message, remedy).weighing(members);
+    if fewer > 0 {
+        violation.edit(FieldEdit::replicas(fewer));
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `quorum-too-small`
 
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldEdit, Params, Place, SetContext, Violations};
 
 rule! {
     /// ## What it checks
@@ -75,7 +75,11 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             format!("set spec.replicas to {enough}"),
         )
     };
-    out.add(Place::in_set("/spec/replicas"), message, remedy).weighing(3 - members);
+    let violation = out.add(Place::in_set("/spec/replicas"), message, remedy).weighing(3 - members);
+    // A single member may be meant.
+    if members == 2 {
+        violation.edit(FieldEdit::replicas(enough));
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `service-hides-unready`
 
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::{Object, Service};
 
 rule! {
@@ -88,8 +88,10 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         message.push_str("; its annotation tolerate-unready-endpoints has no effect since Kubernetes 1.24");
     }
     let remedy = format!("set spec.publishNotReadyAddresses of Service {name} to true");
+    let field = Place::of(service.reference(), "/spec/publishNotReadyAddresses");
     out.add(Place::in_set("/spec/serviceName"), message, remedy)
-        .related_to(Place::of(service.reference(), "/spec/publishNotReadyAddresses"));
+        .edit(FieldEdit::set(field.clone(), true))
+        .related_to(field);
 }
 
 fn has_old_annotation(service: &Service) -> bool {

@@ -1,6 +1,9 @@
 //! `service-in-use`
 
-use super::{Changed, Params, Place, SetContext, Transition, Violations};
+use serde_json::Value;
+
+use super::edits::labels_json;
+use super::{Changed, FieldEdit, Params, Place, SetContext, Transition, Violations};
 use crate::cluster::Lookup;
 use crate::model::{Object, Service};
 use crate::verdict::Level;
@@ -100,10 +103,30 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         ),
     };
     let violation = out.add(Place::of(changed.reference(), "/spec"), message, remedy);
+    violation.edits(after.present().map_or_else(Vec::new, |service| edits(at, service)));
     violation.related_to(Place::in_set("/spec/serviceName"));
     if created {
         violation.at_most(Level::Warn);
     }
+}
+
+/// Makes the Service one that governs the set. Clients may use what it is now.
+fn edits(at: &SetContext<'_>, service: &Service) -> Vec<FieldEdit> {
+    let set = |path: &str, value: Value| {
+        FieldEdit::set(Place::of(service.reference(), path), value).unsafe_to_apply()
+    };
+    let mut edits = Vec::new();
+    if !service.is_headless() {
+        edits.push(set("/spec/clusterIP", "None".into()));
+    }
+    if !matches!(&*service.spec.type_, "" | "ClusterIP") {
+        edits.push(set("/spec/type", "ClusterIP".into()));
+    }
+    let labels = at.set.selecting_labels();
+    if !selects(at, service) {
+        edits.push(set("/spec/selector", labels_json(labels)));
+    }
+    if labels.is_empty() { Vec::new() } else { edits }
 }
 
 /// What is the matter with the governing Service after the change.

@@ -1,6 +1,7 @@
 //! `service-name-missing`
 
-use super::{Params, Place, SetContext, Violations};
+use super::edits::new_governing_service;
+use super::{FieldEdit, Params, Place, SetContext, Violations};
 
 rule! {
     /// ## What it checks
@@ -70,7 +71,11 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             at.set.selecting()
         ),
     };
-    out.add(Place::in_set("/spec/serviceName"), message, remedy);
+    let edits = match at.fitting_service() {
+        Some(service) => vec![FieldEdit::service_name(&service.metadata.name)],
+        None => new_governing_service(at),
+    };
+    out.add(Place::in_set("/spec/serviceName"), message, remedy).edits(edits);
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `service-not-found`
 
-use super::{Params, Place, SetContext, Violations};
+use super::edits::new_headless_service;
+use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::cluster::Lookup;
 
 rule! {
@@ -80,7 +81,11 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         remedy =
             format!("set spec.serviceName to {other}, which is headless and selects the pods, or {remedy}");
     }
-    out.add(Place::in_set("/spec/serviceName"), message, remedy).missing_companion(at.dry_run);
+    let mut edit = new_headless_service(at, name);
+    if at.fitting_service().is_some() {
+        edit = edit.map(FieldEdit::unsafe_to_apply);
+    }
+    out.add(Place::in_set("/spec/serviceName"), message, remedy).edits(edit).missing_companion(at.dry_run);
 }
 
 #[cfg(test)]

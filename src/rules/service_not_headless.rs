@@ -1,6 +1,7 @@
 //! `service-not-headless`
 
-use super::{Params, Place, SetContext, Violations};
+use super::edits::new_governing_service;
+use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::{Object, Service};
 
 rule! {
@@ -92,7 +93,12 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             at.set.selecting()
         ),
     };
+    let edits = match at.fitting_service() {
+        Some(other) => vec![FieldEdit::service_name(&other.metadata.name)],
+        None => new_governing_service(at),
+    };
     out.add(Place::in_set("/spec/serviceName"), message, remedy)
+        .edits(edits)
         .related_to(Place::of(service.reference(), path));
 }
 

@@ -1,6 +1,6 @@
 //! `service-per-pod-ports-invalid`
 
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::{PER_POD_PORTS, port_pairs};
 
 rule! {
@@ -67,13 +67,15 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         problems.join("; ")
     );
     let unspaced: String = ports.chars().filter(|c| !c.is_whitespace()).collect();
-    let remedy = if port_pairs(&unspaced).is_ok() {
+    let place = Place::in_set("/metadata/annotations/service-per-pod-ports");
+    let edit = port_pairs(&unspaced).is_ok().then(|| FieldEdit::set(place.clone(), &*unspaced));
+    let remedy = if edit.is_some() {
         format!("remove the blanks: set the annotation service-per-pod-ports to {unspaced:?}")
     } else {
         "set the annotation service-per-pod-ports to port:targetPort pairs in numbers, such as \"80:8080,443:8443\"".to_owned()
     };
     // Another wrong value is another mistake, not the one that was already there.
-    out.add(Place::in_set("/metadata/annotations/service-per-pod-ports"), message, remedy).keyed(ports);
+    out.add(place, message, remedy).edits(edit).keyed(ports);
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! `service-selector-mismatch`
 
+use super::edits::labels_json;
 use super::governing::differences;
-use super::{Params, Place, SetContext, Violations};
-use crate::model::{Labels, Object, POD_NAME_LABEL, Service};
+use super::{FieldEdit, Params, Place, SetContext, Violations};
+use crate::model::{LabelSelector, Labels, Object, POD_NAME_LABEL, Service};
 use crate::verdict::Level;
 
 rule! {
@@ -87,6 +88,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     );
     let place = Place::in_set("/spec/template/metadata/labels");
     out.add(place, message, remedy(at, service))
+        .edits(edit(at, service))
         .at_most(level)
         .related_to(Place::of(service.reference(), "/spec/selector"));
 }
@@ -119,6 +121,22 @@ fn fault(at: &SetContext<'_>, selector: &Labels) -> Option<(String, Level)> {
 /// Whether the controller gives each pod a value of its own for `key`.
 fn is_of_one_pod(key: &str, first: &Labels, last: &Labels) -> bool {
     key == POD_NAME_LABEL || first.get(key) != last.get(key)
+}
+
+fn edit(at: &SetContext<'_>, service: &Service) -> Option<FieldEdit> {
+    let labels = at.set.selecting_labels();
+    let selector = &service.spec.selector;
+    let edit = FieldEdit::set(Place::of(service.reference(), "/spec/selector"), labels_json(labels));
+    let edit = if selector.is_empty() || serves_others(at, service) { edit.unsafe_to_apply() } else { edit };
+    (!labels.is_empty()).then_some(edit)
+}
+
+/// Whether other pods than the set's are found by this Service.
+fn serves_others(at: &SetContext<'_>, service: &Service) -> bool {
+    let selector = LabelSelector { match_labels: service.spec.selector.clone(), ..LabelSelector::default() };
+    at.view.sets_governed_by(at.namespace(), &service.metadata.name).len() > 1
+        || !at.view.sets_matching(at.namespace(), &selector).is_empty()
+        || !at.view.workloads_matching(at.namespace(), &selector).is_empty()
 }
 
 fn remedy(at: &SetContext<'_>, service: &Service) -> String {

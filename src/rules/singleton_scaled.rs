@@ -1,6 +1,6 @@
 //! `singleton-scaled`
 
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldEdit, Params, Place, SetContext, Violations};
 
 rule! {
     /// ## What it checks
@@ -57,7 +57,9 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         return;
     }
     let message = format!("{} instances would run side by side, and at most one may ever run", at.replicas);
-    out.add(Place::in_set("/spec/replicas"), message, "set spec.replicas to 1").weighing(at.replicas);
+    out.add(Place::in_set("/spec/replicas"), message, "set spec.replicas to 1")
+        .edit(FieldEdit::replicas(1))
+        .weighing(at.replicas);
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::SetContext;
+use super::edits::pod_selector;
 use super::governing::difference;
+use super::{FieldEdit, Place, SetContext};
 use crate::model::{AffinityTerm, LabelSelector, Labels, Operator, SpreadConstraint, WhenUnsatisfiable};
 
 /// The node label that tells hosts apart.
@@ -51,6 +52,8 @@ pub(super) struct Miss {
     pub(super) fix: String,
     /// The field of it that is wrong.
     pub(super) field: &'static str,
+    /// The item of that field to remove, where it is one.
+    pub(super) item: Option<usize>,
     /// Whether it may as well be meant for pods that are not the set's.
     pub(super) others: bool,
 }
@@ -64,6 +67,18 @@ impl Term<'_> {
     /// Whether it is about which pods to keep away from, its own or not.
     pub(super) fn is_anti_affinity(&self) -> bool {
         matches!(self.means, Means::Required | Means::Preferred)
+    }
+
+    /// The edit that makes it select the set's pods. A person looks first where it may be meant for others.
+    pub(super) fn correction(&self, at: &SetContext<'_>, miss: &Miss) -> Option<FieldEdit> {
+        let field = |name: &str| Place::in_set(format!("{}/{name}", self.path));
+        let edit = match (miss.field, miss.item) {
+            ("topologyKey", _) => FieldEdit::set(field("topologyKey"), HOST),
+            ("labelSelector", _) => FieldEdit::set(field("labelSelector"), pod_selector(at)?),
+            (_, Some(item)) => FieldEdit::remove(field(&format!("matchLabelKeys/{item}"))),
+            _ => FieldEdit::set(field("namespaces/-"), at.namespace()),
+        };
+        Some(if miss.others { edit.unsafe_to_apply() } else { edit })
     }
 
     /// The names of other StatefulSets whose pods it selects, as far as they are known.
@@ -169,7 +184,7 @@ fn effect(
     match_label_keys: &[Box<str>],
 ) -> Option<Effect> {
     let misses = |why: String, fix: String, field, others| {
-        let miss = Miss { why, fix, field, others };
+        let miss = Miss { why, fix, field, item: None, others };
         Some(Effect::Misses(miss))
     };
     if topology_key.is_empty() {
@@ -190,10 +205,15 @@ fn effect(
         return Some(Effect::Excludes);
     }
     // A key that the pods do not have is ignored, such as pod-template-hash.
-    let mut keys = match_label_keys.iter();
-    let key = keys.find(|key| pods[0].get(key) != pods[1].get(key))?;
-    let why = format!("lists {key} in matchLabelKeys, of which no two pods share a value");
-    misses(why, format!("remove {key} from its matchLabelKeys"), "matchLabelKeys", false)
+    let item = match_label_keys.iter().position(|key| pods[0].get(key) != pods[1].get(key))?;
+    let key = match_label_keys.get(item)?;
+    Some(Effect::Misses(Miss {
+        why: format!("lists {key} in matchLabelKeys, of which no two pods share a value"),
+        fix: format!("remove {key} from its matchLabelKeys"),
+        field: "matchLabelKeys",
+        item: Some(item),
+        others: false,
+    }))
 }
 
 /// The labels of two pods of the set.
@@ -259,6 +279,7 @@ fn misses_namespace(at: &SetContext<'_>, term: &AffinityTerm) -> Effect {
         why: format!("looks for pods in {places} only, not in {own}, where these are"),
         fix: format!("add {own} to its namespaces, or remove namespaces and namespaceSelector from it"),
         field,
+        item: None,
         others: true,
     })
 }

@@ -1,7 +1,10 @@
 //! `spread-missing`
 
+use serde_json::json;
+
 use super::spread::{self, Effect, HOST, Term};
-use super::{Param, ParamKind, Params, Place, SetContext, Violations};
+use super::edits::pod_selector;
+use super::{FieldEdit, Param, ParamKind, Params, Place, SetContext, Violations};
 use crate::model::Class;
 
 rule! {
@@ -101,7 +104,24 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
         ),
     };
     let place = Place::in_set("/spec/template/spec/affinity/podAntiAffinity");
-    out.add(place, message, remedy);
+    let edit = match meant {
+        Some((term, miss)) => term.correction(at, miss),
+        None => anti_affinity(at, wanted),
+    };
+    out.add(place, message, remedy).edits(edit);
+}
+
+/// Anti-affinity over `topology_key`. A required one can leave pods pending, so a person looks first.
+fn anti_affinity(at: &SetContext<'_>, topology_key: &str) -> Option<FieldEdit> {
+    let term = json!({"labelSelector": pod_selector(at)?, "topologyKey": topology_key});
+    let affinity = "/spec/template/spec/affinity/podAntiAffinity";
+    Some(if at.class.class == Class::Quorum {
+        let path = format!("{affinity}/requiredDuringSchedulingIgnoredDuringExecution/-");
+        FieldEdit::set(Place::in_set(path), term).unsafe_to_apply()
+    } else {
+        let path = format!("{affinity}/preferredDuringSchedulingIgnoredDuringExecution/-");
+        FieldEdit::set(Place::in_set(path), json!({"weight": 100, "podAffinityTerm": term}))
+    })
 }
 
 /// What there is in place of what is wanted.

@@ -1,7 +1,10 @@
 //! `spread-preferred-only`
 
+use serde_json::json;
+
 use super::spread::{self, Effect, Means, Term};
-use super::{Params, Place, SetContext, Violations};
+use super::edits::pod_selector;
+use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::quorum::tolerated;
 
 rule! {
@@ -92,7 +95,30 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         },
         softness(term.means)
     );
-    out.add(Place::in_set(&*term.path), message, remedy(term.means)).keyed("spread");
+    out.add(Place::in_set(&*term.path), message, remedy(term.means))
+        .edits(edits(at, term).into_iter().map(FieldEdit::unsafe_to_apply))
+        .keyed("spread");
+}
+
+/// Makes the term strict, which can leave pods pending.
+fn edits(at: &SetContext<'_>, term: &Term<'_>) -> Vec<FieldEdit> {
+    let field = |name: &str| Place::in_set(format!("{}/{name}", term.path));
+    let max_skew = FieldEdit::set(field("maxSkew"), 1);
+    match term.means {
+        Means::Constraint(_) => vec![max_skew],
+        Means::ScheduleAnyway => vec![FieldEdit::set(field("whenUnsatisfiable"), "DoNotSchedule"), max_skew],
+        Means::Required => Vec::new(),
+        Means::Preferred => required(at, term),
+    }
+}
+
+fn required(at: &SetContext<'_>, term: &Term<'_>) -> Vec<FieldEdit> {
+    let affinity = "/spec/template/spec/affinity/podAntiAffinity";
+    let preferred = term.path.trim_end_matches("/podAffinityTerm");
+    let Some(selector) = pod_selector(at) else { return Vec::new() };
+    let required = Place::in_set(format!("{affinity}/requiredDuringSchedulingIgnoredDuringExecution/-"));
+    let value = json!({"labelSelector": selector, "topologyKey": term.topology_key});
+    vec![FieldEdit::set(required, value), FieldEdit::remove(Place::in_set(preferred))]
 }
 
 fn softness(means: Means) -> String {
@@ -106,7 +132,7 @@ fn softness(means: Means) -> String {
 fn remedy(means: Means) -> &'static str {
     match means {
         Means::Constraint(_) => "set its maxSkew to 1",
-        Means::ScheduleAnyway => "set its whenUnsatisfiable to DoNotSchedule",
+        Means::ScheduleAnyway => "set its whenUnsatisfiable to DoNotSchedule and its maxSkew to 1",
         Means::Required | Means::Preferred => "move it to requiredDuringSchedulingIgnoredDuringExecution",
     }
 }

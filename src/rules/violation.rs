@@ -27,7 +27,7 @@ pub struct Violation {
 }
 
 /// A change to one field, as [`Edit`](crate::verdict::Edit), before the object of the judged set is filled in.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldEdit {
     pub place: Place,
     pub operation: Operation,
@@ -135,6 +135,12 @@ impl Violation {
     /// The remedy as data.
     pub fn edit(&mut self, edit: FieldEdit) -> &mut Self {
         self.edits.push(edit);
+        self
+    }
+
+    /// Several edits, which end it together.
+    pub fn edits(&mut self, edits: impl IntoIterator<Item = FieldEdit>) -> &mut Self {
+        self.edits.extend(edits);
         self
     }
 

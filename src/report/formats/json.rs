@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::manifest::{Note, NoteKind};
 use crate::model::ObjectRef;
 use crate::report::{Gap, GapKind, Located, Report};
-use crate::verdict::{Exempt, Level};
+use crate::verdict::{Edit, Exempt, Level};
 
 #[derive(Serialize)]
 struct JsonReport<'a> {
@@ -28,6 +28,7 @@ struct JsonFinding<'a> {
     column: Option<u32>,
     message: &'a str,
     remedy: &'a str,
+    edits: &'a [Edit],
     exempt: Option<&'a Exempt>,
 }
 
@@ -89,6 +90,7 @@ fn item(Located { finding, position, .. }: &Located) -> JsonFinding<'_> {
         column: position.as_ref().map(|position| position.span.column),
         message: &finding.message,
         remedy: &finding.remedy,
+        edits: &finding.edits,
         exempt: finding.exempt.as_ref(),
     }
 }

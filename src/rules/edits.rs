@@ -1,0 +1,81 @@
+//! The edits that several rules propose.
+
+use serde_json::{Value, json};
+
+use super::{FieldEdit, Place, SetContext};
+use crate::cluster::{Kind, Lookup};
+use crate::model::{Class, DisruptionBudget, LabelSelector, Labels, Object, is_dns_label};
+
+impl FieldEdit {
+    /// Sets the replica count: pods come or go, and with them data, so a person looks first.
+    pub(super) fn replicas(replicas: i32) -> Self {
+        Self::set(Place::in_set("/spec/replicas"), replicas).unsafe_to_apply()
+    }
+
+    /// Names the governing Service. The field cannot be changed on a live set.
+    pub(super) fn service_name(name: &str) -> Self {
+        Self::set(Place::in_set("/spec/serviceName"), name).unsafe_to_apply()
+    }
+}
+
+pub(super) fn labels_json(labels: &Labels) -> Value {
+    labels.iter().map(|(key, value)| (key.to_owned(), Value::from(value))).collect()
+}
+
+/// A label selector for the set's pods; `None` where they have no labels to select by.
+pub(super) fn pod_selector(at: &SetContext<'_>) -> Option<Value> {
+    let labels = at.set.selecting_labels();
+    (!labels.is_empty()).then(|| json!({"matchLabels": labels_json(labels)}))
+}
+
+/// Makes `most` the number of pods that a budget lets be evicted at once.
+pub(super) fn max_unavailable(budget: &DisruptionBudget, most: i32) -> Vec<FieldEdit> {
+    let field = |path: &str| Place::of(budget.reference(), path);
+    let mut edits = vec![FieldEdit::set(field("/spec/maxUnavailable"), most)];
+    if budget.spec.min_available.is_some() {
+        edits.push(FieldEdit::remove(field("/spec/minAvailable")));
+    }
+    edits
+}
+
+/// A budget of the set's own. None where it would be about the pods of other sets too: those may have one.
+pub(super) fn new_budget(at: &SetContext<'_>) -> Option<FieldEdit> {
+    let selector = LabelSelector { match_labels: at.set.selecting_labels().clone(), ..Default::default() };
+    let is_own = at.view.sets_matching(at.namespace(), &selector).len() <= 1;
+    if !is_own || at.ensemble()?.len() > 1 {
+        return None;
+    }
+    let spec = json!({"maxUnavailable": 1, "selector": pod_selector(at)?});
+    Some(new_object(at, Kind::DisruptionBudget, at.name(), &spec))
+}
+
+/// A headless Service of this name for the set's pods.
+pub(super) fn new_headless_service(at: &SetContext<'_>, name: &str) -> Option<FieldEdit> {
+    let labels = at.set.selecting_labels();
+    if labels.is_empty() || !is_dns_label(name) {
+        return None;
+    }
+    let mut spec = json!({"clusterIP": "None", "selector": labels_json(labels)});
+    if at.class.class == Class::Quorum {
+        spec["publishNotReadyAddresses"] = true.into();
+    }
+    Some(new_object(at, Kind::Service, name, &spec))
+}
+
+/// A headless Service for the set's pods under a name that is free, and the edit that names it in the set.
+pub(super) fn new_governing_service(at: &SetContext<'_>) -> Vec<FieldEdit> {
+    let names = [at.name().to_owned(), format!("{}-headless", at.name())];
+    let is_free = |name: &&String| matches!(at.view.service(at.namespace(), name), Lookup::Absent);
+    let Some(name) = names.iter().find(is_free) else { return Vec::new() };
+    let created = new_headless_service(at, name).map(FieldEdit::unsafe_to_apply);
+    created.map_or_else(Vec::new, |created| vec![created, FieldEdit::service_name(name)])
+}
+
+fn new_object(at: &SetContext<'_>, kind: Kind, name: &str, spec: &Value) -> FieldEdit {
+    let reference = kind.reference(at.namespace(), name);
+    let manifest = json!({
+        "apiVersion": reference.api_version, "kind": reference.kind,
+        "metadata": {"name": name, "namespace": at.namespace()}, "spec": spec,
+    });
+    FieldEdit::create(reference, manifest)
+}
