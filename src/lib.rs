@@ -37,6 +37,7 @@
 //! | [`process`] | readiness, shutdown, logging |
 //! | | **pure from here on**: no tokio, kube client, file system, environment, clock |
 //! | [`audit`] | what is judged of manifests and of a listed cluster |
+//! | [`fix`] | the edits of findings, made in the files that were read |
 //! | [`report`] | findings with their places, and the formats |
 //! | [`metacontroller`] | Metacontroller's hooks: its wire format, answered with the per-pod template |
 //! | [`per_pod`] | what per-pod Services a set asks for, and what is to be done |
@@ -86,6 +87,7 @@ pub mod cluster;
 pub mod controller;
 pub mod evaluate;
 pub mod events;
+pub mod fix;
 pub mod guard;
 pub mod lease;
 pub mod manifest;

@@ -9,10 +9,13 @@ use std::str::FromStr;
 use anyhow::Context;
 use jiff::Timestamp;
 
+use super::fix::FixArgs;
 use super::{PolicyArgs, UNUSABLE, cluster, sources};
 use crate::audit::{audit, audit_cluster};
 use crate::cluster::inventory::Inventory;
+use crate::fix::fix;
 use crate::model::printable_lines;
+use crate::policy::Policies;
 use crate::report::formats::Format;
 use crate::report::{FailOn, Report};
 
@@ -45,6 +48,8 @@ pub(super) struct Args {
     /// The lowest level that makes the audit fail: deny, warn, audit or never
     #[arg(long, value_name = "LEVEL", default_value = "deny")]
     fail_on: FailOn,
+    #[command(flatten)]
+    fixes: FixArgs,
 }
 
 /// A format, and the file it goes to if not to standard output.
@@ -73,15 +78,36 @@ impl Args {
         let report = if self.cluster {
             audit_cluster(&cluster::read(self.context.as_deref(), namespace)?, &policies, Timestamp::now())
         } else {
-            audit(&read(&self.paths, namespace)?, &policies, Timestamp::now())
+            self.audit_files(&policies)?
         };
         for gap in &report.gaps {
             writeln!(io::stderr(), "stateward: {}", printable_lines(&gap.message))?;
         }
-        for output in &self.format {
-            output.write(&report)?;
+        if !self.fixes.shows_diff() {
+            for output in &self.format {
+                output.write(&report)?;
+            }
         }
         Ok(self.verdict(&report))
+    }
+
+    /// Judges files. Where they are to be fixed, what is left afterwards.
+    fn audit_files(&self, policies: &Policies) -> anyhow::Result<Report> {
+        let namespace = self.namespace.as_deref();
+        let inventory = read(&self.paths, namespace)?;
+        let report = audit(&inventory, policies, Timestamp::now());
+        if !self.fixes.is_asked() {
+            return Ok(report);
+        }
+        let new = self.fixes.finish(&fix(&inventory, &report, self.fixes.with_unsafe()))?;
+        if self.fixes.shows_diff() {
+            return Ok(report);
+        }
+        // A new file beside a file that was named is not in any folder that was.
+        let is_read = |file: &PathBuf| self.paths.iter().any(|path| path.is_dir() && file.starts_with(path));
+        let new = new.into_iter().filter(|file| !is_read(file));
+        let paths: Vec<PathBuf> = self.paths.iter().cloned().chain(new).collect();
+        Ok(audit(&read(&paths, namespace)?, policies, Timestamp::now()))
     }
 
     fn verdict(&self, report: &Report) -> ExitCode {

@@ -5,6 +5,7 @@ mod certificate;
 mod certs;
 mod cluster;
 mod explain;
+mod fix;
 mod kubernetes;
 mod policies;
 mod policy;

@@ -34,6 +34,9 @@ struct InventoryObject {
     object: ClusterObject,
 }
 
+/// Of more objects of one name the nearest is not looked for in other files.
+const MOST_OF_ONE_NAME: usize = 64;
+
 /// Kind, namespace and name.
 type ObjectName = (&'static str, Box<str>, Box<str>);
 
@@ -149,6 +152,31 @@ impl Inventory {
             if !self.by_name.contains_key(&name_of(&twin)) && !overlaps(cluster, &twin) {
                 twin.insert_into(cluster);
             }
+        }
+    }
+
+    /// The manifest of an object that is to be edited: that in the same file as `near`, in the same folder, or the only one.
+    pub fn manifest_of(&self, object: &ObjectRef, near: &Source) -> Result<&Manifest, String> {
+        let name = |namespace: &str| (object.kind, namespace.into(), object.name.clone());
+        let items = self
+            .by_name
+            .get(&name(&object.namespace))
+            .or_else(|| self.by_name.get(&name(&self.default_namespace)))
+            .ok_or_else(|| format!("{object} is not in these files"))?;
+        let manifests = |items: &[usize]| items.iter().map(|index| &self.items[*index].manifest).collect();
+        let file = self.files.get(&near.name).cloned().unwrap_or_default();
+        let bound = |end: usize| items.partition_point(|index| *index < end);
+        let mut found: Vec<&Manifest> = manifests(&items[bound(file.start)..bound(file.end)]);
+        if found.is_empty() && items.len() <= MOST_OF_ONE_NAME {
+            found = manifests(items);
+            let is_near = |manifest: &&Manifest| folder(&manifest.file) == folder(near);
+            if found.iter().any(is_near) {
+                found.retain(is_near);
+            }
+        }
+        match found[..] {
+            [only] => Ok(only),
+            _ => Err(format!("{object} is written {} times", items.len())),
         }
     }
 

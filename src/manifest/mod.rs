@@ -22,6 +22,7 @@ mod template;
 mod unwrap;
 mod yaml;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::model::printable;
@@ -104,6 +105,12 @@ pub fn read(source: &Arc<Source>) -> (Vec<Manifest>, Vec<Note>) {
     (reading.manifests, reading.notes)
 }
 
+/// The documents of a text: the line on which each starts, and its bytes.
+pub fn documents(text: &str) -> Vec<(u32, Range<usize>)> {
+    let documents = split::documents(text, 1).into_iter();
+    documents.map(|document| (document.line, document.start..document.start + document.text.len())).collect()
+}
+
 /// Reads a text that is one document, whatever it is about.
 pub fn document(text: &str) -> Result<Node, Fault> {
     yaml::first(text, 1, &mut ParseLimits::default()).map(|first| first.node)
@@ -148,7 +155,7 @@ impl Reading<'_> {
 
     /// Reads documents of YAML. `json` is what is wrong with the first of them as JSON.
     fn documents(&mut self, text: &str, line: u32, mut json: Option<Fault>) {
-        for Document { text, line, fault } in split::documents(text, line) {
+        for Document { text, line, fault, .. } in split::documents(text, line) {
             let first = match fault {
                 Some(fault) => Err(fault),
                 None => yaml::first(text, line, &mut self.limits),

@@ -10,6 +10,8 @@ use super::fault::Fault;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Document<'a> {
     pub(super) text: &'a str,
+    /// The byte of the file at which the text starts.
+    pub(super) start: usize,
     /// The line of the file on which the text starts, from 1.
     pub(super) line: u32,
     /// A separator that kubectl does not accept.
@@ -31,7 +33,7 @@ pub(super) fn documents(text: &str, mut line: u32) -> Vec<Document<'_>> {
                 fault.get_or_insert_with(|| Fault::syntax(line, 1, message));
             }
             Some(_) if start < at => {
-                found.push(Document { text: &text[start..at], line: start_line, fault: fault.take() });
+                found.push(Document { text: &text[start..at], start, line: start_line, fault: fault.take() });
                 (start, start_line) = (at + text_line.len(), line + 1);
             }
             _ => {}
@@ -40,7 +42,7 @@ pub(super) fn documents(text: &str, mut line: u32) -> Vec<Document<'_>> {
         line += 1;
     }
     if start < at {
-        found.push(Document { text: &text[start..], line: start_line, fault });
+        found.push(Document { text: &text[start..], start, line: start_line, fault });
     }
     found
 }

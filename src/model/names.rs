@@ -50,9 +50,15 @@ mod tests {
     #[test]
     fn names_of_services() {
         let long = "a".repeat(64);
-        for (text, is_name) in
-            [("zk", true), ("zk-0", true), ("", false), ("zk.a", false), ("ZK", false), ("${X}", false), (&long, false)]
-        {
+        for (text, is_name) in [
+            ("zk", true),
+            ("zk-0", true),
+            ("", false),
+            ("zk.a", false),
+            ("ZK", false),
+            ("${X}", false),
+            (&long, false),
+        ] {
             assert_eq!(is_dns_label(text), is_name, "{text:?}");
         }
     }

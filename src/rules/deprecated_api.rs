@@ -110,7 +110,7 @@ fn check(written: &Written, out: &mut Violations) {
     // An empty selector comes to select all pods, and `apps/v1beta1` has other defaults.
     let edit = match &*written.api_version {
         "apps/v1beta1" => None,
-        "policy/v1beta1" if !written.has_selector => Some(edit.unsafe_to_apply()),
+        "policy/v1beta1" if !written.has_selector => None,
         _ => Some(edit),
     };
     violation.edits(edit);

@@ -18,6 +18,13 @@ impl FieldEdit {
     }
 }
 
+/// Sets the replica count of a set that is a whole consensus group. Of several sets of one group, which is to grow or shrink is
+/// for a person to say.
+pub(super) fn members(at: &SetContext<'_>, replicas: i32) -> Option<FieldEdit> {
+    let is_whole = at.ensemble().is_some_and(|sets| sets.len() == 1);
+    is_whole.then(|| FieldEdit::replicas(replicas))
+}
+
 pub(super) fn labels_json(labels: &Labels) -> Value {
     labels.iter().map(|(key, value)| (key.to_owned(), Value::from(value))).collect()
 }

@@ -1,8 +1,6 @@
 //! `pdb-below-quorum`
 
-use super::budgets::{
-    Exposure, describe, enumerate, place, set_max_unavailable, three_members, two_members,
-};
+use super::budgets::{Exposure, describe, enumerate, place, set_max_unavailable, three_members, two_members};
 use super::edits::max_unavailable;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::Object;

@@ -115,7 +115,10 @@ fn remedy(at: &SetContext<'_>, meant: Option<&DisruptionBudget>) -> String {
             } else {
                 format!(" and {}", set_max_unavailable(budget, 1))
             };
-            format!("let spec.selector of PodDisruptionBudget {} select {selector}{limit}", budget.metadata.name)
+            format!(
+                "let spec.selector of PodDisruptionBudget {} select {selector}{limit}",
+                budget.metadata.name
+            )
         }
         None => format!(
             "add a PodDisruptionBudget {} with a selector for {selector} and maxUnavailable: 1 to its namespace",

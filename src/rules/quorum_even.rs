@@ -1,6 +1,7 @@
 //! `quorum-even`
 
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::edits;
+use super::{Params, Place, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
 
 rule! {
@@ -76,7 +77,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         (2, _) | (_, 0) => (more, format!("set spec.replicas to {more}")),
         _ => (more, format!("set spec.replicas to {more} (or {fewer})")),
     };
-    out.add(Place::in_set("/spec/replicas"), message, remedy).edit(FieldEdit::replicas(replicas));
+    out.add(Place::in_set("/spec/replicas"), message, remedy).edits(edits::members(at, replicas));
 }
 
 #[cfg(test)]

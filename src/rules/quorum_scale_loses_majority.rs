@@ -1,6 +1,7 @@
 //! `quorum-scale-loses-majority`
 
-use super::{FieldEdit, Params, Place, Transition, Violations};
+use super::edits;
+use super::{Params, Place, Transition, Violations};
 use crate::model::quorum::majority;
 
 rule! {
@@ -106,7 +107,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     } else {
         "remove the members from the group with its own tool first, then exempt it for this step".to_owned()
     };
-    let edit = (step_to < before).then(|| FieldEdit::replicas(replicas));
+    let edit = (step_to < before).then(|| edits::members(step.after, replicas)).flatten();
     out.add(Place::in_set("/spec/replicas"), message, remedy).edits(edit);
 }
 

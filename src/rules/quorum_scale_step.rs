@@ -1,6 +1,7 @@
 //! `quorum-scale-step`
 
-use super::{FieldEdit, Params, Place, Transition, Violations};
+use super::edits;
+use super::{Params, Place, Transition, Violations};
 use crate::model::quorum::majority;
 
 rule! {
@@ -113,7 +114,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     if farthest % 2 == 0 {
         remedy.push_str(" (that step needs an exemption from quorum-even)");
     }
-    let edit = (farthest % 2 != 0).then(|| FieldEdit::replicas(replicas));
+    let edit = (farthest % 2 != 0).then(|| edits::members(step.after, replicas)).flatten();
     out.add(Place::in_set("/spec/replicas"), message, remedy).edits(edit);
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{FieldEdit, Params, Place, Transition, Violations};
+use super::{Params, Place, Transition, Violations};
 
 rule! {
     /// ## What it checks
@@ -96,7 +96,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     let remedy = format!(
         "keep spec.replicas at {before}, unless it is to be switched off; then take a snapshot first"
     );
-    out.add(Place::in_set("/spec/replicas"), message, remedy).edit(FieldEdit::replicas(before));
+    out.add(Place::in_set("/spec/replicas"), message, remedy);
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `quorum-too-large`
 
-use super::{FieldEdit, Param, ParamKind, Params, Place, SetContext, Violations};
+use super::edits;
+use super::{Param, ParamKind, Params, Place, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
 
 rule! {
@@ -85,7 +86,7 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     let remedy = format!("set spec.replicas to {fewer}, and run more without a vote if they are for reading");
     let violation = out.add(Place::in_set("/spec/replicas"), message, remedy).weighing(members);
     if fewer > 0 {
-        violation.edit(FieldEdit::replicas(fewer));
+        violation.edits(edits::members(at, fewer));
     }
 }
 

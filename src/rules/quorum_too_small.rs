@@ -1,6 +1,7 @@
 //! `quorum-too-small`
 
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::edits;
+use super::{Params, Place, SetContext, Violations};
 
 rule! {
     /// ## What it checks
@@ -78,7 +79,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let violation = out.add(Place::in_set("/spec/replicas"), message, remedy).weighing(3 - members);
     // A single member may be meant.
     if members == 2 {
-        violation.edit(FieldEdit::replicas(enough));
+        violation.edits(edits::members(at, enough));
     }
 }
 

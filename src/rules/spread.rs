@@ -54,6 +54,8 @@ pub(super) struct Miss {
     pub(super) field: &'static str,
     /// The item of that field to remove, where it is one.
     pub(super) item: Option<usize>,
+    /// What is wrong with it besides.
+    pub(super) besides: Option<Box<Miss>>,
     /// Whether it may as well be meant for pods that are not the set's.
     pub(super) others: bool,
 }
@@ -69,16 +71,21 @@ impl Term<'_> {
         matches!(self.means, Means::Required | Means::Preferred)
     }
 
-    /// The edit that makes it select the set's pods. A person looks first where it may be meant for others.
-    pub(super) fn correction(&self, at: &SetContext<'_>, miss: &Miss) -> Option<FieldEdit> {
+    /// The edits that make it select the set's pods. A person looks first where it may be meant for others.
+    pub(super) fn corrections(&self, at: &SetContext<'_>, miss: &Miss) -> Vec<FieldEdit> {
         let field = |name: &str| Place::in_set(format!("{}/{name}", self.path));
-        let edit = match (miss.field, miss.item) {
-            ("topologyKey", _) => FieldEdit::set(field("topologyKey"), HOST),
-            ("labelSelector", _) => FieldEdit::set(field("labelSelector"), pod_selector(at)?),
-            (_, Some(item)) => FieldEdit::remove(field(&format!("matchLabelKeys/{item}"))),
+        let edit = match (miss.field, miss.item, pod_selector(at)) {
+            ("topologyKey", _, _) => FieldEdit::set(field("topologyKey"), HOST),
+            ("labelSelector", _, Some(selector)) => FieldEdit::set(field("labelSelector"), selector),
+            ("labelSelector", _, None) => return Vec::new(),
+            (_, Some(item), _) => FieldEdit::remove(field(&format!("matchLabelKeys/{item}"))),
             _ => FieldEdit::set(field("namespaces/-"), at.namespace()),
         };
-        Some(if miss.others { edit.unsafe_to_apply() } else { edit })
+        let mut edits = vec![if miss.others { edit.unsafe_to_apply() } else { edit }];
+        if let Some(besides) = &miss.besides {
+            edits.extend(self.corrections(at, besides));
+        }
+        edits
     }
 
     /// The names of other StatefulSets whose pods it selects, as far as they are known.
@@ -184,12 +191,22 @@ fn effect(
     match_label_keys: &[Box<str>],
 ) -> Option<Effect> {
     let misses = |why: String, fix: String, field, others| {
-        let miss = Miss { why, fix, field, item: None, others };
+        let miss = Miss { why, fix, field, item: None, besides: None, others };
         Some(Effect::Misses(miss))
     };
     if topology_key.is_empty() {
         let (why, fix) = ("has no topologyKey".to_owned(), format!("set its topologyKey to {HOST}"));
-        return misses(why, fix, "topologyKey", false);
+        return match effect(at, HOST, selector, match_label_keys) {
+            Some(Effect::Misses(besides)) => Some(Effect::Misses(Miss {
+                why,
+                fix: format!("{fix} and {}", besides.fix),
+                field: "topologyKey",
+                item: None,
+                others: besides.others,
+                besides: Some(Box::new(besides)),
+            })),
+            _ => misses(why, fix, "topologyKey", false),
+        };
     }
     let wanted = at.set.selecting();
     let Some(selector) = selector else {
@@ -212,6 +229,7 @@ fn effect(
         fix: format!("remove {key} from its matchLabelKeys"),
         field: "matchLabelKeys",
         item: Some(item),
+        besides: None,
         others: false,
     }))
 }
@@ -280,6 +298,7 @@ fn misses_namespace(at: &SetContext<'_>, term: &AffinityTerm) -> Effect {
         fix: format!("add {own} to its namespaces, or remove namespaces and namespaceSelector from it"),
         field,
         item: None,
+        besides: None,
         others: true,
     })
 }

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::spread::{self, Effect, HOST, Term};
 use super::edits::pod_selector;
+use super::spread::{self, Effect, HOST, Term};
 use super::{FieldEdit, Param, ParamKind, Params, Place, SetContext, Violations};
 use crate::model::Class;
 
@@ -104,11 +104,11 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
         ),
     };
     let place = Place::in_set("/spec/template/spec/affinity/podAntiAffinity");
-    let edit = match meant {
-        Some((term, miss)) => term.correction(at, miss),
-        None => anti_affinity(at, wanted),
+    let edits = match meant {
+        Some((term, miss)) => term.corrections(at, miss),
+        None => anti_affinity(at, wanted).into_iter().collect(),
     };
-    out.add(place, message, remedy).edits(edit);
+    out.add(place, message, remedy).edits(edits);
 }
 
 /// Anti-affinity over `topology_key`. A required one can leave pods pending, so a person looks first.

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::spread::{self, Effect, Means, Term};
 use super::edits::pod_selector;
+use super::spread::{self, Effect, Means, Term};
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::quorum::tolerated;
 

@@ -95,7 +95,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         let selector = term.selector.map(ToString::to_string).unwrap_or_default();
         let found = out
             .add(Place::in_set(format!("{}/{}", term.path, miss.field)), message, remedy)
-            .edits(term.correction(at, miss))
+            .edits(term.corrections(at, miss))
             .keyed(format!("{term}: {selector}"))
             .weighing(i32::from(!is_spread));
         if is_spread && miss.others && term.is_anti_affinity() {

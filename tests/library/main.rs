@@ -13,7 +13,9 @@
 mod case;
 
 mod captures;
+mod edits;
 mod examples;
+mod fixes;
 mod invariants;
 mod manifest_hostile;
 mod manifest_kubectl;

@@ -122,13 +122,27 @@ fn judge(request: &Value, cluster: &Cluster, policies: &Policies) -> Vec<Finding
 }
 
 fn split(text: &str) -> (Option<Case>, &str) {
+    let (header, rest) = split_header(text);
+    let case = header.map(|header| {
+        let header = manifest::document(header).unwrap().to_json();
+        serde_json::from_value(header["case"].clone()).unwrap()
+    });
+    (case, rest)
+}
+
+/// The document that says what happens, if there is one, and the manifests.
+pub fn split_header(text: &str) -> (Option<&str>, &str) {
     match text.split_once("\n---\n") {
-        Some((header, rest)) if header.lines().any(|line| line.trim_end() == "case:") => {
-            let header = manifest::document(header).unwrap().to_json();
-            (Some(serde_json::from_value(header["case"].clone()).unwrap()), rest)
-        }
+        Some((header, rest)) if header.lines().any(|line| line.trim_end() == "case:") => (Some(header), rest),
         _ => (None, text),
     }
+}
+
+/// The manifests as data.
+pub fn objects(manifests: &str) -> Vec<Value> {
+    let source =
+        Arc::new(Source { name: "fixture.yaml".into(), text: manifests.into(), origin: Origin::Named });
+    manifest::read(&source).0.iter().map(|object| object.node.to_json()).collect()
 }
 
 impl Case {

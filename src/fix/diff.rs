@@ -1,0 +1,15 @@
+//! Unified diffs.
+
+use similar::TextDiff;
+
+use super::FixedFile;
+
+/// What is different in a file, as `patch` and `git apply` read it.
+pub fn unified(file: &FixedFile) -> String {
+    let (old_name, old) = match &file.before {
+        Some(source) => (format!("a/{}", file.name), &*source.text),
+        None => ("/dev/null".to_owned(), ""),
+    };
+    let new_name = format!("b/{}", file.name);
+    TextDiff::from_lines(old, &file.after).unified_diff().header(&old_name, &new_name).to_string()
+}
