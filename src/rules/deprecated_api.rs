@@ -105,15 +105,10 @@ fn check(written: &Written, out: &mut Violations) {
     let message = format!("no cluster since Kubernetes {since} knows a {kind} in {old}: applying it fails");
     let remedy = format!("set apiVersion to {new}{besides}");
     let place = || Place::of(written.object.clone(), "/apiVersion");
-    let violation = out.add(place(), message, remedy);
-    let edit = FieldEdit::set(place(), new);
-    // An empty selector comes to select all pods, and `apps/v1beta1` has other defaults.
-    let edit = match &*written.api_version {
-        "apps/v1beta1" => None,
-        "policy/v1beta1" if !written.has_selector => None,
-        _ => Some(edit),
-    };
-    violation.edits(edit);
+    // What a person has to add is no edit; a selector that says something means what it meant.
+    let is_all = besides.is_empty() || (*old == "policy/v1beta1" && written.has_selector);
+    let edit = is_all.then(|| FieldEdit::set(place(), *new));
+    out.add(place(), message, remedy).edits(edit);
 }
 
 #[cfg(test)]
