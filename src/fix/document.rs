@@ -120,7 +120,7 @@ impl Writer {
             format!("value: {}\n", render::scalar(value))
         } else {
             let lines = render::block(value, self.lists);
-            let indented: String = lines.split_inclusive('\n').map(|line| format!("  {line}")).collect();
+            let indented: String = lines.split_inclusive('\n').flat_map(|line| ["  ", line]).collect();
             format!("value:\n{indented}")
         };
         let document = Document::from_str(&text).map_err(|error| error.to_string())?;

@@ -3,8 +3,7 @@
 use serde_json::Value;
 
 /// Words that YAML 1.1 takes for something else than a string.
-const WORDS: [&str; 14] =
-    ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "none", "infinity", "binary"];
+const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
 /// How lists in maps are indented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -84,8 +84,10 @@ pub(super) fn set_max_unavailable(budget: &DisruptionBudget, most: i32) -> Strin
 
 /// What to do about the budgets of a group of two, which can spare no member.
 pub(super) fn two_members(budgets: &[&DisruptionBudget]) -> String {
-    let limits = enumerate(budgets.iter().map(|budget| set_max_unavailable(budget, 1)));
-    format!("run three members, of two neither can be spared, and {limits}")
+    let wrong = budgets.iter().filter(|budget| !is_right_for_three(budget));
+    let limits = enumerate(wrong.map(|budget| set_max_unavailable(budget, 1)));
+    let and = if limits.is_empty() { "" } else { ", and " };
+    format!("run three members, of two neither can be spared{and}{limits}")
 }
 
 /// The same as edits, where the set is the whole group.
@@ -93,9 +95,13 @@ pub(super) fn three_members(at: &SetContext<'_>, budget: &DisruptionBudget) -> V
     if at.replicas != 2 {
         return Vec::new();
     }
-    let mut edits = max_unavailable(budget, 1);
+    let mut edits = if is_right_for_three(budget) { Vec::new() } else { max_unavailable(budget, 1) };
     edits.push(FieldEdit::replicas(3));
     edits
+}
+
+fn is_right_for_three(budget: &DisruptionBudget) -> bool {
+    budget.allowed_disruptions(3) == 1
 }
 
 /// `a`, `a and b`, `a, b and c`.

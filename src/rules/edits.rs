@@ -45,11 +45,12 @@ pub(super) fn max_unavailable(budget: &DisruptionBudget, most: i32) -> Vec<Field
     edits
 }
 
-/// A budget of the set's own. None where it would be about the pods of other sets too: those may have one.
+/// A budget of the set's own. None where it would be about the pods of other sets too, which may have one, or where
+/// the set is one of an ensemble, which wants one for all its sets.
 pub(super) fn new_budget(at: &SetContext<'_>) -> Option<FieldEdit> {
     let selector = LabelSelector { match_labels: at.set.selecting_labels().clone(), ..Default::default() };
     let is_own = at.view.sets_matching(at.namespace(), &selector).len() <= 1;
-    if !is_own || at.ensemble()?.len() > 1 {
+    if !is_own || at.set.ensemble().is_some() || at.ensemble()?.len() > 1 {
         return None;
     }
     let spec = json!({"maxUnavailable": 1, "selector": pod_selector(at)?});

@@ -164,9 +164,13 @@ fn fits(at: &SetContext<'_>, budget: &DisruptionBudget) -> bool {
     (1..=most).contains(&budget.allowed_disruptions(replicas))
 }
 
-/// Whether it is a group of two members, of which no budget can protect a majority.
+/// Whether it is a group of two members, of which no budget can protect a majority. The other sets of an ensemble may be still
+/// to come.
 fn is_pair(at: &SetContext<'_>) -> bool {
-    at.class.class == Class::Quorum && at.members() == Some(2) && at.replicas == 2
+    at.class.class == Class::Quorum
+        && at.members() == Some(2)
+        && at.replicas == 2
+        && at.set.ensemble().is_none()
 }
 
 #[cfg(test)]

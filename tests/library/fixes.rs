@@ -29,15 +29,15 @@ fn report(inventory: &Inventory) -> Report {
 /// What becomes of files, and their texts afterwards.
 fn fixed(files: &[(String, String)], unsafe_too: bool) -> (Fixes, Vec<(String, String)>) {
     let inventory = inventory(files);
-    let fixes = fix(&inventory, &report(&inventory), unsafe_too);
+    let outcome = fix(&inventory, &report(&inventory), unsafe_too);
     let mut after = files.to_vec();
-    for file in &fixes.files {
+    for file in &outcome.files {
         match after.iter_mut().find(|(name, _)| *name == file.name) {
             Some((_, text)) => text.clone_from(&file.after),
             None => after.push((file.name.clone(), file.after.clone())),
         }
     }
-    (fixes, after)
+    (outcome, after)
 }
 
 /// The text of one file after its fixes, unsafe ones too.
@@ -56,14 +56,14 @@ fn is_same(one: &Finding, other: &Finding) -> bool {
 fn complaints(files: &[(String, String)], unsafe_too: bool) -> String {
     let before: Vec<Finding> =
         report(&inventory(files)).findings.into_iter().map(|located| located.finding).collect();
-    let (fixes, after) = fixed(files, unsafe_too);
+    let (outcome, after) = fixed(files, unsafe_too);
     let inventory = inventory(&after);
     let mut wrong = String::new();
     for note in &inventory.notes {
         wrong += &format!("cannot be read: {}:{}: {}\n", note.file.name, note.line, note.message);
     }
     let left = |finding: &Finding| {
-        fixes.left.iter().any(|left| left.rule == finding.rule && left.object == finding.object)
+        outcome.left.iter().any(|left| left.rule == finding.rule && left.object == finding.object)
     };
     for located in report(&inventory).findings {
         let finding = located.finding;
@@ -191,15 +191,15 @@ fn published_manifests_are_fixed_in_place() {
         let files = [(file.display().to_string(), text)];
         for unsafe_too in [false, true] {
             let before = inventory(&files);
-            let fixes = fix(&before, &report(&before), unsafe_too);
-            fixed_findings += fixes.fixed;
-            changed += fixes.files.len();
-            for left in &fixes.left {
+            let outcome = fix(&before, &report(&before), unsafe_too);
+            fixed_findings += outcome.fixed;
+            changed += outcome.files.len();
+            for left in &outcome.left {
                 if let Reason::NotEditable(why) = &left.reason {
                     *reasons.entry(why.clone()).or_default() += 1;
                 }
             }
-            if fixes.files.is_empty() {
+            if outcome.files.is_empty() {
                 continue;
             }
             let complaints = complaints(&files, unsafe_too);
@@ -235,9 +235,9 @@ spec:
 ";
 
 /// What is said of the rule's finding that is left alone.
-fn left(fixes: &Fixes, rule: &str) -> Reason {
-    let left = fixes.left.iter().find(|left| left.rule.as_str() == rule);
-    left.unwrap_or_else(|| panic!("{rule} is not left alone: {:?}", fixes.left)).reason.clone()
+fn left(outcome: &Fixes, rule: &str) -> Reason {
+    let left = outcome.left.iter().find(|left| left.rule.as_str() == rule);
+    left.unwrap_or_else(|| panic!("{rule} is not left alone: {:?}", outcome.left)).reason.clone()
 }
 
 #[test]
@@ -264,8 +264,8 @@ fn comments_order_and_style_stay() {
 
 #[test]
 fn only_safe_edits_are_made_unless_others_are_asked_for() {
-    let (fixes, after) = fixed(&[("a.yaml".to_owned(), SET.to_owned())], false);
-    assert_eq!(left(&fixes, "quorum-even"), Reason::Unsafe);
+    let (outcome, after) = fixed(&[("a.yaml".to_owned(), SET.to_owned())], false);
+    assert_eq!(left(&outcome, "quorum-even"), Reason::Unsafe);
     assert!(
         after[0].1.contains("replicas: 2 ") && after[0].1.contains("PeriodSeconds: 30"),
         "{}",
@@ -288,8 +288,10 @@ fn one_limit_takes_the_place_of_the_other_on_its_line() {
 fn what_an_alias_shares_is_not_edited() {
     let shared = SET.replace("terminationGracePeriodSeconds: 0", "terminationGracePeriodSeconds: &none 0")
         + "      priority: *none\n";
-    let (fixes, after) = fixed(&[("a.yaml".to_owned(), shared)], false);
-    assert!(matches!(left(&fixes, "grace-period-zero"), Reason::NotEditable(why) if why.contains("anchor")));
+    let (outcome, after) = fixed(&[("a.yaml".to_owned(), shared)], false);
+    assert!(
+        matches!(left(&outcome, "grace-period-zero"), Reason::NotEditable(why) if why.contains("anchor"))
+    );
     assert!(after[0].1.contains("&none 0"), "{}", after[0].1);
     // The rest is done all the same.
     assert!(after[0].1.contains("kind: PodDisruptionBudget") || after[0].1.contains("kind: Service"));
@@ -297,8 +299,8 @@ fn what_an_alias_shares_is_not_edited() {
     let through = SET
         .replace("spec:\n      term", "spec:\n      priority: &none 0\n      term")
         .replace("Seconds: 0", "Seconds: *none");
-    let (fixes, _) = fixed(&[("a.yaml".to_owned(), through)], false);
-    assert!(matches!(left(&fixes, "grace-period-zero"), Reason::NotEditable(why) if why.contains("alias")));
+    let (outcome, _) = fixed(&[("a.yaml".to_owned(), through)], false);
+    assert!(matches!(left(&outcome, "grace-period-zero"), Reason::NotEditable(why) if why.contains("alias")));
 }
 
 #[test]
@@ -338,9 +340,9 @@ fn beside_json_and_lists_objects_are_created_in_files_of_their_own() {
 fn a_template_is_not_edited() {
     let object = case::objects(SET).remove(0);
     let template = format!("apiVersion: v1\nkind: Template\nobjects:\n- {object}\n");
-    let (fixes, after) = fixed(&[("a.yaml".to_owned(), template.clone())], true);
+    let (outcome, after) = fixed(&[("a.yaml".to_owned(), template.clone())], true);
     assert_eq!(after, [("a.yaml".to_owned(), template)]);
-    assert!(matches!(left(&fixes, "grace-period-zero"), Reason::NotEditable(_)));
+    assert!(matches!(left(&outcome, "grace-period-zero"), Reason::NotEditable(_)));
 }
 
 #[test]
@@ -350,9 +352,9 @@ fn two_wishes_for_one_field_are_refused_and_named() {
     let other = SET.replace("metadata: {name: zk}", "metadata: {name: b}").replace("app: zk", "app: b");
     let service =
         "apiVersion: v1\nkind: Service\nmetadata: {name: zk}\nspec: {clusterIP: None, selector: {app: c}}\n";
-    let (fixes, after) = fixed(&[("a.yaml".to_owned(), format!("{one}---\n{other}---\n{service}"))], true);
+    let (outcome, after) = fixed(&[("a.yaml".to_owned(), format!("{one}---\n{other}---\n{service}"))], true);
     assert_eq!(
-        left(&fixes, "service-selector-mismatch"),
+        left(&outcome, "service-selector-mismatch"),
         Reason::Conflict("service-selector-mismatch".to_owned())
     );
     assert!(after[0].1.contains("selector: {app: c}"), "{}", after[0].1);
@@ -372,8 +374,8 @@ fn a_namespace_is_written_where_the_set_writes_one() {
 
 #[test]
 fn a_diff_shows_what_changes() {
-    let (fixes, _) = fixed(&[("a.yaml".to_owned(), SET.to_owned())], false);
-    let diff = stateward::fix::unified(&fixes.files[0]);
+    let (outcome, _) = fixed(&[("a.yaml".to_owned(), SET.to_owned())], false);
+    let diff = stateward::fix::unified(&outcome.files[0]);
     assert!(diff.starts_with("--- a/a.yaml\n+++ b/a.yaml\n@@ "), "{diff}");
     let removed: Vec<&str> = diff.lines().filter(|line| line.starts_with('-')).collect();
     assert_eq!(removed, ["--- a/a.yaml", "-      terminationGracePeriodSeconds: 0 # at once"]);

@@ -206,3 +206,22 @@ fn policy_check_says_what_is_wrong_and_where() {
     assert_eq!(check(&["/no/such/file"], "").0, 2);
     assert_eq!(check(&[], "").0, 2);
 }
+
+#[test]
+fn audit_fixes_files_in_place_and_a_diff_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("etcd.yaml");
+    let path = file.to_str().unwrap();
+    fs::write(&file, ETCD).unwrap();
+    let diff = stateward(&["audit", path, "--diff", "--unsafe-fixes"], "");
+    assert!(text(&diff.stdout).contains("-  replicas: 4\n+  replicas: 5\n"), "{}", text(&diff.stdout));
+    assert_eq!(fs::read_to_string(&file).unwrap(), ETCD);
+    stateward(&["audit", path, "--fix"], "");
+    let safe = fs::read_to_string(&file).unwrap();
+    assert!(safe.starts_with(ETCD) && safe.contains("kind: PodDisruptionBudget"), "{safe}");
+    let all = stateward(&["audit", path, "--fix", "--unsafe-fixes"], "");
+    assert_eq!(all.status.code(), Some(0), "{}", text(&all.stdout));
+    assert!(fs::read_to_string(&file).unwrap().contains("  replicas: 5\n"));
+    let stdin = stateward(&["audit", "-", "--fix"], ETCD);
+    assert!(text(&stdin.stderr).contains("standard input cannot be edited"));
+}
