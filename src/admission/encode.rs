@@ -1,6 +1,6 @@
 //! From a verdict, or a mutation, to the bytes of an answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use base64::Engine as _;
@@ -9,6 +9,7 @@ use json_patch::Patch;
 use serde::Serialize;
 
 use super::Request;
+use crate::model::{cut, escaped};
 use crate::mutate::{Addition, Mutation};
 use crate::verdict::Level;
 use crate::verdict::{Finding, Verdict};
@@ -17,6 +18,10 @@ use crate::verdict::{Finding, Verdict};
 const LONGEST_WARNING: usize = 256;
 /// And drops what comes after this much in all, in bytes.
 const ALL_WARNINGS: usize = 4096;
+
+/// What a person reads of a refusal, in bytes; and all causes together.
+const LONGEST_REFUSAL: usize = 16 << 10;
+const ALL_CAUSES: usize = 32 << 10;
 
 /// The keys of the audit annotations; the API server puts the webhook's name and a slash before them.
 const FINDINGS: &str = "findings";
@@ -119,6 +124,11 @@ impl Status {
             message: format!("{}: {}; {}", finding.rule, finding.message, finding.remedy),
             field: field_path(&finding.path),
         });
+        let mut room = ALL_CAUSES;
+        let causes = causes.take_while(|cause| {
+            room = room.saturating_sub(cause.message.len() + cause.field.len());
+            room > 0
+        });
         let details =
             Details { name: request.name.clone(), kind: request.kind.clone(), causes: causes.collect() };
         Self { status: "Failure", message: refusal(denied), reason: "Invalid", code: 422, details }
@@ -129,7 +139,11 @@ impl Status {
 fn refusal(denied: &[&Finding]) -> String {
     let mut text = String::new();
     let mut last = None;
-    for finding in denied {
+    for (told, finding) in denied.iter().enumerate() {
+        if text.len() > LONGEST_REFUSAL {
+            let _ = write!(text, "\n  and {} more", denied.len() - told);
+            break;
+        }
         if last != Some(&finding.subject) {
             let newline = if text.is_empty() { "" } else { "\n" };
             let _ = write!(text, "{newline}{}", finding.subject);
@@ -146,7 +160,9 @@ fn refusal(denied: &[&Finding]) -> String {
         let _ = write!(text, "\n  {}: {}\n    at {place}", finding.rule, finding.message);
         let _ = write!(text, "\n    fix: {}", finding.remedy);
     }
-    let rules = denied.iter().map(|finding| finding.rule.as_str()).collect::<Vec<_>>().join(",");
+    let mut seen = HashSet::new();
+    let rules = denied.iter().map(|finding| finding.rule.as_str()).filter(|rule| seen.insert(*rule));
+    let rules = rules.collect::<Vec<_>>().join(",");
     let _ = write!(text, "\nIf it must be, annotate the StatefulSet with stateward.dev/exempt: {rules} and ");
     text.push_str("stateward.dev/exempt-reason: why.");
     text
@@ -197,8 +213,9 @@ fn warning(finding: &Finding) -> Vec<String> {
 }
 
 fn shortened(text: String) -> String {
+    let text = escaped(&text);
     if text.chars().count() <= LONGEST_WARNING {
-        return text;
+        return text.into_owned();
     }
     text.chars().take(LONGEST_WARNING - 1).chain(['…']).collect()
 }
@@ -208,16 +225,13 @@ fn audit_annotations(verdict: &Verdict) -> BTreeMap<&'static str, String> {
     if verdict.findings.is_empty() {
         return BTreeMap::new();
     }
-    let mut findings: Vec<String> = Vec::new();
-    for finding in &verdict.findings {
-        let level = if finding.counts() { finding.level.name() } else { "exempt" };
-        let text = format!("{}={level}", finding.rule);
-        // One budget can be wrong for a thousand sets: the audit log need not say so a thousand times.
-        if !findings.contains(&text) {
-            findings.push(text);
-        }
-    }
-    BTreeMap::from([(FINDINGS, findings.join(","))])
+    let level = |finding: &Finding| if finding.counts() { finding.level.name() } else { "exempt" };
+    let findings = verdict.findings.iter().map(|finding| (&finding.rule, level(finding)));
+    // One budget can be wrong for a thousand sets: the audit log need not say so a thousand times.
+    let mut seen = HashSet::new();
+    let findings = findings.filter(|finding| seen.insert(*finding));
+    let findings: Vec<String> = findings.map(|(rule, level)| format!("{rule}={level}")).collect();
+    BTreeMap::from([(FINDINGS, cut(findings.join(","), ALL_WARNINGS))])
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 pub mod inventory;
 mod listing;
+mod memory;
 mod object;
 mod owner;
 mod strip_unused;
@@ -17,9 +18,10 @@ use imbl::{OrdMap, OrdSet};
 use crate::model::{
     Autoscaler, DisruptionBudget, LabelSelector, Labels, Namespace, Object, Service, StatefulSet,
 };
+pub use memory::ViewMemory;
 pub use listing::{Listing, ObjectRead, Unreadable};
 pub use object::ClusterObject;
-use table::{IndexKey, Table, selector_key};
+use table::{IndexKey, Table};
 pub use view::{ClusterView, PendingChange};
 
 /// The answer to a question about other objects.
@@ -248,8 +250,9 @@ impl Cluster {
         self.sets.by_key(namespace, IndexKey::GoverningService(service))
     }
 
-    fn sets_of_ensemble(&self, namespace: &str, ensemble: &str) -> Vec<&StatefulSet> {
-        self.sets.by_key(namespace, IndexKey::Ensemble(ensemble))
+    /// At most `most` of the sets of an ensemble.
+    fn sets_of_ensemble(&self, namespace: &str, ensemble: &str, most: usize) -> Vec<&StatefulSet> {
+        self.sets.each_by_key(namespace, IndexKey::Ensemble(ensemble)).take(most).collect()
     }
 
     fn autoscalers_of(&self, namespace: &str, set: &str) -> Vec<&Autoscaler> {
@@ -264,7 +267,8 @@ impl Cluster {
 
     /// The sets of `namespace` whose pods `selector` selects.
     fn sets_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<&StatefulSet> {
-        let mut sets = self.sets.by_key(namespace, selector_key(&selector.match_labels));
+        let labels = selector.match_labels.iter().map(|(key, value)| IndexKey::Label(key, value));
+        let mut sets = self.sets.by_rarest_key(namespace, labels);
         sets.retain(|set| selector.matches(set.spec.template.labels()));
         sets
     }

@@ -3,16 +3,20 @@
 //! Pure and synchronous: no I/O, no clock, no locks. Webhook, audit and reports all come through here, so they cannot
 //! disagree.
 
+mod distinct;
 mod evaluation;
 
 use std::cell::OnceCell;
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
+use std::ptr;
 
 use jiff::Timestamp;
 
+use self::distinct::distinct;
 use self::evaluation::{Evaluation, finding};
 use crate::change::{Action, Change, Edit, PodDeletion, Requester, Written};
-use crate::cluster::{Cluster, ClusterView, PendingChange};
+use crate::cluster::{Cluster, ClusterView, PendingChange, ViewMemory};
 use crate::model::{
     Autoscaler, Because, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Service,
     StatefulSet,
@@ -27,8 +31,10 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
     if change.requester.is_cleanup_controller() {
         return Verdict::default();
     }
+    let memory = ViewMemory::default();
     let judge = Evaluator {
         cluster,
+        memory: &memory,
         policies,
         now,
         dry_run: change.dry_run,
@@ -46,20 +52,14 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         Action::PodCreation(_) | Action::Other => Vec::new(),
     };
     findings.sort_by_key(|finding| Reverse(finding.level));
-    // One budget over several sets can be wrong in the same way for each of them.
-    let mut distinct: Vec<Finding> = Vec::with_capacity(findings.len());
-    for finding in findings {
-        if !distinct.iter().any(|other| finding.is_duplicate_of(other)) {
-            distinct.push(finding);
-        }
-    }
-    let findings = distinct;
-    Verdict { findings }
+    Verdict { findings: distinct(findings) }
 }
 
 /// What stays the same over one evaluation.
 struct Evaluator<'a> {
     cluster: &'a Cluster,
+    /// What is looked up for many sets; only for changes that leave every StatefulSet as it is.
+    memory: &'a ViewMemory,
     policies: &'a Policies,
     now: Timestamp,
     dry_run: bool,
@@ -97,9 +97,9 @@ impl<'a> Evaluator<'a> {
         let selected =
             |budget: Option<&DisruptionBudget>| budget.map_or_else(Vec::new, |b| view.sets_selected_by(b));
         let now = selected(edit.after());
-        let is_selected =
-            |(set, _): &(&StatefulSet, i32)| now.iter().any(|(other, _)| std::ptr::eq(*set, *other));
-        let gone = selected(edit.before()).into_iter().filter(|set| !is_selected(set));
+        let still: HashSet<*const StatefulSet> = now.iter().map(|(set, _)| ptr::from_ref(*set)).collect();
+        let gone = selected(edit.before()).into_iter();
+        let gone = gone.filter(|(set, _)| !still.contains(&ptr::from_ref(*set)));
         let gone = gone.map(|set| (set, Trigger::BudgetGone)).collect::<Vec<_>>();
         let sets = now.iter().map(|set| (*set, Trigger::Budget)).chain(gone);
         let sets = sets.filter(|((set, _), _)| !set.metadata.deleting);
@@ -184,6 +184,7 @@ impl<'a> Evaluator<'a> {
         let context = |(set, replicas, pending): (&'a StatefulSet, i32, PendingChange<'a>),
                        class: Classified| {
             let view = ClusterView::new(self.cluster, pending);
+            let view = if pending.changes_set() { view } else { view.remembering(self.memory) };
             let ensemble = self.ensemble(&view, set, replicas, class.class);
             SetContext {
                 set,
@@ -236,11 +237,16 @@ impl<'a> Evaluator<'a> {
             if level != Level::Off {
                 find(rule, &mut violations);
             }
-            for violation in violations.into_vec() {
-                let mut finding = finding(rule, level, subject, violation);
-                finding.exempt = applicable.exemption(rule, metadata, self.now);
-                findings.push(finding);
+            let violations = violations.into_vec();
+            if violations.is_empty() {
+                continue;
             }
+            let exempt = applicable.exemption(rule, metadata, self.now);
+            findings.extend(violations.into_iter().map(|violation| {
+                let mut finding = finding(rule, level, subject, violation);
+                finding.exempt.clone_from(&exempt);
+                finding
+            }));
         }
         findings
     }
@@ -294,8 +300,13 @@ impl<'a> Evaluator<'a> {
         let exempt = evaluation.applicable.exemption(rule, &evaluation.after.set.metadata, self.now);
         let ratchets = ruling.level == Level::Deny;
         let known = if ratchets { evaluation.known_violations(rule, ruling.params) } else { Vec::new() };
+        let mut worst: BTreeMap<&str, i32> = BTreeMap::new();
+        for violation in &known {
+            let weight = worst.entry(&violation.key).or_insert(violation.weight);
+            *weight = violation.weight.max(*weight);
+        }
         let findings = violations.into_iter().map(|violation| {
-            let already = known.iter().any(|known| violation.is_no_worse_than(known));
+            let already = worst.get(&*violation.key).is_some_and(|weight| violation.weight <= *weight);
             let mut finding = evaluation.finding(rule, ruling.level, violation, already);
             finding.exempt.clone_from(&exempt);
             finding

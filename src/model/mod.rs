@@ -20,6 +20,7 @@ mod reason;
 mod selector;
 mod service;
 mod stateful_set;
+mod text;
 
 pub mod quorum;
 
@@ -44,3 +45,4 @@ pub use service::Service;
 pub use stateful_set::{
     ClaimRetention, POD_INDEX_LABEL, POD_NAME_LABEL, Scale, StatefulSet, StatefulSetStatus,
 };
+pub use text::{cut, escaped};

@@ -10,7 +10,7 @@ mod per_pod_services;
 
 use jiff::Timestamp;
 
-use crate::model::{Class, LabelSelector, Labels, Metadata};
+use crate::model::{Class, LabelSelector, Labels, Metadata, cut, escaped};
 use crate::rules::{self, NO_PARAMS, Params, Rule};
 use crate::software::{Catalogue, Patterns};
 use crate::verdict::{Exempt, Level};
@@ -186,7 +186,7 @@ impl<'a> Applicable<'a> {
             self.policies.iter().find_map(|(policy, _)| policy.annotation_exemptions).unwrap_or(true);
         (named && allowed).then(|| Exempt {
             by: "annotation".to_owned(),
-            reason: reason.to_owned(),
+            reason: cut(escaped(reason).into_owned(), LONGEST_REASON),
             expires_at: None,
         })
     }
@@ -219,6 +219,9 @@ impl Policy {
         })
     }
 }
+
+/// The longest reason of an annotation that is repeated, in bytes.
+const LONGEST_REASON: usize = 1024;
 
 /// The position of a rule in [`rules::ALL`].
 fn rule_index(id: &str) -> Option<usize> {

@@ -112,6 +112,7 @@ impl Catalogue {
         } else {
             format!("image {}", container.repository())
         };
+        let evidence = cut(evidence, LONGEST_EVIDENCE);
         let because = Because::Software { name: entry.name.clone(), evidence, certain: entry.certain };
         Some(Classified { class: entry.class, because })
     }
