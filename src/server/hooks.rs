@@ -43,7 +43,13 @@ async fn answer(reviews: Arc<Reviews>, hook: Hook, request: Request) -> Response
             response
         }
         Err(refusal) => {
-            tracing::info!(hook = hook.path(), status = refusal.status.as_u16(), "{}", refusal.message);
+            // A string as a field is escaped by the formatter: it may quote the name of a pod.
+            tracing::info!(
+                hook = hook.path(),
+                status = refusal.status.as_u16(),
+                reason = refusal.message,
+                "hook not answered"
+            );
             plain(refusal.status, &refusal.message)
         }
     }

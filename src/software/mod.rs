@@ -7,7 +7,10 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::model::{Because, Class, Classified, Container, StatefulSet};
+use crate::model::{Because, Class, Classified, Container, StatefulSet, cut};
+
+/// The longest evidence that is repeated, in bytes: it has the name of an image in it.
+const LONGEST_EVIDENCE: usize = 300;
 pub use patterns::Patterns;
 
 /// The compiled catalogue.
