@@ -182,6 +182,18 @@ impl Cluster {
         self.unreadable = kept.chain(taken).cloned().collect();
     }
 
+    /// Adds everything from `other`, in place of what has the same name, and what is known to be unreadable.
+    pub(crate) fn add(&mut self, other: &Self) {
+        other.sets.iter().for_each(|set| self.insert_set(set.clone()));
+        other.services.iter().for_each(|service| self.insert_service(service.clone()));
+        other.budgets.iter().for_each(|budget| self.insert_budget(budget.clone()));
+        other.autoscalers.iter().for_each(|autoscaler| self.insert_autoscaler(autoscaler.clone()));
+        other.namespaces.values().for_each(|namespace| self.insert_namespace(namespace.clone()));
+        for (kind, namespace, name) in &other.unreadable {
+            self.set_unreadable(*kind, namespace, name);
+        }
+    }
+
     /// Adds an object as `insert_…` does, sharing it with `older` where it is the same there.
     pub(crate) fn take_over(&mut self, older: &Self, object: ClusterObject) {
         match object {
