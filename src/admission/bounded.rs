@@ -47,18 +47,18 @@ impl<'de, const MOST: usize> Visitor<'de> for ShortVisitor<MOST> {
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        self.checked(text)?;
+        Self::check(text)?;
         Ok(Short(Cow::Borrowed(text)))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        self.checked(text)?;
+        Self::check(text)?;
         Ok(Short(Cow::Owned(text.to_owned())))
     }
 }
 
 impl<const MOST: usize> ShortVisitor<MOST> {
-    fn checked<E: Error>(&self, text: &str) -> Result<(), E> {
+    fn check<E: Error>(text: &str) -> Result<(), E> {
         if text.len() > MOST {
             return Err(E::custom(format!("a string of {} bytes; expected at most {MOST}", text.len())));
         }

@@ -43,7 +43,7 @@ pub fn encode(request: &Request, verdict: &Verdict) -> Vec<u8> {
 
 /// The `AdmissionReview` that answers `request` with a patch, or with none, as JSON. A mutation never refuses.
 pub fn encode_mutation(request: &Request, mutation: &Mutation, patch: Option<&Patch>) -> Vec<u8> {
-    let warnings = mutation.warnings.iter().cloned().map(shortened).collect();
+    let warnings = mutation.warnings.iter().map(|warning| shortened(warning)).collect();
     let added: Vec<&str> = mutation.additions.iter().map(|Addition { key, .. }| key.as_str()).collect();
     let added = (!added.is_empty()).then(|| (ADDED, added.join(",")));
     // As of the answer itself: into memory it cannot fail.
@@ -209,11 +209,11 @@ fn warning(finding: &Finding) -> Vec<String> {
     if whole.chars().count() <= LONGEST_WARNING {
         return vec![whole];
     }
-    vec![shortened(format!("{rule}: {message}")), shortened(format!("{rule}: {remedy}"))]
+    vec![shortened(&format!("{rule}: {message}")), shortened(&format!("{rule}: {remedy}"))]
 }
 
-fn shortened(text: String) -> String {
-    let text = escaped(&text);
+fn shortened(text: &str) -> String {
+    let text = escaped(text);
     if text.chars().count() <= LONGEST_WARNING {
         return text.into_owned();
     }
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_long_warning_is_shortened_by_characters() {
-        let short = shortened("é".repeat(400));
+        let short = shortened(&"é".repeat(400));
         assert_eq!(short.chars().count(), LONGEST_WARNING);
         assert!(short.ends_with('…'));
     }

@@ -123,7 +123,7 @@ impl<'de> Visitor<'de> for RequestVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireRequest, A::Error> {
         let mut partial = Partial::default();
         while let Some(field) = map.next_key()? {
-            partial.read(&field, &mut map)?;
+            partial.read(field, &mut map)?;
         }
         partial.finish()
     }
@@ -158,8 +158,8 @@ enum Pending<'de> {
 }
 
 impl<'de> Partial<'de> {
-    fn read<A: MapAccess<'de>>(&mut self, field: &Field, map: &mut A) -> Result<(), A::Error> {
-        self.once(*field)?;
+    fn read<A: MapAccess<'de>>(&mut self, field: Field, map: &mut A) -> Result<(), A::Error> {
+        self.once(field)?;
         match field {
             Field::Uid => self.uid = map.next_value()?,
             Field::Kind => self.kind = map.next_value()?,

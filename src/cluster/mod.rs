@@ -18,8 +18,8 @@ use imbl::{OrdMap, OrdSet};
 use crate::model::{
     Autoscaler, DisruptionBudget, LabelSelector, Labels, Namespace, Object, Service, StatefulSet,
 };
-pub use memory::ViewMemory;
 pub use listing::{Listing, ObjectRead, Unreadable};
+pub use memory::ViewMemory;
 pub use object::ClusterObject;
 use table::{IndexKey, Table};
 pub use view::{ClusterView, PendingChange};

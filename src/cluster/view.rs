@@ -45,6 +45,7 @@ impl<'a> ClusterView<'a> {
     }
 
     /// The same view, which remembers what costs a look at every StatefulSet. Not for a view in which a StatefulSet is pending.
+    #[must_use]
     pub fn remembering(self, memory: &'a ViewMemory) -> Self {
         Self { memory: Some(memory), ..self }
     }

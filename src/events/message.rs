@@ -1,11 +1,12 @@
 //! What an event says. Pure.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::throttle::EventKey;
+use super::throttle::{EventKey, NamespaceKey};
 use crate::admission::{Operation, Request, Resource};
 use crate::model::{ObjectRef, cut, escaped, reason};
 use crate::verdict::{Finding, Level, Verdict};
@@ -26,6 +27,8 @@ pub(super) struct Happened {
     /// The StatefulSet that it would hurt, where that is another object.
     hurt: Option<ObjectRef>,
     note: String,
+    /// Whether only a review says that there is such an object.
+    is_claimed: bool,
 }
 
 /// What there is to tell of a verdict: nothing of a dry run, nor of what is only recorded.
@@ -44,6 +47,7 @@ pub(super) fn happened(request: &Request, verdict: &Verdict) -> Vec<Happened> {
         uid: uid(),
         hurt: Some(finding.subject.clone()).filter(|subject| *subject != object),
         note: note(finding),
+        is_claimed: true,
     });
     told.collect()
 }
@@ -82,6 +86,7 @@ impl Happened {
             uid,
             hurt: None,
             note,
+            is_claimed: false,
         }
     }
 
@@ -90,8 +95,15 @@ impl Happened {
         if self.object.namespace.is_empty() { "default" } else { &self.object.namespace }
     }
 
-    pub(super) fn key(&self) -> EventKey {
-        (self.object.to_string(), self.rule.clone(), self.level.name())
+    /// What tells it from other events, and its namespace, as hashes.
+    pub(super) fn keys(&self, hasher: &impl BuildHasher) -> (EventKey, NamespaceKey) {
+        (hasher.hash_one((&self.object, &self.rule, self.level)), hasher.hash_one(self.namespace()))
+    }
+
+    /// What a look at the cluster must confirm before it is told: a review can be made up. `None` where Stateward has seen the
+    /// object itself.
+    pub(super) fn claim(&self) -> Option<(&ObjectRef, &str)> {
+        self.is_claimed.then_some((&self.object, &*self.uid))
     }
 
     /// The event, as `events.k8s.io/v1` has it.
@@ -130,5 +142,4 @@ mod tests {
         let valid = |reason: &str| reason.len() <= 128 && reason.chars().all(char::is_alphanumeric);
         assert!(crate::rules::ALL.iter().all(|rule| valid(&reason(rule.id))));
     }
-
 }

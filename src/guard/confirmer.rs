@@ -47,7 +47,11 @@ impl Confirmer {
         let help = "Live reads before a change was refused, by what came of them";
         registry.register("live_reads", help, outcomes.clone());
         let reader = Reader::new(client);
-        registry.register("live_reads_in_flight", "Live reads that the API server answers now", reader.in_flight());
+        registry.register(
+            "live_reads_in_flight",
+            "Live reads that the API server answers now",
+            reader.in_flight(),
+        );
         Self { reader, outcomes, when_overloaded: WhenOverloaded::default() }
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use stateward::admission;
+use stateward::admission::{self, Invalid};
 use stateward::cluster::{Cluster, Kind};
 use stateward::policy::{Policies, Profile};
 
@@ -120,7 +120,8 @@ fn containers(number: usize) -> (Vec<u8>, Cluster) {
 
 /// A set with this many claims and as many claim templates of other names.
 fn claims(number: usize) -> (Vec<u8>, Cluster) {
-    let volume = |index| json!({"name": format!("v{index}"), "persistentVolumeClaim": {"claimName": "shared"}});
+    let volume =
+        |index| json!({"name": format!("v{index}"), "persistentVolumeClaim": {"claimName": "shared"}});
     let mut many = set("a", "zookeeper:3.9", &json!({}));
     many["spec"]["template"]["spec"]["volumes"] = (0..number).map(volume).collect();
     let template = |index| json!({"metadata": {"name": format!("t{index}")}});
@@ -202,4 +203,74 @@ fn no_value_forges_a_line_or_moves_a_cursor() {
     for unfit in ["\\u001b", "\\u0007", "\u{202e}", "\n"] {
         assert!(!answer.contains(unfit), "{unfit:?} in {answer}");
     }
+}
+
+/// A review of a creation, with one part of the request replaced.
+fn with(pointer: &str, value: Value) -> Vec<u8> {
+    let mut review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "u", "operation": "CREATE", "namespace": "prod", "name": "a",
+        "kind": {"kind": "StatefulSet"}, "userInfo": {"username": "jane", "groups": ["a"]},
+        "resource": {"group": "apps", "resource": "statefulsets"}, "subResource": "",
+        "object": set("a", "a", &json!({})),
+    }});
+    *review.pointer_mut(pointer).unwrap() = value;
+    review.to_string().into_bytes()
+}
+
+#[test]
+fn what_is_longer_than_kubernetes_allows_is_no_review() {
+    let long = |bytes: usize| json!("x".repeat(bytes));
+    for (pointer, most) in [
+        ("/request/uid", 253),
+        ("/request/name", 253),
+        ("/request/namespace", 253),
+        ("/request/kind/kind", 253),
+        ("/request/subResource", 253),
+        ("/request/resource/group", 253),
+        ("/request/object/metadata/name", 253),
+        ("/request/object/metadata/namespace", 253),
+        ("/request/userInfo/username", 1024),
+        ("/request/userInfo/groups/0", 1024),
+    ] {
+        assert!(admission::decode(&with(pointer, long(most))).is_ok(), "{pointer}");
+        for bytes in [most + 1, 1 << 20] {
+            let error = admission::decode(&with(pointer, long(bytes))).unwrap_err().to_string();
+            assert!(error.len() < 2000 && error.contains(&most.to_string()), "{pointer}: {error}");
+        }
+    }
+    let groups = |number: usize| json!(vec!["g"; number]);
+    assert!(admission::decode(&with("/request/userInfo/groups", groups(4096))).is_ok());
+    assert!(admission::decode(&with("/request/userInfo/groups", groups(4097))).is_err());
+    let containers = |number: usize| json!(vec![json!({}); number]);
+    let pointer = "/request/object/spec/template/spec/containers";
+    assert!(admission::decode(&with(pointer, containers(20_000))).is_ok());
+    assert!(admission::decode(&with(pointer, containers(20_001))).is_err());
+    let unknown = admission::decode(&with("/request/operation", long(1 << 20))).unwrap_err();
+    assert!(unknown.to_string().len() < 2000);
+    let kind = admission::decode(&with("/kind", long(1 << 20))).unwrap_err();
+    assert!(matches!(kind, Invalid::NotAReview { .. }) && kind.to_string().len() < 2000);
+}
+
+#[test]
+fn both_webhooks_read_a_review_alike() {
+    let review = String::from_utf8(with("/request/uid", json!("u"))).unwrap();
+    let twice =
+        |field: &str| review.replacen("\"request\":{", &format!("\"request\":{{{field},"), 1).into_bytes();
+    let mut not_utf8 = review.replacen("prod", "prXd", 1).into_bytes();
+    let position = not_utf8.iter().position(|byte| *byte == b'X').unwrap();
+    not_utf8[position] = 0xff;
+    let bodies = [
+        twice("\"object\":null"),
+        twice("\"uid\":\"other\""),
+        twice("\"operation\":\"DELETE\""),
+        twice("\"dryRun\":false,\"dryRun\":true"),
+        not_utf8,
+    ];
+    for body in bodies {
+        let (cluster, policies) = (cluster(&[], &[]), policies());
+        let shown = String::from_utf8_lossy(&body).into_owned();
+        assert!(admission::decode(&body).is_err(), "{shown}");
+        assert!(admission::mutate_review(&body, &cluster, &policies).is_err(), "{shown}");
+    }
+    assert!(admission::decode(&twice("\"somethingNew\":1,\"somethingNew\":2")).is_ok());
 }

@@ -24,4 +24,5 @@ mod per_pod;
 mod watch;
 mod webhook_drain;
 mod webhook_http;
+mod webhook_limits;
 mod webhook_tls;
