@@ -1,5 +1,6 @@
 //! The command line.
 
+mod access;
 mod audit;
 mod certificate;
 mod certs;

@@ -26,6 +26,7 @@ mod reason;
 mod selector;
 mod service;
 mod stateful_set;
+mod text;
 mod workload;
 
 pub mod quorum;
@@ -57,4 +58,5 @@ pub use service::Service;
 pub use stateful_set::{
     ClaimRetention, POD_INDEX_LABEL, POD_NAME_LABEL, Scale, StatefulSet, StatefulSetStatus,
 };
+pub use text::cut;
 pub use workload::{DeploymentRollingUpdate, DeploymentStrategy, Workload, WorkloadSpec};

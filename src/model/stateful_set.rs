@@ -1,5 +1,7 @@
 //! A StatefulSet, and the Scale of one.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use super::{
@@ -181,11 +183,6 @@ impl StatefulSet {
         })
     }
 
-    /// Whether one of its claim templates has this name.
-    pub fn claims(&self, volume: &str) -> bool {
-        self.spec.volume_claim_templates.iter().any(|template| &*template.metadata.name == volume)
-    }
-
     /// The labels of the pod with this number: the template's, and those the controller adds.
     pub fn pod_labels(&self, ordinal: i64) -> Labels {
         let own = [
@@ -224,12 +221,12 @@ impl StatefulSet {
     /// of its ensemble. A sidecar alone that both have makes no resemblance.
     pub fn resembles(&self, other: &Self) -> bool {
         let (mine, others) = (self.images(), other.images());
-        let within = |few: &[&str], many: &[&str]| !few.is_empty() && few.iter().all(|i| many.contains(i));
-        other.ensemble().is_none() && (within(&mine, &others) || within(&others, &mine))
+        let contains = |many: &BTreeSet<&str>, few: &BTreeSet<&str>| !few.is_empty() && few.is_subset(many);
+        other.ensemble().is_none() && (contains(&mine, &others) || contains(&others, &mine))
     }
 
     /// The images of its main containers, without tags and digests.
-    fn images(&self) -> Vec<&str> {
+    fn images(&self) -> BTreeSet<&str> {
         let containers = self.spec.template.spec.containers.iter();
         containers.map(Container::repository).filter(|image| !image.is_empty()).collect()
     }

@@ -16,6 +16,7 @@ use crate::change::{PodDeletion, Requester, Written};
 use crate::cluster::Kind;
 use crate::model::Class;
 use crate::verdict::RuleId;
+pub(crate) use budgets::enumerate;
 pub use context::{Changed, SetContext, Transition, Trigger};
 pub use params::{NO_PARAMS, Param, ParamKind, Params};
 pub use violation::{FieldEdit, Place, Violation, Violations};

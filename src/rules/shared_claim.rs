@@ -1,5 +1,7 @@
 //! `shared-claim`
 
+use std::collections::BTreeSet;
+
 use super::{Params, Place, SetContext, Violations};
 use crate::model::Class;
 
@@ -65,11 +67,13 @@ rule! {
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let volumes = &at.set.spec.template.spec.volumes;
+    let templates = at.set.spec.volume_claim_templates.iter().map(|template| &*template.metadata.name);
+    let templates: BTreeSet<&str> = templates.collect();
     for (index, volume) in volumes.iter().enumerate() {
         let Some(claim) = volume.persistent_volume_claim.as_ref().filter(|claim| !claim.read_only) else {
             continue;
         };
-        if claim.claim_name.is_empty() || at.set.claims(&volume.name) {
+        if claim.claim_name.is_empty() || templates.contains(&*volume.name) {
             continue;
         }
         let (replicas, name, volume) = (at.replicas, &claim.claim_name, &volume.name);

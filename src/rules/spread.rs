@@ -71,7 +71,7 @@ impl Term<'_> {
         let Some(selector) = self.selector else {
             return Vec::new();
         };
-        let namespaces = self.namespaces.iter();
+        let namespaces = self.namespaces.iter().take(MOST_NAMESPACES);
         let sets = namespaces.flat_map(|namespace| at.view.sets_matching(namespace, selector));
         let others = sets.map(|(set, _)| &set.metadata).filter(|other| {
             (&other.namespace, &other.name) != (&at.set.metadata.namespace, &at.set.metadata.name)
@@ -98,10 +98,19 @@ impl fmt::Display for Term<'_> {
     }
 }
 
-/// Every term and constraint of the set.
-pub(super) fn terms<'a>(at: &SetContext<'a>) -> Vec<Term<'a>> {
+/// Terms and constraints of one set that are looked at: each is compared with the labels of the set and of other sets.
+const MOST_TERMS: usize = 100;
+
+/// Namespaces in which a term's other sets are looked for.
+const MOST_NAMESPACES: usize = 20;
+
+/// Every term and constraint of the set; `None` where there are more than [`MOST_TERMS`], of which nothing is said.
+pub(super) fn terms<'a>(at: &SetContext<'a>) -> Option<Vec<Term<'a>>> {
     let spec = &at.set.spec.template.spec;
     let anti = &spec.affinity.pod_anti_affinity;
+    if anti.required.len() + anti.preferred.len() + spec.topology_spread_constraints.len() > MOST_TERMS {
+        return None;
+    }
     let affinity = "/spec/template/spec/affinity/podAntiAffinity";
     let required = anti.required.iter().enumerate().map(|(index, term)| {
         let path = format!("{affinity}/requiredDuringSchedulingIgnoredDuringExecution/{index}");
@@ -114,7 +123,7 @@ pub(super) fn terms<'a>(at: &SetContext<'a>) -> Vec<Term<'a>> {
     });
     let constraints = spec.topology_spread_constraints.iter().enumerate();
     let constraints = constraints.map(|(index, constraint)| of_constraint(at, index, constraint));
-    required.chain(preferred).chain(constraints).collect()
+    Some(required.chain(preferred).chain(constraints).collect())
 }
 
 /// Whether something keeps the pods apart, over whatever.

@@ -76,7 +76,7 @@ const TOPOLOGY_KEYS: Param = Param {
 fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     let keys = params.texts(&TOPOLOGY_KEYS);
     let counts = |key: &str| keys.is_none_or(|keys| keys.iter().any(|counted| counted == key));
-    let terms = spread::terms(at);
+    let Some(terms) = spread::terms(at) else { return };
     let spreads = |term: &Term<'_>| term.effect == Effect::Spreads && counts(term.topology_key);
     let by_ports = at.set.spec.template.spec.takes_host_ports() && counts(HOST);
     if by_ports || terms.iter().any(spreads) {

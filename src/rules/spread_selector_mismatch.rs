@@ -1,5 +1,6 @@
 //! `spread-selector-mismatch`
 
+use super::enumerate;
 use super::spread::{self, Effect, Miss};
 use super::{Params, Place, SetContext, Violations};
 use crate::cluster::Kind;
@@ -75,7 +76,7 @@ rule! {
 }
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
-    let terms = spread::terms(at);
+    let Some(terms) = spread::terms(at) else { return };
     let is_spread = spread::is_spread(at, &terms);
     for term in &terms {
         let Effect::Misses(miss) = &term.effect else { continue };
@@ -109,7 +110,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
 /// What it selects instead.
 fn what_it_selects(at: &SetContext<'_>, miss: &Miss, others: &[String]) -> String {
     if !others.is_empty() {
-        format!("; it selects the pods of StatefulSet {}", others.join(", "))
+        format!("; it selects the pods of StatefulSet {}", enumerate(others.iter().cloned()))
     } else if miss.others && at.view.is_complete(Kind::StatefulSet) {
         "; no other StatefulSet has such pods".to_owned()
     } else {

@@ -12,9 +12,12 @@ use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
-use crate::model::{Class, Container, MajorityProbes, Software, StatefulSet};
+use crate::model::{Class, Container, MajorityProbes, Software, StatefulSet, cut};
 use deciding::Decision;
 pub use images::ImagePatterns;
+
+/// The longest evidence that is repeated, in bytes: it has the name of an image in it.
+const LONGEST_EVIDENCE: usize = 300;
 pub use patterns::Patterns;
 use programs::{Program, base_name, is_entry_point};
 
@@ -102,7 +105,7 @@ impl Catalogue {
         let entry = &self.entries[index];
         let software = Software {
             name: entry.name.clone(),
-            evidence: self.evidence(index, container),
+            evidence: cut(self.evidence(index, container), LONGEST_EVIDENCE),
             container: container.name.to_string(),
             certain,
             ready_needs_majority: entry.ready_needs_majority.clone(),

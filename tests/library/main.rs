@@ -12,6 +12,7 @@
 #[path = "../support/case.rs"]
 mod case;
 
+mod bounds;
 mod captures;
 mod examples;
 mod invariants;

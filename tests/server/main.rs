@@ -26,4 +26,5 @@ mod policy_files;
 mod watch;
 mod webhook_drain;
 mod webhook_http;
+mod webhook_limits;
 mod webhook_tls;
