@@ -8,6 +8,8 @@ mod autoscaler;
 mod claim;
 mod class;
 mod config_map;
+mod container;
+mod dialled;
 mod disruption_budget;
 mod int_or_percent;
 mod kind;
@@ -34,6 +36,8 @@ pub use autoscaler::{Autoscaler, ScaleTarget};
 pub use claim::Claim;
 pub use class::{Because, Class, Classified, Software};
 pub use config_map::ConfigMap;
+pub use container::{ConfigMapKey, Container, EnvVar, Probe};
+pub use dialled::{DialledName, OwnNames};
 pub use disruption_budget::DisruptionBudget;
 pub use int_or_percent::IntOrPercent;
 pub use kind::{Kind, KindFacts, Origin};
@@ -48,7 +52,7 @@ pub use per_pod::{
 };
 pub use pod::Pod;
 pub use pod_template::{
-    AffinityTerm, Container, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,
+    AffinityTerm, ConfigMapFiles, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,
 };
 pub use printable::{printable, printable_lines, push_printable};
 pub use reason::reason;

@@ -66,7 +66,7 @@ rule! {
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let containers = at.set.spec.template.spec.containers.iter().enumerate();
-    let lacking: Vec<_> = containers.filter(|(_, container)| !container.readiness_probe).collect();
+    let lacking: Vec<_> = containers.filter(|(_, container)| container.readiness_probe.is_none()).collect();
     let Some((first, _)) = lacking.first() else { return };
     let name = |(index, container): &(usize, &Container)| match &*container.name {
         "" => format!("number {}", index + 1),
