@@ -14,6 +14,8 @@ pub struct DialledName {
     /// Whether it has the cluster's domain. The kubelet writes a pod's own full name into its `/etc/hosts`, so the pod itself
     /// finds it without DNS.
     pub is_full: bool,
+    /// Whether it is that of the pod it is written in.
+    pub is_own: bool,
 }
 
 /// The names that the pods of a set have under its governing Service.
@@ -52,8 +54,8 @@ impl StatefulSet {
         })
     }
 
-    /// The first name of its own pods in the environment, command, arguments, probes and hooks of its containers; one without
-    /// the cluster's domain is preferred.
+    /// The first name of its own pods in the environment, command, arguments, probes and hooks of its containers; of
+    /// several, one that only DNS can answer.
     pub fn dialled_name(&self) -> Option<DialledName> {
         if let Some(known) = &self.spec.template.spec.dialled {
             return Some((**known).clone());
@@ -61,7 +63,7 @@ impl StatefulSet {
         let names = self.own_names()?;
         let containers = self.spec.template.spec.all_containers();
         let found = containers.flat_map(|container| names.in_container(container));
-        found.min_by_key(|name| name.is_full)
+        found.min_by_key(|name| (name.is_full && name.is_own, name.is_full))
     }
 }
 
@@ -88,7 +90,12 @@ impl OwnNames<'_> {
         let lines = text.lines().filter(|line| !is_comment(line));
         let names = lines.flat_map(|line| self.in_line(line));
         names
-            .map(|(name, is_full)| DialledName { name: name.into(), source: source().into(), is_full })
+            .map(|(name, is_full)| DialledName {
+                name: name.into(),
+                source: source().into(),
+                is_full,
+                is_own: is_one_variable(name),
+            })
             .collect()
     }
 
@@ -173,7 +180,7 @@ fn expand(text: &str, environment: &BTreeMap<&str, &str>) -> String {
         let value = plain_variable(reference).and_then(|name| environment.get(name));
         match value {
             Some(value) if expanded.len() + value.len() <= text.len() + MAX_GROWTH => {
-                expanded.push_str(value)
+                expanded.push_str(value);
             }
             _ if reference.is_empty() => expanded.push('$'),
             _ => expanded.push_str(reference),
@@ -245,6 +252,11 @@ fn label_before(line: &str, dot: usize) -> usize {
         start -= 1;
     }
     (start..=dot).find(|at| line.is_char_boundary(*at)).unwrap_or(dot)
+}
+
+/// Whether a name begins with a variable that is a whole label.
+fn is_one_variable(name: &str) -> bool {
+    name.starts_with('`') || (name.starts_with('$') && name[first_label(name).len()..].starts_with('.'))
 }
 
 /// A number, or what stands for one: `$i`, `{0..2}`, `%d`.
@@ -376,7 +388,15 @@ mod tests {
         let found = set(&json!([{"args": ["$HOSTNAME.zk-hs.db.svc.cluster.local", "zk-1.zk-hs"]}]))
             .dialled_name()
             .unwrap();
-        assert_eq!((&*found.name, found.is_full), ("zk-1.zk-hs", false));
+        assert_eq!((&*found.name, found.is_full, found.is_own), ("zk-1.zk-hs", false, false));
+        for (text, is_own) in [
+            ("$(POD_NAME).zk-hs", true),
+            ("`hostname`.zk-hs", true),
+            ("${HOSTNAME%-*}-0.zk-hs", false),
+            ("zk-$i.zk-hs", false),
+        ] {
+            assert_eq!(set(&json!([{"args": [text]}])).dialled_name().unwrap().is_own, is_own, "{text}");
+        }
     }
 
     #[test]

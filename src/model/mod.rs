@@ -44,7 +44,7 @@ pub use kind::{Kind, KindFacts, Origin};
 pub use labels::Labels;
 pub use majority_probes::MajorityProbes;
 pub use metadata::{Annotations, Metadata, OWN_ANNOTATIONS, Object, ObjectRef, Owner};
-pub use names::{is_label_key, is_label_value};
+pub use names::{is_label_key, is_label_value, is_version_label};
 pub use namespace::Namespace;
 pub use nearest::{did_you_mean, nearest};
 pub use per_pod::{
