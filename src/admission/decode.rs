@@ -6,7 +6,7 @@ use super::bounded::LONGEST_NAME;
 use super::depth::{MAX_DEPTH, is_too_deep};
 use super::wire::{Body, Review, WireRequest};
 use crate::change::{Action, Change, Edit, PodDeletion, Requester};
-use crate::model::{Metadata, cut, printable};
+use crate::model::{LIST_TOO_LONG, Metadata, cut, printable};
 
 /// What a review asks.
 #[derive(Debug)]
@@ -160,7 +160,9 @@ fn checked(review: Review<'_>) -> Result<WireRequest, Invalid> {
 fn without_objects(text: &str) -> Option<Request> {
     let Invalid::Malformed(reason) = malformed(text, &serde::de::Error::custom("")) else { return None };
     let reason = reason.strip_prefix("request.").or(reason.strip_prefix("request: "))?;
-    if !reason.starts_with("object.") && !reason.starts_with("oldObject.") {
+    let is_of_object = reason.starts_with("object.") || reason.starts_with("oldObject.");
+    // A list that is too long is refused: the API server might take the object, and it would pass unjudged.
+    if !is_of_object || reason.contains(LIST_TOO_LONG) {
         return None;
     }
     let mut review: serde_json::Value = serde_json::from_str(text).ok()?;

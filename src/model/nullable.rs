@@ -18,6 +18,9 @@ where
 /// Items of one list: an object of the largest size that etcd takes has fewer, and `{}` is a hundred times as large in memory.
 const MOST_ITEMS: usize = 20_000;
 
+/// How the error of a list over [`MOST_ITEMS`] begins.
+pub const LIST_TOO_LONG: &str = "a list of more than";
+
 /// A list that may be `null` and whose items may be; the others keep their index. One of more than [`MOST_ITEMS`] is an error.
 pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
@@ -48,7 +51,7 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for ListVisitor<T> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element::<Option<T>>()? {
             if list.len() == MOST_ITEMS {
-                return Err(A::Error::custom(format!("a list of more than {MOST_ITEMS} items")));
+                return Err(A::Error::custom(format!("{LIST_TOO_LONG} {MOST_ITEMS} items")));
             }
             list.push(item.unwrap_or_default());
         }

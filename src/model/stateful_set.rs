@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::{
-    Container, IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, PodTemplate, int_or_percent,
-    is_given_by_controller, is_label_key, nullable,
+    Container, IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, Owner, PodTemplate,
+    int_or_percent, is_given_by_controller, is_label_key, is_version_label, nullable,
 };
 
 /// The label that names each pod; the controller adds it.
@@ -201,20 +201,18 @@ impl StatefulSet {
     }
 
     /// The labels to select its pods by: those of its own selector, else all they have. A Service can select by labels
-    /// only, so a selector with expressions is passed over.
+    /// only, so a selector with expressions is passed over. Labels that change with each version are left out.
     pub fn selecting(&self) -> String {
         let labels = self.spec.template.labels();
         let LabelSelector { match_labels, match_expressions } = &self.spec.selector;
         if labels.is_empty() {
-            "their labels (they have none yet)".to_owned()
-        } else if match_labels.is_empty()
-            || !match_expressions.is_empty()
-            || !match_labels.is_subset_of(labels)
-        {
-            labels.to_string()
-        } else {
-            match_labels.to_string()
+            return "their labels (they have none yet)".to_owned();
         }
+        let is_own =
+            !match_labels.is_empty() && match_expressions.is_empty() && match_labels.is_subset_of(labels);
+        let chosen = if is_own { match_labels } else { labels };
+        let lasting: Labels = chosen.iter().filter(|(key, value)| !is_version_label(key, value)).collect();
+        if lasting.is_empty() { chosen.to_string() } else { lasting.to_string() }
     }
 
     /// Whether `other` runs the images that this one runs, one of the two perhaps with some beside them, and says nothing
@@ -229,6 +227,11 @@ impl StatefulSet {
     fn images(&self) -> BTreeSet<&str> {
         let containers = self.spec.template.spec.containers.iter();
         containers.map(Container::repository).filter(|image| !image.is_empty()).collect()
+    }
+
+    /// The custom resource whose operator manages it.
+    pub fn operator(&self) -> Option<&Owner> {
+        self.metadata.owner.as_deref().filter(|owner| owner.is_custom_resource())
     }
 
     /// The ensemble it says it is a part of.
@@ -316,6 +319,13 @@ mod tests {
             (expression, both.clone(), "app=zk,tier=a"),
             (json!({}), both, "app=zk,tier=a"),
             (json!({}), json!(null), "their labels (they have none yet)"),
+            (
+                json!({"matchLabels": {"app": "zk", "chart": "zk-1.2.3"}}),
+                json!({"app": "zk", "chart": "zk-1.2.3"}),
+                "app=zk",
+            ),
+            (json!({}), json!({"app": "zk", "helm.sh/chart": "zk-1.2.3"}), "app=zk"),
+            (json!({}), json!({"helm.sh/chart": "zk-1.2.3"}), "helm.sh/chart=zk-1.2.3"),
         ] {
             assert_eq!(set(&selector, &labels, &[]).selecting(), selecting);
         }

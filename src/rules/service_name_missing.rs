@@ -5,7 +5,7 @@ use super::{Params, Place, SetContext, Violations};
 rule! {
     /// ## What it checks
     ///
-    /// `spec.serviceName` is empty or absent.
+    /// `spec.serviceName` is empty or absent. A set of one replica is only recorded: its pod has no others to find.
     ///
     /// ## Why
     ///
@@ -70,7 +70,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             at.set.selecting()
         ),
     };
-    out.add(Place::in_set("/spec/serviceName"), message, remedy);
+    out.add(Place::in_set("/spec/serviceName"), message, remedy).at_most(at.service_level());
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 
 use super::{Params, Place, SetContext, Violations};
 use crate::cluster::Lookup;
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
     ///
     /// The Service that `spec.serviceName` names does not exist in the set's namespace. Where Services are not all known it
-    /// says nothing. On a dry run it only warns, because a Service of the same manifests exists nowhere then.
+    /// says nothing. On a dry run it only warns, because a Service of the same manifests exists nowhere then. Nor does it do more for a set of one
+    /// replica that dials no pod by name.
     ///
     /// ## Why
     ///
@@ -80,7 +82,8 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         remedy =
             format!("set spec.serviceName to {other}, which is headless and selects the pods, or {remedy}");
     }
-    out.add(Place::in_set("/spec/serviceName"), message, remedy).missing_companion(at.dry_run);
+    let level = if at.service_level() == Level::Audit { Level::Warn } else { Level::Deny };
+    out.add(Place::in_set("/spec/serviceName"), message, remedy).missing_companion(at.dry_run).at_most(level);
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ rule! {
     /// each pod (`statefulset.kubernetes.io/pod-name`, `apps.kubernetes.io/pod-index`) count too: a selector that names one
     /// pod fits a set of one. A Service without a selector is only recorded: software such as Patroni writes
     /// its endpoints itself. A selector for one `controller-revision-hash` is at most a warning, since which revision is the
-    /// current one is not known here.
+    /// current one is not known here. A set of one replica that dials no pod by name is only recorded.
     ///
     /// ## Why
     ///
@@ -87,7 +87,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     );
     let place = Place::in_set("/spec/template/metadata/labels");
     out.add(place, message, remedy(at, service))
-        .at_most(level)
+        .at_most(level.min(at.service_level()))
         .related_to(Place::of(service.reference(), "/spec/selector"));
 }
 

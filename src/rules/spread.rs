@@ -38,6 +38,8 @@ pub(super) enum Effect {
     Spreads,
     /// It leaves them out expressly.
     Excludes,
+    /// It keeps them away from the other pods of a group that they belong to, such as replicas in other zones.
+    SpreadsGroup,
     /// It does not select them.
     Misses(Miss),
 }
@@ -169,6 +171,33 @@ fn of_constraint<'a>(at: &SetContext<'a>, index: usize, constraint: &'a SpreadCo
     }
 }
 
+/// Keys of labels that tell nodes apart and that clouds and kubelets set.
+const KNOWN_KEYS: [&str; 5] = [
+    HOST,
+    "topology.kubernetes.io/zone",
+    "topology.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region",
+];
+
+/// The field of a term whose topology key is wrong.
+pub(super) const TOPOLOGY_KEY: &str = "topologyKey";
+
+/// Why no node has a label of this key, and the key that was meant. Nodes may have labels that are not known here, so only what is
+/// nearly the same as a known key is wrong.
+fn fault_of_key(key: &str) -> Option<(String, &'static str)> {
+    if key.is_empty() {
+        return Some(("has no topologyKey".to_owned(), HOST));
+    }
+    let is_near = |known: &&&str| {
+        let differs = key.len().abs_diff(known.len()) <= 2 && **known != key;
+        differs && strsim::damerau_levenshtein(known, key) <= 2
+    };
+    let meant =
+        KNOWN_KEYS.iter().filter(is_near).min_by_key(|known| strsim::damerau_levenshtein(known, key))?;
+    Some((format!("has a topologyKey that no node has as a label (did you mean {meant}?)"), meant))
+}
+
 /// What is wrong with it, tried on two pods of the set. Labels that the controller gives each pod a value of its own for
 /// make a difference between the two.
 fn effect(
@@ -181,10 +210,6 @@ fn effect(
         let miss = Miss { why, fix, field, others };
         Some(Effect::Misses(miss))
     };
-    if topology_key.is_empty() {
-        let (why, fix) = ("has no topologyKey".to_owned(), format!("set its topologyKey to {HOST}"));
-        return misses(why, fix, "topologyKey", false);
-    }
     let wanted = at.set.selecting();
     let Some(selector) = selector else {
         let why = "has no labelSelector and selects no pods at all".to_owned();
@@ -196,7 +221,12 @@ fn effect(
         return misses(format!("selects {unmet}"), fix, "labelSelector", true);
     }
     if !pods.iter().all(|pod| selector.matches(pod)) {
-        return Some(Effect::Excludes);
+        let names_group = !selector.match_labels.is_empty()
+            || selector.match_expressions.iter().any(|asks| asks.operator == Operator::In);
+        return Some(if names_group { Effect::SpreadsGroup } else { Effect::Excludes });
+    }
+    if let Some((why, key)) = fault_of_key(topology_key) {
+        return misses(why, format!("set its topologyKey to {key}"), TOPOLOGY_KEY, false);
     }
     // A key that the pods do not have is ignored, such as pod-template-hash.
     let mut keys = match_label_keys.iter();
