@@ -13,7 +13,9 @@
 mod case;
 
 mod captures;
+mod contexts;
 mod examples;
+mod formats;
 mod invariants;
 mod manifest_hostile;
 mod manifest_kubectl;
