@@ -123,7 +123,7 @@ impl Args {
     async fn serve(self) -> anyhow::Result<()> {
         let mut metrics = Metrics::new();
         let readiness = Readiness::default();
-        let (paths, profile) = (&self.policy.policies, self.policy.profile.into());
+        let (paths, profile) = (&self.policy.policies, self.policy.profile.unwrap_or_default().into());
         let policy_keeper = PolicyKeeper::start(paths, profile, &readiness, metrics.registry())?;
         let policies = policy_keeper.policies();
         let shutdown = Shutdown::signals().context("cannot listen for signals")?;

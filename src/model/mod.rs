@@ -56,7 +56,7 @@ pub use pod::Pod;
 pub use pod_template::{
     AffinityTerm, ConfigMapFiles, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,
 };
-pub use printable::{printable, printable_lines, push_printable};
+pub use printable::{is_deceptive, printable, printable_lines, push_printable};
 pub use reason::reason;
 pub use selector::{LabelSelector, Operator, Requirement, is_given_by_controller};
 pub use service::Service;

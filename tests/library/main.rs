@@ -14,7 +14,9 @@ mod case;
 
 mod bounds;
 mod captures;
+mod contexts;
 mod examples;
+mod formats;
 mod invariants;
 mod manifest_hostile;
 mod manifest_kubectl;

@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit_cli;
 mod audit_hostile;
 mod certificates;
 mod certs_cli;
