@@ -149,6 +149,7 @@ fn real_server(folder: &tempfile::TempDir, shutdown: stateward::process::Shutdow
         policies: Arc::new(ArcSwap::from_pointee(material::policies())),
         confirmer: None,
         events: None,
+        excluded: Vec::new(),
     };
     let server = Server::bind(support::config(folder), judge, Readiness::default(), Metrics::new());
     let server = runtime.block_on(server).unwrap();

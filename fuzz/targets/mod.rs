@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use json_patch::Patch;
 use serde_json::Value;
 use stateward::admission;
-use stateward::audit::audit;
+use stateward::audit::{AuditConfig, audit};
 use stateward::certs::inspect::CertificateInventory;
 use stateward::cluster::Cluster;
 use stateward::cluster::inventory::Inventory;
@@ -108,7 +108,7 @@ pub fn manifests(input: &[u8]) {
     let source = Source { name: "fuzz.yaml".into(), text: text.into(), origin: Origin::Found };
     let mut inventory = Inventory::new(None);
     inventory.add(&Arc::new(source));
-    let report = audit(&inventory, &STRICT, now());
+    let report = audit(&inventory, &STRICT, AuditConfig::default(), now());
     let mut json = Vec::new();
     Format::Json.write(&report, &mut json).unwrap();
     serde_json::from_slice::<Value>(&json).unwrap();

@@ -2,10 +2,11 @@
 
 use serde::Deserialize;
 
+use super::bounded::LONGEST_NAME;
 use super::depth::{MAX_DEPTH, is_too_deep};
 use super::wire::{Body, Review, WireRequest};
 use crate::change::{Action, Change, Edit, PodDeletion, Requester};
-use crate::model::{Metadata, printable};
+use crate::model::{LIST_TOO_LONG, Metadata, cut, printable};
 
 /// What a review asks.
 #[derive(Debug)]
@@ -121,6 +122,9 @@ pub enum Invalid {
     /// Without it the answer could not be matched.
     #[error("request.uid is missing or empty")]
     NoUid,
+    /// No object in Kubernetes is named like this.
+    #[error("metadata.name or metadata.namespace is longer than {LONGEST_NAME} bytes")]
+    LongName,
     /// The operation needs an object that is not there.
     #[error("a review of {0} needs request.{1}")]
     NoObject(&'static str, &'static str),
@@ -131,14 +135,12 @@ pub fn decode(body: &[u8]) -> Result<Request, Invalid> {
     if is_too_deep(body) {
         return Err(Invalid::TooDeep);
     }
-    // One look at the whole body saves one at each string. Bytes that are not UTF-8 do no harm where nobody reads them.
-    let review = match std::str::from_utf8(body) {
-        Ok(text) => serde_json::from_str(text),
-        Err(_) => serde_json::from_slice(body),
-    };
-    let review: Review<'_> = match review {
+    // One look at the whole body saves one at each string.
+    let text = std::str::from_utf8(body)
+        .map_err(|error| Invalid::Malformed(format!("byte {} is not UTF-8", error.valid_up_to())))?;
+    let review: Review<'_> = match serde_json::from_str(text) {
         Ok(review) => review,
-        Err(error) => return without_objects(body).ok_or_else(|| malformed(body, &error)),
+        Err(error) => return without_objects(text).ok_or_else(|| malformed(text, &error)),
     };
     checked(review)?.into_request()
 }
@@ -146,7 +148,8 @@ pub fn decode(body: &[u8]) -> Result<Request, Invalid> {
 /// The request of a review, if it is one.
 fn checked(review: Review<'_>) -> Result<WireRequest, Invalid> {
     if review.kind != "AdmissionReview" || review.api_version != "admission.k8s.io/v1" {
-        let (api_version, kind) = (review.api_version.into_owned(), review.kind.into_owned());
+        let [api_version, kind] =
+            [review.api_version, review.kind].map(|text| cut(text.into_owned(), LONGEST_NAME));
         return Err(Invalid::NotAReview { api_version, kind });
     }
     review.request.ok_or(Invalid::NoRequest)
@@ -154,13 +157,15 @@ fn checked(review: Review<'_>) -> Result<WireRequest, Invalid> {
 
 /// Reads a review whose objects have a field of another type or form than Kubernetes', without the objects. An answer
 /// other than "allowed" would hide the API server's own message from the person who made the mistake.
-fn without_objects(body: &[u8]) -> Option<Request> {
-    let Invalid::Malformed(reason) = malformed(body, &serde::de::Error::custom("")) else { return None };
+fn without_objects(text: &str) -> Option<Request> {
+    let Invalid::Malformed(reason) = malformed(text, &serde::de::Error::custom("")) else { return None };
     let reason = reason.strip_prefix("request.").or(reason.strip_prefix("request: "))?;
-    if !reason.starts_with("object.") && !reason.starts_with("oldObject.") {
+    let is_of_object = reason.starts_with("object.") || reason.starts_with("oldObject.");
+    // A list that is too long is refused: the API server might take the object, and it would pass unjudged.
+    if !is_of_object || reason.contains(LIST_TOO_LONG) {
         return None;
     }
-    let mut review: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let mut review: serde_json::Value = serde_json::from_str(text).ok()?;
     let request = review.get_mut("request")?.as_object_mut()?;
     for object in ["object", "oldObject"] {
         if let Some(object) = request.get_mut(object).filter(|object| object.is_object()) {
@@ -175,14 +180,18 @@ fn without_objects(body: &[u8]) -> Option<Request> {
 }
 
 /// Reads the body again, only to say where it is wrong.
-fn malformed(body: &[u8], error: &serde_json::Error) -> Invalid {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+fn malformed(text: &str, error: &serde_json::Error) -> Invalid {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let traced: Result<Review<'_>, _> = serde_path_to_error::deserialize(&mut deserializer);
-    match traced {
-        Err(traced) if traced.path().iter().next().is_some() => Invalid::Malformed(traced.to_string()),
-        _ => Invalid::Malformed(error.to_string()),
-    }
+    let message = match traced {
+        Err(traced) if traced.path().iter().next().is_some() => traced.to_string(),
+        _ => error.to_string(),
+    };
+    Invalid::Malformed(cut(message, LONGEST_ERROR))
 }
+
+/// It may quote the body.
+pub(super) const LONGEST_ERROR: usize = 1024;
 
 impl WireRequest {
     fn into_request(self) -> Result<Request, Invalid> {
@@ -190,6 +199,10 @@ impl WireRequest {
             return Err(Invalid::NoUid);
         }
         let (mut old, mut new) = (self.old_object, self.object);
+        let metadata = [new.metadata(), old.metadata()].into_iter().flatten();
+        if metadata.flat_map(|it| [&it.name, &it.namespace]).any(|name| name.len() > LONGEST_NAME) {
+            return Err(Invalid::LongName);
+        }
         let name =
             [new.metadata(), old.metadata()].into_iter().flatten().map(|metadata| metadata.name.clone());
         let name = Some(self.name).into_iter().chain(name).find(|name| !name.is_empty()).unwrap_or_default();
@@ -208,10 +221,7 @@ impl WireRequest {
             object_uid,
             change: Change {
                 action: action(self.operation, old, new, self.grace_period)?,
-                requester: Requester {
-                    username: self.user.username,
-                    groups: self.user.groups.unwrap_or_default(),
-                },
+                requester: Requester { username: self.username, groups: self.groups },
                 dry_run: self.dry_run,
                 has_all_objects: false,
             },

@@ -1,6 +1,6 @@
 //! From a verdict, or a mutation, to the bytes of an answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use base64::Engine as _;
@@ -9,7 +9,7 @@ use json_patch::Patch;
 use serde::Serialize;
 
 use super::Request;
-use crate::model::ObjectRef;
+use crate::model::{ObjectRef, cut, printable};
 use crate::mutate::{Addition, Mutation};
 use crate::verdict::Level;
 use crate::verdict::{Finding, Verdict};
@@ -18,6 +18,10 @@ use crate::verdict::{Finding, Verdict};
 const LONGEST_WARNING: usize = 256;
 /// And drops what comes after this much in all, in bytes.
 const ALL_WARNINGS: usize = 4096;
+
+/// What a person reads of a refusal, in bytes; and all causes together.
+const LONGEST_REFUSAL: usize = 16 << 10;
+const ALL_CAUSES: usize = 32 << 10;
 
 /// The keys of the audit annotations; the API server puts the webhook's name and a slash before them.
 const FINDINGS: &str = "findings";
@@ -124,8 +128,14 @@ impl Status {
     fn new(request: &Request, denied: &[&Finding]) -> Self {
         let causes = denied.iter().map(|finding| Cause {
             reason: "FieldValueInvalid",
-            message: printable(&format!("{}: {}; {}", finding.rule, finding.message, finding.remedy)),
+            message: printable(&format!("{}: {}; {}", finding.rule, finding.message, finding.remedy))
+                .into_owned(),
             field: field_path(&finding.path),
+        });
+        let mut room = ALL_CAUSES;
+        let causes = causes.take_while(|cause| {
+            room = room.saturating_sub(cause.message.len() + cause.field.len());
+            room > 0
         });
         let details =
             Details { name: request.name.clone(), kind: request.kind.clone(), causes: causes.collect() };
@@ -137,7 +147,11 @@ impl Status {
 fn refusal(denied: &[&Finding]) -> String {
     let mut text = String::new();
     let mut last = None;
-    for finding in denied {
+    for (told, finding) in denied.iter().enumerate() {
+        if text.len() > LONGEST_REFUSAL {
+            let _ = write!(text, "\n  and {} more", denied.len() - told);
+            break;
+        }
         if last != Some(&finding.subject) {
             let newline = if text.is_empty() { "" } else { "\n" };
             let _ = write!(text, "{newline}{}", finding.subject);
@@ -190,12 +204,6 @@ fn way_out(denied: &[&Finding]) -> Option<String> {
     ))
 }
 
-/// Text that comes from an object cannot end a line, or move a terminal's cursor. The API server drops a warning that holds a
-/// control character.
-fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
-}
-
 /// `/spec/template/spec/containers/0` as Kubernetes' own errors write it: `spec.template.spec.containers[0]`.
 fn field_path(pointer: &str) -> String {
     let mut path = String::new();
@@ -234,7 +242,7 @@ fn fitting(lines: Vec<String>) -> Vec<String> {
 /// A finding as one warning, or as two where one would be cut.
 fn warning(finding: &Finding) -> Vec<String> {
     let (rule, message, remedy) = (&finding.rule, &finding.message, &finding.remedy);
-    let whole = printable(&format!("{rule}: {message}; {remedy}"));
+    let whole = printable(&format!("{rule}: {message}; {remedy}")).into_owned();
     if whole.chars().count() <= LONGEST_WARNING {
         return vec![whole];
     }
@@ -244,7 +252,7 @@ fn warning(finding: &Finding) -> Vec<String> {
 fn shortened(text: &str) -> String {
     let text = printable(text);
     if text.chars().count() <= LONGEST_WARNING {
-        return text;
+        return text.into_owned();
     }
     text.chars().take(LONGEST_WARNING - 1).chain(['…']).collect()
 }
@@ -254,16 +262,13 @@ fn audit_annotations(verdict: &Verdict) -> BTreeMap<&'static str, String> {
     if verdict.findings.is_empty() {
         return BTreeMap::new();
     }
-    let mut findings: Vec<String> = Vec::new();
-    for finding in &verdict.findings {
-        let level = if finding.counts() { finding.level.name() } else { "exempt" };
-        let text = format!("{}={level}", finding.rule);
-        // One budget can be wrong for a thousand sets: the audit log need not say so a thousand times.
-        if !findings.contains(&text) {
-            findings.push(text);
-        }
-    }
-    BTreeMap::from([(FINDINGS, findings.join(","))])
+    let level = |finding: &Finding| if finding.counts() { finding.level.name() } else { "exempt" };
+    let findings = verdict.findings.iter().map(|finding| (&finding.rule, level(finding)));
+    // One budget can be wrong for a thousand sets: the audit log need not say so a thousand times.
+    let mut seen = HashSet::new();
+    let findings = findings.filter(|finding| seen.insert(*finding));
+    let findings: Vec<String> = findings.map(|(rule, level)| format!("{rule}={level}")).collect();
+    BTreeMap::from([(FINDINGS, cut(findings.join(","), ALL_WARNINGS))])
 }
 
 #[cfg(test)]
@@ -353,8 +358,8 @@ mod tests {
     fn text_of_an_object_ends_no_line() {
         let mut hostile = finding("a", "zk", "/spec");
         hostile.message = "no class \u{1b}[2Jx\ny\u{85}z".to_owned();
-        assert_eq!(warning(&hostile), ["a: no class  [2Jx y z; right"]);
-        assert_eq!(refusal(&[&hostile]).lines().nth(1), Some("  a: no class  [2Jx y z"));
+        assert_eq!(warning(&hostile), ["a: no class \\u{1b}[2Jx\\u{a}y\\u{85}z; right"]);
+        assert_eq!(refusal(&[&hostile]).lines().nth(1), Some("  a: no class \\u{1b}[2Jx\\u{a}y\\u{85}z"));
         hostile.message = "x\t".repeat(300);
         assert!(warning(&hostile).iter().all(|line| !line.contains(char::is_control)));
     }

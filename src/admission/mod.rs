@@ -2,6 +2,7 @@
 //! [`Verdict`] or a [`Mutation`](crate::mutate::Mutation) to the bytes of the answer. Pure; `serve` and `review` both come
 //! through here.
 
+mod bounded;
 mod decode;
 mod depth;
 mod encode;

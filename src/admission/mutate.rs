@@ -4,8 +4,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::decode::LONGEST_ERROR;
 use super::{Invalid, Request, decode, encode_mutation};
 use crate::cluster::Cluster;
+use crate::model::cut;
 use crate::mutate::{Mutation, mutate, patch};
 use crate::policy::Policies;
 
@@ -50,7 +52,8 @@ struct Objects<'a> {
 
 impl<'a> Texts<'a> {
     fn read(body: &'a [u8]) -> Result<Self, Invalid> {
-        serde_json::from_slice(body).map_err(|error| Invalid::Malformed(error.to_string()))
+        serde_json::from_slice(body)
+            .map_err(|error| Invalid::Malformed(cut(error.to_string(), LONGEST_ERROR)))
     }
 
     fn object(&self) -> Value {

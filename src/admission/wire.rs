@@ -9,6 +9,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::bounded::{Groups, LONGEST_NAME, LONGEST_USER, Short};
 use super::{Operation, Resource};
 use crate::model::{Autoscaler, Claim, DisruptionBudget, Pod, Scale, Service, StatefulSet};
 
@@ -30,7 +31,8 @@ pub(super) struct WireRequest {
     pub(super) kind: String,
     pub(super) namespace: Box<str>,
     pub(super) name: Box<str>,
-    pub(super) user: UserInfo,
+    pub(super) username: Box<str>,
+    pub(super) groups: Vec<Box<str>>,
     pub(super) dry_run: bool,
     pub(super) grace_period: Option<i64>,
     pub(super) object: Body,
@@ -52,7 +54,7 @@ pub(super) enum Body {
     Absent,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(field_identifier, rename_all = "camelCase")]
 enum Field {
     Uid,
@@ -75,23 +77,27 @@ enum Field {
 #[serde(default)]
 struct GroupResource<'a> {
     #[serde(borrow)]
-    group: Cow<'a, str>,
+    group: Name<'a>,
     #[serde(borrow)]
-    resource: Cow<'a, str>,
+    resource: Name<'a>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct GroupKind {
-    kind: String,
+struct GroupKind<'a> {
+    #[serde(borrow)]
+    kind: Name<'a>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub(super) struct UserInfo {
-    pub(super) username: Box<str>,
-    pub(super) groups: Option<Vec<Box<str>>>,
+struct UserInfo<'a> {
+    #[serde(borrow)]
+    username: Short<'a, LONGEST_USER>,
+    groups: Option<Groups>,
 }
+
+type Name<'a> = Short<'a, LONGEST_NAME>;
 
 /// Of the options of the request, what is read of a deletion's.
 #[derive(Deserialize, Default)]
@@ -118,7 +124,7 @@ impl<'de> Visitor<'de> for RequestVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireRequest, A::Error> {
         let mut partial = Partial::default();
         while let Some(field) = map.next_key()? {
-            partial.read(&field, &mut map)?;
+            partial.read(field, &mut map)?;
         }
         partial.finish()
     }
@@ -127,14 +133,16 @@ impl<'de> Visitor<'de> for RequestVisitor {
 /// A request of which some fields have been read.
 #[derive(Default)]
 struct Partial<'de> {
-    uid: Option<String>,
+    /// A bit for each field that has been read.
+    seen: u16,
+    uid: Option<Name<'de>>,
     operation: Option<Operation>,
     resource: Option<GroupResource<'de>>,
-    sub_resource: Option<Cow<'de, str>>,
-    kind: Option<GroupKind>,
-    namespace: Option<Box<str>>,
-    name: Option<Box<str>>,
-    user: Option<UserInfo>,
+    sub_resource: Option<Name<'de>>,
+    kind: Option<GroupKind<'de>>,
+    namespace: Option<Name<'de>>,
+    name: Option<Name<'de>>,
+    user: Option<UserInfo<'de>>,
     dry_run: Option<bool>,
     options: Option<Options>,
     object: Pending<'de>,
@@ -151,7 +159,8 @@ enum Pending<'de> {
 }
 
 impl<'de> Partial<'de> {
-    fn read<A: MapAccess<'de>>(&mut self, field: &Field, map: &mut A) -> Result<(), A::Error> {
+    fn read<A: MapAccess<'de>>(&mut self, field: Field, map: &mut A) -> Result<(), A::Error> {
+        self.once(field)?;
         match field {
             Field::Uid => self.uid = map.next_value()?,
             Field::Kind => self.kind = map.next_value()?,
@@ -179,6 +188,16 @@ impl<'de> Partial<'de> {
         Ok(())
     }
 
+    /// Of a field that is there twice each reader may take another: the two webhooks, and whoever audits what was sent.
+    fn once<E: serde::de::Error>(&mut self, field: Field) -> Result<(), E> {
+        let bit = 1 << field as u16;
+        if self.seen & bit != 0 && field != Field::Other {
+            return Err(E::custom(format!("duplicate field: request.{field:?} is there twice")));
+        }
+        self.seen |= bit;
+        Ok(())
+    }
+
     /// The API server sends `resource` and `subResource` before the objects; another client need not.
     fn body<A: MapAccess<'de>>(&self, map: &mut A) -> Result<Pending<'de>, A::Error> {
         if self.resource.is_some() {
@@ -192,7 +211,8 @@ impl<'de> Partial<'de> {
         let Some(GroupResource { group, resource }) = &self.resource else {
             return Resource::Other;
         };
-        match (&**group, &**resource, self.sub_resource.as_deref().unwrap_or_default()) {
+        let sub_resource = self.sub_resource.as_ref().map_or("", Short::as_str);
+        match (group.as_str(), resource.as_str(), sub_resource) {
             ("apps", "statefulsets", "") => Resource::StatefulSets,
             ("apps", "statefulsets", "scale") => Resource::Scale,
             ("", "services", "") => Resource::Services,
@@ -207,18 +227,20 @@ impl<'de> Partial<'de> {
 
     fn finish<E: serde::de::Error>(self) -> Result<WireRequest, E> {
         let resource = self.what();
+        let UserInfo { username, groups } = self.user.unwrap_or_default();
         Ok(WireRequest {
-            uid: self.uid.unwrap_or_default(),
+            uid: self.uid.unwrap_or_default().into_string(),
             operation: self.operation.ok_or_else(|| E::missing_field("operation"))?,
             resource: if self.resource.is_some() {
                 resource
             } else {
                 return Err(E::missing_field("resource"));
             },
-            kind: self.kind.unwrap_or_default().kind,
-            namespace: self.namespace.unwrap_or_default(),
-            name: self.name.unwrap_or_default(),
-            user: self.user.unwrap_or_default(),
+            kind: self.kind.unwrap_or_default().kind.into_string(),
+            namespace: self.namespace.unwrap_or_default().into_box(),
+            name: self.name.unwrap_or_default().into_box(),
+            username: username.into_box(),
+            groups: groups.unwrap_or_default().0,
             dry_run: self.dry_run.unwrap_or_default(),
             grace_period: self.options.and_then(|options| options.grace_period_seconds),
             object: self.object.into_body("object", resource)?,

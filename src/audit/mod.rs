@@ -1,47 +1,218 @@
 //! The audit of manifests and of live clusters: the same judgement as the webhook's.
 
+mod applications;
+pub mod contexts;
+pub mod transition;
+mod views;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
+use self::contexts::{Context, Contexts};
+use self::transition::OldState;
+use self::views::Views;
 use crate::change::{Action, Change, Edit};
-use crate::cluster::inventory::Inventory;
+use crate::cluster::inventory::{Found, Inventory, position};
 use crate::cluster::{Cluster, Listing};
 use crate::evaluate::evaluate;
 use crate::model::StatefulSet;
 use crate::mutate::mutated;
 use crate::policy::Policies;
-use crate::report::Report;
+use crate::report::{ContextSummary, Located, Related, Report, suppress};
 use crate::verdict::Verdict;
 
+/// What an audit is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditConfig {
+    /// Judge all objects as one context.
+    pub together: bool,
+    /// Collect what the pictures of an HTML report show.
+    pub pictures: bool,
+    /// With an old state: report only what the step to the new one touches.
+    pub changed: bool,
+}
+
 /// Judges everything in the inventory at the time `now`, sets as they will be once a policy's additions are on them.
-pub fn audit(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Report {
-    let mut neighbourhoods = inventory.neighbourhoods();
-    let mut report = Report::new(inventory);
-    for written in inventory.written() {
-        let change = Change { action: Action::Manifest(written.how()), ..Change::default() };
-        let verdict = evaluate(&change, neighbourhoods.all(), policies, now);
-        report.add(inventory, written.manifest, verdict);
+pub fn audit(inventory: &Inventory, policies: &Policies, config: AuditConfig, now: Timestamp) -> Report {
+    audit_step(inventory, None, policies, config, now)
+}
+
+/// Judges the step from an old state of manifests to that in the inventory: what was wrong before and is no worse is a warning.
+pub fn audit_step(
+    inventory: &Inventory,
+    old: Option<&OldState<'_>>,
+    policies: &Policies,
+    config: AuditConfig,
+    now: Timestamp,
+) -> Report {
+    let contexts = Contexts::of(inventory, config.together);
+    let views = Views::of(inventory, &contexts);
+    let report = Report::default();
+    let mut audit = Audit { inventory, old, policies, config, now, views: &views, report };
+    for (number, context) in contexts.list.iter().enumerate() {
+        audit.context(number, context);
     }
-    for (set, manifest) in inventory.sets() {
-        let cluster = neighbourhoods.of(&manifest.file);
-        let set = mutated(set, &cluster, policies);
-        report.add(inventory, manifest, judge(&set, &cluster, policies, now));
-    }
-    report.sort();
+    let mut report = audit.report;
+    report.objects = inventory.objects();
+    report.stateful_sets = (0..inventory.len())
+        .filter(|item| inventory.item(*item).is_some_and(|found| found.set().is_some()))
+        .count();
+    report.notes = inventory.notes().iter().chain(&contexts.notes).cloned().collect();
+    remove_repeated(&mut report.findings);
+    suppress::apply(&mut report, inventory);
+    report.finish();
     report
 }
 
 /// Judges every StatefulSet of a live cluster at the time `now`.
-pub fn audit_cluster(listing: &Listing, policies: &Policies, now: Timestamp) -> Report {
+pub fn audit_cluster(listing: &Listing, policies: &Policies, config: AuditConfig, now: Timestamp) -> Report {
     let mut report = Report::of_cluster(listing);
     for set in listing.cluster.sets() {
-        report.add_live(judge(set, &listing.cluster, policies, now));
+        report.add_live(judge(Edit::Create(set.clone()), &listing.cluster, policies, now));
+        if config.pictures {
+            report.applications.push(applications::application(set, &listing.cluster, policies, None));
+        }
     }
+    report.finish();
     report
 }
 
-/// Judges a set as if it were to be created as it is.
-fn judge(set: &StatefulSet, cluster: &Cluster, policies: &Policies, now: Timestamp) -> Verdict {
-    let action = Action::StatefulSet(Edit::Create(set.clone()));
+/// An audit of manifests that is under way.
+struct Audit<'a> {
+    inventory: &'a Inventory,
+    old: Option<&'a OldState<'a>>,
+    policies: &'a Policies,
+    config: AuditConfig,
+    now: Timestamp,
+    views: &'a Views<'a>,
+    report: Report,
+}
+
+impl Audit<'_> {
+    fn context(&mut self, number: usize, context: &Context) {
+        let old = self.old.and_then(|old| Some((old, old.context(self.inventory, context)?)));
+        if context.judged.is_empty() && old.is_none() {
+            return;
+        }
+        let name: Arc<str> = (&*context.name).into();
+        let mut stateful_sets = 0;
+        for found in context.judged.iter().filter_map(|item| self.inventory.item(*item)) {
+            let before = old.and_then(|(old, context)| old.find(context, &found.name()));
+            stateful_sets += usize::from(found.set().is_some());
+            self.object(number, &name, found, before);
+        }
+        if let Some((old, context)) = old {
+            for gone in old.own(context).filter(|gone| !self.views.has(number, &gone.name())) {
+                self.change(number, &name, gone, Some(gone), None);
+            }
+        }
+        if !context.judged.is_empty() {
+            self.report.contexts.push(ContextSummary { name, stateful_sets });
+        }
+    }
+
+    /// Judges one object, as it is or as it becomes.
+    fn object(&mut self, number: usize, name: &Arc<str>, found: Found<'_>, before: Option<Found<'_>>) {
+        let is_same = before.is_some_and(|old| old.manifest.node.to_json() == found.manifest.node.to_json());
+        if is_same && self.config.changed {
+            return;
+        }
+        let cluster = self.views.cluster(number);
+        let change = Change { action: Action::Manifest(found.how()), ..Change::default() };
+        self.add(number, name, found, evaluate(&change, cluster, self.policies, self.now));
+        let Some(set) = found.set() else {
+            if self.old.is_some() && !is_same {
+                self.change(number, name, found, before, Some(found));
+            }
+            return;
+        };
+        let set = mutated(set, cluster, self.policies);
+        if self.config.pictures {
+            let context = Some(Arc::clone(name));
+            let application = applications::application(&set, cluster, self.policies, context);
+            self.report.applications.push(application);
+        }
+        let old_set = before.and_then(|old| Some((old, old.set()?)));
+        let edit = match old_set {
+            Some((old, old_set)) => {
+                self.add(
+                    number,
+                    name,
+                    found,
+                    transition::immutable(&found.how().object, old.manifest, found.manifest),
+                );
+                let old = mutated(old_set, cluster, self.policies);
+                Edit::Update { old, new: set }
+            }
+            None => Edit::Create(set),
+        };
+        self.add(number, name, found, judge(edit, cluster, self.policies, self.now));
+    }
+
+    /// Judges what a change to `at` does to others.
+    fn change(
+        &mut self,
+        number: usize,
+        name: &Arc<str>,
+        at: Found<'_>,
+        old: Option<Found<'_>>,
+        new: Option<Found<'_>>,
+    ) {
+        if let Some(action) = transition::change(old, new) {
+            let change = Change { action, has_all_objects: true, ..Change::default() };
+            let verdict = evaluate(&change, self.views.cluster(number), self.policies, self.now);
+            self.add(number, name, at, verdict);
+        }
+    }
+
+    /// Adds what was found about one object in a context.
+    fn add(&mut self, context: usize, name: &Arc<str>, found: Found<'_>, verdict: Verdict) {
+        for finding in verdict.findings {
+            let is_own = finding.object == found.how().object;
+            let elsewhere = |object, path: &str| self.views.locate(context, object, path);
+            let position = if is_own && self.views.has(context, &found.name()) {
+                position(found.manifest, &finding.path)
+            } else {
+                // An object that is gone has no place any more; the one that misses it has.
+                elsewhere(&finding.object, &finding.path)
+                    .or_else(|| elsewhere(&finding.subject, ""))
+                    .unwrap_or_else(|| position(found.manifest, &finding.path))
+            };
+            let related = finding.related.iter().filter_map(|(object, path)| {
+                let position = Some(self.views.locate(context, object, path)?);
+                Some(Related { object: object.clone(), path: path.clone(), position })
+            });
+            let related = related.collect();
+            let (position, context) = (Some(position), Some(Arc::clone(name)));
+            self.report.findings.push(Located { position, related, context, ..Located::of(finding) });
+        }
+    }
+}
+
+/// What alternatives share is judged in each of them: what is found in all is said once.
+fn remove_repeated(findings: &mut Vec<Located>) {
+    let mut seen = HashSet::new();
+    findings.retain(|located| {
+        let finding = &located.finding;
+        let place = located
+            .position
+            .as_ref()
+            .map(|position| (Arc::as_ptr(&position.file), position.span.line, position.span.column));
+        let key = (
+            place,
+            finding.rule.clone(),
+            finding.object.clone(),
+            finding.path.clone(),
+            finding.message.clone(),
+        );
+        seen.insert(key)
+    });
+}
+
+fn judge(edit: Edit<StatefulSet>, cluster: &Cluster, policies: &Policies, now: Timestamp) -> Verdict {
+    let action = Action::StatefulSet(edit);
     let change = Change { action, has_all_objects: true, ..Change::default() };
     evaluate(&change, cluster, policies, now)
 }

@@ -1,6 +1,7 @@
 //! A live cluster, listed once.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use anyhow::Context;
 
@@ -13,10 +14,14 @@ use crate::watch::{WatchConfig, list};
 const PAGE: u32 = 500;
 
 /// Lists what is to be judged, in one namespace or in all, showing progress to a person who waits for it.
-pub(super) fn read(context: Option<&str>, namespace: Option<&str>) -> anyhow::Result<Listing> {
+pub(super) fn read(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+    namespace: Option<&str>,
+) -> anyhow::Result<Listing> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let listing = runtime.context("cannot start the runtime")?.block_on(async {
-        let client = kubernetes::client(context).await?;
+        let client = kubernetes::client_of(kubeconfig, context).await?;
         let config = WatchConfig { page: PAGE, ..WatchConfig::default() };
         let listed = list(client, namespace, config, progress(io::stderr().is_terminal())).await;
         listed.context("cannot list the StatefulSets")

@@ -1,5 +1,7 @@
 //! The connection to an API server.
 
+use std::path::Path;
+
 use anyhow::Context;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
@@ -7,14 +9,27 @@ use crate::api_server::checked;
 
 /// A client for this context of the kubeconfig; without one, for its current context, or for the cluster this runs in.
 pub(super) async fn client(context: Option<&str>) -> anyhow::Result<kube::Client> {
-    let mut config = match context {
-        Some(name) => {
-            let options =
-                KubeConfigOptions { context: Some(name.to_owned()), ..KubeConfigOptions::default() };
+    client_of(None, context).await
+}
+
+/// The same, from a kubeconfig at another place than the usual ones.
+pub(super) async fn client_of(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+) -> anyhow::Result<kube::Client> {
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let mut config = match (kubeconfig, context) {
+        (Some(path), _) => {
+            let kubeconfig = Kubeconfig::read_from(path);
+            let kubeconfig = kubeconfig.with_context(|| format!("cannot read {}", path.display()))?;
+            let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+            config.with_context(|| format!("cannot use the kubeconfig {}", path.display()))?
+        }
+        (None, Some(name)) => {
             let config = Config::from_kubeconfig(&options).await;
             config.with_context(|| format!("cannot use the context {name:?} of the kubeconfig"))?
         }
-        None => Config::infer().await.context("found neither a kubeconfig nor a cluster around")?,
+        (None, None) => Config::infer().await.context("found neither a kubeconfig nor a cluster around")?,
     };
     // Callers have a deadline or waits of their own, which hidden retries would exceed.
     config.default_retry = false;

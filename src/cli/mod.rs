@@ -1,15 +1,19 @@
 //! The command line.
 
+mod access;
 mod audit;
 mod certificate;
 mod certs;
 mod cluster;
+mod completions;
 mod explain;
 mod fix;
 mod kubernetes;
+mod man;
 mod policies;
 mod policy;
 mod policy_files;
+mod render;
 mod review;
 mod serve;
 pub mod sources;
@@ -37,15 +41,18 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Args>),
-    Audit(audit::Args),
+    Audit(Box<audit::Args>),
     Review(review::Args),
     Explain(explain::Args),
     Policy(policy::Args),
     Certs(certs::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// A shipped set of levels.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 enum ProfileName {
     /// Denies only what is certainly broken
     #[default]
@@ -60,9 +67,9 @@ struct PolicyArgs {
     /// Policies: a file or folder of StatefulSetPolicy documents (repeatable)
     #[arg(long, value_name = "PATH")]
     policies: Vec<PathBuf>,
-    /// The levels of rules that no policy names
-    #[arg(long, value_enum, default_value_t)]
-    profile: ProfileName,
+    /// The levels of rules that no policy names [default: baseline]
+    #[arg(long, value_enum)]
+    profile: Option<ProfileName>,
 }
 
 impl From<ProfileName> for Profile {
@@ -82,7 +89,7 @@ impl PolicyArgs {
             let errors: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
             anyhow::bail!("{}", errors.join("\n"));
         }
-        Policies::new(self.profile.into(), loaded.policies)
+        Policies::new(self.profile.unwrap_or_default().into(), loaded.policies)
     }
 }
 
@@ -99,6 +106,8 @@ impl Cli {
             Command::Explain(args) => args.run(),
             Command::Policy(args) => args.run(),
             Command::Certs(args) => args.run(),
+            Command::Completions(args) => args.run(),
+            Command::Man(args) => args.run(),
         };
         match done {
             Err(error) if is_closed_pipe(&error) => Ok(ExitCode::SUCCESS),

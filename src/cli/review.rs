@@ -60,8 +60,8 @@ pub(super) fn cluster(paths: &[PathBuf]) -> anyhow::Result<Cluster> {
     if paths.is_empty() {
         return Ok(Cluster::default());
     }
-    let inventory = super::audit::read(paths, None)?;
-    for note in &inventory.notes {
+    let inventory = super::audit::read_objects(paths)?;
+    for note in inventory.notes() {
         tracing::warn!(file = &*printable(&note.file.name), line = note.line, "{}", note.message);
     }
     Ok(inventory.cluster())

@@ -13,23 +13,28 @@ use arc_swap::ArcSwap;
 use clap::{ArgAction, ValueEnum};
 
 use super::policy_files::PolicyKeeper;
-use super::{PolicyArgs, certificate::CertificateArgs, kubernetes, review};
+use super::{PolicyArgs, access::AccessArgs, certificate::CertificateArgs, kubernetes, review};
 use crate::certs::Provided;
 use crate::certs::manager::CertificateManager;
 use crate::cluster::Cluster;
 use crate::controller::{Controller, ControllerConfig};
 use crate::events::{EventSender, Events};
-use crate::guard::{Confirmer, WebhookGuard};
+use crate::guard::{Confirmer, WebhookGuard, WhenOverloaded};
 use crate::lease::{Elector, LeaseConfig};
 use crate::policy::Policies;
-use crate::process::logging;
 use crate::process::{Readiness, Shutdown};
-use crate::server::{self, Drain, Metrics, ServeConfig, tls};
+use crate::process::{descriptors, logging};
+use crate::server::{self, Drain, Limits, Metrics, ServeConfig, tls};
 use crate::watch::{Gauges, Live, WatchConfig};
 
 /// Serve the admission webhooks
 ///
-/// HTTPS: POST /validate, and Metacontroller's hooks under /metacontroller. Plain HTTP on the ops port: /livez, /readyz, /metrics.
+/// HTTPS: POST /validate and POST /mutate; with --metacontroller also Metacontroller's hooks. Plain HTTP on the ops port: /livez,
+/// /readyz, /metrics.
+///
+/// Whatever reaches the port can ask, unless the API server has to prove itself: by a client certificate (--client-ca-file with
+/// --client-name) or by a secret in the path of the URL (--path-token-file). Without a proof, Events are only written about
+/// objects that are there.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Where to serve HTTPS; port 0 takes a free one
@@ -40,9 +45,14 @@ pub(super) struct Args {
     ops_bind: SocketAddr,
     #[command(flatten)]
     certificate: CertificateArgs,
-    /// Clients must present a certificate from this CA
-    #[arg(long, value_name = "FILE")]
-    client_ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    access: AccessArgs,
+    /// What becomes of a denial that could not be confirmed by a live read because too many others were waiting
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t, conflicts_with = "standalone")]
+    when_unconfirmed: WhenUnconfirmed,
+    /// The bodies of all requests in flight together, in MiB; beyond it the answer is 503 with Retry-After
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(8..))]
+    bodies_in_flight: u32,
     /// Do without an API server: other objects come from --objects
     #[arg(long)]
     standalone: bool,
@@ -72,6 +82,24 @@ pub(super) struct Args {
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum WhenUnconfirmed {
+    /// Allow the change, with a warning
+    #[default]
+    Warn,
+    /// Deny it on what the watches say
+    Deny,
+}
+
+impl From<WhenUnconfirmed> for WhenOverloaded {
+    fn from(when: WhenUnconfirmed) -> Self {
+        match when {
+            WhenUnconfirmed::Warn => Self::Warn,
+            WhenUnconfirmed::Deny => Self::Deny,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum LogFormat {
     /// For people
     #[default]
@@ -95,7 +123,7 @@ impl Args {
     async fn serve(self) -> anyhow::Result<()> {
         let mut metrics = Metrics::new();
         let readiness = Readiness::default();
-        let (paths, profile) = (&self.policy.policies, self.policy.profile.into());
+        let (paths, profile) = (&self.policy.policies, self.policy.profile.unwrap_or_default().into());
         let policy_keeper = PolicyKeeper::start(paths, profile, &readiness, metrics.registry())?;
         let policies = policy_keeper.policies();
         let shutdown = Shutdown::signals().context("cannot listen for signals")?;
@@ -103,8 +131,9 @@ impl Args {
             let cluster = review::cluster(&self.objects)?;
             Gauges::register(metrics.registry()).show(&cluster);
             let cluster = Arc::new(ArcSwap::from_pointee(cluster));
-            let guard = WebhookGuard { cluster, policies, confirmer: None, events: None };
-            let config = self.config(None);
+            let excluded = self.access.exclude_namespace.clone();
+            let guard = WebhookGuard { cluster, policies, confirmer: None, events: None, excluded };
+            let config = self.config(None)?;
             return tokio::select! {
                 end = server::serve(config, guard, readiness, metrics, shutdown) => Ok(end?),
                 stopped = policy_keeper.run() => match stopped? {},
@@ -115,12 +144,14 @@ impl Args {
             .context("there is no API server to ask (--standalone does without)")?;
         let gauges = Gauges::register_live(metrics.registry());
         let live = Live::new(client.clone(), WatchConfig::default(), &readiness, gauges);
-        let confirmer = Some(Confirmer::new(client.clone(), metrics.registry()));
+        let confirmer = Confirmer::new(client.clone(), metrics.registry());
+        let confirmer = Some(confirmer.when_overloaded(self.when_unconfirmed.into()));
         let (events, teller) = self.events(client.clone(), &mut metrics);
         let known = (live.cluster(), Arc::clone(&policies));
         let (elected, provided) = self.elected(client, known, events.clone(), &mut metrics);
-        let guard = WebhookGuard { cluster: live.cluster(), policies, confirmer, events };
-        let config = self.config(provided);
+        let excluded = self.access.exclude_namespace.clone();
+        let guard = WebhookGuard { cluster: live.cluster(), policies, confirmer, events, excluded };
+        let config = self.config(provided)?;
         tokio::select! {
             end = server::serve(config, guard, readiness, metrics, shutdown.clone()) => Ok(end?),
             stopped = live.run() => match stopped? {},
@@ -161,20 +192,33 @@ impl Args {
         if !self.events {
             return (None, None);
         }
-        let (events, teller) = Events::new(client, &instance(), metrics.registry());
+        let (events, teller) = Events::new(client, &instance(), self.access.reviews(), metrics.registry());
         (Some(events), Some(teller))
     }
 
-    fn config(self, provided: Option<Provided>) -> ServeConfig {
+    fn limits(&self) -> Limits {
+        let defaults = Limits::default();
+        let room = descriptors::raise_limit().saturating_sub(defaults.ops_connections);
+        let bodies_bytes =
+            usize::try_from(self.bodies_in_flight).unwrap_or(usize::MAX).saturating_mul(1 << 20);
+        Limits { connections: defaults.connections.min(room).max(1), bodies_bytes, ..defaults }
+    }
+
+    fn config(self, provided: Option<Provided>) -> anyhow::Result<ServeConfig> {
+        let limits = self.limits();
+        let callers = self.access.callers()?;
         let tls = provided.map_or_else(|| self.certificate.source(), tls::Source::Provided);
-        ServeConfig {
+        Ok(ServeConfig {
             bind: self.bind,
             ops_bind: self.ops_bind,
             tls,
-            client_ca: self.client_ca_file,
+            client_ca: self.access.client_ca_file,
+            callers,
+            metacontroller: self.access.metacontroller,
+            limits,
             drain: Drain { serve_for: Duration::from_secs(self.drain_seconds), ..Drain::default() },
             ..ServeConfig::default()
-        }
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::model::printable;
 pub const MAX_BYTES: u64 = 64 << 20;
 
 /// Why pipes, devices and sockets are not opened.
-const NOT_REGULAR: &str = "not a regular file";
+pub(super) const NOT_REGULAR: &str = "not a regular file";
 
 /// The name of what comes through standard input.
 pub const STDIN: &str = "<stdin>";
@@ -71,7 +71,7 @@ impl Iterator for Sources {
             }
             let path = self.paths.next()?;
             if path.as_os_str() == "-" {
-                return Some(load(STDIN.to_owned(), Origin::Named, io::stdin().lock()));
+                return Some(stdin());
             }
             if !path.is_dir() {
                 return Some(file(&path, Origin::Named));
@@ -79,6 +79,11 @@ impl Iterator for Sources {
             self.walk = Some(WalkDir::new(&path).sort_by_file_name().into_iter());
         }
     }
+}
+
+/// Reads standard input.
+pub(super) fn stdin() -> Result<Arc<Source>, Note> {
+    load(STDIN.to_owned(), Origin::Named, io::stdin().lock())
 }
 
 /// The folder that was named may be hidden, those in it may not.
@@ -93,7 +98,7 @@ fn has_manifest_name(entry: &DirEntry) -> bool {
 }
 
 /// Reads a file. Links count: that is how Kubernetes mounts the files of a `ConfigMap`.
-fn file(path: &Path, origin: Origin) -> Result<Arc<Source>, Note> {
+pub(super) fn file(path: &Path, origin: Origin) -> Result<Arc<Source>, Note> {
     let origin = if is_in_chart(path) { Origin::Chart } else { origin };
     let failed = |error: &str| failed(name(path), origin, error);
     // What is open already can be opened without waiting: standard input, and `<(command)` of a shell.
@@ -144,7 +149,7 @@ fn decode(bytes: Vec<u8>) -> String {
     }
 }
 
-fn failed(name: String, origin: Origin, error: &str) -> Note {
+pub(super) fn failed(name: String, origin: Origin, error: &str) -> Note {
     note(
         name,
         origin,
@@ -155,7 +160,7 @@ fn failed(name: String, origin: Origin, error: &str) -> Note {
 }
 
 /// Notes that a file or folder that was found is not looked into.
-fn skipped(path: &Path, reason: &str) -> Note {
+pub(super) fn skipped(path: &Path, reason: &str) -> Note {
     note(name(path), Origin::Found, NoteKind::Skipped, &format!("not looked into: {reason}"), Vec::new())
 }
 

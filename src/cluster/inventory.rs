@@ -1,8 +1,7 @@
 //! A snapshot from manifests, with the place each object was read from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{Cluster, ClusterObject, Kind};
@@ -14,17 +13,42 @@ use crate::model::{ObjectRef, StatefulSet, printable};
 #[derive(Debug, Default)]
 pub struct Inventory {
     items: Vec<InventoryObject>,
-    /// What was passed over or could not be read.
-    pub notes: Vec<Note>,
-    /// How many objects were read, of whatever kind.
-    pub objects: usize,
+    notes: Vec<Note>,
+    /// For each note, the unit it belongs to.
+    note_units: Vec<usize>,
+    units: Vec<Unit>,
+    definitions: Vec<Definition>,
     /// The namespace of objects that name none.
     default_namespace: Box<str>,
-    /// Whether somebody has said that it is this one.
+    /// Whether the command line gives that namespace.
     namespace_is_given: bool,
     by_name: BTreeMap<ObjectName, Vec<usize>>,
-    /// Which objects each file holds, by its name.
-    files: BTreeMap<String, Range<usize>>,
+}
+
+/// What is applied together: an argument of the command line, or a rendered kustomization or chart.
+#[derive(Clone, Debug, Default)]
+pub struct Unit {
+    /// As the report names it.
+    pub name: Box<str>,
+    /// Its files are the output of one renderer: they are never alternatives to each other.
+    pub rendered: bool,
+}
+
+/// An object of whatever kind, as far as it takes to see that two files define the same one.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    pub unit: usize,
+    pub file: Arc<Source>,
+    pub line: u32,
+    pub column: u32,
+    /// API group, kind, namespace and name.
+    pub key: Box<str>,
+    /// The object among [`Inventory::items`], where it is of a kind that the rules look at.
+    pub item: Option<usize>,
+    /// Whether the manifest itself says the namespace; a Namespace is its own.
+    pub has_namespace: bool,
+    /// Namespaces are written beside every variant of an application: they make no alternatives.
+    pub is_namespace: bool,
 }
 
 /// An object and where it was written.
@@ -32,13 +56,15 @@ pub struct Inventory {
 struct InventoryObject {
     manifest: Manifest,
     object: ClusterObject,
+    /// Whether it is the output of a renderer: its file cannot be edited as it is written.
+    rendered: bool,
 }
 
 /// Of more objects of one name the nearest is not looked for in other files.
 const MOST_OF_ONE_NAME: usize = 64;
 
 /// Kind, namespace and name.
-type ObjectName = (&'static str, Box<str>, Box<str>);
+pub type ObjectName = (&'static str, Box<str>, Box<str>);
 
 /// An object of the inventory.
 #[derive(Clone, Copy, Debug)]
@@ -67,20 +93,93 @@ impl Inventory {
         }
     }
 
+    /// What is added from here on is applied apart from what was added before.
+    pub fn begin(&mut self, unit: Unit) {
+        self.units.push(unit);
+    }
+
     /// Reads one source, adding its objects and what else there is to say of it.
     pub fn add(&mut self, source: &Arc<Source>) {
-        let (manifests, notes) = read(source);
-        self.notes.extend(notes);
-        self.objects += manifests.len();
-        let start = self.items.len();
+        self.add_read(read(source));
+    }
+
+    /// Adds what [`read`] has made of a source.
+    pub fn add_read(&mut self, (manifests, notes): (Vec<Manifest>, Vec<Note>)) {
+        for note in notes {
+            self.add_note(note);
+        }
         for manifest in manifests {
             self.add_manifest(manifest);
         }
-        self.files.insert(source.name.clone(), start..self.items.len());
+    }
+
+    /// Adds what is to be said of a source that gave no manifest.
+    pub fn add_note(&mut self, note: Note) {
+        let unit = self.unit();
+        self.notes.push(note);
+        self.note_units.push(unit);
+    }
+
+    /// What was passed over or could not be read.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// For each note, the unit among [`Inventory::units`] that it belongs to.
+    pub fn note_units(&self) -> &[usize] {
+        &self.note_units
+    }
+
+    /// How many objects were read, of whatever kind.
+    pub fn objects(&self) -> usize {
+        self.definitions.len()
+    }
+
+    pub fn units(&self) -> &[Unit] {
+        &self.units
+    }
+
+    /// Every object that was read, in that order.
+    pub fn definitions(&self) -> &[Definition] {
+        &self.definitions
+    }
+
+    fn unit(&mut self) -> usize {
+        if self.units.is_empty() {
+            self.units.push(Unit::default());
+        }
+        self.units.len() - 1
     }
 
     fn add_manifest(&mut self, manifest: Manifest) {
-        let Some(kind) = Kind::of_manifest(&manifest.api_version, &manifest.kind) else { return };
+        let mut definition = self.definition(&manifest);
+        definition.item = self.add_item(manifest);
+        self.definitions.push(definition);
+    }
+
+    fn definition(&mut self, manifest: &Manifest) -> Definition {
+        let unit = self.unit();
+        let group = manifest.api_version.rsplit_once('/').map_or("", |(group, _)| group);
+        let namespace = manifest.namespace.as_deref().unwrap_or(&self.default_namespace);
+        // An object without a name (`generateName`) is never the same as another.
+        let number = self.definitions.len().to_string();
+        let name = manifest.name.as_deref().unwrap_or(&number);
+        let is_namespace = group.is_empty() && manifest.kind == "Namespace";
+        Definition {
+            unit,
+            file: Arc::clone(&manifest.file),
+            line: manifest.node.line,
+            column: manifest.node.column,
+            key: [group, &manifest.kind, namespace, name].join("\0").into(),
+            item: None,
+            has_namespace: manifest.namespace.is_some() || is_namespace,
+            is_namespace,
+        }
+    }
+
+    /// Adds an object of a kind that the rules look at.
+    fn add_item(&mut self, manifest: Manifest) -> Option<usize> {
+        let kind = Kind::of_manifest(&manifest.api_version, &manifest.kind)?;
         let parsed = parse(kind, &manifest);
         match parsed {
             Ok(mut object) => {
@@ -89,9 +188,14 @@ impl Inventory {
                 }
                 let (index, name) = (self.items.len(), name_of(&object));
                 self.by_name.entry(name).or_default().push(index);
-                self.items.push(InventoryObject { manifest, object });
+                let rendered = self.units.last().is_some_and(|unit| unit.rendered);
+                self.items.push(InventoryObject { manifest, object, rendered });
+                Some(index)
             }
-            Err(note) => self.notes.push(note),
+            Err(note) => {
+                self.add_note(note);
+                None
+            }
         }
     }
 
@@ -103,9 +207,18 @@ impl Inventory {
         })
     }
 
-    /// All objects that matter here, in the order in which they were read.
-    pub fn written(&self) -> impl Iterator<Item = Found<'_>> {
-        self.items.iter().map(|InventoryObject { manifest, object }| Found { manifest, object })
+    /// An object by its place in the order in which they were read.
+    pub fn item(&self, index: usize) -> Option<Found<'_>> {
+        self.items.get(index).map(|InventoryObject { manifest, object, .. }| Found { manifest, object })
+    }
+
+    /// How many objects of kinds that the rules look at there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
     }
 
     /// All objects together as a snapshot: what is not in it does not exist, unless something could not be read that may hold
@@ -116,40 +229,28 @@ impl Inventory {
             let hidden = self.notes.iter().any(|note| note.hides.contains(&kind.name()));
             cluster.set_complete(kind, !hidden);
         }
-        for item in &self.items {
-            item.object.clone().insert_into(&mut cluster);
-        }
-        self.join_namespaces(&mut cluster);
+        self.insert_into(&mut cluster, 0..self.items.len());
+        let items: Vec<usize> = (0..self.items.len()).collect();
+        self.join_namespaces(&mut cluster, &items);
         cluster
     }
 
-    /// The snapshot as it looks from each file.
-    pub fn neighbourhoods(&self) -> FileViews<'_> {
-        let mut doubles: BTreeMap<&Path, Vec<&InventoryObject>> = BTreeMap::new();
-        let mut doubles_by_file: BTreeMap<&str, Vec<&InventoryObject>> = BTreeMap::new();
-        for index in self.by_name.values().filter(|items| items.len() > 1).flatten() {
-            let item = &self.items[*index];
-            doubles.entry(folder(&item.manifest.file)).or_default().push(item);
-            doubles_by_file.entry(&item.manifest.file.name).or_default().push(item);
-        }
-        FileViews { cluster: self.cluster(), doubles, doubles_by_file, near: None }
-    }
-
-    /// Objects that name no namespace are applied into one that only the command line says. Where all others name the same one
-    /// and nobody has said otherwise, it will be that: objects of both sorts see each other.
-    fn join_namespaces(&self, cluster: &mut Cluster) {
-        let named: BTreeSet<&str> =
-            self.items.iter().filter_map(|item| item.manifest.namespace.as_deref()).collect();
+    /// Objects that name no namespace are applied into one that only the command line says. Where all others of a context name
+    /// the same one and the command line is silent, it will be that: objects of both sorts see each other. `items` are the
+    /// objects of the context.
+    pub fn join_namespaces(&self, cluster: &mut Cluster, items: &[usize]) {
+        let items = || items.iter().filter_map(|index| self.items.get(*index));
+        let named: BTreeSet<&str> = items().filter_map(|item| item.manifest.namespace.as_deref()).collect();
         let mut named = named.into_iter();
         let (Some(only), None, false) = (named.next(), named.next(), self.namespace_is_given) else { return };
+        let present: BTreeSet<ObjectName> = items().map(|item| name_of(&item.object)).collect();
         let is_budget = |item: &&InventoryObject| matches!(item.object, ClusterObject::DisruptionBudget(_));
-        let (budgets, others): (Vec<&InventoryObject>, Vec<&InventoryObject>) =
-            self.items.iter().partition(is_budget);
+        let (budgets, others): (Vec<&InventoryObject>, Vec<&InventoryObject>) = items().partition(is_budget);
         for item in others.into_iter().chain(budgets) {
             let other = if item.manifest.namespace.is_some() { &*self.default_namespace } else { only };
             let mut twin = item.object.clone();
             move_to(&mut twin, other);
-            if !self.by_name.contains_key(&name_of(&twin)) && !overlaps(cluster, &twin) {
+            if !present.contains(&name_of(&twin)) && !overlaps(cluster, &twin) {
                 twin.insert_into(cluster);
             }
         }
@@ -157,41 +258,46 @@ impl Inventory {
 
     /// The manifest of an object that is to be edited: that in the same file as `near`, in the same folder, or the only one.
     pub fn manifest_of(&self, object: &ObjectRef, near: &Source) -> Result<&Manifest, String> {
-        let name = |namespace: &str| (object.kind, namespace.into(), object.name.clone());
-        let items = self
-            .by_name
-            .get(&name(&object.namespace))
-            .or_else(|| self.by_name.get(&name(&self.default_namespace)))
-            .ok_or_else(|| format!("{object} is not in these files"))?;
-        let manifests = |items: &[usize]| items.iter().map(|index| &self.items[*index].manifest).collect();
-        let file = self.files.get(&near.name).cloned().unwrap_or_default();
-        let bound = |end: usize| items.partition_point(|index| *index < end);
-        let mut found: Vec<&Manifest> = manifests(&items[bound(file.start)..bound(file.end)]);
-        if found.is_empty() && items.len() <= MOST_OF_ONE_NAME {
-            found = manifests(items);
-            let is_near = |manifest: &&Manifest| folder(&manifest.file) == folder(near);
-            if found.iter().any(is_near) {
-                found.retain(is_near);
-            }
+        let [own, presumed] = self.names_of(object);
+        let items = self.by_name.get(&own).or_else(|| self.by_name.get(&presumed));
+        let items = items.ok_or_else(|| format!("{object} is not in these files"))?;
+        let folder = |file: &Source| Path::new(&file.name).parent().map(Path::to_owned);
+        let all = || items.iter().take(MOST_OF_ONE_NAME).map(|index| &self.items[*index]);
+        let mut found: Vec<_> = all().filter(|item| item.manifest.file.name == near.name).collect();
+        if found.is_empty() {
+            found = all().filter(|item| folder(&item.manifest.file) == folder(near)).collect();
+        }
+        if found.is_empty() {
+            found = all().collect();
         }
         match found[..] {
-            [only] => Ok(only),
+            [only] if only.rendered => Err(format!("{object} is rendered from a chart or a kustomization")),
+            [only] => Ok(&only.manifest),
             _ => Err(format!("{object} is written {} times", items.len())),
         }
     }
 
-    /// Where a field of an object is written. Of several objects of that name, the one in the same file as `near`, or the last.
-    pub fn locate(&self, object: &ObjectRef, path: &str, near: &Source) -> Option<Position> {
+    /// Puts some objects into a snapshot. Of objects with one name the last counts, as it does to kubectl.
+    pub fn insert_into(&self, cluster: &mut Cluster, items: impl IntoIterator<Item = usize>) {
+        for item in items.into_iter().filter_map(|index| self.items.get(index)) {
+            item.object.clone().insert_into(cluster);
+        }
+    }
+
+    /// The names under which an object may be written: with its namespace, or without where that is only presumed.
+    pub fn names_of(&self, object: &ObjectRef) -> [ObjectName; 2] {
         let name = |namespace: &str| (object.kind, namespace.into(), object.name.clone());
-        let items = self
-            .by_name
-            .get(&name(&object.namespace))
-            .or_else(|| self.by_name.get(&name(&self.default_namespace)))?;
-        let near = self.files.get(&near.name).cloned().unwrap_or_default();
-        let before_end = items[..items.partition_point(|index| *index < near.end)].last();
-        let same_file = before_end.filter(|index| **index >= near.start);
-        let manifest = &self.items[*same_file.or(items.last())?].manifest;
-        Some(position(manifest, path))
+        [name(&object.namespace), name(&self.default_namespace)]
+    }
+
+    /// The last object of a name, wherever it is.
+    pub fn last_named(&self, name: &ObjectName) -> Option<Found<'_>> {
+        self.item(*self.by_name.get(name)?.last()?)
+    }
+
+    /// The namespace of objects that name none.
+    pub fn default_namespace(&self) -> &str {
+        &self.default_namespace
     }
 }
 
@@ -204,7 +310,25 @@ fn overlaps(cluster: &Cluster, object: &ClusterObject) -> bool {
     cluster.sets_selected_by(budget).iter().any(has_one)
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    /// What tells it from all others.
+    pub fn name(&self) -> ObjectName {
+        name_of(self.object)
+    }
+
+    /// The StatefulSet, if it is one.
+    pub fn set(&self) -> Option<&'a StatefulSet> {
+        match self.object {
+            ClusterObject::StatefulSet(set) => Some(set),
+            _ => None,
+        }
+    }
+
+    /// The object.
+    pub fn object(&self) -> &'a ClusterObject {
+        self.object
+    }
+
     /// How it is written, apart from what it says.
     pub fn how(&self) -> Written {
         let metadata = self.object.metadata();
@@ -223,64 +347,6 @@ impl Found<'_> {
             duplicate_keys: duplicate_keys.collect(),
         }
     }
-}
-
-/// Snapshots for manifests in which several objects have one name, as in folders with variants of an application.
-#[derive(Debug)]
-pub struct FileViews<'a> {
-    cluster: Cluster,
-    /// The objects that have their name with others, by folder.
-    doubles: BTreeMap<&'a Path, Vec<&'a InventoryObject>>,
-    /// The same by file.
-    doubles_by_file: BTreeMap<&'a str, Vec<&'a InventoryObject>>,
-    /// What was asked for last.
-    near: Option<Near>,
-}
-
-/// The snapshot as one file sees it.
-#[derive(Debug)]
-struct Near {
-    folder: PathBuf,
-    file: String,
-    of_folder: Cluster,
-    of_file: Cluster,
-}
-
-impl FileViews<'_> {
-    /// The snapshot of everything.
-    pub fn all(&self) -> &Cluster {
-        &self.cluster
-    }
-
-    /// The snapshot as the objects of `file` see it: of several of one name, that of the same file counts, then that of the same
-    /// folder. Asked for file by file, each object is looked at twice and no more.
-    pub fn of(&mut self, file: &Source) -> Cluster {
-        if self.near.as_ref().is_none_or(|near| near.file != file.name) {
-            let folder = folder(file);
-            let items = self.doubles.get(folder).map(Vec::as_slice).unwrap_or_default();
-            let known = self.near.take().filter(|near| near.folder == folder).map(|near| near.of_folder);
-            let of_folder = known.unwrap_or_else(|| with(&self.cluster, items.iter().copied()));
-            let same_file =
-                self.doubles_by_file.get(file.name.as_str()).map(Vec::as_slice).unwrap_or_default();
-            let of_file = with(&of_folder, same_file.iter().copied());
-            let (folder, file) = (folder.to_owned(), file.name.clone());
-            self.near = Some(Near { folder, file, of_folder, of_file });
-        }
-        self.near.as_ref().map_or_else(Cluster::default, |near| near.of_file.clone())
-    }
-}
-
-/// A snapshot with some objects put in, the later in the place of the earlier.
-fn with<'a>(cluster: &Cluster, items: impl Iterator<Item = &'a InventoryObject>) -> Cluster {
-    let mut cluster = cluster.clone();
-    for item in items {
-        item.object.clone().insert_into(&mut cluster);
-    }
-    cluster
-}
-
-fn folder(file: &Source) -> &Path {
-    Path::new(&file.name).parent().unwrap_or(Path::new(""))
 }
 
 /// Where a field of a manifest is written, or what is nearest to it.

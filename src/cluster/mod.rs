@@ -6,6 +6,7 @@
 
 pub mod inventory;
 mod listing;
+mod memory;
 mod object;
 mod owner;
 mod strip_unused;
@@ -22,6 +23,7 @@ use crate::model::{
     StatefulSet, Workload,
 };
 pub use listing::{Listing, ObjectRead, Unreadable};
+pub use memory::ViewMemory;
 pub use object::ClusterObject;
 use object::Tables;
 use table::{IndexKey, selector_key};
@@ -110,6 +112,14 @@ impl Cluster {
         self.tables.replace(kind, other.tables);
     }
 
+    /// Adds everything from `other`, in place of what has the same name, and what is known to be unreadable.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.tables.add(&other.tables);
+        for (kind, namespace, name) in &other.unreadable {
+            self.set_unreadable(*kind, namespace, name);
+        }
+    }
+
     /// Adds an object, sharing it with `older` where it is the same there.
     pub(crate) fn take_over(&mut self, older: &Self, object: ClusterObject) {
         self.tables.take_over(&older.tables, object);
@@ -162,8 +172,9 @@ impl Cluster {
         self.tables.sets.by_key(namespace, IndexKey::GoverningService(service))
     }
 
-    fn sets_of_ensemble(&self, namespace: &str, ensemble: &str) -> Vec<&StatefulSet> {
-        self.tables.sets.by_key(namespace, IndexKey::Ensemble(ensemble))
+    /// At most `most` of the sets of an ensemble.
+    fn sets_of_ensemble(&self, namespace: &str, ensemble: &str, most: usize) -> Vec<&StatefulSet> {
+        self.tables.sets.each_by_key(namespace, IndexKey::Ensemble(ensemble)).take(most).collect()
     }
 
     /// HorizontalPodAutoscalers, then ScaledObjects.
@@ -199,7 +210,8 @@ impl Cluster {
 
     /// The sets of `namespace` whose pods `selector` selects.
     fn sets_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<&StatefulSet> {
-        let mut sets = self.tables.sets.by_key(namespace, selector_key(&selector.match_labels));
+        let labels = selector.match_labels.iter().map(|(key, value)| IndexKey::Label(key, value));
+        let mut sets = self.tables.sets.by_rarest_key(namespace, labels);
         sets.retain(|set| selector.matches(set.spec.template.labels()));
         sets
     }

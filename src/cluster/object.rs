@@ -81,6 +81,11 @@ macro_rules! kinds {
                 }
             }
 
+            /// Inserts every object of `other`.
+            pub(super) fn add(&mut self, other: &Self) {
+                $(other.$table.iter().for_each(|object| self.$table.insert(object.clone()));)+
+            }
+
             /// Inserts an object, sharing it with `older` where it is the same there.
             pub(super) fn take_over(&mut self, older: &Self, object: ClusterObject) {
                 match object {

@@ -1,7 +1,9 @@
 //! Drops the fields no rule reads before an object is stored.
 
+use std::mem;
+
 use super::ClusterObject;
-use crate::model::{Labels, PodTemplate};
+use crate::model::{Container, Labels, PodSpec, PodTemplate, Probe, StatefulSet, Volume};
 
 impl ClusterObject {
     /// The object without the fields that no rule reads of another object, and without spare capacity. Of the environment, the
@@ -11,8 +13,7 @@ impl ClusterObject {
         self.metadata_mut().uid = Box::default();
         match self {
             Self::StatefulSet(ref mut set) => {
-                strip_template(&mut set.spec.template, reads_variable);
-                set.spec.volume_claim_templates.shrink_to_fit();
+                strip_set(set, reads_variable);
             }
             // Policies select by the labels of sets and namespaces; of the others nobody asks for their own.
             Self::Service(_) | Self::DisruptionBudget(_) | Self::Autoscaler(_) | Self::ScaledObject(_) => {
@@ -22,23 +23,92 @@ impl ClusterObject {
             | Self::ReplicaSet(ref mut workload)
             | Self::DaemonSet(ref mut workload)
             | Self::Job(ref mut workload)
-            | Self::CronJob(ref mut workload) => strip_template(workload.template_mut(), reads_variable),
+            | Self::CronJob(ref mut workload) => {
+                workload.template_mut().spec.init_containers = Vec::new();
+                strip_template(workload.template_mut(), reads_variable);
+            }
             Self::Namespace(_) | Self::Claim(_) | Self::ConfigMap(_) => {}
         }
         self
     }
 }
 
+fn strip_set(set: &mut StatefulSet, reads_variable: fn(&str) -> bool) {
+    let dialled = set.dialled_name().map(Box::new);
+    let is_ordered = &*set.spec.pod_management_policy != "Parallel";
+    let claims: Vec<Box<str>> =
+        set.spec.volume_claim_templates.iter().map(|template| template.metadata.name.clone()).collect();
+    let spec = &mut set.spec.template.spec;
+    strip_mounts(spec, &claims);
+    for container in &mut spec.containers {
+        // Ordered start waits for these two.
+        for probe in [&mut container.readiness_probe, &mut container.startup_probe] {
+            strip_probe(probe, is_ordered);
+        }
+    }
+    spec.dialled = dialled;
+    strip_template(&mut set.spec.template, reads_variable);
+    set.spec.volume_claim_templates.shrink_to_fit();
+}
+
+/// Keeps which volumes with lasting data are mounted, and how. Of init containers nothing else is kept, and of most nothing at
+/// all, because a main container mounts the same.
+fn strip_mounts(spec: &mut PodSpec, claims: &[Box<str>]) {
+    let is_lasting = |volume: &&Volume| volume.persistent_volume_claim.is_some() || volume.nfs;
+    let volumes = spec.volumes.iter().filter(is_lasting).map(|volume| volume.name.clone());
+    let lasting: Vec<Box<str>> = volumes.chain(claims.iter().cloned()).collect();
+    for container in spec.init_containers.iter_mut().chain(&mut spec.containers) {
+        container.volume_mounts.retain(|mount| lasting.contains(&mount.name));
+        container.volume_mounts.shrink_to_fit();
+        container.volume_devices.retain(|device| lasting.contains(&device.name));
+        container.volume_devices.shrink_to_fit();
+    }
+    let (main, init) = (&spec.containers, &mut spec.init_containers);
+    let is_known =
+        |name: &str| claims.iter().any(|claim| **claim == *name) && main.iter().any(|c| c.uses_volume(name));
+    init.retain(|container| {
+        let mounts = container.volume_mounts.iter().map(|mount| &*mount.name);
+        let mut used = mounts.chain(container.volume_devices.iter().map(|device| &*device.name));
+        used.any(|name| !is_known(name))
+    });
+    for container in init {
+        let (volume_mounts, volume_devices) =
+            (mem::take(&mut container.volume_mounts), mem::take(&mut container.volume_devices));
+        *container = Container { volume_mounts, volume_devices, ..Container::default() };
+    }
+}
+
+/// Drops what a probe does, or what no probe of a catalogued software is as long as.
+fn strip_probe(probe: &mut Option<Box<Probe>>, is_read: bool) {
+    let Some(probe) = probe else { return };
+    let length: usize = probe.exec.command.iter().map(|word| word.len()).sum();
+    if !is_read || length > MAX_PROBE_COMMAND {
+        **probe = Probe::default();
+    }
+    probe.exec.command.shrink_to_fit();
+}
+
+/// Bytes of a probe's command that are kept.
+const MAX_PROBE_COMMAND: usize = 2_000;
+
 /// Of the environment, only what tells which software it is can decide something; it is also most of a template's bytes, and
 /// where people keep passwords.
 fn strip_template(template: &mut PodTemplate, reads_variable: fn(&str) -> bool) {
     let spec = &mut template.spec;
+    spec.init_containers.shrink_to_fit();
     for container in &mut spec.containers {
         container.env.retain(|variable| reads_variable(&variable.name));
         container.env.shrink_to_fit();
+        container.env_from = Vec::new();
+        container.liveness_probe = None;
+        container.lifecycle = None;
         container.command.shrink_to_fit();
         container.args.shrink_to_fit();
         container.ports.shrink_to_fit();
+    }
+    for volume in &mut spec.volumes {
+        volume.config_map = None;
+        volume.projected = None;
     }
     spec.containers.shrink_to_fit();
     spec.volumes.shrink_to_fit();
@@ -62,5 +132,57 @@ mod tests {
         let Ok(ClusterObject::StatefulSet(set)) = object else { panic!("{object:?}") };
         let names = set.spec.template.spec.containers[0].env.iter().map(|variable| &*variable.name);
         assert_eq!(names.collect::<Vec<_>>(), ["ZOO_MY_ID", "KAFKA_PROCESS_ROLES"]);
+    }
+
+    fn stripped(spec: &serde_json::Value) -> StatefulSet {
+        let json = serde_json::json!({"metadata": {"name": "zk"}, "spec": spec}).to_string();
+        let object =
+            ClusterObject::from_json(Kind::StatefulSet, &json).map(|object| object.strip_unused(|_| false));
+        let Ok(ClusterObject::StatefulSet(set)) = object else { panic!("{object:?}") };
+        set
+    }
+
+    #[test]
+    fn the_name_that_is_dialled_stays_and_the_secrets_beside_it_go() {
+        let env =
+            serde_json::json!([{"name": "URL", "value": "http://root:secret@zk-0.zk:80/?token=hidden"}]);
+        let container = serde_json::json!({"name": "zk", "env": env, "lifecycle": {"preStop": {"exec": {"command": ["x"]}}}});
+        let set = stripped(
+            &serde_json::json!({"serviceName": "zk", "template": {"spec": {"initContainers": [container]}}}),
+        );
+        assert_eq!(set.dialled_name().map(|found| found.name).as_deref(), Some("zk-0.zk"));
+        let kept = format!("{set:?}");
+        assert!(
+            !kept.contains("secret")
+                && !kept.contains("hidden")
+                && set.spec.template.spec.init_containers.is_empty()
+        );
+    }
+
+    #[test]
+    fn mounts_of_lasting_volumes_stay() {
+        let mount = |name: &str| serde_json::json!({"volumeMounts": [{"name": name}], "args": ["x"]});
+        let set = stripped(&serde_json::json!({
+            "volumeClaimTemplates": [{"metadata": {"name": "a"}}, {"metadata": {"name": "b"}}],
+            "template": {"spec": {"containers": [mount("a"), mount("tmp")], "initContainers": [mount("a"), mount("b"), mount("tmp")]}},
+        }));
+        let spec = &set.spec.template.spec;
+        assert_eq!(spec.init_containers.len(), 1);
+        assert!(spec.init_containers[0].uses_volume("b") && spec.init_containers[0].args.is_empty());
+        assert!(spec.containers[0].uses_volume("a") && !spec.containers[1].uses_volume("tmp"));
+    }
+
+    #[test]
+    fn probes_stay_where_pods_wait_for_them() {
+        for (policy, kept) in [("OrderedReady", true), ("", true), ("Parallel", false)] {
+            let probe = serde_json::json!({"httpGet": {"path": "/health"}});
+            let container = serde_json::json!({"readinessProbe": probe, "livenessProbe": probe});
+            let set = stripped(
+                &serde_json::json!({"podManagementPolicy": policy, "template": {"spec": {"containers": [container]}}}),
+            );
+            let container = &set.spec.template.spec.containers[0];
+            assert_eq!(container.readiness_probe.as_ref().unwrap().http_get.is_some(), kept);
+            assert!(container.liveness_probe.is_none());
+        }
     }
 }

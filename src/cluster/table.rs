@@ -84,11 +84,37 @@ impl<T: Indexed> Table<T> {
 
     /// The objects of `namespace` that have `key` among their keys, by name.
     pub(super) fn by_key(&self, namespace: &str, key: IndexKey<'_>) -> Vec<&T> {
+        self.each_by_key(namespace, key).collect()
+    }
+
+    /// The objects of `namespace` that have the rarest of `keys`, by name; all of them where there are no keys. No more than that
+    /// many are looked at for each key.
+    pub(super) fn by_rarest_key<'k>(
+        &self,
+        namespace: &str,
+        keys: impl Iterator<Item = IndexKey<'k>>,
+    ) -> Vec<&T> {
+        let mut lists: Vec<_> = keys.map(|key| (self.each_by_key(namespace, key), Vec::new())).collect();
+        if lists.is_empty() {
+            return self.by_key(namespace, IndexKey::AnyLabel);
+        }
+        loop {
+            for (remaining, found) in &mut lists {
+                match remaining.next() {
+                    Some(object) => found.push(object),
+                    None => return std::mem::take(found),
+                }
+            }
+        }
+    }
+
+    /// The objects of `namespace` that have `key` among their keys, by name, found one after the other.
+    pub(super) fn each_by_key(&self, namespace: &str, key: IndexKey<'_>) -> impl Iterator<Item = &T> {
         let hash = self.hash(namespace, key);
         let entries = self.index.range((Bound::Included((hash, Arc::clone(&self.first))), Bound::Unbounded));
-        let names = entries.take_while(|(other, _)| *other == hash).map(|(_, name)| name);
+        let names = entries.take_while(move |(other, _)| *other == hash).map(|(_, name)| name);
         let found = names.filter_map(|name| self.objects.get(&**name)).map(|object| &**object);
-        found.filter(|object| *object.metadata().namespace == *namespace).collect()
+        found.filter(move |object| *object.metadata().namespace == *namespace)
     }
 
     /// Takes an object over from an older table, if it is there and the same: most of a list is what was known before.

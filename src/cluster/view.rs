@@ -1,5 +1,8 @@
 //! The snapshot as it is before or after a change.
 
+use std::collections::BTreeSet;
+
+use super::memory::ViewMemory;
 use super::{Cluster, Kind, Lookup};
 use crate::model::{
     Autoscaler, Claim, ConfigMap, DisruptionBudget, LabelSelector, Labels, Object, Service, StatefulSet,
@@ -11,7 +14,12 @@ use crate::model::{
 pub struct ClusterView<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) pending: PendingChange<'a>,
+    memory: Option<&'a ViewMemory>,
 }
+
+/// The most StatefulSets that one consensus group is taken to be spread over. Where more say or seem to be of one group, it is
+/// not known which are.
+const MOST_OF_A_GROUP: usize = 50;
 
 /// How one object differs from the snapshot. The name is given apart, because the object may be absent.
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +34,23 @@ pub enum PendingChange<'a> {
     Budget(&'a str, &'a str, Option<&'a DisruptionBudget>),
 }
 
+impl PendingChange<'_> {
+    /// Whether a StatefulSet is pending.
+    pub(crate) fn changes_set(&self) -> bool {
+        matches!(self, Self::Set(..))
+    }
+}
+
 impl<'a> ClusterView<'a> {
     /// `cluster`, seen through `pending`.
     pub fn new(cluster: &'a Cluster, pending: PendingChange<'a>) -> Self {
-        Self { cluster, pending }
+        Self { cluster, pending, memory: None }
+    }
+
+    /// The same view, which remembers what costs a look at every StatefulSet. Not for a view in which a StatefulSet is pending.
+    #[must_use]
+    pub fn remembering(self, memory: &'a ViewMemory) -> Self {
+        Self { memory: Some(memory), ..self }
     }
 
     /// Whether the pending change deletes a Service or a budget.
@@ -82,9 +103,15 @@ impl<'a> ClusterView<'a> {
 
     /// How many pods a budget expects: those of all known sets that it is about.
     pub fn expected_pods(&self, budget: &DisruptionBudget) -> i32 {
-        let sets = self.sets_selected_by(budget);
-        let counts = sets.iter().map(|(_, replicas)| (*replicas).max(0));
-        counts.fold(0, i32::saturating_add)
+        let count = || {
+            let sets = self.sets_selected_by(budget);
+            let counts = sets.iter().map(|(_, replicas)| (*replicas).max(0));
+            counts.fold(0, i32::saturating_add)
+        };
+        match self.memory {
+            Some(memory) => memory.expected_pods(budget, count),
+            None => count(),
+        }
     }
 
     /// The StatefulSets whose pods a budget is about, each with its replica count. There may be more where sets are not
@@ -122,7 +149,10 @@ impl<'a> ClusterView<'a> {
         if !self.cluster.knows_all(Kind::StatefulSet, namespace) {
             return Lookup::Unknown;
         }
-        let others = self.cluster.sets_of_ensemble(namespace, ensemble);
+        let others = self.cluster.sets_of_ensemble(namespace, ensemble, MOST_OF_A_GROUP + 1);
+        if others.len() > MOST_OF_A_GROUP {
+            return Lookup::Unknown;
+        }
         let others = self.with_pending(others, namespace, |other| other.ensemble() == Some(ensemble));
         let others = others.into_iter().filter(|(other, _)| other.metadata.name != set.metadata.name);
         Lookup::Present(std::iter::once((set, replicas)).chain(others).collect())
@@ -134,17 +164,37 @@ impl<'a> ClusterView<'a> {
     fn kin_of(&self, set: &'a StatefulSet) -> Vec<(&'a StatefulSet, i32)> {
         let namespace = &*set.metadata.namespace;
         let mut kin: Vec<(&StatefulSet, i32)> = Vec::new();
+        let mut seen = BTreeSet::from([&*set.metadata.name]);
         for service in self.services_selecting(namespace, set.spec.template.labels()) {
-            let selector =
-                LabelSelector { match_labels: service.spec.selector.clone(), ..LabelSelector::default() };
-            for (other, replicas) in self.sets_matching(namespace, &selector) {
-                let new = kin.iter().all(|(known, _)| known.metadata.name != other.metadata.name);
-                if new && other.metadata.name != set.metadata.name && set.resembles(other) {
+            for (other, replicas) in self.group_behind(service) {
+                if seen.insert(&*other.metadata.name) && set.resembles(other) {
                     kin.push((other, replicas));
                 }
             }
+            if kin.len() > MOST_OF_A_GROUP {
+                return Vec::new();
+            }
         }
         kin
+    }
+
+    /// The StatefulSets whose pods a Service selects; none where it selects those of so many sets that they are no one group.
+    fn group_behind(&self, service: &Service) -> Vec<(&'a StatefulSet, i32)> {
+        let namespace = &*service.metadata.namespace;
+        let find = || {
+            let match_labels = service.spec.selector.clone();
+            let selector = LabelSelector { match_labels, ..LabelSelector::default() };
+            let mut sets = self.sets_matching(namespace, &selector);
+            if sets.len() > MOST_OF_A_GROUP {
+                sets.clear();
+            }
+            sets
+        };
+        let Some(memory) = self.memory else { return find() };
+        let names = || find().into_iter().map(|(set, _)| set.metadata.name.clone()).collect();
+        let names = memory.group_behind(service, names);
+        let sets = names.iter().filter_map(|name| self.cluster.set(namespace, name));
+        sets.map(|set| (set, set.replicas())).collect()
     }
 
     /// The known autoscalers that scale a StatefulSet: HorizontalPodAutoscalers, then ScaledObjects, by name.

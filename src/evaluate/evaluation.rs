@@ -1,10 +1,11 @@
 //! One set, its change, and what a rule finds in it.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::model::{Object, ObjectRef, Owner};
+use crate::model::{Object, ObjectRef, Owner, cut, printable_lines};
 use crate::policy::Applicable;
-use crate::rules::Params;
+use crate::rules::{self, Params};
 use crate::rules::{
     Changed, Check, FieldEdit, Place, Rule, SetContext, Transition, Trigger, Violation, Violations,
 };
@@ -57,8 +58,8 @@ impl Evaluation<'_> {
         finding.class = Some(self.after.class.clone());
         if rule.counts_members() && !self.after.likely_members().is_empty() {
             finding.level = finding.level.min(Level::Warn);
-            let kin = self.after.likely_members().iter().map(|(set, _)| &*set.metadata.name);
-            let kin = kin.collect::<Vec<_>>().join(" and ");
+            let kin = self.after.likely_members().iter().map(|(set, _)| set.metadata.name.to_string());
+            let kin = rules::enumerate(kin);
             let _ = write!(
                 finding.message,
                 " (counted with {kin}, which runs the same image behind the same Service)"
@@ -107,6 +108,17 @@ impl Evaluation<'_> {
     }
 }
 
+/// The longest message and the longest remedy, in bytes: both quote what users have written.
+const LONGEST_TEXT: usize = 2048;
+
+fn shown(text: String) -> String {
+    let text = cut(text, LONGEST_TEXT);
+    match printable_lines(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(printable) => cut(printable, LONGEST_TEXT),
+    }
+}
+
 pub(super) fn finding(
     rule: &'static Rule,
     level: Level,
@@ -114,6 +126,7 @@ pub(super) fn finding(
     violation: Violation,
 ) -> Finding {
     let Violation { place, message, remedy, edits, at_most, related, .. } = violation;
+    let (message, remedy) = (shown(message), shown(remedy));
     let object_of = |place: Place| (place.object.unwrap_or_else(|| subject.clone()), place.path);
     let related: Vec<(ObjectRef, String)> = related.into_iter().map(object_of).collect();
     let edits = edits.into_iter().map(|FieldEdit { place, operation, value, is_safe }| {
@@ -136,12 +149,5 @@ pub(super) fn finding(
         related,
         exempt: None,
         may_be_exempted: false,
-    }
-}
-
-impl Violation {
-    /// Whether it is the same violation as one before the change, and no worse.
-    pub(super) fn is_no_worse_than(&self, before: &Self) -> bool {
-        self.key == before.key && self.weight <= before.weight
     }
 }

@@ -3,17 +3,21 @@
 //! Pure and synchronous: no I/O, no clock, no locks. Webhook, audit and reports all come through here, so they cannot
 //! disagree.
 
+mod distinct;
 mod evaluation;
 
 use std::cell::OnceCell;
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
+use std::ptr;
 
 use jiff::Timestamp;
 
+use self::distinct::distinct;
 use self::evaluation::{Evaluation, finding};
 use crate::change::{Action, Change, Edit, PodDeletion, Requester, Written};
-use crate::cluster::{Cluster, ClusterView, PendingChange};
+use crate::cluster::{Cluster, ClusterView, PendingChange, ViewMemory};
 use crate::model::{
     Autoscaler, Because, Claim, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Service,
     StatefulSet,
@@ -28,8 +32,10 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
     if change.requester.is_cleanup_controller() {
         return Verdict::default();
     }
+    let memory = ViewMemory::default();
     let judge = Evaluator {
         cluster,
+        memory: &memory,
         policies,
         now,
         dry_run: change.dry_run,
@@ -49,20 +55,14 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         Action::PodCreation(_) | Action::Other => Vec::new(),
     };
     findings.sort_by_key(|finding| Reverse(finding.level));
-    // One budget over several sets can be wrong in the same way for each of them.
-    let mut distinct: Vec<Finding> = Vec::with_capacity(findings.len());
-    for finding in findings {
-        if !distinct.iter().any(|other| finding.is_duplicate_of(other)) {
-            distinct.push(finding);
-        }
-    }
-    let findings = distinct;
-    Verdict { findings }
+    Verdict { findings: distinct(findings) }
 }
 
 /// What stays the same over one evaluation.
 struct Evaluator<'a> {
     cluster: &'a Cluster,
+    /// What is looked up for many sets; only for changes that leave every StatefulSet as it is.
+    memory: &'a ViewMemory,
     policies: &'a Policies,
     now: Timestamp,
     dry_run: bool,
@@ -122,9 +122,9 @@ impl<'a> Evaluator<'a> {
         let selected =
             |budget: Option<&DisruptionBudget>| budget.map_or_else(Vec::new, |b| view.sets_selected_by(b));
         let now = selected(edit.after());
-        let is_selected =
-            |(set, _): &(&StatefulSet, i32)| now.iter().any(|(other, _)| std::ptr::eq(*set, *other));
-        let gone = selected(edit.before()).into_iter().filter(|set| !is_selected(set));
+        let still: HashSet<*const StatefulSet> = now.iter().map(|(set, _)| ptr::from_ref(*set)).collect();
+        let gone = selected(edit.before()).into_iter();
+        let gone = gone.filter(|(set, _)| !still.contains(&ptr::from_ref(*set)));
         let gone = gone.map(|set| (set, Trigger::BudgetGone)).collect::<Vec<_>>();
         let sets = now.iter().map(|set| (*set, Trigger::Budget)).chain(gone);
         let sets = sets.filter(|((set, _), _)| !set.metadata.deleting);
@@ -209,6 +209,7 @@ impl<'a> Evaluator<'a> {
         let context = |(set, replicas, pending): (&'a StatefulSet, i32, PendingChange<'a>),
                        class: Classified| {
             let view = ClusterView::new(self.cluster, pending);
+            let view = if pending.changes_set() { view } else { view.remembering(self.memory) };
             let ensemble = self.ensemble(&view, set, replicas, class.class);
             SetContext {
                 set,
@@ -261,13 +262,19 @@ impl<'a> Evaluator<'a> {
             if ruling.level != Level::Off {
                 find(rule, &mut violations);
             }
-            for violation in violations.into_vec() {
+            let violations = violations.into_vec();
+            if violations.is_empty() {
+                continue;
+            }
+            let exemption = applicable.exemption(rule, metadata, self.now);
+            let may_be_exempted = applicable.honours_annotations();
+            findings.extend(violations.into_iter().map(|violation| {
                 let mut finding = finding(rule, ruling.level, subject, violation);
                 finding.note_undecided(ruling.undecided);
-                finding.exempt_as(applicable.exemption(rule, metadata, self.now));
-                finding.may_be_exempted = applicable.honours_annotations();
-                findings.push(finding);
-            }
+                finding.exempt_as(exemption.clone());
+                finding.may_be_exempted = may_be_exempted;
+                finding
+            }));
         }
         findings
     }
@@ -320,9 +327,14 @@ impl<'a> Evaluator<'a> {
         let exempt = evaluation.applicable.exemption(rule, &evaluation.after.set.metadata, self.now);
         let ratchets = ruling.level == Level::Deny;
         let known = if ratchets { evaluation.known_violations(rule, ruling.params) } else { Vec::new() };
+        let mut worst: BTreeMap<&str, i32> = BTreeMap::new();
+        for violation in &known {
+            let weight = worst.entry(&violation.key).or_insert(violation.weight);
+            *weight = violation.weight.max(*weight);
+        }
         let may_be_exempted = evaluation.applicable.honours_annotations();
         let findings = violations.into_iter().map(|violation| {
-            let already = known.iter().any(|known| violation.is_no_worse_than(known));
+            let already = worst.get(&*violation.key).is_some_and(|weight| violation.weight <= *weight);
             let mut finding = evaluation.finding(rule, ruling.level, violation, already);
             finding.note_undecided(ruling.undecided);
             finding.exempt_as(exempt.clone());

@@ -1,13 +1,14 @@
 //! What an event says. Pure.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::throttle::EventKey;
+use super::throttle::{EventKey, NamespaceKey};
 use crate::admission::{Operation, Request, Resource};
-use crate::model::{ObjectRef, reason};
+use crate::model::{ObjectRef, cut, printable, reason};
 use crate::verdict::{Finding, Level, Verdict};
 
 /// The API server refuses a longer note, in bytes.
@@ -26,6 +27,8 @@ pub(super) struct Happened {
     /// The StatefulSet that it would hurt, where that is another object.
     hurt: Option<ObjectRef>,
     note: String,
+    /// Whether only a review says that there is such an object.
+    is_claimed: bool,
 }
 
 /// What there is to tell of a verdict: nothing of a dry run, nor of what is only recorded.
@@ -44,6 +47,7 @@ pub(super) fn happened(request: &Request, verdict: &Verdict) -> Vec<Happened> {
         uid: uid(),
         hurt: Some(finding.subject.clone()).filter(|subject| *subject != object),
         note: note(finding),
+        is_claimed: true,
     });
     told.collect()
 }
@@ -68,25 +72,13 @@ fn note(finding: &Finding) -> String {
         Level::Deny => "refused",
         _ => "warned",
     };
-    cut(format!("{done}: {}; {}", finding.message, finding.remedy))
-}
-
-fn cut(mut text: String) -> String {
-    if text.len() > LONGEST_NOTE {
-        let mut end = LONGEST_NOTE - '…'.len_utf8();
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text.push('…');
-    }
-    text
+    cut(format!("{done}: {}; {}", finding.message, finding.remedy), LONGEST_NOTE)
 }
 
 impl Happened {
     /// Something that could not be done for an object.
     pub(super) fn undone(object: ObjectRef, uid: &str, reason: &'static str, note: &str) -> Self {
-        let (uid, note) = (uid.into(), cut(note.to_owned()));
+        let (uid, note) = (uid.into(), cut(printable(note).into_owned(), LONGEST_NOTE));
         Self {
             rule: Cow::Borrowed(reason),
             level: Level::Warn,
@@ -95,6 +87,7 @@ impl Happened {
             uid,
             hurt: None,
             note,
+            is_claimed: false,
         }
     }
 
@@ -103,8 +96,15 @@ impl Happened {
         if self.object.namespace.is_empty() { "default" } else { &self.object.namespace }
     }
 
-    pub(super) fn key(&self) -> EventKey {
-        (self.object.to_string(), self.rule.clone(), self.level.name())
+    /// What tells it from other events, and its namespace, as hashes.
+    pub(super) fn keys(&self, hasher: &impl BuildHasher) -> (EventKey, NamespaceKey) {
+        (hasher.hash_one((&self.object, &self.rule, self.level)), hasher.hash_one(self.namespace()))
+    }
+
+    /// What a look at the cluster must confirm before it is told: a review can be made up. `None` where Stateward has seen the
+    /// object itself.
+    pub(super) fn claim(&self) -> Option<(&ObjectRef, &str)> {
+        self.is_claimed.then_some((&self.object, &*self.uid))
     }
 
     /// The event, as `events.k8s.io/v1` has it.
@@ -142,12 +142,5 @@ mod tests {
         assert_eq!(reason("pdb-below-quorum"), "PdbBelowQuorum");
         let valid = |reason: &str| reason.len() <= 128 && reason.chars().all(char::is_alphanumeric);
         assert!(crate::rules::ALL.iter().all(|rule| valid(&reason(rule.id))));
-    }
-
-    #[test]
-    fn a_note_is_cut_where_the_api_server_would_refuse_it() {
-        assert_eq!(cut("a".repeat(LONGEST_NOTE)).len(), LONGEST_NOTE);
-        let cut = cut(format!("a{}", "é".repeat(1000)));
-        assert!(cut.len() <= LONGEST_NOTE && cut.ends_with("é…"), "{cut}");
     }
 }

@@ -7,12 +7,14 @@
 mod message;
 mod throttle;
 
+use std::hash::RandomState;
 use std::time::Duration;
 
 use kube::Client;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family};
 use prometheus_client::registry::Registry;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, timeout};
@@ -43,7 +45,20 @@ pub struct EventSender {
     queue: Receiver<Happened>,
     outcomes: Outcomes,
     throttle: Throttle,
+    /// For the keys of the throttle.
+    hasher: RandomState,
+    /// Whether reviews are known to come from the API server.
+    reviews: ReviewOrigin,
     failing: bool,
+}
+
+/// How far reviews are to be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReviewOrigin {
+    /// Only the API server can ask.
+    Proven,
+    /// Anything in the cluster can ask: an Event is only written about an object that is there, with that uid.
+    Unproven,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -62,9 +77,14 @@ impl Outcomes {
 
 impl Events {
     /// A queue and the one who empties it over `client`, calling itself `instance`.
-    pub fn new(client: Client, instance: &str, registry: &mut Registry) -> (Self, EventSender) {
+    pub fn new(
+        client: Client,
+        instance: &str,
+        reviews: ReviewOrigin,
+        registry: &mut Registry,
+    ) -> (Self, EventSender) {
         let outcomes = Outcomes::default();
-        for outcome in ["created", "repeated", "limited", "dropped", "failed"] {
+        for outcome in ["created", "repeated", "limited", "dropped", "failed", "unconfirmed"] {
             drop(outcomes.0.get_or_create(&OutcomeLabels { outcome }));
         }
         let help = "Kubernetes Events about what was refused, warned of or could not be done, by what became of them";
@@ -72,8 +92,16 @@ impl Events {
         let (sender, queue) = mpsc::channel(QUEUE);
         let (throttle, instance) =
             (Throttle::new(EventLimits::default()), instance.chars().take(128).collect());
-        let teller =
-            EventSender { client, instance, queue, outcomes: outcomes.clone(), throttle, failing: false };
+        let teller = EventSender {
+            client,
+            instance,
+            queue,
+            outcomes: outcomes.clone(),
+            throttle,
+            hasher: RandomState::new(),
+            reviews,
+            failing: false,
+        };
         (Self { queue: sender, outcomes }, teller)
     }
 
@@ -101,11 +129,24 @@ impl EventSender {
     pub async fn run(mut self) {
         let start = Instant::now();
         while let Some(news) = self.queue.recv().await {
-            match self.throttle.ask(news.key(), start.elapsed()) {
-                ThrottleDecision::Send => self.send(&news).await,
+            let (key, namespace) = news.keys(&self.hasher);
+            match self.throttle.ask(key, namespace, start.elapsed()) {
+                ThrottleDecision::Send if self.is_true(&news).await => self.send(&news).await,
+                ThrottleDecision::Send => self.outcomes.count("unconfirmed"),
                 ThrottleDecision::Repeated => self.outcomes.count("repeated"),
                 ThrottleDecision::Limited => self.outcomes.count("limited"),
             }
+        }
+    }
+
+    /// Whether there is such an object, where only a review says so that may be made up.
+    async fn is_true(&self, news: &Happened) -> bool {
+        match news.claim() {
+            Some((object, uid)) if self.reviews == ReviewOrigin::Unproven => {
+                let read = timeout(PATIENCE, uid_of(&self.client, object)).await;
+                !uid.is_empty() && read.is_ok_and(|read| read.as_deref() == Some(uid))
+            }
+            _ => true,
         }
     }
 
@@ -127,6 +168,32 @@ impl EventSender {
             }
         }
     }
+}
+
+/// The uid of an object, as the API server says now.
+async fn uid_of(client: &Client, object: &ObjectRef) -> Option<String> {
+    #[derive(Deserialize)]
+    struct WithUid {
+        metadata: UidOnly,
+    }
+    #[derive(Deserialize)]
+    struct UidOnly {
+        uid: String,
+    }
+    let root = if object.api_version == "v1" { "/api/v1" } else { "/apis/" };
+    let group = if object.api_version == "v1" { "" } else { object.api_version };
+    let plural = match object.kind {
+        "StatefulSet" => "statefulsets",
+        "Service" => "services",
+        "PodDisruptionBudget" => "poddisruptionbudgets",
+        "HorizontalPodAutoscaler" => "horizontalpodautoscalers",
+        "Pod" => "pods",
+        _ => return None,
+    };
+    let (namespace, name) = (checked(&object.namespace).ok()?, checked(&object.name).ok()?);
+    let path = format!("{root}{group}/namespaces/{namespace}/{plural}/{name}");
+    let request = http::Request::get(path).header("accept", "application/json").body(Vec::new()).ok()?;
+    client.request::<WithUid>(request).await.ok().map(|object| object.metadata.uid)
 }
 
 async fn create(client: &Client, news: &Happened, instance: &str) -> Result<(), String> {

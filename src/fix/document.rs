@@ -13,7 +13,10 @@ use crate::manifest;
 /// that cannot be edited safely, such as an anchor that other fields share, is refused.
 pub(super) fn edit(text: &str, old: &Value, new: &Value) -> Result<String, String> {
     let edited = catch_unwind(AssertUnwindSafe(|| rewrite(text, old, new)));
-    let edited = edited.unwrap_or_else(|_| Err("its YAML cannot be edited".to_owned()))?;
+    let mut edited = edited.unwrap_or_else(|_| Err("its YAML cannot be edited".to_owned()))?;
+    if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+        edited = without_dangling_commas(&edited);
+    }
     let read =
         manifest::document(&edited).map_err(|fault| format!("it would not be YAML: {}", fault.message))?;
     if read.to_json() == *new {
@@ -39,6 +42,23 @@ fn rewrite(text: &str, old: &Value, new: &Value) -> Result<String, String> {
 /// Whether a document is JSON, or YAML that begins like it.
 pub(super) fn is_json(text: &str) -> bool {
     text.trim_start().starts_with(['{', '['])
+}
+
+/// JSON without the comma that is left before a closing bracket where the last field was removed.
+fn without_dangling_commas(text: &str) -> String {
+    let (mut in_string, mut is_escape) = (false, false);
+    let mut kept = String::with_capacity(text.len());
+    for (at, character) in text.char_indices() {
+        let is_dangling = || {
+            character == ',' && text[at + 1..].trim_start_matches(char::is_whitespace).starts_with(['}', ']'])
+        };
+        if in_string || !is_dangling() {
+            kept.push(character);
+        }
+        in_string ^= character == '"' && !is_escape;
+        is_escape = in_string && character == '\\' && !is_escape;
+    }
+    kept
 }
 
 struct Writer {

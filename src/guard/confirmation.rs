@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use super::confirmer::WhenOverloaded;
 use super::live_reads::{Fresh, LiveReadError, Wanted};
 use crate::change::{Action, Change};
 use crate::cluster::{Cluster, ClusterView, Kind, PendingChange};
@@ -66,6 +67,7 @@ pub(super) fn settle(
     live: Verdict,
     fresh: &Fresh,
     wanted: &Wanted,
+    when_overloaded: WhenOverloaded,
 ) -> Verdict {
     // Whatever was wrong, it is on its way out.
     if fresh.cluster.namespace(&wanted.namespace).is_some_and(|namespace| namespace.metadata.deleting) {
@@ -82,7 +84,7 @@ pub(super) fn settle(
     let kept = snapshot
         .findings
         .into_iter()
-        .filter_map(|finding| Some(unconfirmed(&failure(&finding.rule)?, finding)));
+        .filter_map(|finding| Some(unconfirmed(&failure(&finding.rule)?, finding, when_overloaded)));
     let read = live.findings.into_iter().filter(|finding| failure(&finding.rule).is_none());
     let mut findings: Vec<Finding> = kept.chain(read).collect();
     findings.sort_by_key(|finding| Reverse(finding.level));
@@ -102,7 +104,12 @@ enum Known {
     Failed(LiveReadError),
 }
 
-fn unconfirmed(why: &Known, mut finding: Finding) -> Finding {
+fn unconfirmed(why: &Known, mut finding: Finding, when_overloaded: WhenOverloaded) -> Finding {
+    if let Known::Failed(LiveReadError::Overloaded) = why
+        && when_overloaded == WhenOverloaded::Deny
+    {
+        return finding;
+    }
     if let (Known::Failed(failure), Level::Deny) = (why, finding.level) {
         finding.level = Level::Warn;
         finding.message = format!("(not refused, because a live read failed: {failure}) {}", finding.message);

@@ -19,6 +19,17 @@ use crate::verdict::Verdict;
 pub struct Confirmer {
     reader: Reader,
     outcomes: Family<OutcomeLabels, Counter>,
+    when_overloaded: WhenOverloaded,
+}
+
+/// What becomes of a denial that could not be confirmed because this replica had too many others to confirm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenOverloaded {
+    /// It is a warning, as where the API server does not answer.
+    #[default]
+    Warn,
+    /// It stays a denial, on what the snapshot says.
+    Deny,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -30,12 +41,24 @@ impl Confirmer {
     /// Reads over `client`, and registers what comes of it.
     pub fn new(client: kube::Client, registry: &mut Registry) -> Self {
         let outcomes = Family::<OutcomeLabels, Counter>::default();
-        for outcome in ["confirmed", "refuted", "failed", "timeout", "learned"] {
+        for outcome in ["confirmed", "refuted", "failed", "timeout", "overloaded", "learned", "skipped"] {
             drop(outcomes.get_or_create(&OutcomeLabels { outcome }));
         }
         let help = "Live reads before a change was refused, by what came of them";
         registry.register("live_reads", help, outcomes.clone());
-        Self { reader: Reader::new(client), outcomes }
+        let reader = Reader::new(client);
+        registry.register(
+            "live_reads_in_flight",
+            "Live reads that the API server answers now",
+            reader.in_flight(),
+        );
+        Self { reader, outcomes, when_overloaded: WhenOverloaded::default() }
+    }
+
+    /// The same, with this for denials that cannot be confirmed in time.
+    #[must_use]
+    pub fn when_overloaded(self, when_overloaded: WhenOverloaded) -> Self {
+        Self { when_overloaded, ..self }
     }
 
     /// The verdict on a change, confirmed by live reads where it denies for what the snapshot says.
@@ -62,11 +85,11 @@ impl Confirmer {
             fresh = self.reader.fresh(&wanted, snapshot, deadline).await;
             live = evaluate(change, &fresh.cluster, policies, Timestamp::now());
         }
-        let verdict = settle(change, verdict, live, &fresh, &wanted);
+        let verdict = settle(change, verdict, live, &fresh, &wanted, self.when_overloaded);
         self.count(match fresh.failed.iter().find(|(kind, _)| wanted.rests_on(*kind)) {
             Some((kind, failure)) => {
                 tracing::warn!(kind = kind.name(), "live read before denial failed: {failure}");
-                if *failure == LiveReadError::Timeout { "timeout" } else { "failed" }
+                outcome_of(failure)
             }
             None if is_behind => "refuted",
             None => "confirmed",
@@ -77,6 +100,8 @@ impl Confirmer {
     fn learned(&self, read: Result<Cluster, LiveReadError>) -> Option<Cluster> {
         self.count(match &read {
             Ok(_) => "learned",
+            // Nothing is denied for it: a flood of names that were made up is of no interest.
+            Err(LiveReadError::Overloaded) => "skipped",
             Err(LiveReadError::Timeout) => "timeout",
             Err(failure) => {
                 tracing::warn!("a StatefulSet that is not known yet could not be read: {failure}");
@@ -88,5 +113,13 @@ impl Confirmer {
 
     fn count(&self, outcome: &'static str) {
         self.outcomes.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+}
+
+fn outcome_of(failure: &LiveReadError) -> &'static str {
+    match failure {
+        LiveReadError::Overloaded => "overloaded",
+        LiveReadError::Timeout => "timeout",
+        LiveReadError::TooMany | LiveReadError::Error(_) => "failed",
     }
 }

@@ -6,14 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::time::Instant;
 
+use super::read_queue::{Lane, ReadKey, ReadQueue};
 use crate::api_server::{Api, ApiError};
 use crate::cluster::{Cluster, Kind, ObjectRead};
 
-/// Requests in flight to the API server for all reviews together: a burst of denials must not become a burst of lists.
-const IN_FLIGHT: usize = 16;
 /// Objects in one page.
 const PAGE: u32 = 500;
 /// Pages of one kind in one namespace; beyond, the kind stays unknown.
@@ -23,7 +22,7 @@ const PAGES: usize = 10;
 #[derive(Clone)]
 pub struct Reader {
     api: Api,
-    slots: Arc<Semaphore>,
+    queue: Arc<ReadQueue>,
 }
 
 /// What to read.
@@ -49,6 +48,9 @@ pub struct Fresh {
 /// Why a kind could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LiveReadError {
+    /// There was no slot for it in time: this replica has too many others to read.
+    #[error("too many live reads wait at this replica")]
+    Overloaded,
     /// The request's time was over.
     #[error("the API server did not answer in time")]
     Timeout,
@@ -72,24 +74,36 @@ impl Reader {
     pub fn new(client: kube::Client) -> Self {
         // Each read ends at its review's deadline; this only bounds those that nobody waits for.
         let api = Api { client, patience: Duration::from_secs(30) };
-        Self { api, slots: Arc::new(Semaphore::new(IN_FLIGHT)) }
+        Self { api, queue: Arc::new(ReadQueue::new()) }
+    }
+
+    /// How many reads are in flight.
+    pub fn in_flight(&self) -> Gauge {
+        self.queue.in_flight.clone()
     }
 
     /// Reads what is wanted until `deadline`. The Namespace itself comes from the snapshot where it cannot be read: which policies
     /// apply depends on its labels.
     pub async fn fresh(&self, wanted: &Wanted, snapshot: &Cluster, deadline: Instant) -> Fresh {
+        let known = snapshot.namespace(&wanted.namespace);
+        let is_known = known.is_some() || !snapshot.is_complete(Kind::Namespace);
+        let lane = if is_known { Lane::Denial } else { Lane::UnknownNamespace };
+        let waiting = self.queue.enter(&wanted.namespace);
         let kinds = Kind::watched().filter(|kind| *kind == Kind::Namespace || wanted.rests_on(*kind));
         let reads = kinds.map(async |kind| {
-            let items = timeout_at(deadline, self.read(kind, wanted)).await;
-            (kind, items.unwrap_or(Err(LiveReadError::Timeout)))
+            let found = match &waiting {
+                Some(_) => self.read(wanted.key(kind), lane, deadline).await,
+                None => Err(LiveReadError::Overloaded),
+            };
+            (kind, found)
         });
         let read = futures::future::join_all(reads).await;
         let mut fresh = Fresh { cluster: Cluster::default(), failed: Vec::new() };
-        if let Some(namespace) = snapshot.namespace(&wanted.namespace) {
+        if let Some(namespace) = known {
             fresh.cluster.insert(namespace.clone());
         }
-        for (kind, items) in read {
-            fresh.take(kind, items, wanted.kinds.contains(&kind));
+        for (kind, found) in read {
+            fresh.take(kind, found, wanted.kinds.contains(&kind));
         }
         fresh
     }
@@ -101,49 +115,53 @@ impl Reader {
         (namespace, name): (&str, &str),
         deadline: Instant,
     ) -> Result<Cluster, LiveReadError> {
-        let read = timeout_at(deadline, self.get(Kind::StatefulSet, Some(namespace), name)).await;
-        let mut cluster = snapshot.clone();
-        for set in read.unwrap_or(Err(LiveReadError::Timeout))?.into_iter().flatten() {
-            set.insert_into(&mut cluster);
+        let key = ReadKey { kind: Kind::StatefulSet, namespace: namespace.into(), name: Some(name.into()) };
+        let read = self.read(key.clone(), Lane::UnknownSet, deadline).await?;
+        if read.count(Kind::StatefulSet) + read.count_unreadable(Kind::StatefulSet) == 0 {
+            self.queue.remember_absent(key);
         }
+        let mut cluster = snapshot.clone();
+        cluster.add(&read);
         Ok(cluster)
     }
 
-    async fn read(&self, kind: Kind, wanted: &Wanted) -> Result<Vec<ObjectRead>, LiveReadError> {
-        let namespace = &*wanted.namespace;
-        match (kind, &wanted.set) {
-            (Kind::Namespace, _) => self.get(kind, None, namespace).await,
-            (Kind::StatefulSet, Some(name)) if !wanted.kinds.contains(&kind) => {
-                self.get(kind, Some(namespace), name).await
-            }
-            _ => self.list(kind, namespace).await,
+    async fn read(&self, key: ReadKey, lane: Lane, deadline: Instant) -> Result<Cluster, LiveReadError> {
+        let api = self.api.clone();
+        let read = |key: ReadKey| async move {
+            let found = match (key.kind, &key.name) {
+                (Kind::Namespace, _) => get(&api, key.kind, None, &key.namespace).await,
+                (kind, Some(name)) => get(&api, kind, Some(&key.namespace), name).await,
+                (kind, None) => list(&api, kind, &key.namespace).await,
+            };
+            let mut cluster = Cluster::default();
+            found?.into_iter().for_each(|item| cluster.insert_read(item));
+            Ok(cluster)
+        };
+        self.queue.read(key, lane, deadline, read).await
+    }
+}
+
+async fn get(
+    api: &Api,
+    kind: Kind,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<Vec<ObjectRead>, LiveReadError> {
+    let found = api.get(kind, namespace, name).await.map_err(failure)?;
+    Ok(found.into_iter().collect())
+}
+
+async fn list(api: &Api, kind: Kind, namespace: &str) -> Result<Vec<ObjectRead>, LiveReadError> {
+    let (mut items, mut next) = (Vec::new(), None);
+    for _ in 0..PAGES {
+        let page = api.list(kind, Some(namespace), PAGE, next.as_deref()).await.map_err(failure)?;
+        items.extend(page.items);
+        next = page.next;
+        if next.is_none() {
+            return Ok(items);
         }
     }
-
-    async fn get(
-        &self,
-        kind: Kind,
-        namespace: Option<&str>,
-        name: &str,
-    ) -> Result<Vec<ObjectRead>, LiveReadError> {
-        let _slot = self.slots.acquire().await;
-        let found = self.api.get(kind, namespace, name).await.map_err(failure)?;
-        Ok(found.into_iter().collect())
-    }
-
-    async fn list(&self, kind: Kind, namespace: &str) -> Result<Vec<ObjectRead>, LiveReadError> {
-        let (mut items, mut next) = (Vec::new(), None);
-        for _ in 0..PAGES {
-            let _slot = self.slots.acquire().await;
-            let page = self.api.list(kind, Some(namespace), PAGE, next.as_deref()).await.map_err(failure)?;
-            items.extend(page.items);
-            next = page.next;
-            if next.is_none() {
-                return Ok(items);
-            }
-        }
-        Err(LiveReadError::TooMany)
-    }
+    Err(LiveReadError::TooMany)
 }
 
 impl Wanted {
@@ -151,21 +169,23 @@ impl Wanted {
     pub fn rests_on(&self, kind: Kind) -> bool {
         self.kinds.contains(&kind) || (kind == Kind::StatefulSet && self.set.is_some())
     }
+
+    /// The one set where only that is wanted, else all of the kind.
+    fn key(&self, kind: Kind) -> ReadKey {
+        let one = kind == Kind::StatefulSet && !self.kinds.contains(&kind);
+        ReadKey { kind, namespace: self.namespace.clone(), name: self.set.clone().filter(|_| one) }
+    }
 }
 
 impl Fresh {
-    fn take(&mut self, kind: Kind, items: Result<Vec<ObjectRead>, LiveReadError>, all: bool) {
-        let items = match items {
-            Ok(items) => items,
-            Err(failure) => {
-                self.failed.push((kind, failure));
-                return;
+    fn take(&mut self, kind: Kind, found: Result<Cluster, LiveReadError>, all: bool) {
+        match found {
+            Ok(found) => {
+                self.cluster.add(&found);
+                self.cluster.set_complete(kind, all);
             }
-        };
-        for item in items {
-            self.cluster.insert_read(item);
+            Err(failure) => self.failed.push((kind, failure)),
         }
-        self.cluster.set_complete(kind, all);
     }
 }
 

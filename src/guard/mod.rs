@@ -8,9 +8,10 @@ mod confirmation;
 mod confirmer;
 mod interface;
 mod live_reads;
+mod read_queue;
 mod webhook_guard;
 
-pub use confirmer::Confirmer;
+pub use confirmer::{Confirmer, WhenOverloaded};
 pub use interface::{
     Answer, CountedFinding, Decision, DenialLog, Guard, HttpError, Operation, Reply, Resource, ReviewFacts,
     Webhook,

@@ -44,6 +44,14 @@ pub enum NoteKind {
     Ignored,
     /// A file or folder that is not looked into.
     Skipped,
+    /// One object is defined twice among those that are judged together.
+    DefinedTwice,
+    /// A kustomization or a chart that could not be rendered.
+    NotRendered,
+    /// A path that should hold manifests and holds none.
+    Empty,
+    /// A comment `stateward:ignore` that exempts nothing.
+    IgnoreComment,
 }
 
 /// The watched kinds that a text names.

@@ -63,6 +63,8 @@ pub struct Software {
     pub container: String,
     /// Whether practically every deployment of it is of the class that follows.
     pub certain: bool,
+    /// Whether its members keep nothing that a majority rests on.
+    pub keeps_no_data: bool,
     /// The probes that fail without a majority, if any is known.
     pub ready_needs_majority: Option<Arc<MajorityProbes>>,
 }

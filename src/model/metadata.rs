@@ -53,6 +53,14 @@ fn controller<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<O
     Ok(owners.into_iter().find(|owner| owner.controller).map(Box::new))
 }
 
+impl Owner {
+    /// Whether it is a custom resource, whose operator manages the object. The group of a custom resource is a domain with a dot;
+    /// no built-in kind that has one owns anything that is judged.
+    pub fn is_custom_resource(&self) -> bool {
+        self.api_version.split_once('/').is_some_and(|(group, _)| group.contains('.'))
+    }
+}
+
 /// The annotations that Stateward reads (`stateward.dev/…`, those of Metacontroller's service-per-pod example, and one that
 /// has lost its meaning); all others, some of them as large as the object itself, are skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

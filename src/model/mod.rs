@@ -8,6 +8,8 @@ mod autoscaler;
 mod claim;
 mod class;
 mod config_map;
+mod container;
+mod dialled;
 mod disruption_budget;
 mod int_or_percent;
 mod kind;
@@ -26,6 +28,7 @@ mod reason;
 mod selector;
 mod service;
 mod stateful_set;
+mod text;
 mod workload;
 
 pub mod quorum;
@@ -34,27 +37,31 @@ pub use autoscaler::{Autoscaler, ScaleTarget};
 pub use claim::Claim;
 pub use class::{Because, Class, Classified, Software};
 pub use config_map::ConfigMap;
+pub use container::{ConfigMapKey, Container, EnvVar, Probe};
+pub use dialled::{DialledName, OwnNames};
 pub use disruption_budget::DisruptionBudget;
 pub use int_or_percent::IntOrPercent;
 pub use kind::{Kind, KindFacts, Origin};
 pub use labels::Labels;
 pub use majority_probes::MajorityProbes;
 pub use metadata::{Annotations, Metadata, OWN_ANNOTATIONS, Object, ObjectRef, Owner};
-pub use names::{is_dns_label, is_label_key, is_label_value};
+pub use names::{is_dns_label, is_label_key, is_label_value, is_version_label};
 pub use namespace::Namespace;
 pub use nearest::{did_you_mean, nearest};
+pub use nullable::LIST_TOO_LONG;
 pub use per_pod::{
     PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, POD_NAME_ANNOTATION, PerPodType, PortPair, port_pairs,
 };
 pub use pod::Pod;
 pub use pod_template::{
-    AffinityTerm, Container, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,
+    AffinityTerm, ConfigMapFiles, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,
 };
-pub use printable::{printable, printable_lines, push_printable};
+pub use printable::{is_deceptive, printable, printable_lines, push_printable};
 pub use reason::reason;
 pub use selector::{LabelSelector, Operator, Requirement, is_given_by_controller};
 pub use service::Service;
 pub use stateful_set::{
     ClaimRetention, POD_INDEX_LABEL, POD_NAME_LABEL, Scale, StatefulSet, StatefulSetStatus,
 };
+pub use text::cut;
 pub use workload::{DeploymentRollingUpdate, DeploymentStrategy, Workload, WorkloadSpec};

@@ -43,6 +43,25 @@ fn is_between_alphanumerics(text: &str) -> bool {
     first.is_ascii_alphanumeric() && bytes.next_back().unwrap_or(first).is_ascii_alphanumeric()
 }
 
+/// Whether a label changes with each version of a chart or an application, by its key and value: `helm.sh/chart`,
+/// `app.kubernetes.io/version`, and `chart` or `version` with a version in it.
+pub fn is_version_label(key: &str, value: &str) -> bool {
+    match key {
+        "helm.sh/chart" | "app.kubernetes.io/version" => true,
+        "chart" => value.split('-').any(is_version),
+        "version" => is_version(value),
+        _ => false,
+    }
+}
+
+/// `1.2`, `v1.2.3`, `1.2.3_build.4`.
+fn is_version(text: &str) -> bool {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let mut numbers = text.split('.').take_while(|part| part.starts_with(|c: char| c.is_ascii_digit()));
+    numbers.next().is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+        && numbers.next().is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +107,25 @@ mod tests {
         }
         assert!(is_label_key(&format!("{}/app", "a".repeat(253))));
         assert!(!is_label_key(&format!("{}/app", "a".repeat(254))));
+    }
+
+    #[test]
+    fn version_labels() {
+        for (key, value, expected) in [
+            ("helm.sh/chart", "zk-1", true),
+            ("app.kubernetes.io/version", "3", true),
+            ("chart", "zk-4.1.0", true),
+            ("chart", "zk-ha-v0.3.2-rc.1", true),
+            ("chart", "zk-1.2.3_build.7", true),
+            ("chart", "zk", false),
+            ("chart", "zk-2", false),
+            ("version", "v1.2", true),
+            ("version", "8.13.0", true),
+            ("version", "v1", false),
+            ("version", "stable", false),
+            ("app", "zk-1.2.3", false),
+        ] {
+            assert_eq!(is_version_label(key, value), expected, "{key}={value}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::metadata::presence;
-use super::{LabelSelector, Labels, Metadata, nullable};
+use super::{ConfigMapKey, Container, DialledName, LabelSelector, Labels, Metadata, nullable};
 
 /// `spec.template`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -21,9 +21,11 @@ pub struct PodTemplate {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodSpec {
-    /// The main containers; init containers are not kept.
+    /// The main containers.
     #[serde(deserialize_with = "nullable::list")]
     pub containers: Vec<Container>,
+    #[serde(deserialize_with = "nullable::list")]
+    pub init_containers: Vec<Container>,
     /// Of which only pod anti-affinity is kept.
     #[serde(deserialize_with = "nullable::field")]
     pub affinity: Affinity,
@@ -38,53 +40,10 @@ pub struct PodSpec {
     /// Whether the pod uses its node's network, where two of a kind cannot listen on one port.
     #[serde(deserialize_with = "nullable::field")]
     pub host_network: bool,
-}
-
-/// A main container.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Container {
-    /// Its name in the pod.
-    #[serde(deserialize_with = "nullable::field")]
-    pub name: Box<str>,
-    /// The image as written, with registry, tag and digest.
-    #[serde(deserialize_with = "nullable::field")]
-    pub image: Box<str>,
-    /// Overrides the image's entry point.
-    #[serde(deserialize_with = "nullable::list")]
-    pub command: Vec<Box<str>>,
-    /// Overrides the image's arguments.
-    #[serde(deserialize_with = "nullable::list")]
-    pub args: Vec<Box<str>>,
-    /// Its environment, as far as it is written literally.
-    #[serde(deserialize_with = "nullable::list")]
-    pub env: Vec<EnvVar>,
-    /// Its ports, of which only the host's are of interest.
-    #[serde(deserialize_with = "nullable::list")]
-    pub ports: Vec<ContainerPort>,
-    /// Whether it has a readiness probe.
-    #[serde(deserialize_with = "presence")]
-    pub readiness_probe: bool,
-}
-
-/// One environment variable.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct EnvVar {
-    #[serde(deserialize_with = "nullable::field")]
-    pub name: Box<str>,
-    /// Empty where it comes from elsewhere.
-    #[serde(deserialize_with = "nullable::field")]
-    pub value: Box<str>,
-}
-
-/// One container port.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ContainerPort {
-    /// The node's port it takes, 0 for none.
-    #[serde(deserialize_with = "nullable::field")]
-    pub host_port: i32,
+    /// In snapshots: what [`StatefulSet::dialled_name`](super::StatefulSet::dialled_name) found before the environment, the
+    /// probes and the init containers were dropped.
+    #[serde(skip)]
+    pub dialled: Option<Box<DialledName>>,
 }
 
 /// `affinity`.
@@ -182,6 +141,36 @@ pub struct Volume {
     /// Whether it is a folder of the node.
     #[serde(deserialize_with = "presence")]
     pub host_path: bool,
+    /// Whether it is a folder of an NFS server.
+    #[serde(deserialize_with = "presence")]
+    pub nfs: bool,
+    pub config_map: Option<Box<ConfigMapFiles>>,
+    pub projected: Option<Box<Projected>>,
+}
+
+/// A ConfigMap as files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ConfigMapFiles {
+    #[serde(deserialize_with = "nullable::field")]
+    pub name: Box<str>,
+    /// The keys that become files; empty means all.
+    #[serde(deserialize_with = "nullable::list")]
+    pub items: Vec<ConfigMapKey>,
+}
+
+/// Several sources as one volume.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Projected {
+    #[serde(deserialize_with = "nullable::list")]
+    pub sources: Vec<ProjectedSource>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProjectedSource {
+    pub config_map: Option<ConfigMapFiles>,
 }
 
 /// `persistentVolumeClaim` of a volume.
@@ -196,17 +185,6 @@ pub struct ClaimSource {
     pub read_only: bool,
 }
 
-impl Container {
-    /// The image without tag and digest: `quay.io/coreos/etcd`.
-    pub fn repository(&self) -> &str {
-        let untagged = self.image.split('@').next().unwrap_or(&self.image);
-        match untagged.rsplit_once(':') {
-            Some((repository, tag)) if !tag.contains('/') => repository,
-            _ => untagged,
-        }
-    }
-}
-
 impl PodTemplate {
     /// The labels the pods are made with.
     pub fn labels(&self) -> &Labels {
@@ -215,6 +193,20 @@ impl PodTemplate {
 }
 
 impl PodSpec {
+    /// Init containers, then main containers.
+    pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
+        self.init_containers.iter().chain(&self.containers)
+    }
+
+    /// The ConfigMaps that its volumes hold as files.
+    pub fn config_map_files(&self) -> impl Iterator<Item = &ConfigMapFiles> {
+        self.volumes.iter().flat_map(|volume| {
+            let sources = volume.projected.iter().flat_map(|projected| &projected.sources);
+            let projected = sources.filter_map(|source| source.config_map.as_ref());
+            volume.config_map.as_deref().into_iter().chain(projected)
+        })
+    }
+
     /// Whether two such pods cannot run on one node because they would take the same port of it.
     pub fn takes_host_ports(&self) -> bool {
         let mut ports = self.containers.iter().flat_map(|container| &container.ports);

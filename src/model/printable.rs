@@ -59,7 +59,7 @@ pub fn printable_lines(text: &str) -> Cow<'_, str> {
 }
 
 /// Whether a character is not seen as what it is.
-fn is_deceptive(character: char) -> bool {
+pub fn is_deceptive(character: char) -> bool {
     character.is_control()
         || matches!(u32::from(character),
             0xad | 0x61c | 0x115f | 0x1160 | 0x180e | 0x3164 | 0xfeff | 0xffa0

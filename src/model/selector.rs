@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{Labels, nullable};
 
@@ -27,9 +27,20 @@ pub struct Requirement {
     pub key: Box<str>,
     /// How the label is compared.
     pub operator: Operator,
-    /// What it is compared with; empty for `Exists` and `DoesNotExist`.
-    #[serde(deserialize_with = "nullable::list")]
+    /// What it is compared with; empty for `Exists` and `DoesNotExist`. Many are sorted.
+    #[serde(deserialize_with = "values")]
     pub values: Vec<Box<str>>,
+}
+
+/// So few values are kept as they are written, and searched one by one.
+const FEW_VALUES: usize = 16;
+
+fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Box<str>>, D::Error> {
+    let mut values: Vec<Box<str>> = nullable::list(deserializer)?;
+    if values.len() > FEW_VALUES {
+        values.sort_unstable();
+    }
+    Ok(values)
 }
 
 /// The operators of `matchExpressions`.
@@ -114,6 +125,13 @@ pub fn is_given_by_controller(key: &str) -> bool {
 }
 
 impl Requirement {
+    fn lists(&self, value: &str) -> bool {
+        if self.values.len() <= FEW_VALUES {
+            return self.values.iter().any(|listed| **listed == *value);
+        }
+        self.values.binary_search_by(|listed| (**listed).cmp(value)).is_ok()
+    }
+
     /// Whether an object with these labels meets it.
     pub fn holds(&self, labels: &Labels) -> bool {
         self.holds_for(labels.get(&self.key))
@@ -121,7 +139,7 @@ impl Requirement {
 
     /// Whether an object meets it whose label of this key has this value; `None` where it has no such label.
     pub fn holds_for(&self, value: Option<&str>) -> bool {
-        let listed = value.is_some_and(|value| self.values.iter().any(|v| **v == *value));
+        let listed = value.is_some_and(|value| self.lists(value));
         match self.operator {
             Operator::In => listed,
             Operator::NotIn => !listed,

@@ -1,10 +1,12 @@
 //! A StatefulSet, and the Scale of one.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use super::{
-    Container, IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, PodTemplate, int_or_percent,
-    is_given_by_controller, is_label_key, nullable,
+    Container, IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, Owner, PodTemplate,
+    int_or_percent, is_given_by_controller, is_label_key, is_version_label, nullable,
 };
 
 /// The label that names each pod; the controller adds it.
@@ -181,11 +183,6 @@ impl StatefulSet {
         })
     }
 
-    /// Whether one of its claim templates has this name.
-    pub fn claims(&self, volume: &str) -> bool {
-        self.spec.volume_claim_templates.iter().any(|template| &*template.metadata.name == volume)
-    }
-
     /// The labels of the pod with this number: the template's, and those the controller adds.
     pub fn pod_labels(&self, ordinal: i64) -> Labels {
         let own = [
@@ -204,35 +201,40 @@ impl StatefulSet {
     }
 
     /// The labels to select its pods by: those of its own selector, else all they have. A Service can select by labels
-    /// only, so a selector with expressions is passed over.
-    pub fn selecting_labels(&self) -> &Labels {
+    /// only, so a selector with expressions is passed over. Labels that change with each version are left out.
+    pub fn selecting_labels(&self) -> Labels {
         let labels = self.spec.template.labels();
         let LabelSelector { match_labels, match_expressions } = &self.spec.selector;
-        let is_enough =
+        let is_own =
             !match_labels.is_empty() && match_expressions.is_empty() && match_labels.is_subset_of(labels);
-        if is_enough { match_labels } else { labels }
+        let chosen = if is_own { match_labels } else { labels };
+        let lasting: Labels = chosen.iter().filter(|(key, value)| !is_version_label(key, value)).collect();
+        if lasting.is_empty() { chosen.clone() } else { lasting }
     }
 
     /// [`Self::selecting_labels`] for a sentence.
     pub fn selecting(&self) -> String {
-        match self.selecting_labels() {
-            labels if labels.is_empty() => "their labels (they have none yet)".to_owned(),
-            labels => labels.to_string(),
-        }
+        let labels = self.selecting_labels();
+        if labels.is_empty() { "their labels (they have none yet)".to_owned() } else { labels.to_string() }
     }
 
     /// Whether `other` runs the images that this one runs, one of the two perhaps with some beside them, and says nothing
     /// of its ensemble. A sidecar alone that both have makes no resemblance.
     pub fn resembles(&self, other: &Self) -> bool {
         let (mine, others) = (self.images(), other.images());
-        let within = |few: &[&str], many: &[&str]| !few.is_empty() && few.iter().all(|i| many.contains(i));
-        other.ensemble().is_none() && (within(&mine, &others) || within(&others, &mine))
+        let contains = |many: &BTreeSet<&str>, few: &BTreeSet<&str>| !few.is_empty() && few.is_subset(many);
+        other.ensemble().is_none() && (contains(&mine, &others) || contains(&others, &mine))
     }
 
     /// The images of its main containers, without tags and digests.
-    fn images(&self) -> Vec<&str> {
+    fn images(&self) -> BTreeSet<&str> {
         let containers = self.spec.template.spec.containers.iter();
         containers.map(Container::repository).filter(|image| !image.is_empty()).collect()
+    }
+
+    /// The custom resource whose operator manages it.
+    pub fn operator(&self) -> Option<&Owner> {
+        self.metadata.owner.as_deref().filter(|owner| owner.is_custom_resource())
     }
 
     /// The ensemble it says it is a part of.
@@ -320,6 +322,13 @@ mod tests {
             (expression, both.clone(), "app=zk,tier=a"),
             (json!({}), both, "app=zk,tier=a"),
             (json!({}), json!(null), "their labels (they have none yet)"),
+            (
+                json!({"matchLabels": {"app": "zk", "chart": "zk-1.2.3"}}),
+                json!({"app": "zk", "chart": "zk-1.2.3"}),
+                "app=zk",
+            ),
+            (json!({}), json!({"app": "zk", "helm.sh/chart": "zk-1.2.3"}), "app=zk"),
+            (json!({}), json!({"helm.sh/chart": "zk-1.2.3"}), "helm.sh/chart=zk-1.2.3"),
         ] {
             assert_eq!(set(&selector, &labels, &[]).selecting(), selecting);
         }

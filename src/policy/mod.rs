@@ -13,7 +13,7 @@ mod plain;
 
 use jiff::Timestamp;
 
-use crate::model::{Class, LabelSelector, Labels, Metadata};
+use crate::model::{Class, LabelSelector, Labels, Metadata, cut, printable};
 use crate::rules::{self, NO_PARAMS, Params, Rule};
 use crate::software::{Catalogue, ImagePatterns, Patterns};
 use crate::verdict::{Exempt, Level};
@@ -239,7 +239,8 @@ impl<'a> Applicable<'a> {
             (_, Some(policy)) => Exemptness::Undecided(policy),
             (false, None) => Exemptness::No,
             (true, None) => {
-                let (by, reason) = ("annotation".to_owned(), reason.to_owned());
+                let reason = cut(printable(reason).into_owned(), LONGEST_REASON);
+                let by = "annotation".to_owned();
                 Exemptness::Yes(Exempt { by, reason, expires_at: None })
             }
         }
@@ -285,6 +286,9 @@ impl Policy {
         })
     }
 }
+
+/// The longest reason of an annotation that is repeated, in bytes.
+const LONGEST_REASON: usize = 1024;
 
 /// The position of a rule in [`rules::ALL`].
 fn rule_index(id: &str) -> Option<usize> {

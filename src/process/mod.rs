@@ -1,5 +1,6 @@
 //! The process: when it is ready, when it stops, what it logs.
 
+pub mod descriptors;
 pub mod logging;
 mod readiness;
 mod shutdown;

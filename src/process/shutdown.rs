@@ -38,18 +38,20 @@ impl Stopper {
 }
 
 impl Shutdown {
-    /// Listens to SIGTERM and SIGINT: the first begins the orderly end, the second ends at once.
+    /// Listens to SIGTERM, SIGINT and SIGHUP: the first begins the orderly end, the second ends at once.
     ///
     /// Must be called within a tokio runtime.
     pub fn signals() -> io::Result<Self> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
         let (stopper, shutdown) = Stopper::new();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = terminate.recv() => tracing::info!("SIGTERM"),
                     _ = interrupt.recv() => tracing::info!("SIGINT"),
+                    _ = hangup.recv() => tracing::info!("SIGHUP"),
                 }
                 stopper.stop();
             }

@@ -2,15 +2,25 @@
 
 pub mod formats;
 
-use crate::cluster::inventory::{Inventory, Position, position};
-use crate::cluster::{Kind, Listing};
-use std::str::FromStr;
+mod application;
+mod fingerprint;
+pub mod suppress;
+pub mod text;
 
-use crate::manifest::{Manifest, Note, NoteKind};
-use crate::verdict::{Finding, Level, Verdict};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::cluster::inventory::Position;
+use crate::cluster::{Kind, Listing};
+use crate::manifest::{Note, NoteKind};
+use crate::model::ObjectRef;
+use crate::verdict::{Exempt, Finding, Level, Verdict};
+pub use application::{Application, Budget, Spread};
 
 /// What an audit has found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Report {
     /// By file and line.
     pub findings: Vec<Located>,
@@ -22,6 +32,21 @@ pub struct Report {
     pub objects: usize,
     /// How many of them are StatefulSets.
     pub stateful_sets: usize,
+    /// The groups of objects that were judged together.
+    pub contexts: Vec<ContextSummary>,
+    /// What the pictures of an HTML report show; empty unless they were asked for.
+    pub applications: Vec<Application>,
+    /// The level from which on findings fail the audit.
+    pub fail_on: Option<Level>,
+    /// Only what fails the audit is to be shown to people.
+    pub is_quiet: bool,
+}
+
+/// A group of objects that were judged together.
+#[derive(Clone, Debug)]
+pub struct ContextSummary {
+    pub name: Arc<str>,
+    pub stateful_sets: usize,
 }
 
 /// A finding and its place.
@@ -31,8 +56,31 @@ pub struct Located {
     pub finding: Finding,
     /// Where to look; `None` where it was not read from a file.
     pub position: Option<Position>,
-    /// Where else to look, and at which object.
-    pub related: Vec<(String, Option<Position>)>,
+    /// Where else to look.
+    pub related: Vec<Related>,
+    /// The objects it was judged with; `None` in a live cluster.
+    pub context: Option<Arc<str>>,
+    /// What it is known by in a baseline: the same after lines have moved.
+    pub fingerprint: String,
+    /// Whether the baseline has it: then it does not count.
+    pub is_known: bool,
+}
+
+/// Another object that is part of a finding.
+#[derive(Debug)]
+pub struct Related {
+    pub object: ObjectRef,
+    /// JSON pointer of the field in `object`.
+    pub path: String,
+    /// `None` where it was not read from a file.
+    pub position: Option<Position>,
+}
+
+impl Located {
+    /// Whether it is neither exempt nor known from a baseline.
+    pub fn counts(&self) -> bool {
+        self.finding.counts() && !self.is_known
+    }
 }
 
 /// Something that is not known of a live cluster.
@@ -54,16 +102,6 @@ pub enum GapKind {
 }
 
 impl Report {
-    pub(crate) fn new(inventory: &Inventory) -> Self {
-        Self {
-            findings: Vec::new(),
-            notes: inventory.notes.clone(),
-            gaps: Vec::new(),
-            objects: inventory.objects,
-            stateful_sets: inventory.sets().count(),
-        }
-    }
-
     pub(crate) fn of_cluster(listing: &Listing) -> Self {
         let unknown = listing.failed.iter().map(|(kind, error)| Gap {
             kind: GapKind::Unknown,
@@ -85,61 +123,103 @@ impl Report {
         let cluster = &listing.cluster;
         let objects: usize = Kind::listed().map(|kind| cluster.count(kind)).sum();
         Self {
-            findings: Vec::new(),
-            notes: Vec::new(),
             gaps: unknown.chain(unreadable).collect(),
             objects: objects + listing.unreadable.len(),
             stateful_sets: cluster.count(Kind::StatefulSet),
+            ..Self::default()
         }
     }
 
     /// Adds what was found about an object that was not read from a file.
     pub(crate) fn add_live(&mut self, verdict: Verdict) {
-        let located = verdict.findings.into_iter().map(|finding| {
-            let related = finding.related.iter().map(|(object, path)| (format!("{object} {path}"), None));
-            let related = related.collect();
-            Located { finding, position: None, related }
-        });
-        self.findings.extend(located);
+        self.findings.extend(verdict.findings.into_iter().map(|finding| {
+            let related = finding.related.iter();
+            let related = related
+                .map(|(object, path)| Related { object: object.clone(), path: path.clone(), position: None })
+                .collect();
+            Located { related, ..Located::of(finding) }
+        }));
     }
 
-    /// Adds what was found about the object of `manifest`.
-    pub(crate) fn add(&mut self, inventory: &Inventory, manifest: &Manifest, verdict: Verdict) {
-        for finding in verdict.findings {
-            let own = || position(manifest, &finding.path);
-            let elsewhere = || inventory.locate(&finding.object, &finding.path, &manifest.file);
-            let position =
-                if finding.object == finding.subject { own() } else { elsewhere().unwrap_or_else(own) };
-            let position = Some(position);
-            let related = finding.related.iter().filter_map(|(object, path)| {
-                Some((object.to_string(), Some(inventory.locate(object, path, &manifest.file)?)))
-            });
-            let related = related.collect();
-            self.findings.push(Located { finding, position, related });
-        }
-    }
-
-    pub(crate) fn sort(&mut self) {
-        let place = |located: &Located| {
+    /// Orders the findings and gives each its fingerprint.
+    pub(crate) fn finish(&mut self) {
+        self.findings.sort_by_cached_key(|located| {
             let Position { file, span } = located.position.as_ref()?;
             Some((file.name.clone(), span.line, span.column))
-        };
-        self.findings.sort_by_cached_key(place);
+        });
+        fingerprint::assign(&mut self.findings);
+    }
+
+    /// Leaves out findings, as if their rules did not run.
+    pub fn retain(&mut self, keep: impl Fn(&Finding) -> bool) {
+        self.findings.retain(|located| keep(&located.finding));
+    }
+
+    /// Marks the findings whose fingerprints a baseline has. Returns how many of its fingerprints are found no more.
+    pub fn compare(&mut self, baseline: &HashSet<String>) -> usize {
+        let mut seen = HashSet::new();
+        for located in &mut self.findings {
+            if baseline.contains(&located.fingerprint) {
+                located.is_known = true;
+                seen.insert(&*located.fingerprint);
+            }
+        }
+        baseline.len() - seen.len()
+    }
+
+    /// How many findings of this rule count, for each rule that has one, the gravest and most frequent first.
+    pub fn by_rule(&self) -> Vec<(&str, Level, usize)> {
+        let mut rules: BTreeMap<&str, (Level, usize)> = BTreeMap::new();
+        for located in self.findings.iter().filter(|located| located.counts()) {
+            let rule = rules.entry(located.finding.rule.as_str()).or_insert((Level::Off, 0));
+            *rule = (rule.0.max(located.finding.level), rule.1 + 1);
+        }
+        let mut rules: Vec<_> =
+            rules.into_iter().map(|(rule, (level, count))| (rule, level, count)).collect();
+        rules.sort_by_key(|(_, level, count)| Reverse((*level, *count)));
+        rules
+    }
+
+    /// The findings as people want to read them: those that count first, of them the gravest, then by file and line.
+    pub fn gravest_first(&self) -> Vec<&Located> {
+        let mut findings: Vec<&Located> = self.findings.iter().collect();
+        findings.sort_by_key(|located| Reverse((located.counts(), located.finding.level)));
+        findings
     }
 
     /// How many findings of this level count.
     pub fn count(&self, level: Level) -> usize {
-        self.findings.iter().filter(|l| l.finding.counts() && l.finding.level == level).count()
+        self.findings.iter().filter(|located| located.counts() && located.finding.level == level).count()
     }
 
-    /// How many findings somebody has exempted.
+    /// How many findings are exempt.
     pub fn exempt(&self) -> usize {
-        self.findings.iter().filter(|l| !l.finding.counts()).count()
+        self.findings.iter().filter(|located| !located.finding.counts()).count()
+    }
+
+    /// How many findings the baseline has.
+    pub fn known(&self) -> usize {
+        self.findings.iter().filter(|located| located.is_known && located.finding.counts()).count()
     }
 
     /// Whether anything counts at this level or above.
     pub fn reaches(&self, level: Level) -> bool {
-        self.findings.iter().any(|l| l.finding.counts() && l.finding.level >= level)
+        self.findings.iter().any(|located| located.counts() && located.finding.level >= level)
+    }
+
+    /// Whether this finding makes the audit fail.
+    pub fn fails(&self, located: &Located) -> bool {
+        located.counts() && self.fail_on.is_some_and(|level| located.finding.level >= level)
+    }
+
+    /// Whether nothing was found to judge: no object in any of the paths.
+    pub fn is_empty(&self) -> bool {
+        self.objects == 0
+    }
+
+    /// Whether a kind of objects could not be listed.
+    pub fn is_partial(&self) -> bool {
+        self.gaps.iter().any(|gap| gap.kind == GapKind::Unknown)
     }
 
     /// Whether something should have been read and could not be.
@@ -151,12 +231,30 @@ impl Report {
 
 /// Whether a note says that something is wrong with the input, not only that it is none.
 pub(crate) fn is_failure(kind: NoteKind) -> bool {
-    matches!(kind, NoteKind::Unreadable | NoteKind::TooLarge)
+    matches!(kind, NoteKind::Unreadable | NoteKind::TooLarge | NoteKind::NotRendered | NoteKind::Empty)
+}
+
+impl Located {
+    /// A finding of which nothing else is known.
+    pub(crate) fn of(finding: Finding) -> Self {
+        let (position, related, context) = (None, Vec::new(), None);
+        Self { finding, position, related, context, fingerprint: String::new(), is_known: false }
+    }
+
+    pub(crate) fn exempt(&mut self, by: &str, reason: &str) {
+        self.finding.exempt = Some(Exempt { by: by.to_owned(), reason: reason.to_owned(), expires_at: None });
+    }
 }
 
 /// The level from which on findings make an audit fail; `None` is never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailOn(pub Option<Level>);
+
+impl Default for FailOn {
+    fn default() -> Self {
+        Self(Some(Level::Deny))
+    }
+}
 
 impl FromStr for FailOn {
     type Err = String;

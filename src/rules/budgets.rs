@@ -104,11 +104,16 @@ fn is_right_for_three(budget: &DisruptionBudget) -> bool {
     budget.allowed_disruptions(3) == 1
 }
 
-/// `a`, `a and b`, `a, b and c`.
-pub(super) fn enumerate(names: impl Iterator<Item = String>) -> String {
-    let names: Vec<_> = names.collect();
-    match &names[..] {
+/// Names that are told; the others are counted.
+const MOST_NAMES: usize = 10;
+
+/// `a`, `a and b`, `a, b and c`; of many, `a, b, c and 37 more`.
+pub(crate) fn enumerate(mut names: impl Iterator<Item = String>) -> String {
+    let mut told: Vec<_> = names.by_ref().take(MOST_NAMES).collect();
+    let more = names.count();
+    told.extend((more > 0).then(|| format!("{more} more")));
+    match &told[..] {
         [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
-        _ => names.concat(),
+        _ => told.concat(),
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn labels_json(labels: &Labels) -> Value {
 /// A label selector for the set's pods; `None` where they have no labels to select by.
 pub(super) fn pod_selector(at: &SetContext<'_>) -> Option<Value> {
     let labels = at.set.selecting_labels();
-    (!labels.is_empty()).then(|| json!({"matchLabels": labels_json(labels)}))
+    (!labels.is_empty()).then(|| json!({"matchLabels": labels_json(&labels)}))
 }
 
 /// Makes `most` the number of pods that a budget lets be evicted at once.
@@ -63,7 +63,7 @@ pub(super) fn new_headless_service(at: &SetContext<'_>, name: &str) -> Option<Fi
     if labels.is_empty() || !is_dns_label(name) {
         return None;
     }
-    let mut spec = json!({"clusterIP": "None", "selector": labels_json(labels)});
+    let mut spec = json!({"clusterIP": "None", "selector": labels_json(&labels)});
     if at.class.class == Class::Quorum {
         spec["publishNotReadyAddresses"] = true.into();
     }

@@ -5,6 +5,7 @@
 
 mod budgets;
 mod context;
+mod dialled;
 mod edits;
 mod governing;
 mod params;
@@ -17,6 +18,7 @@ use crate::change::{PodDeletion, Requester, Written};
 use crate::cluster::Kind;
 use crate::model::Class;
 use crate::verdict::RuleId;
+pub(crate) use budgets::enumerate;
 pub use context::{Changed, SetContext, Transition, Trigger};
 pub use params::{NO_PARAMS, Param, ParamKind, Params};
 pub use violation::{FieldEdit, Place, Violation, Violations};
@@ -93,11 +95,13 @@ macro_rules! rule {
 
 mod annotation_ignored;
 mod claim_in_use;
+mod claim_not_mounted;
 mod claims_deleted_on_scale;
 mod claims_deleted_with_set;
 mod deprecated_api;
 mod duplicate_key;
 mod grace_period_zero;
+mod immutable_on_upgrade;
 mod name_too_long;
 mod partition_holds_all;
 mod pdb_below_quorum;
@@ -118,6 +122,7 @@ mod quorum_step_unfinished;
 mod quorum_too_large;
 mod quorum_too_small;
 mod readiness_missing;
+mod restart_deadlock;
 mod rollout_below_quorum;
 mod selector_overlap;
 mod service_hides_unready;
@@ -167,6 +172,7 @@ pub static ALL: &[Rule] = &[
     name_too_long::RULE,
     shared_claim::RULE,
     volatile_data::RULE,
+    claim_not_mounted::RULE,
     claims_deleted_on_scale::RULE,
     claim_in_use::RULE,
     claims_deleted_with_set::RULE,
@@ -174,9 +180,11 @@ pub static ALL: &[Rule] = &[
     protection_lost::RULE,
     selector_overlap::RULE,
     readiness_missing::RULE,
+    restart_deadlock::RULE,
     grace_period_zero::RULE,
     rollout_below_quorum::RULE,
     partition_holds_all::RULE,
+    immutable_on_upgrade::RULE,
     deprecated_api::RULE,
     annotation_ignored::RULE,
     duplicate_key::RULE,

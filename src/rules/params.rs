@@ -19,6 +19,8 @@ pub enum ParamKind {
     Integer { default: i32 },
     /// A list of texts; absent means any.
     Texts,
+    /// `true` or `false`; absent means `false`.
+    Switch,
 }
 
 /// The values that a policy gives a rule.
@@ -29,6 +31,7 @@ pub struct Params(Vec<(&'static str, ParamValue)>);
 enum ParamValue {
     Integer(i32),
     Texts(Vec<String>),
+    Switch(bool),
 }
 
 /// No values: every parameter has its default.
@@ -56,7 +59,7 @@ impl Params {
         match (self.get(param), param.kind) {
             (Some(ParamValue::Integer(value)), _) => *value,
             (_, ParamKind::Integer { default }) => default,
-            (_, ParamKind::Texts) => 0,
+            (_, ParamKind::Texts | ParamKind::Switch) => 0,
         }
     }
 
@@ -66,6 +69,11 @@ impl Params {
             Some(ParamValue::Texts(texts)) => Some(texts),
             _ => None,
         }
+    }
+
+    /// Whether a switch is on.
+    pub fn switch(&self, param: &Param) -> bool {
+        matches!(self.get(param), Some(ParamValue::Switch(true)))
     }
 
     fn get(&self, param: &Param) -> Option<&ParamValue> {
@@ -92,6 +100,7 @@ impl ParamKind {
                 let texts = value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned));
                 texts.collect::<Option<_>>().map(ParamValue::Texts)
             }
+            Self::Switch => value.as_bool().map(ParamValue::Switch),
         }
     }
 
@@ -99,6 +108,7 @@ impl ParamKind {
         match self {
             Self::Integer { .. } => format!("`{name}` must be a whole number"),
             Self::Texts => format!("`{name}` must be a list of texts"),
+            Self::Switch => format!("`{name}` must be true or false"),
         }
     }
 }

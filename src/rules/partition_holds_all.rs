@@ -6,7 +6,8 @@ rule! {
     /// ## What it checks
     ///
     /// `updateStrategy.rollingUpdate.partition` is at least the replica count, which is above 0. The controller counts the partition
-    /// from the first pod, also where `ordinals.start` gives that one another number than 0.
+    /// from the first pod, also where `ordinals.start` gives that one another number than 0. Sets that an operator manages are let be:
+    /// operators hold updates back with the partition and lower it pod by pod.
     ///
     /// ## Why
     ///
@@ -61,7 +62,7 @@ rule! {
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(rolling) = at.set.rolling_update() else { return };
     let (partition, replicas) = (rolling.partition, at.replicas);
-    if replicas <= 0 || partition < replicas {
+    if replicas <= 0 || partition < replicas || at.set.operator().is_some() {
         return;
     }
     let last = format!("{}-{}", at.name(), at.last_ordinal());
@@ -110,6 +111,16 @@ mod tests {
             };
             assert_eq!(strategy("RollingUpdate"), usize::from(found), "{partition} {replicas}");
             assert_eq!(strategy("OnDelete"), 0);
+        }
+    }
+
+    #[test]
+    fn operators_hold_updates_back() {
+        for (api_version, found) in [("apps/v1", 1), ("pingcap.com/v1alpha1", 0)] {
+            let owner = json!([{"apiVersion": api_version, "kind": "X", "name": "x", "controller": true}]);
+            let spec = json!({"updateStrategy": {"rollingUpdate": {"partition": 3}}});
+            let scene = set(json!({"metadata": {"ownerReferences": owner}, "spec": spec}));
+            assert_eq!(scene.found(&RULE).len(), found, "{api_version}");
         }
     }
 

@@ -1,28 +1,26 @@
 //! `readiness-missing`
 
-use super::budgets::enumerate;
 use super::{Params, Place, SetContext, Violations};
-use crate::model::Container;
+use crate::software;
 
 rule! {
     /// ## What it checks
     ///
-    /// A main container of a set with two or more replicas has no `readinessProbe`. Init containers, also those that keep running
-    /// as sidecars, are not looked at.
+    /// The container that serves, of a set with two or more replicas, has no `readinessProbe`. That is the container by which the
+    /// software was recognised; where none was, every container that is no exporter, reloader, log shipper, proxy or agent. Other
+    /// containers and init containers are not looked at.
     ///
     /// ## Why
     ///
     /// A container without one is ready the moment its process has started. A rolling update then takes the next pod down while
     /// this one is still reading its log or looking for its leader, ordered start does not wait for anything, Services send it
-    /// requests, and a disruption budget counts it as available. A pod is ready when all its containers are: one without a probe
-    /// takes the word of the others for its own.
+    /// requests, and a disruption budget counts it as available. Probes of other containers say nothing of it.
     ///
     /// ## How to fix
     ///
-    /// Give each container named a probe that asks the process itself whether it can serve: its own health endpoint, or at least
+    /// Give the container a probe that asks the process itself whether it can serve: its own health endpoint, or at least
     /// its port. Let the probe of a consensus group's member pass without a leader where pods find each other only once they are
-    /// ready (`service-hides-unready`). Where a sidecar has nothing to be ready for, exempt the set with
-    /// `stateward.dev/exempt: readiness-missing` and that reason.
+    /// ready (`service-hides-unready`).
     ///
     /// ## Fails
     ///
@@ -65,30 +63,29 @@ rule! {
 }
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
-    let containers = at.set.spec.template.spec.containers.iter().enumerate();
-    let lacking: Vec<_> = containers.filter(|(_, container)| !container.readiness_probe).collect();
-    let Some((first, _)) = lacking.first() else { return };
-    let name = |(index, container): &(usize, &Container)| match &*container.name {
-        "" => format!("number {}", index + 1),
-        name => name.to_owned(),
-    };
-    let names = enumerate(lacking.iter().map(name));
-    let (containers, verb) = if lacking.len() == 1 { ("container", "has") } else { ("containers", "have") };
-    let all = lacking.len() == at.set.spec.template.spec.containers.len();
-    let message = if all {
-        format!(
-            "{containers} {names} {verb} no readiness probe, so a pod is ready once started, working or not: a rolling update goes on \
-             to the next one before it works"
-        )
-    } else {
-        format!(
-            "{containers} {names} {verb} no say in whether the pod is ready: requests arrive and a rolling update goes on, \
-             working or not"
-        )
-    };
-    let remedy = format!("add a readinessProbe to {containers} {names}");
-    let place = Place::in_set(format!("/spec/template/spec/containers/{first}"));
-    out.add(place, message, remedy).keyed(names).weighing(i32::try_from(lacking.len()).unwrap_or(i32::MAX));
+    let containers = &at.set.spec.template.spec.containers;
+    let others_have = containers.iter().any(|container| container.readiness_probe.is_some());
+    let serving = software::serving_containers(at.set).into_iter();
+    let serving = serving.filter_map(|index| Some((index, containers.get(index)?)));
+    for (index, container) in serving.filter(|(_, container)| container.readiness_probe.is_none()) {
+        let name = match &*container.name {
+            "" => format!("number {}", index + 1),
+            name => name.to_owned(),
+        };
+        let message = if others_have {
+            format!(
+                "container {name} has no say in whether the pod is ready: requests arrive and a rolling update goes on, working \
+                 or not"
+            )
+        } else {
+            format!(
+                "container {name} has no readiness probe, so a pod is ready once started, working or not: a rolling update goes \
+                 on to the next one before it works"
+            )
+        };
+        let place = Place::in_set(format!("/spec/template/spec/containers/{index}"));
+        out.add(place, message, format!("add a readinessProbe to container {name}")).keyed(name);
+    }
 }
 
 #[cfg(test)]
@@ -99,16 +96,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn main_containers_without_a_probe() {
+    fn the_container_that_serves_without_a_probe() {
         let probed = json!({"name": "a", "readinessProbe": {"tcpSocket": {"port": 1}}});
+        let (zk, exporter) =
+            (json!({"name": "zk", "image": "zookeeper:3.9"}), json!({"name": "metrics", "image": "x"}));
         for (containers, names) in [
             (json!(null), None),
             (json!([]), None),
             (json!([probed]), None),
             (json!([{"name": "b"}]), Some("container b")),
-            (json!([probed, {"name": "b", "readinessProbe": null}]), Some("container b")),
-            (json!([{"name": "b", "livenessProbe": {}}, probed, {"name": "c"}]), Some("containers b and c")),
+            (json!([{"name": "b", "readinessProbe": null}, probed]), Some("container b")),
+            (json!([probed, {"name": "b"}]), Some("container b")),
             (json!([{"image": "x"}, probed]), Some("container number 1")),
+            (json!([probed, zk]), Some("container zk")),
+            (json!([exporter, zk]), Some("container zk")),
+            (json!([exporter, probed]), None),
+            (json!([exporter]), Some("container metrics")),
         ] {
             let scene = set(json!({"spec": {"template": {"spec": {"containers": containers}}}}));
             let says = scene.says(&RULE);

@@ -8,7 +8,7 @@ rule! {
     ///
     /// The governing Service of a consensus group (class `quorum`) is headless and selects the pods, but does not say
     /// `publishNotReadyAddresses: true`. The annotation `service.alpha.kubernetes.io/tolerate-unready-endpoints`, which once
-    /// meant the same, has no effect since Kubernetes 1.24.
+    /// meant the same, has no effect since Kubernetes 1.24. A group of one member has none to find.
     ///
     /// ## Why
     ///
@@ -76,6 +76,9 @@ rule! {
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(service) = at.headless_service() else { return };
+    if at.members().is_some_and(|members| members <= 1) {
+        return;
+    }
     let selects = service.selects(at.set.spec.template.labels());
     if !selects || service.spec.publish_not_ready_addresses {
         return;

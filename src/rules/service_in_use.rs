@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::edits::labels_json;
 use super::{Changed, FieldEdit, Params, Place, SetContext, Transition, Violations};
 use crate::cluster::Lookup;
-use crate::model::{Object, Service};
+use crate::model::{Class, Object, Service};
 use crate::verdict::Level;
 
 rule! {
@@ -13,7 +13,8 @@ rule! {
     ///
     /// A change to a Service leaves a StatefulSet with running pods without a working governing Service: it is deleted, is no
     /// longer headless, or no longer selects the pods. One that is created for a set that waits for it, and cannot work, is
-    /// a warning. What did not work before the change is not held against it.
+    /// a warning. So is a change after which it names the members of a consensus group only once they are ready
+    /// (`publishNotReadyAddresses` switched off). What did not work before the change is not held against it.
     ///
     /// ## Why
     ///
@@ -80,7 +81,10 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     let at = step.after;
     let Changed::Service(changed) = at.changed else { return };
     let (before, after) = (step.before.map(SetContext::governing_service), at.governing_service());
-    let Some(harm) = harm(at, after) else { return };
+    let Some(harm) = harm(at, after) else {
+        check_unready(at, changed, before, after, out);
+        return;
+    };
     let worked = |service: &Service| service.is_headless() && selects(at, service);
     let created = match before {
         Some(Lookup::Present(service)) if worked(service) => false,
@@ -124,9 +128,33 @@ fn edits(at: &SetContext<'_>, service: &Service) -> Vec<FieldEdit> {
     }
     let labels = at.set.selecting_labels();
     if !selects(at, service) {
-        edits.push(set("/spec/selector", labels_json(labels)));
+        edits.push(set("/spec/selector", labels_json(&labels)));
     }
     if labels.is_empty() { Vec::new() } else { edits }
+}
+
+/// Members of a consensus group must find each other to become ready.
+fn check_unready(
+    at: &SetContext<'_>,
+    changed: &Service,
+    before: Option<Lookup<&Service>>,
+    after: Lookup<&Service>,
+    out: &mut Violations,
+) {
+    let publishes = |service: &Service| service.spec.publish_not_ready_addresses;
+    let named_all = before.and_then(Lookup::present).is_some_and(publishes);
+    let hides = after.present().is_some_and(|service| !publishes(service));
+    let is_group = at.class.class == Class::Quorum && at.replicas > 1;
+    if !(named_all && hides && is_group) {
+        return;
+    }
+    let message = format!(
+        "it governs StatefulSet {}, and it would name its members only once they are ready, but they must find each other to \
+         become ready",
+        at.name()
+    );
+    let place = Place::of(changed.reference(), "/spec/publishNotReadyAddresses");
+    out.add(place, message, "keep spec.publishNotReadyAddresses: true").at_most(Level::Warn);
 }
 
 /// What is the matter with the governing Service after the change.

@@ -6,7 +6,7 @@ use super::{FieldEdit, Params, Place, SetContext, Violations};
 rule! {
     /// ## What it checks
     ///
-    /// `spec.serviceName` is empty or absent.
+    /// `spec.serviceName` is empty or absent. A set of one replica is only recorded: its pod has no others to find.
     ///
     /// ## Why
     ///
@@ -75,7 +75,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         Some(service) => vec![FieldEdit::service_name(&service.metadata.name)],
         None => new_governing_service(at),
     };
-    out.add(Place::in_set("/spec/serviceName"), message, remedy).edits(edits);
+    out.add(Place::in_set("/spec/serviceName"), message, remedy).edits(edits).at_most(at.service_level());
 }
 
 #[cfg(test)]

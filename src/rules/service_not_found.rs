@@ -3,12 +3,14 @@
 use super::edits::new_headless_service;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::cluster::Lookup;
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
     ///
     /// The Service that `spec.serviceName` names does not exist in the set's namespace. Where Services are not all known it
-    /// says nothing. On a dry run it only warns, because a Service of the same manifests exists nowhere then.
+    /// says nothing. On a dry run it only warns, because a Service of the same manifests exists nowhere then. Nor does it do more for a set of one
+    /// replica that dials no pod by name.
     ///
     /// ## Why
     ///
@@ -85,7 +87,11 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     if at.fitting_service().is_some() {
         edit = edit.map(FieldEdit::unsafe_to_apply);
     }
-    out.add(Place::in_set("/spec/serviceName"), message, remedy).edits(edit).missing_companion(at.dry_run);
+    let level = if at.service_level() == Level::Audit { Level::Warn } else { Level::Deny };
+    out.add(Place::in_set("/spec/serviceName"), message, remedy)
+        .edits(edit)
+        .missing_companion(at.dry_run)
+        .at_most(level);
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! `service-not-headless`
 
 use super::edits::new_governing_service;
-use super::{FieldEdit, Params, Place, SetContext, Violations};
-use crate::model::{Object, Service};
+use super::{FieldEdit, Param, ParamKind, Params, Place, SetContext, Violations};
+use crate::model::{Container, DialledName, Object, Service};
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
@@ -10,11 +11,20 @@ rule! {
     /// The governing Service exists, but has an address of its own (`clusterIP` is not `None`; of any type) or is only an
     /// alias (`ExternalName`).
     ///
+    /// How grave that is depends on who is dialled. The environment, commands, arguments, probes and hooks of all containers,
+    /// init containers too, are read, and in manifests the ConfigMaps that the pods mount or take their environment from. Names
+    /// of the set's own pods under this Service (`zk-0.zk`, `zk-$i.zk`, `$(POD_NAME).zk.default.svc.cluster.local`) are proof
+    /// that it is needed. Without proof, a set of one replica is only recorded, and with the parameter `onlyWithProof` (as in the
+    /// baseline profile) one of more is a warning. A pod finds its own full name without DNS, so that is no proof. Nor are names
+    /// that a DNS server such as `CoreDNS` can answer as soon as the pods have started: those under a Service with an address of
+    /// its own that publishes addresses that are not ready, or whose pods have no readiness probe.
+    ///
     /// ## Why
     ///
-    /// The pods' own DNS names, `zk-0.zk.default.svc`, exist only under a headless Service. The name of an ordinary one leads
-    /// to any one of the pods, and that of an alias to none of them. Members that are told to dial each other by name never
-    /// form a group; software that dials no member by name is not hurt.
+    /// Kubernetes gives pods DNS names of their own, `zk-0.zk.default.svc`, only under a headless Service. The name of an
+    /// ordinary one leads to any one of the pods, and that of an alias to none of them. Members that are told to dial each other
+    /// by name do not find each other: kube-dns has no such names at all, and `CoreDNS`, which does answer for pods behind an
+    /// ordinary Service, leaves out those that are not ready yet. Software that dials no member by name is not hurt.
     ///
     /// ## How to fix
     ///
@@ -35,7 +45,11 @@ rule! {
     ///   selector: {matchLabels: {app: zk}}
     ///   template:
     ///     metadata: {labels: {app: zk}}
-    ///     spec: {containers: [{name: zk, image: "zookeeper:3.9"}]}
+    ///     spec:
+    ///       containers:
+    ///       - name: zk
+    ///         image: "zookeeper:3.9"
+    ///         env: [{name: ZOO_SERVERS, value: "server.1=zk-0.zk:2888:3888 server.2=zk-1.zk:2888:3888"}]
     /// ---
     /// apiVersion: v1
     /// kind: Service
@@ -70,36 +84,76 @@ rule! {
     "service-not-headless": "the governing Service is not headless",
     triggers: [Set],
     reads: [Service],
+    params: [ONLY_WITH_PROOF],
     check: State(check),
 }
 
-fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
+const ONLY_WITH_PROOF: Param = Param {
+    name: "onlyWithProof",
+    docs: "whether it is never more than a warning where nothing shows that pods are dialled by their names",
+    kind: ParamKind::Switch,
+};
+
+fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     let Some(service) = at.governing_service().present().filter(|s| !s.is_headless()) else {
         return;
     };
     let (what, path) = what_it_is(service);
     let name = &service.metadata.name;
-    let message =
-        format!("Service {name} {what}, so no pod has a name of its own such as {}.{name}", at.first_pod());
-    let remedy = match at.fitting_service() {
-        Some(other) => format!(
-            "name {} in spec.serviceName, which is headless and selects the pods (on a live set the field cannot be \
-             changed: delete the set with --cascade=orphan and create it anew)",
-            other.metadata.name
+    let dialled = at.dialled_name();
+    let is_proof = dialled.is_some() && !may_be_answered(at, service);
+    let level = match at.replicas {
+        _ if is_proof => Level::Deny,
+        ..=1 => Level::Audit,
+        _ if params.switch(&ONLY_WITH_PROOF) => Level::Warn,
+        _ => Level::Deny,
+    };
+    let seen =
+        dialled.as_ref().map(|DialledName { name, source, .. }| format!(", but {source} dials {name}"));
+    let seen = seen.unwrap_or_default();
+    let message = format!(
+        "Service {name} {what}, so pods have no reliable names of their own such as {}.{name}{seen}",
+        at.first_pod()
+    );
+    let edits = match at.fitting_service() {
+        Some(other) => vec![FieldEdit::service_name(&other.metadata.name)],
+        None => new_governing_service(at),
+    };
+    out.add(Place::in_set("/spec/serviceName"), message, remedy(at, name, dialled.is_some()))
+        .edits(edits)
+        .at_most(level)
+        .weighing(i32::from(is_proof))
+        .related_to(Place::of(service.reference(), path));
+}
+
+/// Whether the names of the pods may be found all the same. `CoreDNS` answers for the pods behind an ordinary Service too, once
+/// their addresses are published: when they are ready, which a pod without a readiness probe is at once.
+fn may_be_answered(at: &SetContext<'_>, service: &Service) -> bool {
+    let waits =
+        |container: &Container| container.readiness_probe.is_some() || container.startup_probe.is_some();
+    let is_published =
+        service.spec.publish_not_ready_addresses || !at.set.spec.template.spec.containers.iter().any(waits);
+    is_published && !service.is_external_name()
+}
+
+/// Where names under the Service are dialled, another Service in its place means other names.
+fn remedy(at: &SetContext<'_>, name: &str, is_dialled: bool) -> String {
+    let anew =
+        "on a live set the field cannot be changed: delete the set with --cascade=orphan and create it anew";
+    match at.fitting_service().map(|other| &other.metadata.name) {
+        Some(other) if is_dialled => format!(
+            "name {other} in spec.serviceName, which is headless and selects the pods, and dial them as {}.{other} ({anew})",
+            at.first_pod()
         ),
+        Some(other) => {
+            format!("name {other} in spec.serviceName, which is headless and selects the pods ({anew})")
+        }
         None => format!(
             "name a new headless Service that selects {} in spec.serviceName, or delete {name} and create it anew with \
              clusterIP: None (neither field can be changed)",
             at.set.selecting()
         ),
-    };
-    let edits = match at.fitting_service() {
-        Some(other) => vec![FieldEdit::service_name(&other.metadata.name)],
-        None => new_governing_service(at),
-    };
-    out.add(Place::in_set("/spec/serviceName"), message, remedy)
-        .edits(edits)
-        .related_to(Place::of(service.reference(), path));
+    }
 }
 
 /// What it is instead, and the field that makes it so.
@@ -117,8 +171,9 @@ fn what_it_is(service: &Service) -> (String, &'static str) {
 mod tests {
     use serde_json::json;
 
-    use super::RULE;
+    use super::{Params, RULE};
     use crate::rules::testing::{service, set};
+    use crate::verdict::Level;
 
     #[test]
     fn each_kind_in_its_own_words() {
@@ -151,5 +206,79 @@ mod tests {
         let scene = scene.with(service(json!({"metadata": {"name": "zk-hl"}})));
         assert!(scene.says(&RULE).contains("name zk-hl in spec.serviceName"));
         assert_eq!(scene.found(&RULE)[0].related[0].path, "/spec/clusterIP");
+    }
+
+    #[test]
+    fn what_is_dialled_decides_how_grave_it_is() {
+        let dialling = |text: &str| {
+            let container =
+                json!({"name": "c", "args": [text], "readinessProbe": {"tcpSocket": {"port": 1}}});
+            set(json!({"spec": {"template": {"spec": {"containers": [container]}}}}))
+                .with(service(json!({"spec": {"clusterIP": "10.0.0.1", "publishNotReadyAddresses": null}})))
+        };
+        let with_proof = json!({"onlyWithProof": true});
+        let params = Params::read(with_proof.as_object().unwrap(), RULE.params).unwrap();
+        for (text, replicas, baseline, strict) in [
+            ("zk-0.zk:2888", 3, Level::Deny, Level::Deny),
+            ("zk-0.zk:2888", 1, Level::Deny, Level::Deny),
+            ("zk-0.zk.default.svc.cluster.local", 1, Level::Audit, Level::Audit),
+            ("zk-0.zk.default.svc.cluster.local", 2, Level::Deny, Level::Deny),
+            ("$(POD_NAME).zk.default.svc.cluster.local", 3, Level::Warn, Level::Deny),
+            ("$(POD_NAME).zk", 3, Level::Deny, Level::Deny),
+            ("zk-0.zk-other", 3, Level::Warn, Level::Deny),
+            ("x", 3, Level::Warn, Level::Deny),
+            ("x", 1, Level::Audit, Level::Audit),
+            ("x", 0, Level::Audit, Level::Audit),
+        ] {
+            let scene = dialling(text).scaled_to(replicas);
+            assert_eq!(scene.found(&RULE)[0].at_most, strict, "{text} {replicas}");
+            assert_eq!(scene.params(params.clone()).found(&RULE)[0].at_most, baseline, "{text} {replicas}");
+        }
+        let said = dialling("zk-0.zk:2888").with(service(json!({"metadata": {"name": "zk-hl"}}))).says(&RULE);
+        assert!(
+            said.contains("args of container c dials zk-0.zk") && said.contains("dial them as zk-0.zk-hl"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn names_that_may_be_answered_at_once_are_no_proof() {
+        let probe = json!({"tcpSocket": {"port": 1}});
+        for (readiness, spec, level) in [
+            (json!(null), json!({"clusterIP": null}), Level::Audit),
+            (probe.clone(), json!({"clusterIP": null}), Level::Audit),
+            (probe.clone(), json!({"clusterIP": null, "publishNotReadyAddresses": null}), Level::Deny),
+            (json!(null), json!({"type": "ExternalName"}), Level::Deny),
+        ] {
+            let container = json!({"name": "zk", "args": ["zk-0.zk"], "readinessProbe": readiness});
+            let scene =
+                set(json!({"spec": {"template": {"spec": {"containers": [container]}}}})).scaled_to(1);
+            let found = scene.with(service(json!({"spec": spec}))).found(&RULE);
+            assert_eq!(found[0].at_most, level, "{readiness} {spec}");
+        }
+    }
+
+    #[test]
+    fn config_maps_that_the_pods_read_are_read() {
+        let files = |items| json!({"volumes": [{"name": "a", "projected": {"sources": [{"configMap": {"name": "conf", "items": items}}]}}]});
+        let env = |env| json!({"containers": [{"name": "zk", "env": env}]});
+        let key = |key: &str| json!([{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "conf", "key": key}}}]);
+        let from = json!({"containers": [{"name": "zk", "envFrom": [{"configMapRef": {"name": "conf"}}]}]});
+        for (spec, says) in [
+            (json!({"volumes": [{"name": "a", "configMap": {"name": "conf"}}]}), true),
+            (json!({"volumes": [{"name": "a", "configMap": {"name": "other"}}]}), false),
+            (files(json!(null)), true),
+            (files(json!([{"key": "zoo.cfg"}])), true),
+            (files(json!([{"key": "log.xml"}])), false),
+            (env(key("zoo.cfg")), true),
+            (env(key("log.xml")), false),
+            (from, true),
+        ] {
+            let config = json!({"kind": "ConfigMap", "metadata": {"name": "conf", "namespace": "default"},
+                "data": {"log.xml": "x", "zoo.cfg": "tickTime=2000\nserver.1=zk-0.zk:2888:3888", "empty": null}});
+            let scene = set(json!({"spec": {"template": {"spec": spec}}})).with(config);
+            let said = scene.with(service(json!({"spec": {"clusterIP": null}}))).says(&RULE);
+            assert_eq!(said.contains("zoo.cfg of ConfigMap conf dials zk-0.zk"), says, "{spec} {said}");
+        }
     }
 }

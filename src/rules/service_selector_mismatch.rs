@@ -13,7 +13,7 @@ rule! {
     /// each pod (`statefulset.kubernetes.io/pod-name`, `apps.kubernetes.io/pod-index`) count too: a selector that names one
     /// pod fits a set of one. A Service without a selector is only recorded: software such as Patroni writes
     /// its endpoints itself. A selector for one `controller-revision-hash` is at most a warning, since which revision is the
-    /// current one is not known here.
+    /// current one is not known here. A set of one replica that dials no pod by name is only recorded.
     ///
     /// ## Why
     ///
@@ -89,7 +89,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let place = Place::in_set("/spec/template/metadata/labels");
     out.add(place, message, remedy(at, service))
         .edits(edit(at, service))
-        .at_most(level)
+        .at_most(level.min(at.service_level()))
         .related_to(Place::of(service.reference(), "/spec/selector"));
 }
 
@@ -126,7 +126,7 @@ fn is_of_one_pod(key: &str, first: &Labels, last: &Labels) -> bool {
 fn edit(at: &SetContext<'_>, service: &Service) -> Option<FieldEdit> {
     let labels = at.set.selecting_labels();
     let selector = &service.spec.selector;
-    let edit = FieldEdit::set(Place::of(service.reference(), "/spec/selector"), labels_json(labels));
+    let edit = FieldEdit::set(Place::of(service.reference(), "/spec/selector"), labels_json(&labels));
     let edit = if selector.is_empty() || serves_others(at, service) { edit.unsafe_to_apply() } else { edit };
     (!labels.is_empty()).then_some(edit)
 }

@@ -1,14 +1,21 @@
 //! `shared-claim`
 
+use std::collections::BTreeSet;
+
 use super::{Params, Place, SetContext, Violations};
-use crate::model::Class;
+use crate::model::{Claim, Class};
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
     ///
     /// The pod template of a set with two or more replicas mounts a PersistentVolumeClaim by name, so that all pods get the same
-    /// one. A claim template of the volume's name takes its place and is what one wants; a claim that is mounted with
+    /// one. A claim template of the volume's name takes its place and is what one wants; a claim whose volume says
     /// `readOnly: true` is only read and is let be.
+    ///
+    /// It is only recorded where every mount is read-only or a folder of the pod's own (`subPathExpr`), and where the claim is
+    /// known to be `ReadWriteMany` (in the same files or the live cluster), unless it is all the storage that the members of a
+    /// consensus group have.
     ///
     /// ## Why
     ///
@@ -21,8 +28,8 @@ rule! {
     /// Make a claim template of it: every pod then has a claim of its own. `volumeClaimTemplates` cannot be changed on a set that
     /// exists: delete it with `--cascade=orphan` and create it again, one replica at a time if their data is to be copied.
     ///
-    /// Where one copy is meant (a `ReadWriteMany` claim of uploads, or one directory for each pod by `subPathExpr`), say so:
-    /// `stateward.dev/exempt: shared-claim` with a reason. What is only read is mounted with `readOnly: true`.
+    /// Where one copy is meant (a `ReadWriteMany` claim of uploads), say so: `stateward.dev/exempt: shared-claim` with a reason.
+    /// What is only read is mounted with `readOnly: true`.
     ///
     /// ## Fails
     ///
@@ -65,11 +72,13 @@ rule! {
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let volumes = &at.set.spec.template.spec.volumes;
+    let templates = at.set.spec.volume_claim_templates.iter().map(|template| &*template.metadata.name);
+    let templates: BTreeSet<&str> = templates.collect();
     for (index, volume) in volumes.iter().enumerate() {
         let Some(claim) = volume.persistent_volume_claim.as_ref().filter(|claim| !claim.read_only) else {
             continue;
         };
-        if claim.claim_name.is_empty() || at.set.claims(&volume.name) {
+        if claim.claim_name.is_empty() || templates.contains(&*volume.name) {
             continue;
         }
         let (replicas, name, volume) = (at.replicas, &claim.claim_name, &volume.name);
@@ -86,8 +95,27 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             "replace volume {volume} by a volumeClaimTemplate named {volume}, which makes a claim for each pod"
         );
         let path = format!("/spec/template/spec/volumes/{index}/persistentVolumeClaim/claimName");
-        out.add(Place::in_set(path), message, remedy).keyed(&**name);
+        let is_meant = is_kept_apart(at, volume) || is_meant_to_be_shared(at, name);
+        let level = if is_meant { Level::Audit } else { Level::Deny };
+        out.add(Place::in_set(path), message, remedy).keyed(&**name).at_most(level);
     }
+}
+
+/// Whether the pods only read the volume, or mount a folder of their own each. What is not mounted is not written either, but
+/// manifests that leave the mounts out prove nothing.
+fn is_kept_apart(at: &SetContext<'_>, volume: &str) -> bool {
+    let containers = at.set.spec.template.spec.all_containers();
+    let mut mounts = containers
+        .flat_map(|container| &container.volume_mounts)
+        .filter(|mount| *mount.name == *volume)
+        .peekable();
+    mounts.peek().is_some() && mounts.all(|mount| mount.read_only || mount.is_folder_per_pod)
+}
+
+/// A claim that many nodes may write to, beside storage of the pods' own or for software that does not vote.
+fn is_meant_to_be_shared(at: &SetContext<'_>, claim: &str) -> bool {
+    let has_own = !at.set.spec.volume_claim_templates.is_empty() || at.class.class == Class::Replicated;
+    has_own && at.view.claim(at.namespace(), claim).is_some_and(Claim::is_shared)
 }
 
 #[cfg(test)]
@@ -122,6 +150,37 @@ mod tests {
             for class in [Class::Quorum, Class::Replicated] {
                 assert_eq!(volumes(&list).class(class).found(&RULE).len(), found, "{list}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_meant_to_be_shared_is_only_recorded() {
+        let scene = |mounts: Value, own: Value, class| {
+            set(json!({"spec": {"volumeClaimTemplates": own, "template": {"spec": {
+                "containers": [{"name": "zk", "volumeMounts": mounts}],
+                "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "zk"}}]}}}}))
+            .class(class)
+        };
+        let level = |scene: &RuleTest| scene.found(&RULE)[0].at_most;
+        for (mounts, expected) in [
+            (json!([{"name": "data"}]), Level::Deny),
+            (json!([{"name": "data", "readOnly": true}, {"name": "x"}]), Level::Audit),
+            (json!([{"name": "data", "subPathExpr": "$(POD_NAME)"}]), Level::Audit),
+            (json!([{"name": "data", "readOnly": true}, {"name": "data"}]), Level::Deny),
+            (json!([]), Level::Deny),
+        ] {
+            assert_eq!(level(&scene(mounts.clone(), json!([]), Class::Quorum)), expected, "{mounts}");
+        }
+        for (mode, own, class, expected) in [
+            ("ReadWriteMany", json!([]), Class::Replicated, Level::Audit),
+            ("ReadWriteMany", json!([{"metadata": {"name": "own"}}]), Class::Quorum, Level::Audit),
+            ("ReadWriteMany", json!([]), Class::Quorum, Level::Deny),
+            ("ReadWriteOnce", json!([]), Class::Replicated, Level::Deny),
+        ] {
+            let claim = json!({"kind": "PersistentVolumeClaim", "metadata": {"name": "zk", "namespace": "default"},
+                "spec": {"accessModes": [mode]}});
+            let scene = scene(json!([{"name": "data"}]), own, class).with(claim);
+            assert_eq!(level(&scene), expected, "{mode} {class}");
         }
     }
 

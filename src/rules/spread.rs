@@ -39,6 +39,8 @@ pub(super) enum Effect {
     Spreads,
     /// It leaves them out expressly.
     Excludes,
+    /// It keeps them away from the other pods of a group that they belong to, such as replicas in other zones.
+    SpreadsGroup,
     /// It does not select them.
     Misses(Miss),
 }
@@ -75,7 +77,10 @@ impl Term<'_> {
     pub(super) fn corrections(&self, at: &SetContext<'_>, miss: &Miss) -> Vec<FieldEdit> {
         let field = |name: &str| Place::in_set(format!("{}/{name}", self.path));
         let edit = match (miss.field, miss.item, pod_selector(at)) {
-            ("topologyKey", _, _) => FieldEdit::set(field("topologyKey"), HOST),
+            (TOPOLOGY_KEY, _, _) => {
+                let key = fault_of_key(self.topology_key).map_or(HOST, |(_, key)| key);
+                FieldEdit::set(field(TOPOLOGY_KEY), key)
+            }
             ("labelSelector", _, Some(selector)) => FieldEdit::set(field("labelSelector"), selector),
             ("labelSelector", _, None) => return Vec::new(),
             (_, Some(item), _) => FieldEdit::remove(field(&format!("matchLabelKeys/{item}"))),
@@ -93,7 +98,7 @@ impl Term<'_> {
         let Some(selector) = self.selector else {
             return Vec::new();
         };
-        let namespaces = self.namespaces.iter();
+        let namespaces = self.namespaces.iter().take(MOST_NAMESPACES);
         let sets = namespaces.flat_map(|namespace| at.view.sets_matching(namespace, selector));
         let others = sets.map(|(set, _)| &set.metadata).filter(|other| {
             (&other.namespace, &other.name) != (&at.set.metadata.namespace, &at.set.metadata.name)
@@ -120,10 +125,19 @@ impl fmt::Display for Term<'_> {
     }
 }
 
-/// Every term and constraint of the set.
-pub(super) fn terms<'a>(at: &SetContext<'a>) -> Vec<Term<'a>> {
+/// Terms and constraints of one set that are looked at: each is compared with the labels of the set and of other sets.
+const MOST_TERMS: usize = 100;
+
+/// Namespaces in which a term's other sets are looked for.
+const MOST_NAMESPACES: usize = 20;
+
+/// Every term and constraint of the set; `None` where there are more than [`MOST_TERMS`], of which nothing is said.
+pub(super) fn terms<'a>(at: &SetContext<'a>) -> Option<Vec<Term<'a>>> {
     let spec = &at.set.spec.template.spec;
     let anti = &spec.affinity.pod_anti_affinity;
+    if anti.required.len() + anti.preferred.len() + spec.topology_spread_constraints.len() > MOST_TERMS {
+        return None;
+    }
     let affinity = "/spec/template/spec/affinity/podAntiAffinity";
     let required = anti.required.iter().enumerate().map(|(index, term)| {
         let path = format!("{affinity}/requiredDuringSchedulingIgnoredDuringExecution/{index}");
@@ -136,7 +150,7 @@ pub(super) fn terms<'a>(at: &SetContext<'a>) -> Vec<Term<'a>> {
     });
     let constraints = spec.topology_spread_constraints.iter().enumerate();
     let constraints = constraints.map(|(index, constraint)| of_constraint(at, index, constraint));
-    required.chain(preferred).chain(constraints).collect()
+    Some(required.chain(preferred).chain(constraints).collect())
 }
 
 /// Whether something keeps the pods apart, over whatever.
@@ -182,6 +196,33 @@ fn of_constraint<'a>(at: &SetContext<'a>, index: usize, constraint: &'a SpreadCo
     }
 }
 
+/// Keys of labels that tell nodes apart and that clouds and kubelets set.
+const KNOWN_KEYS: [&str; 5] = [
+    HOST,
+    "topology.kubernetes.io/zone",
+    "topology.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region",
+];
+
+/// The field of a term whose topology key is wrong.
+pub(super) const TOPOLOGY_KEY: &str = "topologyKey";
+
+/// Why no node has a label of this key, and the key that was meant. Nodes may have labels that are not known here, so only what is
+/// nearly the same as a known key is wrong.
+fn fault_of_key(key: &str) -> Option<(String, &'static str)> {
+    if key.is_empty() {
+        return Some(("has no topologyKey".to_owned(), HOST));
+    }
+    let is_near = |known: &&&str| {
+        let differs = key.len().abs_diff(known.len()) <= 2 && **known != key;
+        differs && strsim::damerau_levenshtein(known, key) <= 2
+    };
+    let meant =
+        KNOWN_KEYS.iter().filter(is_near).min_by_key(|known| strsim::damerau_levenshtein(known, key))?;
+    Some((format!("has a topologyKey that no node has as a label (did you mean {meant}?)"), meant))
+}
+
 /// What is wrong with it, tried on two pods of the set. Labels that the controller gives each pod a value of its own for
 /// make a difference between the two.
 fn effect(
@@ -194,18 +235,19 @@ fn effect(
         let miss = Miss { why, fix, field, item: None, besides: None, others };
         Some(Effect::Misses(miss))
     };
-    if topology_key.is_empty() {
-        let (why, fix) = ("has no topologyKey".to_owned(), format!("set its topologyKey to {HOST}"));
-        return match effect(at, HOST, selector, match_label_keys) {
+    if let Some((why, key)) = fault_of_key(topology_key) {
+        let fix = format!("set its topologyKey to {key}");
+        return match effect(at, key, selector, match_label_keys) {
             Some(Effect::Misses(besides)) => Some(Effect::Misses(Miss {
                 why,
                 fix: format!("{fix} and {}", besides.fix),
-                field: "topologyKey",
+                field: TOPOLOGY_KEY,
                 item: None,
                 others: besides.others,
                 besides: Some(Box::new(besides)),
             })),
-            _ => misses(why, fix, "topologyKey", false),
+            other @ Some(Effect::Excludes | Effect::SpreadsGroup) => other,
+            _ => misses(why, fix, TOPOLOGY_KEY, false),
         };
     }
     let wanted = at.set.selecting();
@@ -219,7 +261,9 @@ fn effect(
         return misses(format!("selects {unmet}"), fix, "labelSelector", true);
     }
     if !pods.iter().all(|pod| selector.matches(pod)) {
-        return Some(Effect::Excludes);
+        let names_group = !selector.match_labels.is_empty()
+            || selector.match_expressions.iter().any(|asks| asks.operator == Operator::In);
+        return Some(if names_group { Effect::SpreadsGroup } else { Effect::Excludes });
     }
     // A key that the pods do not have is ignored, such as pod-template-hash.
     let item = match_label_keys.iter().position(|key| pods[0].get(key) != pods[1].get(key))?;

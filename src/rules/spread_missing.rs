@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::edits::pod_selector;
-use super::spread::{self, Effect, HOST, Term};
+use super::spread::{self, Effect, HOST, TOPOLOGY_KEY, Term};
 use super::{FieldEdit, Param, ParamKind, Params, Place, SetContext, Violations};
 use crate::model::Class;
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
@@ -14,8 +15,10 @@ rule! {
     /// that selects its own pods, over hosts or anything wider. Containers that take a port of their node (`hostPort`, or
     /// `hostNetwork` with ports) cannot share one, which counts. With the parameter `topologyKeys` only those keys count.
     ///
-    /// A term that was meant for the pods and misses them does not count; why it does is said by
-    /// `spread-selector-mismatch`. Nor does one that leaves the pods out expressly (`NotIn`, `mismatchLabelKeys`).
+    /// A term that misses the pods by its selector does not count, but then `spread-selector-mismatch` says so and this rule is
+    /// silent. Nor does one whose topology key no node can have (a near miss of a well-known key), or one that leaves the pods
+    /// out expressly (`NotIn`, `mismatchLabelKeys`). A set whose term spreads it against the rest of a group that it belongs to,
+    /// as one set a zone does, is only recorded: its own pods may share a node by design.
     ///
     /// ## Why
     ///
@@ -79,10 +82,18 @@ const TOPOLOGY_KEYS: Param = Param {
 fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     let keys = params.texts(&TOPOLOGY_KEYS);
     let counts = |key: &str| keys.is_none_or(|keys| keys.iter().any(|counted| counted == key));
-    let terms = spread::terms(at);
+    let Some(terms) = spread::terms(at) else { return };
     let spreads = |term: &Term<'_>| term.effect == Effect::Spreads && counts(term.topology_key);
     let by_ports = at.set.spec.template.spec.takes_host_ports() && counts(HOST);
     if by_ports || terms.iter().any(spreads) {
+        return;
+    }
+    // That a term misses the pods is what another rule says.
+    let is_mismatch = |term: &Term<'_>| {
+        counts(term.topology_key)
+            && matches!(&term.effect, Effect::Misses(miss) if miss.field != TOPOLOGY_KEY)
+    };
+    if terms.iter().any(is_mismatch) {
         return;
     }
     let wanted = keys.and_then(<[_]>::first).map_or(HOST, |key| key);
@@ -93,7 +104,7 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     };
     let message = format!("{what}, so one failure can take all {} {pods}", at.replicas);
     let meant = terms.iter().find_map(|term| match &term.effect {
-        Effect::Misses(miss) if counts(term.topology_key) && term.others(at).is_empty() => Some((term, miss)),
+        Effect::Misses(miss) if miss.field == TOPOLOGY_KEY && keys.is_none() => Some((term, miss)),
         _ => None,
     });
     let remedy = match meant {
@@ -108,7 +119,9 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
         Some((term, miss)) => term.corrections(at, miss),
         None => anti_affinity(at, wanted).into_iter().collect(),
     };
-    out.add(place, message, remedy).edits(edits);
+    let in_group = terms.iter().any(|term| term.effect == Effect::SpreadsGroup && counts(term.topology_key));
+    let level = if in_group { Level::Audit } else { Level::Deny };
+    out.add(place, message, remedy).edits(edits).at_most(level);
 }
 
 /// Anti-affinity over `topology_key`. A required one can leave pods pending, so a person looks first.
@@ -133,6 +146,9 @@ fn what_there_is(at: &SetContext<'_>, terms: &[Term<'_>], wanted: &str) -> Strin
         return format!("pods are spread over {HOST} but not over {wanted}");
     }
     match terms.first() {
+        Some(Term { effect: Effect::Misses(miss), .. }) if miss.field == TOPOLOGY_KEY => {
+            format!("nothing keeps the pods apart: {} {}", terms[0], miss.why)
+        }
         Some(term) => format!("nothing keeps the pods apart ({term} leaves them out)"),
         None => "nothing keeps the pods on different nodes".to_owned(),
     }
@@ -147,6 +163,7 @@ mod tests {
     use super::RULE;
     use crate::model::Class;
     use crate::rules::testing::{RuleTest, set};
+    use crate::verdict::Level;
 
     fn params(topology_keys: Value) -> Params {
         let given = json!({"topologyKeys": topology_keys});
@@ -198,7 +215,7 @@ mod tests {
     #[test]
     fn a_term_that_misses_or_excludes_the_pods_is_no_spread() {
         let absent = required(json!({"topologyKey": "kubernetes.io/hostname"}));
-        assert!(scene(absent).says(&RULE).contains("give it a labelSelector for app=zk"));
+        assert!(scene(absent).found(&RULE).is_empty(), "another rule says so");
         let not_ours = json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["zk"]}]});
         let excluded = required(json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": not_ours}));
         let said = scene(excluded).says(&RULE);
@@ -206,6 +223,54 @@ mod tests {
             said.contains("leaves them out") && said.contains("add required pod anti-affinity"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn a_key_that_no_node_has_spreads_nothing() {
+        for (key, meant) in [
+            ("kubernetes.io/hostnmae", "kubernetes.io/hostname"),
+            ("kubernetes.io/hostnames", "kubernetes.io/hostname"),
+            ("topology.kubernetes.io/zones", "topology.kubernetes.io/zone"),
+            ("topolgy.kubernetes.io/region", "topology.kubernetes.io/region"),
+            ("failure-domain.beta.kubernetes.io/zon", "failure-domain.beta.kubernetes.io/zone"),
+            ("", "kubernetes.io/hostname"),
+        ] {
+            let said = scene(required(over(key))).says(&RULE);
+            assert!(said.ends_with(&format!("set its topologyKey to {meant}")), "{key}: {said}");
+        }
+        for key in [
+            "kubernetes.io/os",
+            "topology.ebs.csi.aws.com/zone",
+            "example.com/rack",
+            "rack",
+            "topology.rook.io/rack",
+        ] {
+            assert!(scene(required(over(key))).found(&RULE).is_empty(), "{key}");
+        }
+        let zone = over("topology.kubernetes.io/zone");
+        assert!(
+            scene(json!({"topologySpreadConstraints": [over("kubernetes.io/hostnmae"), zone]}))
+                .found(&RULE)
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn one_set_a_zone_is_only_recorded() {
+        let not_own = json!({"key": "app", "operator": "NotIn", "values": ["zk"]});
+        let group = json!({"key": "group", "operator": "In", "values": ["g"]});
+        for (expressions, level) in [(json!([group, not_own]), Level::Audit), (json!([not_own]), Level::Deny)]
+        {
+            let term = json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchExpressions": expressions}});
+            let mut spec = required(term);
+            spec["containers"] = json!([]);
+            let template = json!({"metadata": {"labels": {"group": "g"}}, "spec": spec});
+            assert_eq!(
+                set(json!({"spec": {"template": template}})).found(&RULE)[0].at_most,
+                level,
+                "{expressions}"
+            );
+        }
     }
 
     #[test]

@@ -75,7 +75,7 @@ rule! {
 }
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
-    let terms = spread::terms(at);
+    let Some(terms) = spread::terms(at) else { return };
     let mut spreads = terms.iter().filter(|term| term.effect == Effect::Spreads);
     let by_ports = at.set.spec.template.spec.takes_host_ports();
     if by_ports || spreads.clone().any(Term::is_strict) {

@@ -1,6 +1,7 @@
 //! `spread-selector-mismatch`
 
-use super::spread::{self, Effect, Miss};
+use super::enumerate;
+use super::spread::{self, Effect, Miss, TOPOLOGY_KEY};
 use super::{Params, Place, SetContext, Violations};
 use crate::cluster::Kind;
 use crate::verdict::Level;
@@ -10,7 +11,8 @@ rule! {
     ///
     /// A pod anti-affinity term or a topology spread constraint of a set of two or more replicas does not select the set's own
     /// pods: it has no `labelSelector` (which selects nothing; `{}` selects everything), names labels the pods do not have,
-    /// looks in other namespaces only, or lists a label in `matchLabelKeys` of which each pod has a value of its own.
+    /// looks in other namespaces only, or lists a label in `matchLabelKeys` of which each pod has a value of its own. Beside a
+    /// term that does spread the pods, one whose topology key no node has is named too.
     ///
     /// A term may be meant for other pods. One that leaves the set's own out expressly (`NotIn`, `mismatchLabelKeys`) is.
     /// Where another term spreads the pods, one that selects the pods of a known StatefulSet is as well, and any other
@@ -75,10 +77,14 @@ rule! {
 }
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
-    let terms = spread::terms(at);
+    let Some(terms) = spread::terms(at) else { return };
     let is_spread = spread::is_spread(at, &terms);
     for term in &terms {
         let Effect::Misses(miss) = &term.effect else { continue };
+        if !is_spread && miss.field == TOPOLOGY_KEY {
+            // That nothing spreads the pods is what another rule says.
+            continue;
+        }
         let others = if miss.others { term.others(at) } else { Vec::new() };
         if is_spread && !others.is_empty() {
             continue;
@@ -110,7 +116,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
 /// What it selects instead.
 fn what_it_selects(at: &SetContext<'_>, miss: &Miss, others: &[String]) -> String {
     if !others.is_empty() {
-        format!("; it selects the pods of StatefulSet {}", others.join(", "))
+        format!("; it selects the pods of StatefulSet {}", enumerate(others.iter().cloned()))
     } else if miss.others && at.view.is_complete(Kind::StatefulSet) {
         "; no other StatefulSet has such pods".to_owned()
     } else {
@@ -157,7 +163,7 @@ mod tests {
             (json!({}), ""),
             (json!({"labelSelector": {}}), ""),
             (json!({"labelSelector": null}), "has no labelSelector"),
-            (json!({"topologyKey": ""}), "has no topologyKey"),
+            (json!({"topologyKey": ""}), ""),
             (json!({"labelSelector": {"matchLabels": {"app": "a"}}}), "selects app=a (the pods have app=zk)"),
             (expression("app", "In", json!(["a", "zk"])), ""),
             (expression("app", "In", json!(["a", "b"])), "selects app in (a,b) (the pods have app=zk)"),
@@ -231,6 +237,9 @@ mod tests {
         assert_eq!(beside.found(&RULE)[0].at_most, Level::Audit);
         assert!(beside.found(&RULE)[0].weight < alone.found(&RULE)[0].weight);
         assert!(beside.with(other).found(&RULE).is_empty());
+        let blind =
+            with_terms(json!([{"topologyKey": "", "labelSelector": {}}, selecting(json!({"app": "zk"}))]));
+        assert!(blind.says(&RULE).contains("has no topologyKey"));
         let blind = with_terms(json!([{"topologyKey": "a"}, selecting(json!({"app": "zk"}))]));
         assert_eq!(blind.found(&RULE)[0].at_most, Level::Deny);
     }

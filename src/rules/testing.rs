@@ -1,12 +1,13 @@
 //! What the rules' tests share: a StatefulSet, what is around it, and what a rule says of it.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::{Changed, Check, Params, Rule, SetContext, Transition, Violation, Violations};
 use crate::cluster::{Cluster, ClusterObject, ClusterView, Kind, PendingChange};
-use crate::model::{Because, Class, Classified, DisruptionBudget, StatefulSet};
+use crate::model::{Because, Class, Classified, DisruptionBudget, Software, StatefulSet};
 
 /// A set and its surroundings: a quorum of which everything is known, unless said otherwise.
 #[derive(Clone)]
@@ -14,6 +15,7 @@ pub(super) struct RuleTest {
     set: StatefulSet,
     replicas: i32,
     class: Class,
+    software: Option<Arc<Software>>,
     cluster: Cluster,
     changed_budget: Option<DisruptionBudget>,
     dry_run: bool,
@@ -31,6 +33,7 @@ pub(super) fn set(patch: Value) -> RuleTest {
         replicas: set.replicas(),
         set,
         class: Class::Quorum,
+        software: None,
         cluster,
         changed_budget: None,
         dry_run: false,
@@ -78,6 +81,11 @@ fn merged(base: Value, patch: Value) -> Value {
 impl RuleTest {
     pub(super) fn class(mut self, class: Class) -> Self {
         self.class = class;
+        self
+    }
+
+    pub(super) fn software(mut self, software: Software) -> Self {
+        self.software = Some(Arc::new(software));
         self
     }
 
@@ -157,7 +165,11 @@ impl RuleTest {
         SetContext {
             set: &self.set,
             replicas: self.replicas,
-            class: Classified { class: self.class, because: Because::Annotation, software: None },
+            class: Classified {
+                class: self.class,
+                because: Because::Annotation,
+                software: self.software.clone(),
+            },
             view,
             changed: self.changed_budget.as_ref().map_or(Changed::Set, Changed::Budget),
             dry_run: self.dry_run,

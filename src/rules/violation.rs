@@ -81,6 +81,11 @@ impl Place {
     }
 }
 
+/// Violations of one rule in one object that are kept; of more, the first and the last.
+const MOST_VIOLATIONS: usize = 1000;
+/// Other objects that one violation points to.
+const MOST_RELATED: usize = 20;
+
 /// What a rule has found so far.
 #[derive(Debug, Default)]
 pub struct Violations(Vec<Violation>);
@@ -93,6 +98,7 @@ impl Violations {
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) -> &mut Violation {
+        self.0.truncate(MOST_VIOLATIONS - 1);
         self.0.push(Violation {
             key: place.path.clone(),
             place,
@@ -146,7 +152,9 @@ impl Violation {
 
     /// Another object that is part of it.
     pub fn related_to(&mut self, place: Place) -> &mut Self {
-        self.related.push(place);
+        if self.related.len() < MOST_RELATED {
+            self.related.push(place);
+        }
         self
     }
 

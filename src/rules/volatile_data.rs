@@ -8,7 +8,9 @@ rule! {
     ///
     /// A consensus group (class `quorum`) has no `volumeClaimTemplates`, and its pods mount no PersistentVolumeClaim by name that
     /// they can write to (one that all members share is `shared-claim`). Folders of the node (`hostPath`) do not count: they stay
-    /// behind when a member moves. Nor do `emptyDir` and `ephemeral` volumes, which go with the pod. Whatever the replica count.
+    /// behind when a member moves. Nor do `emptyDir` and `ephemeral` volumes, which go with the pod. A folder of an NFS server
+    /// counts where each pod mounts one of its own (`subPathExpr`). Software that votes without keeping anything (Redis Sentinel)
+    /// is let be. Whatever the replica count.
     ///
     /// ## Why
     ///
@@ -75,7 +77,12 @@ rule! {
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let volumes = &at.set.spec.template.spec.volumes;
     let is_kept = |volume: &Volume| volume.persistent_volume_claim.as_ref().is_some_and(|c| !c.read_only);
-    if !at.set.spec.volume_claim_templates.is_empty() || volumes.iter().any(is_kept) {
+    let keeps_nothing = at.class.software.as_ref().is_some_and(|software| software.keeps_no_data);
+    if !at.set.spec.volume_claim_templates.is_empty()
+        || volumes.iter().any(is_kept)
+        || volumes.iter().any(|volume| is_nfs_folder_per_pod(at, volume))
+        || keeps_nothing
+    {
         return;
     }
     let on_node = volumes.iter().any(|volume| volume.host_path);
@@ -94,6 +101,12 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     };
     let remedy = "add spec.volumeClaimTemplates and mount the claim where the members keep their data";
     out.add(Place::in_set(place), message, remedy).keyed("volatile");
+}
+
+fn is_nfs_folder_per_pod(at: &SetContext<'_>, volume: &Volume) -> bool {
+    let mounts = at.set.spec.template.spec.containers.iter().flat_map(|container| &container.volume_mounts);
+    let mut mounts = mounts.filter(|mount| mount.name == volume.name && !mount.read_only);
+    volume.nfs && mounts.any(|mount| mount.is_folder_per_pod)
 }
 
 #[cfg(test)]
@@ -125,6 +138,17 @@ mod tests {
                     "{templates} {volumes}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_folder_of_an_nfs_server_for_each_pod_is_kept() {
+        for (expression, found) in [(json!("$(POD_NAME)"), 0), (json!("data"), 1), (json!(null), 1)] {
+            let mounts = json!([{"name": "data", "mountPath": "/data", "subPathExpr": expression}]);
+            let scene = set(json!({"spec": {"template": {"spec": {
+                "containers": [{"name": "zk", "volumeMounts": mounts}],
+                "volumes": [{"name": "data", "nfs": {"server": "nfs", "path": "/"}}]}}}}));
+            assert_eq!(scene.found(&RULE).len(), found, "{expression}");
         }
     }
 

@@ -7,21 +7,28 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::watch,
-    time::sleep,
+    sync::{Notify, watch},
+    time::{Instant, sleep},
 };
 
 use super::Limits;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Nothing of a request is here. Go's transport dials ahead, so a connection may begin with a long rest.
+    /// The TLS handshake is not over; it has a limit of its own.
+    Handshake,
+    /// Nothing was asked yet. Go's transport dials ahead, so a connection may begin with a rest.
+    New,
+    /// Nothing of the next request is here.
     Idle,
     /// Some of a request's head is here.
     Head,
@@ -33,37 +40,87 @@ pub(super) enum Phase {
 
 /// The phase of one connection, shared by its socket, its service and its deadline.
 #[derive(Clone, Debug)]
-pub(super) struct Activity(Arc<watch::Sender<Phase>>);
+pub(super) struct Activity(Arc<ActivityState>);
+
+#[derive(Debug)]
+struct ActivityState {
+    /// The phase, and since when.
+    phase: watch::Sender<(Phase, Instant)>,
+    gives_way: AtomicBool,
+    told: Notify,
+    /// Told when the connection begins to rest.
+    rests: Arc<Notify>,
+}
 
 impl Activity {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(Phase::Idle)))
+    /// Of a connection that begins; `rests` is told whenever it has nothing to do.
+    pub(super) fn new(phase: Phase, rests: Arc<Notify>) -> Self {
+        Self(Arc::new(ActivityState {
+            phase: watch::Sender::new((phase, Instant::now())),
+            gives_way: AtomicBool::new(false),
+            told: Notify::new(),
+            rests,
+        }))
     }
 
     pub(super) fn enter(&self, phase: Phase) {
-        self.0.send_if_modified(|current| std::mem::replace(current, phase) != phase);
+        let changed = self.0.phase.send_if_modified(|current| {
+            let changes = current.0 != phase;
+            if changes {
+                *current = (phase, Instant::now());
+            }
+            changes
+        });
+        if changed && matches!(phase, Phase::New | Phase::Idle) {
+            self.0.rests.notify_waiters();
+        }
+    }
+
+    /// The phase, and since when.
+    pub(super) fn state(&self) -> (Phase, Instant) {
+        *self.0.phase.borrow()
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.state().0
+    }
+
+    /// Tells the connection to end if it has nothing to do.
+    pub(super) fn give_way(&self) {
+        self.0.gives_way.store(true, Ordering::Release);
+        self.0.told.notify_one();
+    }
+
+    pub(super) fn gives_way(&self) -> bool {
+        self.0.gives_way.load(Ordering::Acquire)
+    }
+
+    /// Waits until the connection is to end for another.
+    pub(super) async fn told_to_give_way(&self) {
+        self.0.told.notified().await;
     }
 
     fn bytes_arrived(&self) {
-        if *self.0.borrow() == Phase::Idle {
+        if matches!(self.phase(), Phase::New | Phase::Idle) {
             self.enter(Phase::Head);
         }
     }
 
     /// Waits until no request is half read, so that a close loses none.
     pub(super) async fn between_heads(&self) {
-        let _ = self.0.subscribe().wait_for(|phase| *phase != Phase::Head).await;
+        let _ = self.0.phase.subscribe().wait_for(|(phase, _)| *phase != Phase::Head).await;
     }
 
     /// Waits until a phase has lasted too long, and names it.
     pub(super) async fn overdue(&self, limits: &Limits) -> Phase {
-        let mut changes = self.0.subscribe();
+        let mut changes = self.0.phase.subscribe();
         loop {
-            let phase = *changes.borrow_and_update();
+            let (phase, _) = *changes.borrow_and_update();
             let limit = match phase {
+                Phase::New => Some(limits.first),
                 Phase::Idle => Some(limits.idle),
                 Phase::Head => Some(limits.head),
-                Phase::Busy => None,
+                Phase::Handshake | Phase::Busy => None,
                 Phase::Closing => Some(limits.linger),
             };
             let expired = async {

@@ -1,5 +1,7 @@
 //! From a request to the bytes of a review, or to the reason why there are none.
 
+use std::sync::Arc;
+
 use axum::{
     body::{Body, HttpBody},
     extract::Request,
@@ -8,15 +10,22 @@ use axum::{
         header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName},
     },
 };
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use super::Limits;
+use super::{
+    Limits,
+    in_flight::{ByteBudget, NoRoom, Share},
+};
 use crate::guard::HttpError;
 
-/// Checks the headers and reads the body.
-pub(super) async fn read(request: Request, limits: &Limits) -> Result<Bytes, HttpError> {
+/// Checks the headers and reads the body, whose bytes are in flight as long as the share lives.
+pub(super) async fn read(
+    request: Request,
+    limits: &Limits,
+    budget: &Arc<ByteBudget>,
+) -> Result<(Bytes, Share), HttpError> {
     check_type(request.headers())?;
     check_encoding(request.headers())?;
     let body = request.into_body();
@@ -24,19 +33,50 @@ pub(super) async fn read(request: Request, limits: &Limits) -> Result<Bytes, Htt
     if body.size_hint().lower() > limits.body_bytes as u64 {
         return Err(too_large(limits));
     }
-    let reading = timeout(limits.body, Limited::new(body, limits.body_bytes).collect());
-    match reading.await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limits)),
-        Ok(Err(error)) => Err(HttpError::new(
-            StatusCode::BAD_REQUEST,
-            format!("the body broke off ({error}); expected a whole AdmissionReview"),
-        )),
-        Err(_) => Err(HttpError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            format!("the body took too long; expected all of it within {:?}", limits.body),
-        )),
+    let mut share = budget.share();
+    let give_way = share.give_way();
+    let read = tokio::select! {
+        biased;
+        read = timeout(limits.body, collect(body, limits, &mut share)) => read,
+        () = give_way.notified() => return Err(busy(NoRoom)),
+    };
+    let too_slow = |_| {
+        let message = format!("the body took too long; expected all of it within {:?}", limits.body);
+        HttpError::new(StatusCode::REQUEST_TIMEOUT, message)
+    };
+    let body = read.map_err(too_slow)??;
+    share.complete();
+    Ok((body, share))
+}
+
+async fn collect(mut body: Body, limits: &Limits, share: &mut Share) -> Result<Bytes, HttpError> {
+    let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            let message = format!("the body broke off ({error}); expected a whole AdmissionReview");
+            HttpError::new(StatusCode::BAD_REQUEST, message)
+        })?;
+        let Ok(bytes) = frame.into_data() else { continue };
+        if first.len().max(all.len()) + bytes.len() > limits.body_bytes {
+            return Err(too_large(limits));
+        }
+        share.grow(bytes.len()).map_err(busy)?;
+        // Nearly every body comes in one piece, which needs no copy.
+        if first.is_empty() {
+            first = bytes;
+            continue;
+        }
+        if all.is_empty() {
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&bytes);
     }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+fn busy(_: NoRoom) -> HttpError {
+    let message = "too many bodies are in flight; ask again in a moment";
+    HttpError::new(StatusCode::SERVICE_UNAVAILABLE, message)
 }
 
 /// An answer as plain text, of one line.
@@ -73,6 +113,7 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), HttpError> {
     Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
 }
 
+/// What a header says, as far as it is worth quoting.
 fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
     headers.get(name).map_or("", |value| value.to_str().unwrap_or("not text").trim())
 }

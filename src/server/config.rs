@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::tls;
+use super::{Callers, tls};
 
 /// Where to listen, with which certificate, within which limits.
 #[derive(Clone, Debug)]
@@ -19,6 +19,10 @@ pub struct ServeConfig {
     pub tls: tls::Source,
     /// Clients must present a certificate from one of the CAs in this PEM file. Default none: anyone may ask.
     pub client_ca: Option<PathBuf>,
+    /// What clients must show beside. Default nothing.
+    pub callers: Callers,
+    /// Whether Metacontroller's hooks are answered. Default no.
+    pub metacontroller: bool,
     /// How often files of certificates are compared with what is in use. Default 5 s.
     pub reload_every: Duration,
     /// Default see [`Limits`].
@@ -34,6 +38,8 @@ impl Default for ServeConfig {
             ops_bind: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
             tls: tls::Source::default(),
             client_ca: None,
+            callers: Callers::default(),
+            metacontroller: false,
             reload_every: Duration::from_secs(5),
             limits: Limits::default(),
             drain: Drain::default(),
@@ -50,18 +56,28 @@ pub struct Limits {
     pub head: Duration,
     /// From the end of the head to the end of the body. Default 10 s, as long as a webhook call takes by default.
     pub body: Duration,
-    /// How long a connection may rest between requests, or before its first. Default 5 minutes: the API server
+    /// How long a connection may rest before its first request. Default 30 s.
+    pub first: Duration,
+    /// How long a connection may rest between requests. Default 5 minutes: the API server
     /// closes after 90 s, and a server that closes first races with the next review.
     pub idle: Duration,
     /// How long a connection that was closed here is read on, so that the client sees the answer and not a reset.
     /// Default 1 s.
     pub linger: Duration,
-    /// Default 64 KiB, the request line included.
+    /// Default 16 KiB, the request line included: the API server's is below 1 KiB.
     pub head_bytes: usize,
     /// Default 8 MiB: a review carries object and old object, each up to 1.5 MiB in etcd and more as JSON.
     pub body_bytes: usize,
-    /// For each of the two ports; a connection more waits until one ends. Default 1024.
+    /// The bodies of all requests in flight together. Default 64 MiB.
+    pub bodies_bytes: usize,
+    /// Connections for reviews; for one more the one that rests longest gives way. Default 1024.
     pub connections: usize,
+    /// Of those, connections that are not further than their TLS handshake. Default 128.
+    pub handshakes: usize,
+    /// Connections for probes and metrics. Default 64.
+    pub ops_connections: usize,
+    /// How long one of those may rest, before its first request or after. Default 15 s.
+    pub ops_idle: Duration,
 }
 
 impl Default for Limits {
@@ -70,11 +86,16 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
             body: Duration::from_secs(10),
+            first: Duration::from_secs(30),
             idle: Duration::from_secs(300),
             linger: Duration::from_secs(1),
-            head_bytes: 64 << 10,
+            head_bytes: 16 << 10,
             body_bytes: 8 << 20,
+            bodies_bytes: 64 << 20,
             connections: 1024,
+            handshakes: 128,
+            ops_connections: 64,
+            ops_idle: Duration::from_secs(15),
         }
     }
 }

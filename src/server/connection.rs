@@ -26,11 +26,16 @@ pub(super) enum ServerStage {
 }
 
 /// Serves requests until the client closes, a limit is reached or the shell ends.
-pub(super) async fn run<S>(socket: S, router: Router, limits: Limits, stage: watch::Receiver<ServerStage>)
-where
+pub(super) async fn run<S>(
+    socket: S,
+    router: Router,
+    limits: Limits,
+    stage: watch::Receiver<ServerStage>,
+    activity: Activity,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let activity = Activity::new();
+    activity.enter(Phase::New);
     let socket = TokioIo::new(Monitored::new(socket, activity.clone()));
     let service = service_fn(|request: hyper::Request<Incoming>| {
         activity.enter(Phase::Busy);
@@ -54,10 +59,18 @@ where
             end = connection.as_mut() => return log_end(end),
             phase = activity.overdue(&limits) => {
                 tracing::debug!(?phase, "connection closed: it took too long");
-                if phase != Phase::Idle {
+                if !matches!(phase, Phase::New | Phase::Idle) {
                     return;
                 }
                 activity.enter(Phase::Closing);
+                connection.as_mut().graceful_shutdown();
+            }
+            () = activity.told_to_give_way() => {
+                if matches!(activity.phase(), Phase::New | Phase::Idle) {
+                    tracing::debug!("connection closed: it rested, and another one came");
+                    return;
+                }
+                // A request came in between: it is answered first.
                 connection.as_mut().graceful_shutdown();
             }
             () = told_to_close(stage.clone(), &activity), if !closing => {
@@ -68,9 +81,13 @@ where
     }
 }
 
+/// hyper takes no smaller buffer. Its own bound of 400 KiB would be too much for each of a thousand connections.
+const LEAST_BUFFER: usize = 64 << 10;
+
 fn builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.max_header_size(limits.head_bytes).header_read_timeout(None);
+    builder.max_header_size(limits.head_bytes).max_buf_size(limits.head_bytes.max(LEAST_BUFFER));
+    builder.header_read_timeout(None);
     builder
 }
 

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr};
 use tokio::{net::TcpStream, sync::watch, time::timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{Limits, Metrics, connection::ServerStage};
+use super::{Limits, Metrics, activity::Activity, connection::ServerStage};
 
 pub(super) struct Handshake {
     pub(super) acceptor: TlsAcceptor,
@@ -14,17 +14,19 @@ pub(super) struct Handshake {
 }
 
 impl Handshake {
-    /// Gives nothing where it fails, takes too long, or the shell ends first.
+    /// Gives nothing where it fails, takes too long, has to give way to others, or the shell ends first.
     pub(super) async fn run(
         self,
         stream: TcpStream,
         metrics: &Metrics,
         mut stage: watch::Receiver<ServerStage>,
+        activity: &Activity,
     ) -> Option<TlsStream<TcpStream>> {
         let accepted = tokio::select! {
             biased;
             accepted = timeout(self.limits.handshake, self.acceptor.accept(stream)) => accepted,
             _ = stage.wait_for(|stage| *stage >= ServerStage::Close) => return None,
+            () = activity.told_to_give_way() => Ok(Err(io::ErrorKind::ConnectionAborted.into())),
         };
         let error = match accepted {
             Ok(Ok(stream)) => return Some(stream),

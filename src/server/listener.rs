@@ -4,36 +4,43 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::watch,
     task::{JoinError, JoinSet},
     time::sleep,
 };
 
-use super::connection::ServerStage;
+use super::{
+    activity::{Activity, Phase},
+    connection::ServerStage,
+    open_connections::OpenConnections,
+};
 
 /// Accepts connections and gives each its own task, until the stage says to close; then waits for them to end.
 /// Dropping the future ends them at once.
 pub(super) async fn listen<H, C>(
     socket: TcpListener,
-    connections: usize,
+    connections: Arc<OpenConnections>,
+    begins_with: Phase,
     mut stage: watch::Receiver<ServerStage>,
     handle: H,
 ) where
-    H: Fn(TcpStream, SocketAddr) -> C,
+    H: Fn(TcpStream, SocketAddr, Activity) -> C,
     C: Future<Output = ()> + Send + 'static,
 {
-    let mut acceptor = Acceptor { socket, slots: Arc::new(Semaphore::new(connections)), failures: 0 };
+    let mut acceptor =
+        Acceptor { socket, connections: Arc::clone(&connections), accepted: None, failures: 0 };
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
             biased;
             _ = stage.wait_for(|stage| *stage >= ServerStage::Close) => break,
             Some(end) = running.join_next() => report(end),
-            (slot, stream, peer) = acceptor.next() => {
-                let connection = handle(stream, peer);
+            (stream, peer) = acceptor.next() => {
+                let place = connections.take(begins_with);
+                let connection = handle(stream, peer, place.activity.clone());
                 running.spawn(async move {
                     connection.await;
-                    drop(slot);
+                    drop(place);
                 });
             }
         }
@@ -52,23 +59,34 @@ fn report(end: Result<(), JoinError>) {
 
 struct Acceptor {
     socket: TcpListener,
-    slots: Arc<Semaphore>,
+    connections: Arc<OpenConnections>,
+    /// A connection that waits for room.
+    accepted: Option<(TcpStream, SocketAddr)>,
     failures: u32,
 }
 
 impl Acceptor {
-    /// The next connection, once there is a slot for it. Cancel safe: no connection is lost.
-    async fn next(&mut self) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
-        let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
-            return std::future::pending().await;
-        };
+    /// The next connection, once there is room for it. Cancel safe: no connection is lost.
+    async fn next(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            if self.accepted.is_some() {
+                self.connections.room().await;
+            }
+            match self.accepted.take() {
+                Some(accepted) => return accepted,
+                None => self.accepted = Some(self.accept().await),
+            }
+        }
+    }
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
         loop {
             match self.socket.accept().await {
                 Ok((stream, peer)) => {
                     self.failures = 0;
                     // Answers are one small write: waiting for more to send with them only adds latency.
                     let _ = stream.set_nodelay(true);
-                    return (slot, stream, peer);
+                    return (stream, peer);
                 }
                 Err(error) => self.back_off(&error).await,
             }

@@ -37,6 +37,11 @@ struct FindingLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PortLabels {
+    port: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FailureLabels {
     webhook: Webhook,
     status: u16,
@@ -52,6 +57,8 @@ pub struct Metrics {
     failures: Family<FailureLabels, Counter>,
     handshake_failures: Counter,
     certificate_expiry: Gauge,
+    connections: Family<PortLabels, Gauge>,
+    body_bytes: Gauge,
 }
 
 impl Default for Metrics {
@@ -71,6 +78,8 @@ impl Metrics {
             failures: Family::default(),
             handshake_failures: Counter::default(),
             certificate_expiry: Gauge::default(),
+            connections: Family::default(),
+            body_bytes: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -92,6 +101,9 @@ impl Metrics {
         registry.register("tls_handshake_failures", "TLS handshakes that failed", handshakes);
         let expiry = self.certificate_expiry.clone();
         registry.register("certificate_expiry_timestamp_seconds", "When the certificate ends", expiry);
+        registry.register("connections", "Open connections of clients", self.connections.clone());
+        let bytes = self.body_bytes.clone();
+        registry.register("request_body_bytes", "Bytes of the bodies of requests in flight", bytes);
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The running build", build);
     }
@@ -116,6 +128,15 @@ impl Metrics {
 
     pub(super) fn certificate_expires(&self, timestamp: i64) {
         self.certificate_expiry.set(timestamp);
+    }
+
+    /// The open connections of a port, `webhook` or `ops`.
+    pub(super) fn connections(&self, port: &'static str) -> Gauge {
+        self.connections.get_or_create(&PortLabels { port }).clone()
+    }
+
+    pub(super) fn body_bytes(&self) -> Gauge {
+        self.body_bytes.clone()
     }
 
     pub(super) fn text(&self) -> Result<String, fmt::Error> {

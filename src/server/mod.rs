@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! TcpListener ─ listener ─▶ TLS handshake ─▶ connection ─▶ router ─▶ review ─▶ Guard::validate
-//!               (slots,      (tls)            (phases and    (ops)     (body checks, panic, metrics)
-//!                back-off)                     deadlines)
+//!               (places,     (tls,            (phases and    (ops)     (body checks, bytes in flight,
+//!                back-off)    callers)         deadlines)               panic, metrics)
 //! ```
 //!
 //! How it is wired:
@@ -30,21 +30,26 @@
 
 mod activity;
 mod body;
+mod callers;
 mod catch_panic;
 mod config;
 mod connection;
 mod deadline;
 mod handshake;
 mod hooks;
+mod in_flight;
 mod listener;
 mod metrics;
+mod open_connections;
 mod ops;
+mod own_thread;
 mod ports;
 mod review;
 mod reviews;
 mod tasks;
 pub mod tls;
 
+pub use callers::Callers;
 pub use config::{Drain, Limits, ServeConfig};
 pub use metrics::Metrics;
 pub use ports::{ServeError, Server, serve};

@@ -5,16 +5,18 @@ use std::{io, net::SocketAddr, sync::Arc};
 use axum::Router;
 use tokio::{
     net::TcpListener,
-    sync::watch,
+    sync::{oneshot, watch},
     time::{sleep, timeout},
 };
 
 use super::{
-    Metrics, ServeConfig,
+    Callers, Limits, Metrics, ServeConfig,
+    activity::Phase,
     connection::{self, ServerStage},
     handshake::Handshake,
     listener::listen,
-    ops, review,
+    open_connections::OpenConnections,
+    ops, own_thread, review,
     reviews::Reviews,
     tasks::{Task, Tasks},
     tls,
@@ -63,6 +65,7 @@ pub async fn serve(
 /// Two bound ports, not yet served.
 pub struct Server {
     config: ServeConfig,
+    callers: Arc<Callers>,
     webhook: Port,
     ops: Port,
     acceptors: tls::Acceptors,
@@ -91,11 +94,12 @@ impl Server {
         let client_ca = config.client_ca.as_deref();
         let (acceptors, refresher) =
             tls::load(&config.tls, client_ca, Arc::clone(&metrics), readiness.gate("certificate")).await?;
+        let callers = Arc::new(config.callers.clone());
         let reviews =
-            Reviews { guard: Box::new(guard), metrics: Arc::clone(&metrics), limits: config.limits };
-        let webhook = Port::bind(config.bind, review::router(reviews)).await?;
+            Reviews::new(Box::new(guard), Arc::clone(&metrics), config.limits, Arc::clone(&callers));
+        let webhook = Port::bind(config.bind, review::router(reviews, config.metacontroller)).await?;
         let ops = Port::bind(config.ops_bind, ops::router(readiness, Arc::clone(&metrics))).await?;
-        Ok(Self { config, webhook, ops, acceptors, refresher, metrics, ready })
+        Ok(Self { config, callers, webhook, ops, acceptors, refresher, metrics, ready })
     }
 
     /// The HTTPS port's real address.
@@ -122,7 +126,7 @@ impl Server {
         let (webhook, ops) = (self.webhook.address, self.ops.address);
         let (drain, ready) = (self.config.drain, self.ready.clone());
         let stage = watch::Sender::new(ServerStage::Serve);
-        let mut tasks = self.start(&stage);
+        let mut tasks = self.start(&stage)?;
         ready.open();
         tracing::info!(%webhook, %ops, "listening");
 
@@ -135,39 +139,62 @@ impl Server {
         timeout(drain.finish_within, tasks.webhook.done()).await.unwrap_or_else(|_| {
             tracing::warn!(finish_within = ?drain.finish_within, "ended with connections still open");
             Ok(())
-        })
+        })?;
+        tasks.end_ops().await
     }
 
-    fn start(self, stage: &watch::Sender<ServerStage>) -> Tasks {
+    fn start(self, stage: &watch::Sender<ServerStage>) -> Result<Tasks, ServeError> {
         let limits = self.config.limits;
-        let (router, reviews) = (self.webhook.router, stage.subscribe());
-        let handle = move |stream, peer| {
+        let gauge = self.metrics.connections("webhook");
+        let connections = OpenConnections::new(limits.connections, limits.handshakes, gauge);
+        let (router, forbidding, reviews) =
+            (self.webhook.router, review::forbidding_router(), stage.subscribe());
+        let (metrics, callers) = (Arc::clone(&self.metrics), self.callers);
+        let handle = move |stream, peer, activity| {
             let handshake = Handshake { acceptor: self.acceptors.current(), limits, peer };
-            let (metrics, router, stage) = (Arc::clone(&self.metrics), router.clone(), reviews.clone());
+            let (metrics, stage) = (Arc::clone(&metrics), reviews.clone());
+            let (router, forbidding, callers) = (router.clone(), forbidding.clone(), Arc::clone(&callers));
             async move {
-                if let Some(stream) = handshake.run(stream, &metrics, stage.clone()).await {
-                    connection::run(stream, router, limits, stage).await;
-                }
+                let Some(stream) = handshake.run(stream, &metrics, stage.clone(), &activity).await else {
+                    return;
+                };
+                let may_ask = callers.accept(stream.get_ref().1.peer_certificates());
+                let router = if may_ask { router } else { forbidding };
+                connection::run(stream, router, limits, stage, activity).await;
             }
         };
-        let webhook = listen(self.webhook.socket, limits.connections, stage.subscribe(), handle);
-
-        // Probes and metrics are answered to the very end.
-        let router = self.ops.router;
-        let always = watch::Sender::new(ServerStage::Serve);
-        let stage = always.subscribe();
-        let probes = always.subscribe();
-        let handle = move |stream, _| connection::run(stream, router.clone(), limits, probes.clone());
-        let ops = async move {
-            listen(self.ops.socket, limits.connections, stage, handle).await;
-            drop(always);
-        };
-        Tasks {
+        let webhook = listen(self.webhook.socket, connections, Phase::Handshake, stage.subscribe(), handle);
+        let (keep_ops, stop_ops) = oneshot::channel();
+        let ops = ops_port(self.ops, stop_ops, &limits, &self.metrics)?;
+        Ok(Tasks {
             webhook: Task::spawn("webhook listener", webhook),
             ops: Task::spawn("ops listener", ops),
+            keep_ops,
             certificates: Task::spawn("certificate refresher", self.refresher.run(self.config.reload_every)),
-        }
+        })
     }
+}
+
+/// Probes and metrics, on a thread of their own and to the very end: no review keeps them waiting.
+fn ops_port(
+    port: Port,
+    stop: oneshot::Receiver<()>,
+    limits: &Limits,
+    metrics: &Metrics,
+) -> Result<impl Future<Output = ()> + Send + 'static, ServeError> {
+    let limits = Limits { first: limits.ops_idle, idle: limits.ops_idle, ..*limits };
+    let gauge = metrics.connections("ops");
+    let connections = OpenConnections::new(limits.ops_connections, limits.ops_connections, gauge);
+    let Port { socket, address, router } = port;
+    let serve = move |socket| async move {
+        let always = watch::Sender::new(ServerStage::Serve);
+        let stage = always.subscribe();
+        let handle = move |stream, _, activity| {
+            connection::run(stream, router.clone(), limits, stage.clone(), activity)
+        };
+        listen(socket, connections, Phase::New, always.subscribe(), handle).await;
+    };
+    own_thread::serve(socket, stop, serve).map_err(|source| ServeError::Bind { address, source })
 }
 
 impl Port {

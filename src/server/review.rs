@@ -8,58 +8,75 @@ use axum::{
     extract::{Request, State},
     http::{
         HeaderValue, StatusCode,
-        header::{CONNECTION, CONTENT_TYPE},
+        header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER},
     },
     response::Response,
-    routing::post,
+    routing::{any, post},
 };
-use tokio::time::Instant;
+use bytes::Bytes;
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     body::{self, plain, wrong_method},
     catch_panic::{Panicked, catch_panic, catch_panic_in},
     deadline, hooks,
-    reviews::Reviews,
+    reviews::{FORBIDDEN, Reviews},
 };
 use crate::guard::{Answer, DenialLog, HttpError, Reply, Webhook};
 
-pub(super) fn router(reviews: Reviews) -> Router {
-    Router::new()
-        .route("/validate", post(validate).fallback(wrong_method))
-        .route("/mutate", post(mutate).fallback(wrong_method))
-        .merge(hooks::routes())
-        .fallback(wrong_path)
-        .with_state(Arc::new(reviews))
+/// A body from this size on is judged on a thread of its own: it takes milliseconds, in which a thread serves others.
+const LARGE: usize = 64 << 10;
+
+pub(super) fn router(reviews: Reviews, metacontroller: bool) -> Router {
+    let has_token = reviews.callers.token.is_some();
+    let token = if has_token { "/{token}" } else { "" };
+    let mut router = Router::new();
+    for (path, webhook) in [("/validate", Webhook::Validate), ("/mutate", Webhook::Mutate)] {
+        let handler = move |State(reviews): State<Arc<Reviews>>, request: Request| async move {
+            reviews.review(webhook, request).await
+        };
+        router = router.route(&format!("{path}{token}"), post(handler).fallback(wrong_method));
+        if has_token {
+            router = router.route(path, any(forbidden));
+        }
+    }
+    if metacontroller {
+        router = router.merge(hooks::routes(token));
+    }
+    router.fallback(wrong_path).with_state(Arc::new(reviews))
 }
 
-async fn validate(State(reviews): State<Arc<Reviews>>, request: Request) -> Response {
-    let deadline = deadline::deadline(request.uri().query(), Instant::now());
-    let judge = async |body: &[u8]| reviews.ask(body, deadline).await;
-    reviews.review(Webhook::Validate, request, judge).await
+/// For connections that may not ask anything.
+pub(super) fn forbidding_router() -> Router {
+    Router::new().fallback(forbidden)
 }
 
-async fn mutate(State(reviews): State<Arc<Reviews>>, request: Request) -> Response {
-    let fill_in = async |body: &[u8]| catch_panic(|| reviews.guard.mutate(body));
-    reviews.review(Webhook::Mutate, request, fill_in).await
+async fn forbidden() -> Response {
+    plain(StatusCode::FORBIDDEN, FORBIDDEN)
 }
 
 async fn wrong_path() -> Response {
     plain(StatusCode::NOT_FOUND, "no such path; expected POST /validate or POST /mutate")
 }
 
+/// What the guard makes of a body, unless it panics.
+type Asked<T> = Result<Result<T, HttpError>, Panicked>;
+
 impl Reviews {
-    async fn review(
-        &self,
-        webhook: Webhook,
-        request: Request,
-        ask: impl AsyncFnOnce(&[u8]) -> Result<Result<Reply, HttpError>, Panicked>,
-    ) -> Response {
-        let body = match body::read(request, &self.limits).await {
-            Ok(body) => body,
+    async fn review(self: Arc<Self>, webhook: Webhook, request: Request) -> Response {
+        if let Err(refusal) = self.check_path(&request) {
+            return self.refuse(webhook, &refusal);
+        }
+        let deadline = deadline::deadline(request.uri().query(), Instant::now());
+        let (body, _share) = match body::read(request, &self.limits, &self.bodies).await {
+            Ok(read) => read,
             Err(refusal) => return self.refuse(webhook, &refusal),
         };
         let started = Instant::now();
-        match ask(&body).await {
+        match self.ask(webhook, body, deadline).await {
             Ok(Ok(reply)) => self.answer(webhook, reply, started),
             Ok(Err(refusal)) => self.refuse(webhook, &refusal),
             Err(panicked) => {
@@ -70,11 +87,45 @@ impl Reviews {
         }
     }
 
-    async fn ask(&self, body: &[u8], deadline: Instant) -> Result<Result<Reply, HttpError>, Panicked> {
-        match catch_panic(|| self.guard.validate(body, deadline))? {
+    async fn ask(self: &Arc<Self>, webhook: Webhook, body: Bytes, deadline: Instant) -> Asked<Reply> {
+        let asked = if body.len() < LARGE {
+            self.ask_guard(webhook, &body, deadline)?
+        } else {
+            self.ask_apart(webhook, body, deadline).await?
+        };
+        match asked {
             Ok(Answer::Now(reply)) => Ok(Ok(reply)),
             Ok(Answer::Later(reply)) => Ok(Ok(catch_panic_in(reply).await?)),
             Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    fn ask_guard(&self, webhook: Webhook, body: &[u8], deadline: Instant) -> Asked<Answer> {
+        catch_panic(|| match webhook {
+            Webhook::Validate => self.guard.validate(body, deadline),
+            Webhook::Mutate => self.guard.mutate(body).map(Answer::Now),
+        })
+    }
+
+    /// The same on a thread that serves no connection, once there is leave for it.
+    async fn ask_apart(self: &Arc<Self>, webhook: Webhook, body: Bytes, deadline: Instant) -> Asked<Answer> {
+        let late = || {
+            let message = "too many large reviews are judged; ask again in a moment";
+            Ok(Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, message)))
+        };
+        let Ok(Ok(leave)) = timeout_at(deadline, Arc::clone(&self.large).acquire_owned()).await else {
+            return late();
+        };
+        let reviews = Arc::clone(self);
+        let judging = spawn_blocking(move || {
+            let asked = reviews.ask_guard(webhook, &body, deadline);
+            drop(leave);
+            asked
+        });
+        match timeout_at(deadline, judging).await {
+            Ok(Ok(asked)) => asked,
+            Ok(Err(error)) => Err(Panicked { place: error.to_string() }),
+            Err(_) => late(),
         }
     }
 
@@ -91,7 +142,14 @@ impl Reviews {
     fn refuse(&self, webhook: Webhook, refusal: &HttpError) -> Response {
         self.metrics.failed(webhook, refusal.status);
         let mut response = plain(refusal.status, &refusal.message);
-        if matches!(refusal.status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
+        if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+            // The API server asks again by itself where it is told when.
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if matches!(
+            refusal.status,
+            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE
+        ) {
             // What is left of the body is in the way of the next request.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use tokio::task::JoinSet;
+use tokio::{sync::oneshot, task::JoinSet};
 
 use super::ServeError;
 
@@ -10,10 +10,19 @@ use super::ServeError;
 pub(super) struct Tasks {
     pub(super) webhook: Task,
     pub(super) ops: Task,
+    /// Dropped, it ends the ops listener, which has a thread of its own.
+    pub(super) keep_ops: oneshot::Sender<()>,
     pub(super) certificates: Task,
 }
 
 impl Tasks {
+    /// Ends the ops listener and waits until its port is free.
+    pub(super) async fn end_ops(self) -> Result<(), ServeError> {
+        let Self { mut ops, keep_ops, .. } = self;
+        drop(keep_ops);
+        ops.done().await
+    }
+
     /// Waits for the event; a task that ends before it is an error.
     pub(super) async fn until(&mut self, event: impl Future<Output = ()>) -> Result<(), ServeError> {
         tokio::select! {
@@ -61,10 +70,12 @@ impl Task {
 mod tests {
     use std::future::{pending, ready};
 
-    use super::{Task, Tasks};
+    use super::{Task, Tasks, oneshot};
 
     fn tasks(certificates: Task) -> Tasks {
-        Tasks { webhook: Task::spawn("webhook", pending()), ops: Task::spawn("ops", pending()), certificates }
+        let (keep_ops, _) = oneshot::channel();
+        let (webhook, ops) = (Task::spawn("webhook", pending()), Task::spawn("ops", pending()));
+        Tasks { webhook, ops, keep_ops, certificates }
     }
 
     #[tokio::test]

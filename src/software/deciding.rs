@@ -45,6 +45,14 @@ pub(super) fn decide<'a>(catalogue: &'a Catalogue, set: &'a StatefulSet) -> Opti
     others.iter().find_map(decides).or_else(|| candidates.iter().find_map(is_known))
 }
 
+/// The container that decides; where none is known, those that are not passed over, in the order of the pod.
+pub(super) fn serving<'a>(catalogue: &'a Catalogue, set: &'a StatefulSet) -> Vec<&'a Container> {
+    match decide(catalogue, set) {
+        Some(decision) => vec![decision.container],
+        None => candidates(catalogue, set).into_iter().map(|candidate| candidate.container).collect(),
+    }
+}
+
 /// The containers that are not passed over. Init containers are never asked, native sidecars among them: they serve the
 /// application or prepare for it.
 fn candidates<'a>(catalogue: &'a Catalogue, set: &'a StatefulSet) -> Vec<Candidate<'a>> {

@@ -36,6 +36,8 @@ struct EntryDocument {
     environment: Vec<String>,
     #[serde(default)]
     claims: bool,
+    #[serde(default)]
+    keeps_no_data: bool,
     ready_needs_majority: Option<MajorityProbes>,
     #[serde(default, rename = "because")]
     _because: String,
@@ -107,6 +109,7 @@ impl Entry {
                 .map(|entry| variable(entry))
                 .collect::<Result<_, _>>()?,
             claims: document.claims,
+            keeps_no_data: document.keeps_no_data,
             ready_needs_majority: document.ready_needs_majority.map(Arc::new),
             name,
         })

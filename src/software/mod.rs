@@ -12,9 +12,12 @@ use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
-use crate::model::{Class, Container, MajorityProbes, Software, StatefulSet};
+use crate::model::{Class, Container, MajorityProbes, Software, StatefulSet, cut};
 use deciding::Decision;
 pub use images::ImagePatterns;
+
+/// The longest evidence that is repeated, in bytes: it has the name of an image in it.
+const LONGEST_EVIDENCE: usize = 300;
 pub use patterns::Patterns;
 use programs::{Program, base_name, is_entry_point};
 
@@ -37,6 +40,7 @@ pub struct Catalogue {
 }
 
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a field of the catalogue")]
 struct Entry {
     name: String,
     class: Class,
@@ -49,6 +53,7 @@ struct Entry {
     arguments: Patterns,
     environment: Vec<Variable>,
     claims: bool,
+    keeps_no_data: bool,
     ready_needs_majority: Option<Arc<MajorityProbes>>,
 }
 
@@ -90,6 +95,21 @@ pub fn reads_variable(name: &str) -> bool {
     SHIPPED.as_ref().is_ok_and(|catalogue| catalogue.variables.contains(name))
 }
 
+/// The indexes of the containers that serve: the one by which the shipped catalogue knows the software; where it knows none, all
+/// that are no helpers of others. Where all are helpers, the first is the application.
+pub fn serving_containers(set: &StatefulSet) -> Vec<usize> {
+    let containers = &set.spec.template.spec.containers;
+    let serving = SHIPPED.as_ref().map_or_else(|_| Vec::new(), |catalogue| deciding::serving(catalogue, set));
+    if serving.is_empty() {
+        return (0..containers.len().min(1)).collect();
+    }
+    // Both are in the order of the pod.
+    let mut serving = serving.into_iter().peekable();
+    let serves = |container: &Container| serving.next_if(|next| std::ptr::eq(*next, container)).is_some();
+    let indexes = containers.iter().map(serves).enumerate().filter(|(_, serves)| *serves);
+    indexes.map(|(index, _)| index).collect()
+}
+
 impl Catalogue {
     /// The catalogue that is part of the program: `policies/software.yaml`.
     pub fn shipped() -> anyhow::Result<&'static Self> {
@@ -102,9 +122,10 @@ impl Catalogue {
         let entry = &self.entries[index];
         let software = Software {
             name: entry.name.clone(),
-            evidence: self.evidence(index, container),
+            evidence: cut(self.evidence(index, container), LONGEST_EVIDENCE),
             container: container.name.to_string(),
             certain,
+            keeps_no_data: entry.keeps_no_data,
             ready_needs_majority: entry.ready_needs_majority.clone(),
         };
         Some((entry.class, Arc::new(software)))

@@ -138,9 +138,8 @@ impl Finding {
         self.exempt.is_none()
     }
 
-    /// Whether a reader would learn nothing new from it.
-    pub(crate) fn is_duplicate_of(&self, other: &Self) -> bool {
+    /// A reader learns nothing new from a second finding with the same identity.
+    pub(crate) fn identity(&self) -> (&RuleId, &ObjectRef, &str, &str) {
         (&self.rule, &self.object, &self.path, &self.message)
-            == (&other.rule, &other.object, &other.path, &other.message)
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stateward::audit::audit;
+use stateward::audit::{AuditConfig, audit};
 use stateward::cluster::inventory::Inventory;
 use stateward::fix::{Fixes, Reason, fix};
 use stateward::manifest::{Origin, Source};
@@ -23,7 +23,7 @@ fn inventory(files: &[(String, String)]) -> Inventory {
 }
 
 fn report(inventory: &Inventory) -> Report {
-    audit(inventory, &case::strict(), case::now())
+    audit(inventory, &case::strict(), AuditConfig::default(), case::now())
 }
 
 /// What becomes of files, and their texts afterwards.
@@ -59,7 +59,7 @@ fn complaints(files: &[(String, String)], unsafe_too: bool) -> String {
     let (outcome, after) = fixed(files, unsafe_too);
     let inventory = inventory(&after);
     let mut wrong = String::new();
-    for note in &inventory.notes {
+    for note in inventory.notes() {
         wrong += &format!("cannot be read: {}:{}: {}\n", note.file.name, note.line, note.message);
     }
     let left = |finding: &Finding| {

@@ -12,10 +12,13 @@
 #[path = "../support/case.rs"]
 mod case;
 
+mod bounds;
 mod captures;
+mod contexts;
 mod edits;
 mod examples;
 mod fixes;
+mod formats;
 mod invariants;
 mod manifest_hostile;
 mod manifest_kubectl;

@@ -325,7 +325,12 @@ spec: {serviceName: web, selector: {matchLabels: {app: web}}, template: {metadat
             text: manifest.to_owned(),
             origin: Origin::Named,
         }));
-        let report = audit::audit(&inventory, &policies(specs), "2026-11-24T00:00:00Z".parse().unwrap());
+        let report = audit::audit(
+            &inventory,
+            &policies(specs),
+            audit::AuditConfig::default(),
+            "2026-11-24T00:00:00Z".parse().unwrap(),
+        );
         let mut out = Vec::new();
         stateward::report::formats::Format::Json.write(&report, &mut out).unwrap();
         let report: Value = serde_json::from_slice(&out).unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use stateward::audit::audit;
+use stateward::audit::{AuditConfig, audit};
 use stateward::cluster::inventory::Inventory;
 use stateward::manifest::Origin;
 use stateward::manifest::Source;
@@ -40,7 +40,7 @@ fn found(documents: &[&str], namespace: Option<&str>) -> Vec<String> {
     let text = documents.join("---\n");
     inventory.add(&Arc::new(Source { name: "app.yaml".into(), text, origin: Origin::Named }));
     let policies = Policies::new(Profile::Strict, Vec::new()).unwrap();
-    let report = audit(&inventory, &policies, Timestamp::UNIX_EPOCH);
+    let report = audit(&inventory, &policies, AuditConfig::default(), Timestamp::UNIX_EPOCH);
     report.findings.iter().map(|located| located.finding.rule.to_string()).collect()
 }
 

@@ -102,7 +102,12 @@ async fn a_kind_that_may_not_be_listed_is_unknown_and_said_to_be() {
     api.put(SETS, "prod", "etcd", etcd(3));
     api.fail("services", Fault::Status(403));
     api.fail("namespaces", Fault::Status(403));
-    let output = audit(&api, &["--format", "json", "--fail-on", "deny"]).await;
+    assert_eq!(
+        audit(&api, &["--fail-on", "deny"]).await.status.code(),
+        Some(2),
+        "what is partial is not green"
+    );
+    let output = audit(&api, &["--format", "json", "--fail-on", "deny", "--allow-partial"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(!rules_of(&report, "etcd").contains(&"service-not-found".to_owned()), "{report}");

@@ -8,7 +8,7 @@ use prometheus_client::{encoding::text, registry::Registry};
 use serde_json::{Value, json};
 use stateward::cluster::Cluster;
 use stateward::cluster::Kind;
-use stateward::events::Events;
+use stateward::events::{Events, ReviewOrigin};
 use stateward::guard::Answer;
 use stateward::guard::Decision;
 use stateward::guard::Guard;
@@ -36,13 +36,17 @@ impl Drop for Newsroom {
 }
 
 async fn newsroom() -> Newsroom {
+    newsroom_of(ReviewOrigin::Proven).await
+}
+
+async fn newsroom_of(reviews: ReviewOrigin) -> Newsroom {
     let api = ApiServer::start().await;
     let mut cluster = Cluster::default();
     for kind in Kind::ALL {
         cluster.set_complete(kind, true);
     }
     let mut registry = Registry::with_prefix("stateward");
-    let (events, teller) = Events::new(api.client(), "pod-1", &mut registry);
+    let (events, teller) = Events::new(api.client(), "pod-1", reviews, &mut registry);
     let task = tokio::spawn(teller.run());
     let policies = Policies::new(Profile::Baseline, Vec::new()).unwrap();
     let judge = WebhookGuard {
@@ -50,6 +54,7 @@ async fn newsroom() -> Newsroom {
         policies: Arc::new(ArcSwap::from_pointee(policies)),
         confirmer: None,
         events: Some(events),
+        excluded: Vec::new(),
     };
     Newsroom { api, judge, registry, task }
 }
@@ -174,4 +179,23 @@ async fn a_name_that_is_none_is_not_asked_for() {
     assert_eq!(room.hear(&strange), Decision::Denied);
     room.until_counted("failed", 1).await;
     assert_eq!(room.api.requests("/"), 0);
+}
+
+#[tokio::test]
+async fn a_review_that_may_be_made_up_is_told_only_of_an_object_that_is_there() {
+    let room = newsroom_of(ReviewOrigin::Unproven).await;
+    let (there, other, gone) = (etcd("there", 4), etcd("other", 4), etcd("gone", 4));
+    room.api.put_object("statefulsets", "prod", "there", there.clone());
+    let mut younger = other.clone();
+    younger["metadata"]["uid"] = json!("another-uid");
+    room.api.put_object("statefulsets", "prod", "other", younger);
+    for set in [&other, &gone] {
+        assert_eq!(room.hear(&review("UPDATE", set, Some(set), false)), Decision::Warned);
+    }
+    assert_eq!(room.hear(&review("CREATE", &etcd("new", 4), None, false)), Decision::Denied);
+    assert_eq!(room.hear(&review("UPDATE", &there, Some(&there), false)), Decision::Warned);
+    until("the event", async || room.event("QuorumEven", "there").is_some()).await;
+    assert!(room.counted("unconfirmed") >= 3);
+    let about = |event: &Value| event["regarding"]["name"] != "there";
+    assert!(!room.api.posted("events").iter().any(about), "{:?}", room.api.posted("events"));
 }

@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit_cli;
 mod audit_hostile;
 mod certificates;
 mod certs_cli;
@@ -26,4 +27,5 @@ mod policy_files;
 mod watch;
 mod webhook_drain;
 mod webhook_http;
+mod webhook_limits;
 mod webhook_tls;

@@ -15,6 +15,7 @@ use stateward::policy::Profile;
 use stateward::process::Readiness;
 use stateward::process::Stopper;
 use stateward::server::Metrics;
+use stateward::server::ServeConfig;
 use stateward::server::Server;
 use support::{
     client::{Client, Response, request},
@@ -52,8 +53,10 @@ async fn hooks(policy: Option<Value>) -> Hooks {
         policies: Arc::new(ArcSwap::from_pointee(policies)),
         confirmer: None,
         events: None,
+        excluded: Vec::new(),
     };
-    let server = Server::bind(config(&folder), judge, Readiness::default(), Metrics::new()).await.unwrap();
+    let config = ServeConfig { metacontroller: true, ..config(&folder) };
+    let server = Server::bind(config, judge, Readiness::default(), Metrics::new()).await.unwrap();
     let (address, (stopper, shutdown)) = (server.webhook_address(), Stopper::new());
     let task = tokio::spawn(async move { server.run(shutdown).await.unwrap() });
     Hooks { address, folder, cluster, task, _stopper: stopper }

@@ -10,7 +10,7 @@ use stateward::cluster::Cluster;
 use stateward::cluster::Kind;
 use stateward::controller::Controller;
 use stateward::controller::ControllerConfig;
-use stateward::events::Events;
+use stateward::events::{Events, ReviewOrigin};
 use stateward::lease::Elector;
 use stateward::lease::LeaseConfig;
 use stateward::policy::Policies;
@@ -75,7 +75,7 @@ fn replica_with(api: &ApiServer, name: &str, known: Cluster, settings: Option<Va
     let (cluster, policies) =
         (Arc::new(ArcSwap::from_pointee(known)), Arc::new(ArcSwap::from_pointee(policies(settings))));
     let mut registry = Registry::default();
-    let (events, teller) = Events::new(api.client(), name, &mut registry);
+    let (events, teller) = Events::new(api.client(), name, ReviewOrigin::Proven, &mut registry);
     let terms = LeaseConfig {
         lasts: Duration::from_secs(1),
         lead_for: Duration::from_millis(900),

@@ -70,7 +70,10 @@ async fn whatever_is_no_review_is_told_what_was_expected() {
 /// Those of Metacontroller, on the same port and under the same limits.
 #[tokio::test]
 async fn hooks_are_answered_beside_reviews() {
-    let server = start_with(|limits| limits.body_bytes = 1000).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = ServeConfig { metacontroller: true, ..support::config(&folder) };
+    config.limits.body_bytes = 1000;
+    let server = support::start(config, folder).await;
     let mut client = server.client().await;
     let path = "/metacontroller/service-per-pod/sync";
     client.send(request(path, JSON, "{}")).await;
@@ -173,7 +176,11 @@ async fn rest_between_requests_is_not_held_against_the_next_head() {
 
 #[tokio::test]
 async fn a_connection_that_rests_too_long_is_closed_in_good_order() {
-    let server = start_with(|limits| limits.idle = Duration::from_secs(1)).await;
+    let server = start_with(|limits| {
+        limits.idle = Duration::from_secs(1);
+        limits.first = Duration::from_secs(1);
+    })
+    .await;
     let mut used = server.client().await;
     used.post("{}").await;
     let mut fresh = server.client().await;
@@ -190,24 +197,6 @@ async fn a_head_too_large_is_431() {
     let padding = format!("{JSON}x: {}\r\n", "y".repeat(5000));
     client.send(request("/validate", &padding, "{}")).await;
     assert_eq!(client.response().await.status, 431);
-}
-
-#[tokio::test]
-async fn one_connection_too_many_waits_for_its_turn() {
-    let server = start_with(|limits| limits.connections = 1).await;
-    let mut first = server.client().await;
-    first.post("{}").await;
-    let second = async {
-        let mut client = server.client().await;
-        client.post(r#"{"uid":"second"}"#).await
-    };
-    tokio::pin!(second);
-    tokio::select! {
-        _ = &mut second => panic!("served beside the first"),
-        () = sleep(Duration::from_millis(200)) => {}
-    }
-    drop(first);
-    assert_eq!(second.await.json()["uid"], "second");
 }
 
 #[tokio::test]

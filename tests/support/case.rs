@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stateward::admission::review;
-use stateward::audit::audit;
+use stateward::audit::{AuditConfig, audit};
 use stateward::cluster::Cluster;
 use stateward::cluster::Kind;
 use stateward::cluster::inventory::Inventory;
@@ -99,10 +99,10 @@ pub fn findings(text: &str, policies: &Policies) -> Vec<Finding> {
         Arc::new(Source { name: "fixture.yaml".into(), text: manifests.into(), origin: Origin::Named });
     let mut inventory = Inventory::new(None);
     inventory.add(&source);
-    assert!(inventory.notes.is_empty(), "a fixture is read whole: {:?}", inventory.notes);
+    assert!(inventory.notes().is_empty(), "a fixture is read whole: {:?}", inventory.notes());
     let (objects, _) = manifest::read(&source);
     let Some(case) = case.or_else(|| Case::of_two_states(&objects)) else {
-        return audit(&inventory, policies, now())
+        return audit(&inventory, policies, AuditConfig::default(), now())
             .findings
             .into_iter()
             .map(|located| located.finding)

@@ -21,7 +21,7 @@ use stateward::certs::managed::Lifetimes;
 use stateward::certs::manager::CertificateManager;
 use stateward::certs::manager::Settings;
 use stateward::certs::x509::Certificate;
-use stateward::events::Events;
+use stateward::events::{Events, ReviewOrigin};
 use stateward::lease::Elector;
 use stateward::lease::LeaseConfig;
 use stateward::process::Readiness;
@@ -97,7 +97,7 @@ impl Replica {
         settings.every = Duration::from_millis(30);
 
         let (mut metrics, (stopper, shutdown)) = (Metrics::new(), Stopper::new());
-        let (events, teller) = Events::new(api.client(), name, metrics.registry());
+        let (events, teller) = Events::new(api.client(), name, ReviewOrigin::Proven, metrics.registry());
         let (terms, lease) = (
             LeaseConfig {
                 lasts: Duration::from_secs(2),

@@ -1,34 +1,46 @@
 //! The report for people, in the way rustc shows its own.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::io;
+use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Group, Level as Severity, Origin, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level as Severity, Origin, Renderer, Snippet};
 
+use super::summary;
 use crate::cluster::inventory::Position;
-use crate::manifest::{Excerpt, Lines, Note, NoteKind};
+use crate::manifest::{Excerpt, Lines, Note, NoteKind, Source};
 use crate::model::{printable, printable_lines};
 use crate::report::{GapKind, Located, Report, is_failure};
 use crate::rules;
 use crate::verdict::Level;
 
+/// How many contexts are named.
+const MOST_CONTEXTS: usize = 10;
+
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let renderer = Renderer::styled();
     let mut files = Files::default();
-    for located in &report.findings {
-        writeln!(out, "{}\n", renderer.render(&[group(located, &mut files)]))?;
+    for block in blocks(report) {
+        writeln!(out, "{}\n", renderer.render(&[Shown::of(&block, &mut files).group()]))?;
     }
-    for note in report.notes.iter().filter(|note| is_failure(note.kind)) {
-        let (file, message) = (printable(&note.file.name), printable_lines(&note.message));
-        writeln!(out, "cannot read {file}:{}:{}: {message}\n", note.line, note.column)?;
+    write_unread(report, out)?;
+    if report.is_quiet
+        && !report.is_incomplete()
+        && !report.findings.iter().any(|located| report.fails(located))
+    {
+        return Ok(());
     }
-    for gap in report.gaps.iter().filter(|gap| gap.kind == GapKind::Unreadable) {
-        writeln!(out, "cannot read {}\n", printable_lines(&gap.message))?;
+    writeln!(out, "{}", summary::line(report))?;
+    let rules = report.by_rule();
+    if rules.len() > 1 {
+        let width = rules.iter().map(|(_, _, count)| count.to_string().len()).max().unwrap_or_default();
+        for (rule, level, count) in rules {
+            writeln!(out, "  {count:width$} {:5} {}", level.name(), printable(rule))?;
+        }
     }
-    writeln!(out, "{}", summary(report))?;
+    write_contexts(report, out)?;
     for gap in report.gaps.iter().filter(|gap| gap.kind == GapKind::Unknown) {
-        writeln!(out, "{}", printable_lines(&gap.message))?;
+        writeln!(out, "{}", printable(&gap.message))?;
     }
     if let Some(passed_over) = passed_over(&report.notes) {
         writeln!(out, "{passed_over}")?;
@@ -36,90 +48,181 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     Ok(())
 }
 
-/// The lines of the files that have been shown, by name.
+fn write_unread(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    for note in &report.notes {
+        let what = match note.kind {
+            NoteKind::NotRendered | NoteKind::Empty => "NOT JUDGED",
+            kind if is_failure(kind) => "cannot read",
+            NoteKind::DefinedTwice | NoteKind::IgnoreComment if !report.is_quiet => "note:",
+            _ => continue,
+        };
+        let (file, message) = (printable(&note.file.name), printable(&note.message));
+        writeln!(out, "{what} {file}:{}:{}: {message}\n", note.line, note.column)?;
+    }
+    for gap in report.gaps.iter().filter(|gap| gap.kind == GapKind::Unreadable) {
+        writeln!(out, "cannot read {}\n", printable(&gap.message))?;
+    }
+    Ok(())
+}
+
+fn write_contexts(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let contexts = &report.contexts;
+    if contexts.len() < 2 {
+        return Ok(());
+    }
+    let names = contexts.iter().take(MOST_CONTEXTS).map(|context| printable(&context.name));
+    let names = names.collect::<Vec<_>>().join(", ");
+    let more = match contexts.len().saturating_sub(MOST_CONTEXTS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    writeln!(
+        out,
+        "judged apart, in {} contexts: {names}{more} (--together judges all as one)",
+        contexts.len()
+    )
+}
+
+fn is_shown(report: &Report, located: &Located) -> bool {
+    !located.is_known && (!report.is_quiet || report.fails(located))
+}
+
+/// The findings to show, each with those that the same edit ends.
+fn blocks(report: &Report) -> Vec<Vec<&Located>> {
+    let mut blocks: Vec<Vec<&Located>> = Vec::new();
+    let mut by_edit = HashMap::new();
+    for located in report.gravest_first().into_iter().filter(|located| is_shown(report, located)) {
+        let finding = &located.finding;
+        let file = located.position.as_ref().map(|position| &*position.file.name);
+        // The same edit as data, or in the same words.
+        let edit = match &finding.edits[..] {
+            [] => format!("{} {}", finding.object, finding.remedy),
+            edits => serde_json::to_string(edits).unwrap_or_default(),
+        };
+        let edit = (edit, file, finding.counts());
+        let block = *by_edit.entry(edit).or_insert(blocks.len());
+        match blocks.get_mut(block) {
+            Some(block) => block.push(located),
+            None => blocks.push(vec![located]),
+        }
+    }
+    blocks
+}
+
+/// The lines of the files that have been shown. Two rendered files may have one name.
 #[derive(Default)]
-struct Files<'a>(HashMap<&'a str, Lines<'a>>);
+struct Files<'a>(HashMap<*const Source, Lines<'a>>);
 
 impl<'a> Files<'a> {
     fn excerpt(&mut self, position: &'a Position) -> Excerpt {
-        let file = &*position.file;
-        self.0.entry(&file.name).or_insert_with(|| Lines::new(file)).excerpt(position.span)
+        let file = &position.file;
+        self.0.entry(Arc::as_ptr(file)).or_insert_with(|| Lines::new(file)).excerpt(position.span)
     }
 }
 
-fn group<'a>(located: &'a Located, files: &mut Files<'a>) -> Group<'a> {
-    let Located { finding, position, related } = located;
-    let severity = match finding.level {
-        Level::Deny => Severity::ERROR.with_name("deny"),
-        Level::Warn => Severity::WARNING.with_name("warn"),
-        Level::Audit | Level::Off => Severity::INFO.with_name("audit"),
-    };
-    let title = severity.primary_title(printable_lines(&finding.message)).id(finding.rule.as_str());
-    let object = printable(&finding.object.to_string()).into_owned();
-    let mut group = match position {
-        Some(position) => title.element(snippet(position, AnnotationKind::Primary, object, files)),
-        None => title.element(Origin::path(format!("{object} {}", printable(&finding.path)))),
-    };
-    for (object, position) in related {
-        let object = printable(object);
-        group = match position {
-            Some(position) => {
-                group.element(snippet(position, AnnotationKind::Context, object.into_owned(), files))
-            }
-            None => group.element(Origin::path(object)),
+/// A part of a line, and where it is.
+type ShownPlace<'a> = (Excerpt, &'a Position);
+
+/// Label, file and place of another object.
+type ShownRelated<'a> = (String, String, Option<ShownPlace<'a>>);
+
+/// The texts of a block, as far as they have to be made.
+struct Shown<'a> {
+    first: &'a Located,
+    message: String,
+    object: String,
+    file: String,
+    excerpt: Option<ShownPlace<'a>>,
+    related: Vec<ShownRelated<'a>>,
+    others: Vec<String>,
+    class: Option<String>,
+    remedy: String,
+    exempt: Option<String>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(block: &[&'a Located], files: &mut Files<'a>) -> Self {
+        let first = block[0];
+        let finding = &first.finding;
+        let mut excerpt = |position: &'a Option<Position>| {
+            position.as_ref().map(|position| (files.excerpt(position), position))
         };
+        let own = excerpt(&first.position);
+        let name = |position: &Option<Position>| {
+            position.as_ref().map_or_else(String::new, |position| printable(&position.file.name).into_owned())
+        };
+        let related = first.related.iter().map(|related| {
+            let label = match related.position {
+                Some(_) => related.object.to_string(),
+                None => format!("{} {}", related.object, related.path),
+            };
+            (printable(&label).into_owned(), name(&related.position), excerpt(&related.position))
+        });
+        let others = block.iter().skip(1).map(|other| {
+            let finding = &other.finding;
+            printable(&format!("{}[{}]: {}", finding.level, finding.rule, finding.message)).into_owned()
+        });
+        let has_class = rules::find(&finding.rule).is_some_and(|rule| !rule.classes.is_empty());
+        let class = finding.class.as_ref().filter(|_| has_class);
+        let object = match first.position {
+            Some(_) => finding.object.to_string(),
+            None => format!("{} {}", finding.object, finding.path),
+        };
+        let exempt = finding.exempt.as_ref().map(|exempt| format!("by {}: {}", exempt.by, exempt.reason));
+        Self {
+            first,
+            message: printable_lines(&finding.message).into_owned(),
+            object: printable(&object).into_owned(),
+            file: name(&first.position),
+            excerpt: own,
+            related: related.collect(),
+            others: others.collect(),
+            class: class.map(|class| printable(&format!("{} ({})", class.class, class.because)).into_owned()),
+            remedy: printable_lines(&finding.remedy).into_owned(),
+            exempt: exempt.map(|exempt| printable(&exempt).into_owned()),
+        }
     }
-    if let Some(class) = finding
-        .class
-        .as_ref()
-        .filter(|_| rules::find(&finding.rule).is_some_and(|rule| !rule.classes.is_empty()))
-    {
-        let because = format!("{} ({})", class.class, class.because);
-        group = group.element(Severity::NOTE.with_name("class").message(printable(&because).into_owned()));
+
+    fn group(&self) -> Group<'_> {
+        let severity = match self.first.finding.level {
+            Level::Deny => Severity::ERROR.with_name("deny"),
+            Level::Warn => Severity::WARNING.with_name("warn"),
+            Level::Audit | Level::Off => Severity::INFO.with_name("audit"),
+        };
+        let title = severity.primary_title(&*self.message).id(self.first.finding.rule.as_str());
+        let mut group = match &self.excerpt {
+            Some(place) => title.element(snippet(place, &self.file, AnnotationKind::Primary, &self.object)),
+            None => title.element(Origin::path(&*self.object)),
+        };
+        for (label, file, place) in &self.related {
+            group = match place {
+                Some(place) => group.element(snippet(place, file, AnnotationKind::Context, label)),
+                None => group.element(Origin::path(&**label)),
+            };
+        }
+        for other in &self.others {
+            group = group.element(Severity::NOTE.with_name("also").message(&**other));
+        }
+        if let Some(class) = &self.class {
+            group = group.element(Severity::NOTE.with_name("class").message(&**class));
+        }
+        group = group.element(Severity::HELP.with_name("fix").message(&*self.remedy));
+        if let Some(exempt) = &self.exempt {
+            group = group.element(Severity::NOTE.with_name("exempt").message(&**exempt));
+        }
+        group
     }
-    group = group.element(Severity::HELP.with_name("fix").message(printable_lines(&finding.remedy)));
-    if let Some(exempt) = &finding.exempt {
-        let reason = format!("by {}: {}", exempt.by, exempt.reason);
-        group = group.element(Severity::NOTE.with_name("exempt").message(printable(&reason).into_owned()));
-    }
-    group
 }
 
-/// The part of a line that a position is in. Only that goes to the renderer: files of some megabytes with many findings
-/// are nothing special.
 fn snippet<'a>(
-    position: &'a Position,
+    (excerpt, position): &'a (Excerpt, &Position),
+    file: &'a str,
     kind: AnnotationKind,
-    label: String,
-    files: &mut Files<'a>,
-) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let Excerpt { text, start, end } = files.excerpt(position);
+    label: &'a str,
+) -> Snippet<'a, Annotation<'a>> {
     let number = usize::try_from(position.span.line).unwrap_or(1);
-    Snippet::source(text)
-        .line_start(number)
-        .path(printable(&position.file.name))
-        .annotation(kind.span(start..end).label(label))
-}
-
-fn summary(report: &Report) -> String {
-    let looked =
-        format!("{} in {}", count(report.stateful_sets, "StatefulSet"), count(report.objects, "object"));
-    let [deny, warn, audit] = [Level::Deny, Level::Warn, Level::Audit].map(|level| report.count(level));
-    let unread = match report.notes.iter().filter(|note| is_failure(note.kind)).count() {
-        0 => String::new(),
-        number => format!(" (and {} that cannot be read)", count(number, "text")),
-    };
-    if deny + warn + audit + report.exempt() == 0 {
-        return format!("{looked}{unread}: nothing found");
-    }
-    let mut text = format!("{looked}{unread}: {deny} denied, {}", count(warn, "warning"));
-    if audit > 0 {
-        let _ = write!(text, ", {audit} audit");
-    }
-    if report.exempt() > 0 {
-        let _ = write!(text, ", {} exempt", report.exempt());
-    }
-    text
+    let marked = kind.span(excerpt.start..excerpt.end).label(label);
+    Snippet::source(&*excerpt.text).line_start(number).path(file).annotation(marked)
 }
 
 /// What was passed over, in one line.
@@ -137,9 +240,4 @@ fn passed_over(notes: &[Note]) -> Option<String> {
     });
     let parts: Vec<String> = parts.collect();
     (!parts.is_empty()).then(|| format!("passed over: {}", parts.join(", ")))
-}
-
-fn count(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
 }

@@ -4,15 +4,23 @@ use std::io;
 
 use serde::Serialize;
 
+use crate::cluster::inventory::Position;
 use crate::manifest::{Note, NoteKind};
 use crate::model::ObjectRef;
-use crate::report::{Gap, GapKind, Located, Report};
+use crate::report::{Gap, GapKind, Located, Related, Report};
 use crate::verdict::{Edit, Exempt, Level};
 
+/// Grows by one when a name changes its meaning or goes; new names do not count.
+const SCHEMA_VERSION: u32 = 1;
+
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct JsonReport<'a> {
+    schema_version: u32,
+    stateward_version: &'static str,
     findings: Vec<JsonFinding<'a>>,
     summary: Summary,
+    contexts: Vec<JsonContext<'a>>,
     notes: Vec<NoteItem<'a>>,
 }
 
@@ -30,12 +38,32 @@ struct JsonFinding<'a> {
     remedy: &'a str,
     edits: &'a [Edit],
     exempt: Option<&'a Exempt>,
+    related: Vec<JsonRelated<'a>>,
+    context: Option<&'a str>,
+    fingerprint: &'a str,
+    known: bool,
+}
+
+#[derive(Serialize)]
+struct JsonRelated<'a> {
+    object: &'a ObjectRef,
+    path: &'a str,
+    file: Option<&'a str>,
+    line: Option<u32>,
+    column: Option<u32>,
 }
 
 #[derive(Serialize)]
 struct ClassItem {
     name: String,
     because: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonContext<'a> {
+    name: &'a str,
+    stateful_sets: usize,
 }
 
 #[derive(Serialize)]
@@ -47,6 +75,7 @@ struct Summary {
     warn: usize,
     audit: usize,
     exempt: usize,
+    known: usize,
 }
 
 #[derive(Serialize)]
@@ -59,7 +88,10 @@ struct NoteItem<'a> {
 }
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let contexts = report.contexts.iter();
     let document = JsonReport {
+        schema_version: SCHEMA_VERSION,
+        stateward_version: env!("CARGO_PKG_VERSION"),
         findings: report.findings.iter().map(item).collect(),
         summary: Summary {
             objects: report.objects,
@@ -68,14 +100,20 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
             warn: report.count(Level::Warn),
             audit: report.count(Level::Audit),
             exempt: report.exempt(),
+            known: report.known(),
         },
+        contexts: contexts
+            .map(|context| JsonContext { name: &context.name, stateful_sets: context.stateful_sets })
+            .collect(),
         notes: report.notes.iter().map(note).chain(report.gaps.iter().map(gap)).collect(),
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     writeln!(out)
 }
 
-fn item(Located { finding, position, .. }: &Located) -> JsonFinding<'_> {
+fn item(located: &Located) -> JsonFinding<'_> {
+    let finding = &located.finding;
+    let (file, line, column) = place(located.position.as_ref());
     JsonFinding {
         rule: finding.rule.as_str(),
         level: finding.level,
@@ -85,14 +123,29 @@ fn item(Located { finding, position, .. }: &Located) -> JsonFinding<'_> {
             .as_ref()
             .map(|class| ClassItem { name: class.class.to_string(), because: class.because.to_string() }),
         path: &finding.path,
-        file: position.as_ref().map(|position| &*position.file.name),
-        line: position.as_ref().map(|position| position.span.line),
-        column: position.as_ref().map(|position| position.span.column),
+        file,
+        line,
+        column,
         message: &finding.message,
         remedy: &finding.remedy,
         edits: &finding.edits,
         exempt: finding.exempt.as_ref(),
+        related: located.related.iter().map(related).collect(),
+        context: located.context.as_deref(),
+        fingerprint: &located.fingerprint,
+        known: located.is_known,
     }
+}
+
+fn related(Related { object, path, position }: &Related) -> JsonRelated<'_> {
+    let (file, line, column) = place(position.as_ref());
+    JsonRelated { object, path, file, line, column }
+}
+
+fn place(position: Option<&Position>) -> (Option<&str>, Option<u32>, Option<u32>) {
+    let file = position.map(|position| &*position.file.name);
+    let span = position.map(|position| position.span);
+    (file, span.map(|span| span.line), span.map(|span| span.column))
 }
 
 fn note(note: &Note) -> NoteItem<'_> {
@@ -104,6 +157,10 @@ fn note(note: &Note) -> NoteItem<'_> {
         NoteKind::Partial => "partial",
         NoteKind::Ignored => "ignored",
         NoteKind::Skipped => "skipped",
+        NoteKind::DefinedTwice => "definedTwice",
+        NoteKind::NotRendered => "notRendered",
+        NoteKind::Empty => "empty",
+        NoteKind::IgnoreComment => "ignoreComment",
     };
     let (line, column) = (Some(note.line), Some(note.column));
     NoteItem { kind, file: Some(&note.file.name), line, column, message: &note.message }

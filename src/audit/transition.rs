@@ -1,0 +1,138 @@
+//! The step between two states of manifests: what an apply of the new ones would do to objects that the old ones have made.
+
+use std::collections::BTreeMap;
+
+use super::contexts::{Context, Contexts};
+use crate::change::{Action, Edit};
+use crate::cluster::ClusterObject;
+use crate::cluster::inventory::{Found, Inventory, ObjectName, Unit};
+use crate::manifest::{Manifest, Node};
+use crate::model::ObjectRef;
+use crate::verdict::{Finding, Level, RuleId, Verdict};
+
+/// The id of findings about fields that the API server does not let anyone change.
+pub const IMMUTABLE_FIELD: RuleId = RuleId::shipped("immutable-field");
+
+/// The fields of a StatefulSet that no update may change, with their defaults. `ValidateStatefulSetUpdate` in
+/// `pkg/apis/apps/validation` lists those that may.
+const IMMUTABLE: [(&str, &str); 4] = [
+    ("/spec/selector", ""),
+    ("/spec/serviceName", ""),
+    ("/spec/podManagementPolicy", "OrderedReady"),
+    ("/spec/volumeClaimTemplates", ""),
+];
+
+/// The old state, ready to be compared with.
+#[derive(Debug)]
+pub struct OldState<'a> {
+    inventory: &'a Inventory,
+    contexts: Contexts,
+    /// Contexts by the number of their unit and their names within it.
+    numbers: BTreeMap<(usize, String), usize>,
+    /// The last object of a name in a context.
+    named: BTreeMap<(usize, ObjectName), usize>,
+}
+
+impl<'a> OldState<'a> {
+    /// `inventory` is read from the same arguments, in the same order, as the new one.
+    pub fn of(inventory: &'a Inventory, together: bool) -> Self {
+        let contexts = Contexts::of(inventory, together);
+        let (mut numbers, mut named) = (BTreeMap::new(), BTreeMap::new());
+        for (number, context) in contexts.list.iter().enumerate() {
+            numbers.insert(key(inventory, context), number);
+            for item in &context.own {
+                if let Some(found) = inventory.item(*item) {
+                    named.insert((number, found.name()), *item);
+                }
+            }
+        }
+        Self { inventory, contexts, numbers, named }
+    }
+
+    /// The old context that became this one.
+    pub(super) fn context(&self, inventory: &Inventory, context: &Context) -> Option<usize> {
+        self.numbers.get(&key(inventory, context)).copied()
+    }
+
+    /// The old object of a name, as it was seen from the context.
+    pub(super) fn find(&self, context: usize, name: &ObjectName) -> Option<Found<'a>> {
+        let mut at = Some(context);
+        while let Some(context) = at {
+            if let Some(item) = self.named.get(&(context, name.clone())) {
+                return self.inventory.item(*item);
+            }
+            at = self.contexts.list[context].parent;
+        }
+        None
+    }
+
+    /// The objects that were written in a context.
+    pub(super) fn own(&self, context: usize) -> impl Iterator<Item = Found<'a>> {
+        self.contexts.list[context].own.iter().filter_map(|item| self.inventory.item(*item))
+    }
+}
+
+/// What tells contexts apart in both states: the argument, by its place on the command line, and the path below it.
+fn key(inventory: &Inventory, context: &Context) -> (usize, String) {
+    let units = inventory.units();
+    let argument = |number: &usize| units.get(*number).is_none_or(|unit| !unit.rendered);
+    let first = (0..=context.unit).rev().find(argument).unwrap_or_default();
+    let count = (0..first).filter(argument).count();
+    let above = units.get(first).map(|unit: &Unit| &*unit.name).unwrap_or_default();
+    let above = above.trim_end_matches('/');
+    let below = context.name.strip_prefix(above).unwrap_or(&context.name);
+    (count, below.trim_start_matches('/').to_owned())
+}
+
+/// The change from an old object to a new one, where the rules look at such changes.
+pub(super) fn change(old: Option<Found<'_>>, new: Option<Found<'_>>) -> Option<Action> {
+    let edit = |old: Option<&ClusterObject>, new: Option<&ClusterObject>| -> Option<Action> {
+        macro_rules! edit {
+            ($($kind:ident => $action:ident),+) => {
+                match (old, new) {
+                    $((Some(ClusterObject::$kind(old)), Some(ClusterObject::$kind(new))) => {
+                        Some(Action::$action(Edit::Update { old: old.clone(), new: new.clone() }))
+                    }
+                    (None, Some(ClusterObject::$kind(new))) => Some(Action::$action(Edit::Create(new.clone()))),
+                    (Some(ClusterObject::$kind(old)), None) => Some(Action::$action(Edit::Delete(old.clone()))),)+
+                    _ => None,
+                }
+            };
+        }
+        edit!(StatefulSet => StatefulSet, Service => Service, DisruptionBudget => DisruptionBudget, Autoscaler => Autoscaler)
+    };
+    edit(old.map(|found| found.object()), new.map(|found| found.object()))
+}
+
+/// The changes of a StatefulSet that the API server refuses.
+pub(super) fn immutable(object: &ObjectRef, old: &Manifest, new: &Manifest) -> Verdict {
+    let changed = IMMUTABLE.into_iter().filter(|(path, default)| {
+        let value = |manifest: &Manifest| match manifest.node.pointer(path).map(Node::to_json) {
+            None if !default.is_empty() => (*default).into(),
+            None => serde_json::Value::Null,
+            Some(value) if value == "" || value == serde_json::json!([]) => serde_json::Value::Null,
+            Some(value) => value,
+        };
+        value(old) != value(new)
+    });
+    let findings = changed.map(|(path, _)| {
+        let field = path.trim_start_matches('/').replace('/', ".");
+        Finding {
+            rule: IMMUTABLE_FIELD,
+            level: Level::Deny,
+            subject: object.clone(),
+            class: None,
+            object: object.clone(),
+            path: path.to_owned(),
+            message: format!("{field} is changed, which the API server refuses: the apply fails"),
+            remedy: format!(
+                "leave {field} as it was, or delete the StatefulSet with --cascade=orphan before, so that its pods stay"
+            ),
+            edits: Vec::new(),
+            related: Vec::new(),
+            exempt: None,
+            may_be_exempted: false,
+        }
+    });
+    Verdict { findings: findings.collect() }
+}

@@ -1,0 +1,208 @@
+//! The snapshot that the objects of each context see.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::contexts::Contexts;
+use crate::cluster::inventory::{Inventory, ObjectName, Position, position};
+use crate::cluster::{Cluster, Kind};
+use crate::model::ObjectRef;
+
+/// How often, on average, an object may be put into the one namespace that its context names. Alternatives that share thousands of
+/// objects must not cost the product of both.
+const MOST_TWINS: usize = 64;
+
+/// A snapshot for each context.
+#[derive(Debug)]
+pub(super) struct Views<'a> {
+    inventory: &'a Inventory,
+    contexts: &'a Contexts,
+    clusters: Vec<Cluster>,
+    /// The last object of a name in a context, its parents aside.
+    named: BTreeMap<(usize, ObjectName), usize>,
+}
+
+impl<'a> Views<'a> {
+    pub(super) fn of(inventory: &'a Inventory, contexts: &'a Contexts) -> Self {
+        let mut views = Self { inventory, contexts, clusters: Vec::new(), named: BTreeMap::new() };
+        let mut builder = Builder::of(inventory, contexts);
+        let mut plain: Vec<Cluster> = Vec::with_capacity(contexts.list.len());
+        for (number, context) in contexts.list.iter().enumerate() {
+            let base = match context.parent {
+                Some(parent) => plain[parent].clone(),
+                None => builder.joined(context.unit),
+            };
+            let mut cluster = base;
+            inventory.insert_into(&mut cluster, context.own.iter().copied());
+            plain.push(cluster.clone());
+            builder.finish(&mut cluster, number);
+            views.clusters.push(cluster);
+            for item in &context.own {
+                if let Some(found) = inventory.item(*item) {
+                    views.named.insert((number, found.name()), *item);
+                }
+            }
+        }
+        views
+    }
+
+    /// What the objects of this context see.
+    pub(super) fn cluster(&self, context: usize) -> &Cluster {
+        &self.clusters[context]
+    }
+
+    /// Where a field of an object is written, as it is seen from this context.
+    pub(super) fn locate(&self, context: usize, object: &ObjectRef, path: &str) -> Option<Position> {
+        let names = self.inventory.names_of(object);
+        let seen = names.iter().find_map(|name| self.item_seen(context, name));
+        let found = match seen {
+            Some(item) => self.inventory.item(item),
+            None => names.iter().find_map(|name| self.inventory.last_named(name)),
+        };
+        found.map(|found| position(found.manifest, path))
+    }
+
+    /// Whether an object of this name is seen from this context.
+    pub(super) fn has(&self, context: usize, name: &ObjectName) -> bool {
+        self.item_seen(context, name).is_some()
+    }
+
+    fn item_seen(&self, context: usize, name: &ObjectName) -> Option<usize> {
+        let mut at = Some(context);
+        let mut key = (context, name.clone());
+        while let Some(context) = at {
+            key.0 = context;
+            if let Some(item) = self.named.get(&key) {
+                return Some(*item);
+            }
+            at = self.contexts.list[context].parent;
+        }
+        None
+    }
+}
+
+/// What it takes to build the snapshots.
+struct Builder<'a> {
+    inventory: &'a Inventory,
+    contexts: &'a Contexts,
+    /// Whether the manifest of an item says its namespace.
+    is_written: Vec<bool>,
+    /// What all units that share no object say of namespaces they write, and the same without the default one.
+    shared: Cluster,
+    shared_elsewhere: Cluster,
+    /// Units that define what another one defines: they are alternatives.
+    apart: BTreeSet<usize>,
+    /// Units in which some manifest does not say its namespace.
+    unwritten: BTreeSet<usize>,
+    /// The kinds that a text which could not be read may hold, whatever its unit.
+    hidden: BTreeSet<&'static str>,
+    /// By context, the namespaces that are written in it and above.
+    namespaces: Vec<Written<'a>>,
+    twins_left: usize,
+}
+
+/// Which namespaces some manifests write.
+#[derive(Clone, Copy, Default)]
+struct Written<'a> {
+    only: Option<&'a str>,
+    has_several: bool,
+    has_unwritten: bool,
+}
+
+impl<'a> Builder<'a> {
+    fn of(inventory: &'a Inventory, contexts: &'a Contexts) -> Self {
+        let mut is_written = vec![false; inventory.len()];
+        let mut unit_of: BTreeMap<&str, usize> = BTreeMap::new();
+        let (mut apart, mut unwritten) = (BTreeSet::new(), BTreeSet::new());
+        for definition in inventory.definitions() {
+            if let Some(item) = definition.item {
+                is_written[item] = definition.has_namespace;
+                if !definition.has_namespace {
+                    unwritten.insert(definition.unit);
+                }
+            }
+            if definition.has_namespace && !definition.is_namespace {
+                let first = *unit_of.entry(&definition.key).or_insert(definition.unit);
+                if first != definition.unit {
+                    apart.extend([first, definition.unit]);
+                }
+            }
+        }
+        let mut builder = Self {
+            inventory,
+            contexts,
+            is_written,
+            shared: Cluster::default(),
+            shared_elsewhere: Cluster::default(),
+            apart,
+            unwritten,
+            hidden: inventory.notes().iter().flat_map(|note| note.hides.iter().copied()).collect(),
+            namespaces: Vec::new(),
+            twins_left: inventory.len().saturating_mul(MOST_TWINS),
+        };
+        builder.fill_shared();
+        builder
+    }
+
+    fn fill_shared(&mut self) {
+        if self.inventory.units().len() < 2 {
+            return;
+        }
+        for context in self.contexts.list.iter().filter(|context| context.parent.is_none()) {
+            if self.apart.contains(&context.unit) {
+                continue;
+            }
+            let written = context.own.iter().copied().filter(|item| self.is_written[*item]);
+            let written: Vec<usize> = written.collect();
+            let default = self.inventory.default_namespace();
+            let is_elsewhere =
+                |item: &usize| self.inventory.item(*item).is_some_and(|found| &*found.name().1 != default);
+            self.inventory
+                .insert_into(&mut self.shared_elsewhere, written.iter().copied().filter(is_elsewhere));
+            self.inventory.insert_into(&mut self.shared, written);
+        }
+    }
+
+    /// What a unit sees of the others. An object without a namespace must not meet theirs in the default one.
+    fn joined(&self, unit: usize) -> Cluster {
+        if self.apart.contains(&unit) {
+            return Cluster::default();
+        }
+        let shared = if self.unwritten.contains(&unit) { &self.shared_elsewhere } else { &self.shared };
+        shared.clone()
+    }
+
+    /// Says what is known completely, and lets objects without a namespace see the others of their context.
+    fn finish(&mut self, cluster: &mut Cluster, number: usize) {
+        let written = self.written(number);
+        self.namespaces.push(written);
+        let chain = || std::iter::successors(Some(number), |context| self.contexts.list[*context].parent);
+        let meets_others =
+            self.inventory.units().len() > 1 && (written.only.is_some() || written.has_several);
+        for kind in Kind::ALL {
+            let is_hidden = meets_others && self.hidden.contains(kind.name())
+                || chain().any(|context| self.contexts.list[context].hidden.contains(kind.name()));
+            cluster.set_complete(kind, !is_hidden);
+        }
+        if written.has_unwritten && !written.has_several && written.only.is_some() {
+            let items: Vec<usize> =
+                chain().flat_map(|context| &self.contexts.list[context].own).copied().collect();
+            if let Some(left) = self.twins_left.checked_sub(items.len()) {
+                self.twins_left = left;
+                self.inventory.join_namespaces(cluster, &items);
+            }
+        }
+    }
+
+    fn written(&self, number: usize) -> Written<'a> {
+        let context = &self.contexts.list[number];
+        let mut written = context.parent.map(|parent| self.namespaces[parent]).unwrap_or_default();
+        for found in context.own.iter().filter_map(|item| self.inventory.item(*item)) {
+            match (found.manifest.namespace.as_deref(), written.only) {
+                (None, _) => written.has_unwritten = true,
+                (Some(namespace), Some(only)) => written.has_several |= namespace != only,
+                (namespace, None) => written.only = namespace,
+            }
+        }
+        written
+    }
+}

@@ -1,0 +1,139 @@
+//! What the paths of an audit hold: files of manifests, kustomizations and charts.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use ignore::{DirEntry, WalkBuilder};
+
+use crate::cli::render::Renderable;
+use crate::cli::render::kustomize::{NAMES, References, clean, references};
+use crate::cli::sources;
+use crate::manifest::{Note, Origin};
+
+/// What one argument holds.
+#[derive(Debug, Default)]
+pub(super) struct Paths {
+    pub(super) files: Vec<(PathBuf, Origin)>,
+    pub(super) renderables: Vec<Renderable>,
+    pub(super) notes: Vec<Note>,
+}
+
+/// Patterns as in `.gitignore`.
+pub(super) fn excludes(patterns: &[String]) -> anyhow::Result<Gitignore> {
+    let mut builder = GitignoreBuilder::new("");
+    for pattern in patterns {
+        builder.add_line(None, pattern).with_context(|| format!("cannot use --exclude {pattern:?}"))?;
+    }
+    builder.build().context("cannot use --exclude")
+}
+
+/// Finds what lies under a path. Hidden folders, links to folders, what `.gitignore` leaves out and what is excluded are passed over.
+pub(super) fn find(path: &Path, excludes: &Gitignore) -> Paths {
+    if !path.is_dir() {
+        let file = clean(path);
+        if is_kustomization(&file) {
+            return Paths { renderables: vec![Renderable::Kustomization(file)], ..Paths::default() };
+        }
+        return Paths { files: vec![(path.to_owned(), Origin::Named)], ..Paths::default() };
+    }
+    let excludes = excludes.clone();
+    let hidden: Arc<Mutex<Vec<PathBuf>>> = Arc::default();
+    let passed_over = Arc::clone(&hidden);
+    let walk = WalkBuilder::new(path)
+        .hidden(false)
+        .ignore(false)
+        .git_global(false)
+        .require_git(false)
+        .sort_by_file_name(std::ffi::OsStr::cmp)
+        .filter_entry(move |entry| is_wanted(entry, &excludes, &passed_over))
+        .build();
+    let (mut found, mut files) = (Paths::default(), Vec::new());
+    for entry in walk {
+        match entry {
+            Ok(entry) if entry.path().is_file() => files.push(clean(entry.path())),
+            Ok(entry) if is_manifest(entry.path()) && !entry.path().is_dir() => {
+                found.notes.push(sources::skipped(entry.path(), sources::NOT_REGULAR));
+            }
+            Ok(_) => {}
+            Err(error) => found.notes.push(sources::failed(
+                path.display().to_string(),
+                Origin::Found,
+                &error.to_string(),
+            )),
+        }
+    }
+    for folder in hidden.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        found.notes.push(sources::skipped(folder, "a hidden folder: name it to have it read"));
+    }
+    sort_out(files, &mut found);
+    found
+}
+
+fn is_wanted(entry: &DirEntry, excludes: &Gitignore, hidden: &Mutex<Vec<PathBuf>>) -> bool {
+    let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+    if entry.depth() == 0 {
+        return true;
+    }
+    let name = entry.file_name();
+    let is_hidden = is_folder && name.as_encoded_bytes().starts_with(b".");
+    let is_excluded = excludes.matched(clean(entry.path()), is_folder).is_ignore();
+    if is_hidden && !is_excluded && name != ".git" {
+        hidden.lock().unwrap_or_else(PoisonError::into_inner).push(entry.path().to_owned());
+    }
+    !is_hidden && !is_excluded
+}
+
+fn is_kustomization(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| NAMES.iter().any(|known| name == *known))
+}
+
+/// Tells charts and kustomizations, with what belongs to them, from plain manifests.
+fn sort_out(files: Vec<PathBuf>, found: &mut Paths) {
+    let charts: HashSet<PathBuf> = files
+        .iter()
+        .filter(|file| file.file_name().is_some_and(|name| name == "Chart.yaml") && is_chart(file))
+        .filter_map(|file| file.parent().map(Path::to_owned))
+        .collect();
+    let in_chart = |path: &Path| path.ancestors().skip(1).any(|folder| charts.contains(folder));
+    let (kustomizations, plain): (Vec<PathBuf>, Vec<PathBuf>) =
+        files.into_iter().filter(|file| !in_chart(file)).partition(|file| is_kustomization(file));
+    let references: Vec<References> = kustomizations.iter().map(|file| references(file)).collect();
+    let used: HashSet<&Path> =
+        references.iter().flat_map(|of| of.files.iter().chain(&of.folders)).map(PathBuf::as_path).collect();
+    for (file, references) in kustomizations.iter().zip(&references) {
+        let is_used = file.parent().is_some_and(|folder| used.contains(folder));
+        if !is_used && !references.is_component {
+            found.renderables.push(Renderable::Kustomization(file.clone()));
+        }
+    }
+    let mut roots: Vec<&PathBuf> = charts.iter().filter(|folder| !in_chart(folder)).collect();
+    roots.sort();
+    for folder in roots {
+        if !is_library(&folder.join("Chart.yaml")) {
+            found.renderables.push(Renderable::Chart(folder.clone()));
+        }
+    }
+    let plain = plain.into_iter().filter(|file| is_manifest(file) && !used.contains(file.as_path()));
+    found.files = plain.map(|file| (file, Origin::Found)).collect();
+}
+
+fn is_manifest(file: &Path) -> bool {
+    let extension = file.extension().unwrap_or_default().to_ascii_lowercase();
+    extension == "yaml" || extension == "yml" || extension == "json"
+}
+
+fn is_chart(file: &Path) -> bool {
+    has_line(file, |line| line.starts_with("name:")) && has_line(file, |line| line.starts_with("version:"))
+}
+
+/// A library has nothing to render; the charts that use it have.
+fn is_library(file: &Path) -> bool {
+    has_line(file, |line| line.strip_prefix("type:").is_some_and(|kind| kind.trim() == "library"))
+}
+
+fn has_line(file: &Path, is_it: impl Fn(&str) -> bool) -> bool {
+    std::fs::read_to_string(file).is_ok_and(|text| text.lines().any(is_it))
+}

@@ -1,0 +1,306 @@
+//! `stateward audit`
+
+mod baseline;
+mod find;
+mod output;
+mod read;
+mod revision;
+mod settings;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::ArgAction;
+use jiff::Timestamp;
+
+use self::output::{Output, write_job_summary};
+use self::read::Reading;
+use self::settings::Settings;
+use super::fix::FixArgs;
+use super::render::RenderConfig;
+use super::{PolicyArgs, UNUSABLE, cluster};
+use crate::audit::transition::{IMMUTABLE_FIELD, OldState};
+use crate::audit::{AuditConfig, audit_cluster, audit_step};
+use crate::cluster::inventory::Inventory;
+use crate::fix::fix;
+use crate::model::printable_lines;
+use crate::report::formats::Format;
+use crate::report::{FailOn, Report};
+use crate::rules;
+
+/// Judge manifests before they are applied, or a live cluster
+///
+/// Reads YAML and JSON files, folders and standard input (`-`). A StatefulSet is judged with the Services and budgets of its context:
+/// an argument is a context; so is each kustomization or Helm chart in it, which is rendered first; and a folder whose files define
+/// the same object twice is split into one context for each of them. With --cluster an API server is asked instead.
+///
+/// Settings come from the nearest .stateward.yaml in this folder or above; the command line overrides them. A comment
+/// `# stateward:ignore RULE -- reason` exempts the line it is on, the line after it, or, at the top, the document.
+///
+/// Exit codes: 0 nothing reaches --fail-on; 1 something does; 2 wrong usage, or something could not be read or rendered, or holds no
+/// object. What could be read is reported all the same.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub(super) struct Args {
+    /// Files and folders of manifests, `-` for standard input
+    #[arg(conflicts_with = "cluster", value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Judge all paths as one context, whatever they define
+    #[arg(long, conflicts_with = "cluster")]
+    together: bool,
+    /// Pass over files and folders that match, as in .gitignore, which is honoured too (repeatable)
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+    /// Judge the step from the manifests in OLD, one for each path: what is wrong in both is a warning, and what the step itself
+    /// breaks is found
+    #[arg(long, value_name = "OLD", conflicts_with = "cluster")]
+    from: Vec<PathBuf>,
+    /// Judge the step from the same paths at a revision of git
+    #[arg(long, value_name = "REV", conflicts_with_all = ["cluster", "from"])]
+    base: Option<String>,
+    /// Report only what the step from --from or --base touches
+    #[arg(long)]
+    changed: bool,
+    /// For charts: a file of values (repeatable)
+    #[arg(long, value_name = "FILE")]
+    values: Vec<PathBuf>,
+    /// For charts: a value (repeatable)
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Let kustomize and helm use the network
+    #[arg(long)]
+    allow_network: bool,
+    /// Judge what runs in a cluster: that of the kubeconfig, or the one around
+    #[arg(long)]
+    cluster: bool,
+    /// With --cluster: the kubeconfig to use
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    kubeconfig: Option<PathBuf>,
+    /// With --cluster: the context of the kubeconfig to use
+    #[arg(long, value_name = "NAME", requires = "cluster")]
+    context: Option<String>,
+    /// With --cluster: judge every namespace, as is done without --namespace
+    #[arg(long, requires = "cluster", conflicts_with = "namespace")]
+    all_namespaces: bool,
+    /// With --cluster: do not fail where a kind of objects may not be listed
+    #[arg(long, requires = "cluster")]
+    allow_partial: bool,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// The namespace of objects that name none [default: default]; with --cluster the one to judge [default: all]
+    #[arg(long, short, value_name = "NS")]
+    namespace: Option<String>,
+    /// human, json, sarif, junit, github, gitlab, markdown or html; as FORMAT=FILE it goes to a file (repeatable) [default: human]
+    #[arg(long, value_name = "FORMAT[=FILE]")]
+    format: Vec<Output>,
+    /// The lowest level that makes the audit fail: deny, warn, audit or never [default: deny]
+    #[arg(long, value_name = "LEVEL")]
+    fail_on: Option<FailOn>,
+    /// Whether a path that holds no object makes the audit fail
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
+    fail_on_empty: Option<bool>,
+    /// The lowest level that is reported: deny, warn or audit
+    #[arg(long, value_name = "LEVEL")]
+    min_level: Option<FailOn>,
+    /// Report these rules only
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Do not report these rules
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    skip: Vec<String>,
+    /// Findings in this file do not count
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write what is found to the file of --baseline
+    #[arg(long)]
+    write_baseline: bool,
+    /// Show people only what makes the audit fail
+    #[arg(long, short)]
+    quiet: bool,
+    /// Read the settings from this file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    fixes: FixArgs,
+}
+
+impl Args {
+    pub(super) fn run(mut self) -> anyhow::Result<ExitCode> {
+        let settings = Settings::load(self.config.as_deref())?;
+        self.complete(settings)?;
+        if self.paths.is_empty() && !self.cluster {
+            bail!("there is nothing to judge: name a file or folder, `-` for standard input, or --cluster");
+        }
+        if self.changed && self.from.is_empty() && self.base.is_none() {
+            bail!("--changed needs --base REV or --from OLD");
+        }
+        if !self.from.is_empty() && self.from.len() != self.paths.len() {
+            bail!("--from is wanted once for each path: {} for {}", self.from.len(), self.paths.len());
+        }
+        if self.write_baseline && self.baseline.is_none() {
+            bail!("--write-baseline needs --baseline FILE");
+        }
+        for rule in self.only.iter().chain(&self.skip).filter(|_| self.policy.policies.is_empty()) {
+            if rules::named(rule).is_none() && rule != IMMUTABLE_FIELD.as_str() {
+                bail!("there is no rule {rule:?}; `stateward explain` lists them");
+            }
+        }
+        let mut report = self.judge()?;
+        self.reduce(&mut report)?;
+        for gap in &report.gaps {
+            writeln!(io::stderr(), "stateward: {}", printable_lines(&gap.message))?;
+        }
+        if self.fixes.shows_diff() {
+            return Ok(self.exit_code(&report));
+        }
+        for output in &self.format {
+            output.write(&report)?;
+        }
+        if self.format.iter().any(|output| output.format == Format::Github) {
+            write_job_summary(&report)?;
+        }
+        Ok(self.exit_code(&report))
+    }
+
+    /// Takes from the settings what the command line does not say.
+    fn complete(&mut self, settings: Settings) -> anyhow::Result<()> {
+        let parsed =
+            |text: &str| text.parse::<FailOn>().map_err(|error| anyhow::anyhow!("{text:?} is not {error}"));
+        if self.paths.is_empty() && !self.cluster {
+            self.paths = settings.paths;
+        }
+        if self.format.is_empty() {
+            let formats =
+                settings.format.iter().map(|text| text.parse::<Output>().map_err(anyhow::Error::msg));
+            self.format = formats.collect::<anyhow::Result<_>>()?;
+        }
+        if self.format.is_empty() {
+            self.format = vec!["human".parse().map_err(anyhow::Error::msg)?];
+        }
+        let fail_on = settings.fail_on.as_deref().map(parsed).transpose()?;
+        self.fail_on = self.fail_on.or(fail_on);
+        let min_level = settings.min_level.as_deref().map(parsed).transpose()?;
+        self.min_level = self.min_level.or(min_level);
+        self.policy.profile = self.policy.profile.or(settings.profile);
+        self.policy.policies.extend(settings.policies);
+        self.exclude.extend(settings.exclude);
+        self.skip.extend(settings.skip);
+        self.set.splice(0..0, settings.set);
+        self.values.splice(0..0, settings.values);
+        if self.only.is_empty() {
+            self.only = settings.only;
+        }
+        if !self.cluster {
+            self.namespace = self.namespace.take().or(settings.namespace);
+            self.together |= settings.together.unwrap_or_default();
+        }
+        self.fail_on_empty = self.fail_on_empty.or(settings.fail_on_empty);
+        self.baseline = self.baseline.take().or(settings.baseline);
+        Ok(())
+    }
+
+    fn judge(&self) -> anyhow::Result<Report> {
+        let policies = self.policy.load()?;
+        let pictures = self.format.iter().any(|output| output.format == Format::Html);
+        let config = AuditConfig { together: self.together, pictures, changed: self.changed };
+        if self.cluster {
+            let (kubeconfig, context) = (self.kubeconfig.as_deref(), self.context.as_deref());
+            let listing = cluster::read(kubeconfig, context, self.namespace.as_deref())?;
+            return Ok(audit_cluster(&listing, &policies, config, Timestamp::now()));
+        }
+        let inventory = self.reading()?.inventory(&self.paths)?;
+        let old = self.old()?;
+        let old = old.as_ref().map(|old| OldState::of(old, self.together));
+        let judge =
+            |inventory: &Inventory| audit_step(inventory, old.as_ref(), &policies, config, Timestamp::now());
+        let mut report = judge(&inventory);
+        if !self.fixes.is_asked() {
+            return Ok(report);
+        }
+        self.reduce(&mut report)?;
+        let new = self.fixes.finish(&fix(&inventory, &report, self.fixes.with_unsafe()))?;
+        if self.fixes.shows_diff() {
+            return Ok(report);
+        }
+        // A new file beside a file that was named is in no folder that was.
+        let is_read = |file: &PathBuf| self.paths.iter().any(|path| path.is_dir() && file.starts_with(path));
+        let new = new.into_iter().filter(|file| !is_read(file));
+        let paths: Vec<PathBuf> = self.paths.iter().cloned().chain(new).collect();
+        Ok(judge(&self.reading()?.inventory(&paths)?))
+    }
+
+    /// The manifests to compare with.
+    fn old(&self) -> anyhow::Result<Option<Inventory>> {
+        let reading = Reading { fail_on_empty: false, ..self.reading()? };
+        let old = match &self.base {
+            Some(revision) => {
+                let checkout = revision::check_out(revision)?;
+                reading.inventory(&checkout.paths(&self.paths)?)?
+            }
+            None if self.from.is_empty() => return Ok(None),
+            None => reading.inventory(&self.from)?,
+        };
+        if let Some(note) = old.notes().iter().find(|note| crate::report::is_failure(note.kind)) {
+            let (file, message) = (&note.file.name, &note.message);
+            bail!("the old manifests cannot be compared with: {file}:{}: {message}", note.line);
+        }
+        Ok(Some(old))
+    }
+
+    fn reading(&self) -> anyhow::Result<Reading<'_>> {
+        let (values, set, network) = (self.values.clone(), self.set.clone(), self.allow_network);
+        Ok(Reading {
+            namespace: self.namespace.as_deref(),
+            excludes: find::excludes(&self.exclude)?,
+            render: RenderConfig { values, set, network },
+            fail_on_empty: self.fail_on_empty.unwrap_or(true),
+        })
+    }
+
+    /// Leaves out what was not asked for, and compares with the baseline.
+    fn reduce(&self, report: &mut Report) -> anyhow::Result<()> {
+        let FailOn(fail_on) = self.fail_on.unwrap_or_default();
+        (report.fail_on, report.is_quiet) = (fail_on, self.quiet);
+        let is_named = |rules: &[String], rule: &str| rules.iter().any(|name| name == rule);
+        let min_level = self.min_level.and_then(|FailOn(level)| level);
+        report.retain(|finding| {
+            let rule = finding.rule.as_str();
+            (self.only.is_empty() || is_named(&self.only, rule))
+                && !is_named(&self.skip, rule)
+                && min_level.is_none_or(|level| finding.level >= level)
+        });
+        let Some(path) = &self.baseline else { return Ok(()) };
+        if self.write_baseline {
+            baseline::write(report, path)?;
+        }
+        let gone = report.compare(&baseline::read(path)?);
+        if gone > 0 && !self.quiet {
+            writeln!(
+                io::stderr(),
+                "stateward: {gone} findings of {} are gone: write it anew",
+                path.display()
+            )?;
+        }
+        Ok(())
+    }
+
+    fn exit_code(&self, report: &Report) -> ExitCode {
+        if report.is_incomplete() || report.is_partial() && !self.allow_partial {
+            ExitCode::from(UNUSABLE)
+        } else if report.fail_on.is_some_and(|level| report.reaches(level)) {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Reads all manifests under some paths as one inventory, as what else exists.
+pub(super) fn read_objects(paths: &[PathBuf]) -> anyhow::Result<Inventory> {
+    let render = RenderConfig::default();
+    let excludes = find::excludes(&[])?;
+    Reading { namespace: None, excludes, render, fail_on_empty: false }.inventory(paths)
+}

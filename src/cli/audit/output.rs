@@ -1,0 +1,57 @@
+//! Where reports go.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::Context;
+
+use crate::report::Report;
+use crate::report::formats::Format;
+
+/// A format, and the file it goes to if not to standard output.
+#[derive(Clone, Debug)]
+pub(super) struct Output {
+    pub(super) format: Format,
+    file: Option<PathBuf>,
+}
+
+impl FromStr for Output {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (format, file) = match text.split_once('=') {
+            Some((format, file)) => (format, Some(PathBuf::from(file))),
+            None => (text, None),
+        };
+        Ok(Self { format: format.parse()?, file })
+    }
+}
+
+impl Output {
+    pub(super) fn write(&self, report: &Report) -> anyhow::Result<()> {
+        if let Some(path) = &self.file {
+            return self.write_file(report, path).with_context(|| format!("cannot write {}", path.display()));
+        }
+        let mut out = BufWriter::new(anstream::stdout().lock());
+        self.format.write(report, &mut out)?;
+        Ok(out.flush()?)
+    }
+
+    fn write_file(&self, report: &Report, path: &Path) -> anyhow::Result<()> {
+        let mut out = BufWriter::new(anstream::StripStream::new(File::create(path)?));
+        self.format.write(report, &mut out)?;
+        Ok(out.flush()?)
+    }
+}
+
+/// Adds the report to the summary of a GitHub job, where there is one.
+pub(super) fn write_job_summary(report: &Report) -> anyhow::Result<()> {
+    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    let failed = || format!("cannot write the job summary {}", Path::new(&path).display());
+    let mut file = OpenOptions::new().append(true).create(true).open(&path).with_context(failed)?;
+    Format::Markdown.write(report, &mut file).with_context(failed)
+}

@@ -1,0 +1,152 @@
+//! From paths to an inventory, on all cores.
+
+use std::io::{self, IsTerminal, Write};
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use ignore::gitignore::Gitignore;
+
+use super::find::{Paths, find};
+use crate::cli::render::{RenderConfig, Renderable, Rendered};
+use crate::cli::sources;
+use crate::cluster::inventory::{Inventory, Unit};
+use crate::manifest::{Note, NoteKind, Origin, Source, read};
+
+/// How many files are read between two reports of progress.
+const PROGRESS: usize = 500;
+
+/// How paths are read.
+pub(super) struct Reading<'a> {
+    pub(super) namespace: Option<&'a str>,
+    pub(super) excludes: Gitignore,
+    pub(super) render: RenderConfig,
+    pub(super) fail_on_empty: bool,
+}
+
+/// Something to read.
+enum Task {
+    File(PathBuf, Origin),
+    Render(Renderable),
+    Stdin,
+}
+
+impl Reading<'_> {
+    /// Reads everything under some paths, showing progress at a terminal.
+    pub(super) fn inventory(&self, paths: &[PathBuf]) -> anyhow::Result<Inventory> {
+        let mut units: Vec<(Unit, usize)> = Vec::new();
+        let (mut tasks, mut notes) = (Vec::new(), Vec::new());
+        let mut first_units = Vec::new();
+        for path in paths {
+            let Paths { files, renderables, notes: more } = self.find(path);
+            first_units.push(units.len());
+            notes.extend(more.into_iter().map(|note| (units.len(), note)));
+            let name = name(path).into();
+            let own = if path.as_os_str() == "-" { vec![Task::Stdin] } else { Vec::new() };
+            tasks.extend(
+                own.into_iter().chain(files.into_iter().map(|(path, origin)| Task::File(path, origin))),
+            );
+            units.push((Unit { name, rendered: false }, tasks.len()));
+            for renderable in renderables {
+                let name = renderable.name().into();
+                tasks.push(Task::Render(renderable));
+                units.push((Unit { name, rendered: true }, tasks.len()));
+            }
+        }
+        let mut results = run(&tasks, &self.render)?.into_iter();
+        let mut inventory = Inventory::new(self.namespace);
+        let (mut done, mut notes) = (0, notes.into_iter().peekable());
+        let mut counts = Vec::new();
+        for (number, (unit, end)) in units.into_iter().enumerate() {
+            let before = inventory.objects() + failures(&inventory);
+            inventory.begin(unit);
+            while let Some((_, note)) = notes.next_if(|(of, _)| *of == number) {
+                inventory.add_note(note);
+            }
+            for result in results.by_ref().take(end - done) {
+                inventory.add_read(result);
+            }
+            done = end;
+            counts.push(inventory.objects() + failures(&inventory) - before);
+        }
+        if self.fail_on_empty {
+            note_empty(&mut inventory, paths, &first_units, &counts);
+        }
+        Ok(inventory)
+    }
+
+    fn find(&self, path: &Path) -> Paths {
+        if path.as_os_str() == "-" { Paths::default() } else { find(path, &self.excludes) }
+    }
+}
+
+fn failures(inventory: &Inventory) -> usize {
+    inventory.notes().iter().filter(|note| crate::report::is_failure(note.kind)).count()
+}
+
+/// Notes the paths that hold no object: what is checked must be there.
+fn note_empty(inventory: &mut Inventory, paths: &[PathBuf], first_units: &[usize], counts: &[usize]) {
+    let ends = first_units.iter().skip(1).copied().chain([counts.len()]);
+    for ((path, first), end) in paths.iter().zip(first_units).zip(ends) {
+        if counts[*first..end].iter().sum::<usize>() > 0 {
+            continue;
+        }
+        let file = Source { name: name(path), text: String::new(), origin: Origin::Named };
+        let message = "no Kubernetes object is found here (--fail-on-empty=false accepts that)".to_owned();
+        let (kind, hides) = (NoteKind::Empty, Vec::new());
+        inventory.add_note(Note { file: file.into(), line: 1, column: 1, kind, message, hides });
+    }
+}
+
+/// An argument as the report names it.
+fn name(path: &Path) -> String {
+    if path.as_os_str() == "-" { sources::STDIN.to_owned() } else { path.display().to_string() }
+}
+
+/// Reads and renders, each core taking the next task, and returns the results in the order of the tasks.
+fn run(tasks: &[Task], config: &RenderConfig) -> io::Result<Vec<Rendered>> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get).min(tasks.len());
+    let (next, watched) = (AtomicUsize::new(0), io::stderr().is_terminal());
+    let results: Mutex<Vec<(usize, Rendered)>> = Mutex::new(Vec::with_capacity(tasks.len()));
+    let work = || {
+        let mut own = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(task) = tasks.get(number) else { break };
+            own.push((number, task.run(config)));
+            if watched && number > 0 && number.is_multiple_of(PROGRESS) {
+                // Progress that cannot be shown is not needed.
+                let _ = write!(io::stderr(), "\r{number} files read");
+            }
+        }
+        results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(own);
+    };
+    thread::scope(|scope| {
+        for _ in 1..cores {
+            scope.spawn(work);
+        }
+        work();
+    });
+    if watched && tasks.len() > PROGRESS {
+        write!(io::stderr(), "\r\x1b[K")?;
+    }
+    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    results.sort_by_key(|(number, _)| *number);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
+}
+
+impl Task {
+    fn run(&self, config: &RenderConfig) -> Rendered {
+        let source = match self {
+            Self::Render(renderable) => return renderable.render(config),
+            Self::File(path, origin) => sources::file(path, *origin),
+            Self::Stdin => sources::stdin(),
+        };
+        match source {
+            Ok(source) => read(&source),
+            Err(note) => (Vec::new(), vec![note]),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `.stateward.yaml`: what an audit is asked for in this repository, unless the command line says otherwise.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Deserialize;
+
+use crate::cli::ProfileName;
+use crate::manifest;
+
+const NAME: &str = ".stateward.yaml";
+
+/// The file. Paths in it are relative to its folder.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Settings {
+    pub(super) profile: Option<ProfileName>,
+    pub(super) policies: Vec<PathBuf>,
+    pub(super) paths: Vec<PathBuf>,
+    pub(super) exclude: Vec<String>,
+    pub(super) namespace: Option<String>,
+    pub(super) format: Vec<String>,
+    pub(super) fail_on: Option<String>,
+    pub(super) min_level: Option<String>,
+    pub(super) only: Vec<String>,
+    pub(super) skip: Vec<String>,
+    pub(super) baseline: Option<PathBuf>,
+    pub(super) together: Option<bool>,
+    pub(super) fail_on_empty: Option<bool>,
+    pub(super) values: Vec<PathBuf>,
+    pub(super) set: Vec<String>,
+}
+
+impl Settings {
+    /// Reads `file`, or else the nearest `.stateward.yaml` in the current folder or above it, or nothing.
+    pub(super) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let file = match file {
+            Some(file) => file.to_owned(),
+            None => match nearest()? {
+                Some(file) => file,
+                None => return Ok(Self::default()),
+            },
+        };
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let mut settings = parse(&text).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let paths = settings.policies.iter_mut().chain(&mut settings.paths).chain(&mut settings.values);
+        for path in paths.chain(&mut settings.baseline) {
+            *path = folder.join(&*path);
+        }
+        Ok(settings)
+    }
+}
+
+fn parse(text: &str) -> Result<Settings, String> {
+    let node = manifest::document(text).map_err(|fault| fault.to_string())?;
+    if node.is_null() {
+        return Ok(Settings::default());
+    }
+    serde_path_to_error::deserialize(node.to_json()).map_err(|error| {
+        let line = node.locate(&manifest::pointer_of(error.path())).line;
+        format!("line {line}: {error}")
+    })
+}
+
+/// The nearest settings, named from the current folder where they are in it.
+fn nearest() -> anyhow::Result<Option<PathBuf>> {
+    if Path::new(NAME).is_file() {
+        return Ok(Some(NAME.into()));
+    }
+    let here = std::env::current_dir().context("cannot tell the current folder")?;
+    Ok(here.ancestors().skip(1).map(|folder| folder.join(NAME)).find(|file| file.is_file()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_named_with_its_line() {
+        let error = parse("profile: strict\nfailon: deny\n").unwrap_err();
+        assert!(error.contains("unknown field `failon`"), "{error}");
+        let error = parse("profile: strict\npaths: deploy\n").unwrap_err();
+        assert!(error.starts_with("line 2: paths:"), "{error}");
+        assert!(parse("# nothing\n").unwrap().paths.is_empty());
+    }
+}

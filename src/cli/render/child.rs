@@ -1,0 +1,87 @@
+//! Programs that render, with limits.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::cli::sources::MAX_BYTES;
+
+/// How long one rendering may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How often a program that has closed its output is asked whether it has ended.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Runs a program and returns what it prints, or why that is of no use. Without `network` it is told to use none: proxies that do
+/// not answer, and no protocol but files for git.
+pub(super) fn output(program: &str, arguments: &[&Path], network: bool) -> Result<String, String> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if !network {
+        for variable in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+            command.env(variable, "http://127.0.0.1:9");
+        }
+        command.env("NO_PROXY", "").env("no_proxy", "").env("GIT_ALLOW_PROTOCOL", "file");
+    }
+    let mut child = command.spawn().map_err(|error| format!("cannot run {program}: {error}"))?;
+    let end = Instant::now() + LIMIT;
+    let (out, errors) = (reader(child.stdout.take()), reader(child.stderr.take()));
+    let printed = until(end, &out, &mut child, program)?;
+    let complaint = until(end, &errors, &mut child, program)?;
+    let status = wait(end, &mut child, program)?;
+    if !status.success() {
+        let complaint = String::from_utf8_lossy(&complaint);
+        let last =
+            complaint.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason is given");
+        return Err(format!("{program} failed: {}", last.trim()));
+    }
+    if printed.len() as u64 > MAX_BYTES {
+        return Err(format!("{program} prints more than {} MiB", MAX_BYTES >> 20));
+    }
+    String::from_utf8(printed).map_err(|_| format!("{program} prints something that is not UTF-8 text"))
+}
+
+fn reader(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(pipe) = pipe {
+            // What was read before an error is all there is.
+            let _ = pipe.take(MAX_BYTES + 1).read_to_end(&mut bytes);
+        }
+        // The receiver is gone after a time-out.
+        let _ = sender.send(bytes);
+    });
+    receiver
+}
+
+fn until(
+    end: Instant,
+    from: &Receiver<Vec<u8>>,
+    child: &mut Child,
+    program: &str,
+) -> Result<Vec<u8>, String> {
+    let left = end.saturating_duration_since(Instant::now());
+    from.recv_timeout(left).map_err(|_| give_up(child, program))
+}
+
+fn wait(end: Instant, child: &mut Child, program: &str) -> Result<ExitStatus, String> {
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if Instant::now() < end => thread::sleep(POLL),
+            Ok(None) => return Err(give_up(child, program)),
+            Err(error) => return Err(format!("cannot wait for {program}: {error}")),
+        }
+    }
+}
+
+fn give_up(child: &mut Child, program: &str) -> String {
+    // It has ended already where it cannot be ended.
+    let _ = child.kill();
+    let _ = child.wait();
+    format!("{program} took longer than {} seconds", LIMIT.as_secs())
+}

@@ -1,0 +1,179 @@
+//! Kustomizations: what they refer to, and what they come to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use super::{RenderConfig, Rendered, child, graft, source};
+use crate::manifest::{Manifest, Node, Source, Span, Value, document, read};
+
+/// The names a kustomization may have.
+pub(in crate::cli) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// What a kustomization says of other files.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct References {
+    pub(in crate::cli) files: BTreeSet<PathBuf>,
+    pub(in crate::cli) folders: BTreeSet<PathBuf>,
+    /// Something that only the network has.
+    pub(in crate::cli) remote: Option<String>,
+    /// A Component is only applied through others.
+    pub(in crate::cli) is_component: bool,
+}
+
+/// Reads what the kustomization `file` refers to.
+pub(in crate::cli) fn references(file: &Path) -> References {
+    let mut found = References::default();
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let Some(node) = fs::read_to_string(file).ok().and_then(|text| document(&text).ok()) else {
+        return found;
+    };
+    found.is_component = node.get("kind").and_then(Node::as_str) == Some("Component");
+    for key in ["resources", "bases", "components", "crds"] {
+        let entries = node.get(key).and_then(Node::as_list).unwrap_or_default();
+        let remote = entries.iter().filter_map(Node::as_str).find(|text| is_remote(text));
+        found.remote = found.remote.take().or(remote.map(str::to_owned));
+    }
+    let mut texts = Vec::new();
+    strings(&node, &mut texts);
+    for text in texts {
+        let path = clean(&folder.join(text.split_once('=').map_or(text, |(_, path)| path)));
+        if path.is_file() {
+            found.files.insert(path);
+        } else if path.is_dir() {
+            found.folders.insert(path);
+        }
+    }
+    found
+}
+
+fn is_remote(text: &str) -> bool {
+    text.contains("://")
+        || text.contains("?ref=")
+        || text.starts_with("git@")
+        || text.starts_with("github.com/")
+}
+
+fn strings<'a>(node: &'a Node, found: &mut Vec<&'a str>) {
+    match &node.value {
+        Value::String(text) if !text.is_empty() && !text.contains('\n') => found.push(text),
+        Value::List(items) => items.iter().for_each(|item| strings(item, found)),
+        Value::Map(entries) => entries.iter().for_each(|entry| strings(&entry.value, found)),
+        _ => {}
+    }
+}
+
+/// The path without `.` and `..`, as far as that needs no look at the file system.
+pub(in crate::cli) fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(clean.components().next_back(), Some(Component::Normal(_))) => {
+                clean.pop();
+            }
+            other => clean.push(other),
+        }
+    }
+    clean
+}
+
+/// Renders the kustomization in `folder`.
+pub(super) fn render(folder: &Path, file: &Path, config: &RenderConfig) -> Result<Rendered, String> {
+    let program = match (super::is_there("kustomize"), super::is_there("kubectl")) {
+        (true, _) => "kustomize",
+        (false, true) => "kubectl",
+        (false, false) => {
+            return Err("a kustomization, and neither kustomize nor kubectl is there to render it".to_owned());
+        }
+    };
+    let overlay = Overlay::over(folder)?;
+    let folder_of = overlay.folder.path();
+    let text = match program {
+        "kustomize" => child::output(program, &[Path::new("build"), folder_of], config.network)?,
+        _ => child::output(program, &[Path::new("kustomize"), folder_of], config.network)?,
+    };
+    let (mut manifests, notes) = read(&source(&folder.display().to_string(), text));
+    let own = source(&file.display().to_string(), fs::read_to_string(file).unwrap_or_default());
+    let mut originals = Originals::default();
+    for manifest in &mut manifests {
+        let path = overlay.origin(manifest);
+        let found = path.and_then(|path| originals.find(&overlay.as_named(&path, folder), manifest));
+        if let Some((source, node)) = found {
+            graft::onto_object(&mut manifest.node, &node);
+            manifest.file = source;
+        } else {
+            graft::all_at(&mut manifest.node, Span { line: 1, column: 1, end_column: 1 });
+            manifest.file = Arc::clone(&own);
+        }
+    }
+    Ok((manifests, notes))
+}
+
+/// A kustomization of our own above the one to render, which asks for the origin of each object.
+struct Overlay {
+    folder: tempfile::TempDir,
+    /// The folder that is rendered, with all links resolved.
+    target: PathBuf,
+}
+
+impl Overlay {
+    fn over(folder: &Path) -> Result<Self, String> {
+        let failed = |error: std::io::Error| format!("cannot prepare {}: {error}", folder.display());
+        let target = folder.canonicalize().map_err(failed)?;
+        let own = tempfile::tempdir().map_err(failed)?;
+        let place = own.path().canonicalize().map_err(failed)?;
+        let up = place.components().filter(|part| matches!(part, Component::Normal(_))).count();
+        let relative = "../".repeat(up) + target.to_string_lossy().trim_start_matches('/');
+        let text = serde_json::json!({"resources": [relative], "buildMetadata": ["originAnnotations"]});
+        fs::write(own.path().join("kustomization.yaml"), text.to_string()).map_err(failed)?;
+        Ok(Self { folder: own, target })
+    }
+
+    /// The file that an object comes from, where kustomize says so.
+    fn origin(&self, manifest: &Manifest) -> Option<PathBuf> {
+        let annotations = manifest.node.pointer("/metadata/annotations")?;
+        let origin = document(annotations.get("config.kubernetes.io/origin")?.as_str()?).ok()?;
+        if origin.get("repo").is_some() {
+            return None;
+        }
+        let path = origin.get("path").and_then(Node::as_str)?;
+        let place = self.folder.path().canonicalize().ok()?;
+        Some(clean(&place.join(path)))
+    }
+
+    /// A file as the user would name it, given how the rendered folder was named.
+    fn as_named(&self, path: &Path, folder: &Path) -> PathBuf {
+        let mut named = folder.to_owned();
+        for above in self.target.ancestors() {
+            if let Ok(rest) = path.strip_prefix(above) {
+                return clean(&named.join(rest));
+            }
+            named.push("..");
+        }
+        path.to_owned()
+    }
+}
+
+/// Files that objects come from, each read once.
+#[derive(Default)]
+struct Originals(BTreeMap<PathBuf, Vec<Manifest>>);
+
+impl Originals {
+    /// The object in `file` that a rendered one comes from: the only one of its kind, or the one of its name, which may have a prefix
+    /// and a suffix by now.
+    fn find(&mut self, file: &Path, rendered: &Manifest) -> Option<(Arc<Source>, Node)> {
+        let manifests = self.0.entry(file.to_owned()).or_insert_with(|| {
+            let text = fs::read_to_string(file).unwrap_or_default();
+            read(&source(&file.display().to_string(), text)).0
+        });
+        let mut same = manifests.iter().filter(|manifest| manifest.kind == rendered.kind).collect::<Vec<_>>();
+        if same.len() > 1 {
+            let name = rendered.name.as_deref().unwrap_or_default();
+            same.retain(|manifest| manifest.name.as_deref().is_some_and(|written| name.contains(written)));
+            same.sort_by_key(|manifest| std::cmp::Reverse(manifest.name.as_ref().map_or(0, String::len)));
+        }
+        same.first().map(|manifest| (Arc::clone(&manifest.file), manifest.node.clone()))
+    }
+}

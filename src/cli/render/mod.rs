@@ -1,0 +1,93 @@
+//! Kustomizations and Helm charts, rendered by the programs that they are written for.
+
+mod child;
+mod graft;
+mod helm;
+pub(super) mod kustomize;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::manifest::{Manifest, Note, NoteKind, Origin, Source, kinds_that_matter};
+
+/// How things are rendered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RenderConfig {
+    /// Files of values for charts.
+    pub(super) values: Vec<PathBuf>,
+    /// Values for charts: `KEY=VALUE`.
+    pub(super) set: Vec<String>,
+    /// Whether the programs may use the network.
+    pub(super) network: bool,
+}
+
+/// Objects with positions in the files that they come from.
+pub(super) type Rendered = (Vec<Manifest>, Vec<Note>);
+
+/// What can be rendered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Renderable {
+    /// The file of a kustomization.
+    Kustomization(PathBuf),
+    /// The folder of a chart.
+    Chart(PathBuf),
+}
+
+impl Renderable {
+    /// How the report names it.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Kustomization(file) => format!("{} (kustomization)", parent(file).display()),
+            Self::Chart(folder) => format!("{} (chart)", folder.display()),
+        }
+    }
+
+    /// Renders it. What cannot be rendered is a note that makes the audit fail.
+    pub(super) fn render(&self, config: &RenderConfig) -> Rendered {
+        let rendered = match self {
+            Self::Kustomization(file) => match kustomize::references(file).remote.filter(|_| !config.network)
+            {
+                Some(remote) => {
+                    Err(format!("it needs the network for {remote}: allow it with --allow-network"))
+                }
+                None => kustomize::render(parent(file), file, config),
+            },
+            Self::Chart(folder) => helm::render(folder, config),
+        };
+        rendered.unwrap_or_else(|message| (Vec::new(), vec![self.not_rendered(message)]))
+    }
+
+    fn not_rendered(&self, message: String) -> Note {
+        let file = match self {
+            Self::Kustomization(file) => file.clone(),
+            Self::Chart(folder) => folder.join("Chart.yaml"),
+        };
+        Note {
+            file: source(&file.display().to_string(), String::new()),
+            line: 1,
+            column: 1,
+            kind: NoteKind::NotRendered,
+            message,
+            hides: kinds_that_matter().collect(),
+        }
+    }
+}
+
+fn parent(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn source(name: &str, text: String) -> Arc<Source> {
+    let name = name.strip_prefix("./").unwrap_or(name).to_owned();
+    Arc::new(Source { name, text, origin: Origin::Named })
+}
+
+/// Whether a program is on the path.
+fn is_there(program: &str) -> bool {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&folders).any(|folder| folder.join(program).is_file())
+}

@@ -1,0 +1,417 @@
+//! The DNS names of a set's own pods under its governing Service, as far as the set itself says that they are dialled.
+
+use std::collections::BTreeMap;
+
+use super::{Container, StatefulSet};
+
+/// A name of one of the set's own pods, and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialledName {
+    /// As it is written: `zk-0.zk`, `$(POD_NAME).zk.default.svc`.
+    pub name: Box<str>,
+    /// `variable ZOO_SERVERS of container zk`.
+    pub source: Box<str>,
+    /// Whether it has the cluster's domain. The kubelet writes a pod's own full name into its `/etc/hosts`, so the pod itself
+    /// finds it without DNS.
+    pub is_full: bool,
+    /// Whether it is that of the pod it is written in.
+    pub is_own: bool,
+}
+
+/// The names that the pods of a set have under its governing Service.
+#[derive(Clone, Debug)]
+pub struct OwnNames<'a> {
+    set: &'a str,
+    namespace: &'a str,
+    /// `.zk`
+    under_service: String,
+    /// Variables with the pod's own name, of whichever container.
+    pod_variables: Vec<&'a str>,
+}
+
+/// Variables that hold the pod's own name practically everywhere.
+const POD_VARIABLES: [&str; 4] = ["HOSTNAME", "POD_NAME", "MY_POD_NAME", "K8S_POD_NAME"];
+/// How far back a name is looked for: more than the longest label.
+const WINDOW: usize = 128;
+/// What replaced variables may add to a text.
+const MAX_GROWTH: usize = 64 * 1024;
+
+impl StatefulSet {
+    /// The names of its own pods; `None` without a governing Service.
+    pub fn own_names(&self) -> Option<OwnNames<'_>> {
+        if self.spec.service_name.is_empty() || self.metadata.name.is_empty() {
+            return None;
+        }
+        let variables = self.spec.template.spec.all_containers().flat_map(|container| &container.env);
+        let pod_variables = variables.filter(|variable| {
+            variable.value_from.as_ref().is_some_and(|from| &*from.field_ref.field_path == "metadata.name")
+        });
+        Some(OwnNames {
+            set: &self.metadata.name,
+            namespace: &self.metadata.namespace,
+            under_service: format!(".{}", self.spec.service_name),
+            pod_variables: pod_variables.map(|variable| &*variable.name).collect(),
+        })
+    }
+
+    /// The first name of its own pods in the environment, command, arguments, probes and hooks of its containers; of
+    /// several, one that only DNS can answer.
+    pub fn dialled_name(&self) -> Option<DialledName> {
+        if let Some(known) = &self.spec.template.spec.dialled {
+            return Some((**known).clone());
+        }
+        let names = self.own_names()?;
+        let containers = self.spec.template.spec.all_containers();
+        let found = containers.flat_map(|container| names.in_container(container));
+        found.min_by_key(|name| (name.is_full && name.is_own, name.is_full))
+    }
+}
+
+impl OwnNames<'_> {
+    fn in_container(&self, container: &Container) -> Vec<DialledName> {
+        let environment: BTreeMap<&str, &str> = container
+            .env
+            .iter()
+            .filter(|variable| !variable.value.is_empty() && !self.is_pod_variable(&variable.name))
+            .map(|variable| (&*variable.name, &*variable.value))
+            .collect();
+        let mut found = Vec::new();
+        for (what, text) in texts(container) {
+            let source = || format!("{what} of container {}", container.name);
+            found.extend(self.in_text(&expand(text, &environment), source));
+        }
+        found
+    }
+
+    /// The names in a text, apart from lines that are comments.
+    pub fn in_text(&self, text: &str, source: impl Fn() -> String) -> Vec<DialledName> {
+        let is_comment =
+            |line: &&str| line.trim_start().starts_with(['#', ';']) || line.trim_start().starts_with("//");
+        let lines = text.lines().filter(|line| !is_comment(line));
+        let names = lines.flat_map(|line| self.in_line(line));
+        names
+            .map(|(name, is_full)| DialledName {
+                name: name.into(),
+                source: source().into(),
+                is_full,
+                is_own: is_one_variable(name),
+            })
+            .collect()
+    }
+
+    fn in_line<'t>(&self, line: &'t str) -> Vec<(&'t str, bool)> {
+        let at = line.match_indices(self.under_service.as_str());
+        let names = at.filter_map(|(dot, service)| {
+            let end = dot + service.len();
+            let (domain, is_full) = self.domain(&line[end..])?;
+            let start = label_before(line, dot);
+            self.is_pod(&line[start..dot], &line[..start], is_full)
+                .then_some((&line[start..end + domain], is_full))
+        });
+        names.collect()
+    }
+
+    /// How long the rest of a name behind the Service is, and whether it goes on with the cluster's domain; `None` where it is
+    /// the name of something else.
+    fn domain(&self, after: &str) -> Option<(usize, bool)> {
+        let Some(rest) = after.strip_prefix('.') else {
+            return (!after.starts_with(goes_on)).then_some((0, false));
+        };
+        let namespace = first_label(rest);
+        if namespace.is_empty() {
+            return Some((0, false));
+        }
+        let is_variable = namespace.starts_with('$');
+        if !is_variable && namespace != self.namespace {
+            return None;
+        }
+        let (end, rest) = (1 + namespace.len(), &rest[namespace.len()..]);
+        match rest.strip_prefix(".svc") {
+            Some(rest) if !rest.starts_with(goes_on) => Some((end + ".svc".len(), rest.starts_with('.'))),
+            _ if is_variable => Some((end, true)),
+            _ => (!rest.starts_with('.') && !rest.starts_with(goes_on)).then_some((end, false)),
+        }
+    }
+
+    /// Whether a label names a pod of the set: by its name, or by a variable that is its name. Before the cluster's domain any
+    /// variable can only be that.
+    fn is_pod(&self, label: &str, before: &str, is_full: bool) -> bool {
+        if before.ends_with('.') {
+            return false;
+        }
+        if let Some(ordinal) = label.strip_prefix(self.set).and_then(|rest| rest.strip_prefix('-')) {
+            return is_ordinal(ordinal);
+        }
+        let Some(variable) = variable(label) else { return false };
+        self.is_pod_variable(variable) || is_full
+    }
+
+    fn is_pod_variable(&self, name: &str) -> bool {
+        POD_VARIABLES.contains(&name) || self.pod_variables.contains(&name)
+    }
+}
+
+/// What a container says, each text with what it is.
+fn texts(container: &Container) -> Vec<(String, &str)> {
+    let env = container.env.iter().map(|variable| (format!("variable {}", variable.name), &*variable.value));
+    let words = command_lines(container)
+        .into_iter()
+        .flat_map(|(what, words)| words.iter().map(move |word| (what.to_owned(), &**word)));
+    env.chain(words).collect()
+}
+
+fn command_lines(container: &Container) -> Vec<(&'static str, &[Box<str>])> {
+    let mut lines = vec![("command", &*container.command), ("args", &*container.args)];
+    lines.extend(container.probes().map(|(field, probe)| (field, &*probe.exec.command)));
+    if let Some(lifecycle) = &container.lifecycle {
+        lines.push(("postStart hook", &*lifecycle.post_start.exec.command));
+        lines.push(("preStop hook", &*lifecycle.pre_stop.exec.command));
+    }
+    lines
+}
+
+/// `text` with the variables whose values are known: `$(NAME)`, `${NAME}` and `$NAME`.
+fn expand(text: &str, environment: &BTreeMap<&str, &str>) -> String {
+    let (mut expanded, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(dollar) = rest.find('$') {
+        expanded.push_str(&rest[..dollar]);
+        rest = &rest[dollar..];
+        let reference = first_label(rest);
+        let value = plain_variable(reference).and_then(|name| environment.get(name));
+        match value {
+            Some(value) if expanded.len() + value.len() <= text.len() + MAX_GROWTH => {
+                expanded.push_str(value);
+            }
+            _ if reference.is_empty() => expanded.push('$'),
+            _ => expanded.push_str(reference),
+        }
+        rest = &rest[reference.len().max(1)..];
+    }
+    expanded + rest
+}
+
+/// The name in `$(NAME)`, `${NAME}` or `$NAME`.
+fn plain_variable(reference: &str) -> Option<&str> {
+    let name = reference.strip_prefix('$')?;
+    let name = name.strip_prefix('(').and_then(|name| name.strip_suffix(')')).unwrap_or(name);
+    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+    (!name.is_empty() && name.bytes().all(is_word)).then_some(name)
+}
+
+/// The variable that a label begins with, unless only its last part is meant (`${HOSTNAME##*-}`). The command `hostname`
+/// counts as the variable.
+fn variable(label: &str) -> Option<&str> {
+    let inner = label.strip_prefix('$').or_else(|| label.strip_prefix('`'))?;
+    let inner = inner.strip_prefix(['(', '{']).unwrap_or(inner);
+    let length = inner.bytes().take_while(|byte| is_word(*byte)).count();
+    let (name, rest) = inner.split_at(length);
+    if rest.starts_with('#') {
+        return None;
+    }
+    let is_command = label.starts_with("$(") || label.starts_with('`');
+    let is_short = matches!(rest.trim_end_matches([')', '`']).trim(), "" | "-s");
+    match name {
+        "hostname" if is_command => is_short.then_some("HOSTNAME"),
+        _ => Some(name),
+    }
+}
+
+/// The label or variable that a text begins with.
+fn first_label(text: &str) -> &str {
+    let closing = match text.as_bytes() {
+        [b'$', b'(', ..] => ')',
+        [b'$', b'{', ..] => '}',
+        _ => {
+            let start = usize::from(text.starts_with('$'));
+            let rest = text[start..].bytes();
+            let is_part = |byte: &u8| is_word(*byte) || (start == 0 && *byte == b'-');
+            return match rest.take_while(is_part).count() {
+                0 => "",
+                length => &text[..start + length],
+            };
+        }
+    };
+    let end = text.bytes().take(WINDOW).position(|byte| byte == closing as u8);
+    end.map_or("", |end| &text[..=end])
+}
+
+/// Where the label begins that ends before `dot`: letters, digits, hyphens, variables and what is in brackets.
+fn label_before(line: &str, dot: usize) -> usize {
+    let (bytes, mut start, mut depth) = (line.as_bytes(), dot, 0_usize);
+    let mut in_quotes = false;
+    while start > 0 && dot - start < WINDOW {
+        let byte = bytes[start - 1];
+        match byte {
+            b'`' => in_quotes = !in_quotes,
+            b')' | b'}' => depth += 1,
+            b'(' | b'{' if depth > 0 => depth -= 1,
+            b'-' | b'$' | b'%' => {}
+            _ if depth > 0 || in_quotes || is_word(byte) => {}
+            _ => break,
+        }
+        start -= 1;
+    }
+    (start..=dot).find(|at| line.is_char_boundary(*at)).unwrap_or(dot)
+}
+
+/// Whether a name begins with a variable that is a whole label.
+fn is_one_variable(name: &str) -> bool {
+    name.starts_with('`') || (name.starts_with('$') && name[first_label(name).len()..].starts_with('.'))
+}
+
+/// A number, or what stands for one: `$i`, `{0..2}`, `%d`.
+fn is_ordinal(text: &str) -> bool {
+    !text.is_empty()
+        && (text.bytes().all(|byte| byte.is_ascii_digit())
+            || text.starts_with(['$', '`', '{'])
+            || matches!(text, "%d" | "%s" | "%i"))
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// Whether a name that seems to end before this character is longer.
+fn goes_on(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '-' | '_' | '$' | '{' | '%' | '`')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn set(containers: &serde_json::Value) -> StatefulSet {
+        serde_json::from_value(json!({"metadata": {"name": "zk", "namespace": "db"},
+            "spec": {"serviceName": "zk-hs", "template": {"spec": {"containers": containers}}}}))
+        .unwrap()
+    }
+
+    fn names(text: &str) -> String {
+        let set = set(
+            &json!([{"env": [{"name": "ME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}]),
+        );
+        let names = set.own_names().unwrap().in_text(text, String::new);
+        names.iter().map(|name| &*name.name).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn names_of_own_pods_under_the_governing_service() {
+        for (text, expected) in [
+            ("zk-0.zk-hs", "zk-0.zk-hs"),
+            ("server.1=zk-0.zk-hs:2888:3888;server.2=zk-1.zk-hs.db:2888", "zk-0.zk-hs zk-1.zk-hs.db"),
+            ("http://zk-10.zk-hs.db.svc.cluster.local:2380/", "zk-10.zk-hs.db.svc"),
+            ("zk-0.zk-hs.$(NAMESPACE).svc.cluster.local", "zk-0.zk-hs.$(NAMESPACE).svc"),
+            ("zk-0.zk-hs.${DOMAIN}", "zk-0.zk-hs.${DOMAIN}"),
+            ("rabbit@$(POD_NAME).zk-hs", "$(POD_NAME).zk-hs"),
+            ("$(ME).zk-hs ${ME}.zk-hs $ME.zk-hs", "$(ME).zk-hs ${ME}.zk-hs $ME.zk-hs"),
+            ("$HOSTNAME.zk-hs ${HOSTNAME}.zk-hs", "$HOSTNAME.zk-hs ${HOSTNAME}.zk-hs"),
+            ("$(hostname).zk-hs `hostname -s`.zk-hs", "$(hostname).zk-hs `hostname -s`.zk-hs"),
+            ("${HOSTNAME%-*}-0.zk-hs", "${HOSTNAME%-*}-0.zk-hs"),
+            ("for i in 0 1 2; do x zk-$i.zk-hs zk-$((i - 1)).zk-hs; done", "zk-$i.zk-hs zk-$((i - 1)).zk-hs"),
+            ("http://zk-{0...3}.zk-hs.db.svc.cluster.local/export", "zk-{0...3}.zk-hs.db.svc"),
+            ("printf zk-%d.zk-hs", "zk-%d.zk-hs"),
+            ("$NODE.zk-hs.db.svc.cluster.local", "$NODE.zk-hs.db.svc"),
+            ("join zk-0.zk-hs.", "zk-0.zk-hs"),
+        ] {
+            assert_eq!(names(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_names_are_no_proof() {
+        for text in [
+            "",
+            "zk-hs",
+            "zk-hs:2181",
+            "zk-hs.db.svc.cluster.local",
+            "zk-0.zk-hs-client",
+            "zk-0.zk-hsx",
+            "zk-0.zk-hs$X",
+            "zk-0.zk",
+            "my-zk-0.zk-hs",
+            "a.zk-0.zk-hs",
+            "zk-a.zk-hs",
+            "zk-.zk-hs",
+            "zk.zk-hs",
+            "zk-0.zk-hs.example.com",
+            "zk-0.zk-hs.other.svc.cluster.local",
+            "zk-0.zk-hs.svc.cluster.local",
+            "*.zk-hs.db.svc.cluster.local",
+            "$NODE.zk-hs",
+            "${HOSTNAME##*-}.zk-hs",
+            "$(hostname -f).zk-hs",
+            "_peer._tcp.zk-hs.db.svc.cluster.local",
+            "# zk-0.zk-hs",
+            "  // zk-0.zk-hs",
+            "ä)}`.zk-hs",
+        ] {
+            assert_eq!(names(text), "", "{text}");
+        }
+    }
+
+    #[test]
+    fn every_place_in_a_container_counts() {
+        let exec = json!({"exec": {"command": ["sh", "-c", "nc zk-0.zk-hs 1"]}});
+        for (container, source) in [
+            (json!({"env": [{"name": "PEERS", "value": "zk-0.zk-hs"}]}), "variable PEERS of container c"),
+            (json!({"command": ["a", "zk-0.zk-hs"]}), "command of container c"),
+            (json!({"args": ["zk-0.zk-hs"]}), "args of container c"),
+            (json!({"livenessProbe": exec}), "livenessProbe of container c"),
+            (json!({"lifecycle": {"postStart": exec}}), "postStart hook of container c"),
+            (
+                json!({"env": [{"name": "S", "value": "zk-hs"}], "args": ["$(POD_NAME).$(S)"]}),
+                "args of container c",
+            ),
+            (
+                json!({"env": [{"name": "S", "value": "zk"}], "args": ["${S}-0.zk-hs", "$$x"]}),
+                "args of container c",
+            ),
+        ] {
+            let mut named = container.clone();
+            named["name"] = "c".into();
+            let found = set(&json!([named])).dialled_name();
+            assert_eq!(found.map(|found| found.source).as_deref(), Some(source), "{container}");
+        }
+        let mut init = set(&json!([]));
+        init.spec.template.spec.init_containers =
+            vec![Container { args: vec!["zk-0.zk-hs".into()], ..Container::default() }];
+        assert!(init.dialled_name().is_some());
+        init.spec.service_name = "".into();
+        assert!(init.dialled_name().is_none());
+    }
+
+    #[test]
+    fn a_name_that_only_dns_can_answer_is_preferred() {
+        let found = set(&json!([{"args": ["$HOSTNAME.zk-hs.db.svc.cluster.local", "zk-1.zk-hs"]}]))
+            .dialled_name()
+            .unwrap();
+        assert_eq!((&*found.name, found.is_full, found.is_own), ("zk-1.zk-hs", false, false));
+        for (text, is_own) in [
+            ("$(POD_NAME).zk-hs", true),
+            ("`hostname`.zk-hs", true),
+            ("${HOSTNAME%-*}-0.zk-hs", false),
+            ("zk-$i.zk-hs", false),
+        ] {
+            assert_eq!(set(&json!([{"args": [text]}])).dialled_name().unwrap().is_own, is_own, "{text}");
+        }
+    }
+
+    #[test]
+    fn variables_cannot_blow_a_text_up() {
+        let value = "x".repeat(60_000);
+        let environment = [("A", value.as_str())].into_iter().collect();
+        assert!(expand(&"$A".repeat(10_000), &environment).len() < 200_000);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read(text in "[zk.hs0$(){}`ä%# -]{0,40}|.{0,40}") {
+            for name in set(&json!([])).own_names().unwrap().in_text(&text, String::new) {
+                prop_assert!(text.contains(&*name.name));
+            }
+        }
+    }
+}

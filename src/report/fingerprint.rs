@@ -1,0 +1,50 @@
+//! What a finding is known by, in baselines and in services that follow findings over time.
+
+use std::collections::HashMap;
+
+use super::Located;
+
+/// Gives each finding a fingerprint of rule, object, field and file. Lines are left out, since they move. Of several findings that
+/// agree in all of these, each has its number.
+pub(super) fn assign(findings: &mut [Located]) {
+    let mut seen: HashMap<u128, usize> = HashMap::new();
+    for located in findings {
+        let finding = &located.finding;
+        let file = located.position.as_ref().map_or("", |position| &position.file.name);
+        let object = &finding.object;
+        let subject = &finding.subject;
+        let parts = [
+            finding.rule.as_str(),
+            file,
+            object.kind,
+            &object.namespace,
+            &object.name,
+            subject.kind,
+            &subject.name,
+            &finding.path,
+        ];
+        let hash = parts.iter().fold(OFFSET, |hash, part| mix(mix(hash, part.as_bytes()), &[0]));
+        let number = seen.entry(hash).or_default();
+        *number += 1;
+        let hash = if *number == 1 { hash } else { mix(hash, number.to_string().as_bytes()) };
+        located.fingerprint = format!("{hash:032x}");
+    }
+}
+
+/// FNV-1a with 128 bits: a fixed function, as files in other people's repositories hold its results.
+const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+
+fn mix(hash: u128, bytes: &[u8]) -> u128 {
+    bytes.iter().fold(hash, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_fnv_1a() {
+        assert_eq!(mix(OFFSET, b"foobar"), 0x343e_1662_793c_64bf_6f0d_3597_ba44_6f18);
+    }
+}

@@ -1,0 +1,42 @@
+//! Workflow commands, which GitHub shows beside the lines of a pull request.
+
+use std::io;
+
+use crate::report::text::{workflow_message, workflow_property};
+use crate::report::{GapKind, Located, Report, is_failure};
+use crate::verdict::Level;
+
+pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    for located in report.gravest_first().into_iter().filter(|located| located.counts()) {
+        write_finding(located, out)?;
+    }
+    for note in report.notes.iter().filter(|note| is_failure(note.kind)) {
+        let (file, message) = (workflow_property(&note.file.name), workflow_message(&note.message));
+        writeln!(
+            out,
+            "::error file={file},line={},col={},title=not judged::{message}",
+            note.line, note.column
+        )?;
+    }
+    for gap in report.gaps.iter().filter(|gap| gap.kind == GapKind::Unreadable) {
+        writeln!(out, "::error title=not judged::{}", workflow_message(&gap.message))?;
+    }
+    Ok(())
+}
+
+fn write_finding(located: &Located, out: &mut dyn io::Write) -> io::Result<()> {
+    let finding = &located.finding;
+    let command = match finding.level {
+        Level::Deny => "error",
+        Level::Warn => "warning",
+        Level::Audit | Level::Off => "notice",
+    };
+    write!(out, "::{command} ")?;
+    if let Some(position) = &located.position {
+        let (file, span) = (workflow_property(&position.file.name), position.span);
+        write!(out, "file={file},line={},col={},endColumn={},", span.line, span.column, span.end_column)?;
+    }
+    let title = workflow_property(finding.rule.as_str());
+    let text = format!("{}: {}\nFix: {}", finding.object, finding.message, finding.remedy);
+    writeln!(out, "title={title}::{}", workflow_message(&text))
+}

@@ -1,0 +1,57 @@
+//! GitLab's code quality report: a subset of Code Climate's format.
+
+use std::io;
+
+use serde::Serialize;
+
+use crate::model::printable;
+use crate::report::{Located, Report};
+use crate::verdict::Level;
+
+#[derive(Serialize)]
+struct Issue<'a> {
+    description: String,
+    check_name: &'a str,
+    fingerprint: &'a str,
+    severity: &'static str,
+    location: Location<'a>,
+}
+
+#[derive(Serialize)]
+struct Location<'a> {
+    path: &'a str,
+    lines: Lines,
+}
+
+#[derive(Serialize)]
+struct Lines {
+    begin: u32,
+}
+
+pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let counting = report.findings.iter().filter(|located| located.counts());
+    let issues: Vec<Issue<'_>> = counting.map(issue).collect();
+    serde_json::to_writer_pretty(&mut *out, &issues)?;
+    writeln!(out)
+}
+
+fn issue(located: &Located) -> Issue<'_> {
+    let finding = &located.finding;
+    let text = format!("{}: {}. Fix: {}", finding.object, finding.message, finding.remedy);
+    let position = located.position.as_ref();
+    Issue {
+        description: printable(&text).into_owned(),
+        check_name: finding.rule.as_str(),
+        fingerprint: &located.fingerprint,
+        severity: match finding.level {
+            Level::Deny => "critical",
+            Level::Warn => "minor",
+            Level::Audit | Level::Off => "info",
+        },
+        location: Location {
+            // GitLab drops an issue without a place.
+            path: position.map_or("cluster", |position| &position.file.name),
+            lines: Lines { begin: position.map_or(1, |position| position.span.line) },
+        },
+    }
+}

@@ -1,0 +1,278 @@
+//! SARIF 2.1.0, for code scanning.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use serde::Serialize;
+
+use crate::cluster::inventory::Position;
+use crate::model::{ObjectRef, printable};
+use crate::report::text::uri;
+use crate::report::{GapKind, Located, Report, is_failure};
+use crate::rules::{self, Rule};
+use crate::verdict::Level;
+
+/// What relative addresses are relative to: the folder that holds the repository.
+const ROOT: &str = "%SRCROOT%";
+
+#[derive(Serialize)]
+struct Log<'a> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    version: &'static str,
+    runs: [Run<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run<'a> {
+    tool: Tool<'a>,
+    invocations: [Invocation; 1],
+    results: Vec<ResultItem<'a>>,
+    column_kind: &'static str,
+}
+
+#[derive(Serialize)]
+struct Tool<'a> {
+    driver: Driver<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Driver<'a> {
+    name: &'static str,
+    version: &'static str,
+    semantic_version: &'static str,
+    rules: Vec<Descriptor<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    short_description: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full_description: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<Help>,
+}
+
+#[derive(Serialize)]
+struct Help {
+    text: String,
+    markdown: String,
+}
+
+#[derive(Serialize)]
+struct Text {
+    text: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Invocation {
+    execution_successful: bool,
+    tool_execution_notifications: Vec<Notification>,
+}
+
+#[derive(Serialize)]
+struct Notification {
+    level: &'static str,
+    message: Text,
+    locations: Vec<Location>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ResultItem<'a> {
+    rule_id: &'a str,
+    rule_index: usize,
+    level: &'static str,
+    message: Text,
+    locations: Vec<Location>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    related_locations: Vec<Location>,
+    partial_fingerprints: BTreeMap<&'static str, &'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baseline_state: Option<&'static str>,
+    /// Empty is "not suppressed".
+    suppressions: Vec<Suppression>,
+    properties: BTreeMap<&'static str, &'a str>,
+}
+
+#[derive(Serialize)]
+struct Suppression {
+    kind: &'static str,
+    justification: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names are those of the format")]
+struct Location {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    physical_location: Option<PhysicalLocation>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    logical_locations: Vec<LogicalLocation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Text>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PhysicalLocation {
+    artifact_location: ArtifactLocation,
+    region: Region,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ArtifactLocation {
+    uri: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uri_base_id: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Region {
+    start_line: u32,
+    start_column: u32,
+    end_column: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LogicalLocation {
+    name: String,
+    fully_qualified_name: String,
+    kind: &'static str,
+}
+
+pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut indexes: BTreeMap<&str, usize> =
+        rules::ALL.iter().enumerate().map(|(index, rule)| (rule.id, index)).collect();
+    let mut descriptors: Vec<Descriptor<'_>> = rules::ALL.iter().map(descriptor).collect();
+    for located in &report.findings {
+        let id = located.finding.rule.as_str();
+        indexes.entry(id).or_insert_with(|| {
+            descriptors.push(Descriptor { id, short_description: None, full_description: None, help: None });
+            descriptors.len() - 1
+        });
+    }
+    let is_compared = report.known() > 0;
+    let result = |located| result(located, &indexes, is_compared);
+    let version = env!("CARGO_PKG_VERSION");
+    let driver = Driver { name: "stateward", version, semantic_version: version, rules: descriptors };
+    let run = Run {
+        tool: Tool { driver },
+        invocations: [invocation(report)],
+        results: report.findings.iter().map(result).collect(),
+        column_kind: "unicodeCodePoints",
+    };
+    let schema = "https://json.schemastore.org/sarif-2.1.0.json";
+    serde_json::to_writer_pretty(&mut *out, &Log { schema, version: "2.1.0", runs: [run] })?;
+    writeln!(out)
+}
+
+fn descriptor(rule: &Rule) -> Descriptor<'_> {
+    let markdown = rules::markdown(rule);
+    let section = markdown.split("## ").find_map(|part| part.strip_prefix("What it checks"));
+    let full = section.unwrap_or(rule.title).trim().to_owned();
+    Descriptor {
+        id: rule.id,
+        short_description: Some(Text { text: rule.title.to_owned() }),
+        full_description: Some(Text { text: full }),
+        help: Some(Help { text: markdown.clone(), markdown }),
+    }
+}
+
+fn invocation(report: &Report) -> Invocation {
+    let notes = report.notes.iter().filter(|note| is_failure(note.kind));
+    let notes = notes.map(|note| {
+        let region = Region { start_line: note.line, start_column: note.column, end_column: note.column };
+        let artifact_location = artifact(&note.file.name);
+        let location = Location {
+            id: None,
+            physical_location: Some(PhysicalLocation { artifact_location, region }),
+            logical_locations: Vec::new(),
+            message: None,
+        };
+        notification(&note.message, vec![location])
+    });
+    let gaps = report.gaps.iter().filter(|gap| gap.kind == GapKind::Unreadable);
+    let gaps = gaps.map(|gap| notification(&gap.message, Vec::new()));
+    Invocation {
+        execution_successful: !report.is_incomplete(),
+        tool_execution_notifications: notes.chain(gaps).collect(),
+    }
+}
+
+fn notification(message: &str, locations: Vec<Location>) -> Notification {
+    Notification { level: "error", message: Text { text: printable(message).into_owned() }, locations }
+}
+
+fn result<'a>(located: &'a Located, indexes: &BTreeMap<&str, usize>, is_compared: bool) -> ResultItem<'a> {
+    let finding = &located.finding;
+    let rule_id = finding.rule.as_str();
+    let text = format!("{}: {}\nFix: {}", finding.object, finding.message, finding.remedy);
+    let related = (1..).zip(&located.related).map(|(id, related)| Location {
+        id: Some(id),
+        message: Some(message(&format!("{} {}", related.object, related.path))),
+        ..location(related.position.as_ref(), &related.object, &related.path)
+    });
+    let suppressions = finding.exempt.iter().map(|exempt| Suppression {
+        kind: if exempt.by == "comment" || exempt.by == "annotation" { "inSource" } else { "external" },
+        justification: format!("{} ({})", exempt.reason, exempt.by),
+    });
+    let context = located.context.as_deref().map(|context| ("context", context));
+    ResultItem {
+        rule_id,
+        rule_index: indexes.get(rule_id).copied().unwrap_or_default(),
+        level: match finding.level {
+            Level::Deny => "error",
+            Level::Warn => "warning",
+            Level::Audit | Level::Off => "note",
+        },
+        message: message(&text),
+        locations: vec![location(located.position.as_ref(), &finding.object, &finding.path)],
+        related_locations: related.collect(),
+        partial_fingerprints: [("stateward/v1", &*located.fingerprint)].into(),
+        baseline_state: is_compared.then_some(if located.is_known { "unchanged" } else { "new" }),
+        suppressions: suppressions.collect(),
+        properties: context.into_iter().collect(),
+    }
+}
+
+/// Brackets would be a link in a message.
+fn message(text: &str) -> Text {
+    let lines: Vec<_> = text.lines().map(printable).collect();
+    Text { text: lines.join("\n").replace('[', "\\[").replace(']', "\\]") }
+}
+
+fn location(position: Option<&Position>, object: &ObjectRef, path: &str) -> Location {
+    let physical = position.map(|position| PhysicalLocation {
+        artifact_location: artifact(&position.file.name),
+        region: Region {
+            start_line: position.span.line,
+            start_column: position.span.column,
+            end_column: position.span.end_column,
+        },
+    });
+    let logical = LogicalLocation {
+        name: printable(&object.name).into_owned(),
+        fully_qualified_name: printable(&format!("{object}{path}")).into_owned(),
+        kind: "object",
+    };
+    Location { id: None, physical_location: physical, logical_locations: vec![logical], message: None }
+}
+
+fn artifact(file: &str) -> ArtifactLocation {
+    match file.strip_prefix('/') {
+        Some(absolute) => ArtifactLocation { uri: format!("file:///{}", uri(absolute)), uri_base_id: None },
+        None => ArtifactLocation { uri: uri(file), uri_base_id: Some(ROOT) },
+    }
+}

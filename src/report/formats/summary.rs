@@ -1,0 +1,36 @@
+//! The outcome in one line, the same in every format for people.
+
+use std::fmt::Write as _;
+
+use crate::report::{Report, is_failure};
+use crate::verdict::Level;
+
+pub(super) fn line(report: &Report) -> String {
+    let looked =
+        format!("{} in {}", count(report.stateful_sets, "StatefulSet"), count(report.objects, "object"));
+    let [deny, warn, audit] = [Level::Deny, Level::Warn, Level::Audit].map(|level| report.count(level));
+    let unread = match report.notes.iter().filter(|note| is_failure(note.kind)).count() {
+        0 => String::new(),
+        number => format!(" (and {} that cannot be read)", count(number, "text")),
+    };
+    if report.is_empty() && unread.is_empty() {
+        return "nothing was judged: no Kubernetes object was found".to_owned();
+    }
+    if deny + warn + audit + report.exempt() + report.known() == 0 {
+        return format!("{looked}{unread}: nothing found");
+    }
+    let mut text = format!("{looked}{unread}: {deny} denied, {}", count(warn, "warning"));
+    for (number, what) in
+        [(audit, "audit"), (report.exempt(), "exempt"), (report.known(), "known from the baseline")]
+    {
+        if number > 0 {
+            let _ = write!(text, ", {number} {what}");
+        }
+    }
+    text
+}
+
+pub(super) fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}

@@ -1,0 +1,64 @@
+//! Whether the set's own pods are dialled by the names that its governing Service should give them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::SetContext;
+use crate::model::{DialledName, OwnNames};
+use crate::verdict::Level;
+
+/// Keys of a ConfigMap; `None` means all.
+type ReadKeys<'a> = Option<BTreeSet<&'a str>>;
+
+impl SetContext<'_> {
+    /// A name of one of the set's own pods that it dials: in its template, or, in manifests, in a ConfigMap that its pods read.
+    /// A pod finds its own full name in its `/etc/hosts`: that one proves nothing.
+    pub(super) fn dialled_name(&self) -> Option<DialledName> {
+        let counts = |name: &DialledName| !(name.is_full && (name.is_own || self.replicas <= 1));
+        self.set.dialled_name().filter(counts).or_else(|| {
+            let names = self.set.own_names()?;
+            let config_maps = self.config_maps_read().into_iter();
+            config_maps.flat_map(|(name, keys)| self.in_config_map(&names, name, &keys)).find(counts)
+        })
+    }
+
+    /// The highest level of a fault of the governing Service: with a single pod that dials no name there is nothing to find.
+    pub(super) fn service_level(&self) -> Level {
+        if self.replicas <= 1 && self.dialled_name().is_none() { Level::Audit } else { Level::Deny }
+    }
+
+    fn in_config_map(&self, names: &OwnNames<'_>, name: &str, keys: &ReadKeys<'_>) -> Vec<DialledName> {
+        let Some(config_map) = self.view.config_map(self.namespace(), name) else { return Vec::new() };
+        let read =
+            config_map.data.iter().filter(|(key, _)| keys.as_ref().is_none_or(|keys| keys.contains(&***key)));
+        let texts = read.filter_map(|(key, text)| Some((key, text.as_deref()?)));
+        let found =
+            texts.flat_map(|(key, text)| names.in_text(text, || format!("{key} of ConfigMap {name}")));
+        found.collect()
+    }
+
+    /// The ConfigMaps that the pods read, as files or as environment, each with the keys they read.
+    fn config_maps_read(&self) -> BTreeMap<&str, ReadKeys<'_>> {
+        let spec = &self.set.spec.template.spec;
+        let variables = spec.all_containers().flat_map(|container| &container.env);
+        let variables = variables.filter_map(|variable| variable.value_from.as_ref());
+        let variables =
+            variables.map(|from| (&*from.config_map_key_ref.name, Some(&*from.config_map_key_ref.key)));
+        let whole = spec.all_containers().flat_map(|container| &container.env_from);
+        let whole = whole.map(|from| (&*from.config_map_ref.name, None));
+        let files = spec.config_map_files().flat_map(|files| {
+            let items = files.items.iter().map(|item| (&*files.name, Some(&*item.key)));
+            items.chain(files.items.is_empty().then_some((&*files.name, None)))
+        });
+        let mut read: BTreeMap<&str, ReadKeys<'_>> = BTreeMap::new();
+        for (name, key) in variables.chain(whole).chain(files) {
+            let keys = read.entry(name).or_insert_with(|| Some(BTreeSet::new()));
+            match key {
+                Some(key) => keys.iter_mut().for_each(|keys| {
+                    keys.insert(key);
+                }),
+                None => *keys = None,
+            }
+        }
+        read
+    }
+}

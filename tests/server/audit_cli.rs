@@ -1,0 +1,353 @@
+//! `stateward audit` over the files of a repository, as a user runs it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const ETCD: &str = "apiVersion: apps/v1
+kind: StatefulSet
+metadata:
+  name: etcd
+spec:
+  replicas: 4
+  serviceName: etcd
+  selector: {matchLabels: {app: etcd}}
+  template:
+    metadata: {labels: {app: etcd}}
+    spec:
+      containers:
+      - name: etcd
+        image: quay.io/coreos/etcd:v3.5.9
+";
+
+struct Repository(tempfile::TempDir);
+
+impl Repository {
+    fn of(files: &[(&str, &str)]) -> Self {
+        let repository = Self(tempfile::tempdir().unwrap());
+        for (name, text) in files {
+            repository.write(name, text);
+        }
+        repository
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Runs the command in the repository, with only these programs on the path.
+    fn run_with(&self, programs: &Path, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stateward"));
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env("PATH", programs)
+            .env_remove("GITHUB_STEP_SUMMARY");
+        command.output().unwrap()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(Path::new("/nowhere"), arguments)
+    }
+
+    fn audit(&self, arguments: &[&str]) -> (Option<i32>, Value) {
+        let output = self.run(&[&["audit", "--format", "json"], arguments].concat());
+        let report = serde_json::from_slice(&output.stdout);
+        (output.status.code(), report.unwrap_or_else(|_| panic!("{}", text(&output.stderr))))
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "commit.gpgsign=false"]);
+        assert!(
+            command.args(arguments).current_dir(self.path()).output().unwrap().status.success(),
+            "{arguments:?}"
+        );
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn rules(report: &Value) -> Vec<&str> {
+    report["findings"].as_array().unwrap().iter().map(|finding| finding["rule"].as_str().unwrap()).collect()
+}
+
+fn note_kinds(report: &Value) -> Vec<&str> {
+    report["notes"].as_array().unwrap().iter().map(|note| note["kind"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn gitignore_and_excludes_are_honoured() {
+    let repository = Repository::of(&[
+        ("a/etcd.yaml", ETCD),
+        ("a/target/etcd.yaml", ETCD),
+        ("a/vendor/etcd.yaml", ETCD),
+        (".gitignore", "target/\n"),
+    ]);
+    let (_, report) = repository.audit(&["a", "--exclude", "vendor"]);
+    assert_eq!(report["summary"]["statefulSets"], 1);
+    assert_eq!(report["contexts"][0]["name"], "a");
+}
+
+#[test]
+fn settings_are_found_above_and_the_command_line_overrides_them() {
+    let settings = "paths: [a]\nprofile: strict\nexclude: [b.yaml]\nskip: [spread-missing]\nfailOn: never\nformat: [json]\n";
+    let repository = Repository::of(&[
+        (".stateward.yaml", settings),
+        ("a/etcd.yaml", ETCD),
+        ("a/b.yaml", ETCD),
+        ("sub/x", ""),
+    ]);
+    let output = repository.run(&["audit"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["summary"]["statefulSets"], 1);
+    assert!(
+        rules(&report).contains(&"quorum-even") && !rules(&report).contains(&"spread-missing"),
+        "{report}"
+    );
+    assert_eq!(repository.run(&["audit", "--fail-on", "deny"]).status.code(), Some(1));
+    let below = Command::new(env!("CARGO_BIN_EXE_stateward"))
+        .arg("audit")
+        .current_dir(repository.path().join("sub"))
+        .output();
+    assert_eq!(
+        serde_json::from_slice::<Value>(&below.unwrap().stdout).unwrap()["summary"]["statefulSets"],
+        1
+    );
+    repository.write(".stateward.yaml", "pathes: [a]\n");
+    let output = repository.run(&["audit"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("unknown field `pathes`"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_comment_exempts_with_a_reason_only() {
+    let comment = |comment: &str| {
+        ETCD.replace("replicas: 4", &format!("replicas: 4 # stateward:ignore quorum-even{comment}"))
+    };
+    let repository = Repository::of(&[("a.yaml", &comment(" -- a fifth comes on Monday"))]);
+    let (code, report) = repository.audit(&["a.yaml"]);
+    assert_eq!((code, &report["summary"]["exempt"]), (Some(0), &1.into()));
+    let even = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|finding| finding["rule"] == "quorum-even")
+        .unwrap();
+    assert_eq!(even["exempt"]["reason"], "a fifth comes on Monday");
+    repository.write("a.yaml", &comment(""));
+    let (code, report) = repository.audit(&["a.yaml"]);
+    assert_eq!((code, note_kinds(&report)), (Some(1), vec!["ignoreComment"]));
+    repository.write("a.yaml", &comment(" -- why").replace("replicas: 4", "replicas: 3"));
+    let (code, report) = repository.audit(&["a.yaml"]);
+    assert_eq!((code, note_kinds(&report)), (Some(0), vec!["ignoreComment"]), "it is not needed");
+}
+
+#[test]
+fn with_a_baseline_only_new_findings_fail() {
+    let repository = Repository::of(&[("a.yaml", ETCD)]);
+    assert_eq!(repository.run(&["audit", "a.yaml", "--baseline", "known.json"]).status.code(), Some(2));
+    let written = repository.run(&["audit", "a.yaml", "--baseline", "known.json", "--write-baseline"]);
+    assert_eq!(written.status.code(), Some(0), "{}", text(&written.stderr));
+    repository.write("a.yaml", &format!("# a line more\n{ETCD}"));
+    let (code, report) = repository.audit(&["a.yaml", "--baseline", "known.json"]);
+    assert_eq!((code, &report["summary"]["deny"]), (Some(0), &0.into()));
+    assert!(report["summary"]["known"].as_u64() > Some(0));
+    repository.write("b.yaml", &ETCD.replace("name: etcd\nspec", "name: other\nspec"));
+    let (code, report) = repository.audit(&["a.yaml", "b.yaml", "--baseline", "known.json"]);
+    assert_eq!((code, &report["summary"]["deny"]), (Some(1), &1.into()));
+}
+
+#[test]
+fn rules_and_levels_are_chosen() {
+    let repository = Repository::of(&[("a.yaml", ETCD)]);
+    let (code, report) = repository.audit(&["a.yaml", "--only", "pdb-missing,spread-missing"]);
+    assert_eq!((code, rules(&report).len()), (Some(0), 2));
+    assert_eq!(rules(&repository.audit(&["a.yaml", "--min-level", "deny"]).1), ["quorum-even"]);
+    assert_eq!(repository.audit(&["a.yaml", "--skip", "quorum-even"]).0, Some(0));
+    let output = repository.run(&["audit", "a.yaml", "--skip", "quorum-evne"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn quiet_says_only_what_fails() {
+    let repository =
+        Repository::of(&[("a.yaml", ETCD), ("b.yaml", &ETCD.replace("replicas: 4", "replicas: 3"))]);
+    let shown = text(&repository.run(&["audit", "a.yaml", "--quiet"]).stdout);
+    assert!(shown.contains("quorum-even") && !shown.contains("warn[pdb-missing]"), "{shown}");
+    assert_eq!(text(&repository.run(&["audit", "b.yaml", "-q"]).stdout), "");
+}
+
+#[test]
+fn nothing_to_judge_is_never_green() {
+    let repository =
+        Repository::of(&[("empty/readme.md", "x"), ("values.yaml", "replicas: 3\n"), ("a.yaml", ETCD)]);
+    for path in ["empty", "values.yaml"] {
+        let (code, report) = repository.audit(&["a.yaml", path]);
+        assert_eq!((code, note_kinds(&report).contains(&"empty")), (Some(2), true), "{path}");
+        assert!(rules(&report).contains(&"quorum-even"), "what could be read is reported");
+    }
+    assert_eq!(repository.audit(&["empty", "--fail-on-empty=false"]).0, Some(0));
+}
+
+#[test]
+fn variants_in_one_folder_are_judged_apart_unless_told_otherwise() {
+    let repository = Repository::of(&[("r/dev/a.yaml", ETCD), ("r/prod/a.yaml", ETCD)]);
+    let (_, report) = repository.audit(&["r"]);
+    assert_eq!(report["contexts"].as_array().unwrap().len(), 2);
+    assert_eq!(report["findings"][0]["context"], "r/dev");
+    let shown = text(&repository.run(&["audit", "r"]).stdout);
+    assert!(shown.contains("judged apart, in 2 contexts: r/dev, r/prod"), "{shown}");
+    let (_, report) = repository.audit(&["r", "--together"]);
+    assert_eq!(
+        (report["contexts"].as_array().unwrap().len(), note_kinds(&report)),
+        (1, vec!["definedTwice"])
+    );
+}
+
+#[test]
+fn what_cannot_be_rendered_is_not_judged_and_fails() {
+    let repository = Repository::of(&[
+        ("k/kustomization.yaml", "resources: [etcd.yaml]\n"),
+        ("k/etcd.yaml", ETCD),
+        ("c/Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n"),
+        ("c/templates/etcd.yaml", ETCD),
+    ]);
+    for path in ["k", "c", "k/kustomization.yaml"] {
+        let (code, report) = repository.audit(&[path]);
+        assert_eq!(
+            (code, note_kinds(&report), rules(&report).len()),
+            (Some(2), vec!["notRendered"], 0),
+            "{path}"
+        );
+    }
+    let shown = text(&repository.run(&["audit", "k"]).stdout);
+    assert!(shown.contains("NOT JUDGED k/kustomization.yaml"), "{shown}");
+}
+
+/// A program that stands for kustomize or helm: it prints what is rendered.
+fn fake(folder: &Path, name: &str, script: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn findings_point_into_the_files_that_rendered_objects_come_from() {
+    let template = ETCD.replace("replicas: 4", "replicas: {{ .Values.replicas }}");
+    let repository = Repository::of(&[
+        ("k/base/kustomization.yaml", "resources: [etcd.yaml]\n"),
+        ("k/base/etcd.yaml", ETCD),
+        ("k/over/kustomization.yaml", "resources: [../base]\nnamePrefix: a-\n"),
+        ("c/Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n"),
+        ("c/templates/etcd.yaml", &format!("# a chart\n{template}")),
+        ("c/templates/_helpers.tpl", "x"),
+        ("bin/rendered.yaml", ETCD),
+    ]);
+    let bin = repository.path().join("bin");
+    // What kustomize says of the origin is relative to the kustomization that it was given.
+    let base = repository.path().canonicalize().unwrap().join("k/base/etcd.yaml");
+    let below = base.display().to_string();
+    let origin =
+        format!("annotations: {{config.kubernetes.io/origin: 'path: UP{}'}}", below.trim_start_matches('/'));
+    let rendered = ETCD.replace("  name: etcd\nspec", &format!("  name: a-etcd\n  {origin}\nspec"));
+    repository.write("bin/origin.yaml", &rendered);
+    let up = "up=$(cd \"$2\" && pwd -P | /usr/bin/sed 's#/[^/]*#../#g')";
+    fake(&bin, "kustomize", &format!("{up}\n/usr/bin/sed \"s#UP#$up#\" {}/origin.yaml", bin.display()));
+    let helm =
+        format!("printf '# Source: c/templates/etcd.yaml\\n'; /bin/cat {}/rendered.yaml", bin.display());
+    fake(&bin, "helm", &helm);
+    for (path, file, line, context) in [
+        ("k", "k/base/etcd.yaml", 6, "k/over (kustomization)"),
+        ("c", "c/templates/etcd.yaml", 7, "c (chart)"),
+    ] {
+        let output = repository.run_with(&bin, &["audit", "--format", "json", path]);
+        let report: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+        let findings = report["findings"].as_array().unwrap();
+        let even =
+            findings.iter().find(|f| f["rule"] == "quorum-even").unwrap_or_else(|| panic!("{report:#}"));
+        assert_eq!((&even["file"], &even["line"]), (&file.into(), &line.into()), "{path}");
+        assert_eq!(report["contexts"].as_array().unwrap().len(), 1, "{report:#}");
+        assert_eq!(even["context"], context);
+    }
+    fake(&bin, "helm", "echo 'Error: no such value' >&2; exit 1");
+    let output = repository.run_with(&bin, &["audit", "c"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stdout).contains("helm failed: Error: no such value"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_remote_base_is_not_fetched_unasked() {
+    let repository = Repository::of(&[
+        ("k/kustomization.yaml", "resources: ['https://example.com/x?ref=v1']\n"),
+        ("bin/x", ""),
+    ]);
+    let bin = repository.path().join("bin");
+    fake(&bin, "kustomize", "echo called >&2; exit 1");
+    let output = repository.run_with(&bin, &["audit", "k"]);
+    let shown = text(&output.stdout);
+    assert!(
+        output.status.code() == Some(2) && shown.contains("--allow-network") && !shown.contains("called"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_step_between_two_folders_or_since_a_revision_is_judged() {
+    let three = ETCD.replace("replicas: 4", "replicas: 3");
+    let repository = Repository::of(&[("old/etcd.yaml", &three), ("new/etcd.yaml", &three)]);
+    let (code, report) = repository.audit(&["new", "--from", "old", "--changed"]);
+    assert_eq!((code, rules(&report).len()), (Some(0), 0));
+    repository.git(&["init", "-q"]);
+    repository.git(&["add", "-A"]);
+    repository.git(&["commit", "-qm", "x"]);
+    repository.write("new/etcd.yaml", &three.replace("replicas: 3", "replicas: 1"));
+    repository.write("new/more.yaml", &three.replace("name: etcd\nspec", "name: more\nspec"));
+    let (code, report) = repository.audit(&["new", "--from", "old", "--changed"]);
+    assert!(code == Some(1) && rules(&report).contains(&"quorum-scale-loses-majority"), "{report}");
+    let output = repository.run_with(
+        Path::new("/usr/bin:/usr/local/bin:/bin"),
+        &["audit", "new", "--base", "HEAD", "--changed", "--format", "json"],
+    );
+    let since: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+    assert_eq!(rules(&since), rules(&report));
+    let unknown = repository
+        .run_with(Path::new("/usr/bin:/usr/local/bin:/bin"), &["audit", "new", "--base", "nothing"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("does not know the revision"), "{}", text(&unknown.stderr));
+    assert_eq!(repository.run(&["audit", "new", "--changed"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_github_job_gets_a_summary() {
+    let repository = Repository::of(&[("a.yaml", ETCD)]);
+    let summary = repository.path().join("summary.md");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stateward"));
+    command.args(["audit", "a.yaml", "--format", "github"]).current_dir(repository.path());
+    let output = command.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap();
+    assert!(text(&output.stdout).starts_with("::error file=a.yaml,line=6,"), "{}", text(&output.stdout));
+    assert!(fs::read_to_string(summary).unwrap().contains("| ❌ quorum-even |"));
+}
+
+#[test]
+fn completions_and_the_manual_are_printed() {
+    let repository = Repository::of(&[]);
+    assert!(text(&repository.run(&["completions", "bash"]).stdout).contains("stateward"));
+    let manual = text(&repository.run(&["man"]).stdout);
+    assert!(manual.contains("fail\\-on\\-empty") && manual.contains("Exit codes"), "{manual}");
+    assert!(text(&repository.run(&["--version"]).stdout).starts_with("stateward "));
+}
