@@ -23,7 +23,7 @@ impl<'a> Exposure<'a> {
     pub(super) fn of(at: &SetContext<'a>) -> Option<Self> {
         let mut exposure = Self { members: at.members()?, ..Self::default() };
         let mut covered: Vec<(&DisruptionBudget, i32)> = Vec::new();
-        for (set, replicas) in at.ensemble()?.iter().copied().filter(|(_, replicas)| *replicas > 0) {
+        for (set, replicas) in at.group_sets()?.iter().copied().filter(|(_, replicas)| *replicas > 0) {
             match *at.known_budgets_of(set) {
                 [] => exposure.leave_unprotected(at, set, replicas),
                 [budget] => match covered.iter_mut().find(|(known, _)| std::ptr::eq(*known, budget)) {
@@ -71,13 +71,27 @@ pub(super) fn describe(budget: &DisruptionBudget) -> String {
     format!("PodDisruptionBudget {} ({})", budget.metadata.name, budget.limit())
 }
 
-/// The edit that makes `most` the number of pods that may be evicted at once.
-pub(super) fn set_max_unavailable(budget: &DisruptionBudget, most: i32) -> String {
-    let name = &budget.metadata.name;
-    if budget.spec.min_available.is_some() {
-        format!("set spec.maxUnavailable: {most} in PodDisruptionBudget {name} in place of spec.minAvailable")
-    } else {
-        format!("set spec.maxUnavailable of PodDisruptionBudget {name} to {most}")
+/// The limit that is right for the set, whatever its replica count: one pod at a time. Where each member has a set of its own, the
+/// disruption controller expects only as many pods as exist, so that `maxUnavailable` lets another go for each that is missing.
+pub(super) fn advised_limit(at: &SetContext<'_>) -> (&'static str, i32) {
+    match at.members().filter(|_| at.has_one_set_a_member()) {
+        Some(members) => ("minAvailable", majority(members)),
+        None => ("maxUnavailable", 1),
+    }
+}
+
+/// The edit that gives a budget the limit that is right for the set.
+pub(super) fn set_limit(at: &SetContext<'_>, budget: &DisruptionBudget) -> String {
+    let (name, (field, value)) = (&budget.metadata.name, advised_limit(at));
+    let (given, other) = match field {
+        "minAvailable" => (budget.spec.min_available, ("maxUnavailable", budget.spec.max_unavailable)),
+        _ => (budget.spec.max_unavailable, ("minAvailable", budget.spec.min_available)),
+    };
+    match (given, other) {
+        (None, (field_before, Some(_))) => {
+            format!("set spec.{field}: {value} in PodDisruptionBudget {name} in place of spec.{field_before}")
+        }
+        _ => format!("set spec.{field} of PodDisruptionBudget {name} to {value}"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `quorum-too-large`
 
+use super::members::edit_to;
 use super::{Param, ParamKind, Params, Place, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
 
@@ -79,9 +80,9 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
         majority(limit),
         tolerated(limit),
     );
-    let fewer = at.replicas.saturating_sub(members - limit).max(0);
-    let remedy = format!("set spec.replicas to {fewer}, and run more without a vote if they are for reading");
-    out.add(Place::in_set("/spec/replicas"), message, remedy).weighing(members);
+    let fewer = limit.max(members.saturating_sub(at.replicas));
+    let remedy = format!("{}, and run more without a vote if they are for reading", edit_to(at, fewer));
+    out.add(Place::in_set("/spec/replicas"), message, remedy).weighing(members).of_group();
 }
 
 #[cfg(test)]
