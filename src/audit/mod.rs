@@ -193,10 +193,13 @@ impl Audit<'_> {
     }
 }
 
+/// Context, rule, namespace and consensus group.
+type GroupInContext = (Option<Arc<str>>, RuleId, Box<str>, Box<str>);
+
 /// What alternatives share is judged in each of them: what is found in all is said once.
 fn remove_repeated(findings: &mut Vec<Located>) {
     findings.sort_by_key(|located| Reverse((located.counts(), located.finding.level)));
-    let mut groups: HashSet<(Option<Arc<str>>, RuleId, Box<str>, Box<str>)> = HashSet::new();
+    let mut groups: HashSet<GroupInContext> = HashSet::new();
     let mut seen = HashSet::new();
     findings.retain(|located| {
         let finding = &located.finding;
