@@ -144,6 +144,11 @@ impl Requester {
             || &*self.username == "system:kube-scheduler"
     }
 
+    /// Whether it is a service account, as that of an operator is.
+    pub fn is_service_account(&self) -> bool {
+        self.username.starts_with("system:serviceaccount:")
+    }
+
     /// The node whose kubelet this is.
     pub fn kubelet_of(&self) -> Option<&str> {
         let is_node = self.groups.iter().any(|group| &**group == "system:nodes");

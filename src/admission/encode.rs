@@ -321,6 +321,7 @@ mod tests {
             remedy: "right".to_owned(),
             related: Vec::new(),
             edits: Vec::new(),
+            group: None,
             exempt: None,
             may_be_exempted: true,
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cluster::{Cluster, ClusterView, PendingChange};
+use crate::cluster::{Cluster, ClusterView, Group, PendingChange};
 use crate::model::{Class, Classified, Object, StatefulSet, WhenUnsatisfiable};
 use crate::policy::{Policies, Subject};
 use crate::report::{Application, Budget, Spread};
@@ -16,8 +16,7 @@ pub(super) fn application(
     let view = ClusterView::new(cluster, PendingChange::Set(set, set.replicas()));
     let namespace = &set.metadata.namespace;
     let class = classify(set, &view, policies);
-    let ensemble = view.ensemble_of(set, set.replicas()).present();
-    let members = ensemble.filter(|_| class.class == Class::Quorum);
+    let group = view.group_of(set, set.replicas(), |_, _| true).filter(|_| class.class == Class::Quorum);
     let budgets = view.known_budgets_selecting(namespace, set.spec.template.labels());
     let budgets = budgets.into_iter().map(|budget| Budget {
         name: budget.metadata.name.clone(),
@@ -33,7 +32,7 @@ pub(super) fn application(
         context,
         class,
         replicas: set.replicas(),
-        members: members.map(|sets| sets.iter().fold(0_i32, |sum, (_, count)| sum.saturating_add(*count))),
+        members: group.as_ref().map(Group::members),
         budgets: budgets.collect(),
         rollout,
         spread: spread(set),

@@ -5,6 +5,7 @@ pub mod contexts;
 pub mod transition;
 mod views;
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use crate::model::StatefulSet;
 use crate::mutate::mutated;
 use crate::policy::Policies;
 use crate::report::{ContextSummary, Located, Related, Report, suppress};
-use crate::verdict::Verdict;
+use crate::verdict::{RuleId, Verdict};
 
 /// What an audit is asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,6 +76,7 @@ pub fn audit_cluster(listing: &Listing, policies: &Policies, config: AuditConfig
             report.applications.push(applications::application(set, &listing.cluster, policies, None));
         }
     }
+    remove_repeated(&mut report.findings);
     report.finish();
     report
 }
@@ -191,8 +193,13 @@ impl Audit<'_> {
     }
 }
 
+/// Context, rule, namespace and consensus group.
+type GroupInContext = (Option<Arc<str>>, RuleId, Box<str>, Box<str>);
+
 /// What alternatives share is judged in each of them: what is found in all is said once.
 fn remove_repeated(findings: &mut Vec<Located>) {
+    findings.sort_by_key(|located| Reverse((located.counts(), located.finding.level)));
+    let mut groups: HashSet<GroupInContext> = HashSet::new();
     let mut seen = HashSet::new();
     findings.retain(|located| {
         let finding = &located.finding;
@@ -207,7 +214,11 @@ fn remove_repeated(findings: &mut Vec<Located>) {
             finding.path.clone(),
             finding.message.clone(),
         );
-        seen.insert(key)
+        let context = located.context.clone();
+        let is_first_of_group = finding.group_identity().is_none_or(|(rule, namespace, group)| {
+            groups.insert((context, rule.clone(), Box::from(namespace), Box::from(group)))
+        });
+        seen.insert(key) && is_first_of_group
     });
 }
 

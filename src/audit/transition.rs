@@ -130,6 +130,7 @@ pub(super) fn immutable(object: &ObjectRef, old: &Manifest, new: &Manifest) -> V
             ),
             edits: Vec::new(),
             related: Vec::new(),
+            group: None,
             exempt: None,
             may_be_exempted: false,
         }

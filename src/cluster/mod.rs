@@ -4,6 +4,7 @@
 //! from manifests ([`inventory`]), by watching an API server (`crate::watch`), by reading one namespace (`crate::guard`), or left
 //! empty, which knows nothing.
 
+mod group;
 pub mod inventory;
 mod listing;
 mod memory;
@@ -19,9 +20,10 @@ use imbl::OrdSet;
 
 pub use crate::model::Kind;
 use crate::model::{
-    Autoscaler, Claim, ConfigMap, DisruptionBudget, LabelSelector, Labels, Metadata, Namespace, Service,
-    StatefulSet, Workload,
+    Autoscaler, Claim, ConfigMap, Coverage, DisruptionBudget, LabelSelector, Labels, Metadata, Namespace,
+    Service, StatefulSet, Workload,
 };
+pub use group::{Group, GroupEvidence};
 pub use listing::{Listing, ObjectRead, Unreadable};
 pub use memory::ViewMemory;
 pub use object::ClusterObject;
@@ -172,9 +174,9 @@ impl Cluster {
         self.tables.sets.by_key(namespace, IndexKey::GoverningService(service))
     }
 
-    /// At most `most` of the sets of an ensemble.
-    fn sets_of_ensemble(&self, namespace: &str, ensemble: &str, most: usize) -> Vec<&StatefulSet> {
-        self.tables.sets.each_by_key(namespace, IndexKey::Ensemble(ensemble)).take(most).collect()
+    /// At most `most` of the sets that are filed under a key.
+    fn sets_by_key(&self, namespace: &str, key: IndexKey<'_>, most: usize) -> Vec<&StatefulSet> {
+        self.tables.sets.each_by_key(namespace, key).take(most).collect()
     }
 
     /// HorizontalPodAutoscalers, then ScaledObjects.
@@ -202,6 +204,16 @@ impl Cluster {
         self.tables.config_maps.get(namespace, name)
     }
 
+    /// The sets of which a budget may select pods.
+    fn sets_covered_by(&self, budget: &DisruptionBudget) -> Vec<&StatefulSet> {
+        let Some(selector) = &budget.spec.selector else { return Vec::new() };
+        let is_open = selector.depends_on_run_time();
+        let key = if is_open { IndexKey::AnyLabel } else { selector_key(&selector.match_labels) };
+        let mut sets = self.tables.sets.by_key(&budget.metadata.namespace, key);
+        sets.retain(|set| budget.coverage(set.spec.template.labels()) != Coverage::None);
+        sets
+    }
+
     /// The sets whose pods a budget selects.
     fn sets_selected_by(&self, budget: &DisruptionBudget) -> Vec<&StatefulSet> {
         let selector = budget.spec.selector.as_ref();
@@ -227,9 +239,9 @@ impl Cluster {
         budgets
     }
 
-    /// The budgets that tell the pods of one set apart, by labels that only the controller gives them.
-    fn budgets_apart(&self, namespace: &str) -> Vec<&DisruptionBudget> {
-        self.tables.budgets.by_key(namespace, IndexKey::PodsApart)
+    /// The budgets that ask for labels that pods only get while they run.
+    fn budgets_by_run_time_labels(&self, namespace: &str) -> Vec<&DisruptionBudget> {
+        self.tables.budgets.by_key(namespace, IndexKey::RunTimeLabels)
     }
 
     fn services_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&Service> {

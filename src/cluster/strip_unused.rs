@@ -3,7 +3,9 @@
 use std::mem;
 
 use super::ClusterObject;
-use crate::model::{Container, Labels, PodSpec, PodTemplate, Probe, StatefulSet, Volume};
+use crate::model::{
+    Container, Labels, PodSpec, PodTemplate, Probe, StatefulSet, Volume, names_group, release_labels,
+};
 
 impl ClusterObject {
     /// The object without the fields that no rule reads of another object, and without spare capacity. Of the environment, the
@@ -11,12 +13,20 @@ impl ClusterObject {
     #[must_use]
     pub fn strip_unused(mut self, reads_variable: fn(&str) -> bool) -> Self {
         self.metadata_mut().uid = Box::default();
+        if !matches!(self, Self::DisruptionBudget(_)) {
+            let annotations = self.metadata().annotations.without_release();
+            self.metadata_mut().annotations = annotations;
+        }
         match self {
             Self::StatefulSet(ref mut set) => {
                 strip_set(set, reads_variable);
             }
-            // Policies select by the labels of sets and namespaces; of the others nobody asks for their own.
-            Self::Service(_) | Self::DisruptionBudget(_) | Self::Autoscaler(_) | Self::ScaledObject(_) => {
+            // Two budgets of one release may overlap for a moment.
+            Self::DisruptionBudget(ref mut budget) => {
+                budget.metadata.labels = release_labels(&budget.metadata.labels);
+            }
+            // Policies select by the labels of sets and namespaces; no rule reads those of the others.
+            Self::Service(_) | Self::Autoscaler(_) | Self::ScaledObject(_) => {
                 self.metadata_mut().labels = Labels::default();
             }
             Self::Deployment(ref mut workload)
@@ -91,13 +101,14 @@ fn strip_probe(probe: &mut Option<Box<Probe>>, is_read: bool) {
 /// Bytes of a probe's command that are kept.
 const MAX_PROBE_COMMAND: usize = 2_000;
 
-/// Of the environment, only what tells which software it is can decide something; it is also most of a template's bytes, and
+/// Of the environment, only what tells which software it is, and of which group, can decide something; it is also most of a template's
+/// bytes, and
 /// where people keep passwords.
 fn strip_template(template: &mut PodTemplate, reads_variable: fn(&str) -> bool) {
     let spec = &mut template.spec;
     spec.init_containers.shrink_to_fit();
     for container in &mut spec.containers {
-        container.env.retain(|variable| reads_variable(&variable.name));
+        container.env.retain(|variable| reads_variable(&variable.name) || names_group(&variable.name));
         container.env.shrink_to_fit();
         container.env_from = Vec::new();
         container.liveness_probe = None;

@@ -23,12 +23,16 @@ pub(super) enum IndexKey<'a> {
     Label(&'a str, &'a str),
     /// That it may select, or be selected by, something other than a plain label.
     AnyLabel,
-    /// A selector that tells the pods of one set apart.
-    PodsApart,
+    /// A selector that asks for labels that pods only get while they run.
+    RunTimeLabels,
     /// The Service that governs it.
     GoverningService(&'a str),
     /// The ensemble it is a part of.
     Ensemble(&'a str),
+    /// Kind and name of the custom resource that owns it.
+    Owner(&'a str, &'a str),
+    /// The release and the replica set that it names.
+    ReplicaSet(&'a str, &'a str),
     /// The set that it scales.
     Scales(&'a str),
 }
@@ -183,6 +187,8 @@ impl Indexed for StatefulSet {
         let mut keys: Vec<IndexKey<'_>> = labels.collect();
         keys.push(IndexKey::GoverningService(&self.spec.service_name));
         keys.extend(self.ensemble().map(IndexKey::Ensemble));
+        keys.extend(self.operator().map(|owner| IndexKey::Owner(&owner.kind, &owner.name)));
+        keys.extend(self.named_group().map(|(instance, name)| IndexKey::ReplicaSet(instance, name)));
         keys.push(IndexKey::AnyLabel);
         keys
     }
@@ -197,8 +203,8 @@ impl Indexed for Service {
 impl Indexed for DisruptionBudget {
     fn keys(&self) -> Vec<IndexKey<'_>> {
         let Some(selector) = &self.spec.selector else { return Vec::new() };
-        let apart = selector.tells_pods_apart().then_some(IndexKey::PodsApart);
-        [selector_key(&selector.match_labels)].into_iter().chain(apart).collect()
+        let at_run_time = selector.depends_on_run_time().then_some(IndexKey::RunTimeLabels);
+        [selector_key(&selector.match_labels)].into_iter().chain(at_run_time).collect()
     }
 }
 

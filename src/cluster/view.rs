@@ -1,12 +1,11 @@
 //! The snapshot as it is before or after a change.
 
-use std::collections::BTreeSet;
-
 use super::memory::ViewMemory;
+use super::table::IndexKey;
 use super::{Cluster, Kind, Lookup};
 use crate::model::{
-    Autoscaler, Claim, ConfigMap, DisruptionBudget, LabelSelector, Labels, Object, Service, StatefulSet,
-    Workload,
+    Autoscaler, Claim, ConfigMap, Coverage, DisruptionBudget, LabelSelector, Labels, Object, Service,
+    StatefulSet, Workload,
 };
 
 /// A snapshot with one object replaced, added or taken away.
@@ -19,7 +18,7 @@ pub struct ClusterView<'a> {
 
 /// The most StatefulSets that one consensus group is taken to be spread over. Where more say or seem to be of one group, it is
 /// not known which are.
-const MOST_OF_A_GROUP: usize = 50;
+pub(super) const MOST_OF_A_GROUP: usize = 50;
 
 /// How one object differs from the snapshot. The name is given apart, because the object may be absent.
 #[derive(Clone, Copy, Debug)]
@@ -77,22 +76,26 @@ impl<'a> ClusterView<'a> {
         self.cluster.services_selecting(namespace, labels)
     }
 
-    /// Whether [`Self::known_budgets_selecting`] are all there are: none is missing, and none depends on labels that the controller
-    /// gives the pods.
+    /// Whether [`Self::known_budgets_selecting`] are all there are: none is missing, and none depends on labels that pods only get
+    /// while they run.
     pub fn knows_budgets_selecting(&self, namespace: &str, labels: &Labels) -> bool {
-        let undecided = |budget: &&DisruptionBudget| budget.may_select(labels) && !budget.selects(labels);
-        self.cluster.knows_all(Kind::DisruptionBudget, namespace)
-            && !self
-                .with_pending_budget(self.cluster.budgets_apart(namespace), namespace)
-                .iter()
-                .any(undecided)
+        self.knows_all(Kind::DisruptionBudget, namespace)
+            && self.partial_budgets(namespace, labels).is_empty()
     }
 
-    /// The budgets that are known to be about pods with these labels, by name. There may be more.
+    /// The known budgets that select all pods with these labels, by name. There may be more.
     pub fn known_budgets_selecting(&self, namespace: &str, labels: &Labels) -> Vec<&'a DisruptionBudget> {
         let known = self.cluster.budgets_selecting(namespace, labels);
         let mut budgets = self.with_pending_budget(known, namespace);
-        budgets.retain(|budget| budget.selects(labels));
+        budgets.retain(|budget| budget.coverage(labels) == Coverage::All);
+        budgets
+    }
+
+    /// The known budgets that may select some of the pods that are made with these labels, by name.
+    pub fn partial_budgets(&self, namespace: &str, labels: &Labels) -> Vec<&'a DisruptionBudget> {
+        let known = self.cluster.budgets_by_run_time_labels(namespace);
+        let mut budgets = self.with_pending_budget(known, namespace);
+        budgets.retain(|budget| budget.coverage(labels) == Coverage::Part);
         budgets
     }
 
@@ -101,17 +104,43 @@ impl<'a> ClusterView<'a> {
         self.with_pending_budget(self.cluster.budgets_in(namespace), namespace)
     }
 
-    /// How many pods a budget expects: those of all known sets that it is about.
+    /// How many pods a budget expects: those of all known sets that it is about, and of all known workloads that have a scale.
     pub fn expected_pods(&self, budget: &DisruptionBudget) -> i32 {
         let count = || {
             let sets = self.sets_selected_by(budget);
-            let counts = sets.iter().map(|(_, replicas)| (*replicas).max(0));
-            counts.fold(0, i32::saturating_add)
+            let sets = sets.iter().map(|(_, replicas)| (*replicas).max(0));
+            let workloads = self.workloads_selected_by(budget).into_iter().filter_map(Workload::scale);
+            sets.chain(workloads).fold(0, i32::saturating_add)
         };
         match self.memory {
             Some(memory) => memory.expected_pods(budget, count),
             None => count(),
         }
+    }
+
+    /// The known workloads of other kinds whose pods a budget selects as well. Those without pods are left out, and those that
+    /// another of them has made.
+    pub fn workloads_selected_by(&self, budget: &DisruptionBudget) -> Vec<&'a Workload> {
+        let Some(selector) = &budget.spec.selector else { return Vec::new() };
+        let mut workloads = self.workloads_matching(&budget.metadata.namespace, selector);
+        workloads.retain(|workload| {
+            let owner = workload.metadata.owner.as_deref().and_then(|owner| Kind::named(&owner.kind));
+            let is_counted_already =
+                owner.is_some_and(|kind| Kind::WORKLOADS.contains(&kind) && self.is_complete(kind));
+            !is_counted_already && workload.scale() != Some(0)
+        });
+        workloads
+    }
+
+    /// Whether all workloads of other kinds are known.
+    pub fn knows_workloads(&self) -> bool {
+        Kind::WORKLOADS.into_iter().all(|kind| self.is_complete(kind))
+    }
+
+    /// The StatefulSets of which a budget may select pods, each with its replica count.
+    pub fn sets_covered_by(&self, budget: &DisruptionBudget) -> Vec<(&'a StatefulSet, i32)> {
+        let covers = |set: &StatefulSet| budget.coverage(set.spec.template.labels()) != Coverage::None;
+        self.with_pending(self.cluster.sets_covered_by(budget), &budget.metadata.namespace, covers)
     }
 
     /// The StatefulSets whose pods a budget is about, each with its replica count. There may be more where sets are not
@@ -139,47 +168,40 @@ impl<'a> ClusterView<'a> {
         self.with_pending(self.cluster.sets_governed_by(namespace, service), namespace, governed)
     }
 
-    /// The StatefulSets that form one consensus group with `set`, itself first, each with its replica count: those of its
-    /// namespace that name the same ensemble; where it names none, those that look like it. Unknown where others may be missing.
-    pub fn ensemble_of(&self, set: &'a StatefulSet, replicas: i32) -> Lookup<Vec<(&'a StatefulSet, i32)>> {
-        let Some(ensemble) = set.ensemble() else {
-            return Lookup::Present(std::iter::once((set, replicas)).chain(self.kin_of(set)).collect());
-        };
-        let namespace = &*set.metadata.namespace;
-        if !self.cluster.knows_all(Kind::StatefulSet, namespace) {
-            return Lookup::Unknown;
-        }
-        let others = self.cluster.sets_of_ensemble(namespace, ensemble, MOST_OF_A_GROUP + 1);
-        if others.len() > MOST_OF_A_GROUP {
-            return Lookup::Unknown;
-        }
-        let others = self.with_pending(others, namespace, |other| other.ensemble() == Some(ensemble));
-        let others = others.into_iter().filter(|(other, _)| other.metadata.name != set.metadata.name);
-        Lookup::Present(std::iter::once((set, replicas)).chain(others).collect())
+    /// Whether every object of this kind in this namespace is known.
+    pub fn knows_all(&self, kind: Kind, namespace: &str) -> bool {
+        self.cluster.knows_all(kind, namespace)
     }
 
-    /// The StatefulSets that seem to be parts of one consensus group with `set` although no annotation says so: they run the same
-    /// image, and a Service selects the pods of both. Published ensembles are split like this, to give some members other
-    /// storage, and each half alone would look wrong.
-    fn kin_of(&self, set: &'a StatefulSet) -> Vec<(&'a StatefulSet, i32)> {
+    /// The StatefulSets in the namespace of `set` that are filed under `key`, each with its replica count. `belongs` says the same
+    /// of a set that changes. `None` where they are so many that they are no one group.
+    pub(super) fn sets_by_key(
+        &self,
+        set: &'a StatefulSet,
+        key: IndexKey<'_>,
+        belongs: impl Fn(&StatefulSet) -> bool,
+    ) -> Option<Vec<(&'a StatefulSet, i32)>> {
         let namespace = &*set.metadata.namespace;
-        let mut kin: Vec<(&StatefulSet, i32)> = Vec::new();
-        let mut seen = BTreeSet::from([&*set.metadata.name]);
-        for service in self.services_selecting(namespace, set.spec.template.labels()) {
-            for (other, replicas) in self.group_behind(service) {
-                if seen.insert(&*other.metadata.name) && set.resembles(other) {
-                    kin.push((other, replicas));
-                }
-            }
-            if kin.len() > MOST_OF_A_GROUP {
-                return Vec::new();
-            }
+        let found = self.cluster.sets_by_key(namespace, key, MOST_OF_A_GROUP + 1);
+        if found.len() > MOST_OF_A_GROUP {
+            return None;
         }
-        kin
+        let mut sets = self.with_pending(found, namespace, &belongs);
+        // Keys are filed by hash.
+        sets.retain(|(other, _)| belongs(other));
+        Some(sets)
+    }
+
+    /// The replica count of a known set.
+    pub(super) fn replicas_of(&self, set: &StatefulSet) -> i32 {
+        match self.pending {
+            PendingChange::Set(changed, replicas) if std::ptr::eq(changed, set) => replicas,
+            _ => set.replicas(),
+        }
     }
 
     /// The StatefulSets whose pods a Service selects; none where it selects those of so many sets that they are no one group.
-    fn group_behind(&self, service: &Service) -> Vec<(&'a StatefulSet, i32)> {
+    pub(super) fn group_behind(&self, service: &Service) -> Vec<(&'a StatefulSet, i32)> {
         let namespace = &*service.metadata.namespace;
         let find = || {
             let match_labels = service.spec.selector.clone();

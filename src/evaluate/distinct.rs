@@ -14,7 +14,12 @@ const MANY: usize = 500;
 pub(super) fn distinct(findings: Vec<Finding>) -> Vec<Finding> {
     let is_new = {
         let mut seen = HashSet::with_capacity(findings.len());
-        findings.iter().map(|finding| seen.insert(finding.identity())).collect::<Vec<bool>>()
+        let mut groups = HashSet::new();
+        let is_new = findings.iter().map(|finding| {
+            let is_first_of_group = finding.group_identity().is_none_or(|group| groups.insert(group));
+            seen.insert(finding.identity()) && is_first_of_group
+        });
+        is_new.collect::<Vec<bool>>()
     };
     let mut kept: Vec<Finding> = Vec::new();
     // What is exempt must not push out what counts.

@@ -1,29 +1,56 @@
 //! One set, its change, and what a rule finds in it.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use crate::model::{Object, ObjectRef, Owner, cut, printable_lines};
+use crate::cluster::Group;
+use crate::model::{Classified, Object, ObjectRef, Owner, cut, printable_lines};
 use crate::policy::Applicable;
-use crate::rules::{self, Params};
+use crate::rules::Params;
 use crate::rules::{
-    Changed, Check, FieldEdit, Place, Rule, SetContext, Transition, Trigger, Violation, Violations,
+    Changed, Check, FieldEdit, Place, Rule, SetContext, Transition, Trigger, Violation, Violations, enumerate,
 };
 use crate::verdict::Level;
 use crate::verdict::{Edit, Finding};
 
+/// What settles which sets are one group.
+const SAY_GROUP: &str =
+    "say which sets are one group with the annotation stateward.dev/ensemble on each of them";
+
 /// One set, its change, and the policies about it.
 pub(super) struct Evaluation<'a> {
-    pub(super) before: Option<SetContext<'a>>,
-    pub(super) after: SetContext<'a>,
+    /// The set as one group with those that say that they belong to it.
+    pub(super) states: States<'a>,
+    /// The same as one group with sets that only look like it.
+    pub(super) together: Option<States<'a>>,
+    /// By which class a step is judged: the stronger of the old and the new one.
+    pub(super) step_class: Classified,
     pub(super) applicable: Applicable<'a>,
     pub(super) trigger: Trigger,
-    /// Whether other sets of its ensemble may be still to come.
-    pub(super) may_grow: bool,
+    pub(super) operated: Operated<'a>,
+    /// Whether it is created, and other objects may be created after it.
+    pub(super) is_first: bool,
+    pub(super) denies_missing_companions: bool,
 }
 
-impl Evaluation<'_> {
-    pub(super) fn violations(&self, rule: &Rule, params: &Params) -> Vec<Violation> {
+/// A set before and after a change.
+pub(super) struct States<'a> {
+    pub(super) before: Option<SetContext<'a>>,
+    pub(super) after: SetContext<'a>,
+}
+
+/// What an operator has to do with a change.
+pub(super) struct Operated<'a> {
+    /// The custom resource whose operator asks for a change to what it manages.
+    pub(super) asks: Option<&'a Owner>,
+    pub(super) is_tightening: bool,
+    /// Whether a policy treats operators like all others.
+    pub(super) is_enforced: bool,
+}
+
+impl States<'_> {
+    fn violations(&self, rule: &Rule, params: &Params) -> Vec<Violation> {
         let mut violations = Violations::default();
         match rule.check {
             Check::State(check) => check(&self.after, params, &mut violations),
@@ -35,11 +62,61 @@ impl Evaluation<'_> {
         }
         violations.into_vec()
     }
+}
+
+impl Evaluation<'_> {
+    /// Whether the rule looks at this set and this change.
+    pub(super) fn is_about(&self, rule: &Rule) -> bool {
+        let after = &self.states.after;
+        rule.triggers.contains(&self.trigger)
+            && match rule.check {
+                Check::Step(_) => rule.is_about(self.step_class.class, after),
+                _ => rule.applies_to(after),
+            }
+    }
+
+    /// The class by which the rule judges.
+    pub(super) fn class_for(&self, rule: &Rule) -> &Classified {
+        match rule.check {
+            Check::Step(_) => &self.step_class,
+            _ => &self.states.after.class,
+        }
+    }
+
+    /// What the rule finds. A group that is only presumed can only soften: what is wrong of the set alone and of the group is as
+    /// wrong as ever, and what is wrong in one view only is a warning.
+    pub(super) fn violations(&self, rule: &Rule, params: &Params) -> Vec<Violation> {
+        let mut alone = self.states.violations(rule, params);
+        let Some(together) = self.together.as_ref().filter(|_| rule.counts_members()) else { return alone };
+        let found = together.violations(rule, params);
+        let mut in_group: HashMap<String, Violation> =
+            found.into_iter().map(|violation| (violation.key.clone(), violation)).collect();
+        let others = together.after.group_sets().unwrap_or_default().iter().skip(1);
+        let others = enumerate(others.map(|(set, _)| set.metadata.name.to_string()));
+        for violation in &mut alone {
+            if in_group.remove(&violation.key).is_some() {
+                // Which count is right depends on what is one group.
+                violation.edits.clear();
+                let _ = write!(violation.remedy, "; {SAY_GROUP} if {others} is a part of the same group");
+            } else {
+                violation.soften(&format!(
+                    "not so if {others}, which looks like a part of the same group, is one"
+                ));
+            }
+        }
+        let mut only_in_group: Vec<Violation> = in_group.into_values().collect();
+        only_in_group.sort_by(|one, other| one.key.cmp(&other.key));
+        for violation in &mut only_in_group {
+            violation
+                .soften(&format!("counted with {others}, which runs the same image behind the same Service"));
+        }
+        alone.into_iter().chain(only_in_group).collect()
+    }
 
     /// What a rule about states finds wrong already before the change.
     pub(super) fn known_violations(&self, rule: &Rule, params: &Params) -> Vec<Violation> {
         let mut violations = Violations::default();
-        if let (Check::State(check), Some(before)) = (rule.check, &self.before)
+        if let (Check::State(check), Some(before)) = (rule.check, &self.states.before)
             && rule.applies_to(before)
         {
             check(before, params, &mut violations);
@@ -54,33 +131,41 @@ impl Evaluation<'_> {
         violation: Violation,
         already: bool,
     ) -> Finding {
-        let mut finding = finding(rule, level, &self.after.set.reference(), violation);
-        finding.class = Some(self.after.class.clone());
-        if rule.counts_members() && !self.after.likely_members().is_empty() {
-            finding.level = finding.level.min(Level::Warn);
-            let kin = self.after.likely_members().iter().map(|(set, _)| set.metadata.name.to_string());
-            let kin = rules::enumerate(kin);
-            let _ = write!(
-                finding.message,
-                " (counted with {kin}, which runs the same image behind the same Service)"
-            );
-            finding.remedy +=
-                "; if they are groups of their own, give each its own annotation stateward.dev/ensemble";
-            finding.edits.iter_mut().for_each(|edit| edit.is_safe = false);
+        let after = &self.states.after;
+        let is_passing = violation.is_passing_state && after.set.operator().is_some();
+        let is_early = violation.misses_companion && self.is_first && !self.denies_missing_companions;
+        let of_group = violation.is_of_group;
+        let mut finding = finding(rule, level, &after.set.reference(), violation);
+        finding.class = Some(self.class_for(rule).clone());
+        let key = after.group.as_ref().filter(|_| of_group).and_then(Group::key);
+        finding.group = key.map(Into::into);
+        if rule.counts_members() && self.may_grow() {
+            finding.spare("unless other sets of its group are still to come");
         }
-        if rule.counts_members() && self.may_grow && finding.level == Level::Deny {
-            finding.level = Level::Warn;
-            finding.message.push_str(" (unless other sets of its ensemble are still to come)");
+        if already {
+            finding.spare("it was so before this change");
         }
-        if already && finding.level == Level::Deny {
-            finding.level = Level::Warn;
-            finding.message.push_str(" (it was so before this change)");
+        if is_early {
+            finding.spare("not refused on creation: it may be created next");
+        }
+        if is_passing && !self.operated.is_enforced {
+            finding.spare("its operator may only be passing through this count");
+        }
+        if let Some(owner) = self.operated.spared() {
+            finding.spare(&format!("not refused: the operator of {} {} asks for it", owner.kind, owner.name));
         }
         if let Some(makers) = self.makers(&finding) {
             let _ = write!(finding.remedy, "; {makers}: make the edit there");
             finding.edits.iter_mut().for_each(|edit| edit.is_safe = false);
         }
         finding
+    }
+
+    /// Whether sets may belong to its group that do not exist yet or are not known.
+    fn may_grow(&self) -> bool {
+        let after = &self.states.after;
+        let names_group = after.set.ensemble().is_some() || after.set.named_group().is_some();
+        (self.is_first && names_group) || after.group.as_ref().is_some_and(|group| group.may_grow)
     }
 
     /// Who has made the objects that a finding may have edited: what is edited by hand they undo.
@@ -101,9 +186,9 @@ impl Evaluation<'_> {
 
     /// The controller that has made an object of a finding.
     fn owner_of(&self, object: &ObjectRef) -> Option<&Owner> {
-        match self.after.changed {
+        match self.states.after.changed {
             Changed::Autoscaler(scaler) if scaler.reference() == *object => scaler.metadata.owner.as_deref(),
-            _ => self.after.view.owner_of(object),
+            _ => self.states.after.view.owner_of(object),
         }
     }
 }
@@ -147,7 +232,35 @@ pub(super) fn finding(
         remedy,
         edits,
         related,
+        group: None,
         exempt: None,
         may_be_exempted: false,
+    }
+}
+
+impl<'a> Operated<'a> {
+    /// The custom resource for whose operator a denial becomes a warning. To let fewer pods be evicted endangers none of them.
+    fn spared(&self) -> Option<&'a Owner> {
+        self.asks.filter(|_| !self.is_enforced || self.is_tightening)
+    }
+}
+
+impl Finding {
+    /// Makes a denial a warning, and says why.
+    fn spare(&mut self, why: &str) {
+        if self.level == Level::Deny {
+            self.level = Level::Warn;
+            let _ = write!(self.message, " ({why})");
+        }
+    }
+}
+
+impl Violation {
+    /// At most a warning, because it depends on which sets are one group.
+    fn soften(&mut self, how: &str) {
+        let _ = write!(self.message, " ({how})");
+        let _ = write!(self.remedy, "; {SAY_GROUP}");
+        self.edits.clear();
+        self.at_most(Level::Warn);
     }
 }

@@ -5,25 +5,26 @@
 
 mod distinct;
 mod evaluation;
+mod groups;
+mod judge;
 
-use std::cell::OnceCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::ptr;
 
 use jiff::Timestamp;
 
 use self::distinct::distinct;
-use self::evaluation::{Evaluation, finding};
+use self::evaluation::finding;
+use self::judge::{Asked, is_tightening};
 use crate::change::{Action, Change, Edit, PodDeletion, Requester, Written};
 use crate::cluster::{Cluster, ClusterView, PendingChange, ViewMemory};
 use crate::model::{
-    Autoscaler, Because, Claim, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Service,
-    StatefulSet,
+    Autoscaler, Claim, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Service, StatefulSet,
 };
-use crate::policy::{Applicable, Exemptness, Policies, Ruling, Subject};
-use crate::rules::{self, Changed, Check, Rule, SetContext, Trigger, Violations};
+use crate::policy::{Applicable, Exemptness, Policies, Subject};
+use crate::rules::{self, Changed, Check, Rule, Trigger, Violations};
 use crate::verdict::Level;
 use crate::verdict::{Finding, Verdict};
 
@@ -40,6 +41,7 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         now,
         dry_run: change.dry_run,
         has_all_objects: change.has_all_objects,
+        requester: &change.requester,
     };
     let mut findings: Vec<Finding> = match &change.action {
         Action::StatefulSet(Edit::Delete(set)) => judge.set_deletion(set),
@@ -67,6 +69,7 @@ struct Evaluator<'a> {
     now: Timestamp,
     dry_run: bool,
     has_all_objects: bool,
+    requester: &'a Requester,
 }
 
 impl<'a> Evaluator<'a> {
@@ -75,14 +78,16 @@ impl<'a> Evaluator<'a> {
             return Vec::new();
         };
         let at = |set: &'a StatefulSet| (set, set.replicas(), PendingChange::Set(set, set.replicas()));
-        self.judge(edit.before().map(at), at(new), Changed::Set, Trigger::Set)
+        let asked = self.asked(Changed::Set, edit.before().unwrap_or(new));
+        self.judge(edit.before().map(at), at(new), Trigger::Set, asked)
     }
 
     fn set_deletion(&self, set: &'a StatefulSet) -> Vec<Finding> {
         if self.is_being_deleted(set) {
             return Vec::new();
         }
-        self.judge(None, (set, set.replicas(), PendingChange::Nothing), Changed::Set, Trigger::SetDeletion)
+        let state = (set, set.replicas(), PendingChange::Nothing);
+        self.judge(None, state, Trigger::SetDeletion, self.asked(Changed::Set, set))
     }
 
     /// Judges the sets that the claim was made for.
@@ -95,7 +100,7 @@ impl<'a> Evaluator<'a> {
         let sets = sets.into_iter().filter(|(set, _)| !set.metadata.deleting);
         let judged = sets.flat_map(|(set, ordinal)| {
             let state = (set, set.replicas(), PendingChange::Nothing);
-            self.judge(None, state, Changed::Claim(claim, ordinal), Trigger::ClaimDeletion)
+            self.judge(None, state, Trigger::ClaimDeletion, self.asked(Changed::Claim(claim, ordinal), claim))
         });
         judged.collect()
     }
@@ -106,7 +111,7 @@ impl<'a> Evaluator<'a> {
             return Vec::new();
         };
         let at = |replicas: i32| (set, replicas, PendingChange::Set(set, replicas));
-        self.judge(Some(at(old)), at(new), Changed::Set, Trigger::Scale)
+        self.judge(Some(at(old)), at(new), Trigger::Scale, self.asked(Changed::Set, set))
     }
 
     /// Judges each set that the budget is or was about.
@@ -120,7 +125,7 @@ impl<'a> Evaluator<'a> {
         let after = PendingChange::Budget(namespace, name, edit.after());
         let view = ClusterView::new(self.cluster, after);
         let selected =
-            |budget: Option<&DisruptionBudget>| budget.map_or_else(Vec::new, |b| view.sets_selected_by(b));
+            |budget: Option<&DisruptionBudget>| budget.map_or_else(Vec::new, |b| view.sets_covered_by(b));
         let now = selected(edit.after());
         let still: HashSet<*const StatefulSet> = now.iter().map(|(set, _)| ptr::from_ref(*set)).collect();
         let gone = selected(edit.before()).into_iter();
@@ -128,9 +133,13 @@ impl<'a> Evaluator<'a> {
         let gone = gone.map(|set| (set, Trigger::BudgetGone)).collect::<Vec<_>>();
         let sets = now.iter().map(|set| (*set, Trigger::Budget)).chain(gone);
         let sets = sets.filter(|((set, _), _)| !set.metadata.deleting);
+        let asked = Asked {
+            is_tightening: is_tightening(edit, &view),
+            ..self.asked(Changed::Budget(subject), edit.before().unwrap_or(subject))
+        };
         let judged = sets.flat_map(|((set, replicas), trigger)| {
             let states = (Some((set, replicas, before)), (set, replicas, after));
-            self.judge(states.0, states.1, Changed::Budget(subject), trigger)
+            self.judge(states.0, states.1, trigger, asked)
         });
         judged.collect()
     }
@@ -145,9 +154,10 @@ impl<'a> Evaluator<'a> {
         let before = PendingChange::Service(namespace, name, edit.before());
         let after = PendingChange::Service(namespace, name, edit.after());
         let sets = ClusterView::new(self.cluster, after).sets_governed_by(namespace, name).into_iter();
+        let asked = self.asked(Changed::Service(subject), edit.before().unwrap_or(subject));
         let judged = sets.filter(|(set, _)| !set.metadata.deleting).flat_map(|(set, replicas)| {
             let states = (Some((set, replicas, before)), (set, replicas, after));
-            self.judge(states.0, states.1, Changed::Service(subject), Trigger::Service)
+            self.judge(states.0, states.1, Trigger::Service, asked)
         });
         judged.collect()
     }
@@ -163,7 +173,8 @@ impl<'a> Evaluator<'a> {
         let Some(set) = set.filter(|set| !set.metadata.deleting) else { return Vec::new() };
         let state = (set, set.replicas(), PendingChange::Nothing);
         let before = edit.before().filter(|old| target(old) == target(new)).map(|_| state);
-        self.judge(before, state, Changed::Autoscaler(new), Trigger::Autoscaler)
+        let asked = self.asked(Changed::Autoscaler(new), edit.before().unwrap_or(new));
+        self.judge(before, state, Trigger::Autoscaler, asked)
     }
 
     /// Judges the deletion of a pod, by the policies for the set that has made it.
@@ -196,42 +207,6 @@ impl<'a> Evaluator<'a> {
         let metadata = object.metadata();
         metadata.deleting
             || self.cluster.namespace(&metadata.namespace).is_some_and(|ns| ns.metadata.deleting)
-    }
-
-    fn judge(
-        &self,
-        before: Option<(&'a StatefulSet, i32, PendingChange<'a>)>,
-        after: (&'a StatefulSet, i32, PendingChange<'a>),
-        changed: Changed<'a>,
-        trigger: Trigger,
-    ) -> Vec<Finding> {
-        let applicable = self.policies.applicable(self.subject(&after.0.metadata));
-        let context = |(set, replicas, pending): (&'a StatefulSet, i32, PendingChange<'a>),
-                       class: Classified| {
-            let view = ClusterView::new(self.cluster, pending);
-            let view = if pending.changes_set() { view } else { view.remembering(self.memory) };
-            let ensemble = self.ensemble(&view, set, replicas, class.class);
-            SetContext {
-                set,
-                replicas,
-                class,
-                view,
-                changed,
-                dry_run: self.dry_run,
-                ensemble,
-                known_budgets: OnceCell::new(),
-            }
-        };
-        let class = self.policies.classify(after.0, &applicable);
-        let before = before.map(|state| {
-            let same = std::ptr::eq(state.0, after.0);
-            let class = if same { class.clone() } else { self.policies.classify(state.0, &applicable) };
-            context(state, class)
-        });
-        let is_new = trigger == Trigger::Set && before.is_none();
-        let may_grow = is_new && !self.has_all_objects && after.0.ensemble().is_some();
-        let evaluation = Evaluation { before, after: context(after, class), applicable, trigger, may_grow };
-        self.run(&evaluation)
     }
 
     /// Judges how an object is written.
@@ -283,81 +258,6 @@ impl<'a> Evaluator<'a> {
         let namespace = self.cluster.namespace(&metadata.namespace);
         Subject { metadata, namespace_labels: namespace.map(|namespace| &namespace.metadata.labels) }
     }
-
-    /// The sets that form one consensus group with `set`; only a quorum is spread over several, and only sets that are not
-    /// known to be something else have a vote in it: observers run the same image behind the same Service.
-    fn ensemble(
-        &self,
-        view: &ClusterView<'a>,
-        set: &'a StatefulSet,
-        replicas: i32,
-        class: Class,
-    ) -> Option<Vec<(&'a StatefulSet, i32)>> {
-        if class != Class::Quorum {
-            return Some(vec![(set, replicas)]);
-        }
-        let mut sets = view.ensemble_of(set, replicas).present()?;
-        sets.retain(|(other, _)| std::ptr::eq(*other, set) || self.may_vote(other));
-        Some(sets)
-    }
-
-    fn may_vote(&self, set: &'a StatefulSet) -> bool {
-        let applicable = self.policies.applicable(self.subject(&set.metadata));
-        let Classified { class, because, .. } = self.policies.classify(set, &applicable);
-        class == Class::Quorum || matches!(because, Because::Default | Because::Undecided { .. })
-    }
-
-    fn run(&self, evaluation: &Evaluation<'a>) -> Vec<Finding> {
-        let rules = rules::ALL.iter().enumerate();
-        let rules = rules.filter(|(_, rule)| {
-            rule.triggers.contains(&evaluation.trigger) && rule.applies_to(&evaluation.after)
-        });
-        rules.flat_map(|(index, rule)| self.apply(index, rule, evaluation)).collect()
-    }
-
-    fn apply(&self, index: usize, rule: &'static Rule, evaluation: &Evaluation<'a>) -> Vec<Finding> {
-        let ruling = ruling(index, rule, evaluation);
-        if ruling.level == Level::Off {
-            return Vec::new();
-        }
-        let violations = evaluation.violations(rule, ruling.params);
-        if violations.is_empty() {
-            return Vec::new();
-        }
-        let exempt = evaluation.applicable.exemption(rule, &evaluation.after.set.metadata, self.now);
-        let ratchets = ruling.level == Level::Deny;
-        let known = if ratchets { evaluation.known_violations(rule, ruling.params) } else { Vec::new() };
-        let mut worst: BTreeMap<&str, i32> = BTreeMap::new();
-        for violation in &known {
-            let weight = worst.entry(&violation.key).or_insert(violation.weight);
-            *weight = violation.weight.max(*weight);
-        }
-        let may_be_exempted = evaluation.applicable.honours_annotations();
-        let findings = violations.into_iter().map(|violation| {
-            let already = worst.get(&*violation.key).is_some_and(|weight| violation.weight <= *weight);
-            let mut finding = evaluation.finding(rule, ruling.level, violation, already);
-            finding.note_undecided(ruling.undecided);
-            finding.exempt_as(exempt.clone());
-            finding.may_be_exempted = may_be_exempted;
-            finding
-        });
-        findings.collect()
-    }
-}
-
-/// What applies to the set. Where a policy that may or may not apply decides its class, a rule that would deny under the one class
-/// and not under the other does not deny.
-fn ruling<'a>(index: usize, rule: &Rule, evaluation: &'a Evaluation<'_>) -> Ruling<'a> {
-    let class = &evaluation.after.class;
-    let under = |other: Class| evaluation.applicable.ruling(index, other, class.is_only_likely());
-    let ruling = under(class.class);
-    let Because::Undecided { policy, alternative, .. } = &class.because else { return ruling };
-    let denies = (rule.classes.is_empty() || rule.classes.contains(alternative))
-        && under(*alternative).level == Level::Deny;
-    if ruling.level != Level::Deny || denies {
-        return ruling;
-    }
-    Ruling { level: Level::Warn, undecided: Some(policy), ..ruling }
 }
 
 impl Finding {

@@ -65,6 +65,8 @@ pub struct Software {
     pub certain: bool,
     /// Whether its members keep nothing that a majority rests on.
     pub keeps_no_data: bool,
+    /// Whether members that stop in order leave the group, so that they are no longer counted.
+    pub leaves_in_order: bool,
     /// The probes that fail without a majority, if any is known.
     pub ready_needs_majority: Option<Arc<MajorityProbes>>,
 }

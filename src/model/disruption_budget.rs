@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, nullable};
+use super::{Coverage, IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, nullable};
 
 /// What is kept of a PodDisruptionBudget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -32,9 +32,16 @@ impl DisruptionBudget {
         self.spec.selector.as_ref().is_some_and(|selector| selector.matches(labels))
     }
 
-    /// Whether it may be about some pod made from a template with these labels.
-    pub fn may_select(&self, template: &Labels) -> bool {
-        self.spec.selector.as_ref().is_some_and(|selector| selector.may_match_pod(template))
+    /// Which of the pods it is about that are made from a template with these labels.
+    pub fn coverage(&self, template: &Labels) -> Coverage {
+        self.spec.selector.as_ref().map_or(Coverage::None, |selector| selector.coverage(template))
+    }
+
+    /// Whether its limit is a share of the pods that there should be: then pods whose controller has no scale leave the disruption
+    /// controller without a number, and it allows no eviction at all.
+    pub fn needs_scale(&self) -> bool {
+        self.spec.max_unavailable.is_some()
+            || matches!(self.spec.min_available, Some(IntOrPercent::Percent(_)))
     }
 
     /// How many of `expected` healthy pods may be evicted (0 to `expected`): the disruption controller's

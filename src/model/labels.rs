@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
+use super::is_version_label;
+
 /// Label keys and values, sorted by key.
 ///
 /// All in one text: a large cluster is half labels, and a text of its own for each key and value would take twice the memory.
@@ -44,6 +46,12 @@ impl Labels {
     /// Whether every label of `self` is on `labels` with the same value: how a Service selects.
     pub fn is_subset_of(&self, labels: &Self) -> bool {
         self.iter().all(|(key, value)| labels.get(key) == Some(value))
+    }
+
+    /// These without the labels that change with a version, which no selector should ask for.
+    #[must_use]
+    pub fn without_versions(&self) -> Self {
+        self.iter().filter(|(key, value)| !is_version_label(key, value)).collect()
     }
 
     fn at(&self, index: usize) -> (&str, &str) {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use super::release::is_release_annotation;
 use super::{Kind, Labels, nullable};
 
 /// What is kept of an object's `metadata`.
@@ -61,8 +62,8 @@ impl Owner {
     }
 }
 
-/// The annotations that Stateward reads (`stateward.dev/…`, those of Metacontroller's service-per-pod example, and one that
-/// has lost its meaning); all others, some of them as large as the object itself, are skipped.
+/// The annotations that Stateward reads (`stateward.dev/…`, those of Metacontroller's service-per-pod example, those that name a
+/// release, and one that has lost its meaning); all others, some of them as large as the object itself, are skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations(Labels);
 
@@ -83,6 +84,7 @@ impl Annotations {
     /// Whether this annotation means something here.
     fn reads(key: &str) -> bool {
         own_name(key).is_some_and(|name| OWN_ANNOTATIONS.contains(&name) || name == "service-per-pod-applied")
+            || is_release_annotation(key)
             || matches!(
                 key,
                 "service-per-pod-label"
@@ -90,6 +92,12 @@ impl Annotations {
                     | "pod-name-label"
                     | "service.alpha.kubernetes.io/tolerate-unready-endpoints"
             )
+    }
+
+    /// These without those that name a release.
+    #[must_use]
+    pub fn without_release(&self) -> Self {
+        Self(self.0.iter().filter(|(key, _)| !is_release_annotation(key)).collect())
     }
 
     /// The value of `key`.

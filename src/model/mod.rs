@@ -11,6 +11,7 @@ mod config_map;
 mod container;
 mod dialled;
 mod disruption_budget;
+mod group_name;
 mod int_or_percent;
 mod kind;
 mod labels;
@@ -25,6 +26,8 @@ mod pod;
 mod pod_template;
 mod printable;
 mod reason;
+mod release;
+mod run_time_labels;
 mod selector;
 mod service;
 mod stateful_set;
@@ -40,6 +43,7 @@ pub use config_map::ConfigMap;
 pub use container::{ConfigMapKey, Container, EnvVar, Probe};
 pub use dialled::{DialledName, OwnNames};
 pub use disruption_budget::DisruptionBudget;
+pub use group_name::names_group;
 pub use int_or_percent::IntOrPercent;
 pub use kind::{Kind, KindFacts, Origin};
 pub use labels::Labels;
@@ -58,7 +62,9 @@ pub use pod_template::{
 };
 pub use printable::{is_deceptive, printable, printable_lines, push_printable};
 pub use reason::reason;
-pub use selector::{LabelSelector, Operator, Requirement, is_given_by_controller};
+pub use release::release_labels;
+pub use run_time_labels::is_given_by_controller;
+pub use selector::{Coverage, LabelSelector, Operator, Requirement};
 pub use service::Service;
 pub use stateful_set::{
     ClaimRetention, POD_INDEX_LABEL, POD_NAME_LABEL, Scale, StatefulSet, StatefulSetStatus,

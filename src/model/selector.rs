@@ -1,10 +1,15 @@
 //! Label selectors, with the API server's semantics.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
+use super::run_time_labels::{is_given_at_run_time, is_given_by_controller};
 use super::{Labels, nullable};
+
+const REVISION_LABEL: &str = "controller-revision-hash";
 
 /// A `metav1.LabelSelector`. Empty, it selects everything; an absent one (`None` where it is optional) selects nothing,
 /// which is for the holder of the `Option` to say.
@@ -60,6 +65,15 @@ pub enum Operator {
     Invalid,
 }
 
+/// Which pods of a set a selector selects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    None,
+    /// It depends on labels that pods only get while they run: some, all or none.
+    Part,
+    All,
+}
+
 impl From<Option<std::borrow::Cow<'_, str>>> for Operator {
     fn from(name: Option<std::borrow::Cow<'_, str>>) -> Self {
         match name.as_deref() {
@@ -78,20 +92,49 @@ impl LabelSelector {
         self.match_labels.is_subset_of(labels) && self.match_expressions.iter().all(|r| r.holds(labels))
     }
 
-    /// Whether it may select some pod made from a template with these labels: the values of the labels that the controller adds
-    /// are not known yet.
-    pub fn may_match_pod(&self, template: &Labels) -> bool {
-        let mut labels = self.match_labels.iter();
-        let mut requirements = self.match_expressions.iter();
-        labels.all(|(key, value)| is_given_by_controller(key) || template.get(key) == Some(value))
-            && requirements.all(|r| is_given_by_controller(&r.key) || r.holds(template))
+    /// Which of the pods it selects that are made from a template with these labels. Running pods have more labels than that.
+    pub fn coverage(&self, template: &Labels) -> Coverage {
+        let (mut decided, mut open) = (true, false);
+        for requirement in self.requirements() {
+            if requirement.is_open(template) {
+                open = true;
+            } else {
+                decided &= requirement.holds(template);
+            }
+        }
+        match (decided, open) {
+            (false, _) => Coverage::None,
+            (true, true) => Coverage::Part,
+            (true, false) => Coverage::All,
+        }
     }
 
-    /// Whether it tells the pods of one set apart, by labels that the controller adds.
-    pub fn tells_pods_apart(&self) -> bool {
-        let labels = self.match_labels.iter().map(|(key, _)| key);
-        let requirements = self.match_expressions.iter().map(|r| &*r.key);
-        labels.chain(requirements).any(is_given_by_controller)
+    /// Whether it may depend on labels that pods only get while they run.
+    pub fn depends_on_run_time(&self) -> bool {
+        self.requirements().any(|requirement| requirement.is_open(&Labels::default()))
+    }
+
+    /// Whether it asks for labels that only operators or the software itself give, apart from those of the controller.
+    pub fn depends_on_operators(&self, template: &Labels) -> bool {
+        let mut open = self.requirements().filter(|requirement| requirement.is_open(template));
+        open.any(|requirement| {
+            !is_given_by_controller(&requirement.key) || &*requirement.key == REVISION_LABEL
+        })
+    }
+
+    /// Whether no pod can be selected by both.
+    pub fn is_disjoint_from(&self, other: &Self) -> bool {
+        let theirs: Vec<Cow<'_, Requirement>> = other.requirements().collect();
+        self.requirements().any(|mine| theirs.iter().any(|theirs| mine.contradicts(theirs)))
+    }
+
+    /// `matchLabels` and `matchExpressions` in one form.
+    pub fn requirements(&self) -> impl Iterator<Item = Cow<'_, Requirement>> {
+        let labels = self.match_labels.iter().map(|(key, value)| {
+            let (key, values) = (key.into(), vec![value.into()]);
+            Cow::Owned(Requirement { key, operator: Operator::In, values })
+        });
+        labels.chain(self.match_expressions.iter().map(Cow::Borrowed))
     }
 
     /// The first thing it asks for that these labels do not fulfil, and what they have instead:
@@ -116,20 +159,36 @@ impl LabelSelector {
     }
 }
 
-/// Whether the StatefulSet controller puts this label on each pod, beside those of the template.
-pub fn is_given_by_controller(key: &str) -> bool {
-    matches!(
-        key,
-        "statefulset.kubernetes.io/pod-name" | "apps.kubernetes.io/pod-index" | "controller-revision-hash"
-    )
-}
-
 impl Requirement {
     fn lists(&self, value: &str) -> bool {
         if self.values.len() <= FEW_VALUES {
             return self.values.iter().any(|listed| **listed == *value);
         }
         self.values.binary_search_by(|listed| (**listed).cmp(value)).is_ok()
+    }
+
+    /// Whether the template does not decide it, because the label comes later.
+    fn is_open(&self, template: &Labels) -> bool {
+        let values = self.values.iter().map(|value| &**value);
+        is_given_by_controller(&self.key)
+            || (template.get(&self.key).is_none() && is_given_at_run_time(&self.key, values))
+    }
+
+    /// Whether no label can meet both.
+    fn contradicts(&self, other: &Self) -> bool {
+        if self.key != other.key {
+            return false;
+        }
+        let theirs: HashSet<&str> = other.values.iter().map(|value| &**value).collect();
+        let mut mine = self.values.iter().map(|value| theirs.contains(&**value));
+        match (self.operator, other.operator) {
+            (Operator::In, Operator::In) => !mine.any(|shared| shared),
+            (Operator::In, Operator::NotIn) => mine.all(|shared| shared),
+            (Operator::NotIn, Operator::In) => other.contradicts(self),
+            (Operator::In | Operator::Exists, Operator::DoesNotExist)
+            | (Operator::DoesNotExist, Operator::In | Operator::Exists) => true,
+            _ => false,
+        }
     }
 
     /// Whether an object with these labels meets it.
@@ -231,12 +290,55 @@ mod tests {
     }
 
     #[test]
-    fn what_the_controller_adds_is_undecided() {
-        let template = labels(&[("app", "zk")]);
-        let pod = selector(r#"{"matchLabels":{"app":"zk","statefulset.kubernetes.io/pod-name":"zk-0"}}"#);
-        assert!(pod.may_match_pod(&template) && !pod.matches(&template) && pod.tells_pods_apart());
-        assert!(!pod.may_match_pod(&labels(&[("app", "db")])));
-        assert!(!selector(r#"{"matchLabels":{"app":"zk"}}"#).tells_pods_apart());
+    fn what_comes_at_run_time_is_undecided() {
+        let plain = labels(&[("app", "zk")]);
+        let with_role = labels(&[("app", "zk"), ("role", "member")]);
+        for (json, template, coverage) in [
+            (r#"{"matchLabels":{"app":"zk"}}"#, &plain, Coverage::All),
+            (r#"{"matchLabels":{"app":"db","spilo-role":"master"}}"#, &plain, Coverage::None),
+            (r#"{"matchLabels":{"app":"zk","spilo-role":"master"}}"#, &plain, Coverage::Part),
+            (
+                r#"{"matchLabels":{"app":"zk","statefulset.kubernetes.io/pod-name":"zk-0"}}"#,
+                &plain,
+                Coverage::Part,
+            ),
+            (
+                r#"{"matchExpressions":[{"key":"apps.kubernetes.io/pod-index","operator":"NotIn","values":["0"]}]}"#,
+                &plain,
+                Coverage::Part,
+            ),
+            (r#"{"matchLabels":{"role":"replica"}}"#, &plain, Coverage::Part),
+            (r#"{"matchLabels":{"role":"browser"}}"#, &plain, Coverage::None),
+            (r#"{"matchLabels":{"role":"member"}}"#, &with_role, Coverage::All),
+            (r#"{"matchLabels":{"role":"replica"}}"#, &with_role, Coverage::None),
+        ] {
+            assert_eq!(selector(json).coverage(template), coverage, "{json}");
+        }
+        assert!(selector(r#"{"matchLabels":{"spilo-role":"master"}}"#).depends_on_operators(&plain));
+        let by_name = selector(r#"{"matchLabels":{"statefulset.kubernetes.io/pod-name":"zk-0"}}"#);
+        assert!(by_name.depends_on_run_time() && !by_name.depends_on_operators(&plain));
+    }
+
+    #[test]
+    fn contradictions_keep_selectors_apart() {
+        for (one, other, disjoint) in [
+            (("In", r#"["1"]"#), ("In", r#"["2"]"#), true),
+            (("In", r#"["1","2"]"#), ("In", r#"["2"]"#), false),
+            (("In", r#"["1"]"#), ("NotIn", r#"["1","2"]"#), true),
+            (("In", r#"["1","3"]"#), ("NotIn", r#"["1","2"]"#), false),
+            (("NotIn", r#"["1"]"#), ("NotIn", r#"["2"]"#), false),
+            (("Exists", "[]"), ("DoesNotExist", "[]"), true),
+            (("In", r#"["1"]"#), ("DoesNotExist", "[]"), true),
+            (("In", r#"["1"]"#), ("Exists", "[]"), false),
+        ] {
+            let (one, other) = (expression(one.0, one.1), expression(other.0, other.1));
+            assert_eq!(one.is_disjoint_from(&other), disjoint, "{one} and {other}");
+            assert_eq!(other.is_disjoint_from(&one), disjoint, "{other} and {one}");
+        }
+        assert!(
+            !selector(r#"{"matchLabels":{"a":"1"}}"#)
+                .is_disjoint_from(&selector(r#"{"matchLabels":{"b":"2"}}"#))
+        );
     }
 
     #[test]

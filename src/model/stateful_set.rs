@@ -237,6 +237,11 @@ impl StatefulSet {
         self.metadata.owner.as_deref().filter(|owner| owner.is_custom_resource())
     }
 
+    /// The release and the replica set that it names, where it names both.
+    pub fn named_group(&self) -> Option<(&str, &str)> {
+        Some((self.instance()?, self.replica_set_name()?))
+    }
+
     /// The ensemble it says it is a part of.
     pub fn ensemble(&self) -> Option<&str> {
         self.metadata.annotations.get("stateward.dev/ensemble").filter(|name| !name.is_empty())

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
-use super::PerPodServices;
+use super::{OnMissingCompanion, Operated, PerPodServices};
 use crate::model::{Class, LabelSelector, Operator, POD_NAME_LABEL, Requirement};
 use crate::verdict::Level;
 
@@ -38,6 +38,8 @@ pub(super) struct Spec {
     pub(super) rules: Vec<RuleSetting>,
     pub(super) exemptions: Vec<Exemption>,
     pub(super) annotation_exemptions: Option<bool>,
+    pub(super) operated: Option<Operated>,
+    pub(super) on_missing_companion: Option<OnMissingCompanion>,
     pub(super) mutate: Option<Mutate>,
     pub(super) service_per_pod: Option<PerPodServices>,
 }

@@ -52,8 +52,28 @@ pub struct Policy {
     settings: Vec<Vec<Setting>>,
     exemptions: Vec<Exemption>,
     annotation_exemptions: Option<bool>,
+    operated: Option<Operated>,
+    on_missing_companion: Option<OnMissingCompanion>,
     mutate: Mutate,
     per_pod_services: Option<PerPodServices>,
+}
+
+/// What becomes of a denial where an operator asks for a change to its own object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Operated {
+    /// It is a warning. This is the default.
+    Warn,
+    Enforce,
+}
+
+/// The highest level of a finding about a missing object when a StatefulSet is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum OnMissingCompanion {
+    /// The default: the object may come with the same manifests.
+    Warn,
+    Deny,
 }
 
 #[derive(Debug)]
@@ -192,6 +212,22 @@ impl<'a> Applicable<'a> {
             }
         }
         Ruling { level: Level::Off, params: &NO_PARAMS, undecided: None }
+    }
+
+    /// Whether an operator may be denied what it asks for its own objects: `operated: enforce`.
+    pub fn enforces_on_operators(&self) -> bool {
+        self.decided(|policy| policy.operated) == Some(Operated::Enforce)
+    }
+
+    /// Whether an object may be denied on creation for what is still to be created: `onMissingCompanion: deny`.
+    pub fn denies_missing_companions(&self) -> bool {
+        self.decided(|policy| policy.on_missing_companion) == Some(OnMissingCompanion::Deny)
+    }
+
+    /// What the strongest policy says that is certain to apply.
+    fn decided<T>(&self, setting: impl Fn(&Policy) -> Option<T>) -> Option<T> {
+        let mut certain = self.policies.iter().filter(|(_, certainty)| *certainty == Certainty::Certain);
+        certain.find_map(|(policy, _)| setting(policy))
     }
 
     /// Whether the object is exempt from `rule` at this time.

@@ -62,6 +62,8 @@ impl Policy {
             settings: settings(spec.rules)?,
             exemptions: each(spec.exemptions, "/spec/exemptions", exemption)?,
             annotation_exemptions: spec.annotation_exemptions,
+            operated: spec.operated,
+            on_missing_companion: spec.on_missing_companion,
             mutate: mutate::compile(spec.mutate.unwrap_or_default())?,
             per_pod_services: spec.service_per_pod.map(per_pod_services::compile).transpose()?,
         })

@@ -1,7 +1,6 @@
 //! What the rules about disruption budgets share.
 
-use super::edits::max_unavailable;
-use super::{FieldEdit, Place, SetContext};
+use super::{Place, SetContext};
 use crate::model::quorum::majority;
 use crate::model::{DisruptionBudget, Object, StatefulSet};
 
@@ -24,7 +23,7 @@ impl<'a> Exposure<'a> {
     pub(super) fn of(at: &SetContext<'a>) -> Option<Self> {
         let mut exposure = Self { members: at.members()?, ..Self::default() };
         let mut covered: Vec<(&DisruptionBudget, i32)> = Vec::new();
-        for (set, replicas) in at.ensemble()?.iter().copied().filter(|(_, replicas)| *replicas > 0) {
+        for (set, replicas) in at.group_sets()?.iter().copied().filter(|(_, replicas)| *replicas > 0) {
             match *at.known_budgets_of(set) {
                 [] => exposure.leave_unprotected(at, set, replicas),
                 [budget] => match covered.iter_mut().find(|(known, _)| std::ptr::eq(*known, budget)) {
@@ -72,36 +71,28 @@ pub(super) fn describe(budget: &DisruptionBudget) -> String {
     format!("PodDisruptionBudget {} ({})", budget.metadata.name, budget.limit())
 }
 
-/// The edit that makes `most` the number of pods that may be evicted at once.
-pub(super) fn set_max_unavailable(budget: &DisruptionBudget, most: i32) -> String {
-    let name = &budget.metadata.name;
-    if budget.spec.min_available.is_some() {
-        format!("set spec.maxUnavailable: {most} in PodDisruptionBudget {name} in place of spec.minAvailable")
-    } else {
-        format!("set spec.maxUnavailable of PodDisruptionBudget {name} to {most}")
+/// The limit that is right for the set, whatever its replica count: one pod at a time. Where each member has a set of its own, the
+/// disruption controller expects only as many pods as exist, so that `maxUnavailable` lets another go for each that is missing.
+pub(super) fn advised_limit(at: &SetContext<'_>) -> (&'static str, i32) {
+    match at.members().filter(|_| at.has_one_set_a_member()) {
+        Some(members) => ("minAvailable", majority(members)),
+        None => ("maxUnavailable", 1),
     }
 }
 
-/// What to do about the budgets of a group of two, which can spare no member.
-pub(super) fn two_members(budgets: &[&DisruptionBudget]) -> String {
-    let wrong = budgets.iter().filter(|budget| !is_right_for_three(budget));
-    let limits = enumerate(wrong.map(|budget| set_max_unavailable(budget, 1)));
-    let and = if limits.is_empty() { "" } else { ", and " };
-    format!("run three members, of two neither can be spared{and}{limits}")
-}
-
-/// The same as edits, where the set is the whole group.
-pub(super) fn three_members(at: &SetContext<'_>, budget: &DisruptionBudget) -> Vec<FieldEdit> {
-    if at.replicas != 2 {
-        return Vec::new();
+/// The edit that gives a budget the limit that is right for the set.
+pub(super) fn set_limit(at: &SetContext<'_>, budget: &DisruptionBudget) -> String {
+    let (name, (field, value)) = (&budget.metadata.name, advised_limit(at));
+    let (given, other) = match field {
+        "minAvailable" => (budget.spec.min_available, ("maxUnavailable", budget.spec.max_unavailable)),
+        _ => (budget.spec.max_unavailable, ("minAvailable", budget.spec.min_available)),
+    };
+    match (given, other) {
+        (None, (field_before, Some(_))) => {
+            format!("set spec.{field}: {value} in PodDisruptionBudget {name} in place of spec.{field_before}")
+        }
+        _ => format!("set spec.{field} of PodDisruptionBudget {name} to {value}"),
     }
-    let mut edits = if is_right_for_three(budget) { Vec::new() } else { max_unavailable(budget, 1) };
-    edits.push(FieldEdit::replicas(3));
-    edits
-}
-
-fn is_right_for_three(budget: &DisruptionBudget) -> bool {
-    budget.allowed_disruptions(3) == 1
 }
 
 /// Names that are told; the others are counted.

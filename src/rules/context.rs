@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use crate::cluster::{ClusterView, Lookup};
+use super::budgets::enumerate;
+use crate::cluster::{ClusterView, Group, GroupEvidence, Lookup};
 use crate::model::{Autoscaler, Claim, Classified, DisruptionBudget, Service, StatefulSet};
 
 /// The kinds of change that a rule can look at.
@@ -45,9 +46,8 @@ pub struct SetContext<'a> {
     pub changed: Changed<'a>,
     /// Whether nothing of this will persist: then what comes with the set cannot be seen yet.
     pub dry_run: bool,
-    /// The sets that form one consensus group with this one, itself first, each with its replica count; `None` where that is
-    /// unknown.
-    pub ensemble: Option<Vec<(&'a StatefulSet, i32)>>,
+    /// The consensus group that the set is in; `None` where that is unknown.
+    pub group: Option<Group<'a>>,
     /// What [`Self::known_budgets`] has found.
     pub known_budgets: OnceCell<Vec<&'a DisruptionBudget>>,
 }
@@ -107,20 +107,47 @@ impl<'a> SetContext<'a> {
 
     /// How many members the consensus group has, over all the sets that form it; `None` where that is unknown.
     pub fn members(&self) -> Option<i32> {
-        let sets = self.ensemble()?;
-        Some(sets.iter().map(|(_, replicas)| *replicas).fold(0, i32::saturating_add))
+        self.group.as_ref().map(Group::members)
     }
 
-    /// The sets that form one consensus group with this one, itself first; `None` where that is unknown.
-    pub fn ensemble(&self) -> Option<&[(&'a StatefulSet, i32)]> {
-        self.ensemble.as_deref()
+    /// The sets that form one consensus group with this one, itself first, each with its replica count; `None` where that is
+    /// unknown.
+    pub fn group_sets(&self) -> Option<&[(&'a StatefulSet, i32)]> {
+        self.group.as_ref().map(|group| &*group.sets)
     }
 
-    /// The other sets that are counted with this one although nobody has said that they belong together.
-    pub fn likely_members(&self) -> &[(&'a StatefulSet, i32)] {
-        match self.ensemble() {
-            Some([_, kin @ ..]) if self.set.ensemble().is_none() => kin,
-            _ => &[],
+    /// The sets of the group that have members, where there is more than one set; else none.
+    pub fn sets_with_members(&self) -> Vec<&'a StatefulSet> {
+        let sets = self.group_sets().unwrap_or_default().iter().filter(|(_, replicas)| *replicas > 0);
+        let sets: Vec<_> = sets.map(|(set, _)| *set).collect();
+        if sets.len() > 1 { sets } else { Vec::new() }
+    }
+
+    /// Whether the group is of several sets of one member each: one set a member.
+    pub fn has_one_set_a_member(&self) -> bool {
+        self.sets_with_members().len() > 1
+            && self.group_sets().is_some_and(|sets| sets.iter().all(|(_, replicas)| *replicas <= 1))
+    }
+
+    /// Whether other sets have members of the group, and this one too. What is only presumed to be a group does not count.
+    pub fn has_peers_in_group(&self) -> bool {
+        let declared = self.group.as_ref().is_some_and(|group| group.key().is_some());
+        declared && self.replicas > 0 && self.members().is_some_and(|members| members > self.replicas)
+    }
+
+    /// What people call the group: `StatefulSet zk`, `ensemble zk`, `StatefulSets zk-a and zk-b`.
+    pub fn group_name(&self) -> String {
+        match self.group.as_ref().map(|group| group.evidence) {
+            Some(GroupEvidence::Ensemble(name)) => format!("ensemble {name}"),
+            Some(evidence) if evidence != GroupEvidence::Alone => {
+                let mut names: Vec<_> = self.group_sets().unwrap_or_default().iter().collect();
+                names.sort_by(|(one, _), (other, _)| one.metadata.name.cmp(&other.metadata.name));
+                format!(
+                    "StatefulSets {}",
+                    enumerate(names.iter().map(|(set, _)| set.metadata.name.to_string()))
+                )
+            }
+            _ => format!("StatefulSet {}", self.name()),
         }
     }
 
@@ -139,7 +166,7 @@ impl<'a> SetContext<'a> {
         self.known_budgets.get_or_init(|| self.view.known_budgets_selecting(self.namespace(), labels))
     }
 
-    /// The same for this set or another of its ensemble.
+    /// The same for this set or another of its group.
     pub fn known_budgets_of(&self, set: &StatefulSet) -> Cow<'_, [&'a DisruptionBudget]> {
         if std::ptr::eq(self.set, set) {
             return Cow::Borrowed(self.known_budgets());

@@ -21,7 +21,7 @@ impl FieldEdit {
 /// Sets the replica count of a set that is a whole consensus group. Of several sets of one group, which is to grow or shrink is
 /// for a person to say.
 pub(super) fn members(at: &SetContext<'_>, replicas: i32) -> Option<FieldEdit> {
-    let is_whole = at.ensemble().is_some_and(|sets| sets.len() == 1);
+    let is_whole = at.group_sets().is_some_and(|sets| sets.len() == 1);
     is_whole.then(|| FieldEdit::replicas(replicas))
 }
 
@@ -50,7 +50,7 @@ pub(super) fn max_unavailable(budget: &DisruptionBudget, most: i32) -> Vec<Field
 pub(super) fn new_budget(at: &SetContext<'_>) -> Option<FieldEdit> {
     let selector = LabelSelector { match_labels: at.set.selecting_labels().clone(), ..Default::default() };
     let is_own = at.view.sets_matching(at.namespace(), &selector).len() <= 1;
-    if !is_own || at.set.ensemble().is_some() || at.ensemble()?.len() > 1 {
+    if !is_own || at.set.ensemble().is_some() || at.group_sets()?.len() > 1 {
         return None;
     }
     let spec = json!({"maxUnavailable": 1, "selector": pod_selector(at)?});

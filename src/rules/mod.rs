@@ -8,6 +8,7 @@ mod context;
 mod dialled;
 mod edits;
 mod governing;
+mod members;
 mod params;
 mod spread;
 #[cfg(test)]
@@ -34,6 +35,8 @@ pub struct Rule {
     pub classes: &'static [Class],
     /// Whether it is only about sets of two or more replicas that are not singletons.
     pub needs_peers: bool,
+    /// Whether other sets of one consensus group count as peers too.
+    pub peers_in_group: bool,
     /// The kinds of change it looks at.
     pub triggers: &'static [Trigger],
     /// The other objects it reads: a denial rests on what is known of them.
@@ -71,6 +74,7 @@ macro_rules! rule {
         $id:literal: $title:literal,
         $(classes: [$($class:ident),*],)?
         $(needs_peers: $needs_peers:literal,)?
+        $(peers_in_group: $peers_in_group:literal,)?
         triggers: [$($trigger:ident),*],
         $(reads: [$($kind:ident),*],)?
         $(reports_missing: $reports_missing:literal,)?
@@ -83,6 +87,7 @@ macro_rules! rule {
             title: $title,
             classes: &[$($(crate::model::Class::$class),*)?],
             needs_peers: false $(|| $needs_peers)?,
+            peers_in_group: false $(|| $peers_in_group)?,
             triggers: &[$(crate::rules::Trigger::$trigger),*],
             reads: &[$($(crate::cluster::Kind::$kind),*)?],
             reports_missing: false $(|| $reports_missing)?,
@@ -106,6 +111,7 @@ mod name_too_long;
 mod partition_holds_all;
 mod pdb_below_quorum;
 mod pdb_blocks_drain;
+mod pdb_counts_others;
 mod pdb_in_use;
 mod pdb_missing;
 mod pdb_overlap;
@@ -166,6 +172,7 @@ pub static ALL: &[Rule] = &[
     pdb_below_quorum::RULE,
     pdb_blocks_drain::RULE,
     pdb_overlap::RULE,
+    pdb_counts_others::RULE,
     pdb_in_use::RULE,
     service_per_pod_ports_invalid::RULE,
     service_per_pod_label_unset::RULE,
@@ -216,8 +223,15 @@ impl Rule {
 
     /// Whether it looks at this set at all. A singleton of several replicas is to have one, not what several need.
     pub(crate) fn applies_to(&self, context: &SetContext<'_>) -> bool {
-        (self.classes.is_empty() || self.classes.contains(&context.class.class))
-            && (!self.needs_peers || (context.replicas > 1 && context.class.class != Class::Singleton))
+        self.is_about(context.class.class, context)
+    }
+
+    /// The same, by another class than the set has at this moment.
+    pub(crate) fn is_about(&self, class: Class, context: &SetContext<'_>) -> bool {
+        (self.classes.is_empty() || self.classes.contains(&class))
+            && (!self.needs_peers
+                || (context.replicas > 1 && class != Class::Singleton)
+                || (self.peers_in_group && context.has_peers_in_group()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `pdb-below-quorum`
 
-use super::budgets::{Exposure, describe, enumerate, place, set_max_unavailable, three_members, two_members};
+use super::budgets::{Exposure, advised_limit, describe, enumerate, place, set_limit};
 use super::edits::max_unavailable;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::Object;
@@ -15,7 +15,8 @@ rule! {
     /// `pdb-missing`).
     ///
     /// Percentages round up, as the disruption controller does, and are of all pods that a budget selects: the replicas
-    /// of every StatefulSet of the namespace. Pods of other kinds would only let it allow more.
+    /// of every StatefulSet of the namespace, and of every Deployment and ReplicaSet where those are known. Pods of other kinds
+    /// would only let it allow more.
     ///
     /// A single member survives no eviction, whatever a budget says: `quorum-too-small` speaks of that. Where two
     /// budgets select one pod, every eviction fails: `pdb-overlap`.
@@ -28,8 +29,9 @@ rule! {
     ///
     /// ## How to fix
     ///
-    /// Say `maxUnavailable` rather than `minAvailable`, at most the number of members that may fail: 1 of 3, 2 of 5. 1
-    /// is right for any count. Let one budget select all sets of an ensemble.
+    /// Set `maxUnavailable: 1`, which is right for any count, also while it changes. Let one budget select all sets of an
+    /// ensemble. Where each member has a StatefulSet of its own, set `minAvailable` to the majority instead: the disruption
+    /// controller counts only pods that exist, and with `maxUnavailable` lets one more go for each that is missing.
     ///
     /// ## Fails
     ///
@@ -89,11 +91,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     if lacking <= 0 || exposure.budgets.is_empty() || at.replicas <= 0 {
         return;
     }
-    let whose = match at.set.ensemble() {
-        Some(ensemble) => format!("ensemble {ensemble}"),
-        None if !at.likely_members().is_empty() => format!("StatefulSets {}", set_names(at)),
-        None => format!("StatefulSet {}", at.name()),
-    };
+    let whose = at.group_name();
     let message = format!(
         "{} of {} members of {whose} must stay up; {} {} be evicted at once",
         majority(exposure.members),
@@ -103,7 +101,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     );
     let violation = out.add(place(at, "/spec/replicas"), message, remedy(at, &exposure));
     violation.edits(edits(at, &exposure));
-    violation.keyed("majority").weighing(lacking);
+    violation.keyed("majority").weighing(lacking).of_group();
     if !exposure.unprotected.is_empty() {
         violation.missing_companion(at.dry_run);
     }
@@ -125,30 +123,33 @@ fn who_lets(exposure: &Exposure<'_>) -> String {
 }
 
 fn remedy(at: &SetContext<'_>, exposure: &Exposure<'_>) -> String {
-    let most = tolerated(exposure.members);
-    if most == 0 {
-        return two_members(&exposure.budgets);
+    if tolerated(exposure.members) == 0 {
+        return "run three members: of two, neither can be spared".to_owned();
     }
     if let ([budget], []) = (&exposure.budgets[..], &exposure.unprotected[..]) {
-        return set_max_unavailable(budget, most);
+        return set_limit(at, budget);
     }
-    let sets = set_names(at);
-    format!("let one PodDisruptionBudget with maxUnavailable: {most} select the pods of {sets}")
+    let (sets, (field, value)) = (set_names(at), advised_limit(at));
+    format!("let one PodDisruptionBudget with {field}: {value} select the pods of {sets}")
 }
 
-/// One budget about the whole group gets the limit. Where it is about other sets too, a person looks first.
+/// One budget about a group of one set gets the limit.
 fn edits(at: &SetContext<'_>, exposure: &Exposure<'_>) -> Vec<FieldEdit> {
     let ([budget], []) = (&exposure.budgets[..], &exposure.unprotected[..]) else { return Vec::new() };
-    match tolerated(exposure.members) {
-        0 => three_members(at, budget),
-        most if at.view.expected_pods(budget) == exposure.members => max_unavailable(budget, most),
-        most => max_unavailable(budget, most).into_iter().map(FieldEdit::unsafe_to_apply).collect(),
+    if tolerated(exposure.members) == 0 || at.has_peers_in_group() {
+        return Vec::new();
+    }
+    let edits = max_unavailable(budget, 1);
+    if at.view.expected_pods(budget) == exposure.members {
+        edits
+    } else {
+        edits.into_iter().map(FieldEdit::unsafe_to_apply).collect()
     }
 }
 
 /// The sets of the group.
 fn set_names(at: &SetContext<'_>) -> String {
-    let sets = at.ensemble().unwrap_or_default().iter();
+    let sets = at.group_sets().unwrap_or_default().iter();
     enumerate(sets.map(|(set, _)| set.metadata.name.to_string()))
 }
 
@@ -210,7 +211,7 @@ mod tests {
         assert_eq!(
             says,
             "3 of 5 members of StatefulSet zk must stay up; PodDisruptionBudget zk (minAvailable: 2) lets 3 be evicted at once \
-             -> set spec.maxUnavailable: 2 in PodDisruptionBudget zk in place of spec.minAvailable"
+             -> set spec.maxUnavailable: 1 in PodDisruptionBudget zk in place of spec.minAvailable"
         );
         let changed =
             set(json!({})).with(set_json(json!({}))).changing(limited(&json!({"maxUnavailable": 3})));
@@ -250,7 +251,7 @@ mod tests {
         assert!(scene.clone().with(part("a", 1)).with(part("b", 1)).found(&RULE).is_empty());
         let both = scene.clone().with(part("a", 2)).with(part("b", 1)).says(&RULE);
         assert!(
-            both.contains("of ensemble zk") && both.contains("maxUnavailable: 2 select the pods of a and b"),
+            both.contains("of ensemble zk") && both.contains("maxUnavailable: 1 select the pods of a and b"),
             "{both}"
         );
         let bare = scene.clone().with(part("a", 1));

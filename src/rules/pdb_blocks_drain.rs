@@ -1,6 +1,6 @@
 //! `pdb-blocks-drain`
 
-use super::budgets::{describe, place, set_max_unavailable, three_members, two_members};
+use super::budgets::{describe, place, set_limit};
 use super::edits::max_unavailable;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::cluster::Kind;
@@ -10,23 +10,25 @@ use crate::verdict::Level;
 rule! {
     /// ## What it checks
     ///
-    /// With all pods healthy, the PodDisruptionBudget of a StatefulSet with two replicas or more still allows no
-    /// eviction: `maxUnavailable: 0`, `minAvailable` of the replica count or `100%` (percentages round up:
-    /// `minAvailable: 90%` of 3 is 3), or no limit at all. What a budget allows is counted over all StatefulSets it
-    /// selects. A limit that depends on the pods of sets that are not known is not judged, and a budget for every pod
-    /// of the namespace, which may count pods of other kinds, is at most a warning.
+    /// With all pods healthy, the PodDisruptionBudget of a StatefulSet still allows no eviction: `maxUnavailable: 0`,
+    /// `minAvailable` of the replica count or `100%` (percentages round up: `minAvailable: 90%` of 3 is 3), or no limit
+    /// at all. What a budget allows is counted over all StatefulSets, Deployments and ReplicaSets it selects. A limit
+    /// that depends on the pods of sets that are not known is not judged. Where other kinds are not known, as in a
+    /// webhook, a budget that may select their pods too is at most a warning.
     ///
-    /// For a singleton, whatever its count, it is a choice and at most recorded. A single replica of other classes is
-    /// not looked at. Where two budgets select one pod, `pdb-overlap` speaks.
+    /// A single replica is at most a warning, and a singleton, whatever its count, is only recorded: to be down is then
+    /// a choice between two times. An operator that tightens the budget it made, while it moves data, is never denied.
+    /// Where two budgets select one pod, `pdb-overlap` speaks; pods without a scale are for `pdb-counts-others`.
     ///
     /// ## Why
     ///
-    /// Whoever drains the node waits until somebody deletes the pod by hand: cluster upgrades stand still, the
+    /// A drain of the node waits until the pod is deleted by hand: cluster upgrades stand still, the
     /// autoscaler keeps idle nodes, and in the end a node is taken down by force, budget or not.
     ///
     /// ## How to fix
     ///
-    /// Set `maxUnavailable: 1` (in place of `minAvailable`): one pod at a time, whatever the replica count.
+    /// Set `maxUnavailable: 1` (in place of `minAvailable`): one pod at a time, whatever the replica count. A single replica is
+    /// then down for as long as it needs to start elsewhere.
     ///
     /// ## Fails
     ///
@@ -99,31 +101,43 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         ),
     };
     let message = format!("{} allows no eviction even while {when}", describe(budget));
-    let (remedy, edits) = match at.class.class {
-        Class::Quorum if at.members() == Some(2) => (two_members(&[budget]), three_members(at, budget)),
-        // That a singleton is not evicted is a choice.
-        Class::Singleton => {
-            let edits = max_unavailable(budget, 1).into_iter().map(FieldEdit::unsafe_to_apply);
-            (set_max_unavailable(budget, 1), edits.collect())
+    let remedy = match at.class.class {
+        Class::Quorum if at.members() == Some(2) => {
+            "run three members: of two, neither can be spared".to_owned()
         }
-        _ => (set_max_unavailable(budget, 1), max_unavailable(budget, 1)),
+        Class::Quorum | Class::Replicated if at.replicas == 1 && !at.has_peers_in_group() => {
+            format!("{}, or run more replicas", set_limit(at, budget))
+        }
+        _ => set_limit(at, budget),
     };
+    let edits = edits(at, budget);
     let violation = out.add(place(at, "/spec/replicas"), message, remedy);
     violation.edits(edits);
     violation.keyed("drain").at_most(level);
     violation.related_to(Place::of(budget.reference(), budget.limit_path()));
 }
 
+/// The limit, where it is right for a set that is a whole group. A person looks first where blocking may be meant.
+fn edits(at: &SetContext<'_>, budget: &DisruptionBudget) -> Vec<FieldEdit> {
+    let is_pair = at.class.class == Class::Quorum && at.members() == Some(2);
+    if at.has_peers_in_group() || is_pair {
+        return Vec::new();
+    }
+    let edits = max_unavailable(budget, 1);
+    if at.replicas > 1 && at.class.class != Class::Singleton {
+        edits
+    } else {
+        edits.into_iter().map(FieldEdit::unsafe_to_apply).collect()
+    }
+}
+
 /// Whether it could do without blocking.
 fn by_class(at: &SetContext<'_>) -> Level {
     match at.class.class {
         Class::Singleton => Level::Audit,
-        Class::Quorum => match at.members().unwrap_or(at.replicas) {
-            ..=1 => Level::Off,
-            _ => Level::Deny,
-        },
+        Class::Quorum if at.members().unwrap_or(at.replicas) > 1 => Level::Deny,
         Class::Replicated if at.replicas > 1 => Level::Deny,
-        Class::Replicated => Level::Off,
+        Class::Quorum | Class::Replicated => Level::Warn,
     }
 }
 
@@ -133,11 +147,20 @@ fn by_knowledge(at: &SetContext<'_>, budget: &DisruptionBudget) -> Level {
         Level::Deny
     } else if !at.view.is_complete(Kind::StatefulSet) {
         Level::Off
-    } else if budget.spec.selector.as_ref().is_some_and(LabelSelector::is_empty) {
-        Level::Warn
-    } else {
+    } else if at.view.knows_workloads() || selects_no_others(at, budget) {
         Level::Deny
+    } else {
+        Level::Warn
     }
+}
+
+/// Whether the budget selects the pods of this set only: all that the set's own selector selects are the set's.
+fn selects_no_others(at: &SetContext<'_>, budget: &DisruptionBudget) -> bool {
+    let LabelSelector { match_labels, match_expressions } = &at.set.spec.selector;
+    let is_narrower = |selector: &LabelSelector| match_labels.is_subset_of(&selector.match_labels);
+    !match_labels.is_empty()
+        && match_expressions.is_empty()
+        && budget.spec.selector.as_ref().is_some_and(is_narrower)
 }
 
 #[cfg(test)]
@@ -170,7 +193,8 @@ mod tests {
             (3, json!({"minAvailable": "90%"}), true),
             (3, json!({"minAvailable": "66%"}), false),
             (3, json!({}), true),
-            (1, json!({"maxUnavailable": 0}), false),
+            (1, json!({"maxUnavailable": 0}), true),
+            (1, json!({"maxUnavailable": 1}), false),
             (0, json!({"maxUnavailable": 0}), false),
             (i32::MIN, json!({"maxUnavailable": 0}), false),
         ] {
@@ -191,7 +215,8 @@ mod tests {
             |class, replicas| level(&with_limit(replicas, &json!({"maxUnavailable": 0})).class(class));
         assert_eq!(level(Class::Singleton, 1), Some(Level::Audit));
         assert_eq!(level(Class::Singleton, 0), None);
-        assert_eq!(level(Class::Quorum, 1), None);
+        assert_eq!(level(Class::Quorum, 1), Some(Level::Warn));
+        assert_eq!(level(Class::Replicated, 1), Some(Level::Warn));
         assert_eq!(level(Class::Quorum, 2), Some(Level::Deny));
         assert_eq!(level(Class::Quorum, 3), Some(Level::Deny));
         assert_eq!(level(Class::Replicated, 2), Some(Level::Deny));
@@ -205,7 +230,7 @@ mod tests {
         };
         let arbiter = set(member("a", 1, "zk")).with(budget(json!({"spec": {"minAvailable": 1}})));
         assert_eq!(level(&arbiter.clone().with(set_json(member("b", 2, "b")))), Some(Level::Deny));
-        assert_eq!(level(&arbiter.unknown(Kind::StatefulSet)), None);
+        assert_eq!(level(&arbiter.unknown(Kind::StatefulSet)), None, "other sets may have room");
     }
 
     #[test]
@@ -218,7 +243,10 @@ mod tests {
         let never = with_limit(3, &json!({"maxUnavailable": 0})).unknown(Kind::StatefulSet);
         assert_eq!(level(&never), Some(Level::Deny));
         let everything = with_limit(3, &json!({"minAvailable": 3, "selector": {"matchLabels": null}}));
-        assert_eq!(level(&everything), Some(Level::Warn));
+        assert_eq!(level(&everything), Some(Level::Deny));
+        assert_eq!(level(&everything.unknown(Kind::Deployment)), Some(Level::Warn));
+        let own = with_limit(3, &json!({"minAvailable": 3})).unknown(Kind::Deployment);
+        assert_eq!(level(&own), Some(Level::Deny), "no other pods have the labels of the set's selector");
         let six = with_limit(3, &json!({"minAvailable": 6})).with(other).says(&RULE);
         assert!(six.contains("all 6 pods it selects, those of StatefulSet zk among them,"), "{six}");
     }

@@ -1,6 +1,6 @@
 //! `pdb-in-use`
 
-use super::budgets::Exposure;
+use super::budgets::{Exposure, advised_limit};
 use super::{Params, Place, SetContext, Transition, Violations};
 use crate::model::quorum::majority;
 use crate::model::{DisruptionBudget, Object};
@@ -70,6 +70,7 @@ rule! {
     "pdb-in-use": "a consensus group loses its disruption budget",
     classes: [Quorum],
     needs_peers: true,
+    peers_in_group: true,
     triggers: [BudgetGone],
     reads: [StatefulSet, DisruptionBudget],
     check: Step(check),
@@ -85,29 +86,29 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     if was.missing || is.lacking <= was.lacking.max(0) {
         return;
     }
-    let (set, members, needed) = (after.name(), is.members, majority(is.members));
+    let (group, members, needed) = (after.group_name(), is.members, majority(is.members));
     let message = if is.missing {
         format!(
-            "it is the only budget of StatefulSet {set}: all of its {members} members may then be evicted, and {needed} must stay"
+            "it is the only budget of {group}: all of its {members} members may then be evicted, and {needed} must stay"
         )
     } else {
         format!(
-            "without it {} of the {members} members of StatefulSet {set} may be evicted, and {needed} must stay",
+            "without it {} of the {members} members of {group} may be evicted, and {needed} must stay",
             is.evictable
         )
     };
-    let remedy = format!(
-        "delete StatefulSet {set} first, or keep a budget with maxUnavailable: 1 for {}",
-        after.set.selecting()
-    );
+    let (field, value) = advised_limit(after);
+    let remedy =
+        format!("delete {group} first, or keep a budget with {field}: {value} for {}", after.set.selecting());
     out.add(Place::of(changed.reference(), changed.limit_path()), message, remedy)
         .weighing(is.lacking)
+        .of_group()
         .related_to(Place::in_set("/spec/replicas"));
 }
 
 /// Whether the changed budget goes on selecting another set of the group: then `pdb-below-quorum` judges it there.
 fn still_protects_others(after: &SetContext<'_>, changed: &DisruptionBudget) -> bool {
-    let sets = after.ensemble().unwrap_or_default();
+    let sets = after.group_sets().unwrap_or_default();
     let is_it = |budget: &&DisruptionBudget| budget.metadata.name == changed.metadata.name;
     sets.iter().any(|(set, replicas)| *replicas > 0 && after.known_budgets_of(set).iter().any(is_it))
 }

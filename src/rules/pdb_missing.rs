@@ -1,19 +1,27 @@
 //! `pdb-missing`
 
-use super::budgets::set_max_unavailable;
-use super::edits::{max_unavailable, new_budget, pod_selector};
+use std::collections::BTreeSet;
+
+use super::budgets::{advised_limit, enumerate};
+use super::edits::new_budget;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
-use crate::cluster::Lookup;
-use crate::model::quorum::{majority, tolerated};
-use crate::model::{Class, DisruptionBudget, Object, StatefulSet};
+use crate::cluster::Kind;
+use crate::model::quorum::majority;
+use crate::model::{
+    Class, DisruptionBudget, LabelSelector, Labels, Object, POD_INDEX_LABEL, POD_NAME_LABEL, StatefulSet,
+};
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
     ///
-    /// A StatefulSet has two replicas or more, and no PodDisruptionBudget of its namespace selects its pods. Selectors
-    /// are compared with the labels of the pod template, expressions included; `{}` selects every pod. A budget that
-    /// tells the pods apart by what the controller puts on them (`statefulset.kubernetes.io/pod-name`) may well be
-    /// about them. If a budget looks as if it was meant for them, the message says why it is not.
+    /// A StatefulSet has two replicas or more, or is one of several of a consensus group, and no PodDisruptionBudget of its
+    /// namespace selects its pods. Selectors are compared with the labels of the pod template, expressions included; `{}`
+    /// selects every pod. If a budget looks as if it was meant for the pods, the message says why it does not select them.
+    ///
+    /// A budget that selects by the name or the number of the pods covers those only: what no budget covers is named. One
+    /// that selects by labels which an operator or the software itself sets while the pods run (`spilo-role`) may or may
+    /// not cover them all: that is at most a warning, and no second budget is advised, which would make evictions fail.
     ///
     /// ## Why
     ///
@@ -63,6 +71,7 @@ rule! {
     /// ```
     "pdb-missing": "no PodDisruptionBudget for the pods",
     needs_peers: true,
+    peers_in_group: true,
     triggers: [Set, Scale],
     reads: [DisruptionBudget],
     reports_missing: true,
@@ -70,8 +79,30 @@ rule! {
 }
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
-    if !matches!(at.budgets(), Lookup::Present(budgets) if budgets.is_empty()) {
+    let knows_all = at.view.knows_all(Kind::DisruptionBudget, at.namespace());
+    if !knows_all || !at.known_budgets().is_empty() {
         return;
+    }
+    let labels = at.set.spec.template.labels();
+    let partial = at.view.partial_budgets(at.namespace(), labels);
+    if partial.is_empty() {
+        nothing_selects(at, out);
+    } else {
+        some_select(at, &partial, out);
+    }
+}
+
+fn nothing_selects(at: &SetContext<'_>, out: &mut Violations) {
+    if at.has_peers_in_group() {
+        let others = at.sets_with_members().into_iter().filter(|set| !std::ptr::eq(*set, at.set));
+        let mut budgets = others.map(|set| at.known_budgets_of(set));
+        if budgets.all(|budgets| budgets.is_empty()) {
+            return nothing_selects_group(at, out);
+        }
+        // What may be evicted of the group is for `pdb-below-quorum`.
+        if at.replicas == 1 {
+            return;
+        }
     }
     let mut message = format!(
         "no PodDisruptionBudget selects these pods: draining nodes may evict all {} at once",
@@ -86,10 +117,121 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         message = format!("{message}; {}", why_not(budget, at.set));
     }
     let violation = out.add(Place::in_set("/spec/template/metadata/labels"), message, remedy(at, meant));
-    violation.edits(edits(at, meant)).missing_companion(at.dry_run);
+    let mut edits: Vec<FieldEdit> =
+        if meant.is_none() { new_budget(at).into_iter().collect() } else { Vec::new() };
+    // Of two members no budget can protect a majority.
+    if !edits.is_empty() && at.class.class == Class::Quorum && at.members() == Some(2) {
+        edits.push(FieldEdit::replicas(3));
+    }
+    violation.edits(edits).missing_companion(at.dry_run);
     if let Some(budget) = meant {
         violation.related_to(Place::of(budget.reference(), "/spec/selector"));
     }
+}
+
+/// None of the sets of a group has a budget.
+fn nothing_selects_group(at: &SetContext<'_>, out: &mut Violations) {
+    let (group, members) = (at.group_name(), at.members().unwrap_or_default());
+    let message = format!(
+        "no PodDisruptionBudget selects the pods of {group}: draining nodes may evict all {members} members at once, and {} of \
+         {members} must stay up",
+        majority(members)
+    );
+    let common = common_labels(&at.sets_with_members());
+    let (field, value) = advised_limit(at);
+    let selector =
+        if common.is_empty() { "a label that all of their pods have".to_owned() } else { common.to_string() };
+    let remedy = format!(
+        "add one PodDisruptionBudget for all of them to their namespace, with a selector for {selector} and {field}: {value}"
+    );
+    let violation = out.add(Place::in_set("/spec/template/metadata/labels"), message, remedy);
+    violation.missing_companion(at.dry_run).of_group();
+}
+
+/// The labels that the pods of all sets have, without those of a version.
+fn common_labels(sets: &[&StatefulSet]) -> Labels {
+    let Some((first, others)) = sets.split_first() else { return Labels::default() };
+    let labels = first.spec.template.labels().without_versions();
+    let is_common =
+        |key: &str, value: &str| others.iter().all(|set| set.spec.template.labels().get(key) == Some(value));
+    labels.iter().filter(|(key, value)| is_common(key, value)).collect()
+}
+
+/// Budgets that select by labels that pods get while they run.
+fn some_select(at: &SetContext<'_>, budgets: &[&DisruptionBudget], out: &mut Violations) {
+    let labels = at.set.spec.template.labels();
+    let selectors = budgets.iter().filter_map(|budget| budget.spec.selector.as_ref());
+    let names = enumerate(budgets.iter().map(|budget| budget.metadata.name.to_string()));
+    let (message, remedy, level) = if selectors.clone().any(|selector| selector.depends_on_operators(labels))
+    {
+        let wanted = enumerate(selectors.map(ToString::to_string));
+        let message = format!(
+            "PodDisruptionBudget {names} selects {wanted}, by labels that pods only get while they run: it may leave out some of \
+             these pods"
+        );
+        let remedy = "look which pods it selects (`kubectl get pods -l`), and widen its spec.selector if some are left out: a \
+                      second budget for the same pods would make every eviction of them fail";
+        (message, remedy.to_owned(), Level::Warn)
+    } else {
+        let left_out = left_out(at, budgets);
+        if left_out.is_empty() {
+            return;
+        }
+        let message = format!(
+            "PodDisruptionBudget {names} leaves out {}: draining nodes may evict what no budget selects, all at once",
+            enumerate(left_out.into_iter())
+        );
+        let remedy = format!(
+            "let spec.selector of PodDisruptionBudget {} select {} whatever the number of the pod",
+            budgets[0].metadata.name,
+            at.set.selecting()
+        );
+        (message, remedy, Level::Deny)
+    };
+    let violation = out.add(Place::in_set("/spec/template/metadata/labels"), message, remedy);
+    violation.at_most(level);
+    for budget in budgets {
+        violation.related_to(Place::of(budget.reference(), "/spec/selector"));
+    }
+}
+
+/// How many budgets, and how many pods that they name, are looked at; beyond, nothing is said.
+const MOST_BUDGETS: usize = 32;
+const MOST_PODS: usize = 64;
+
+/// The pods that no budget selects: of those that the budgets name, and one that none of them names for all others.
+fn left_out(at: &SetContext<'_>, budgets: &[&DisruptionBudget]) -> Vec<String> {
+    let start = i64::from(at.set.spec.ordinals.start);
+    let pods = start..start + i64::from(at.replicas);
+    let named = named_ordinals(at.set, budgets);
+    if budgets.len() > MOST_BUDGETS || named.len() > MOST_PODS {
+        return Vec::new();
+    }
+    let is_left_out = |ordinal: i64| {
+        let labels = at.set.pod_labels(ordinal);
+        !budgets.iter().any(|budget| budget.selects(&labels))
+    };
+    let other = pods.clone().find(|ordinal| !named.contains(ordinal)).filter(|ordinal| is_left_out(*ordinal));
+    let mut pods_left_out: Vec<String> = named
+        .into_iter()
+        .filter(|ordinal| pods.contains(ordinal) && is_left_out(*ordinal))
+        .map(|ordinal| format!("{}-{ordinal}", at.name()))
+        .collect();
+    if other.is_some() {
+        pods_left_out.push("every pod that it does not name".to_owned());
+    }
+    pods_left_out
+}
+
+/// The numbers of the pods that budgets name, by name or by number.
+fn named_ordinals(set: &StatefulSet, budgets: &[&DisruptionBudget]) -> BTreeSet<i64> {
+    let prefix = format!("{}-", set.metadata.name);
+    let selectors = budgets.iter().filter_map(|budget| budget.spec.selector.as_ref());
+    let requirements = selectors.flat_map(LabelSelector::requirements);
+    let by_pod = requirements.filter(|r| [POD_NAME_LABEL, POD_INDEX_LABEL].contains(&&*r.key));
+    let values: Vec<Box<str>> = by_pod.flat_map(|requirement| requirement.values.clone()).collect();
+    let numbers = values.iter().filter_map(|value| value.strip_prefix(&prefix).unwrap_or(value).parse().ok());
+    numbers.collect()
 }
 
 /// Whether somebody may think that this budget is about the set: it has its name, or selects the labels of the set itself.
@@ -108,69 +250,15 @@ fn why_not(budget: &DisruptionBudget, set: &StatefulSet) -> String {
 
 fn remedy(at: &SetContext<'_>, meant: Option<&DisruptionBudget>) -> String {
     let selector = at.set.selecting();
-    let remedy = match meant {
+    match meant {
         Some(budget) => {
-            let limit = if fits(at, budget) {
-                String::new()
-            } else {
-                format!(" and {}", set_max_unavailable(budget, 1))
-            };
-            format!(
-                "let spec.selector of PodDisruptionBudget {} select {selector}{limit}",
-                budget.metadata.name
-            )
+            format!("let spec.selector of PodDisruptionBudget {} select {selector}", budget.metadata.name)
         }
         None => format!(
             "add a PodDisruptionBudget {} with a selector for {selector} and maxUnavailable: 1 to its namespace",
             at.name(),
         ),
-    };
-    if is_pair(at) {
-        return format!("run three members, of two neither can be spared, and {remedy}");
     }
-    remedy
-}
-
-fn edits(at: &SetContext<'_>, meant: Option<&DisruptionBudget>) -> Vec<FieldEdit> {
-    let mut edits = match meant {
-        Some(budget) => of_meant(at, budget),
-        None => new_budget(at).into_iter().collect(),
-    };
-    if is_pair(at) && !edits.is_empty() {
-        edits.push(FieldEdit::replicas(3));
-    }
-    edits
-}
-
-/// Makes a budget select the pods, where it selects none so far. A person looks first: it may be meant for others.
-fn of_meant(at: &SetContext<'_>, budget: &DisruptionBudget) -> Vec<FieldEdit> {
-    let Some(selector) = pod_selector(at).filter(|_| at.view.sets_selected_by(budget).is_empty()) else {
-        return Vec::new();
-    };
-    if at.ensemble().is_none_or(|sets| sets.len() > 1) {
-        return Vec::new();
-    }
-    let mut edits = vec![FieldEdit::set(Place::of(budget.reference(), "/spec/selector"), selector)];
-    if !fits(at, budget) {
-        edits.extend(max_unavailable(budget, 1));
-    }
-    edits.into_iter().map(FieldEdit::unsafe_to_apply).collect()
-}
-
-/// Whether its limit is right for the set.
-fn fits(at: &SetContext<'_>, budget: &DisruptionBudget) -> bool {
-    let replicas = if is_pair(at) { 3 } else { at.replicas };
-    let most = if at.class.class == Class::Quorum { tolerated(replicas) } else { replicas };
-    (1..=most).contains(&budget.allowed_disruptions(replicas))
-}
-
-/// Whether it is a group of two members, of which no budget can protect a majority. The other sets of an ensemble may be still
-/// to come.
-fn is_pair(at: &SetContext<'_>) -> bool {
-    at.class.class == Class::Quorum
-        && at.members() == Some(2)
-        && at.replicas == 2
-        && at.set.ensemble().is_none()
 }
 
 #[cfg(test)]
@@ -179,9 +267,6 @@ mod tests {
 
     use super::super::testing::{budget, set};
     use super::*;
-    use crate::cluster::Kind;
-    use crate::verdict::Level;
-
     #[test]
     fn some_budget_must_select_the_pods() {
         for (scene, found) in [
@@ -204,7 +289,6 @@ mod tests {
                 json!({"matchLabels": null, "matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["zk"]}]}),
                 true,
             ),
-            (json!({"matchLabels": {"statefulset.kubernetes.io/pod-name": "zk-0"}}), false),
         ] {
             let scene = set(json!({})).with(budget(json!({"spec": {"selector": selector}})));
             assert_eq!(!scene.found(&RULE).is_empty(), found, "{selector}");
@@ -234,6 +318,63 @@ mod tests {
         assert!(!set(json!({})).with(by_labels).says(&RULE).contains("wants"));
         let none = budget(json!({"spec": {"selector": null}}));
         assert!(set(json!({})).with(none).says(&RULE).contains("selects no pods at all"));
+    }
+
+    #[test]
+    fn budgets_by_pod_may_leave_some_out() {
+        let by = |name: &str, operator: &str, key: &str, values: &[&str]| {
+            let expression = json!({"key": key, "operator": operator, "values": values});
+            budget(
+                json!({"metadata": {"name": name}, "spec": {"selector": {"matchExpressions": [expression]}}}),
+            )
+        };
+        let says = |budgets: &[serde_json::Value]| {
+            budgets.iter().cloned().fold(set(json!({})), super::super::testing::RuleTest::with).says(&RULE)
+        };
+        let leaves_out = by("a", "NotIn", POD_INDEX_LABEL, &["0"]);
+        assert!(
+            says(std::slice::from_ref(&leaves_out)).starts_with("PodDisruptionBudget a leaves out zk-0: ")
+        );
+        assert_eq!(says(&[leaves_out, by("b", "In", POD_NAME_LABEL, &["zk-0"])]), "");
+        let two = by("a", "In", POD_NAME_LABEL, &["zk-0", "zk-1", "zk-7"]);
+        assert!(says(std::slice::from_ref(&two)).contains("leaves out every pod that it does not name:"));
+        assert_eq!(says(&[two, by("b", "In", POD_INDEX_LABEL, &["2"])]), "");
+        let canary = by("a", "In", "controller-revision-hash", &["zk-1"]);
+        assert!(says(&[canary]).contains("may leave out"), "which pods have it changes with each update");
+    }
+
+    #[test]
+    fn a_budget_by_run_time_labels_wants_no_second_one() {
+        let master = json!({"spec": {"selector": {"matchLabels": {"spilo-role": "master"}}}});
+        let scene = set(json!({})).with(budget(master));
+        assert_eq!(scene.found(&RULE)[0].at_most, Level::Warn);
+        let says = scene.says(&RULE);
+        assert!(
+            says.starts_with("PodDisruptionBudget zk selects app=zk,spilo-role=master, by labels"),
+            "{says}"
+        );
+        assert!(!says.contains("add a PodDisruptionBudget"), "{says}");
+    }
+
+    #[test]
+    fn a_group_of_single_members_has_peers() {
+        let member = |name: &str, replicas: i32| {
+            let labels = json!({"app": "zk", "member": name, "helm.sh/chart": "zk-1"});
+            json!({"metadata": {"name": name, "annotations": {"stateward.dev/ensemble": "zk"}},
+                "spec": {"replicas": replicas, "template": {"metadata": {"labels": labels}}}})
+        };
+        let of = |name: &str, replicas: i32| super::super::testing::set_json(member(name, replicas));
+        let three = set(member("a", 1)).with(of("b", 1)).with(of("c", 1));
+        assert_eq!(
+            three.says(&RULE),
+            "no PodDisruptionBudget selects the pods of ensemble zk: draining nodes may evict all 3 members at once, and 2 of 3 \
+             must stay up -> add one PodDisruptionBudget for all of them to their namespace, with a selector for app=zk and \
+             minAvailable: 2"
+        );
+        let one = budget(json!({"spec": {"selector": {"matchLabels": {"member": "b"}}}}));
+        assert!(three.with(one).found(&RULE).is_empty(), "pdb-below-quorum says what may be evicted");
+        assert!(set(member("a", 1)).with(of("b", 0)).found(&RULE).is_empty());
+        assert!(set(member("a", 2)).with(of("b", 1)).says(&RULE).ends_with("maxUnavailable: 1"));
     }
 
     #[test]

@@ -2,16 +2,20 @@
 
 use super::budgets::enumerate;
 use super::{Params, Place, SetContext, Violations};
-use crate::model::{DisruptionBudget, LabelSelector, Object};
+use crate::model::{DisruptionBudget, Object};
 use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
     ///
-    /// More than one PodDisruptionBudget of the namespace selects the pods of a StatefulSet, whatever they allow.
-    /// Budgets that tell the pods of a set apart by labels that the controller adds are left out, and so are those that
-    /// are being deleted. A set without replicas has no pods to evict yet, so there it is at most a warning, and
-    /// scaling it up again is not refused for it.
+    /// More than one PodDisruptionBudget of the namespace selects the pods of a StatefulSet, whatever they allow. Budgets
+    /// that are being deleted are left out. It is at most a warning
+    ///
+    /// - where they may select the same pods, but only by labels that pods get while they run: from the StatefulSet
+    ///   controller (`apps.kubernetes.io/pod-index`), from an operator, or from the software itself (`spilo-role`);
+    /// - where all of them are of one release, as Helm, Argo CD and Flux mark it: a tool that renames a budget creates the
+    ///   new one before it deletes the old one;
+    /// - where the set has no replicas: there are no pods to evict yet, and scaling it up is not refused for it.
     ///
     /// ## Why
     ///
@@ -87,21 +91,50 @@ rule! {
 }
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
-    let budgets: Vec<_> = at.known_budgets().iter().copied().filter(|budget| is_certain(budget)).collect();
+    let is_there = |budget: &&DisruptionBudget| !budget.metadata.deleting;
+    let certain: Vec<_> = at.known_budgets().iter().copied().filter(is_there).collect();
+    if certain.len() > 1 {
+        return report(at, &certain, true, out);
+    }
+    let labels = at.set.spec.template.labels();
+    let partial = at.view.partial_budgets(at.namespace(), labels).into_iter().filter(is_there);
+    let partial: Vec<_> = partial.take(MOST_COMPARED).collect();
+    if let Some(pair) = overlapping(&certain, &partial) {
+        report(at, &pair, false, out);
+    }
+}
+
+/// How many budgets by run-time labels are compared with each other.
+const MOST_COMPARED: usize = 8;
+
+/// Two budgets that may select one pod, by labels that the pod only gets while it runs.
+fn overlapping<'a>(
+    certain: &[&'a DisruptionBudget],
+    partial: &[&'a DisruptionBudget],
+) -> Option<[&'a DisruptionBudget; 2]> {
+    if let ([certain], [partial, ..]) = (certain, partial) {
+        return Some([certain, partial]);
+    }
+    let selector = |budget: &'a DisruptionBudget| budget.spec.selector.as_ref();
+    let meet = |one, other| match (selector(one), selector(other)) {
+        (Some(one), Some(other)) => !one.is_disjoint_from(other),
+        _ => false,
+    };
+    partial.iter().enumerate().find_map(|(index, one)| {
+        let other = partial[index + 1..].iter().find(|other| meet(one, other))?;
+        Some([*one, *other])
+    })
+}
+
+fn report(at: &SetContext<'_>, budgets: &[&DisruptionBudget], is_certain: bool, out: &mut Violations) {
     let is_changed = |budget: &DisruptionBudget| {
         at.changed_budget().is_some_and(|changed| changed.metadata.name == budget.metadata.name)
     };
     let (changed, others): (Vec<&DisruptionBudget>, Vec<_>) =
         budgets.iter().partition(|budget| is_changed(budget));
-    if budgets.len() < 2 || (at.changed_budget().is_some() && changed.is_empty()) {
+    if at.changed_budget().is_some() && changed.is_empty() {
         return;
     }
-    let message = format!(
-        "PodDisruptionBudgets {} {} select the pods of StatefulSet {}: every eviction fails, so nodes cannot be drained",
-        names(&budgets),
-        if budgets.len() == 2 { "both" } else { "all" },
-        at.name(),
-    );
     let (place, remedy) = match changed[..] {
         [budget] => (
             Place::of(budget.reference(), "/spec/selector"),
@@ -114,13 +147,18 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             Place::in_set("/spec/template/metadata/labels"),
             format!(
                 "keep one of {} for these pods: delete the others, or narrow their spec.selector",
-                names(&budgets)
+                names(budgets)
             ),
         ),
     };
+    let is_one_release = budgets.iter().all(|other| other.metadata.is_of_same_release(&budgets[0].metadata));
+    let mut message = message(at, budgets, is_certain);
+    if is_one_release {
+        message += " (both are of one release, which may delete one of them next)";
+    }
     let violation = out.add(place, message, remedy).keyed("overlap");
     violation.weighing(i32::try_from(budgets.len()).unwrap_or(i32::MAX));
-    if at.replicas <= 0 {
+    if at.replicas <= 0 || !is_certain || is_one_release {
         violation.at_most(Level::Warn);
     }
     for budget in others {
@@ -128,10 +166,20 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     }
 }
 
-/// Whether it is sure to select every pod that it seems to select.
-fn is_certain(budget: &DisruptionBudget) -> bool {
-    let pods_apart = budget.spec.selector.as_ref().is_some_and(LabelSelector::tells_pods_apart);
-    !pods_apart && !budget.metadata.deleting
+fn message(at: &SetContext<'_>, budgets: &[&DisruptionBudget], is_certain: bool) -> String {
+    let (names, set) = (names(budgets), at.name());
+    if is_certain {
+        let both = if budgets.len() == 2 { "both" } else { "all" };
+        format!(
+            "PodDisruptionBudgets {names} {both} select the pods of StatefulSet {set}: every eviction fails, so nodes cannot be \
+             drained"
+        )
+    } else {
+        format!(
+            "PodDisruptionBudgets {names} may select the same pods of StatefulSet {set}, by labels that pods only get while they \
+             run: every eviction of such a pod fails"
+        )
+    }
 }
 
 fn names(budgets: &[&DisruptionBudget]) -> String {
@@ -163,11 +211,6 @@ mod tests {
             (json!(null), false),
             (json!({"matchLabels": {"app": "db"}}), false),
             (json!({"matchExpressions": [{"key": "canary", "operator": "DoesNotExist"}]}), true),
-            (json!({"matchLabels": {"statefulset.kubernetes.io/pod-name": "zk-0"}}), false),
-            (
-                json!({"matchExpressions": [{"key": "apps.kubernetes.io/pod-index", "operator": "NotIn", "values": ["0"]}]}),
-                false,
-            ),
         ] {
             let scene = two(&selector);
             assert_eq!(!scene.found(&RULE).is_empty(), found, "{selector}");
@@ -179,6 +222,46 @@ mod tests {
         assert!(set(json!({})).with(named("a", &json!({}))).with(going).found(&RULE).is_empty());
         let known = two(&json!({})).unknown(Kind::DisruptionBudget);
         assert!(!known.found(&RULE).is_empty(), "two are known, whatever else there is");
+    }
+
+    #[test]
+    fn labels_that_come_at_run_time_may_overlap() {
+        let by = |name: &str, key: &str, value: &str| {
+            named(name, &json!({"matchLabels": {"app": "zk", key: value}}))
+        };
+        let master = || by("a", "spilo-role", "master");
+        for (other, found) in [
+            (named("b", &json!({})), true),
+            (by("b", "critical-operation", "true"), true),
+            (by("b", "apps.kubernetes.io/pod-index", "0"), true),
+            (by("b", "spilo-role", "replica"), false),
+            (by("b", "app", "db"), false),
+        ] {
+            let violations = set(json!({})).with(master()).with(other.clone()).found(&RULE);
+            assert_eq!(
+                violations.first().map(|violation| violation.at_most),
+                found.then_some(Level::Warn),
+                "{other}"
+            );
+        }
+        let pods = (0..9).map(|pod| by(&format!("p{pod}"), "apps.kubernetes.io/pod-index", &pod.to_string()));
+        assert!(pods.fold(set(json!({})), RuleTest::with).found(&RULE).is_empty(), "a budget for each pod");
+    }
+
+    #[test]
+    fn one_release_may_be_renaming_its_budget() {
+        let of = |name: &str, release: &str| {
+            let annotations =
+                json!({"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": "default"});
+            budget(json!({"metadata": {"name": name, "annotations": annotations}}))
+        };
+        let level = |budgets: &[Value]| {
+            let scene = budgets.iter().cloned().fold(set(json!({})), RuleTest::with);
+            scene.found(&RULE)[0].at_most
+        };
+        assert_eq!(level(&[of("a", "zk"), of("b", "zk")]), Level::Warn);
+        assert_eq!(level(&[of("a", "zk"), of("b", "kafka")]), Level::Deny);
+        assert_eq!(level(&[of("a", "zk"), of("b", "zk"), of("c", "kafka")]), Level::Deny);
     }
 
     #[test]

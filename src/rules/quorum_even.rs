@@ -1,6 +1,7 @@
 //! `quorum-even`
 
 use super::edits;
+use super::members::edit_to;
 use super::{Params, Place, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
 
@@ -8,7 +9,11 @@ rule! {
     /// ## What it checks
     ///
     /// A consensus group (class `quorum`) has an even number of members. Sets that share `stateward.dev/ensemble` are
-    /// counted together. No replicas at all is not an even count but a group that is switched off.
+    /// counted together, and so are sets that one custom resource owns or that name one replica set. No replicas at all is
+    /// not an even count but a group that is switched off.
+    ///
+    /// For a set that an operator manages it is at most a warning: operators change one member after the other, and pass
+    /// through even counts.
     ///
     /// ## Why
     ///
@@ -71,13 +76,31 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             majority(members),
         ),
     };
-    let (fewer, more) = (at.replicas - 1, at.replicas.saturating_add(1));
-    let (replicas, remedy) = match (members, fewer) {
-        (8.., 1..) => (fewer, format!("set spec.replicas to {fewer}")),
-        (2, _) | (_, 0) => (more, format!("set spec.replicas to {more}")),
-        _ => (more, format!("set spec.replicas to {more} (or {fewer})")),
-    };
-    out.add(Place::in_set("/spec/replicas"), message, remedy).edits(edits::members(at, replicas));
+    out.add(Place::in_set("/spec/replicas"), message, remedy(at, members))
+        .edits(edits::members(at, target(at, members)))
+        .passing_state()
+        .of_group();
+}
+
+/// More members than this only make writes slower.
+const ENOUGH: i32 = 7;
+
+/// The count that is the first to name.
+fn target(at: &SetContext<'_>, members: i32) -> i32 {
+    let enough = at.replicas.saturating_sub(members - ENOUGH);
+    if members > ENOUGH && enough > 0 { ENOUGH } else { members.saturating_add(1) }
+}
+
+fn remedy(at: &SetContext<'_>, members: i32) -> String {
+    let (fewer, more) = (at.replicas - 1, members.saturating_add(1));
+    let enough = at.replicas.saturating_sub(members - ENOUGH);
+    if members > ENOUGH && enough > 0 {
+        edit_to(at, ENOUGH)
+    } else if fewer == 0 || members == 2 || at.has_one_set_a_member() {
+        edit_to(at, more)
+    } else {
+        format!("{} (or {fewer})", edit_to(at, more))
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +141,19 @@ mod tests {
             "4 members survive the failure of 1, just as 3 do, because 3 must agree -> set spec.replicas to 5 (or 3)"
         );
         assert!(set(json!({})).scaled_to(2).says(&RULE).ends_with("set spec.replicas to 3"));
+        assert!(
+            set(json!({})).scaled_to(10).says(&RULE).ends_with("set spec.replicas to 7"),
+            "not 11, nor 9"
+        );
+        assert!(set(json!({})).scaled_to(6).says(&RULE).ends_with("set spec.replicas to 7 (or 5)"));
+    }
+
+    #[test]
+    fn a_set_a_member_stays_one() {
+        let member = |name: &str| json!({"metadata": {"name": name, "annotations": {"stateward.dev/ensemble": "zk"}}, "spec": {"replicas": 1}});
+        let four = ["b", "c", "d"].into_iter().map(|name| set_json(member(name)));
+        let says = four.fold(set(member("a")), super::super::testing::RuleTest::with).says(&RULE);
+        assert!(says.ends_with("-> add one StatefulSet of one member each, to make it 5"), "{says}");
     }
 
     #[test]

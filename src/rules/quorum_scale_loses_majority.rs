@@ -1,8 +1,8 @@
 //! `quorum-scale-loses-majority`
 
-use super::edits;
 use super::{Params, Place, Transition, Violations};
 use crate::model::quorum::majority;
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
@@ -16,14 +16,16 @@ rule! {
     /// To let a member go is a change that a majority of the old members must agree to. When that majority is already
     /// gone, the survivors can neither write nor shrink the group, and often not even be read; what remains is to
     /// restore a snapshot. Software that takes leave when it is stopped may get there member by member; it still
-    /// depends on every one of those hand-overs. Two members have no majority without each other, so even 2 to 1 needs
+    /// depends on every one of those hand-overs (Galera; there it is a warning). Two members have no majority without each other, so even 2 to 1 needs
     /// the member removed first.
     ///
     /// ## How to fix
     ///
     /// Shrink in steps of which each keeps a majority (7, 5, 3), and let the group remove the members that left before
     /// the next one. To go from three members to one, remove two of them with the software's own tool first, then allow
-    /// the step with `stateward.dev/exempt: quorum-scale-loses-majority` and `stateward.dev/exempt-reason`.
+    /// the step with `stateward.dev/exempt: quorum-scale-loses-majority` and `stateward.dev/exempt-reason`. A group that
+    /// has lost its majority already cannot let anything go: scale it to 0, which is allowed, and recover it from the data of
+    /// one member or from a snapshot.
     ///
     /// ## Fails
     ///
@@ -93,10 +95,18 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     if !(1..needed).contains(&after) {
         return;
     }
-    let message = format!(
-        "{needed} of {before} members must agree, also on letting members go: with {after} left the group can neither write nor \
-         shrink",
-    );
+    let leaves_in_order = step.after.class.software.as_ref().is_some_and(|software| software.leaves_in_order);
+    let message = if leaves_in_order {
+        format!(
+            "{needed} of {before} members must agree: members that stop in order are no longer counted, but with one that is \
+             killed, or was down before, the {after} that stay cannot write"
+        )
+    } else {
+        format!(
+            "{needed} of {before} members must agree, also on letting members go: with {after} left the group can neither write \
+             nor shrink"
+        )
+    };
     // An even count would only lead into the next refusal.
     let step_to = needed | 1;
     let replicas = step.after.replicas.saturating_add(step_to - after);
@@ -105,10 +115,19 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
             "set spec.replicas to {replicas} first, and let the group remove the members that left before going on"
         )
     } else {
-        "remove the members from the group with its own tool first, then exempt it for this step".to_owned()
+        let first = if leaves_in_order {
+            "take one member away at a time, and wait until the group counts one fewer"
+        } else {
+            "remove the members from the group with its own tool first"
+        };
+        format!(
+            "{first}, then exempt it for this step; if the group has no majority any more, scale it to 0, which is allowed, and recover it from one member or a snapshot"
+        )
     };
-    let edit = (step_to < before).then(|| edits::members(step.after, replicas)).flatten();
-    out.add(Place::in_set("/spec/replicas"), message, remedy).edits(edit);
+    let violation = out.add(Place::in_set("/spec/replicas"), message, remedy);
+    if leaves_in_order {
+        violation.at_most(Level::Warn);
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `quorum-too-large`
 
-use super::edits;
+use super::members::edit_to;
 use super::{Param, ParamKind, Params, Place, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
 
@@ -80,14 +80,9 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
         majority(limit),
         tolerated(limit),
     );
-    // An even count would only lead to the next finding.
-    let odd = if limit % 2 == 0 { limit - 1 } else { limit };
-    let fewer = at.replicas.saturating_sub(members - odd).max(0);
-    let remedy = format!("set spec.replicas to {fewer}, and run more without a vote if they are for reading");
-    let violation = out.add(Place::in_set("/spec/replicas"), message, remedy).weighing(members);
-    if fewer > 0 {
-        violation.edits(edits::members(at, fewer));
-    }
+    let fewer = limit.max(members.saturating_sub(at.replicas));
+    let remedy = format!("{}, and run more without a vote if they are for reading", edit_to(at, fewer));
+    out.add(Place::in_set("/spec/replicas"), message, remedy).weighing(members).of_group();
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `quorum-too-small`
 
 use super::edits;
+use super::members::edit_to;
 use super::{Params, Place, SetContext, Violations};
 
 rule! {
@@ -63,25 +64,27 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     if at.replicas <= 0 {
         return;
     }
-    let enough = at.replicas.saturating_add(3 - members);
-    let (message, remedy) = if members == 1 {
-        (
+    let grow = edit_to(at, 3);
+    let (message, remedy) = match members {
+        1 if at.set.is_arbiter() => (
+            "an arbiter votes for members that are not known here: it keeps no data",
+            format!("{SAY_ENSEMBLE} it and of the sets with the data"),
+        ),
+        1 => (
             "a single member holds the only copy of the data, and while it is down or moves nothing works: \
              fine for development only",
-            format!("set spec.replicas to {enough}, or exempt it where it is for development"),
-        )
-    } else {
-        (
-            "2 members survive no failure, because both must agree: either one can stop the group",
-            format!("set spec.replicas to {enough}"),
-        )
+            format!("{grow}, or exempt it where it is for development"),
+        ),
+        _ => ("2 members survive no failure, because both must agree: either one can stop the group", grow),
     };
-    let violation = out.add(Place::in_set("/spec/replicas"), message, remedy).weighing(3 - members);
-    // A single member may be meant.
-    if members == 2 {
-        violation.edits(edits::members(at, enough));
-    }
+    out.add(Place::in_set("/spec/replicas"), message, remedy)
+        .weighing(3 - members)
+        // A single member may be meant.
+        .edits((members == 2).then(|| edits::members(at, 3)).flatten())
+        .of_group();
 }
+
+const SAY_ENSEMBLE: &str = "say which group it is in with the annotation stateward.dev/ensemble of";
 
 #[cfg(test)]
 mod tests {
@@ -114,6 +117,13 @@ mod tests {
     }
 
     #[test]
+    fn an_arbiter_keeps_no_data() {
+        let template = json!({"metadata": {"labels": {"app.kubernetes.io/component": "arbiter"}}});
+        let says = set(json!({"spec": {"replicas": 1, "template": template}})).says(&RULE);
+        assert!(says.contains("keeps no data") && says.contains("stateward.dev/ensemble"), "{says}");
+    }
+
+    #[test]
     fn an_ensemble_counts_as_one() {
         let ensemble = json!({"annotations": {"stateward.dev/ensemble": "zk"}});
         let one = set(json!({"metadata": ensemble, "spec": {"replicas": 1}}));
@@ -123,7 +133,7 @@ mod tests {
         };
         assert!(one.clone().with(other(2)).found(&RULE).is_empty());
         let two = one.clone().with(other(1)).says(&RULE);
-        assert!(two.ends_with("set spec.replicas to 2"), "{two}");
+        assert!(two.ends_with("add one StatefulSet of one member each, to make it 3"), "{two}");
         assert!(one.clone().with(other(1)).scaled_to(0).found(&RULE).is_empty());
         assert!(one.unknown(crate::cluster::Kind::StatefulSet).found(&RULE).is_empty());
     }

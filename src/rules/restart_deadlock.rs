@@ -133,6 +133,7 @@ mod tests {
             container: "etcd".to_owned(),
             certain: true,
             keeps_no_data: false,
+            leaves_in_order: false,
             ready_needs_majority: Some(Arc::new(serde_json::from_value(majority.clone()).unwrap())),
         };
         let template = json!({"spec": {"containers": [{"name": "other", "readinessProbe": {"tcpSocket": {}}}, container]}});

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::edits::pod_selector;
 use super::spread::{self, Effect, HOST, TOPOLOGY_KEY, Term};
 use super::{FieldEdit, Param, ParamKind, Params, Place, SetContext, Violations};
-use crate::model::Class;
+use crate::model::{Class, StatefulSet};
 use crate::verdict::Level;
 
 rule! {
@@ -14,6 +14,9 @@ rule! {
     /// A set of two or more replicas has no pod anti-affinity term (required or preferred) and no topology spread constraint
     /// that selects its own pods, over hosts or anything wider. Containers that take a port of their node (`hostPort`, or
     /// `hostNetwork` with ports) cannot share one, which counts. With the parameter `topologyKeys` only those keys count.
+    ///
+    /// A set with one member of a consensus group of several sets has peers too: its terms must select the pods of the others.
+    /// That is at most a warning.
     ///
     /// A term that misses the pods by its selector does not count, but then `spread-selector-mismatch` says so and this rule is
     /// silent. Nor does one whose topology key no node can have (a near miss of a well-known key), or one that leaves the pods
@@ -68,6 +71,7 @@ rule! {
     /// ```
     "spread-missing": "nothing keeps the pods on different nodes",
     needs_peers: true,
+    peers_in_group: true,
     triggers: [Set, Scale],
     params: [TOPOLOGY_KEYS],
     check: State(check),
@@ -83,7 +87,16 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     let keys = params.texts(&TOPOLOGY_KEYS);
     let counts = |key: &str| keys.is_none_or(|keys| keys.iter().any(|counted| counted == key));
     let Some(terms) = spread::terms(at) else { return };
-    let spreads = |term: &Term<'_>| term.effect == Effect::Spreads && counts(term.topology_key);
+    // A set with one member only shares a node with other sets of its group.
+    let others = if at.replicas == 1 { at.sets_with_members() } else { Vec::new() };
+    let selects = |term: &Term<'_>, set: &StatefulSet| {
+        std::ptr::eq(set, at.set) || term.selector.is_some_and(|s| s.matches(set.spec.template.labels()))
+    };
+    let spreads = |term: &Term<'_>| {
+        (term.effect == Effect::Spreads || (at.replicas == 1 && term.effect == Effect::SpreadsGroup))
+            && counts(term.topology_key)
+            && others.iter().all(|set| selects(term, set))
+    };
     let by_ports = at.set.spec.template.spec.takes_host_ports() && counts(HOST);
     if by_ports || terms.iter().any(spreads) {
         return;
@@ -97,6 +110,9 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
         return;
     }
     let wanted = keys.and_then(<[_]>::first).map_or(HOST, |key| key);
+    if at.replicas == 1 {
+        return group_is_not_spread(at, wanted, out);
+    }
     let what = what_there_is(at, &terms, wanted);
     let (pods, how) = match at.class.class {
         Class::Quorum => ("members", "required"),
@@ -135,6 +151,24 @@ fn anti_affinity(at: &SetContext<'_>, topology_key: &str) -> Option<FieldEdit> {
         let path = format!("{affinity}/preferredDuringSchedulingIgnoredDuringExecution/-");
         FieldEdit::set(Place::in_set(path), json!({"weight": 100, "podAffinityTerm": term}))
     })
+}
+
+/// The set has one member of a group of several sets.
+fn group_is_not_spread(at: &SetContext<'_>, wanted: &str, out: &mut Violations) {
+    let group = at.group_name();
+    let message = format!(
+        "nothing keeps the members of {group} on different nodes, so one failure can take several of them"
+    );
+    let remedy = format!(
+        "add required pod anti-affinity over {wanted} to the template of each set, with a labelSelector that selects the pods of \
+         all of them"
+    );
+    let violation = out.add(Place::in_set("/spec/template/spec/affinity/podAntiAffinity"), message, remedy);
+    // It rests on other sets, which are not read again before a denial for what the set itself shows.
+    violation.at_most(Level::Warn);
+    if at.has_one_set_a_member() {
+        violation.of_group();
+    }
 }
 
 /// What there is in place of what is wanted.
@@ -283,6 +317,24 @@ mod tests {
         assert!(scene(required(over("kubernetes.io/hostname"))).params(hosts).found(&RULE).is_empty());
         let none = params(json!([]));
         assert_eq!(by_zone.params(none).found(&RULE).len(), 1);
+    }
+
+    #[test]
+    fn members_with_a_set_each_are_kept_from_each_other() {
+        let member = |name: &str, selector: Value| {
+            let term =
+                json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": selector}});
+            let template = json!({"metadata": {"labels": {"member": name}}, "spec": required(term)});
+            json!({"metadata": {"name": name, "annotations": {"stateward.dev/ensemble": "zk"}},
+                "spec": {"replicas": 1, "template": template}})
+        };
+        let group = |selector: Value| {
+            let of = |name: &str| crate::rules::testing::set_json(member(name, selector.clone()));
+            set(member("a", selector.clone())).with(of("b")).with(of("c"))
+        };
+        assert!(group(json!({"app": "zk"})).found(&RULE).is_empty());
+        let own = group(json!({"app": "zk", "member": "a"})).found(&RULE);
+        assert!(own[0].message.contains("members of ensemble zk on different nodes") && own[0].is_of_group);
     }
 
     #[test]

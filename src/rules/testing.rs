@@ -173,7 +173,7 @@ impl RuleTest {
             view,
             changed: self.changed_budget.as_ref().map_or(Changed::Set, Changed::Budget),
             dry_run: self.dry_run,
-            ensemble: view.ensemble_of(&self.set, self.replicas).present(),
+            group: view.group_of(&self.set, self.replicas, |_, _| true),
             known_budgets: OnceCell::new(),
         }
     }

@@ -24,6 +24,12 @@ pub struct Violation {
     pub weight: i32,
     /// Other objects that are part of it.
     pub related: Vec<Place>,
+    /// Whether an object is missing that may come with the same manifests.
+    pub misses_companion: bool,
+    /// Whether an operator passes through it while it changes one member after the other.
+    pub is_passing_state: bool,
+    /// Whether it is of the whole consensus group and the same for each of its sets.
+    pub is_of_group: bool,
 }
 
 /// A change to one field, as [`Edit`](crate::verdict::Edit), before the object of the judged set is filled in.
@@ -108,6 +114,9 @@ impl Violations {
             at_most: Level::Deny,
             weight: 0,
             related: Vec::new(),
+            misses_companion: false,
+            is_passing_state: false,
+            is_of_group: false,
         });
         let last = self.0.len() - 1;
         &mut self.0[last]
@@ -158,8 +167,21 @@ impl Violation {
         self
     }
 
-    /// A companion is missing that a dry run cannot show, since nothing of it persists: then it is at most a warning.
+    /// An operator passes through it: at most a warning for a set that one manages.
+    pub fn passing_state(&mut self) -> &mut Self {
+        self.is_passing_state = true;
+        self
+    }
+
+    /// It is of the whole consensus group: one finding for all of its sets.
+    pub fn of_group(&mut self) -> &mut Self {
+        self.is_of_group = true;
+        self
+    }
+
+    /// An object is missing. A dry run cannot show it, since nothing of it persists: then it is at most a warning.
     pub fn missing_companion(&mut self, dry_run: bool) -> &mut Self {
+        self.misses_companion = true;
         if dry_run {
             self.message.push_str(" (dry run: the missing object may be created by the same apply)");
             self.at_most(Level::Warn);

@@ -38,6 +38,8 @@ struct EntryDocument {
     claims: bool,
     #[serde(default)]
     keeps_no_data: bool,
+    #[serde(default)]
+    leaves_in_order: bool,
     ready_needs_majority: Option<MajorityProbes>,
     #[serde(default, rename = "because")]
     _because: String,
@@ -110,6 +112,7 @@ impl Entry {
                 .collect::<Result<_, _>>()?,
             claims: document.claims,
             keeps_no_data: document.keeps_no_data,
+            leaves_in_order: document.leaves_in_order,
             ready_needs_majority: document.ready_needs_majority.map(Arc::new),
             name,
         })

@@ -54,6 +54,7 @@ struct Entry {
     environment: Vec<Variable>,
     claims: bool,
     keeps_no_data: bool,
+    leaves_in_order: bool,
     ready_needs_majority: Option<Arc<MajorityProbes>>,
 }
 
@@ -126,6 +127,7 @@ impl Catalogue {
             container: container.name.to_string(),
             certain,
             keeps_no_data: entry.keeps_no_data,
+            leaves_in_order: entry.leaves_in_order,
             ready_needs_majority: entry.ready_needs_majority.clone(),
         };
         Some((entry.class, Arc::new(software)))

@@ -109,6 +109,8 @@ pub struct Finding {
     pub edits: Vec<Edit>,
     /// Other objects that are part of it, with a JSON pointer into each.
     pub related: Vec<(ObjectRef, String)>,
+    /// The consensus group of several StatefulSets that it is of: the same for each of them.
+    pub group: Option<Box<str>>,
     /// Why it does not count, if it does not.
     pub exempt: Option<Exempt>,
     /// Whether the policies let an annotation of the subject exempt it.
@@ -141,5 +143,10 @@ impl Finding {
     /// A reader learns nothing new from a second finding with the same identity.
     pub(crate) fn identity(&self) -> (&RuleId, &ObjectRef, &str, &str) {
         (&self.rule, &self.object, &self.path, &self.message)
+    }
+
+    /// The same for the findings of one rule about the sets of one consensus group; `None` for a finding about one set.
+    pub(crate) fn group_identity(&self) -> Option<(&RuleId, &str, &str)> {
+        Some((&self.rule, &self.subject.namespace, self.group.as_deref()?))
     }
 }

@@ -161,6 +161,59 @@ fn the_annotation_exempts_unless_a_policy_forbids_it() {
     }
 }
 
+/// The level at which a rule is found in a fixture, under strict and some policies.
+fn strict_level(text: &str, rule: &str, specs: &[&str]) -> Option<Level> {
+    let policies = Policies::new(Profile::Strict, specs.iter().map(|spec| policy(spec)).collect()).unwrap();
+    let found = findings(text, &policies).into_iter().find(|finding| finding.rule.as_str() == rule);
+    found.map(|finding| finding.level)
+}
+
+#[test]
+fn an_operator_is_denied_only_where_a_policy_says_so() {
+    let owner = "ownerReferences: [{apiVersion: OWNER, kind: Etcd, name: main, controller: true}]";
+    let set =
+        ETCD.replace("IMAGE", "quay.io/coreos/etcd:v3.5.9").replace("annotations: {ANNOTATIONS}", owner);
+    let scaled = |user: &str, api_version: &str| {
+        let case = format!("case:\n  scale: {{name: etcd, from: 5, to: 1}}\n  user: {user}\n---");
+        case + &set.replace("OWNER", api_version).replace("prod-a", "default")
+    };
+    let rule = "quorum-scale-loses-majority";
+    let (operator, custom) = ("system:serviceaccount:operators:etcd", "example.com/v1");
+    for (user, api_version, policy, expected) in [
+        (operator, custom, "{}", Level::Warn),
+        (operator, custom, "{operated: warn}", Level::Warn),
+        (operator, custom, "{operated: enforce}", Level::Deny),
+        (operator, custom, "{operated: enforce, match: {namespaces: [other]}}", Level::Warn),
+        ("jane", custom, "{}", Level::Deny),
+        (operator, "apps/v1", "{}", Level::Deny),
+        (operator, "v1", "{}", Level::Deny),
+    ] {
+        let level = strict_level(&scaled(user, api_version), rule, &[policy]);
+        assert_eq!(level, Some(expected), "{user} {api_version} {policy}");
+    }
+    let even = |specs: &[&str]| strict_level(&set.replace("OWNER", custom), "quorum-even", specs);
+    assert_eq!(even(&[]), Some(Level::Warn), "operators pass through even counts");
+    assert_eq!(even(&["{operated: enforce}"]), Some(Level::Deny));
+    assert!(try_policy("{operated: deny}").is_err());
+}
+
+#[test]
+fn what_is_missing_on_creation_may_come_next() {
+    let set = etcd("").replace("prod-a", "default");
+    let created = format!("case:\n  create: {{name: etcd}}\n---{set}");
+    for rule in ["pdb-missing", "service-not-found"] {
+        assert_eq!(strict_level(&created, rule, &[]), Some(Level::Warn), "{rule}");
+        assert_eq!(
+            strict_level(&created, rule, &["{onMissingCompanion: deny}"]),
+            Some(Level::Deny),
+            "{rule}"
+        );
+        assert_eq!(strict_level(&set, rule, &[]), Some(Level::Deny), "{rule}: files have all there is");
+    }
+    let grown = format!("case:\n  scale: {{name: etcd, from: 1, to: 3}}\n---{set}");
+    assert_eq!(strict_level(&grown, "pdb-missing", &[]), Some(Level::Deny));
+}
+
 #[test]
 fn labels_of_an_unknown_namespace_can_only_make_it_milder() {
     let set = etcd("");

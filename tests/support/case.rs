@@ -6,6 +6,7 @@
 //!   update: {name: etcd, was: {spec: {replicas: 3}}, kind: PodDisruptionBudget}  # kind: StatefulSet if left out
 //!   create: {name: etcd, kind: PodDisruptionBudget}
 //!   delete: {name: etcd-0, kind: Pod, gracePeriodSeconds: 0}
+//!   user: system:serviceaccount:operators:etcd   # who asks
 //!   dryRun: true
 //!   unknown: [Service]                      # kinds of which not every object is known
 //! ---
@@ -58,6 +59,7 @@ struct Case {
     update: Option<Object>,
     create: Option<Object>,
     delete: Option<Deletion>,
+    user: String,
     dry_run: bool,
     unknown: Vec<String>,
 }
@@ -183,6 +185,7 @@ impl Case {
         request["uid"] = json!("fixture");
         request["namespace"] = json!("default");
         request["dryRun"] = json!(self.dry_run);
+        request["userInfo"] = json!({"username": self.user});
         request
     }
 }

@@ -1,0 +1,145 @@
+//! The StatefulSets that form one consensus group.
+
+use std::collections::BTreeSet;
+
+use super::table::IndexKey;
+use super::view::{ClusterView, MOST_OF_A_GROUP};
+use crate::model::{Kind, Owner, StatefulSet};
+
+/// StatefulSets that form one consensus group, and what says so.
+#[derive(Clone, Debug)]
+pub struct Group<'a> {
+    /// The judged set first, each with its replica count.
+    pub sets: Vec<(&'a StatefulSet, i32)>,
+    pub evidence: GroupEvidence<'a>,
+    /// Whether sets may belong to it that are not known.
+    pub may_grow: bool,
+}
+
+/// Why sets are one group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupEvidence<'a> {
+    /// The set is a group of its own.
+    Alone,
+    /// The annotation `stateward.dev/ensemble`.
+    Ensemble(&'a str),
+    /// One custom resource owns them, and they run the same software.
+    Owner(&'a Owner),
+    /// They name the same replica set, within one release.
+    ReplicaSet(&'a str),
+    /// The initial cluster of one lists the pods of all, within one release.
+    InitialCluster,
+    /// They run the same image, and one Service selects the pods of both. Presumed: it proves nothing.
+    Alike,
+}
+
+type Sets<'a> = Vec<(&'a StatefulSet, i32)>;
+/// The sets that some evidence names; `None` where they are too many for one group.
+type Named<'a> = (GroupEvidence<'a>, Option<Sets<'a>>);
+
+impl<'a> Group<'a> {
+    /// A set by itself.
+    pub fn alone(set: &'a StatefulSet, replicas: i32) -> Self {
+        Self { sets: vec![(set, replicas)], evidence: GroupEvidence::Alone, may_grow: false }
+    }
+
+    /// How many members it has.
+    pub fn members(&self) -> i32 {
+        self.sets.iter().map(|(_, replicas)| *replicas).fold(0, i32::saturating_add)
+    }
+
+    /// The name of its first set by name, which tells it from other groups of the namespace; `None` for one set alone and for
+    /// sets of which nothing says that they belong together.
+    pub fn key(&self) -> Option<&'a str> {
+        let declared = !matches!(self.evidence, GroupEvidence::Alone | GroupEvidence::Alike);
+        let names = self.sets.iter().map(|(set, _)| &*set.metadata.name);
+        names.min().filter(|_| declared && self.sets.len() > 1)
+    }
+}
+
+impl<'a> ClusterView<'a> {
+    /// The group that `set` is in, as far as the sets say so. Of the sets that the evidence names, those are in it for which
+    /// `joins` holds. `None` where that is not known: sets may be missing that name the same
+    /// ensemble, or too many sets are named for one group.
+    pub fn group_of(
+        &self,
+        set: &'a StatefulSet,
+        replicas: i32,
+        joins: impl Fn(&'a StatefulSet, GroupEvidence<'a>) -> bool,
+    ) -> Option<Group<'a>> {
+        let is_complete = self.knows_all(Kind::StatefulSet, &set.metadata.namespace);
+        let found = [
+            self.of_ensemble(set),
+            self.of_owner(set),
+            self.of_replica_set(set),
+            self.of_initial_cluster(set),
+        ];
+        let mut group = Group::alone(set, replicas);
+        for (evidence, others) in found.into_iter().flatten() {
+            let is_ensemble = matches!(evidence, GroupEvidence::Ensemble(_));
+            let others = others.filter(|_| is_complete || !is_ensemble)?;
+            group.may_grow |= !is_complete;
+            let is_other = |other: &StatefulSet| other.metadata.name != set.metadata.name;
+            let others = others.into_iter().filter(|(other, _)| is_other(other) && joins(other, evidence));
+            group.sets.extend(others);
+            if is_ensemble || group.sets.len() > 1 {
+                return Some(Group { evidence, ..group });
+            }
+        }
+        Some(group)
+    }
+
+    fn of_ensemble(&self, set: &'a StatefulSet) -> Option<Named<'a>> {
+        let ensemble = set.ensemble()?;
+        let is_same = |other: &StatefulSet| other.ensemble() == Some(ensemble);
+        let sets = self.sets_by_key(set, IndexKey::Ensemble(ensemble), is_same);
+        Some((GroupEvidence::Ensemble(ensemble), sets))
+    }
+
+    fn of_owner(&self, set: &'a StatefulSet) -> Option<Named<'a>> {
+        let owner = set.operator().filter(|_| set.ensemble().is_none())?;
+        let key = IndexKey::Owner(&owner.kind, &owner.name);
+        let is_same = |other: &StatefulSet| other.operator() == Some(owner) && other.ensemble().is_none();
+        Some((GroupEvidence::Owner(owner), self.sets_by_key(set, key, is_same)))
+    }
+
+    fn of_replica_set(&self, set: &'a StatefulSet) -> Option<Named<'a>> {
+        let (instance, name) = set.named_group().filter(|_| set.ensemble().is_none())?;
+        let key = IndexKey::ReplicaSet(instance, name);
+        let is_same =
+            |other: &StatefulSet| other.named_group() == Some((instance, name)) && other.ensemble().is_none();
+        Some((GroupEvidence::ReplicaSet(name), self.sets_by_key(set, key, is_same)))
+    }
+
+    fn of_initial_cluster(&self, set: &'a StatefulSet) -> Option<Named<'a>> {
+        let listed = set.initial_members();
+        let is_listed = set.ensemble().is_none() && listed.contains(&*set.metadata.name) && listed.len() > 1;
+        let instance = set.instance().filter(|_| is_listed)?;
+        if listed.len() > MOST_OF_A_GROUP {
+            return Some((GroupEvidence::InitialCluster, None));
+        }
+        let namespace = &*set.metadata.namespace;
+        let known = listed.into_iter().filter_map(|name| self.set(namespace, name).present());
+        let sets = known.filter(|other| other.instance() == Some(instance) && other.ensemble().is_none());
+        let sets = sets.map(|other| (other, self.replicas_of(other))).collect();
+        Some((GroupEvidence::InitialCluster, Some(sets)))
+    }
+
+    /// The sets that seem to be of one group with `set` although nothing says so: they run the same image, and a Service selects
+    /// the pods of both. Published ensembles are split like this, to give some members other storage.
+    pub fn sets_like(&self, set: &'a StatefulSet) -> Sets<'a> {
+        let mut alike: Sets<'a> = Vec::new();
+        let mut seen = BTreeSet::from([&*set.metadata.name]);
+        for service in self.services_selecting(&set.metadata.namespace, set.spec.template.labels()) {
+            for (other, replicas) in self.group_behind(service) {
+                if seen.insert(&*other.metadata.name) && set.resembles(other) {
+                    alike.push((other, replicas));
+                }
+            }
+            if alike.len() > MOST_OF_A_GROUP {
+                return Vec::new();
+            }
+        }
+        alike
+    }
+}

@@ -1,0 +1,163 @@
+//! One StatefulSet under every rule.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use super::Evaluator;
+use super::evaluation::{Evaluation, Operated, States};
+use super::groups::stronger;
+use crate::change::Edit;
+use crate::cluster::{ClusterView, Group, GroupEvidence, PendingChange};
+use crate::model::{Because, Class, Classified, DisruptionBudget, Object, Owner, StatefulSet};
+use crate::policy::Ruling;
+use crate::rules::{self, Changed, Rule, SetContext, Trigger};
+use crate::verdict::{Finding, Level};
+
+/// A set, its replica count, and what else is different then.
+pub(super) type State<'a> = (&'a StatefulSet, i32, PendingChange<'a>);
+
+/// What changes, and who asks for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) changed: Changed<'a>,
+    /// The custom resource that owns what changes, where a service account asks: its operator.
+    pub(super) operator: Option<&'a Owner>,
+    /// Whether a budget allows fewer evictions than before.
+    pub(super) is_tightening: bool,
+}
+
+/// Whether an edit of a budget lets fewer of the pods be evicted that there are now.
+pub(super) fn is_tightening(edit: &Edit<DisruptionBudget>, view: &ClusterView<'_>) -> bool {
+    let allowed = |budget: &DisruptionBudget| budget.allowed_disruptions(view.expected_pods(budget));
+    edit.before().zip(edit.after()).is_some_and(|(old, new)| allowed(new) < allowed(old))
+}
+
+impl<'a> Evaluator<'a> {
+    /// The object as it is says who manages it: a request could add an owner.
+    pub(super) fn asked(&self, changed: Changed<'a>, known: &'a impl Object) -> Asked<'a> {
+        let owner = known.metadata().owner.as_deref();
+        let operator =
+            owner.filter(|owner| self.requester.is_service_account() && owner.is_custom_resource());
+        Asked { changed, operator, is_tightening: false }
+    }
+
+    /// Judges one set.
+    pub(super) fn judge(
+        &self,
+        before: Option<State<'a>>,
+        after: State<'a>,
+        trigger: Trigger,
+        asked: Asked<'a>,
+    ) -> Vec<Finding> {
+        let applicable = self.policies.applicable(self.subject(&after.0.metadata));
+        let class = self.policies.classify(after.0, &applicable);
+        let before = before.map(|state| {
+            let same = std::ptr::eq(state.0, after.0);
+            (state, if same { class.clone() } else { self.policies.classify(state.0, &applicable) })
+        });
+        let step_class = before.as_ref().map_or(&class, |(_, before)| stronger(&class, before)).clone();
+        let after = (after, class);
+        let states = self
+            .states(before.as_ref(), &after, asked.changed, |view, set| self.group(view, set, &step_class));
+        let together = states.is_alone().then(|| {
+            self.states(before.as_ref(), &after, asked.changed, |view, set| {
+                self.presumed_group(view, set, &step_class)
+            })
+        });
+        self.run(&Evaluation {
+            together: together.filter(|together| together.after.group.is_some()),
+            step_class,
+            operated: Operated {
+                asks: asked.operator,
+                is_tightening: asked.is_tightening,
+                is_enforced: applicable.enforces_on_operators(),
+            },
+            is_first: trigger == Trigger::Set && before.is_none() && !self.has_all_objects,
+            denies_missing_companions: applicable.denies_missing_companions(),
+            states,
+            applicable,
+            trigger,
+        })
+    }
+
+    fn states(
+        &self,
+        before: Option<&(State<'a>, Classified)>,
+        after: &(State<'a>, Classified),
+        changed: Changed<'a>,
+        group: impl Fn(&ClusterView<'a>, (&'a StatefulSet, i32)) -> Option<Group<'a>>,
+    ) -> States<'a> {
+        let context = |((set, replicas, pending), class): &(State<'a>, Classified)| {
+            let view = ClusterView::new(self.cluster, *pending);
+            let view = if pending.changes_set() { view } else { view.remembering(self.memory) };
+            SetContext {
+                set,
+                replicas: *replicas,
+                class: class.clone(),
+                group: group(&view, (set, *replicas)),
+                view,
+                changed,
+                dry_run: self.dry_run,
+                known_budgets: OnceCell::new(),
+            }
+        };
+        States { before: before.map(context), after: context(after) }
+    }
+
+    fn run(&self, evaluation: &Evaluation<'a>) -> Vec<Finding> {
+        let rules = rules::ALL.iter().enumerate().filter(|(_, rule)| evaluation.is_about(rule));
+        rules.flat_map(|(index, rule)| self.apply(index, rule, evaluation)).collect()
+    }
+
+    fn apply(&self, index: usize, rule: &'static Rule, evaluation: &Evaluation<'a>) -> Vec<Finding> {
+        let ruling = ruling(index, rule, evaluation);
+        if ruling.level == Level::Off {
+            return Vec::new();
+        }
+        let violations = evaluation.violations(rule, ruling.params);
+        if violations.is_empty() {
+            return Vec::new();
+        }
+        let metadata = &evaluation.states.after.set.metadata;
+        let exempt = evaluation.applicable.exemption(rule, metadata, self.now);
+        let ratchets = ruling.level == Level::Deny;
+        let known = if ratchets { evaluation.known_violations(rule, ruling.params) } else { Vec::new() };
+        let mut worst: BTreeMap<&str, i32> = BTreeMap::new();
+        for violation in &known {
+            let weight = worst.entry(&violation.key).or_insert(violation.weight);
+            *weight = violation.weight.max(*weight);
+        }
+        let may_be_exempted = evaluation.applicable.honours_annotations();
+        let findings = violations.into_iter().map(|violation| {
+            let already = worst.get(&*violation.key).is_some_and(|weight| violation.weight <= *weight);
+            let mut finding = evaluation.finding(rule, ruling.level, violation, already);
+            finding.note_undecided(ruling.undecided);
+            finding.exempt_as(exempt.clone());
+            finding.may_be_exempted = may_be_exempted;
+            finding
+        });
+        findings.collect()
+    }
+}
+
+/// What applies to the set. Where a policy that may or may not apply decides its class, a rule that would deny under the one class
+/// and not under the other does not deny.
+fn ruling<'a>(index: usize, rule: &Rule, evaluation: &'a Evaluation<'_>) -> Ruling<'a> {
+    let class = evaluation.class_for(rule);
+    let under = |other: Class| evaluation.applicable.ruling(index, other, class.is_only_likely());
+    let ruling = under(class.class);
+    let Because::Undecided { policy, alternative, .. } = &class.because else { return ruling };
+    let denies = (rule.classes.is_empty() || rule.classes.contains(alternative))
+        && under(*alternative).level == Level::Deny;
+    if ruling.level != Level::Deny || denies {
+        return ruling;
+    }
+    Ruling { level: Level::Warn, undecided: Some(policy), ..ruling }
+}
+
+impl States<'_> {
+    /// Whether nothing says that the set is in a group with others.
+    fn is_alone(&self) -> bool {
+        self.after.group.as_ref().is_some_and(|group| group.evidence == GroupEvidence::Alone)
+    }
+}
