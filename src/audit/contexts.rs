@@ -3,7 +3,7 @@
 //! A unit (an argument, a rendered kustomization or chart) is a context. A folder of it whose files define the same object twice
 //! is split: its subfolders, and those of its own files that define the object, are alternatives, each a context of its own. What
 //! else lies in the folder or above it is seen from all of them. Objects of different contexts never meet in a namespace that
-//! only the command line gives; [`super::views`] joins those that are written.
+//! only the command line gives; `views.rs` joins those that are written.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

@@ -43,7 +43,7 @@ pub struct Definition {
     pub column: u32,
     /// API group, kind, namespace and name.
     pub key: Box<str>,
-    /// The object among [`Inventory::items`], where it is of a kind that the rules look at.
+    /// The object among `items`, where it is of a kind that the rules look at.
     pub item: Option<usize>,
     /// Whether the manifest itself says the namespace; a Namespace is its own.
     pub has_namespace: bool,

@@ -73,7 +73,7 @@ const DOMAIN: &str = "stateward.dev";
 /// How many keys are kept that nothing reads and that seem to be meant for Stateward, so that it can be said of them.
 const MOST_UNREAD: usize = 16;
 
-/// The names under [`DOMAIN`] that something reads on a StatefulSet.
+/// The names under `DOMAIN` that are read on a StatefulSet.
 pub const OWN_ANNOTATIONS: [&str; 6] =
     ["class", "ensemble", "exempt", "exempt-reason", "protected", "service-per-pod-type"];
 

@@ -18,7 +18,7 @@ where
 /// Items of one list: an object of the largest size that etcd takes has fewer, and `{}` is a hundred times as large in memory.
 const MOST_ITEMS: usize = 20_000;
 
-/// How the error of a list over [`MOST_ITEMS`] begins.
+/// How the error of a list over `MOST_ITEMS` begins.
 pub const LIST_TOO_LONG: &str = "a list of more than";
 
 /// A list that may be `null` and whose items may be; the others keep their index. One of more than [`MOST_ITEMS`] is an error.

@@ -1,7 +1,7 @@
 //! The HTTP shell around the guard: TLS, limits, health, metrics and a shutdown that fails nobody's request.
 //!
 //! The shell knows nothing of Kubernetes objects. It hands the bytes of a review to a [`Guard`](crate::guard::Guard) and sends back the
-//! bytes it gets; what it counts and logs, the guard says in [`ReviewFacts`].
+//! bytes it gets; what it counts and logs, the guard says in [`ReviewFacts`](crate::guard::ReviewFacts).
 //!
 //! ```text
 //! TcpListener ─ listener ─▶ TLS handshake ─▶ connection ─▶ router ─▶ review ─▶ Guard::validate
