@@ -184,7 +184,7 @@ async fn the_account_may_do_nothing_more() {
     let account = plane.api().with_token(&plane.account_token().await);
     let allowed: [(&[&str], Place); 8] = [
         (&["get", "list", "watch"], ["apps", "statefulsets", "", "default", "x"]),
-        (&["list", "watch"], ["", "services", "", "default", ""]),
+        (&["get", "list", "watch"], ["", "services", "", "default", "x"]),
         (&["create"], ["events.k8s.io", "events", "", "default", ""]),
         (&["get", "patch"], [REGISTRY, "validatingwebhookconfigurations", "", "", "stateward"]),
         (&["get", "patch"], [REGISTRY, "mutatingwebhookconfigurations", "", "", "stateward"]),
