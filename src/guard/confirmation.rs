@@ -3,13 +3,23 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use super::confirmer::WhenOverloaded;
-use super::live_reads::{Fresh, LiveReadError, Wanted};
+use super::live_read_error::LiveReadError;
+use super::live_reads::{Fresh, Wanted};
 use crate::change::{Action, Change};
 use crate::cluster::{Cluster, ClusterView, Kind, PendingChange};
 use crate::model::Autoscaler;
 use crate::rules::{self, Rule};
 use crate::verdict::{Finding, Level, RuleId, Verdict};
+
+/// What becomes of a denial that could not be confirmed because this replica had too many others to confirm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenOverloaded {
+    /// It is a warning, as where the API server does not answer.
+    #[default]
+    Warn,
+    /// It stays a denial, on what the snapshot says.
+    Deny,
+}
 
 /// What must be read before this verdict may be given; `None` where it refuses nothing, or for nothing but the change itself,
 /// and calls nothing missing.

@@ -6,8 +6,9 @@ use prometheus_client::metrics::{counter::Counter, family::Family};
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
-use super::confirmation::{doubt, is_confirmed, settle, unknown_set, wider};
-use super::live_reads::{LiveReadError, Reader};
+use super::confirmation::{WhenOverloaded, doubt, is_confirmed, settle, unknown_set, wider};
+use super::live_read_error::LiveReadError;
+use super::live_reads::Reader;
 use crate::admission::Request;
 use crate::cluster::Cluster;
 use crate::evaluate::evaluate;
@@ -20,16 +21,6 @@ pub struct Confirmer {
     reader: Reader,
     outcomes: Family<OutcomeLabels, Counter>,
     when_overloaded: WhenOverloaded,
-}
-
-/// What becomes of a denial that could not be confirmed because this replica had too many others to confirm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WhenOverloaded {
-    /// It is a warning, as where the API server does not answer.
-    #[default]
-    Warn,
-    /// It stays a denial, on what the snapshot says.
-    Deny,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -9,14 +9,10 @@ use std::time::Duration;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 
+use super::live_read_error::{LiveReadError, PAGE, PAGES};
 use super::read_queue::{Lane, ReadKey, ReadQueue};
 use crate::api_server::{Api, ApiError};
 use crate::cluster::{Cluster, Kind, ObjectRead};
-
-/// Objects in one page.
-const PAGE: u32 = 500;
-/// Pages of one kind in one namespace; beyond, the kind stays unknown.
-const PAGES: usize = 10;
 
 /// Asks the API server for the neighbours of one change. Clones share the limits.
 #[derive(Clone)]
@@ -43,23 +39,6 @@ pub struct Fresh {
     pub cluster: Cluster,
     /// The kinds that could not be read, and why.
     pub failed: Vec<(Kind, LiveReadError)>,
-}
-
-/// Why a kind could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LiveReadError {
-    /// There was no slot for it in time: this replica has too many others to read.
-    #[error("too many live reads wait at this replica")]
-    Overloaded,
-    /// The request's time was over.
-    #[error("the API server did not answer in time")]
-    Timeout,
-    /// There are more objects than are read for one review.
-    #[error("there are more than {} in the namespace", PAGES * PAGE as usize)]
-    TooMany,
-    /// The API server refused, or could not be reached.
-    #[error("{0}")]
-    Error(String),
 }
 
 impl Fresh {

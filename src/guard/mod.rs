@@ -7,14 +7,17 @@
 mod confirmation;
 mod confirmer;
 mod interface;
+mod live_read_error;
 mod live_reads;
 mod read_queue;
 mod webhook_guard;
 
-pub use confirmer::{Confirmer, WhenOverloaded};
+pub use confirmation::WhenOverloaded;
+pub use confirmer::Confirmer;
 pub use interface::{
     Answer, CountedFinding, Decision, DenialLog, Guard, HttpError, Operation, Reply, Resource, ReviewFacts,
     Webhook,
 };
-pub use live_reads::{Fresh, LiveReadError, Reader, Wanted};
+pub use live_read_error::LiveReadError;
+pub use live_reads::{Fresh, Reader, Wanted};
 pub use webhook_guard::WebhookGuard;

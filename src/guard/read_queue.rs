@@ -17,7 +17,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::live_reads::LiveReadError;
+use super::live_read_error::LiveReadError;
 use crate::cluster::{Cluster, Kind};
 
 /// Reads in flight about namespaces that the snapshot knows: a burst of denials must not become a burst of lists.

@@ -161,6 +161,10 @@ async fn broken(stage: Stage, profile: &str) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples").join(file);
         let mut expected = expected(&fs::read_to_string(path).unwrap(), profile);
         expected.retain(|rule, _| stateward::rules::named(rule).is_some());
+        // The files hold no such object. On a cluster it may still follow the set that is being created.
+        for missing in ["service-not-found", "pdb-missing"] {
+            expected.entry(missing.to_owned()).and_modify(|level| "warn".clone_into(level));
+        }
         let at = |level: &str| {
             expected.iter().filter(|(_, at)| *at == level).map(|(rule, _)| rule.clone()).collect::<Vec<_>>()
         };
