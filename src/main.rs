@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     match stateward::cli::Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {
-            // There is nobody left to tell when this fails.
+            // No output is left to report a failure to.
             let _ = writeln!(anstream::stderr(), "stateward: {error:#}");
             ExitCode::from(2)
         }

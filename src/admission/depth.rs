@@ -1,6 +1,6 @@
 //! How deeply JSON may be nested.
 
-/// Kubernetes objects nest about 20 deep; nobody needs more than this.
+/// Kubernetes objects nest about 20 deep; no real object needs more than this.
 pub(super) const MAX_DEPTH: usize = 512;
 
 /// Whether arrays and objects nest deeper than [`MAX_DEPTH`]. The parser bounds the depth of what it reads, but not of what it

@@ -257,7 +257,7 @@ fn shortened(text: &str) -> String {
     text.chars().take(LONGEST_WARNING - 1).chain(['…']).collect()
 }
 
-/// What the audit log keeps: each finding's rule and level, also of those that nobody was shown.
+/// What the audit log keeps: each finding's rule and level, also of those that were not shown.
 fn audit_annotations(verdict: &Verdict) -> BTreeMap<&'static str, String> {
     if verdict.findings.is_empty() {
         return BTreeMap::new();

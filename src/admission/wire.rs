@@ -48,7 +48,7 @@ pub(super) enum Body {
     Autoscaler(Box<Autoscaler>),
     Pod(Box<Pod>),
     Claim(Box<Claim>),
-    /// An object nobody reads.
+    /// An object that no rule reads.
     Skipped,
     /// None, or null.
     Absent,
@@ -188,7 +188,7 @@ impl<'de> Partial<'de> {
         Ok(())
     }
 
-    /// Of a field that is there twice each reader may take another: the two webhooks, and whoever audits what was sent.
+    /// Of a field that is there twice each reader may take another: the two webhooks, and an auditor of the request.
     fn once<E: serde::de::Error>(&mut self, field: Field) -> Result<(), E> {
         let bit = 1 << field as u16;
         if self.seen & bit != 0 && field != Field::Other {

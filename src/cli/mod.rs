@@ -116,7 +116,7 @@ impl Cli {
     }
 }
 
-/// Whether nobody reads the output any more, as in `stateward explain | head`.
+/// Whether the reader of the output is gone, as in `stateward explain | head`.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

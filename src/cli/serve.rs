@@ -264,7 +264,7 @@ async fn look_after(elected: Option<Elected>, shutdown: &Shutdown) -> anyhow::Er
     }
 }
 
-/// Tells what there is to tell. Having nobody left to tell of is no reason to stop serving.
+/// Sends Events. Serving goes on when no more can come.
 async fn tell(teller: Option<EventSender>) -> Infallible {
     if let Some(teller) = teller {
         teller.run().await;

@@ -22,7 +22,7 @@ pub(super) struct Happened {
     action: &'static str,
     /// The object that was to be changed.
     object: ObjectRef,
-    /// Empty where the object does not exist, or nobody has said.
+    /// Empty where the object does not exist or its UID is unknown.
     uid: Box<str>,
     /// The StatefulSet that it would hurt, where that is another object.
     hurt: Option<ObjectRef>,
@@ -36,7 +36,7 @@ pub(super) fn happened(request: &Request, verdict: &Verdict) -> Vec<Happened> {
     let Some(object) = object_of(request).filter(|_| !request.change.dry_run) else { return Vec::new() };
     let never_existed = request.operation == Operation::Create && verdict.is_denied();
     let uid = || if never_existed { Box::default() } else { request.object_uid.clone() };
-    // What is wrong besides with a change that does not happen is of no interest to anybody.
+    // Warnings about a change that was refused are not worth an Event.
     let (level, action) =
         if verdict.is_denied() { (Level::Deny, "Refused") } else { (Level::Warn, "Warned") };
     let told = verdict.at(level).map(|finding| Happened {

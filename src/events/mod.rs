@@ -1,4 +1,4 @@
-//! Kubernetes Events about refused and warned changes, and about what the controller cannot do, for whoever looks at the
+//! Kubernetes Events about refused and warned changes, and about what the controller cannot do, for people who look at the
 //! object later.
 //!
 //! A review only puts what there is to say into a short queue; one task sends it, at its own pace. Nothing waits for it, and
@@ -125,7 +125,7 @@ impl Events {
 }
 
 impl EventSender {
-    /// Sends what comes until nobody is left to say anything.
+    /// Sends Events until every sender is dropped.
     pub async fn run(mut self) {
         let start = Instant::now();
         while let Some(news) = self.queue.recv().await {

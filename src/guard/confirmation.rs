@@ -108,7 +108,7 @@ fn is_read(kind: Kind, rule: &Rule, wanted: &Wanted) -> bool {
 
 /// Why the snapshot is all there is.
 enum Known {
-    /// Nobody asked, because nothing was refused for it.
+    /// Not read, because nothing was refused for it.
     NotRead,
     /// It was asked for in vain.
     Failed(LiveReadError),

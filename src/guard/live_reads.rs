@@ -51,7 +51,7 @@ impl Fresh {
 impl Reader {
     /// Reads over `client`.
     pub fn new(client: kube::Client) -> Self {
-        // Each read ends at its review's deadline; this only bounds those that nobody waits for.
+        // Each read ends at its review's deadline; this only bounds reads without a waiting review.
         let api = Api { client, patience: Duration::from_secs(30) };
         Self { api, queue: Arc::new(ReadQueue::new()) }
     }

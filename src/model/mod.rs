@@ -30,6 +30,7 @@ mod release;
 mod run_time_labels;
 mod selector;
 mod service;
+mod shell_words;
 mod stateful_set;
 mod text;
 mod workload;

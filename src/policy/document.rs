@@ -126,7 +126,7 @@ fn everything() -> Vec<String> {
     vec!["*".to_owned()]
 }
 
-/// A label selector that, unlike [`LabelSelector`], refuses what it does not know: here nobody has checked it before.
+/// A label selector that, unlike [`LabelSelector`], refuses unknown fields: no API server has validated a policy.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
 pub(super) struct Selector {

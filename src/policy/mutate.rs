@@ -39,7 +39,7 @@ impl<'a> Applicable<'a> {
         self.asked(|mutate| mutate.pod_name_label.as_deref())
     }
 
-    /// What the strongest policy says that says anything. Where nobody knows whether that one applies, nothing is asked for.
+    /// The setting of the strongest policy that has one. Nothing is injected where it is unknown whether that policy applies.
     fn asked<T: ?Sized>(&self, part: impl Fn(&'a Mutate) -> Option<&'a T>) -> Option<Asked<'a, T>> {
         let mut policies = self.policies.iter();
         let (value, policy, certainty) = policies.find_map(|(policy, certainty)| {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{Applicable, Certainty, PolicyError};
 use crate::model::{PerPodType, is_label_key, is_label_value};
 
-/// The settings of one policy. What is not set is left to the API server, and to whoever else cares.
+/// The settings of one policy. A setting that is absent is left to the API server and to other controllers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields, default)]
 pub struct PerPodServices {
@@ -51,7 +51,7 @@ impl TrafficPolicy {
 }
 
 impl<'a> Applicable<'a> {
-    /// What the strongest policy says that says anything; the error is its name where nobody knows whether it applies.
+    /// The settings of the strongest policy that has any; the error is its name where it is unknown whether it applies.
     pub fn per_pod_services(&self) -> Result<Option<&'a PerPodServices>, &'a str> {
         let mut policies = self.policies.iter();
         let strongest = policies.find_map(|(policy, certainty)| {
@@ -90,7 +90,7 @@ pub(super) fn compile(settings: PerPodServices) -> Result<PerPodServices, Policy
     Ok(settings)
 }
 
-/// A key that says nothing to whoever makes the Services.
+/// A key that the controllers of Services do not know.
 fn own_key(map: &str, key: &str) -> Result<(), PolicyError> {
     let ours = ["stateward.dev", "metacontroller.k8s.io"];
     let prefix = key.split_once('/').map(|(prefix, _)| prefix);

@@ -10,7 +10,7 @@ rule! {
     ///
     /// ## Why
     ///
-    /// The claim stays in `Terminating` while its pod runs, which nobody sees. The next time the pod is replaced, it waits for a
+    /// The claim stays in `Terminating` while its pod runs, and nothing shows it. The next time the pod is replaced, it waits for a
     /// claim that is gone, or starts with an empty one: the member has lost its data and its vote at a moment that was not chosen.
     ///
     /// ## How to fix

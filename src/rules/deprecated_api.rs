@@ -14,8 +14,8 @@ rule! {
     /// ## Why
     ///
     /// Applying it fails with `no matches for kind`, usually on the day of a disaster or on the first day of a new cluster, since the
-    /// objects that exist live on in the new version. Where it is a budget that is refused, the rest is installed and nobody
-    /// notices that it is missing.
+    /// objects that exist live on in the new version. A budget that is refused is easy to miss, because the rest is
+    /// installed.
     ///
     /// ## How to fix
     ///
@@ -23,7 +23,7 @@ rule! {
     ///
     /// - `apps/v1beta2` to `apps/v1`: nothing else.
     /// - `apps/v1beta1` to `apps/v1`: `spec.selector` must be written (it was taken from the template's labels) and cannot be changed
-    ///   later; take the labels that the pods have now. Updates are rolled out by default (they waited for somebody to delete the
+    ///   later; take the labels that the pods have now. Updates are rolled out by default (they waited for a person to delete the
     ///   pods): write `updateStrategy: {type: OnDelete}` to keep that.
     /// - `autoscaling/v2beta2` to `autoscaling/v2`: nothing else.
     /// - `autoscaling/v2beta1` to `autoscaling/v2`: each metric has a `target` with `type` and a value, in place of

@@ -11,7 +11,7 @@ rule! {
     /// ## Why
     ///
     /// YAML forbids it, and tools disagree: kubectl takes the last and says nothing, others take the first or refuse the file.
-    /// What the first one says is lost, usually something that somebody once added on purpose.
+    /// What the first one says is lost, usually a setting that was once added on purpose.
     ///
     /// ## How to fix
     ///

@@ -25,7 +25,7 @@ rule! {
     ///
     /// ## Why
     ///
-    /// Draining nodes, for an upgrade or to remove idle ones, evicts whatever nobody protects, on several nodes at once
+    /// Draining nodes, for an upgrade or to remove idle ones, evicts every unprotected pod, on several nodes at once
     /// and without waiting for a replacement. A budget is what makes it go one pod after the other.
     ///
     /// ## How to fix
@@ -234,7 +234,7 @@ fn named_ordinals(set: &StatefulSet, budgets: &[&DisruptionBudget]) -> BTreeSet<
     numbers.collect()
 }
 
-/// Whether somebody may think that this budget is about the set: it has its name, or selects the labels of the set itself.
+/// Whether this budget looks as if it were about the set: it has its name, or selects the labels of the set itself.
 fn is_meant_for(budget: &DisruptionBudget, set: &StatefulSet) -> bool {
     budget.metadata.name == set.metadata.name || budget.selects(&set.metadata.labels)
 }

@@ -16,7 +16,7 @@ rule! {
     /// ## Why
     ///
     /// The decorator fails on the whole set, not on the one port: no pod gets its Service, or the API server refuses each of them,
-    /// and whoever is to reach the pods through them finds nothing. Only the decorator's log says why.
+    /// and clients that connect to the pods through them fail. Only the decorator's log says why.
     ///
     /// ## How to fix
     ///

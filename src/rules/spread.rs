@@ -35,7 +35,7 @@ pub(super) enum Means {
 /// What it does for the set's own pods.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// It keeps them apart, or nobody can say that it does not.
+    /// It keeps them apart, or it is unknown whether it does.
     Spreads,
     /// It leaves them out expressly.
     Excludes,
@@ -308,7 +308,7 @@ fn excluded_by_key(at: &SetContext<'_>, mismatch_label_keys: &[Box<str>]) -> Opt
     excluded.then_some(Effect::Excludes)
 }
 
-/// Whether the term looks in the set's own namespace; `None` where that depends on labels nobody knows.
+/// Whether the term looks in the set's own namespace; `None` where that depends on unknown labels.
 fn looks_in_own_namespace(at: &SetContext<'_>, term: &AffinityTerm) -> Option<bool> {
     let own = at.namespace();
     let Some(selector) = &term.namespace_selector else {

@@ -1,4 +1,4 @@
-//! The HTTP shell around the guard: TLS, limits, health, metrics and a shutdown that fails nobody's request.
+//! The HTTP shell around the guard: TLS, limits, health, metrics and a shutdown that fails no request.
 //!
 //! The shell knows nothing of Kubernetes objects. It hands the bytes of a review to a [`Guard`](crate::guard::Guard) and sends back the
 //! bytes it gets; what it counts and logs, the guard says in [`ReviewFacts`](crate::guard::ReviewFacts).

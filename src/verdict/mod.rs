@@ -135,7 +135,7 @@ impl Verdict {
 }
 
 impl Finding {
-    /// Whether nobody has exempted it.
+    /// Whether no exemption covers it.
     pub fn counts(&self) -> bool {
         self.exempt.is_none()
     }

@@ -205,7 +205,7 @@ fn what_is_gone_or_broken_is_written_back_by_who_remembers_it() {
 fn another_secret_is_taken_up_without_a_gap() {
     let (mut state, mine, theirs) = (state(), established(), established());
     state.hold(&mine, now());
-    assert!(state.waits() && state.present(now(), at(0)).is_none(), "nobody trusts it yet");
+    assert!(state.waits() && state.present(now(), at(0)).is_none(), "no client trusts it yet");
     state.saw(std::slice::from_ref(&mine.bundle), now(), at(0));
     assert!(state.present(now(), at(0)).is_some());
     state.hold(&theirs, now());
@@ -259,5 +259,5 @@ fn what_should_not_be_in_a_webhook_configuration_stays_for_a_while() {
     state.saw(&entries, now(), at(70));
     assert_eq!(state.bundle(&entries, at(129)), both, "from when it is there again");
     state.saw(&entries, now() + 6000 * DAY, at(130));
-    assert_eq!(state.bundle(&entries, at(130)), mine.bundle, "one that is long past is of use to nobody");
+    assert_eq!(state.bundle(&entries, at(130)), mine.bundle, "an expired CA is useless");
 }

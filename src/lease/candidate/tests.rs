@@ -127,7 +127,7 @@ fn what_is_written_down() {
 
     candidate.wrote(lease.clone(), seconds(1), seconds(1));
     let renewed = candidate.next(seconds(3), wall());
-    assert_ne!(renewed, taken, "a clock that stands still must not make a renewal that nobody sees");
+    assert_ne!(renewed, taken, "a clock that stands still must not hide a renewal from the other candidates");
     let renewed = spec(&renewed);
     assert_eq!((renewed.lease_transitions, &renewed.acquire_time), (Some(5), &written.acquire_time));
 }
@@ -311,7 +311,7 @@ proptest! {
         }
     }
 
-    /// As long as anybody is there, somebody leads, and goes on to.
+    /// As long as one candidate runs, one leads and keeps leading.
     #[test]
     fn one_leads_before_long(
         clocks in prop::collection::vec(clock(), 3),

@@ -43,7 +43,7 @@ pub enum Source {
         /// More names to be valid for than [`authority::LOCAL_HOSTS`] and [`authority::SERVICE_HOSTS`].
         hosts: Vec<String>,
     },
-    /// Whatever somebody else provides. There are no handshakes before there is one.
+    /// A certificate that another task provides. No handshake succeeds before that.
     Provided(Provided),
 }
 
@@ -147,7 +147,7 @@ fn server_config(resolver: Arc<Resolver>, clients: Option<RootCertStore>) -> Res
     };
     let mut config = builder.with_cert_resolver(resolver);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // The API server never resumes a session: tickets and storage would be work for nobody.
+    // The API server never resumes a session: tickets and storage would be wasted work.
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(config)

@@ -83,7 +83,7 @@ impl ClusterView {
             replicas: vec![replica(), replica(), replica()],
             leader: 0,
         };
-        // Until the first CA is known everywhere, nobody can be served.
+        // Until the first CA is known everywhere, no client can be served.
         for _ in 0..2 {
             view.turns(0);
         }
@@ -177,7 +177,7 @@ impl ClusterView {
         }
     }
 
-    /// Whoever presents what is valid is trusted.
+    /// A server that presents a valid certificate is trusted.
     fn all_are_trusted(&self) -> bool {
         let presented = self.replicas.iter().filter_map(|replica| replica.state.presented());
         let mut valid = presented.filter(|leaf| leaf.identity.certificate.is_valid(self.now));
@@ -197,7 +197,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         12 => one().prop_map(Event::Turns),
         12 => (0..7_i32).prop_map(Event::Days),
-        // The first has the right time: where nobody has, nobody renews in time.
+        // The first has the right time: where no clock is right, no replica renews in time.
         2 => (1..3_usize, -99..100_i32).prop_map(|(replica, days)| Event::Skew(replica, days)),
         2 => (1..3_usize).prop_map(|replica| Event::Skew(replica, 0)),
         4 => one().prop_map(Event::Read),
