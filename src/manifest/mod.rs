@@ -25,12 +25,12 @@ mod yaml;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::model::printable;
+use crate::model::{pointer_step, printable};
 
 pub use fault::Fault;
 use limits::ParseLimits;
 pub use lines::{Excerpt, Lines};
-pub use node::{Entry, Node, Span, Value, escape};
+pub use node::{Entry, Node, Span, Value};
 pub use note::{Note, NoteKind, kinds_that_matter};
 use split::Document;
 
@@ -121,7 +121,7 @@ pub fn pointer_of(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let segments = path.iter().map(|segment| match segment {
         Segment::Seq { index } => index.to_string(),
-        Segment::Map { key } => escape(key),
+        Segment::Map { key } => pointer_step(key),
         Segment::Enum { variant } => variant.clone(),
         Segment::Unknown => "?".to_owned(),
     });

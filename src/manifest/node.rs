@@ -171,11 +171,6 @@ impl Entry {
     }
 }
 
-/// A key as one step of a JSON pointer.
-pub fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
-}
-
 fn steps(json_pointer: &str) -> impl Iterator<Item = String> {
     json_pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"))
 }

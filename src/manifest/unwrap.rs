@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::fault::Fault;
 use super::limits::ParseLimits;
-use super::node::{Entry, Node, Value, escape};
+use super::node::{Entry, Node, Value};
 use super::{DuplicateKey, Manifest, NoteKind, Reading, template};
+use crate::model::pointer_step;
 
 impl Reading<'_> {
     /// Takes in a document or an item of a list.
@@ -166,7 +167,7 @@ impl Duplicates<'_> {
         }
         for Entry { key, line, column, shadows, value, .. } in node.as_map().unwrap_or_default() {
             pointer.push('/');
-            *pointer += &escape(key);
+            *pointer += &pointer_step(key);
             if let Some(first_line) = *shadows {
                 self.limits.expand(pointer.len(), *line, *column)?;
                 let pointer = pointer.clone();

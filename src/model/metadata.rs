@@ -4,6 +4,10 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use super::annotations::{
+    DOMAIN, OWN_ANNOTATIONS, PER_POD_APPLIED, PER_POD_LABEL, PER_POD_PORTS, POD_NAME_ANNOTATION,
+    TOLERATE_UNREADY,
+};
 use super::release::is_release_annotation;
 use super::{Kind, Labels, nullable};
 
@@ -67,15 +71,8 @@ impl Owner {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations(Labels);
 
-/// The domain of Stateward's own annotations.
-const DOMAIN: &str = "stateward.dev";
-
 /// How many keys are kept that nothing reads and that seem to be meant for Stateward, so that it can be said of them.
 const MOST_UNREAD: usize = 16;
-
-/// The names under `DOMAIN` that are read on a StatefulSet.
-pub const OWN_ANNOTATIONS: [&str; 6] =
-    ["class", "ensemble", "exempt", "exempt-reason", "protected", "service-per-pod-type"];
 
 /// The longest key that the API server takes: a domain of 253 characters, a slash and a name of 63.
 const LONGEST_KEY: usize = 317;
@@ -83,15 +80,10 @@ const LONGEST_KEY: usize = 317;
 impl Annotations {
     /// Whether this annotation means something here.
     fn reads(key: &str) -> bool {
-        own_name(key).is_some_and(|name| OWN_ANNOTATIONS.contains(&name) || name == "service-per-pod-applied")
+        let is_own = |key: &str| OWN_ANNOTATIONS.contains(&key) || key == PER_POD_APPLIED;
+        key.strip_prefix(DOMAIN).is_some_and(|_| is_own(key))
             || is_release_annotation(key)
-            || matches!(
-                key,
-                "service-per-pod-label"
-                    | "service-per-pod-ports"
-                    | "pod-name-label"
-                    | "service.alpha.kubernetes.io/tolerate-unready-endpoints"
-            )
+            || matches!(key, PER_POD_LABEL | PER_POD_PORTS | POD_NAME_ANNOTATION | TOLERATE_UNREADY)
     }
 
     /// These without those that name a release.
@@ -176,11 +168,6 @@ impl Visitor<'_> for KeyIfKept {
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
         Ok((Annotations::reads(key) || is_nearly_ours(key)).then(|| key.into()))
     }
-}
-
-/// The part of a key after [`DOMAIN`].
-fn own_name(key: &str) -> Option<&str> {
-    key.strip_prefix(DOMAIN)?.strip_prefix('/')
 }
 
 /// Whether a key seems to be meant for Stateward: `stateward.dev/clas`, `statward.dev/class`, `service-per-pod-port`.

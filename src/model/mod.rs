@@ -4,6 +4,7 @@
 //! read straight from JSON, in one pass: what no rule looks at (managedFields, status, most of a pod) is skipped
 //! without being stored. An explicit `null` means absent everywhere, as it does to the API server.
 
+mod annotations;
 mod autoscaler;
 mod claim;
 mod class;
@@ -37,6 +38,10 @@ mod workload;
 
 pub mod quorum;
 
+pub use annotations::{
+    CLASS, DOMAIN, ENSEMBLE, EXEMPT, EXEMPT_REASON, OWN_ANNOTATIONS, PER_POD_APPLIED, PER_POD_LABEL,
+    PER_POD_PORTS, PER_POD_TYPE, POD_NAME_ANNOTATION, PROTECTED, TOLERATE_UNREADY, annotation_pointer,
+};
 pub use autoscaler::{Autoscaler, ScaleTarget};
 pub use claim::Claim;
 pub use class::{Because, Class, Classified, Software};
@@ -49,14 +54,12 @@ pub use int_or_percent::IntOrPercent;
 pub use kind::{Kind, KindFacts, Origin};
 pub use labels::Labels;
 pub use majority_probes::MajorityProbes;
-pub use metadata::{Annotations, Metadata, OWN_ANNOTATIONS, Object, ObjectRef, Owner};
+pub use metadata::{Annotations, Metadata, Object, ObjectRef, Owner};
 pub use names::{is_dns_label, is_label_key, is_label_value, is_version_label};
 pub use namespace::Namespace;
 pub use nearest::{did_you_mean, nearest};
 pub use nullable::LIST_TOO_LONG;
-pub use per_pod::{
-    PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, POD_NAME_ANNOTATION, PerPodType, PortPair, port_pairs,
-};
+pub use per_pod::{PerPodType, PortPair, port_pairs};
 pub use pod::Pod;
 pub use pod_template::{
     AffinityTerm, ConfigMapFiles, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,
@@ -70,5 +73,5 @@ pub use service::Service;
 pub use stateful_set::{
     ClaimRetention, POD_INDEX_LABEL, POD_NAME_LABEL, Scale, StatefulSet, StatefulSetStatus,
 };
-pub use text::cut;
+pub use text::{cut, pointer_step};
 pub use workload::{DeploymentRollingUpdate, DeploymentStrategy, Workload, WorkloadSpec};

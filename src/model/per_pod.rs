@@ -5,15 +5,6 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-/// The annotation that names the label with each pod's name.
-pub const PER_POD_LABEL: &str = "service-per-pod-label";
-/// The annotation of a pod, or of a template, that names a label for the pod's own name.
-pub const POD_NAME_ANNOTATION: &str = "pod-name-label";
-/// The annotation with the ports, as [`port_pairs`] reads them.
-pub const PER_POD_PORTS: &str = "service-per-pod-ports";
-/// The annotation with the type, as [`PerPodType::named`] reads it.
-pub const PER_POD_TYPE: &str = "stateward.dev/service-per-pod-type";
-
 /// One port of a per-pod Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortPair {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::{
-    Container, IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, Owner, PodTemplate,
-    int_or_percent, is_given_by_controller, is_label_key, is_version_label, nullable,
+    Container, ENSEMBLE, IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, Owner, PROTECTED,
+    PodTemplate, int_or_percent, is_given_by_controller, is_label_key, is_version_label, nullable,
 };
 
 /// The label that names each pod; the controller adds it.
@@ -171,7 +171,7 @@ impl StatefulSet {
 
     /// Whether deleting it, its governing Service, its budgets and its claims is forbidden by annotation.
     pub fn is_protected(&self) -> bool {
-        self.metadata.annotations.get("stateward.dev/protected").is_some_and(|value| value.trim() == "true")
+        self.metadata.annotations.get(PROTECTED).is_some_and(|value| value.trim() == "true")
     }
 
     /// The ordinal of the pod that a claim of this name belongs to, if it is made from one of the claim templates.
@@ -244,7 +244,7 @@ impl StatefulSet {
 
     /// The ensemble it says it is a part of.
     pub fn ensemble(&self) -> Option<&str> {
-        self.metadata.annotations.get("stateward.dev/ensemble").filter(|name| !name.is_empty())
+        self.metadata.annotations.get(ENSEMBLE).filter(|name| !name.is_empty())
     }
 }
 

@@ -14,6 +14,11 @@ pub fn cut(mut text: String, longest: usize) -> String {
     text
 }
 
+/// A key as one step of a JSON pointer.
+pub fn pointer_step(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

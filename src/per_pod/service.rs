@@ -3,12 +3,10 @@
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use super::set::PerPodSet;
-use crate::model::Labels;
+use crate::model::{Labels, PER_POD_APPLIED};
 
 /// The label with the set's name, on every Service made for a pod of it.
 pub const OWNER_LABEL: &str = "stateward.dev/service-per-pod";
-/// The annotation that tells whether what was applied last is what would be applied now.
-pub const APPLIED: &str = "stateward.dev/service-per-pod-applied";
 /// The label that says who makes an object.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "stateward");
 /// The annotation by which Metacontroller knows what one of its decorators has made, and the decorator's name.
@@ -137,7 +135,7 @@ impl PerPodService {
         let (name, label) = (&*set.metadata.name, labels.get(OWNER_LABEL));
         match owner {
             Some(owner) if owner.uid == set.metadata.uid && !owner.uid.is_empty() => {
-                if label.is_some() || annotations.get(APPLIED).is_some() {
+                if label.is_some() || annotations.get(PER_POD_APPLIED).is_some() {
                     Standing::Ours
                 } else if annotations.get(DECORATOR.0) == Some(DECORATOR.1) {
                     Standing::Metacontrollers
@@ -164,7 +162,7 @@ impl PerPodService {
         !metadata.deleting
             && match self.standing(set) {
                 Standing::Ours => true,
-                Standing::Orphaned => is_pods && metadata.annotations.get(APPLIED).is_some(),
+                Standing::Orphaned => is_pods && metadata.annotations.get(PER_POD_APPLIED).is_some(),
                 Standing::Metacontrollers | Standing::Left | Standing::Foreign => false,
             }
     }

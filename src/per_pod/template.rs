@@ -6,11 +6,12 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 
 use super::problem::Problem;
-use super::service::{APPLIED, MANAGED_BY, OWNER_LABEL, PerPodService, Port, Target};
+use super::service::{MANAGED_BY, OWNER_LABEL, PerPodService, Port, Target};
 use super::set::PerPodSet;
 use crate::cluster::Cluster;
 use crate::model::{
-    PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType, PortPair, is_label_key, port_pairs,
+    PER_POD_APPLIED, PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType, PortPair, is_label_key,
+    port_pairs,
 };
 use crate::policy::{PerPodServices, Policies, Subject};
 
@@ -95,7 +96,7 @@ impl Template {
         metadata["namespace"] = json!(namespace);
         metadata["labels"][OWNER_LABEL] = json!(self.set);
         metadata["labels"][MANAGED_BY.0] = json!(MANAGED_BY.1);
-        metadata["annotations"][APPLIED] = json!(self.fingerprint);
+        metadata["annotations"][PER_POD_APPLIED] = json!(self.fingerprint);
         metadata["ownerReferences"] = json!([self.owner]);
         if let Some(seen) = seen {
             metadata["uid"] = json!(seen.metadata.uid);
@@ -133,7 +134,7 @@ impl Template {
             && has_annotations
             && metadata.labels.get(OWNER_LABEL) == Some(&*self.set)
             && metadata.labels.get(MANAGED_BY.0) == Some(MANAGED_BY.1)
-            && metadata.annotations.get(APPLIED) == Some(&*self.fingerprint)
+            && metadata.annotations.get(PER_POD_APPLIED) == Some(&*self.fingerprint)
             && self.has_spec(seen)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Applicable, Certainty, ClassRule, Policies};
-use crate::model::{Because, Class, Classified, StatefulSet};
+use crate::model::{Because, CLASS, Class, Classified, StatefulSet};
 
 /// A class, and what decided it.
 type Decided = (Class, Because);
@@ -34,7 +34,7 @@ fn doubted((known, because): Decided, other: Class, policy: &str) -> Decided {
 
 /// An annotation that names no class is as good as none; the rule `annotation-ignored` says so.
 fn declared(set: &StatefulSet) -> Option<Decided> {
-    let class = Class::named(set.metadata.annotations.get("stateward.dev/class")?)?;
+    let class = Class::named(set.metadata.annotations.get(CLASS)?)?;
     Some((class, Because::Annotation))
 }
 

@@ -13,7 +13,7 @@ mod plain;
 
 use jiff::Timestamp;
 
-use crate::model::{Class, LabelSelector, Labels, Metadata, cut, printable};
+use crate::model::{Class, EXEMPT, EXEMPT_REASON, LabelSelector, Labels, Metadata, cut, printable};
 use crate::rules::{self, NO_PARAMS, Params, Rule};
 use crate::software::{Catalogue, ImagePatterns, Patterns};
 use crate::verdict::{Exempt, Level};
@@ -290,8 +290,8 @@ fn without(allowed: bool, undecided: Option<(bool, &str)>) -> (bool, Option<&str
 
 /// The reason that the annotations give for an exemption from this rule.
 fn exempting_reason<'m>(rule: &Rule, metadata: &'m Metadata) -> Option<&'m str> {
-    let rules = metadata.annotations.get("stateward.dev/exempt")?;
-    let reason = metadata.annotations.get("stateward.dev/exempt-reason").map(str::trim)?;
+    let rules = metadata.annotations.get(EXEMPT)?;
+    let reason = metadata.annotations.get(EXEMPT_REASON).map(str::trim)?;
     let is_named = rules.split(',').any(|id| id.trim() == rule.id);
     (is_named && !reason.is_empty()).then_some(reason)
 }

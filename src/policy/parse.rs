@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::document::{self, Document};
 use super::plain::plain;
 use super::{ClassRule, Exemption, Policy, Profile, Scope, Setting, mutate, per_pod_services, rule_index};
-use crate::model::did_you_mean;
+use crate::model::{did_you_mean, pointer_step};
 use crate::rules::{self, Params};
 use crate::software::{ImagePatterns, Patterns};
 
@@ -107,8 +107,7 @@ fn refuse_lists(value: &Value, key: &str, pointer: &str) -> Result<(), PolicyErr
             items.try_for_each(|(index, item)| refuse_lists(item, "", &format!("{pointer}/{index}")))
         }
         Value::Object(map) => map.iter().try_for_each(|(key, value)| {
-            let escaped = key.replace('~', "~0").replace('/', "~1");
-            refuse_lists(value, key, &format!("{pointer}/{escaped}"))
+            refuse_lists(value, key, &format!("{pointer}/{}", pointer_step(key)))
         }),
         _ => Ok(()),
     }

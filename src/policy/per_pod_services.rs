@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{Applicable, Certainty, PolicyError};
-use crate::model::{PerPodType, is_label_key, is_label_value};
+use crate::model::{PerPodType, is_label_key, is_label_value, pointer_step};
 
 /// The settings of one policy. A setting that is absent is left to the API server and to other controllers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -120,7 +120,7 @@ fn is_range(text: &str) -> bool {
 }
 
 fn wrong<T>(path: &[&str], message: String) -> Result<T, PolicyError> {
-    let escaped = path.iter().map(|part| part.replace('~', "~0").replace('/', "~1"));
+    let escaped = path.iter().map(|part| pointer_step(part));
     let pointer = escaped.fold("/spec/servicePerPod".to_owned(), |pointer, part| pointer + "/" + &part);
     Err(PolicyError { pointer, message })
 }

@@ -2,7 +2,8 @@
 
 use super::{Params, Place, SetContext, Violations};
 use crate::model::{
-    Annotations, Class, OWN_ANNOTATIONS, PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType, nearest,
+    Annotations, CLASS, Class, DOMAIN, EXEMPT, EXEMPT_REASON, OWN_ANNOTATIONS, PER_POD_LABEL, PER_POD_PORTS,
+    PER_POD_TYPE, PROTECTED, PerPodType, annotation_pointer, nearest, pointer_step,
 };
 use crate::verdict::Level;
 
@@ -61,7 +62,7 @@ rule! {
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let annotations = &at.set.metadata.annotations;
-    if let Some(name) = annotations.get("stateward.dev/class")
+    if let Some(name) = annotations.get(CLASS)
         && Class::named(name).is_none()
     {
         let message = format!(
@@ -71,7 +72,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             at.class.because
         );
         let remedy = "set the annotation stateward.dev/class to quorum, singleton or replicated";
-        out.add(Place::in_set("/metadata/annotations/stateward.dev~1class"), message, remedy).keyed(name);
+        out.add(Place::in_set(annotation_pointer(CLASS)), message, remedy).keyed(name);
     }
     per_pod(annotations, out);
     protection(annotations, out);
@@ -89,20 +90,20 @@ fn in_brackets(meant: Option<&str>) -> String {
 
 /// Only `true` protects.
 fn protection(annotations: &Annotations, out: &mut Violations) {
-    let value = annotations.get("stateward.dev/protected").map_or("false", str::trim);
+    let value = annotations.get(PROTECTED).map_or("false", str::trim);
     if matches!(value, "true" | "false") {
         return;
     }
     let message = format!("stateward.dev/protected is {value:?}, which protects nothing");
     let remedy = "set the annotation stateward.dev/protected to \"true\", or remove it";
-    let place = Place::in_set("/metadata/annotations/stateward.dev~1protected");
+    let place = Place::in_set(annotation_pointer(PROTECTED));
     out.add(place, message, remedy).keyed(value).at_most(Level::Warn);
 }
 
 fn exemption(annotations: &Annotations, out: &mut Violations) {
-    let Some(exempt) = annotations.get("stateward.dev/exempt") else { return };
-    let place = || Place::in_set("/metadata/annotations/stateward.dev~1exempt");
-    let reason = annotations.get("stateward.dev/exempt-reason").unwrap_or_default();
+    let Some(exempt) = annotations.get(EXEMPT) else { return };
+    let place = || Place::in_set(annotation_pointer(EXEMPT));
+    let reason = annotations.get(EXEMPT_REASON).unwrap_or_default();
     if reason.trim().is_empty() {
         let message = "an exemption without a reason does not count, so nothing is exempt";
         let remedy = "say why in the annotation stateward.dev/exempt-reason";
@@ -121,47 +122,47 @@ fn exemption(annotations: &Annotations, out: &mut Violations) {
 fn mistyped(annotations: &Annotations, out: &mut Violations) {
     for key in annotations.unread() {
         let (meant, is_ours) = match key.split_once('/') {
-            Some((domain, name)) => (nearest(name, OWN_ANNOTATIONS).map(own_key), domain == "stateward.dev"),
-            None => (nearest(key, [PER_POD_LABEL, PER_POD_PORTS]).map(str::to_owned), false),
+            Some((domain, name)) => (nearest_own(name), domain == DOMAIN),
+            None => (nearest(key, [PER_POD_LABEL, PER_POD_PORTS]), false),
         };
         if meant.is_none() && !is_ours {
             continue;
         }
-        let message = format!("nothing reads the annotation {key:?}{}", in_brackets(meant.as_deref()));
+        let message = format!("nothing reads the annotation {key:?}{}", in_brackets(meant));
         let remedy = match meant {
             Some(meant) => format!("rename it to {meant}"),
             None => "remove it".to_owned(),
         };
-        let pointer = key.replace('~', "~0").replace('/', "~1");
-        out.add(Place::in_set(format!("/metadata/annotations/{pointer}")), message, remedy)
-            .at_most(Level::Warn);
+        out.add(Place::in_set(annotation_pointer(key)), message, remedy).at_most(Level::Warn);
     }
 }
 
-fn own_key(name: &str) -> String {
-    format!("stateward.dev/{name}")
+/// The annotation of ours whose name under the domain is nearest to `name`.
+fn nearest_own(name: &str) -> Option<&'static str> {
+    let own_name = |key: &&'static str| key.split_once('/').map_or(*key, |(_, name)| name);
+    let meant = nearest(name, OWN_ANNOTATIONS.iter().map(own_name))?;
+    OWN_ANNOTATIONS.into_iter().find(|key| own_name(key) == meant)
 }
 
 /// What is only read as an annotation of the set itself, and is written elsewhere.
 fn misplaced(at: &SetContext<'_>, out: &mut Violations) {
     let (own, template) = (&at.set.metadata, &at.set.spec.template.metadata);
-    for name in OWN_ANNOTATIONS {
-        let key = own_key(name);
+    for key in OWN_ANNOTATIONS {
         let places = [
-            (own.labels.get(&key), "/metadata/labels", "a label"),
+            (own.labels.get(key), "/metadata/labels", "a label"),
             (
-                template.annotations.get(&key),
+                template.annotations.get(key),
                 "/spec/template/metadata/annotations",
                 "an annotation of the pod template",
             ),
-            (template.labels.get(&key), "/spec/template/metadata/labels", "a label of the pod template"),
+            (template.labels.get(key), "/spec/template/metadata/labels", "a label of the pod template"),
         ];
         let places =
-            places.into_iter().filter(|(value, ..)| value.is_some() && own.annotations.get(&key).is_none());
+            places.into_iter().filter(|(value, ..)| value.is_some() && own.annotations.get(key).is_none());
         for (_, map, what) in places {
             let message = format!("{key} is {what}, and is only read as an annotation of the StatefulSet");
             let remedy = "move it to metadata.annotations of the StatefulSet";
-            out.add(Place::in_set(format!("{map}/stateward.dev~1{name}")), message, remedy)
+            out.add(Place::in_set(format!("{map}/{}", pointer_step(key))), message, remedy)
                 .at_most(Level::Warn);
         }
     }
@@ -173,8 +174,7 @@ fn per_pod(annotations: &Annotations, out: &mut Violations) {
         if annotations.get(has).is_some() && annotations.get(lacks).is_none() {
             let message = format!("{has} without {lacks} makes no Service for any pod");
             let remedy = format!("set the annotation {lacks} as well, or remove {has}");
-            out.add(Place::in_set(format!("/metadata/annotations/{has}")), message, remedy)
-                .at_most(Level::Warn);
+            out.add(Place::in_set(annotation_pointer(has)), message, remedy).at_most(Level::Warn);
         }
     }
     if let Some(kind) = annotations.get(PER_POD_TYPE).filter(|kind| PerPodType::named(kind).is_none()) {
@@ -182,7 +182,7 @@ fn per_pod(annotations: &Annotations, out: &mut Violations) {
         let message =
             format!("there is no per-pod Service of type {kind:?}{}", in_brackets(nearest(kind, types)));
         let remedy = format!("set the annotation {PER_POD_TYPE} to {}, or remove it", types.join(" or "));
-        let place = Place::in_set("/metadata/annotations/stateward.dev~1service-per-pod-type");
+        let place = Place::in_set(annotation_pointer(PER_POD_TYPE));
         out.add(place, message, remedy).keyed(kind).at_most(Level::Warn);
     }
 }

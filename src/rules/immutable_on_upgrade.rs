@@ -1,7 +1,7 @@
 //! `immutable-on-upgrade`
 
 use super::{FieldEdit, Params, Place, SetContext, Violations};
-use crate::model::{LabelSelector, Labels, is_version_label};
+use crate::model::{LabelSelector, Labels, is_version_label, pointer_step};
 
 rule! {
     /// ## What it checks
@@ -81,18 +81,14 @@ fn add(at: &SetContext<'_>, path: &str, labels: &Labels, remains: bool, out: &mu
          and claims",
         at.name()
     );
-    let violation = out.add(Place::in_set(format!("{path}/{}", escaped(first))), message, remedy).keyed(path);
+    let violation =
+        out.add(Place::in_set(format!("{path}/{}", pointer_step(first))), message, remedy).keyed(path);
     if remains {
         for (key, _) in versions.iter() {
-            let place = Place::in_set(format!("{path}/{}", escaped(key)));
+            let place = Place::in_set(format!("{path}/{}", pointer_step(key)));
             violation.edit(FieldEdit::remove(place).unsafe_to_apply());
         }
     }
-}
-
-/// A key as one part of a JSON pointer.
-fn escaped(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]

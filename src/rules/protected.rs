@@ -1,7 +1,7 @@
 //! `protected`
 
 use super::{Changed, Params, Place, SetContext, Violations};
-use crate::model::Object;
+use crate::model::{Object, PROTECTED, annotation_pointer};
 
 rule! {
     /// ## What it checks
@@ -81,6 +81,5 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     };
     let remedy =
         format!("remove the annotation first: kubectl annotate statefulset {name} stateward.dev/protected-");
-    out.add(Place::of(deleted, ""), message, remedy)
-        .related_to(Place::in_set("/metadata/annotations/stateward.dev~1protected"));
+    out.add(Place::of(deleted, ""), message, remedy).related_to(Place::in_set(annotation_pointer(PROTECTED)));
 }

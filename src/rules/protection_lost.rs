@@ -1,7 +1,7 @@
 //! `protection-lost`
 
 use super::{Params, Place, Transition, Violations};
-use crate::model::Class;
+use crate::model::{CLASS, Class, EXEMPT, PROTECTED, annotation_pointer};
 
 rule! {
     /// ## What it checks
@@ -84,20 +84,18 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
             before.class.because, after.class.because
         );
         let remedy = format!("set the annotation stateward.dev/class: {old}, if it still is one");
-        out.add(Place::in_set("/metadata/annotations/stateward.dev~1class"), message, remedy);
+        out.add(Place::in_set(annotation_pointer(CLASS)), message, remedy);
     }
     if before.set.is_protected() && !after.set.is_protected() {
         let message = "it may be deleted from now on, with its Service, budgets and claims";
         let remedy = "keep the annotation stateward.dev/protected: \"true\", unless it is to be deleted";
-        out.add(Place::in_set("/metadata/annotations/stateward.dev~1protected"), message, remedy);
+        out.add(Place::in_set(annotation_pointer(PROTECTED)), message, remedy);
     }
-    let exempt = |at: &super::SetContext<'_>| {
-        at.set.metadata.annotations.get("stateward.dev/exempt").map(str::to_owned)
-    };
+    let exempt = |at: &super::SetContext<'_>| at.set.metadata.annotations.get(EXEMPT).map(str::to_owned);
     if let Some(rules) = exempt(after).filter(|_| exempt(before) != exempt(after)) {
         let shown: String = rules.chars().take(120).collect();
         let message = format!("the rules {shown} do not apply to it from now on");
         let remedy = "remove the annotation stateward.dev/exempt when it is not needed any more";
-        out.add(Place::in_set("/metadata/annotations/stateward.dev~1exempt"), message, remedy);
+        out.add(Place::in_set(annotation_pointer(EXEMPT)), message, remedy);
     }
 }

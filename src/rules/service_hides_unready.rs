@@ -1,7 +1,7 @@
 //! `service-hides-unready`
 
 use super::{FieldEdit, Params, Place, SetContext, Violations};
-use crate::model::{Object, Service};
+use crate::model::{Object, Service, TOLERATE_UNREADY};
 
 rule! {
     /// ## What it checks
@@ -99,7 +99,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
 
 fn has_old_annotation(service: &Service) -> bool {
     let annotations = &service.metadata.annotations;
-    annotations.get("service.alpha.kubernetes.io/tolerate-unready-endpoints") == Some("true")
+    annotations.get(TOLERATE_UNREADY) == Some("true")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `service-per-pod-label-unset`
 
 use super::{FieldEdit, Params, Place, SetContext, Violations};
-use crate::model::{POD_INDEX_LABEL, POD_NAME_ANNOTATION, POD_NAME_LABEL, is_label_key};
+use crate::model::{PER_POD_LABEL, POD_INDEX_LABEL, POD_NAME_ANNOTATION, POD_NAME_LABEL, is_label_key};
 
 rule! {
     /// ## What it checks
@@ -59,7 +59,7 @@ rule! {
 }
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
-    let Some(label) = at.set.metadata.annotations.get("service-per-pod-label") else { return };
+    let Some(label) = at.set.metadata.annotations.get(PER_POD_LABEL) else { return };
     let template = &at.set.spec.template;
     let injected = template.metadata.annotations.get(POD_NAME_ANNOTATION);
     let value = template.labels().get(label);

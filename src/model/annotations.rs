@@ -1,0 +1,37 @@
+//! The names of the annotations that are read: our own, and those of Metacontroller's service-per-pod example.
+
+use super::text::pointer_step;
+
+/// The domain of Stateward's own annotations.
+pub const DOMAIN: &str = "stateward.dev";
+
+/// The class that a set is declared to have.
+pub const CLASS: &str = "stateward.dev/class";
+/// The name of the group that several sets form.
+pub const ENSEMBLE: &str = "stateward.dev/ensemble";
+/// The rules that do not apply to the set, separated by commas; they need [`EXEMPT_REASON`].
+pub const EXEMPT: &str = "stateward.dev/exempt";
+pub const EXEMPT_REASON: &str = "stateward.dev/exempt-reason";
+/// `true` forbids the deletion of the set and of what belongs to it.
+pub const PROTECTED: &str = "stateward.dev/protected";
+/// The type of per-pod Services.
+pub const PER_POD_TYPE: &str = "stateward.dev/service-per-pod-type";
+
+/// The annotation of a StatefulSet that names the label with each pod's name.
+pub const PER_POD_LABEL: &str = "service-per-pod-label";
+/// The ports of per-pod Services, as [`port_pairs`](super::port_pairs) reads them.
+pub const PER_POD_PORTS: &str = "service-per-pod-ports";
+/// The annotation of a pod, or of a template, that names a label for the pod's own name.
+pub const POD_NAME_ANNOTATION: &str = "pod-name-label";
+/// On a per-pod Service: a fingerprint of what was applied last.
+pub const PER_POD_APPLIED: &str = "stateward.dev/service-per-pod-applied";
+/// What `publishNotReadyAddresses` was before Kubernetes 1.24; it has no effect any more.
+pub const TOLERATE_UNREADY: &str = "service.alpha.kubernetes.io/tolerate-unready-endpoints";
+
+/// The annotations under [`DOMAIN`] that are read on a StatefulSet.
+pub const OWN_ANNOTATIONS: [&str; 6] = [CLASS, ENSEMBLE, EXEMPT, EXEMPT_REASON, PROTECTED, PER_POD_TYPE];
+
+/// The JSON pointer of an annotation in its object.
+pub fn annotation_pointer(key: &str) -> String {
+    format!("/metadata/annotations/{}", pointer_step(key))
+}
