@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
-use super::{OnMissingCompanion, Operated, PerPodServices};
+use super::{Enforcement, OnMissingCompanion, Operated, PerPodServices};
 use crate::model::{Class, LabelSelector, Operator, POD_NAME_LABEL, Requirement};
 use crate::verdict::Level;
 
@@ -40,6 +40,7 @@ pub(super) struct Spec {
     pub(super) annotation_exemptions: Option<bool>,
     pub(super) operated: Option<Operated>,
     pub(super) on_missing_companion: Option<OnMissingCompanion>,
+    pub(super) enforcement: Enforcement,
     pub(super) mutate: Option<Mutate>,
     pub(super) service_per_pod: Option<PerPodServices>,
 }

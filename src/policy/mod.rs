@@ -54,8 +54,19 @@ pub struct Policy {
     annotation_exemptions: Option<bool>,
     operated: Option<Operated>,
     on_missing_companion: Option<OnMissingCompanion>,
+    enforcement: Enforcement,
     mutate: Mutate,
     per_pod_services: Option<PerPodServices>,
+}
+
+/// The highest level that a policy gives. A policy below `deny` is on trial: it adds findings and takes none away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Enforcement {
+    Audit,
+    Warn,
+    #[default]
+    Deny,
 }
 
 /// What becomes of a denial where an operator asks for a change to its own object.
@@ -186,32 +197,40 @@ impl Scope {
 
 impl<'a> Applicable<'a> {
     /// What applies to the rule at `index` of [`rules::ALL`] for a subject of this class. The strongest policy that names the
-    /// rule decides. One that may or may not apply never denies, and never switches off: it makes a denial a warning.
+    /// rule decides, after those on trial, of which the highest level counts where it is higher. A policy that may or may not apply
+    /// never denies, and never switches off: it makes a denial a warning.
     pub fn ruling(&self, index: usize, class: Class, only_likely: bool) -> Ruling<'a> {
         let mut mildest: Option<(Level, &'a str)> = None;
+        let mut decided = Ruling { level: Level::Off, params: &NO_PARAMS, undecided: None };
         for (policy, certainty) in &self.policies {
             let policy: &'a Policy = policy;
             let Some(setting) = policy.setting(index, class) else {
                 continue;
             };
             let level = setting.when_likely.filter(|_| only_likely).unwrap_or(setting.level);
+            let capped = level.min(policy.enforcement.level());
             match certainty {
                 Certainty::Certain => {
-                    let milder = mildest.filter(|(milder, _)| *milder < level && level == Level::Deny);
-                    let level = if milder.is_some() { Level::Warn } else { level };
-                    return Ruling {
-                        level,
-                        params: &setting.params,
-                        undecided: milder.map(|(_, name)| name),
-                    };
+                    if capped > decided.level {
+                        decided = Ruling { level: capped, params: &setting.params, undecided: None };
+                    }
+                    if !policy.is_on_trial() {
+                        break;
+                    }
                 }
+                Certainty::Unknown if policy.is_on_trial() => {}
                 Certainty::Unknown if mildest.is_none_or(|(milder, _)| level < milder) => {
                     mildest = Some((level, &policy.name));
                 }
                 Certainty::Unknown => {}
             }
         }
-        Ruling { level: Level::Off, params: &NO_PARAMS, undecided: None }
+        match mildest {
+            Some((milder, policy)) if milder < Level::Deny && decided.level == Level::Deny => {
+                Ruling { level: Level::Warn, undecided: Some(policy), ..decided }
+            }
+            _ => decided,
+        }
     }
 
     /// Whether an operator may be denied what it asks for its own objects: `operated: enforce`.
@@ -224,9 +243,10 @@ impl<'a> Applicable<'a> {
         self.decided(|policy| policy.on_missing_companion) == Some(OnMissingCompanion::Deny)
     }
 
-    /// What the strongest policy says that is certain to apply.
+    /// What the strongest policy says that is certain to apply and not on trial.
     fn decided<T>(&self, setting: impl Fn(&Policy) -> Option<T>) -> Option<T> {
-        let mut certain = self.policies.iter().filter(|(_, certainty)| *certainty == Certainty::Certain);
+        let certain = self.policies.iter().filter(|(_, certainty)| *certainty == Certainty::Certain);
+        let mut certain = certain.filter(|(policy, _)| !policy.is_on_trial());
         certain.find_map(|(policy, _)| setting(policy))
     }
 
@@ -296,9 +316,24 @@ fn exempting_reason<'m>(rule: &Rule, metadata: &'m Metadata) -> Option<&'m str> 
     (is_named && !reason.is_empty()).then_some(reason)
 }
 
+impl Enforcement {
+    fn level(self) -> Level {
+        match self {
+            Self::Audit => Level::Audit,
+            Self::Warn => Level::Warn,
+            Self::Deny => Level::Deny,
+        }
+    }
+}
+
 impl Policy {
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether `enforcement` caps it.
+    fn is_on_trial(&self) -> bool {
+        self.enforcement != Enforcement::Deny
     }
 
     fn setting(&self, rule: usize, class: Class) -> Option<&Setting> {

@@ -64,6 +64,7 @@ impl Policy {
             annotation_exemptions: spec.annotation_exemptions,
             operated: spec.operated,
             on_missing_companion: spec.on_missing_companion,
+            enforcement: spec.enforcement,
             mutate: mutate::compile(spec.mutate.unwrap_or_default())?,
             per_pod_services: spec.service_per_pod.map(per_pod_services::compile).transpose()?,
         })

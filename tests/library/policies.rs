@@ -215,6 +215,36 @@ fn what_is_missing_on_creation_may_come_next() {
 }
 
 #[test]
+fn a_policy_on_trial_adds_findings_and_takes_none_away() {
+    let set = etcd("");
+    let trial = |enforcement: &str, level: &str| {
+        format!("{{priority: 9, enforcement: {enforcement}, rules: [{{rule: quorum-even, level: {level}}}]}}")
+    };
+    let off = "{priority: 1, rules: [{rule: quorum-even, level: off}]}";
+    let warn = &format!("{{priority: 1, {WARN}}}");
+    for (enforcement, alone, over_warn) in [
+        ("audit", Level::Audit, Level::Warn),
+        ("warn", Level::Warn, Level::Warn),
+        ("deny", Level::Deny, Level::Deny),
+    ] {
+        assert_eq!(level(&set, &[&trial(enforcement, "deny"), off]), Some(alone), "{enforcement}");
+        assert_eq!(level(&set, &[&trial(enforcement, "deny"), warn]), Some(over_warn), "{enforcement}");
+    }
+    for milder in ["off", "audit", "warn"] {
+        assert_eq!(
+            level(&set, &[&trial("warn", milder)]),
+            Some(Level::Deny),
+            "baseline denies, not {milder}"
+        );
+    }
+    assert_eq!(level(&set, &[&trial("deny", "warn")]), Some(Level::Warn));
+    let created = format!("case:\n  create: {{name: etcd}}\n---{}", set.replace("prod-a", "default"));
+    let eager = "{onMissingCompanion: deny, enforcement: warn}";
+    assert_eq!(strict_level(&created, "pdb-missing", &[eager]), Some(Level::Warn));
+    assert!(try_policy("{enforcement: off}").is_err());
+}
+
+#[test]
 fn labels_of_an_unknown_namespace_can_only_make_it_milder() {
     let set = etcd("");
     let selected = |priority: i32, level: &str| {
