@@ -1,6 +1,8 @@
 //! What is about to happen, and who asks for it.
 
-use crate::model::{Autoscaler, Claim, DisruptionBudget, Metadata, ObjectRef, Pod, Service, StatefulSet};
+use crate::model::{
+    Autoscaler, Claim, DisruptionBudget, Kind, Metadata, ObjectRef, Pod, Service, StatefulSet, Workload,
+};
 
 /// One change to one object.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +35,10 @@ pub enum Action {
         /// The count asked for.
         new: i32,
     },
+    /// A Deployment or a ReplicaSet.
+    Workload(Edit<Workload>),
+    /// The replica count of a Deployment or a ReplicaSet, through its `scale` subresource.
+    WorkloadScale(WorkloadScale),
     /// A Service.
     Service(Edit<Service>),
     /// A PodDisruptionBudget.
@@ -50,6 +56,18 @@ pub enum Action {
     /// Something no rule looks at.
     #[default]
     Other,
+}
+
+/// A scale of a Deployment or a ReplicaSet: the request says nothing else of it.
+#[derive(Clone, Debug)]
+pub struct WorkloadScale {
+    pub kind: Kind,
+    pub namespace: Box<str>,
+    pub name: Box<str>,
+    /// The count so far.
+    pub old: i32,
+    /// The count asked for.
+    pub new: i32,
 }
 
 /// The deletion of a Pod.

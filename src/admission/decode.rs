@@ -5,8 +5,8 @@ use serde::Deserialize;
 use super::bounded::LONGEST_NAME;
 use super::depth::{MAX_DEPTH, is_too_deep};
 use super::wire::{Body, Review, WireRequest};
-use crate::change::{Action, Change, Edit, PodDeletion, Requester};
-use crate::model::{LIST_TOO_LONG, Metadata, cut, printable};
+use crate::change::{Action, Change, Edit, PodDeletion, Requester, WorkloadScale};
+use crate::model::{Kind, LIST_TOO_LONG, Metadata, Scale, cut, printable};
 
 /// What a review asks.
 #[derive(Debug)]
@@ -52,6 +52,14 @@ pub enum Resource {
     StatefulSets,
     /// `apps` statefulsets/scale.
     Scale,
+    /// `apps` deployments.
+    Deployments,
+    /// `apps` deployments/scale.
+    DeploymentScale,
+    /// `apps` replicasets.
+    ReplicaSets,
+    /// `apps` replicasets/scale.
+    ReplicaSetScale,
     /// services.
     Services,
     /// `policy` poddisruptionbudgets.
@@ -86,6 +94,10 @@ impl Resource {
         match self {
             Self::StatefulSets => "statefulsets",
             Self::Scale => "statefulsets/scale",
+            Self::Deployments => "deployments",
+            Self::DeploymentScale => "deployments/scale",
+            Self::ReplicaSets => "replicasets",
+            Self::ReplicaSetScale => "replicasets/scale",
             Self::Services => "services",
             Self::DisruptionBudgets => "poddisruptionbudgets",
             Self::Pods => "pods",
@@ -220,7 +232,7 @@ impl WireRequest {
             name: name.into(),
             object_uid,
             change: Change {
-                action: action(self.operation, old, new, self.grace_period)?,
+                action: action(self.operation, self.resource, old, new, self.grace_period)?,
                 requester: Requester { username: self.username, groups: self.groups },
                 dry_run: self.dry_run,
                 has_all_objects: false,
@@ -235,6 +247,7 @@ impl Body {
         match self {
             Self::StatefulSet(set) => Some(&set.metadata),
             Self::Scale(scale) => Some(&scale.metadata),
+            Self::Workload(workload) => Some(&workload.metadata),
             Self::Service(service) => Some(&service.metadata),
             Self::DisruptionBudget(budget) => Some(&budget.metadata),
             Self::Autoscaler(scaler) => Some(&scaler.metadata),
@@ -249,6 +262,7 @@ impl Body {
         let metadata = match self {
             Self::StatefulSet(set) => &mut set.metadata,
             Self::Scale(scale) => &mut scale.metadata,
+            Self::Workload(workload) => &mut workload.metadata,
             Self::Service(service) => &mut service.metadata,
             Self::DisruptionBudget(budget) => &mut budget.metadata,
             Self::Autoscaler(scaler) => &mut scaler.metadata,
@@ -265,7 +279,13 @@ impl Body {
     }
 }
 
-fn action(operation: Operation, old: Body, new: Body, grace_period: Option<i64>) -> Result<Action, Invalid> {
+fn action(
+    operation: Operation,
+    resource: Resource,
+    old: Body,
+    new: Body,
+    grace_period: Option<i64>,
+) -> Result<Action, Invalid> {
     match (operation, old, new) {
         (Operation::Create | Operation::Update, _, Body::Absent) => {
             Err(Invalid::NoObject(operation.name(), "object"))
@@ -278,12 +298,11 @@ fn action(operation: Operation, old: Body, new: Body, grace_period: Option<i64>)
             Ok(Action::StatefulSet(Edit::Update { old: *old, new: *new }))
         }
         (Operation::Delete, Body::StatefulSet(old), _) => Ok(Action::StatefulSet(Edit::Delete(*old))),
-        (Operation::Update, Body::Scale(old), Body::Scale(new)) => Ok(Action::Scale {
-            namespace: new.metadata.namespace,
-            name: new.metadata.name,
-            old: old.spec.replicas,
-            new: new.spec.replicas,
-        }),
+        (Operation::Update, Body::Scale(old), Body::Scale(new)) => Ok(scale(resource, &old, new)),
+        (Operation::Create, _, Body::Workload(new)) => Ok(Action::Workload(Edit::Create(*new))),
+        (Operation::Update, Body::Workload(old), Body::Workload(new)) => {
+            Ok(Action::Workload(Edit::Update { old: *old, new: *new }))
+        }
         (Operation::Create, _, Body::Service(new)) => Ok(Action::Service(Edit::Create(*new))),
         (Operation::Update, Body::Service(old), Body::Service(new)) => {
             Ok(Action::Service(Edit::Update { old: *old, new: *new }))
@@ -309,4 +328,15 @@ fn action(operation: Operation, old: Body, new: Body, grace_period: Option<i64>)
         }
         _ => Ok(Action::Other),
     }
+}
+
+fn scale(resource: Resource, old: &Scale, new: Scale) -> Action {
+    let (namespace, name) = (new.metadata.namespace, new.metadata.name);
+    let (old, new) = (old.spec.replicas, new.spec.replicas);
+    let kind = match resource {
+        Resource::DeploymentScale => Kind::Deployment,
+        Resource::ReplicaSetScale => Kind::ReplicaSet,
+        _ => return Action::Scale { namespace, name, old, new },
+    };
+    Action::WorkloadScale(WorkloadScale { kind, namespace, name, old, new })
 }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::bounded::{Groups, LONGEST_NAME, LONGEST_USER, Short};
 use super::{Operation, Resource};
-use crate::model::{Autoscaler, Claim, DisruptionBudget, Pod, Scale, Service, StatefulSet};
+use crate::model::{Autoscaler, Claim, DisruptionBudget, Kind, Pod, Scale, Service, StatefulSet, Workload};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,6 +43,7 @@ pub(super) struct WireRequest {
 pub(super) enum Body {
     StatefulSet(Box<StatefulSet>),
     Scale(Scale),
+    Workload(Box<Workload>),
     Service(Box<Service>),
     DisruptionBudget(Box<DisruptionBudget>),
     Autoscaler(Box<Autoscaler>),
@@ -215,6 +216,10 @@ impl<'de> Partial<'de> {
         match (group.as_str(), resource.as_str(), sub_resource) {
             ("apps", "statefulsets", "") => Resource::StatefulSets,
             ("apps", "statefulsets", "scale") => Resource::Scale,
+            ("apps", "deployments", "") => Resource::Deployments,
+            ("apps", "deployments", "scale") => Resource::DeploymentScale,
+            ("apps", "replicasets", "") => Resource::ReplicaSets,
+            ("apps", "replicasets", "scale") => Resource::ReplicaSetScale,
             ("", "services", "") => Resource::Services,
             ("policy", "poddisruptionbudgets", "") => Resource::DisruptionBudgets,
             ("", "pods", "") => Resource::Pods,
@@ -274,7 +279,11 @@ impl<'de> DeserializeSeed<'de> for BodyOf {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Body, D::Error> {
         let body = match self.0 {
             Resource::StatefulSets => object(deserializer)?.map(|set| Body::StatefulSet(Box::new(set))),
-            Resource::Scale => object(deserializer)?.map(Body::Scale),
+            Resource::Scale | Resource::DeploymentScale | Resource::ReplicaSetScale => {
+                object(deserializer)?.map(Body::Scale)
+            }
+            Resource::Deployments => workload(Kind::Deployment, deserializer)?,
+            Resource::ReplicaSets => workload(Kind::ReplicaSet, deserializer)?,
             Resource::Services => object(deserializer)?.map(|service| Body::Service(Box::new(service))),
             Resource::DisruptionBudgets => {
                 object(deserializer)?.map(|budget| Body::DisruptionBudget(Box::new(budget)))
@@ -288,6 +297,11 @@ impl<'de> DeserializeSeed<'de> for BodyOf {
         };
         Ok(body.unwrap_or(Body::Absent))
     }
+}
+
+fn workload<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Option<Body>, D::Error> {
+    let found: Option<Workload> = object(deserializer)?;
+    Ok(found.map(|workload| Body::Workload(Box::new(Workload { kind, ..workload }))))
 }
 
 /// An object or null. Left to itself, serde also takes a list for a struct.

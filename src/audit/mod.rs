@@ -67,7 +67,7 @@ pub fn audit_step(
     report
 }
 
-/// Judges every StatefulSet of a live cluster at the time `now`.
+/// Judges every StatefulSet, Deployment and ReplicaSet of a live cluster at the time `now`.
 pub fn audit_cluster(listing: &Listing, policies: &Policies, config: AuditConfig, now: Timestamp) -> Report {
     let mut report = Report::of_cluster(listing);
     for set in listing.cluster.sets() {
@@ -75,6 +75,11 @@ pub fn audit_cluster(listing: &Listing, policies: &Policies, config: AuditConfig
         if config.pictures {
             report.applications.push(applications::application(set, &listing.cluster, policies, None));
         }
+    }
+    for workload in listing.cluster.deployments_and_replica_sets() {
+        let action = Action::Workload(Edit::Create(workload.clone()));
+        let change = Change { action, has_all_objects: true, ..Change::default() };
+        report.add_live(evaluate(&change, &listing.cluster, policies, now));
     }
     remove_repeated(&mut report.findings);
     report.finish();
@@ -125,7 +130,7 @@ impl Audit<'_> {
         let change = Change { action: Action::Manifest(found.how()), ..Change::default() };
         self.add(number, name, found, evaluate(&change, cluster, self.policies, self.now));
         let Some(set) = found.set() else {
-            if self.old.is_some() && !is_same {
+            if found.is_workload() || (self.old.is_some() && !is_same) {
                 self.change(number, name, found, before, Some(found));
             }
             return;

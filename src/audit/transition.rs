@@ -99,7 +99,7 @@ pub(super) fn change(old: Option<Found<'_>>, new: Option<Found<'_>>) -> Option<A
                 }
             };
         }
-        edit!(StatefulSet => StatefulSet, Service => Service, DisruptionBudget => DisruptionBudget, Autoscaler => Autoscaler)
+        edit!(StatefulSet => StatefulSet, Deployment => Workload, ReplicaSet => Workload, Service => Service, DisruptionBudget => DisruptionBudget, Autoscaler => Autoscaler)
     };
     edit(old.map(|found| found.object()), new.map(|found| found.object()))
 }

@@ -324,6 +324,11 @@ impl<'a> Found<'a> {
         }
     }
 
+    /// Whether it is a Deployment or a ReplicaSet.
+    pub fn is_workload(&self) -> bool {
+        matches!(self.object, ClusterObject::Deployment(_) | ClusterObject::ReplicaSet(_))
+    }
+
     /// The object.
     pub fn object(&self) -> &'a ClusterObject {
         self.object

@@ -76,6 +76,11 @@ impl Cluster {
         self.complete.contains(&kind)
     }
 
+    /// Whether it has no objects, not even such as could not be read.
+    pub fn is_empty(&self) -> bool {
+        self.unreadable.is_empty() && Kind::ALL.into_iter().all(|kind| self.count(kind) == 0)
+    }
+
     /// How many objects of this kind are in the snapshot.
     pub fn count(&self, kind: Kind) -> usize {
         self.tables.len(kind)
@@ -149,6 +154,11 @@ impl Cluster {
         self.tables.sets.iter()
     }
 
+    /// Every Deployment and ReplicaSet, by namespace and name.
+    pub fn deployments_and_replica_sets(&self) -> impl Iterator<Item = &Workload> {
+        self.tables.deployments.iter().chain(self.tables.replica_sets.iter())
+    }
+
     /// A Namespace. One that is not in the snapshot is unknown: whatever is in it shows that it exists.
     pub fn namespace(&self, name: &str) -> Option<&Namespace> {
         self.tables.namespaces.get("", name)
@@ -194,6 +204,11 @@ impl Cluster {
         let mut workloads: Vec<_> = tables.flat_map(|table| table.by_key(namespace, key)).collect();
         workloads.retain(|workload| selector.matches(workload.labels()));
         workloads
+    }
+
+    fn workload(&self, kind: Kind, namespace: &str, name: &str) -> Option<&Workload> {
+        let index = Kind::WORKLOADS.iter().position(|workload| *workload == kind)?;
+        self.tables.workloads()[index].get(namespace, name)
     }
 
     fn claim(&self, namespace: &str, name: &str) -> Option<&Claim> {

@@ -244,6 +244,11 @@ impl<'a> ClusterView<'a> {
         self.cluster.claim(namespace, name)
     }
 
+    /// A Deployment, ReplicaSet or other workload by name, where such are known.
+    pub fn workload(&self, kind: Kind, namespace: &str, name: &str) -> Option<&'a Workload> {
+        self.cluster.workload(kind, namespace, name)
+    }
+
     /// A ConfigMap; only manifests have them.
     pub fn config_map(&self, namespace: &str, name: &str) -> Option<&'a ConfigMap> {
         self.cluster.config_map(namespace, name)

@@ -53,12 +53,14 @@ impl States<'_> {
     fn violations(&self, rule: &Rule, params: &Params) -> Vec<Violation> {
         let mut violations = Violations::default();
         match rule.check {
-            Check::State(check) => check(&self.after, params, &mut violations),
+            Check::State(check) | Check::StateAndWorkload(check, _) => {
+                check(&self.after, params, &mut violations);
+            }
             Check::Step(check) => {
                 let transition = Transition { before: self.before.as_ref(), after: &self.after };
                 check(&transition, params, &mut violations);
             }
-            Check::Text(_) | Check::PodDeletion(_) => {}
+            Check::Workload(_) | Check::Text(_) | Check::PodDeletion(_) => {}
         }
         violations.into_vec()
     }
@@ -116,7 +118,8 @@ impl Evaluation<'_> {
     /// What a rule about states finds wrong already before the change.
     pub(super) fn known_violations(&self, rule: &Rule, params: &Params) -> Vec<Violation> {
         let mut violations = Violations::default();
-        if let (Check::State(check), Some(before)) = (rule.check, &self.states.before)
+        if let (Check::State(check) | Check::StateAndWorkload(check, _), Some(before)) =
+            (rule.check, &self.states.before)
             && rule.applies_to(before)
         {
             check(before, params, &mut violations);
@@ -247,7 +250,7 @@ impl<'a> Operated<'a> {
 
 impl Finding {
     /// Makes a denial a warning, and says why.
-    fn spare(&mut self, why: &str) {
+    pub(super) fn spare(&mut self, why: &str) {
         if self.level == Level::Deny {
             self.level = Level::Warn;
             let _ = write!(self.message, " ({why})");

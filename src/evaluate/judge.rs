@@ -10,7 +10,7 @@ use crate::change::Edit;
 use crate::cluster::{ClusterView, Group, GroupEvidence, PendingChange};
 use crate::model::{Because, Class, Classified, DisruptionBudget, Object, Owner, StatefulSet};
 use crate::policy::Ruling;
-use crate::rules::{self, Changed, Rule, SetContext, Trigger};
+use crate::rules::{self, Changed, Rule, SetContext, Trigger, Violation};
 use crate::verdict::{Finding, Level};
 
 /// A set, its replica count, and what else is different then.
@@ -122,14 +122,10 @@ impl<'a> Evaluator<'a> {
         let exempt = evaluation.applicable.exemption(rule, metadata, self.now);
         let ratchets = ruling.level == Level::Deny;
         let known = if ratchets { evaluation.known_violations(rule, ruling.params) } else { Vec::new() };
-        let mut worst: BTreeMap<&str, i32> = BTreeMap::new();
-        for violation in &known {
-            let weight = worst.entry(&violation.key).or_insert(violation.weight);
-            *weight = violation.weight.max(*weight);
-        }
+        let known = Known::of(&known);
         let may_be_exempted = evaluation.applicable.honours_annotations();
         let findings = violations.into_iter().map(|violation| {
-            let already = worst.get(&*violation.key).is_some_and(|weight| violation.weight <= *weight);
+            let already = known.covers(&violation);
             let mut finding = evaluation.finding(rule, ruling.level, violation, already);
             finding.note_undecided(ruling.undecided);
             finding.exempt_as(exempt.clone());
@@ -137,6 +133,25 @@ impl<'a> Evaluator<'a> {
             finding
         });
         findings.collect()
+    }
+}
+
+/// What was wrong before a change: for each violation by key, how bad it was.
+pub(super) struct Known<'v>(BTreeMap<&'v str, i32>);
+
+impl<'v> Known<'v> {
+    pub(super) fn of(violations: &'v [Violation]) -> Self {
+        let mut worst = BTreeMap::new();
+        for violation in violations {
+            let weight = worst.entry(&*violation.key).or_insert(violation.weight);
+            *weight = violation.weight.max(*weight);
+        }
+        Self(worst)
+    }
+
+    /// Whether this one was there before, and no better.
+    pub(super) fn covers(&self, violation: &Violation) -> bool {
+        self.0.get(&*violation.key).is_some_and(|weight| violation.weight <= *weight)
     }
 }
 

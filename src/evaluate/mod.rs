@@ -7,6 +7,7 @@ mod distinct;
 mod evaluation;
 mod groups;
 mod judge;
+mod workloads;
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -47,6 +48,8 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         Action::StatefulSet(Edit::Delete(set)) => judge.set_deletion(set),
         Action::StatefulSet(edit) => judge.set(edit),
         Action::Scale { namespace, name, old, new } => judge.scale(namespace, name, *old, *new),
+        Action::Workload(edit) => judge.workload(edit),
+        Action::WorkloadScale(scale) => judge.workload_scale(scale),
         Action::DisruptionBudget(edit) => judge.budget(edit),
         Action::Service(edit) => judge.service(edit),
         Action::Autoscaler(edit) => judge.autoscaler(edit),

@@ -55,6 +55,8 @@ pub(super) fn happened(request: &Request, verdict: &Verdict) -> Vec<Happened> {
 fn object_of(request: &Request) -> Option<ObjectRef> {
     let (api_version, kind) = match request.resource {
         Resource::StatefulSets | Resource::Scale => ("apps/v1", "StatefulSet"),
+        Resource::Deployments | Resource::DeploymentScale => ("apps/v1", "Deployment"),
+        Resource::ReplicaSets | Resource::ReplicaSetScale => ("apps/v1", "ReplicaSet"),
         Resource::Services => ("v1", "Service"),
         Resource::DisruptionBudgets => ("policy/v1", "PodDisruptionBudget"),
         Resource::Autoscalers => ("autoscaling/v2", "HorizontalPodAutoscaler"),

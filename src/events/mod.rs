@@ -184,9 +184,12 @@ async fn uid_of(client: &Client, object: &ObjectRef) -> Option<String> {
     let group = if object.api_version == "v1" { "" } else { object.api_version };
     let plural = match object.kind {
         "StatefulSet" => "statefulsets",
+        "Deployment" => "deployments",
+        "ReplicaSet" => "replicasets",
         "Service" => "services",
         "PodDisruptionBudget" => "poddisruptionbudgets",
         "HorizontalPodAutoscaler" => "horizontalpodautoscalers",
+        "PersistentVolumeClaim" => "persistentvolumeclaims",
         "Pod" => "pods",
         _ => return None,
     };

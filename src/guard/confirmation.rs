@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use super::live_read_error::LiveReadError;
 use super::live_reads::{Fresh, Wanted};
-use crate::change::{Action, Change};
+use crate::change::{Action, Change, WorkloadScale};
 use crate::cluster::{Cluster, ClusterView, Kind, PendingChange};
-use crate::model::Autoscaler;
+use crate::model::{Autoscaler, Workload};
 use crate::rules::{self, Rule};
 use crate::verdict::{Finding, Level, RuleId, Verdict};
 
@@ -60,14 +60,52 @@ pub(super) fn wider(wanted: &Wanted, cluster: &Cluster) -> Option<Wanted> {
     (wider != *wanted).then_some(wider)
 }
 
-/// Namespace and name of the set that the change is about and that the snapshot does not have: one that was created a moment ago.
-pub(super) fn unknown_set<'a>(change: &'a Change, snapshot: &Cluster) -> Option<(&'a str, &'a str)> {
+/// An object that a change names without showing it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Named<'a> {
+    pub(super) kind: Kind,
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+}
+
+/// Claims of one Deployment that are read.
+const MOST_CLAIMS: usize = 8;
+
+/// The objects that the change names and the snapshot does not have: a set that was created a moment ago; of Deployments, which
+/// are not watched, those that are scaled, and the claims that two of their pods would write to.
+pub(super) fn unknown_objects<'a>(change: &'a Change, snapshot: &'a Cluster) -> Vec<Named<'a>> {
     if change.requester.is_cleanup_controller() {
-        return None;
+        return Vec::new();
     }
-    let (namespace, Some(name)) = subject(&change.action)? else { return None };
-    let known = ClusterView::new(snapshot, PendingChange::Nothing).set(namespace, name);
-    known.present().is_none().then_some((namespace, name))
+    let view = ClusterView::new(snapshot, PendingChange::Nothing);
+    match &change.action {
+        Action::Workload(edit) => {
+            edit.after().map_or_else(Vec::new, |new| unknown_claims(new, new.replicas(), &view))
+        }
+        Action::WorkloadScale(WorkloadScale { kind, namespace, name, new, .. }) => {
+            match view.workload(*kind, namespace, name) {
+                Some(workload) => unknown_claims(workload, *new, &view),
+                None => vec![Named { kind: *kind, namespace, name }],
+            }
+        }
+        other => {
+            let Some((namespace, Some(name))) = subject(other) else { return Vec::new() };
+            let is_known = view.set(namespace, name).present().is_some();
+            let named = Named { kind: Kind::StatefulSet, namespace, name };
+            (!is_known).then_some(named).into_iter().collect()
+        }
+    }
+}
+
+fn unknown_claims<'a>(workload: &'a Workload, replicas: i32, view: &ClusterView<'_>) -> Vec<Named<'a>> {
+    if !workload.may_run_two(replicas) || workload.is_of_deployment() {
+        return Vec::new();
+    }
+    let namespace = &*workload.metadata.namespace;
+    let claims = workload.template().spec.written_claims().take(MOST_CLAIMS);
+    let names = claims.map(|(_, _, source)| &*source.claim_name);
+    let unknown = names.filter(|name| view.claim(namespace, name).is_none());
+    unknown.map(|name| Named { kind: Kind::Claim, namespace, name }).collect()
 }
 
 /// The verdict on what was read, where it was; where it was not, that on the snapshot, which then refuses nothing.
@@ -140,7 +178,13 @@ fn subject(action: &Action) -> Option<(&str, Option<&str>)> {
         Action::Autoscaler(edit) => Some((namespace(edit)?, edit.after().and_then(Autoscaler::scaled_set))),
         // What is wrong with these they show themselves.
         Action::ClaimDeletion(claim) => Some((&claim.metadata.namespace, None)),
-        Action::PodCreation(_) | Action::PodDeletion(_) | Action::Manifest(_) | Action::Other => None,
+        Action::PodCreation(_)
+        | Action::PodDeletion(_)
+        | Action::Manifest(_)
+        | Action::Other
+        // What these rest on was read for this change.
+        | Action::Workload(_)
+        | Action::WorkloadScale(_) => None,
     }
 }
 

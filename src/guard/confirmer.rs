@@ -6,10 +6,11 @@ use prometheus_client::metrics::{counter::Counter, family::Family};
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
-use super::confirmation::{WhenOverloaded, doubt, is_confirmed, settle, unknown_set, wider};
+use super::confirmation::{WhenOverloaded, doubt, is_confirmed, settle, unknown_objects, wider};
 use super::live_read_error::LiveReadError;
 use super::live_reads::Reader;
 use crate::admission::Request;
+use crate::change::Change;
 use crate::cluster::Cluster;
 use crate::evaluate::evaluate;
 use crate::policy::Policies;
@@ -61,11 +62,8 @@ impl Confirmer {
         deadline: Instant,
     ) -> Verdict {
         let change = &request.change;
-        let learned = match unknown_set(change, snapshot) {
-            Some(set) => Some(self.learned(self.reader.with_set(snapshot, set, deadline).await)),
-            None => None,
-        };
-        let snapshot = learned.as_ref().and_then(Option::as_ref).unwrap_or(snapshot);
+        let learned = self.learn(change, snapshot, deadline).await;
+        let snapshot = learned.as_ref().unwrap_or(snapshot);
         let verdict = evaluate(change, snapshot, policies, Timestamp::now());
         let Some(mut wanted) = doubt(change, &verdict) else { return verdict };
         let mut fresh = self.reader.fresh(&wanted, snapshot, deadline).await;
@@ -88,18 +86,36 @@ impl Confirmer {
         verdict
     }
 
-    fn learned(&self, read: Result<Cluster, LiveReadError>) -> Option<Cluster> {
-        self.count(match &read {
+    /// The snapshot with the objects that the change names and the snapshot does not have; `None` where there are none.
+    async fn learn(&self, change: &Change, snapshot: &Cluster, deadline: Instant) -> Option<Cluster> {
+        let mut known: Option<Cluster> = None;
+        // A Deployment that is scaled is read before the claims that it names.
+        for _ in 0..2 {
+            let mut read = Cluster::default();
+            for object in unknown_objects(change, known.as_ref().unwrap_or(snapshot)) {
+                let found = self.reader.object(object, deadline).await;
+                self.count_learned(&found);
+                read.add(&found.unwrap_or_default());
+            }
+            if read.is_empty() {
+                break;
+            }
+            known.get_or_insert_with(|| snapshot.clone()).add(&read);
+        }
+        known
+    }
+
+    fn count_learned(&self, read: &Result<Cluster, LiveReadError>) {
+        self.count(match read {
             Ok(_) => "learned",
             // Nothing is denied for it: a flood of names that were made up is of no interest.
             Err(LiveReadError::Overloaded) => "skipped",
             Err(LiveReadError::Timeout) => "timeout",
             Err(failure) => {
-                tracing::warn!("a StatefulSet that is not known yet could not be read: {failure}");
+                tracing::warn!("an object that is not known yet could not be read: {failure}");
                 "failed"
             }
         });
-        read.ok()
     }
 
     fn count(&self, outcome: &'static str) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 
+use super::confirmation::Named;
 use super::live_read_error::{LiveReadError, PAGE, PAGES};
 use super::read_queue::{Lane, ReadKey, ReadQueue};
 use crate::api_server::{Api, ApiError};
@@ -87,21 +88,15 @@ impl Reader {
         fresh
     }
 
-    /// `snapshot` with a StatefulSet that is not in it yet, or as it is where there is no such set.
-    pub async fn with_set(
-        &self,
-        snapshot: &Cluster,
-        (namespace, name): (&str, &str),
-        deadline: Instant,
-    ) -> Result<Cluster, LiveReadError> {
-        let key = ReadKey { kind: Kind::StatefulSet, namespace: namespace.into(), name: Some(name.into()) };
-        let read = self.read(key.clone(), Lane::UnknownSet, deadline).await?;
-        if read.count(Kind::StatefulSet) + read.count_unreadable(Kind::StatefulSet) == 0 {
+    /// One object by name, or nothing where there is no such.
+    pub(super) async fn object(&self, named: Named<'_>, deadline: Instant) -> Result<Cluster, LiveReadError> {
+        let Named { kind, namespace, name } = named;
+        let key = ReadKey { kind, namespace: namespace.into(), name: Some(name.into()) };
+        let read = self.read(key.clone(), Lane::UnknownObject, deadline).await?;
+        if read.is_empty() {
             self.queue.remember_absent(key);
         }
-        let mut cluster = snapshot.clone();
-        cluster.add(&read);
-        Ok(cluster)
+        Ok(read)
     }
 
     async fn read(&self, key: ReadKey, lane: Lane, deadline: Instant) -> Result<Cluster, LiveReadError> {

@@ -26,7 +26,7 @@ const FOR_DENIALS: usize = 16;
 const FOR_UNKNOWN: usize = 8;
 /// Reads in flight about one namespace for denials: all that one review needs, and one more.
 const FOR_A_NAMESPACE: usize = 6;
-/// Reads in flight about one namespace of sets that the snapshot does not know.
+/// Reads in flight about one namespace of objects that the snapshot does not know.
 const FOR_UNKNOWN_IN_A_NAMESPACE: usize = 2;
 /// Reviews about one namespace that wait for reads.
 const WAITING_IN_A_NAMESPACE: usize = 64;
@@ -50,8 +50,8 @@ pub(super) enum Lane {
     Denial,
     /// A denial about a namespace that is not, which may be new, or made up.
     UnknownNamespace,
-    /// A set that is not known, of which nothing is denied yet.
-    UnknownSet,
+    /// An object that is not known, for which nothing is denied yet.
+    UnknownObject,
 }
 
 /// What is read: a snapshot with these objects only.
@@ -119,7 +119,7 @@ impl ReadQueue {
     where
         F: Future<Output = Read> + Send + 'static,
     {
-        if lane == Lane::UnknownSet {
+        if lane == Lane::UnknownObject {
             if self.is_absent(&key) {
                 return Ok(Cluster::default());
             }
@@ -192,7 +192,7 @@ impl ReadQueue {
             let (turns, slots) = match lane {
                 Lane::Denial => (&namespace.denials, &queue.denials),
                 Lane::UnknownNamespace => (&namespace.denials, &queue.unknown),
-                Lane::UnknownSet => (&namespace.unknown, &queue.unknown),
+                Lane::UnknownObject => (&namespace.unknown, &queue.unknown),
             };
             let _turn = turns.acquire().await;
             let _slot = slots.acquire().await;
@@ -282,12 +282,12 @@ mod tests {
     async fn a_flood_of_unknown_sets_takes_no_slot_from_a_denial() {
         let queue = Arc::new(ReadQueue::new());
         let made_up = |index: usize| key(&format!("ns{}", index % 20), &format!("made-up-{index}"));
-        let _flood = flood(&queue, (0..500).map(made_up), Lane::UnknownSet).await;
+        let _flood = flood(&queue, (0..500).map(made_up), Lane::UnknownObject).await;
         assert_eq!(queue.in_flight.get(), i64::try_from(FOR_UNKNOWN).unwrap());
         let deadline = Instant::now() + MINUTE;
         let denial = queue.read(key("ns0", ""), Lane::Denial, deadline, at_once);
         assert!(denial.now_or_never().expect("it does not wait").is_ok());
-        let unknown = queue.read(key("new", "one"), Lane::UnknownSet, deadline, at_once).now_or_never();
+        let unknown = queue.read(key("new", "one"), Lane::UnknownObject, deadline, at_once).now_or_never();
         assert_eq!(unknown.expect("it does not wait").unwrap_err(), LiveReadError::Overloaded);
     }
 
@@ -341,7 +341,7 @@ mod tests {
                 asked.fetch_add(1, Ordering::Relaxed);
                 at_once(key)
             };
-            queue.read(key("ns", "gone"), Lane::UnknownSet, Instant::now() + MINUTE, count)
+            queue.read(key("ns", "gone"), Lane::UnknownObject, Instant::now() + MINUTE, count)
         };
         ask().await.unwrap();
         queue.remember_absent(key("ns", "gone"));

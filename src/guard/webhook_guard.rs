@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::confirmation::{doubt, unknown_set};
+use super::confirmation::{doubt, unknown_objects};
 use super::{Answer, Confirmer, CountedFinding, Decision, DenialLog, Guard, HttpError, Reply, ReviewFacts};
 use crate::admission::{self, Invalid, Mutated, Request};
 use crate::cluster::Cluster;
@@ -39,8 +39,10 @@ impl Guard for WebhookGuard {
         }
         let (cluster, policies) = (self.cluster.load(), self.policies.load());
         let verdict = evaluate(&request.change, &cluster, &policies, Timestamp::now());
-        let in_doubt =
-            || doubt(&request.change, &verdict).is_some() || unknown_set(&request.change, &cluster).is_some();
+        let in_doubt = || {
+            doubt(&request.change, &verdict).is_some()
+                || !unknown_objects(&request.change, &cluster).is_empty()
+        };
         let Some(confirmer) = self.confirmer.as_ref().filter(|_| in_doubt()) else {
             return Ok(Answer::Now(reply(&request, &verdict, self.events.as_ref())));
         };

@@ -186,6 +186,12 @@ impl Container {
             || self.volume_devices.iter().any(|device| *device.name == *name)
     }
 
+    /// Whether it may write to this volume.
+    pub fn writes_volume(&self, name: &str) -> bool {
+        self.volume_mounts.iter().any(|mount| *mount.name == *name && !mount.read_only)
+            || self.volume_devices.iter().any(|device| *device.name == *name)
+    }
+
     /// Its probes, each with the name of its field.
     pub fn probes(&self) -> impl Iterator<Item = (&'static str, &Probe)> {
         let probes = [

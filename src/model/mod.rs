@@ -43,7 +43,7 @@ pub use annotations::{
     PER_POD_PORTS, PER_POD_TYPE, POD_NAME_ANNOTATION, PROTECTED, TOLERATE_UNREADY, annotation_pointer,
 };
 pub use autoscaler::{Autoscaler, ScaleTarget};
-pub use claim::Claim;
+pub use claim::{Claim, OneMount};
 pub use class::{Because, Class, Classified, Software};
 pub use config_map::ConfigMap;
 pub use container::{ConfigMapKey, Container, EnvVar, Probe};
@@ -74,4 +74,4 @@ pub use stateful_set::{
     ClaimRetention, POD_INDEX_LABEL, POD_NAME_LABEL, Scale, StatefulSet, StatefulSetStatus,
 };
 pub use text::{cut, pointer_step};
-pub use workload::{DeploymentRollingUpdate, DeploymentStrategy, Workload, WorkloadSpec};
+pub use workload::{DeploymentRollingUpdate, DeploymentStrategy, Rollout, Workload, WorkloadSpec};

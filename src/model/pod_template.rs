@@ -198,6 +198,24 @@ impl PodSpec {
         self.init_containers.iter().chain(&self.containers)
     }
 
+    /// The claims that a container may write to, by name, each with the place of its volume among the volumes.
+    pub fn written_claims(&self) -> impl Iterator<Item = (usize, &Volume, &ClaimSource)> {
+        self.volumes.iter().enumerate().filter_map(|(index, volume)| {
+            let claim = volume.persistent_volume_claim.as_ref()?;
+            let is_written = || self.all_containers().any(|container| container.writes_volume(&volume.name));
+            (!claim.read_only && !claim.claim_name.is_empty() && is_written())
+                .then_some((index, volume, claim))
+        })
+    }
+
+    /// Whether a volume is mounted, and each pod only reads it or writes to a folder of its own.
+    pub fn has_folders_per_pod(&self, volume: &str) -> bool {
+        let containers = self.all_containers();
+        let mounts = containers.flat_map(|container| &container.volume_mounts);
+        let mut mounts = mounts.filter(|mount| *mount.name == *volume).peekable();
+        mounts.peek().is_some() && mounts.all(|mount| mount.read_only || mount.is_folder_per_pod)
+    }
+
     /// The ConfigMaps that its volumes hold as files.
     pub fn config_map_files(&self) -> impl Iterator<Item = &ConfigMapFiles> {
         self.volumes.iter().flat_map(|volume| {

@@ -55,8 +55,7 @@ pub struct DeploymentStrategy {
     /// `RollingUpdate` (also where empty) or `Recreate`.
     #[serde(rename = "type", deserialize_with = "nullable::field")]
     pub type_: Box<str>,
-    #[serde(deserialize_with = "nullable::field")]
-    pub rolling_update: DeploymentRollingUpdate,
+    pub rolling_update: Option<DeploymentRollingUpdate>,
 }
 
 /// `strategy.rollingUpdate` of a Deployment.
@@ -69,7 +68,46 @@ pub struct DeploymentRollingUpdate {
     pub max_unavailable: Option<IntOrPercent>,
 }
 
+/// The limits of a rolling update, as numbers of pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rollout {
+    /// How many may run beyond the replica count.
+    pub surge: i32,
+    /// How many may be missing before their successors are ready.
+    pub unavailable: i32,
+}
+
 impl Workload {
+    /// The replica count it asks for; absent means 1.
+    pub fn replicas(&self) -> i32 {
+        self.spec.replicas.unwrap_or(1)
+    }
+
+    /// Whether a Deployment has made it, which is judged in its place.
+    pub fn is_of_deployment(&self) -> bool {
+        self.metadata.owner.as_deref().is_some_and(|owner| &*owner.kind == "Deployment")
+    }
+
+    /// How a new version of its template replaces `replicas` pods; `None` where all old pods have to be gone first, or a person
+    /// deletes them. (`ResolveFenceposts` in pkg/controller/deployment/util makes 1 unavailable where both would be 0.)
+    pub fn rollout(&self, replicas: i32) -> Option<Rollout> {
+        if self.kind != Kind::Deployment || &*self.spec.strategy.type_ == "Recreate" {
+            return None;
+        }
+        let quarter = IntOrPercent::Percent(25);
+        let DeploymentRollingUpdate { max_surge, max_unavailable } =
+            self.spec.strategy.rolling_update.unwrap_or_default();
+        Some(Rollout {
+            surge: max_surge.unwrap_or(quarter).of_rounded_up(replicas).max(0),
+            unavailable: max_unavailable.unwrap_or(quarter).of_rounded_down(replicas).max(0),
+        })
+    }
+
+    /// Whether two of its pods may run at the same time.
+    pub fn may_run_two(&self, replicas: i32) -> bool {
+        replicas > 1 || self.rollout(replicas.max(1)).is_some_and(|rollout| rollout.surge > 0)
+    }
+
     /// What its pods are made from.
     pub fn template(&self) -> &PodTemplate {
         if self.kind == Kind::CronJob { &self.spec.job_template.spec.template } else { &self.spec.template }

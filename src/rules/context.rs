@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 
 use super::budgets::enumerate;
 use crate::cluster::{ClusterView, Group, GroupEvidence, Lookup};
-use crate::model::{Autoscaler, Claim, Classified, DisruptionBudget, Service, StatefulSet};
+use crate::model::{Autoscaler, Claim, Classified, DisruptionBudget, Service, StatefulSet, Workload};
 
 /// The kinds of change that a rule can look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub enum Trigger {
     Service,
     /// A HorizontalPodAutoscaler that scales it changes.
     Autoscaler,
+    /// A Deployment or a ReplicaSet is created or edited, or found in a manifest.
+    Workload,
+    /// The replica count of one is changed through the `scale` subresource.
+    WorkloadScale,
     /// A Pod is deleted.
     PodDeletion,
     /// A manifest is read from a file.
@@ -50,6 +54,29 @@ pub struct SetContext<'a> {
     pub group: Option<Group<'a>>,
     /// What [`Self::known_budgets`] has found.
     pub known_budgets: OnceCell<Vec<&'a DisruptionBudget>>,
+}
+
+/// One Deployment, or one ReplicaSet that no Deployment has made, at one moment.
+#[derive(Clone, Debug)]
+pub struct WorkloadContext<'a> {
+    /// On a scale request its own count is the old one; read [`Self::replicas`].
+    pub workload: &'a Workload,
+    /// The replica count at this moment.
+    pub replicas: i32,
+    pub class: Classified,
+    pub view: ClusterView<'a>,
+}
+
+impl<'a> WorkloadContext<'a> {
+    /// The claim of this name in its namespace, where it is known.
+    pub fn claim(&self, name: &str) -> Option<&'a Claim> {
+        self.view.claim(&self.workload.metadata.namespace, name)
+    }
+
+    /// As people call it: `Deployment web`.
+    pub fn called(&self) -> String {
+        format!("{} {}", self.workload.kind.name(), self.workload.metadata.name)
+    }
 }
 
 /// The object that changes.

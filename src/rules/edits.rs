@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{FieldEdit, Place, SetContext};
 use crate::cluster::{Kind, Lookup};
-use crate::model::{Class, DisruptionBudget, LabelSelector, Labels, Object, is_dns_label};
+use crate::model::{Class, DisruptionBudget, LabelSelector, Labels, Object, Workload, is_dns_label};
 
 impl FieldEdit {
     /// Sets the replica count: pods come or go, and with them data, so a person looks first.
@@ -16,6 +16,20 @@ impl FieldEdit {
     pub(super) fn service_name(name: &str) -> Self {
         Self::set(Place::in_set("/spec/serviceName"), name).unsafe_to_apply()
     }
+}
+
+/// Has all old pods of a Deployment stop before new ones start: it is not there for that time, so a person looks first. Nothing
+/// where it is so already.
+pub(super) fn recreate(workload: &Workload) -> Vec<FieldEdit> {
+    if workload.rollout(1).is_none() {
+        return Vec::new();
+    }
+    let mut edits = vec![FieldEdit::set(Place::in_set("/spec/strategy/type"), "Recreate")];
+    if workload.spec.strategy.rolling_update.is_some() {
+        // The API server refuses it beside `Recreate`.
+        edits.push(FieldEdit::remove(Place::in_set("/spec/strategy/rollingUpdate")));
+    }
+    edits.into_iter().map(FieldEdit::unsafe_to_apply).collect()
 }
 
 /// Sets the replica count of a set that is a whole consensus group. Of several sets of one group, which is to grow or shrink is

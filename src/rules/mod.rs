@@ -20,7 +20,7 @@ use crate::cluster::Kind;
 use crate::model::Class;
 use crate::verdict::RuleId;
 pub(crate) use budgets::enumerate;
-pub use context::{Changed, SetContext, Transition, Trigger};
+pub use context::{Changed, SetContext, Transition, Trigger, WorkloadContext};
 pub use params::{NO_PARAMS, Param, ParamKind, Params};
 pub use violation::{FieldEdit, Place, Violation, Violations};
 
@@ -58,6 +58,13 @@ pub enum Check {
     State(fn(&SetContext<'_>, &Params, &mut Violations)),
     /// The step from how they are to how they will be.
     Step(fn(&Transition<'_, '_>, &Params, &mut Violations)),
+    /// How a Deployment or a ReplicaSet will be.
+    Workload(fn(&WorkloadContext<'_>, &Params, &mut Violations)),
+    /// How things will be, of a StatefulSet and of those.
+    StateAndWorkload(
+        fn(&SetContext<'_>, &Params, &mut Violations),
+        fn(&WorkloadContext<'_>, &Params, &mut Violations),
+    ),
     /// How a manifest is written.
     Text(fn(&Written, &mut Violations)),
     /// How a Pod is deleted, and by whom.
@@ -79,7 +86,7 @@ macro_rules! rule {
         $(reads: [$($kind:ident),*],)?
         $(reports_missing: $reports_missing:literal,)?
         $(params: [$($param:ident),*],)?
-        check: $check:ident($function:ident) $(,)?
+        check: $check:ident($($function:ident),+) $(,)?
     ) => {
         $(#[doc = $doc])*
         pub(super) const RULE: crate::rules::Rule = crate::rules::Rule {
@@ -93,7 +100,7 @@ macro_rules! rule {
             reports_missing: false $(|| $reports_missing)?,
             params: &[$($(&$param),*)?],
             docs: concat!($($doc, "\n"),*),
-            check: crate::rules::Check::$check($function),
+            check: crate::rules::Check::$check($($function),+),
         };
     };
 }
@@ -103,6 +110,9 @@ mod claim_in_use;
 mod claim_not_mounted;
 mod claims_deleted_on_scale;
 mod claims_deleted_with_set;
+mod deployment_claim_rolling;
+mod deployment_claim_shared;
+mod deployment_holds_database;
 mod deprecated_api;
 mod duplicate_key;
 mod grace_period_zero;
@@ -178,6 +188,9 @@ pub static ALL: &[Rule] = &[
     service_per_pod_label_unset::RULE,
     name_too_long::RULE,
     shared_claim::RULE,
+    deployment_claim_shared::RULE,
+    deployment_claim_rolling::RULE,
+    deployment_holds_database::RULE,
     volatile_data::RULE,
     claim_not_mounted::RULE,
     claims_deleted_on_scale::RULE,
@@ -224,6 +237,11 @@ impl Rule {
     /// Whether it looks at this set at all. A singleton of several replicas is to have one, not what several need.
     pub(crate) fn applies_to(&self, context: &SetContext<'_>) -> bool {
         self.is_about(context.class.class, context)
+    }
+
+    /// Whether it looks at a Deployment or a ReplicaSet of this class.
+    pub(crate) fn looks_at_workload(&self, class: Class, trigger: Trigger) -> bool {
+        self.triggers.contains(&trigger) && (self.classes.is_empty() || self.classes.contains(&class))
     }
 
     /// The same, by another class than the set has at this moment.

@@ -95,21 +95,12 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             "replace volume {volume} by a volumeClaimTemplate named {volume}, which makes a claim for each pod"
         );
         let path = format!("/spec/template/spec/volumes/{index}/persistentVolumeClaim/claimName");
-        let is_meant = is_kept_apart(at, volume) || is_meant_to_be_shared(at, name);
+        // What is not mounted is not written either, but manifests that leave the mounts out prove nothing.
+        let is_kept_apart = at.set.spec.template.spec.has_folders_per_pod(volume);
+        let is_meant = is_kept_apart || is_meant_to_be_shared(at, name);
         let level = if is_meant { Level::Audit } else { Level::Deny };
         out.add(Place::in_set(path), message, remedy).keyed(&**name).at_most(level);
     }
-}
-
-/// Whether the pods only read the volume, or mount a folder of their own each. What is not mounted is not written either, but
-/// manifests that leave the mounts out prove nothing.
-fn is_kept_apart(at: &SetContext<'_>, volume: &str) -> bool {
-    let containers = at.set.spec.template.spec.all_containers();
-    let mut mounts = containers
-        .flat_map(|container| &container.volume_mounts)
-        .filter(|mount| *mount.name == *volume)
-        .peekable();
-    mounts.peek().is_some() && mounts.all(|mount| mount.read_only || mount.is_folder_per_pod)
 }
 
 /// A claim that many nodes may write to, beside storage of the pods' own or for software that does not vote.

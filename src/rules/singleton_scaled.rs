@@ -1,20 +1,26 @@
 //! `singleton-scaled`
 
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::edits::recreate;
+use super::{FieldEdit, Params, Place, SetContext, Violations, WorkloadContext};
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
     ///
-    /// A StatefulSet of class `singleton` has more than one replica, by its manifest or by `kubectl scale`.
+    /// A StatefulSet of class `singleton` has more than one replica, by its manifest or by `kubectl scale`. So of a Deployment, and
+    /// of a ReplicaSet that no Deployment has made, with the annotation `stateward.dev/class: singleton` or of that class by a
+    /// policy (in a cluster, those by a policy alone are only looked at where they have a claim); of a Deployment also a rolling
+    /// update that starts the new pod before the old one stops.
     ///
     /// ## Why
     ///
     /// The class says that at most one instance may ever run: two of them write to one store, hold one licence or
-    /// answer under one identity. A StatefulSet keeps that promise only as long as it has one replica.
+    /// answer under one identity. A StatefulSet keeps that promise only as long as it has one replica. A Deployment comes near to it
+    /// with one replica and the strategy `Recreate`; where a node is cut off, it starts a second pod while the first may still run.
     ///
     /// ## How to fix
     ///
-    /// Set `spec.replicas` to 1. If the software does tolerate several instances, say so with `stateward.dev/class:
+    /// Set `spec.replicas` to 1, and of a Deployment `spec.strategy.type` to `Recreate`. If the software does tolerate several instances, say so with `stateward.dev/class:
     /// replicated` or `quorum`.
     ///
     /// ## Fails
@@ -48,8 +54,8 @@ rule! {
     /// ```
     "singleton-scaled": "more than one instance of what may run once",
     classes: [Singleton],
-    triggers: [Set, Scale],
-    check: State(check),
+    triggers: [Set, Scale, Workload, WorkloadScale],
+    check: StateAndWorkload(check, check_workload),
 }
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
@@ -60,6 +66,31 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     out.add(Place::in_set("/spec/replicas"), message, "set spec.replicas to 1")
         .edit(FieldEdit::replicas(1))
         .weighing(at.replicas);
+}
+
+fn check_workload(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
+    // Of no replicas, as of the first one: so much is wrong before it is scaled up.
+    let replicas = at.replicas.max(1);
+    let surge = at.workload.rollout(replicas).map_or(0, |rollout| rollout.surge);
+    let most = replicas.saturating_add(surge);
+    if most <= 1 {
+        return;
+    }
+    let strategy = if surge > 0 { " and spec.strategy.type to Recreate" } else { "" };
+    let found = if replicas > 1 {
+        let message =
+            format!("{} instances would run side by side, and at most one may ever run", at.replicas);
+        let remedy = format!("set spec.replicas to 1{strategy}");
+        out.add(Place::in_set("/spec/replicas"), message, remedy).edit(FieldEdit::replicas(1))
+    } else {
+        let message = "with each new version two instances run side by side until the old one stops, and at most one may ever run";
+        let remedy = "set spec.strategy.type to Recreate (and remove spec.strategy.rollingUpdate), or use a StatefulSet";
+        out.add(Place::in_set("/spec/strategy/type"), message, remedy)
+    };
+    found.edits(recreate(at.workload)).keyed("instances").weighing(most);
+    if at.class.is_only_likely() || at.replicas < 1 {
+        found.at_most(Level::Warn);
+    }
 }
 
 #[cfg(test)]

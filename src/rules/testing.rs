@@ -137,8 +137,8 @@ impl RuleTest {
         let before = before.map(Self::context);
         if rule.applies_to(&at) {
             match rule.check {
-                Check::State(check) => check(&at, &self.params, &mut out),
-                Check::Text(_) | Check::PodDeletion(_) => {}
+                Check::State(check) | Check::StateAndWorkload(check, _) => check(&at, &self.params, &mut out),
+                Check::Workload(_) | Check::Text(_) | Check::PodDeletion(_) => {}
                 Check::Step(check) => {
                     check(&Transition { before: before.as_ref(), after: &at }, &self.params, &mut out);
                 }

@@ -1,7 +1,7 @@
 //! Which container of a pod decides what the pod is.
 
-use super::{ByImage, Catalogue, Entry, PassOver};
-use crate::model::{Class, Container, StatefulSet};
+use super::{ByImage, Catalogue, Entry, PassOver, Pods};
+use crate::model::{Class, Container};
 
 /// A container that is not passed over, with what the catalogue knows of it.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +21,8 @@ pub(super) struct Decision<'a> {
 /// The main container decides: the first that is not passed over. Pods do not say which of their containers is the
 /// application, so a quorum further down decides too where the main container is nothing of the kind, as only likely: a
 /// cache beside a quorum must not hide it, and a server beside an application may be there for that application only.
-pub(super) fn decide<'a>(catalogue: &'a Catalogue, set: &'a StatefulSet) -> Option<Decision<'a>> {
-    let candidates = candidates(catalogue, set);
+pub(super) fn decide<'a>(catalogue: &'a Catalogue, pods: Pods<'a>) -> Option<Decision<'a>> {
+    let candidates = candidates(catalogue, pods);
     let (main, others) = candidates.split_first()?;
     if let Some((index, entry)) = main.entry.filter(|(_, entry)| entry.class != Class::Replicated) {
         let certain = entry.certain && (others.is_empty() || entry.pass_over.is_none());
@@ -46,19 +46,19 @@ pub(super) fn decide<'a>(catalogue: &'a Catalogue, set: &'a StatefulSet) -> Opti
 }
 
 /// The container that decides; where none is known, those that are not passed over, in the order of the pod.
-pub(super) fn serving<'a>(catalogue: &'a Catalogue, set: &'a StatefulSet) -> Vec<&'a Container> {
-    match decide(catalogue, set) {
+pub(super) fn serving<'a>(catalogue: &'a Catalogue, pods: Pods<'a>) -> Vec<&'a Container> {
+    match decide(catalogue, pods) {
         Some(decision) => vec![decision.container],
-        None => candidates(catalogue, set).into_iter().map(|candidate| candidate.container).collect(),
+        None => candidates(catalogue, pods).into_iter().map(|candidate| candidate.container).collect(),
     }
 }
 
 /// The containers that are not passed over. Init containers are never asked, native sidecars among them: they serve the
 /// application or prepare for it.
-fn candidates<'a>(catalogue: &'a Catalogue, set: &'a StatefulSet) -> Vec<Candidate<'a>> {
-    let containers = set.spec.template.spec.containers.iter();
+fn candidates<'a>(catalogue: &'a Catalogue, pods: Pods<'a>) -> Vec<Candidate<'a>> {
+    let containers = pods.containers.iter();
     let mut candidates: Vec<Candidate<'a>> =
-        containers.filter_map(|container| catalogue.candidate(container, set)).collect();
+        containers.filter_map(|container| catalogue.candidate(container, pods)).collect();
     let serves_others = |candidate: &Candidate<'_>| {
         candidate.entry.is_some_and(|(_, entry)| entry.pass_over == Some(PassOver::BesideOthers))
     };
@@ -74,12 +74,12 @@ fn candidates<'a>(catalogue: &'a Catalogue, set: &'a StatefulSet) -> Vec<Candida
 
 impl Catalogue {
     /// `None` where the container is passed over in any company.
-    fn candidate<'a>(&'a self, container: &'a Container, set: &StatefulSet) -> Option<Candidate<'a>> {
+    fn candidate<'a>(&'a self, container: &'a Container, pods: Pods<'_>) -> Option<Candidate<'a>> {
         let programs = super::programs::programs(container);
         if self.runs_only_tools(&programs) {
             return None;
         }
-        let entry = self.first_entry(container, &programs, set).map(|index| (index, &self.entries[index]));
+        let entry = self.first_entry(container, &programs, pods).map(|index| (index, &self.entries[index]));
         let passed_over = entry.is_some_and(|(_, entry)| entry.pass_over == Some(PassOver::Always));
         (!passed_over).then_some(Candidate { container, entry })
     }

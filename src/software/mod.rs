@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
-use crate::model::{Class, Container, MajorityProbes, Software, StatefulSet, cut};
+use crate::model::{Class, Container, MajorityProbes, Software, StatefulSet, Workload, cut};
 use deciding::Decision;
 pub use images::ImagePatterns;
 
@@ -91,6 +91,28 @@ static SHIPPED: LazyLock<Result<Catalogue, String>> = LazyLock::new(|| {
     Catalogue::from_json(document.to_json()).map_err(|error| error.to_string())
 });
 
+/// The pods that are to be recognised.
+#[derive(Clone, Copy, Debug)]
+pub struct Pods<'a> {
+    containers: &'a [Container],
+    /// Whether claims keep their data.
+    have_claims: bool,
+}
+
+impl<'a> From<&'a StatefulSet> for Pods<'a> {
+    fn from(set: &'a StatefulSet) -> Self {
+        let have_claims = !set.spec.volume_claim_templates.is_empty();
+        Self { containers: &set.spec.template.spec.containers, have_claims }
+    }
+}
+
+impl<'a> From<&'a Workload> for Pods<'a> {
+    fn from(workload: &'a Workload) -> Self {
+        let spec = &workload.template().spec;
+        Self { containers: &spec.containers, have_claims: spec.written_claims().next().is_some() }
+    }
+}
+
 /// Whether the shipped catalogue looks at an environment variable of this name.
 pub fn reads_variable(name: &str) -> bool {
     SHIPPED.as_ref().is_ok_and(|catalogue| catalogue.variables.contains(name))
@@ -100,7 +122,8 @@ pub fn reads_variable(name: &str) -> bool {
 /// that are no helpers of others. Where all are helpers, the first is the application.
 pub fn serving_containers(set: &StatefulSet) -> Vec<usize> {
     let containers = &set.spec.template.spec.containers;
-    let serving = SHIPPED.as_ref().map_or_else(|_| Vec::new(), |catalogue| deciding::serving(catalogue, set));
+    let serving =
+        SHIPPED.as_ref().map_or_else(|_| Vec::new(), |catalogue| deciding::serving(catalogue, set.into()));
     if serving.is_empty() {
         return (0..containers.len().min(1)).collect();
     }
@@ -117,9 +140,9 @@ impl Catalogue {
         SHIPPED.as_ref().map_err(|error| anyhow::anyhow!("policies/software.yaml: {error}"))
     }
 
-    /// What the set's containers say of its class.
-    pub fn classify(&self, set: &StatefulSet) -> Option<(Class, Arc<Software>)> {
-        let Decision { container, index, certain } = deciding::decide(self, set)?;
+    /// What the containers of the pods say of their class.
+    pub fn classify<'a>(&self, pods: impl Into<Pods<'a>>) -> Option<(Class, Arc<Software>)> {
+        let Decision { container, index, certain } = deciding::decide(self, pods.into())?;
         let entry = &self.entries[index];
         let software = Software {
             name: entry.name.clone(),
@@ -133,13 +156,13 @@ impl Catalogue {
         Some((entry.class, Arc::new(software)))
     }
 
-    fn first_entry(&self, container: &Container, programs: &[Program], set: &StatefulSet) -> Option<usize> {
+    fn first_entry(&self, container: &Container, programs: &[Program], pods: Pods<'_>) -> Option<usize> {
         let named: BTreeSet<usize> = programs.iter().flat_map(|program| self.entries_of(program)).collect();
         let unnamed: Vec<&Program> =
             programs.iter().filter(|program| program.executable().is_none()).collect();
         let holds = |index: &usize| {
             let entry = &self.entries[*index];
-            entry.conditions_hold(container, set)
+            entry.conditions_hold(container, pods)
                 && (!entry.has_commands || named.contains(index) || entry.is_entry_point(&unnamed))
         };
         let by_image = self.images.matching(container.repository());
@@ -181,8 +204,8 @@ impl Catalogue {
 
 impl Entry {
     /// All conditions but that of the image and the command.
-    fn conditions_hold(&self, container: &Container, set: &StatefulSet) -> bool {
-        (!self.claims || !set.spec.volume_claim_templates.is_empty())
+    fn conditions_hold(&self, container: &Container, pods: Pods<'_>) -> bool {
+        (!self.claims || pods.have_claims)
             && (self.containers.is_empty() || self.containers.matches(&container.name))
             && (self.environment.is_empty() || self.variable(container).is_some())
     }

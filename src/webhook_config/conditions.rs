@@ -1,4 +1,4 @@
-//! Which pods the API server asks about at all, in CEL. What fails to evaluate counts as an error of the webhook, so nothing
+//! Which pods and Deployments the API server asks about at all, in CEL. What fails to evaluate counts as an error of the webhook, so nothing
 //! is read here that may be absent.
 
 use serde_json::{Value, json};
@@ -44,6 +44,29 @@ pub(super) const FORCED_DELETIONS: [Condition; 5] = [
          'system:node:' + oldObject.spec.nodeName : true",
     ),
 ];
+
+/// The Deployments and ReplicaSets that the rules can find something in: those with a claim, and those that say what they are.
+/// Nearly none are.
+pub(super) const HOLDS_STATE: Condition = (
+    "holds-state",
+    "(has(object.metadata.annotations) && 'stateward.dev/class' in object.metadata.annotations) || \
+     (has(object.spec.template.spec.volumes) && object.spec.template.spec.volumes.exists(v, has(v.persistentVolumeClaim)))",
+);
+
+/// What a Deployment makes is judged in the Deployment.
+pub(super) const NOT_OF_A_DEPLOYMENT: Condition = (
+    "not-of-a-deployment",
+    "!has(object.metadata.ownerReferences) || !object.metadata.ownerReferences.exists(o, has(o.controller) && \
+     o.controller && o.kind == 'Deployment')",
+);
+
+/// The scale of a Deployment says nothing else of it. From one pod to more is all that can be wrong; an autoscaler makes that
+/// step seldom.
+pub(super) const FROM_ONE_TO_MORE: Condition = (
+    "from-one-to-more",
+    "has(object.spec) && has(object.spec.replicas) && object.spec.replicas > 1 && !(has(oldObject.spec) && \
+     has(oldObject.spec.replicas) && oldObject.spec.replicas > 1)",
+);
 
 /// The pods that get their own name as a label.
 pub(super) const LABELLED_POD: Condition = (

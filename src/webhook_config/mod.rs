@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 
 use crate::admission::{Operation, Resource};
 use crate::rules::{self, Trigger};
-use conditions::{Condition, FORCED_DELETIONS, LABELLED_POD, NOT_CLEANING_UP, conditions};
+use conditions::{
+    Condition, FORCED_DELETIONS, FROM_ONE_TO_MORE, HOLDS_STATE, LABELLED_POD, NOT_CLEANING_UP,
+    NOT_OF_A_DEPLOYMENT, conditions,
+};
 
 /// The name of both configurations.
 pub const NAME: &str = "stateward";
@@ -22,9 +25,14 @@ pub const EXCLUDED: [&str; 2] = ["kube-system", NAMESPACE];
 
 const GROUP: &str = "admissionregistration.k8s.io/v1";
 
-/// The entries whose `failurePolicy` is `Ignore` in every installation: a guard that is down must not hold up a drain or the
-/// replacement of a pod.
-pub const ALWAYS_OPEN: [&str; 2] = ["pods.stateward.dev", "persistentvolumeclaims.stateward.dev"];
+/// The entries whose `failurePolicy` is `Ignore` in every installation: a guard that is down must not hold up a drain, the
+/// replacement of a pod, or an autoscaler of an application that has no state.
+pub const ALWAYS_OPEN: [&str; 4] = [
+    "pods.stateward.dev",
+    "persistentvolumeclaims.stateward.dev",
+    "deployments-scale.stateward.dev",
+    "replicasets-scale.stateward.dev",
+];
 
 /// One entry of a configuration.
 struct Entry {
@@ -63,9 +71,13 @@ fn configuration(kind: &str, webhooks: &[Value]) -> Value {
 }
 
 /// The sorts of object that a change can be about, in the order of the entries.
-const RESOURCES: [Resource; 7] = [
+const RESOURCES: [Resource; 11] = [
     Resource::StatefulSets,
     Resource::Scale,
+    Resource::Deployments,
+    Resource::DeploymentScale,
+    Resource::ReplicaSets,
+    Resource::ReplicaSetScale,
     Resource::Services,
     Resource::DisruptionBudgets,
     Resource::Autoscalers,
@@ -74,31 +86,37 @@ const RESOURCES: [Resource; 7] = [
 ];
 
 /// What has to be asked so that the rules with this trigger see what they look at.
-fn asks(trigger: Trigger) -> Option<(Resource, &'static [Operation])> {
+fn asks(trigger: Trigger) -> Option<(&'static [Resource], &'static [Operation])> {
     use Operation::{Create, Delete, Update};
-    match trigger {
-        Trigger::Set => Some((Resource::StatefulSets, &[Create, Update])),
-        Trigger::SetDeletion => Some((Resource::StatefulSets, &[Delete])),
-        Trigger::ClaimDeletion => Some((Resource::Claims, &[Delete])),
-        Trigger::Scale => Some((Resource::Scale, &[Update])),
-        Trigger::Service => Some((Resource::Services, &[Create, Update, Delete])),
-        Trigger::Budget => Some((Resource::DisruptionBudgets, &[Create, Update])),
-        Trigger::BudgetGone => Some((Resource::DisruptionBudgets, &[Update, Delete])),
-        Trigger::Autoscaler => Some((Resource::Autoscalers, &[Create, Update])),
-        Trigger::PodDeletion => Some((Resource::Pods, &[Delete])),
-        Trigger::Manifest => None,
-    }
+    let (resources, operations): (&[Resource], &[Operation]) = match trigger {
+        Trigger::Set => (&[Resource::StatefulSets], &[Create, Update]),
+        Trigger::SetDeletion => (&[Resource::StatefulSets], &[Delete]),
+        Trigger::ClaimDeletion => (&[Resource::Claims], &[Delete]),
+        Trigger::Scale => (&[Resource::Scale], &[Update]),
+        Trigger::Service => (&[Resource::Services], &[Create, Update, Delete]),
+        Trigger::Budget => (&[Resource::DisruptionBudgets], &[Create, Update]),
+        Trigger::BudgetGone => (&[Resource::DisruptionBudgets], &[Update, Delete]),
+        Trigger::Autoscaler => (&[Resource::Autoscalers], &[Create, Update]),
+        Trigger::PodDeletion => (&[Resource::Pods], &[Delete]),
+        Trigger::Workload => (&[Resource::Deployments, Resource::ReplicaSets], &[Create, Update]),
+        Trigger::WorkloadScale => (&[Resource::DeploymentScale, Resource::ReplicaSetScale], &[Update]),
+        Trigger::Manifest => return None,
+    };
+    Some((resources, operations))
 }
 
 /// The entry for one sort of object, if a rule looks at it.
 fn validated(resource: Resource) -> Option<Entry> {
     let triggers = rules::ALL.iter().flat_map(|rule| rule.triggers);
-    let asked = triggers.filter_map(|trigger| asks(*trigger)).filter(|(of, _)| *of == resource);
+    let asked = triggers.filter_map(|trigger| asks(*trigger)).filter(|(of, _)| of.contains(&resource));
     let asked: BTreeSet<&str> = asked.flat_map(|(_, operations)| operations).map(|o| o.name()).collect();
     let operations = [Operation::Create, Operation::Update, Operation::Delete];
     let operations: Vec<_> = operations.into_iter().filter(|o| asked.contains(o.name())).collect();
     let conditions = match resource {
         Resource::Pods => FORCED_DELETIONS.to_vec(),
+        Resource::Deployments => vec![NOT_CLEANING_UP, HOLDS_STATE],
+        Resource::ReplicaSets => vec![NOT_CLEANING_UP, HOLDS_STATE, NOT_OF_A_DEPLOYMENT],
+        Resource::DeploymentScale | Resource::ReplicaSetScale => vec![NOT_CLEANING_UP, FROM_ONE_TO_MORE],
         _ => vec![NOT_CLEANING_UP],
     };
     (!operations.is_empty()).then_some(Entry { resource, operations, conditions })
@@ -142,7 +160,12 @@ impl Entry {
 /// The API group and version whose objects are judged. The core group has no name.
 fn group_version(resource: Resource) -> (&'static str, &'static str) {
     match resource {
-        Resource::StatefulSets | Resource::Scale => ("apps", "v1"),
+        Resource::StatefulSets
+        | Resource::Scale
+        | Resource::Deployments
+        | Resource::DeploymentScale
+        | Resource::ReplicaSets
+        | Resource::ReplicaSetScale => ("apps", "v1"),
         Resource::DisruptionBudgets => ("policy", "v1"),
         Resource::Autoscalers => ("autoscaling", "v2"),
         Resource::Services | Resource::Pods | Resource::Eviction | Resource::Claims | Resource::Other => {
@@ -176,6 +199,10 @@ mod tests {
             [
                 "apps/v1/statefulsets CREATE,UPDATE,DELETE 1",
                 "apps/v1/statefulsets/scale UPDATE 1",
+                "apps/v1/deployments CREATE,UPDATE 2",
+                "apps/v1/deployments/scale UPDATE 2",
+                "apps/v1/replicasets CREATE,UPDATE 3",
+                "apps/v1/replicasets/scale UPDATE 2",
                 "/v1/services CREATE,UPDATE,DELETE 1",
                 "policy/v1/poddisruptionbudgets CREATE,UPDATE,DELETE 1",
                 "autoscaling/v2/horizontalpodautoscalers CREATE,UPDATE 1",
@@ -189,6 +216,6 @@ mod tests {
     #[test]
     fn every_resource_that_is_asked_about_has_its_entry() {
         let asked = rules::ALL.iter().flat_map(|rule| rule.triggers).filter_map(|trigger| asks(*trigger));
-        assert!(asked.into_iter().all(|(resource, _)| RESOURCES.contains(&resource)));
+        assert!(asked.flat_map(|(resources, _)| resources).all(|resource| RESOURCES.contains(resource)));
     }
 }

@@ -23,6 +23,7 @@ mod pki;
 mod stage;
 
 mod certificates;
+mod deployments;
 mod guard;
 mod install;
 mod kubectl;

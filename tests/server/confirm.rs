@@ -367,3 +367,73 @@ async fn a_flood_about_sets_that_were_made_up_starves_no_denial() {
     let (decision, _, _) = court.hear(&growth(&member("b", 2)), support::PATIENCE).await;
     assert_eq!((decision, court.outcomes("confirmed").as_str()), (Decision::Denied, "1"));
 }
+
+/// A review of a Deployment that writes to the claim `data`; a scale where `scaled` says from what to what.
+fn deployment(operation: &str, replicas: i32, scaled: Option<(i32, i32)>) -> Value {
+    let container =
+        json!({"name": "a", "image": "example/a", "volumeMounts": [{"name": "data", "mountPath": "/data"}]});
+    let volume = json!({"name": "data", "persistentVolumeClaim": {"claimName": "data"}});
+    let object = json!({
+        "metadata": {"namespace": "prod", "name": "wiki"},
+        "spec": {"replicas": replicas, "strategy": {"type": "Recreate"},
+            "template": {"spec": {"containers": [container], "volumes": [volume]}}},
+    });
+    let mut review = match scaled {
+        Some((old, new)) => scale("wiki", old, new),
+        None => creation(&object),
+    };
+    let request = &mut review["request"];
+    request["operation"] = json!(operation);
+    request["resource"]["resource"] = json!("deployments");
+    if operation == "UPDATE" && scaled.is_none() {
+        request["oldObject"] = object.clone();
+        request["oldObject"]["spec"]["replicas"] = json!(1);
+    }
+    if scaled.is_some() {
+        request["deployment"] = object;
+    }
+    review
+}
+
+#[tokio::test]
+async fn the_claim_of_a_deployment_is_read_when_two_pods_would_write_to_it() {
+    let court = court_of(only("deployment-claim-shared"), &[]).await;
+    let (one, two) = (deployment("CREATE", 1, None), deployment("CREATE", 2, None));
+    let (decision, _, asked) = court.hear(&one, support::PATIENCE).await;
+    assert_eq!((decision, asked), (Decision::Allowed, false));
+    // It does not exist yet: nothing is known of it.
+    assert_eq!(court.hear(&two, support::PATIENCE).await.0, Decision::Allowed);
+    assert_eq!(court.api.requests("/api/v1/namespaces/prod/persistentvolumeclaims/data"), 1);
+
+    for (mode, decision) in [
+        ("ReadWriteOnce", Decision::Denied),
+        ("ReadWriteMany", Decision::Allowed),
+        ("ReadWriteOncePod", Decision::Denied),
+    ] {
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        court.api.put("persistentvolumeclaims", "prod", "data", json!({"accessModes": [mode]}));
+        for review in [&two, &deployment("UPDATE", 2, None)] {
+            assert_eq!(court.hear(review, support::PATIENCE).await.0, decision, "{mode}");
+        }
+    }
+    court.api.fail("persistentvolumeclaims", Fault::Status(403));
+    assert_eq!(court.hear(&two, support::PATIENCE).await.0, Decision::Allowed, "unknown never denies");
+}
+
+#[tokio::test]
+async fn a_deployment_that_is_scaled_is_read_with_its_claim() {
+    let court = court_of(only("deployment-claim-shared"), &[]).await;
+    let mut review = deployment("UPDATE", 1, Some((1, 2)));
+    assert_eq!(
+        court.hear(&review, support::PATIENCE).await.0,
+        Decision::Allowed,
+        "there is no such Deployment"
+    );
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let object = review["request"].as_object_mut().unwrap().remove("deployment").unwrap();
+    court.api.put_object("deployments", "prod", "wiki", object);
+    court.api.put("persistentvolumeclaims", "prod", "data", json!({"accessModes": ["ReadWriteOnce"]}));
+    assert_eq!(court.hear(&review, support::PATIENCE).await.0, Decision::Denied);
+    court.api.fail("deployments", Fault::Hang);
+    assert_eq!(court.hear(&review, Duration::from_millis(50)).await.0, Decision::Allowed);
+}

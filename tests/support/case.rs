@@ -2,7 +2,7 @@
 //!
 //! ```yaml
 //! case:
-//!   scale: {name: etcd, from: 3, to: 4}     # or
+//!   scale: {name: etcd, from: 3, to: 4, kind: Deployment}  # kind: StatefulSet if left out; or
 //!   update: {name: etcd, was: {spec: {replicas: 3}}, kind: PodDisruptionBudget}  # kind: StatefulSet if left out
 //!   create: {name: etcd, kind: PodDisruptionBudget}
 //!   delete: {name: etcd-0, kind: Pod, gracePeriodSeconds: 0}
@@ -67,6 +67,8 @@ struct Case {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Scale {
+    #[serde(default = "stateful_set")]
+    kind: String,
     name: String,
     from: i32,
     to: i32,
@@ -202,8 +204,9 @@ fn json_patch_of(from: &Value, to: &Value) -> Value {
 impl Scale {
     fn request(&self) -> Value {
         let scale = |replicas: i32| json!({"metadata": {"name": self.name}, "spec": {"replicas": replicas}});
+        let (group, resource) = group_resource(&self.kind);
         json!({
-            "operation": "UPDATE", "resource": {"group": "apps", "resource": "statefulsets"}, "subResource": "scale",
+            "operation": "UPDATE", "resource": {"group": group, "resource": resource}, "subResource": "scale",
             "kind": {"kind": "Scale"}, "name": self.name, "oldObject": scale(self.from), "object": scale(self.to),
         })
     }
@@ -222,19 +225,25 @@ impl Object {
     }
 
     fn request(&self, operation: &str, old: &Value, new: &Value) -> Value {
-        let (group, resource) = match &*self.kind {
-            "StatefulSet" => ("apps", "statefulsets"),
-            "PodDisruptionBudget" => ("policy", "poddisruptionbudgets"),
-            "Service" => ("", "services"),
-            "Pod" => ("", "pods"),
-            "HorizontalPodAutoscaler" => ("autoscaling", "horizontalpodautoscalers"),
-            "PersistentVolumeClaim" => ("", "persistentvolumeclaims"),
-            other => panic!("{other} is not reviewed"),
-        };
+        let (group, resource) = group_resource(&self.kind);
         json!({
             "operation": operation, "resource": {"group": group, "resource": resource},
             "kind": {"kind": self.kind}, "name": self.name, "oldObject": old, "object": new,
         })
+    }
+}
+
+fn group_resource(kind: &str) -> (&'static str, &'static str) {
+    match kind {
+        "StatefulSet" => ("apps", "statefulsets"),
+        "Deployment" => ("apps", "deployments"),
+        "ReplicaSet" => ("apps", "replicasets"),
+        "PodDisruptionBudget" => ("policy", "poddisruptionbudgets"),
+        "Service" => ("", "services"),
+        "Pod" => ("", "pods"),
+        "HorizontalPodAutoscaler" => ("autoscaling", "horizontalpodautoscalers"),
+        "PersistentVolumeClaim" => ("", "persistentvolumeclaims"),
+        other => panic!("{other} is not reviewed"),
     }
 }
 

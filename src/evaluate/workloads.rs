@@ -1,0 +1,133 @@
+//! One Deployment or ReplicaSet under every rule that looks at such.
+
+use std::fmt::Write as _;
+
+use super::Evaluator;
+use super::evaluation::finding;
+use super::judge::Known;
+use crate::change::{Edit, WorkloadScale};
+use crate::cluster::{ClusterView, PendingChange};
+use crate::model::{Object, Owner, Workload};
+use crate::policy::Applicable;
+use crate::rules::{self, Check, Params, Rule, Trigger, Violation, Violations, WorkloadContext};
+use crate::verdict::{Finding, Level};
+
+/// A workload and its replica count.
+type State<'a> = (&'a Workload, i32);
+
+impl<'a> Evaluator<'a> {
+    pub(super) fn workload(&self, edit: &'a Edit<Workload>) -> Vec<Finding> {
+        let Some(new) = edit.after() else { return Vec::new() };
+        let at = |workload: &'a Workload| (workload, workload.replicas());
+        self.judge_workload(edit.before().map(at), at(new), Trigger::Workload)
+    }
+
+    pub(super) fn workload_scale(&self, scale: &WorkloadScale) -> Vec<Finding> {
+        let view = ClusterView::new(self.cluster, PendingChange::Nothing);
+        let found = view.workload(scale.kind, &scale.namespace, &scale.name);
+        found.map_or_else(Vec::new, |workload| {
+            self.judge_workload(Some((workload, scale.old)), (workload, scale.new), Trigger::WorkloadScale)
+        })
+    }
+
+    fn judge_workload(&self, before: Option<State<'a>>, after: State<'a>, trigger: Trigger) -> Vec<Finding> {
+        if self.is_being_deleted(after.0) || after.0.is_of_deployment() {
+            return Vec::new();
+        }
+        let applicable = self.policies.applicable(self.subject(&after.0.metadata));
+        let context = |(workload, replicas): State<'a>| WorkloadContext {
+            workload,
+            replicas,
+            class: self.policies.classify_workload(workload, &applicable),
+            view: ClusterView::new(self.cluster, PendingChange::Nothing),
+        };
+        let judged = WorkloadStep { before: before.map(context), after: context(after), trigger };
+        let rules = rules::ALL.iter().enumerate();
+        rules.flat_map(|(index, rule)| self.apply_to_workload(index, rule, &judged, &applicable)).collect()
+    }
+
+    fn apply_to_workload(
+        &self,
+        index: usize,
+        rule: &'static Rule,
+        step: &WorkloadStep<'_>,
+        applicable: &Applicable<'_>,
+    ) -> Vec<Finding> {
+        let class = &step.after.class;
+        let ruling = applicable.ruling(index, class.class, class.is_only_likely());
+        if ruling.level == Level::Off {
+            return Vec::new();
+        }
+        let violations = step.violations(rule, &step.after, ruling.params);
+        if violations.is_empty() {
+            return Vec::new();
+        }
+        let known = step.before.as_ref().map(|before| step.violations(rule, before, ruling.params));
+        let known = Known::of(known.as_deref().unwrap_or_default());
+        let workload = step.after.workload;
+        let exempt = applicable.exemption(rule, &workload.metadata, self.now);
+        let may_be_exempted = applicable.honours_annotations();
+        let operator = step
+            .operator()
+            .filter(|_| self.requester.is_service_account() && !applicable.enforces_on_operators());
+        let findings = violations.into_iter().map(|violation| {
+            let already = known.covers(&violation);
+            let mut finding = finding(rule, ruling.level, &workload.reference(), violation);
+            finding.class = Some(class.clone());
+            finding.note_undecided(ruling.undecided);
+            finding.exempt_as(exempt.clone());
+            finding.may_be_exempted = may_be_exempted;
+            if already {
+                finding.spare("it was so before this change");
+            }
+            if let Some(owner) = operator {
+                finding.spare(&format!(
+                    "not refused: the operator of {} {} asks for it",
+                    owner.kind, owner.name
+                ));
+            }
+            finding.name_maker(workload);
+            finding
+        });
+        findings.collect()
+    }
+}
+
+/// A workload before and after a change.
+struct WorkloadStep<'a> {
+    before: Option<WorkloadContext<'a>>,
+    after: WorkloadContext<'a>,
+    trigger: Trigger,
+}
+
+impl<'a> WorkloadStep<'a> {
+    fn violations(&self, rule: &Rule, at: &WorkloadContext<'_>, params: &Params) -> Vec<Violation> {
+        let mut violations = Violations::default();
+        if let Check::Workload(check) | Check::StateAndWorkload(_, check) = rule.check
+            && rule.looks_at_workload(at.class.class, self.trigger)
+        {
+            check(at, params, &mut violations);
+        }
+        violations.into_vec()
+    }
+
+    /// The custom resource that owns the object as it is: a request could add an owner.
+    fn operator(&self) -> Option<&'a Owner> {
+        let known = self.before.as_ref().unwrap_or(&self.after).workload;
+        known.metadata.owner.as_deref().filter(|owner| owner.is_custom_resource())
+    }
+}
+
+impl Finding {
+    /// Says which object has made the workload: what is edited by hand is undone.
+    fn name_maker(&mut self, workload: &Workload) {
+        let Some(owner) = workload.metadata.owner.as_deref() else { return };
+        let (kind, name) = (workload.kind.name(), &workload.metadata.name);
+        let _ = write!(
+            self.remedy,
+            "; {kind} {name} is made by {} {}: make the edit there",
+            owner.kind, owner.name
+        );
+        self.edits.iter_mut().for_each(|edit| edit.is_safe = false);
+    }
+}
