@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1 as core;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, Preconditions, PropagationPolicy};
 use kube::{Client, Error};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -11,13 +11,19 @@ use tokio::time::timeout;
 use super::watched::{WatchedService, WatchedSet};
 use crate::api_server::RateLimiter;
 use crate::lease::Leadership;
+use crate::model::POD_NAME_ANNOTATION;
 use crate::per_pod::adoption::taken_over;
+use crate::per_pod::pods::{PodMetadata, PodsSeen, UnselectedPod};
 use crate::per_pod::problem::{CONDITION, ConditionText};
 use crate::per_pod::service::PerPodService;
 use crate::per_pod::set::PerPodSet;
+use crate::per_pod::template::Template;
 
 /// Who owns the fields that are applied.
 const MANAGER: &str = "stateward-service-per-pod";
+
+/// How many pods are read at once.
+const PAGE: u32 = 500;
 
 /// The API server, for the one that leads.
 pub(super) struct Server {
@@ -70,6 +76,77 @@ impl Server {
         let services = self.services(text("namespace"));
         self.turn().await?;
         self.patiently(services.patch(text("name"), params, &Patch::Apply(manifest))).await.map(drop)
+    }
+
+    /// Replaces the ports of a Service as a whole, which no apply does. What else it has stays.
+    pub(super) async fn replace_ports(
+        &self,
+        seen: &PerPodService,
+        template: &Template,
+    ) -> Result<(), WriteError> {
+        let (namespace, name) = (&seen.metadata.namespace, &seen.metadata.name);
+        let services = Api::<core::Service>::namespaced(self.client.clone(), namespace);
+        self.reads.pass().await;
+        let live = self.patiently(services.get(name)).await?;
+        if live.metadata.uid.as_deref() != Some(&*seen.metadata.uid) {
+            return Err(WriteError::Stale);
+        }
+        let ports = live.spec.and_then(|spec| spec.ports).unwrap_or_default();
+        let ports = serde_json::to_value(ports).unwrap_or_default();
+        let change = json!({
+            "metadata": {"uid": live.metadata.uid, "resourceVersion": live.metadata.resource_version},
+            "spec": {"ports": template.ports_in_place_of(ports.as_array().map_or(&[], Vec::as_slice))},
+        });
+        self.turn().await?;
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let services = self.services(namespace);
+        self.patiently(services.patch(name, &params, &Patch::Merge(&change))).await.map(drop)
+    }
+
+    /// The pods that a set's selector selects.
+    pub(super) async fn pods(&self, set: &PerPodSet, template: &Template) -> Result<PodsSeen, WriteError> {
+        let mut seen = PodsSeen::none();
+        let Some(selector) = set.pod_selector() else { return Ok(seen) };
+        let pods = Api::<core::Pod>::namespaced(self.client.clone(), &set.metadata.namespace);
+        let mut params = ListParams::default().labels(&selector).limit(PAGE);
+        loop {
+            self.reads.pass().await;
+            let page = self.patiently(pods.list_metadata(&params)).await?;
+            for pod in page.items {
+                let metadata = pod.metadata;
+                let (labels, annotations) =
+                    (metadata.labels.unwrap_or_default(), metadata.annotations.unwrap_or_default());
+                let owners = metadata.owner_references.unwrap_or_default();
+                let owner = owners.iter().find(|owner| owner.controller == Some(true));
+                let pod = PodMetadata {
+                    name: metadata.name.as_deref().unwrap_or_default(),
+                    uid: metadata.uid.as_deref().unwrap_or_default(),
+                    owner: owner.map(|owner| &*owner.uid),
+                    is_deleted: metadata.deletion_timestamp.is_some(),
+                    value: labels.get(template.label()).map(String::as_str),
+                    asks_for: annotations.get(POD_NAME_ANNOTATION).map(String::as_str),
+                };
+                seen.add(set, template, &pod);
+            }
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(seen),
+            }
+        }
+    }
+
+    /// Gives a pod its own name as a label.
+    pub(super) async fn label_pod(
+        &self,
+        namespace: &str,
+        pod: &UnselectedPod,
+        label: &str,
+    ) -> Result<(), WriteError> {
+        let change = json!({"metadata": {"uid": pod.uid, "labels": {label: pod.name}}});
+        let pods = Api::<core::Pod>::namespaced(self.client.clone(), namespace);
+        self.turn().await?;
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        self.patiently(pods.patch_metadata(&pod.name, &params, &Patch::Merge(&change))).await.map(drop)
     }
 
     /// Takes over what Metacontroller owns of a Service.

@@ -19,12 +19,20 @@ const MOST_REMEMBERED: usize = 10_000;
 /// What is remembered of a set with blockers or failures.
 #[derive(Debug, Default)]
 struct RoundMemory {
-    /// The text last written to its condition, and when.
-    condition: Option<(ConditionText, Instant)>,
+    condition: Option<WrittenCondition>,
     /// The text last logged.
     logged: Option<ConditionText>,
     /// `None` where the last round did not fail.
     backoff: Option<Backoff>,
+}
+
+/// What was last written to a set's condition.
+#[derive(Debug)]
+struct WrittenCondition {
+    text: ConditionText,
+    at: Instant,
+    /// How long it is not written again.
+    rest: Duration,
 }
 
 /// What is remembered of all sets, by the uid of the set.
@@ -32,27 +40,34 @@ struct RoundMemory {
 pub(super) struct RoundMemories(Mutex<HashMap<Box<str>, RoundMemory>>);
 
 impl RoundMemories {
-    /// Whether the condition was made to say this less than `reassert` ago. The StatefulSet controller may have dropped it, and will
-    /// drop it again; the watch may also be behind.
-    pub(super) fn has_just_set(
+    /// How long to leave the condition alone although the watch does not show it as `wanted`: it was made to say this a moment ago.
+    /// The watch may be behind. The StatefulSet controller may also have dropped it, as it does with each change of the status.
+    pub(super) fn condition_rests(&self, set: &PerPodSet, wanted: Option<&ConditionText>) -> Duration {
+        let memories = self.lock();
+        let last = memories.get(&set.metadata.uid).and_then(|memory| memory.condition.as_ref());
+        let last = last.filter(|written| Some(&written.text) == wanted);
+        last.map_or(Duration::ZERO, |written| written.rest.saturating_sub(written.at.elapsed()))
+    }
+
+    /// Notes that the condition was written. Where the same has to be written again and again, it is left alone for longer each time,
+    /// from `least` to `most`.
+    pub(super) fn remember_condition(
         &self,
         set: &PerPodSet,
         wanted: Option<&ConditionText>,
-        reassert: Duration,
-    ) -> bool {
-        let memories = self.lock();
-        let last = memories.get(&set.metadata.uid).and_then(|memory| memory.condition.as_ref());
-        last.is_some_and(|(text, at)| Some(text) == wanted && at.elapsed() < reassert)
-    }
-
-    pub(super) fn remember_condition(&self, set: &PerPodSet, wanted: Option<&ConditionText>) {
+        (least, most): (Duration, Duration),
+    ) {
         let mut memories = self.lock();
         // Sets that are deleted are forgotten only here.
         if memories.len() >= MOST_REMEMBERED {
             memories.clear();
         }
         let memory = memories.entry(set.metadata.uid.clone()).or_default();
-        memory.condition = wanted.map(|text| (text.clone(), Instant::now()));
+        let again = memory.condition.take().filter(|written| Some(&written.text) == wanted);
+        let again = again.filter(|written| written.at.elapsed() < 2 * most);
+        let rest = again.map_or(least, |written| (2 * written.rest).min(most));
+        memory.condition =
+            wanted.map(|text| WrittenCondition { text: text.clone(), at: Instant::now(), rest });
     }
 
     /// Counts a failed round; how many failed in a row, and how long to wait, from about `retry` upward.

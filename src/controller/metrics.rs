@@ -15,6 +15,7 @@ pub(super) struct ControllerMetrics {
     rounds: Family<Labels, Counter>,
     services: Family<Labels, Counter>,
     known: Gauge,
+    labelled: Counter,
 }
 
 /// How a round ends.
@@ -37,6 +38,9 @@ impl ControllerMetrics {
         registry.register("service_per_pod_services", help, metrics.services.clone());
         let help = "Per-pod Services that are there, on the replica that leads";
         registry.register("service_per_pod_known_services", help, metrics.known.clone());
+        let help =
+            "Pods that were given the label that their Services select by after they were created without it";
+        registry.register("service_per_pod_labelled_pods", help, metrics.labelled.clone());
         metrics
     }
 
@@ -46,6 +50,10 @@ impl ControllerMetrics {
 
     pub(super) fn service(&self, outcome: &'static str) {
         self.services.get_or_create(&Labels { outcome }).inc();
+    }
+
+    pub(super) fn labelled(&self) {
+        self.labelled.inc();
     }
 
     pub(super) fn known(&self, count: usize) {

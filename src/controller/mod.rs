@@ -8,17 +8,20 @@
 //! ```
 //!
 //! What a set asks for, which set a Service belongs to and the plan are pure ([`crate::per_pod`]); Metacontroller
-//! is answered with the same template. The controller only carries out steps, one after the other, and none of them can do harm
-//! when it is done twice, late, or by a replica that does not lead any more: a Service is made by an apply that conflicts with
+//! is answered with the same template. The controller only carries out steps, several of a set at a time, and none of them can do
+//! harm when it is done twice, late, or by a replica that does not lead any more: a Service is made by an apply that conflicts with
 //! any other's, changed only by its uid, and deleted only as it was seen.
 //!
-//! Services are deleted as soon as no ordinal asks for them, while the pod may still be terminating: clients that are connected
-//! through a load balancer lose their connection then, but a pod that never ends must not keep an address for ever.
+//! On a scale-down a Service stays until its pod has gone: clients that are connected through it keep their connection while the pod
+//! drains. Pods are not watched. They are listed, by the selector of one set and not too often, where a Service waits for its pod to
+//! go, and where pods may be without the label that their Services select by.
 
 mod api;
 mod memory;
 mod metrics;
+mod pods;
 mod reconcile;
+mod round;
 mod watched;
 
 use std::convert::Infallible;
@@ -38,7 +41,9 @@ use tokio::time::{Instant, sleep, timeout};
 use self::api::Server;
 use self::memory::RoundMemories;
 use self::metrics::ControllerMetrics;
-use self::reconcile::{Context, Next};
+use self::pods::PodLists;
+use self::reconcile::Context;
+use self::round::Next;
 use self::watched::{WatchedService, WatchedSet};
 use crate::api_server::RateLimiter;
 use crate::cluster::{Cluster, Kind};
@@ -61,12 +66,19 @@ pub struct ControllerConfig {
     pub writes_a_round: usize,
     /// Sets dealt with at the same time. Default 8.
     pub sets_at_once: u16,
+    /// Services of one set written at the same time. Default 8.
+    pub writes_at_once: usize,
     /// How long an answer may take. Default 15 s.
     pub patience: Duration,
     /// When to look again for what stands in the way, and the first wait after a failure. Default 15 s.
     pub retry: Duration,
-    /// How often a condition that was dropped is put back. Default 1 minute.
-    pub reassert: Duration,
+    /// How soon a condition that was dropped is put back: the first wait and, doubled each time, the longest. Default 1 s and 1
+    /// minute.
+    pub reassert: (Duration, Duration),
+    /// How old a list of a set's pods may be where a Service waits until its pod has gone. Default 3 s.
+    pub pods_fresh: Duration,
+    /// How old it may be where pods may be without their label. Default 1 minute.
+    pub pods_lasting: Duration,
     /// How often each set is looked at though nothing has happened to it. Default 1 minute.
     pub resync: Duration,
 }
@@ -79,9 +91,12 @@ impl Default for ControllerConfig {
             burst: 50,
             writes_a_round: 50,
             sets_at_once: 8,
+            writes_at_once: 8,
             patience: Duration::from_secs(15),
             retry: Duration::from_secs(15),
-            reassert: Duration::from_secs(60),
+            reassert: (Duration::from_secs(1), Duration::from_secs(60)),
+            pods_fresh: Duration::from_secs(3),
+            pods_lasting: Duration::from_secs(60),
             resync: Duration::from_secs(60),
         }
     }
@@ -177,6 +192,7 @@ impl Controller {
             metrics: self.metrics.clone(),
             config,
             memories: RoundMemories::default(),
+            pods: PodLists::default(),
         }
     }
 

@@ -4,19 +4,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 
 use super::ControllerConfig;
 use super::api::{Server, WriteError};
 use super::memory::RoundMemories;
 use super::metrics::ControllerMetrics;
+use super::pods::{AgedPods, PodLists};
+use super::round::{Next, Round, StepResult};
 use crate::api_server::jittered;
 use crate::cluster::Cluster;
 use crate::events::Events;
-use crate::model::Object;
+use crate::model::{Kind, Object};
 use crate::per_pod::owned::Owned;
 use crate::per_pod::plan::{Plan, Seen, ServiceAction, ServiceStep, plan};
-use crate::per_pod::problem::{Blockers, Problem, condition_text};
+use crate::per_pod::pods::{PodsSeen, UnselectedPod};
+use crate::per_pod::problem::{
+    BLOCKED, Blockers, ConditionText, ForeignService, Problem, condition_text, foreign_message,
+};
 use crate::per_pod::service::PerPodService;
 use crate::per_pod::set::PerPodSet;
 use crate::per_pod::template::{POLICY_UNKNOWN, Template};
@@ -24,6 +30,9 @@ use crate::policy::Policies;
 
 /// After so many Services that come to nothing, the others are not tried: most likely it is the same with them all.
 const ENOUGH: usize = 3;
+
+/// Of so many foreign Services each gets an Event of its own in one round. The Events are limited, too.
+const MOST_TOLD: usize = 20;
 
 /// After so many rounds that fail, one after the other, people are told.
 const LASTING: u32 = 3;
@@ -39,50 +48,7 @@ pub(super) struct Context {
     pub(super) metrics: ControllerMetrics,
     pub(super) config: ControllerConfig,
     pub(super) memories: RoundMemories,
-}
-
-/// When the next round is due, should nothing happen before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// When something happens.
-    News,
-    /// After this time.
-    After(Duration),
-}
-
-/// What a round has come to.
-#[derive(Default)]
-struct Round {
-    blockers: Blockers,
-    /// What was written.
-    writes: usize,
-    /// Whether something is left for the next round, which is to come at once.
-    is_partial: bool,
-    /// Whether something has to go by itself first.
-    waits: bool,
-    failure: Option<WriteError>,
-}
-
-impl Round {
-    /// Notes what has become of a step, and whether it was in vain.
-    fn failed(&mut self, name: &str, failure: WriteError, metrics: &ControllerMetrics) -> usize {
-        match failure {
-            WriteError::Refused(reason) => {
-                metrics.service("refused");
-                self.blockers.refused.push((name.to_owned(), reason));
-            }
-            // It is looked at once more when the watch has told what changed.
-            WriteError::Stale => {
-                self.waits = true;
-                return 0;
-            }
-            failure => {
-                metrics.service("failed");
-                self.failure = Some(failure);
-            }
-        }
-        1
-    }
+    pub(super) pods: PodLists,
 }
 
 impl Context {
@@ -119,31 +85,81 @@ impl Context {
     }
 
     async fn apply_plan(&self, set: &PerPodSet, template: Option<&Template>) -> Round {
-        let Plan { steps, blockers, waits } = self.plan(set, template);
-        let mut round = Round { blockers, waits, ..Round::default() };
+        let mut round = Round::default();
+        let Plan { steps, blockers, waits, pods_to_label, .. } =
+            self.plan_with_pods(set, template, &mut round).await;
+        (round.blockers, round.waits) = (blockers, waits);
         let (deletions, others): (Vec<&ServiceStep>, Vec<_>) =
             steps.iter().partition(|step| step.action == ServiceAction::Delete);
         // Where the one is of no use, the other may be: what is deleted leaves room in a quota, and among the node ports.
         for steps in [deletions, others] {
-            let mut vain = 0;
-            for step in steps {
-                let is_over = round.failure == Some(WriteError::NotLeading);
-                if round.writes >= self.config.writes_a_round || vain >= ENOUGH || is_over {
-                    round.is_partial = true;
-                    break;
-                }
-                if let Err(failure) = self.take(set, template, step, &mut round).await {
-                    vain += round.failed(&step.name, failure, &self.metrics);
-                }
-            }
+            self.follow(set, template, &steps, &mut round).await;
+        }
+        if let Some(template) = template {
+            self.label_pods(set, template, &pods_to_label, &mut round).await;
         }
         round
     }
 
-    fn plan(&self, set: &PerPodSet, template: Option<&Template>) -> Plan {
+    /// The plan, with a look at the pods where it depends on them.
+    async fn plan_with_pods(&self, set: &PerPodSet, template: Option<&Template>, round: &mut Round) -> Plan {
+        let without = self.plan(set, template, None);
+        let is_about_pods = |template: &&Template| template.may_miss_pods() || without.kept_for_pods > 0;
+        let Some(template) = template.filter(is_about_pods) else { return without };
+        let ControllerConfig { pods_fresh, pods_lasting, retry, .. } = self.config;
+        let oldest = if without.kept_for_pods > 0 { pods_fresh } else { pods_lasting };
+        match self.pods_of(set, template, oldest).await {
+            Ok(AgedPods { pods, age }) => {
+                let plan = self.plan(set, Some(template), Some(&pods));
+                // The set's status tells when a pod goes, but the list may be the one from before.
+                let wait = if age.is_zero() { retry } else { pods_fresh.saturating_sub(age) };
+                round.pods_due = (plan.kept_for_pods > 0).then_some(wait);
+                plan
+            }
+            Err(failure) => {
+                round.failure = Some(failure);
+                without
+            }
+        }
+    }
+
+    /// Takes steps, several at a time, until they are done, or it is the turn of other sets, or they come to nothing.
+    async fn follow(
+        &self,
+        set: &PerPodSet,
+        template: Option<&Template>,
+        steps: &[&ServiceStep],
+        round: &mut Round,
+    ) {
+        let (mut waiting, mut under_way) = (steps.iter(), FuturesUnordered::new());
+        let (mut goes_on, mut vain) = (round.writes < self.config.writes_a_round, 0);
+        loop {
+            while goes_on && under_way.len() < self.config.writes_at_once {
+                let Some(step) = waiting.next() else { break };
+                under_way.push(self.take_named(set, template, step));
+            }
+            let Some((name, result)) = under_way.next().await else { break };
+            vain += usize::from(round.note(name, result, &self.metrics));
+            let is_over = round.failure == Some(WriteError::NotLeading);
+            goes_on = round.writes < self.config.writes_a_round && vain < ENOUGH && !is_over;
+        }
+        round.is_partial |= waiting.len() > 0;
+    }
+
+    async fn take_named<'s>(
+        &self,
+        set: &PerPodSet,
+        template: Option<&Template>,
+        step: &'s ServiceStep,
+    ) -> (&'s str, Result<StepResult, WriteError>) {
+        (&step.name, self.take(set, template, step).await)
+    }
+
+    fn plan(&self, set: &PerPodSet, template: Option<&Template>, pods: Option<&PodsSeen>) -> Plan {
         let owned = self.owned();
         let nothing = Seen::new();
-        plan(set, template, owned.of(&set.metadata.namespace, &set.metadata.name).unwrap_or(&nothing))
+        let seen = owned.of(&set.metadata.namespace, &set.metadata.name).unwrap_or(&nothing);
+        plan(set, template, seen, pods)
     }
 
     async fn take(
@@ -151,21 +167,20 @@ impl Context {
         set: &PerPodSet,
         template: Option<&Template>,
         step: &ServiceStep,
-        round: &mut Round,
-    ) -> Result<(), WriteError> {
+    ) -> Result<StepResult, WriteError> {
         let seen = self.seen(set, &step.name);
         match (step.action, template, seen) {
-            (ServiceAction::Create, Some(template), _) => self.create(set, template, &step.name, round).await,
+            (ServiceAction::Create, Some(template), _) => self.create(set, template, &step.name).await,
             (ServiceAction::Update | ServiceAction::Adopt, Some(template), Some(seen)) => {
-                self.change(step.action, template, &seen, round).await
+                self.change(step.action, template, &seen).await
             }
             (ServiceAction::Delete, _, Some(seen)) => {
                 self.server.delete(&seen).await?;
-                self.done("deleted", round);
-                Ok(())
+                self.metrics.service("deleted");
+                Ok(StepResult::written())
             }
             // It has gone meanwhile, or come.
-            _ => Ok(()),
+            _ => Ok(StepResult::default()),
         }
     }
 
@@ -175,15 +190,14 @@ impl Context {
         set: &PerPodSet,
         template: &Template,
         name: &str,
-        round: &mut Round,
-    ) -> Result<(), WriteError> {
+    ) -> Result<StepResult, WriteError> {
         let namespace = &*set.metadata.namespace;
         if let Some(live) = self.server.get(namespace, name).await? {
-            return self.handle_existing(set, template, &live, round).await;
+            return self.handle_existing(set, template, &live).await;
         }
         self.server.create(&template.manifest(name, namespace, None)).await?;
-        self.done("created", round);
-        Ok(())
+        self.metrics.service("created");
+        Ok(StepResult::written())
     }
 
     /// Deals with a Service that was not known to be there.
@@ -192,20 +206,18 @@ impl Context {
         set: &PerPodSet,
         template: &Template,
         live: &PerPodService,
-        round: &mut Round,
-    ) -> Result<(), WriteError> {
-        let mut existing = Plan { blockers: std::mem::take(&mut round.blockers), ..Plan::default() };
-        let foreign = existing.blockers.foreign.len();
+    ) -> Result<StepResult, WriteError> {
+        let mut existing = Plan::default();
         existing.add(set, template, live.metadata.name.to_string(), Some(live));
-        if existing.blockers.foreign.len() > foreign {
+        if !existing.blockers.foreign.is_empty() {
             self.metrics.service("foreign");
         }
-        round.blockers = existing.blockers;
-        round.waits |= existing.waits;
+        let mut result =
+            StepResult { blockers: existing.blockers, waits: existing.waits, ..StepResult::default() };
         for step in existing.steps {
-            self.change(step.action, template, live, round).await?;
+            result.writes += self.change(step.action, template, live).await?.writes;
         }
-        Ok(())
+        Ok(result)
     }
 
     async fn change(
@@ -213,20 +225,48 @@ impl Context {
         action: ServiceAction,
         template: &Template,
         seen: &PerPodService,
-        round: &mut Round,
-    ) -> Result<(), WriteError> {
+    ) -> Result<StepResult, WriteError> {
         let metadata = &seen.metadata;
         if action == ServiceAction::Adopt {
             self.server.take_over(seen).await?;
         }
+        if template.has_other_ports(seen) {
+            self.server.replace_ports(seen, template).await?;
+        }
         self.server.update(&template.manifest(&metadata.name, &metadata.namespace, Some(seen))).await?;
-        self.done(if action == ServiceAction::Adopt { "adopted" } else { "updated" }, round);
-        Ok(())
+        self.metrics.service(if action == ServiceAction::Adopt { "adopted" } else { "updated" });
+        Ok(StepResult::written())
     }
 
-    fn done(&self, what: &'static str, round: &mut Round) {
-        self.metrics.service(what);
-        round.writes += 1;
+    /// Gives pods the label that their Services select by, where a policy wants that.
+    async fn label_pods(
+        &self,
+        set: &PerPodSet,
+        template: &Template,
+        pods: &[UnselectedPod],
+        round: &mut Round,
+    ) {
+        for pod in pods {
+            match self.server.label_pod(&set.metadata.namespace, pod, template.label()).await {
+                Ok(()) => {
+                    self.metrics.labelled();
+                    round.writes += 1;
+                }
+                // Another pod of this name.
+                Err(WriteError::Stale) => round.waits = true,
+                Err(WriteError::Refused(reason)) => {
+                    round.blockers.add_unselected(template.label(), pod);
+                    round.blockers.label_refused = Some(reason);
+                }
+                Err(failure) => {
+                    round.failure = Some(failure);
+                    break;
+                }
+            }
+        }
+        if !pods.is_empty() {
+            self.pods.forget(set);
+        }
     }
 
     /// Says how the round went, and when the next one is due.
@@ -245,6 +285,7 @@ impl Context {
             Some(WriteError::NotLeading) => return Next::News,
             Some(failure) => return self.retry_later(set, &round.blockers, &failure).await,
         }
+        self.tell_foreign(set, &round.blockers.foreign);
         let problems = round.blockers.problems();
         let is_stuck = round.blockers.refused.len() >= ENOUGH;
         if round.is_partial && !is_stuck {
@@ -256,8 +297,11 @@ impl Context {
             (true, 0) => "settled",
             (true, _) => "changed",
         });
-        let next = self.report(set, &problems).await;
-        if problems.is_empty() && round.waits { self.retry() } else { next }
+        let mut next = self.report(set, &problems).await;
+        if round.waits {
+            next = next.or_after(jittered(self.config.retry));
+        }
+        round.pods_due.map_or(next, |wait| next.or_after(wait))
     }
 
     /// Waits out what may pass by itself; where it does not, people are told.
@@ -283,33 +327,48 @@ impl Context {
         }
         let wanted = condition_text(problems);
         self.memories.log(set, wanted.as_ref());
-        if wanted.as_ref() != set.status.said.as_deref()
-            && !self.memories.has_just_set(set, wanted.as_ref(), self.config.reassert)
-        {
-            match self.server.say(set, wanted.as_ref()).await {
-                Ok(()) => self.memories.remember_condition(set, wanted.as_ref()),
-                // The set is gone or another one by now.
-                Err(WriteError::Stale | WriteError::NotLeading) => {}
-                Err(failure) => {
-                    // As if it had been: there is no use in trying again at once.
-                    self.memories.remember_condition(set, wanted.as_ref());
-                    tracing::warn!(
-                        namespace = &*set.metadata.namespace,
-                        set = &*set.metadata.name,
-                        "the condition of a set could not be written: {failure}"
-                    );
-                }
+        let mut next = if problems.is_empty() { Next::News } else { self.retry() };
+        if wanted.as_ref() != set.status.said.as_deref() {
+            let rest = self.memories.condition_rests(set, wanted.as_ref());
+            if rest.is_zero() {
+                self.write_condition(set, wanted.as_ref()).await;
+            } else {
+                next = next.or_after(rest);
             }
         }
         if problems.is_empty() {
             self.memories.forget(set);
-            return Next::News;
         }
-        self.retry()
+        next
+    }
+
+    async fn write_condition(&self, set: &PerPodSet, wanted: Option<&ConditionText>) {
+        match self.server.say(set, wanted).await {
+            // The set is gone or another one by now.
+            Err(WriteError::Stale | WriteError::NotLeading) => return,
+            Ok(()) => {}
+            // As if it had been written: there is no use in trying again at once.
+            Err(failure) => tracing::warn!(
+                namespace = &*set.metadata.namespace,
+                set = &*set.metadata.name,
+                "the condition of a set could not be written: {failure}"
+            ),
+        }
+        self.memories.remember_condition(set, wanted, self.config.reassert);
     }
 
     fn retry(&self) -> Next {
         Next::After(jittered(self.config.retry))
+    }
+
+    /// Tells of each Service that stands in the way, on itself: its owner may not know of the set.
+    fn tell_foreign(&self, set: &PerPodSet, foreign: &[ForeignService]) {
+        let Some(events) = &self.events else { return };
+        for service in foreign.iter().take(MOST_TOLD) {
+            let object = Kind::Service.reference(&set.metadata.namespace, &service.name);
+            let message = foreign_message(&set.metadata.name, &service.name);
+            events.tell_in_the_way(object, &service.uid, set.reference(), BLOCKED, &message);
+        }
     }
 
     fn tell(&self, set: &PerPodSet, problem: &Problem) {

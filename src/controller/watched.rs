@@ -6,7 +6,7 @@ use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::Obj
 use kube::{Resource, runtime::reflector::ObjectRef};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
-use crate::model::{Annotations, Labels, Metadata, PER_POD_LABEL, PER_POD_PORTS};
+use crate::model::{Annotations, LabelSelector, Labels, Metadata, PER_POD_LABEL, PER_POD_PORTS};
 use crate::per_pod::owned::SetKey;
 use crate::per_pod::service::PerPodService;
 use crate::per_pod::set::{PerPodSet, Spec, Status};
@@ -55,7 +55,7 @@ struct RawMeta {
 
 impl<'de> Deserialize<'de> for WatchedSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let RawSet { metadata: raw, spec, status } = RawSet::deserialize(deserializer)?;
+        let RawSet { metadata: raw, mut spec, status } = RawSet::deserialize(deserializer)?;
         let meta = meta(&raw.namespace, &raw.name, raw.resource_version);
         let mut metadata = Metadata {
             name: raw.name,
@@ -67,6 +67,8 @@ impl<'de> Deserialize<'de> for WatchedSet {
         // Of one that asks for nothing, only its identity is of interest: it may have asked before.
         if [PER_POD_LABEL, PER_POD_PORTS].iter().all(|key| raw.annotations.get(key).is_some()) {
             (metadata.labels, metadata.annotations) = (raw.labels, raw.annotations);
+        } else {
+            spec.selector = LabelSelector::default();
         }
         Ok(Self { meta, set: PerPodSet { metadata, spec, status } })
     }

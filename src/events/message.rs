@@ -27,8 +27,18 @@ pub(super) struct Happened {
     /// The StatefulSet that it would hurt, where that is another object.
     hurt: Option<ObjectRef>,
     note: String,
-    /// Whether only a review says that there is such an object.
-    is_claimed: bool,
+    known_by: Evidence,
+}
+
+/// How it is known that there is such an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// Only a review says so, which can be made up.
+    Review,
+    /// Stateward has seen it.
+    Seen,
+    /// Stateward has seen it in the snapshot, which keeps no uid.
+    Snapshot,
 }
 
 /// What there is to tell of a verdict: nothing of a dry run, nor of what is only recorded.
@@ -47,7 +57,7 @@ pub(super) fn happened(request: &Request, verdict: &Verdict) -> Vec<Happened> {
         uid: uid(),
         hurt: Some(finding.subject.clone()).filter(|subject| *subject != object),
         note: note(finding),
-        is_claimed: true,
+        known_by: Evidence::Review,
     });
     told.collect()
 }
@@ -78,8 +88,14 @@ fn note(finding: &Finding) -> String {
 }
 
 impl Happened {
-    /// Something that could not be done for an object.
-    pub(super) fn undone(object: ObjectRef, uid: &str, reason: &'static str, note: &str) -> Self {
+    /// Something that could not be done for an object; for the sake of another one, where that is so.
+    pub(super) fn undone(
+        object: ObjectRef,
+        uid: &str,
+        hurt: Option<ObjectRef>,
+        reason: &'static str,
+        note: &str,
+    ) -> Self {
         let (uid, note) = (uid.into(), cut(printable(note).into_owned(), LONGEST_NOTE));
         Self {
             rule: Cow::Borrowed(reason),
@@ -87,9 +103,24 @@ impl Happened {
             action: "Skipped",
             object,
             uid,
-            hurt: None,
+            hurt,
             note,
-            is_claimed: false,
+            known_by: Evidence::Seen,
+        }
+    }
+
+    /// What a StatefulSet still lacks a while after it was created.
+    pub(super) fn still_missing(finding: &Finding) -> Self {
+        let note = format!("still so a minute after creation: {}; {}", finding.message, finding.remedy);
+        Self {
+            rule: finding.rule.label(),
+            level: finding.level,
+            action: "Checked",
+            object: finding.subject.clone(),
+            uid: Box::default(),
+            hurt: None,
+            note: cut(note, LONGEST_NOTE),
+            known_by: Evidence::Snapshot,
         }
     }
 
@@ -100,13 +131,27 @@ impl Happened {
 
     /// What tells it from other events, and its namespace, as hashes.
     pub(super) fn keys(&self, hasher: &impl BuildHasher) -> (EventKey, NamespaceKey) {
-        (hasher.hash_one((&self.object, &self.rule, self.level)), hasher.hash_one(self.namespace()))
+        (
+            hasher.hash_one((&self.object, &self.rule, self.level, self.action)),
+            hasher.hash_one(self.namespace()),
+        )
     }
 
-    /// What a look at the cluster must confirm before it is told: a review can be made up. `None` where Stateward has seen the
-    /// object itself.
-    pub(super) fn claim(&self) -> Option<(&ObjectRef, &str)> {
-        self.is_claimed.then_some((&self.object, &*self.uid))
+    pub(super) fn object(&self) -> &ObjectRef {
+        &self.object
+    }
+
+    pub(super) fn known_by(&self) -> Evidence {
+        self.known_by
+    }
+
+    pub(super) fn has_uid(&self, uid: &str) -> bool {
+        !uid.is_empty() && *self.uid == *uid
+    }
+
+    #[must_use]
+    pub(super) fn with_uid(self, uid: String) -> Self {
+        Self { uid: uid.into(), ..self }
     }
 
     /// The event, as `events.k8s.io/v1` has it.

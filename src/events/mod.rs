@@ -22,8 +22,8 @@ use tokio::time::{Instant, timeout};
 use crate::admission::Request;
 use crate::api_server::checked;
 use crate::model::ObjectRef;
-use crate::verdict::Verdict;
-use message::{Happened, happened};
+use crate::verdict::{Finding, Verdict};
+use message::{Evidence, Happened, happened};
 use throttle::{EventLimits, Throttle, ThrottleDecision};
 
 /// What waits to be sent, at most.
@@ -114,7 +114,24 @@ impl Events {
 
     /// Notes that something could not be done for an object, for a reason in kebab case. Never waits.
     pub fn tell_undone(&self, object: ObjectRef, uid: &str, reason: &'static str, note: &str) {
-        self.queue(Happened::undone(object, uid, reason, note));
+        self.queue(Happened::undone(object, uid, None, reason, note));
+    }
+
+    /// Notes that an object stands in the way of what is to be done for `hurt`. Never waits.
+    pub fn tell_in_the_way(
+        &self,
+        object: ObjectRef,
+        uid: &str,
+        hurt: ObjectRef,
+        reason: &'static str,
+        note: &str,
+    ) {
+        self.queue(Happened::undone(object, uid, Some(hurt), reason, note));
+    }
+
+    /// Notes what a StatefulSet still lacks a while after it was created. Never waits.
+    pub fn tell_still_missing(&self, finding: &Finding) {
+        self.queue(Happened::still_missing(finding));
     }
 
     fn queue(&self, news: Happened) {
@@ -131,22 +148,27 @@ impl EventSender {
         while let Some(news) = self.queue.recv().await {
             let (key, namespace) = news.keys(&self.hasher);
             match self.throttle.ask(key, namespace, start.elapsed()) {
-                ThrottleDecision::Send if self.is_true(&news).await => self.send(&news).await,
-                ThrottleDecision::Send => self.outcomes.count("unconfirmed"),
+                ThrottleDecision::Send => match self.confirmed(news).await {
+                    Some(news) => self.send(&news).await,
+                    None => self.outcomes.count("unconfirmed"),
+                },
                 ThrottleDecision::Repeated => self.outcomes.count("repeated"),
                 ThrottleDecision::Limited => self.outcomes.count("limited"),
             }
         }
     }
 
-    /// Whether there is such an object, where only a review says so that may be made up.
-    async fn is_true(&self, news: &Happened) -> bool {
-        match news.claim() {
-            Some((object, uid)) if self.reviews == ReviewOrigin::Unproven => {
-                let read = timeout(PATIENCE, uid_of(&self.client, object)).await;
-                !uid.is_empty() && read.is_ok_and(|read| read.as_deref() == Some(uid))
-            }
-            _ => true,
+    /// The same with the uid that the object has now, where that is not known; `None` where there is no such object, or another one.
+    async fn confirmed(&self, news: Happened) -> Option<Happened> {
+        match news.known_by() {
+            Evidence::Seen => return Some(news),
+            Evidence::Review if self.reviews == ReviewOrigin::Proven => return Some(news),
+            Evidence::Review | Evidence::Snapshot => {}
+        }
+        let uid = timeout(PATIENCE, uid_of(&self.client, news.object())).await.ok()??;
+        match news.known_by() {
+            Evidence::Snapshot => Some(news.with_uid(uid)),
+            _ => Some(news).filter(|news| news.has_uid(&uid)),
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod adoption;
 pub mod owned;
 pub mod plan;
+pub mod pods;
 pub mod problem;
 pub mod service;
 pub mod set;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::problem::Blockers;
+use super::pods::{PodsSeen, UnselectedPod};
+use super::problem::{Blockers, ForeignService};
 use super::service::{PerPodService, Standing};
 use super::set::PerPodSet;
 use super::template::{Template, is_service_name};
@@ -20,6 +21,11 @@ pub struct Plan {
     pub blockers: Blockers,
     /// Whether something that is there has to go by itself first.
     pub waits: bool,
+    /// How many Services no pod asks for any more that stay until their pods have gone: they may lead to a pod that is still
+    /// draining.
+    pub kept_for_pods: usize,
+    /// The pods to give the label that their Services select by.
+    pub pods_to_label: Vec<UnselectedPod>,
 }
 
 /// What is to be done about one Service.
@@ -55,14 +61,21 @@ pub enum ServiceState {
     Foreign,
 }
 
-/// Compares what a set asks for with what has been seen. Without a template it asks for none.
-pub fn plan(set: &PerPodSet, template: Option<&Template>, seen: &Seen) -> Plan {
+/// Compares what a set asks for with what has been seen. Without a template it asks for no Services; without `pods` it is not known
+/// which of its pods are still there.
+pub fn plan(set: &PerPodSet, template: Option<&Template>, seen: &Seen, pods: Option<&PodsSeen>) -> Plan {
     let mut plan = Plan::default();
     let is_wanted = |name: &str| template.is_some_and(|template| template.is_wanted(name));
+    let has_pod = |name: &str| template.is_some() && pods.is_none_or(|pods| pods.contains(name));
     for (name, service) in seen.iter().filter(|(name, _)| !is_wanted(name)) {
-        if service.is_ours_to_delete(set) {
-            plan.steps.push(ServiceStep { name: name.to_string(), action: ServiceAction::Delete });
+        match service.is_ours_to_delete(set) {
+            true if has_pod(name) => plan.kept_for_pods += 1,
+            true => plan.steps.push(ServiceStep { name: name.to_string(), action: ServiceAction::Delete }),
+            false => {}
         }
+    }
+    if let (Some(template), Some(pods)) = (template, pods) {
+        plan.add_unselected(template, pods);
     }
     for name in template.into_iter().flat_map(Template::names) {
         let Some(template) = template else { continue };
@@ -99,7 +112,20 @@ impl Plan {
             ServiceState::Good => {}
             ServiceState::Do(action) => self.steps.push(ServiceStep { name, action }),
             ServiceState::Wait => self.waits = true,
-            ServiceState::Foreign => self.blockers.foreign.push(name),
+            ServiceState::Foreign => {
+                let uid = seen.map(|seen| seen.metadata.uid.clone()).unwrap_or_default();
+                self.blockers.foreign.push(ForeignService { name, uid });
+            }
+        }
+    }
+
+    fn add_unselected(&mut self, template: &Template, pods: &PodsSeen) {
+        for pod in &pods.unselected {
+            if pod.can_be_labelled && template.labels_pods() {
+                self.pods_to_label.push(pod.clone());
+            } else {
+                self.blockers.add_unselected(template.label(), pod);
+            }
         }
     }
 }

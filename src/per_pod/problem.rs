@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::pods::{UnselectedPod, how_to_ask, how_to_label};
 use crate::model::reason;
 
 /// The type of the condition that says so on the set's status.
@@ -26,17 +27,33 @@ pub struct ConditionText {
     pub message: String,
 }
 
+/// The problem of each Service that stands in the way of a pod's own.
+pub const BLOCKED: &str = "service-per-pod-blocked";
+
+/// A Service that was not made for the pod whose name it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignService {
+    pub name: String,
+    pub uid: Box<str>,
+}
+
 /// What stands in the way of single Services.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Blockers {
-    /// The names that others' Services have.
-    pub foreign: Vec<String>,
+    /// Others' Services that have the names of pods.
+    pub foreign: Vec<ForeignService>,
     /// The pods' names that no Service can have.
     pub unnamable: Vec<String>,
     /// The load balancers that keep the class they have.
     pub fixed_class: Vec<String>,
     /// What the API server will not do, and why.
     pub refused: Vec<(String, String)>,
+    /// The pods that ask for the label that their Services select by and do not have it, and the label.
+    pub unlabelled: Option<(Vec<String>, String)>,
+    /// The pods that do not even ask for it.
+    pub label_unset: Option<(Vec<String>, String)>,
+    /// Why the API server does not let pods be labelled.
+    pub label_refused: Option<String>,
 }
 
 impl Blockers {
@@ -45,12 +62,13 @@ impl Blockers {
         let mut problems = Vec::new();
         let mut add = |id, names: &[String], message: &str| {
             if !names.is_empty() {
-                problems.push(Problem { id, message: format!("{}: {message}", some(names)) });
+                problems.push(Problem { id, message: format!("Service {}: {message}", some(names)) });
             }
         };
+        let foreign: Vec<String> = self.foreign.iter().map(|service| service.name.clone()).collect();
         add(
-            "service-per-pod-blocked",
-            &self.foreign,
+            BLOCKED,
+            &foreign,
             "a Service of this name is there that was not made for the pod, and is left alone; delete it, and the pod's own \
              takes its place",
         );
@@ -70,8 +88,47 @@ impl Blockers {
             let names: Vec<String> = self.refused.iter().map(|(name, _)| name.clone()).collect();
             add("service-per-pod-refused", &names, &format!("the API server refuses it: {reason}"));
         }
+        problems.extend(self.pods_without_label());
         problems
     }
+
+    /// Takes note of a pod that its Service does not select by `label`.
+    pub fn add_unselected(&mut self, label: &str, pod: &UnselectedPod) {
+        let pods = if pod.can_be_labelled { &mut self.unlabelled } else { &mut self.label_unset };
+        let (names, _) = pods.get_or_insert_with(|| (Vec::new(), label.to_owned()));
+        names.push(pod.name.clone());
+    }
+
+    /// What is wrong with pods: their Services are there and lead nowhere.
+    fn pods_without_label(&self) -> impl Iterator<Item = Problem> {
+        let unlabelled = self.unlabelled.iter().map(|(pods, label)| Problem {
+            id: "service-per-pod-label-missing",
+            message: format!(
+                "Pod {}: its Service has no endpoint, because the pod does not have its name as the label {label}: it was created \
+                 while Stateward's webhook was not called; {}{}",
+                some(pods),
+                how_to_label(label),
+                self.label_refused.as_deref().map(|why| format!(" (it was refused: {why})")).unwrap_or_default()
+            ),
+        });
+        let unset = self.label_unset.iter().map(|(pods, label)| Problem {
+            id: "service-per-pod-label-unset",
+            message: format!(
+                "Pod {}: its Service has no endpoint, because the pod does not have its name as the label {label}; {}",
+                some(pods),
+                how_to_ask(label)
+            ),
+        });
+        unlabelled.chain(unset)
+    }
+}
+
+/// What the Event of one foreign Service says.
+pub fn foreign_message(set: &str, service: &str) -> String {
+    format!(
+        "StatefulSet {set} asks for a Service of this name for its pod {service}; this one was not made for the pod and is left \
+         alone, so that the pod has none of its own; delete it, and the pod's own takes its place"
+    )
 }
 
 /// All problems as one condition; `None` where there are none.
@@ -90,8 +147,8 @@ fn some(names: &[String]) -> String {
     const FEW: usize = 5;
     let shown = names.iter().take(FEW).map(String::as_str).collect::<Vec<_>>().join(", ");
     match names.len().checked_sub(FEW) {
-        None | Some(0) => format!("Service {shown}"),
-        Some(more) => format!("Service {shown} and {more} more"),
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
     }
 }
 
@@ -101,8 +158,8 @@ mod tests {
 
     #[test]
     fn many_services_are_one_sentence() {
-        let names: Vec<String> = (0..7).map(|ordinal| format!("web-{ordinal}")).collect();
-        let blockers = Blockers { foreign: names, ..Blockers::default() };
+        let named = |ordinal| ForeignService { name: format!("web-{ordinal}"), uid: Box::default() };
+        let blockers = Blockers { foreign: (0..7).map(named).collect(), ..Blockers::default() };
         let said = condition_text(&blockers.problems()).unwrap();
         assert_eq!(said.reason, "ServicePerPodBlocked");
         let start = "Service web-0, web-1, web-2, web-3, web-4 and 2 more: a Service of this name";

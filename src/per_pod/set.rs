@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::problem::{CONDITION, ConditionText};
-use crate::model::{Kind, Metadata, Object};
+use crate::model::{Kind, LabelSelector, Metadata, Object, Operator};
 
 /// What is kept of a StatefulSet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -15,13 +15,15 @@ pub struct PerPodSet {
 }
 
 /// What is kept of its `spec`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Spec {
     /// Absent means 1.
     pub replicas: Option<i32>,
     /// How the pods are numbered.
     pub ordinals: Option<Ordinals>,
+    /// Which pods are its own.
+    pub selector: LabelSelector,
 }
 
 /// `ordinals`.
@@ -60,6 +62,13 @@ impl PerPodSet {
     pub fn ordinals(&self) -> std::ops::Range<i64> {
         let start = i64::from(self.spec.ordinals.and_then(|ordinals| ordinals.start).unwrap_or(0));
         start..start + i64::from(self.spec.replicas.unwrap_or(1).max(0))
+    }
+
+    /// The selector of its pods as a query has it; `None` where it would select all pods of the namespace, or none.
+    pub fn pod_selector(&self) -> Option<String> {
+        let selector = &self.spec.selector;
+        let is_valid = selector.requirements().all(|wanted| wanted.operator != Operator::Invalid);
+        (is_valid && !selector.is_empty()).then(|| selector.to_string())
     }
 }
 

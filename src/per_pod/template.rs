@@ -10,8 +10,8 @@ use super::service::{MANAGED_BY, OWNER_LABEL, PerPodService, Port, Target};
 use super::set::PerPodSet;
 use crate::cluster::Cluster;
 use crate::model::{
-    PER_POD_APPLIED, PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType, PortPair, is_label_key,
-    port_pairs,
+    PER_POD_APPLIED, PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, POD_NAME_LABEL, PerPodType, PortPair,
+    is_label_key, port_pairs,
 };
 use crate::policy::{PerPodServices, Policies, Subject};
 
@@ -76,6 +76,51 @@ impl Template {
         number.is_some_and(|number| self.ordinals.contains(&number))
     }
 
+    /// The label that the Services select pods by.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Whether pods can be without that label: the StatefulSet controller itself gives each only one.
+    pub fn may_miss_pods(&self) -> bool {
+        self.label != POD_NAME_LABEL
+    }
+
+    /// Whether pods that were created without that label get it afterwards.
+    pub fn labels_pods(&self) -> bool {
+        self.settings.label_pods
+    }
+
+    /// Whether a Service has a port that is not asked for. Server-side apply merges ports by number and protocol: it would leave
+    /// that one, and is refused where it has the name of one of ours.
+    pub fn has_other_ports(&self, seen: &PerPodService) -> bool {
+        let is_wanted = |port: &Port| {
+            matches!(&*port.protocol, "TCP" | "") && self.ports.iter().any(|pair| pair.port == port.port)
+        };
+        !seen.spec.ports.iter().all(is_wanted)
+    }
+
+    /// All ports of a Service, in place of those that it has: `live`, as the API server writes them. A port keeps its node port, by
+    /// its number or else by its name, as the API server does it.
+    pub fn ports_in_place_of(&self, live: &[Value]) -> Value {
+        let mut free: Vec<&Value> = live.iter().filter(|port| port["nodePort"].is_u64()).collect();
+        let mut take = |is_it: &dyn Fn(&Value) -> bool| {
+            let index = free.iter().position(|port| is_it(port))?;
+            Some(free.swap_remove(index)["nodePort"].clone())
+        };
+        let is_tcp = |port: &Value| port["protocol"].as_str().is_none_or(|protocol| protocol == "TCP");
+        let by_number: Vec<Option<Value>> =
+            self.ports.iter().map(|pair| take(&|port| port["port"] == pair.port && is_tcp(port))).collect();
+        let ports = self.ports.iter().zip(by_number).map(|(pair, node_port)| {
+            let mut port = port(*pair);
+            if let Some(node_port) = node_port.or_else(|| take(&|port| port["name"] == port_name(*pair))) {
+                port["nodePort"] = node_port;
+            }
+            port
+        });
+        ports.collect()
+    }
+
     /// The Service of a pod as Metacontroller is told it; `seen` is what there is of it. It selects by the one label only, as
     /// people know it from Metacontroller's example: a pod's name is its own within the namespace, so that the set's labels
     /// would exclude nothing, and a Service that is taken over selects what it did before.
@@ -121,7 +166,8 @@ impl Template {
         }
     }
 
-    /// Whether applying would change nothing: all that was applied last is still there. What others have added is theirs.
+    /// Whether applying would change nothing: all that was applied last is still there, and no other port. What else others have
+    /// added is theirs.
     pub fn is_met_by(&self, set: &PerPodSet, seen: &PerPodService) -> bool {
         let metadata = &seen.metadata;
         let is_owned = metadata.owner.as_ref().is_some_and(|owner| owner.uid == set.metadata.uid);
@@ -151,6 +197,7 @@ impl Template {
         &*spec.kind == self.kind.name()
             && selector
             && self.ports.iter().all(has_port)
+            && !self.has_other_ports(seen)
             && reachable
             && traffic.is_none_or(|policy| spec.external_traffic_policy.as_deref() == Some(policy.name()))
             && (!is_balanced || ranges.is_empty() || spec.load_balancer_source_ranges == *ranges)
@@ -170,14 +217,13 @@ fn port_name(pair: PortPair) -> String {
     format!("port-{}", pair.port)
 }
 
+fn port(pair: PortPair) -> Value {
+    json!({"name": port_name(pair), "port": pair.port, "protocol": "TCP", "targetPort": pair.target})
+}
+
 /// All but what differs from pod to pod.
 fn common(ports: &[PortPair], kind: PerPodType, settings: &PerPodServices) -> Value {
-    let ports: Vec<Value> = ports
-        .iter()
-        .map(|pair| {
-            json!({"name": port_name(*pair), "port": pair.port, "protocol": "TCP", "targetPort": pair.target})
-        })
-        .collect();
+    let ports: Vec<Value> = ports.iter().map(|pair| port(*pair)).collect();
     let mut spec = json!({"type": kind.name(), "ports": ports});
     let mut set = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -293,6 +339,28 @@ mod tests {
     fn fingerprints_stay_the_same() {
         assert_eq!(fingerprint(""), "cbf29ce484222325");
         assert_eq!(fingerprint("foobar"), "85944171f73967e8");
+    }
+
+    #[test]
+    fn ports_are_replaced_and_keep_their_node_ports() {
+        let set: PerPodSet = serde_json::from_value(json!({"metadata": {"name": "web", "annotations": {
+            "service-per-pod-label": "pod-name", "service-per-pod-ports": "80:8080,81:8081,443:8443",
+        }}}))
+        .unwrap();
+        let policies = Policies::new(crate::policy::Profile::Baseline, Vec::new()).unwrap();
+        let template = Template::of(&set, &Cluster::default(), &policies).unwrap().unwrap();
+        let port = |name: &str, port: u16, protocol: &str, node_port: u32| {
+            json!({"name": name, "port": port,
+            "protocol": protocol, "targetPort": 1, "nodePort": node_port})
+        };
+        // The first was 80 and is edited to 81, the second is of another protocol, the third is renamed.
+        let live = [port("port-80", 81, "TCP", 1), port("dns", 81, "UDP", 2), port("https", 443, "TCP", 3)];
+        let ports = template.ports_in_place_of(&live);
+        let node_ports: Vec<&Value> =
+            ports.as_array().unwrap().iter().map(|port| &port["nodePort"]).collect();
+        assert_eq!(node_ports, [&Value::Null, &json!(1), &json!(3)]);
+        let ports = template.ports_in_place_of(&[port("port-80", 8000, "TCP", 1)]);
+        assert_eq!((&ports[0]["nodePort"], &ports[0]["targetPort"]), (&json!(1), &json!(8080)));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct PerPodServices {
     pub allocate_load_balancer_node_ports: Option<bool>,
     /// Whether a pod is reached before it is ready.
     pub publish_not_ready_addresses: Option<bool>,
+    /// Whether a pod that asks for the label that its Service selects by, and was created without it, gets it afterwards.
+    pub label_pods: bool,
 }
 
 /// Which nodes' pods answer what comes to a node.

@@ -148,6 +148,7 @@ mod service_not_found;
 mod service_not_headless;
 mod service_per_pod_label_unset;
 mod service_per_pod_ports_invalid;
+mod service_per_pod_removed;
 mod service_selector_mismatch;
 mod shared_claim;
 mod singleton_scaled;
@@ -186,6 +187,7 @@ pub static ALL: &[Rule] = &[
     pdb_in_use::RULE,
     service_per_pod_ports_invalid::RULE,
     service_per_pod_label_unset::RULE,
+    service_per_pod_removed::RULE,
     name_too_long::RULE,
     shared_claim::RULE,
     deployment_claim_shared::RULE,

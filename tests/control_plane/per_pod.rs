@@ -8,7 +8,7 @@ use crate::stage;
 use std::time::{Duration, Instant};
 
 use control_plane::ControlPlane;
-use kube_api::{Api, example, manifests::objects, service_path, set_path};
+use kube_api::{Api, example, manifests::objects, pod_path, service_path, set_path};
 use serde_json::{Value, json};
 use stage::{Guard, NO_CONTROLLERS, SKIPPED};
 use tokio::sync::OnceCell;
@@ -53,6 +53,13 @@ spec:
     loadBalancerSourceRanges: [203.0.113.0/24]
     allocateLoadBalancerNodePorts: false
     publishNotReadyAddresses: true
+---
+apiVersion: stateward.dev/v1alpha1
+kind: StatefulSetPolicy
+metadata: {name: labelled}
+spec:
+  match: {namespaceSelector: {matchLabels: {tier: labelled}}}
+  servicePerPod: {labelPods: true}
 ";
 
 /// The API of the plane that most tests share, with a replica that works on it; `None`, said aloud, where there is none.
@@ -71,11 +78,22 @@ async fn shared() -> Option<Api> {
     Some(plane.api())
 }
 
+/// The label that the StatefulSet controller gives each pod. The example's own comes from a webhook, which is not called here.
+const LABEL: &str = "statefulset.kubernetes.io/pod-name";
+
+/// The example of a macroservice.
+fn nginx(namespace: &str) -> Vec<Value> {
+    let mut objects = example("macroservice/nginx.yaml", namespace);
+    let set = objects.iter_mut().find(|object| object["kind"] == "StatefulSet").unwrap();
+    set["metadata"]["annotations"]["service-per-pod-label"] = json!(LABEL);
+    objects
+}
+
 /// A namespace, and the example of a macroservice in it.
 async fn macroservice(api: &Api, namespace: &str) -> Value {
     let namespace_object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
     api.create(&namespace_object).await.allowed();
-    let objects = example("macroservice/nginx.yaml", namespace);
+    let objects = nginx(namespace);
     for object in &objects {
         api.apply(object).await.allowed();
     }
@@ -120,7 +138,7 @@ async fn from_three_to_five_to_two_to_nothing() {
     for service in services(&api, namespace).await {
         let (name, spec) = (&service["metadata"]["name"], &service["spec"]);
         assert_eq!(spec["type"], "LoadBalancer");
-        assert_eq!(spec["selector"], json!({"pod-name": name}));
+        assert_eq!(spec["selector"], json!({LABEL: name}));
         let port = &spec["ports"][0];
         assert_eq!(
             (&port["name"], &port["port"], &port["targetPort"]),
@@ -185,7 +203,7 @@ async fn annotations_are_followed() {
         service(&api, namespace, "nginx-0").await["spec"]["ports"].as_array().unwrap().len() == 2
     })
     .await;
-    let label = "statefulset.kubernetes.io/pod-name";
+    let label = LABEL;
     annotate(&api, namespace, &json!({"service-per-pod-ports": "443:8443", "service-per-pod-label": label}))
         .await;
     until("a port goes, and the label is another", async || {
@@ -226,18 +244,21 @@ async fn a_foreign_service_in_the_way() {
     api.create(&own).await.allowed();
     api.create(&foreign).await.allowed();
     let before = service(&api, namespace, "nginx-1").await;
-    for object in example("macroservice/nginx.yaml", namespace) {
+    for object in nginx(namespace) {
         api.apply(&object).await.allowed();
     }
     until_there_are(&api, namespace, 2).await;
     until("the condition", async || condition(&api, namespace).await == "ServicePerPodBlocked").await;
-    until("the event", async || {
+    until("an event on each", async || {
         let events = api.get(&format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events")).await.body;
-        events["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|event| event["reason"] == "ServicePerPodBlocked" && event["regarding"]["name"] == "nginx")
+        let is_there = |kind: &str, name: &str| {
+            events["items"].as_array().unwrap().iter().any(|event| {
+                event["reason"] == "ServicePerPodBlocked"
+                    && (&event["regarding"]["kind"], &event["regarding"]["name"])
+                        == (&json!(kind), &json!(name))
+            })
+        };
+        is_there("StatefulSet", "nginx") && is_there("Service", "nginx-1")
     })
     .await;
     // The StatefulSet controller writes the status anew, and our condition is not there for it.
@@ -288,7 +309,7 @@ async fn what_metacontroller_made_is_taken_over_with_its_load_balancer() {
     let namespace = "adopted";
     let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
     api.create(&own).await.allowed();
-    let objects = example("macroservice/nginx.yaml", namespace);
+    let objects = nginx(namespace);
     let mut set = stage::set_of(&objects).clone();
     let annotations = set["metadata"]["annotations"].take();
     api.apply(&set).await.allowed();
@@ -351,6 +372,94 @@ async fn a_set_that_is_made_anew_around_its_pods_keeps_their_services() {
     };
     assert_eq!(uids(&services(&api, namespace).await), uids(&before));
     assert_eq!(condition(&api, namespace).await, "");
+}
+
+/// Server-side apply merges ports by number, and refuses the name that is there twice.
+#[tokio::test]
+async fn ports_that_were_edited_are_put_right() {
+    let Some(api) = shared().await else { return };
+    let namespace = "edited";
+    macroservice(&api, namespace).await;
+    until_there_are(&api, namespace, 3).await;
+    let before = service(&api, namespace, "nginx-1").await;
+    let port =
+        |name: &str, port: u16| json!({"name": name, "port": port, "protocol": "TCP", "targetPort": 80});
+    for ports in [json!([port("port-80", 81)]), json!([port("http", 80), port("port-80", 8080)])] {
+        let change = json!({"metadata": {"annotations": {"example.com/mine": "x"}},
+            "spec": {"ports": ports, "selector": {"app": "wrong"}}});
+        api.merge(&service_path(namespace, "nginx-1"), &change).await.allowed();
+        until("it is put right", async || {
+            let spec = &service(&api, namespace, "nginx-1").await["spec"];
+            spec["selector"] == json!({LABEL: "nginx-1"}) && spec["ports"].as_array().unwrap().len() == 1
+        })
+        .await;
+        let after = service(&api, namespace, "nginx-1").await;
+        assert_eq!(after["spec"]["ports"], before["spec"]["ports"], "the node port too");
+        assert_eq!(after["spec"]["clusterIP"], before["spec"]["clusterIP"]);
+        assert_eq!(after["metadata"]["annotations"]["example.com/mine"], "x");
+    }
+    assert_eq!(condition(&api, namespace).await, "");
+}
+
+/// A pod on a node ends when its kubelet says so, and there is none.
+#[tokio::test]
+async fn a_service_stays_while_its_pod_drains() {
+    let Some(api) = shared().await else { return };
+    let namespace = "drained";
+    let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+    api.create(&own).await.allowed();
+    for mut object in nginx(namespace) {
+        if object["kind"] == "StatefulSet" {
+            object["spec"]["podManagementPolicy"] = json!("Parallel");
+        }
+        api.apply(&object).await.allowed();
+    }
+    until_there_are(&api, namespace, 3).await;
+    let path = pod_path(namespace, "nginx-2");
+    until("the pod is there", async || api.exists(&path).await).await;
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "drained"}});
+    api.create(&node).await.allowed();
+    let binding = json!({
+        "apiVersion": "v1", "kind": "Binding", "metadata": {"name": "nginx-2", "namespace": namespace},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": "drained"},
+    });
+    api.post(&format!("{path}/binding"), &binding).await.allowed();
+    api.merge(&format!("{path}/status"), &json!({"status": {"phase": "Running"}})).await.allowed();
+    api.scale(namespace, "nginx", 1).await.allowed();
+    // The other pod is on no node, and goes at once.
+    until_there_are(&api, namespace, 2).await;
+    assert!(!api.get(&path).await.allowed().body["metadata"]["deletionTimestamp"].is_null());
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert!(api.exists(&service_path(namespace, "nginx-2")).await, "it is draining");
+    api.delete(&path, &json!({"gracePeriodSeconds": 0})).await.allowed();
+    until_there_are(&api, namespace, 1).await;
+}
+
+#[tokio::test]
+async fn a_pod_without_its_label_is_told_of_and_labelled_where_a_policy_wants_it() {
+    let Some(api) = shared().await else { return };
+    let namespace = "unlabelled";
+    macroservice(&api, namespace).await;
+    annotate(&api, namespace, &json!({"service-per-pod-label": "pod-name"})).await;
+    let missing = "ServicePerPodLabelMissing";
+    until("the condition", async || condition(&api, namespace).await == missing).await;
+    // The right to label pods is a component of its own.
+    let labels = json!({"metadata": {"labels": {"tier": "labelled"}}});
+    api.merge(&format!("/api/v1/namespaces/{namespace}"), &labels).await.allowed();
+    until("it is refused", async || {
+        let set = api.get(&set_path(namespace, "nginx")).await.body;
+        set["status"]["conditions"].to_string().contains("it was refused: pods")
+    })
+    .await;
+    for object in objects("components/label-pods/rbac.yaml") {
+        api.apply(&object).await.allowed();
+    }
+    until("the pod has its label", async || {
+        let pod = api.get(&pod_path(namespace, "nginx-0")).await.body;
+        pod["metadata"]["labels"]["pod-name"] == "nginx-0"
+    })
+    .await;
+    until("the condition goes", async || condition(&api, namespace).await.is_empty()).await;
 }
 
 #[tokio::test]

@@ -60,7 +60,12 @@ fn differences(part: &Value, whole: &Value, place: &str, found: &mut Vec<String>
 #[test]
 fn no_field_is_misspelt() {
     let mut objects_of = installation();
-    for file in ["service-per-pod/rbac.yaml", "monitoring/service.yaml", "fail/validating.yaml"] {
+    for file in [
+        "service-per-pod/rbac.yaml",
+        "label-pods/rbac.yaml",
+        "monitoring/service.yaml",
+        "fail/validating.yaml",
+    ] {
         objects_of.extend(objects(&format!("components/{file}")));
     }
     no_field_is_lost(&objects_of);
@@ -364,7 +369,7 @@ fn assert_same(place: &str, ours: Vec<Value>, theirs: Vec<Value>) {
 }
 
 const EVERYTHING: &str = "certificates.mode=cert-manager,profile=strict,serviceMonitor.enabled=true,prometheusRule.enabled=true,\
-                          dashboard.enabled=true,servicePerPod.enabled=true,failurePolicy=Fail";
+                          dashboard.enabled=true,servicePerPod.enabled=true,servicePerPod.labelPods=true,failurePolicy=Fail";
 
 #[test]
 fn chart_and_kustomization_are_the_same() {

@@ -147,6 +147,7 @@ fn files_of_the_chart() {
         ("rbac", "base/rbac"),
         ("network-policy", "base/network-policy"),
         ("service-per-pod", "components/service-per-pod/rbac"),
+        ("label-pods", "components/label-pods/rbac"),
         ("certificate", "../certs/cert-manager/certificate"),
         ("metrics-service", "components/monitoring/service"),
         ("alerts", "components/monitoring/alerts"),

@@ -8,6 +8,7 @@ use stateward::per_pod::plan::Plan;
 use stateward::per_pod::plan::Seen;
 use stateward::per_pod::plan::ServiceAction;
 use stateward::per_pod::plan::plan;
+use stateward::per_pod::pods::{PodMetadata, PodsSeen};
 use stateward::per_pod::service::PerPodService;
 use stateward::per_pod::service::Standing;
 use stateward::per_pod::set::PerPodSet;
@@ -24,6 +25,9 @@ fn policies(settings: &Value) -> Policies {
     });
     Policies::new(Profile::Baseline, vec![Policy::from_json(&document).unwrap()]).unwrap()
 }
+
+/// No pod is there.
+const NO_PODS: Option<&PodsSeen> = Some(const { &PodsSeen::none() });
 
 fn template(set: &PerPodSet, policies: &Policies) -> Option<Template> {
     Template::of(set, &Cluster::default(), policies).unwrap()
@@ -45,10 +49,12 @@ fn follow(set: &PerPodSet, template: Option<&Template>, seen: &mut Seen, plan: &
             };
             after.metadata.labels = merged(&before.metadata.labels, &after.metadata.labels);
             after.metadata.annotations = merged(&before.metadata.annotations, &after.metadata.annotations);
-            let is_new = |port: u16| !after.spec.ports.iter().any(|own| own.port == port);
-            let others = before.spec.ports.iter().filter(|port| is_new(port.port)).cloned();
-            after.spec.ports =
-                others.collect::<Vec<_>>().into_iter().chain(after.spec.ports.clone()).collect();
+            // Ports are merged by number, unless they are replaced as a whole first.
+            if !template.unwrap().has_other_ports(&before) {
+                let is_new = |port: u16| !after.spec.ports.iter().any(|own| own.port == port);
+                let others = before.spec.ports.iter().filter(|port| is_new(port.port)).cloned();
+                after.spec.ports = others.chain(after.spec.ports.clone()).collect();
+            }
         }
         seen.insert(step.name.as_str().into(), after);
     }
@@ -157,9 +163,9 @@ proptest! {
     #[test]
     fn following_the_plan_once_is_enough(set in sets(), settings in settings(), mut seen in services()) {
         let template = template(&set, &policies(&settings));
-        let first = plan(&set, template.as_ref(), &seen);
+        let first = plan(&set, template.as_ref(), &seen, NO_PODS);
         follow(&set, template.as_ref(), &mut seen, &first);
-        let second = plan(&set, template.as_ref(), &seen);
+        let second = plan(&set, template.as_ref(), &seen, NO_PODS);
         prop_assert_eq!(&second.steps, &[]);
         prop_assert_eq!(second.blockers.foreign, first.blockers.foreign);
         prop_assert_eq!(second.waits, first.waits);
@@ -168,7 +174,7 @@ proptest! {
     #[test]
     fn only_what_is_ours_is_touched(set in sets(), settings in settings(), seen in services()) {
         let template = template(&set, &policies(&settings));
-        for step in plan(&set, template.as_ref(), &seen).steps {
+        for step in plan(&set, template.as_ref(), &seen, NO_PODS).steps {
             let standing = seen.get(&*step.name).map(|service| service.standing(&set));
             let expected: &[Standing] = match step.action {
                 ServiceAction::Create => &[],
@@ -184,7 +190,7 @@ proptest! {
     fn then_each_pod_has_exactly_one(set in sets(), settings in settings(), mut seen in services()) {
         let template = template(&set, &policies(&settings));
         let before = seen.clone();
-        let plan = plan(&set, template.as_ref(), &seen);
+        let plan = plan(&set, template.as_ref(), &seen, NO_PODS);
         follow(&set, template.as_ref(), &mut seen, &plan);
         let in_the_way = |name: &str| {
             before.get(name).is_some_and(|service| {
@@ -201,6 +207,9 @@ proptest! {
             names.sort();
             names
         };
+        for name in &expected {
+            prop_assert!(!template.as_ref().unwrap().has_other_ports(&seen[&**name]));
+        }
         let ours = seen.values().filter(|s| s.standing(&set) == Standing::Ours && !s.metadata.deleting);
         let ours: Vec<String> = ours.map(|service| service.metadata.name.to_string()).collect();
         prop_assert_eq!(&ours, &expected);
@@ -310,12 +319,71 @@ fn a_load_balancer_keeps_its_class_and_says_so() {
     };
     let wanted = template(&set, &policies(&json!({"loadBalancerClass": "new"}))).unwrap();
     let with_old = seen(&wanted, "old");
-    let planned = plan(&set, Some(&wanted), &with_old);
+    let planned = plan(&set, Some(&wanted), &with_old, NO_PODS);
     assert_eq!((planned.steps.len(), planned.blockers.fixed_class.len()), (0, 1));
     let manifest = wanted.manifest("web-0", "n", with_old.get("web-0"));
     assert_eq!(manifest["spec"]["loadBalancerClass"], "old", "an apply without it would be refused");
 
     let indifferent = template(&set, &policies(&json!({}))).unwrap();
-    let planned = plan(&set, Some(&indifferent), &seen(&indifferent, "set by a webhook of the cloud"));
+    let planned =
+        plan(&set, Some(&indifferent), &seen(&indifferent, "set by a webhook of the cloud"), NO_PODS);
     assert_eq!(planned, Plan::default());
+}
+
+fn pods(
+    set: &PerPodSet,
+    template: &Template,
+    names: &[&str],
+    value: Option<&str>,
+    asks_for: &str,
+) -> PodsSeen {
+    let mut pods = PodsSeen::none();
+    for name in names {
+        let asks_for = Some(asks_for).filter(|label| !label.is_empty());
+        let pod = PodMetadata { name, uid: "p", owner: Some("1"), is_deleted: false, value, asks_for };
+        pods.add(set, template, &pod);
+    }
+    pods
+}
+
+#[test]
+fn a_service_stays_until_its_pod_has_gone() {
+    let (set, policies) = (set(&annotated(), 1), policies(&json!({})));
+    let template = template(&set, &policies).unwrap();
+    let service = |ordinal: u32| -> (Box<str>, PerPodService) {
+        let name = format!("web-{ordinal}");
+        (name.as_str().into(), serde_json::from_value(template.manifest(&name, "n", None)).unwrap())
+    };
+    let seen: Seen = (0..4).map(service).collect();
+    let deleted = |planned: &Plan| -> Vec<String> {
+        let deletions = planned.steps.iter().filter(|step| step.action == ServiceAction::Delete);
+        deletions.map(|step| step.name.clone()).collect()
+    };
+    let draining = pods(&set, &template, &["web-0", "web-2"], Some("x"), "pod-name");
+    let planned = plan(&set, Some(&template), &seen, Some(&draining));
+    assert_eq!((deleted(&planned), planned.kept_for_pods), (vec!["web-1".to_owned(), "web-3".to_owned()], 1));
+    let planned = plan(&set, Some(&template), &seen, None);
+    assert_eq!((deleted(&planned).len(), planned.kept_for_pods), (0, 3), "unknown is not gone");
+    let planned = plan(&set, None, &seen, Some(&draining));
+    assert_eq!((deleted(&planned).len(), planned.kept_for_pods), (4, 0), "nothing is asked for any more");
+}
+
+#[test]
+fn a_pod_without_its_label_is_reported_or_labelled() {
+    let set = set(&annotated(), 3);
+    for (label_pods, asks_for, value, labelled, problem) in [
+        (false, "pod-name", None, 0, Some("service-per-pod-label-missing")),
+        (true, "pod-name", None, 3, None),
+        (true, "pod-name", Some("x"), 0, Some("service-per-pod-label-unset")),
+        (true, "", None, 0, Some("service-per-pod-label-unset")),
+    ] {
+        let template = template(&set, &policies(&json!({"labelPods": label_pods}))).unwrap();
+        let pods = pods(&set, &template, &["web-0", "web-1", "web-2"], value, asks_for);
+        let planned = plan(&set, Some(&template), &Seen::new(), Some(&pods));
+        let problems = planned.blockers.problems();
+        assert_eq!(planned.pods_to_label.len(), labelled);
+        assert_eq!(problems.first().map(|problem| problem.id), problem);
+        let start = "Pod web-0, web-1, web-2: its Service has no endpoint";
+        assert!(problems.iter().all(|problem| problem.message.starts_with(start)), "{problems:?}");
+    }
 }

@@ -48,9 +48,12 @@ const MANNERS: ControllerConfig = ControllerConfig {
     burst: 1_000,
     writes_a_round: 7,
     sets_at_once: 2,
+    writes_at_once: 8,
     patience: Duration::from_secs(30),
     retry: Duration::from_millis(50),
-    reassert: Duration::from_millis(200),
+    reassert: (Duration::from_millis(20), Duration::from_millis(200)),
+    pods_fresh: Duration::from_millis(10),
+    pods_lasting: Duration::from_millis(100),
     resync: Duration::from_secs(3600),
 };
 
@@ -142,7 +145,7 @@ fn put_set(api: &ApiServer, annotations: &Value, replicas: i32) {
             "metadata": {
                 "uid": "set-1", "annotations": annotations, "managedFields": before["metadata"]["managedFields"],
             },
-            "spec": {"replicas": replicas},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}},
             "status": before["status"],
         }),
     );
@@ -277,7 +280,7 @@ async fn nothing_is_written_where_nothing_differs() {
     let mut changed = service(&api, "web-1");
     changed["status"] = json!({"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}});
     changed["metadata"]["annotations"]["mine"] = json!("x");
-    changed["spec"]["ports"].as_array_mut().unwrap().push(json!({"port": 81, "protocol": "TCP"}));
+    changed["spec"]["externalIPs"] = json!(["203.0.113.9"]);
     api.put_object(SERVICES, "n", "web-1", changed);
     replica.settles(&api).await;
     api.compact();
@@ -308,11 +311,18 @@ async fn a_foreign_service_is_left_alone_and_reported_until_it_is_gone() {
     let replica = replica(&api, "pod-0");
     until_services(&api, &["web-0", "web-1", "web-2"]).await;
     until("the condition", async || condition(&api).as_deref() == Some("ServicePerPodBlocked")).await;
-    until("the event", async || !api.posted("events").is_empty()).await;
-    let event = &api.posted("events")[0];
-    assert_eq!((&event["reason"], &event["action"]), (&json!("ServicePerPodBlocked"), &json!("Skipped")));
-    assert_eq!((&event["regarding"]["name"], &event["regarding"]["uid"]), (&json!("web"), &json!("set-1")));
-    assert!(event["note"].as_str().unwrap().starts_with("Service web-1: "), "{event}");
+    until("the events", async || api.posted("events").len() > 1).await;
+    let mut events = api.posted("events");
+    events.sort_by_key(|event| event["regarding"]["kind"].to_string());
+    let [on_service, on_set] = &*events else { panic!("{events:#?}") };
+    for event in &events {
+        assert_eq!((&event["reason"], &event["action"]), (&json!("ServicePerPodBlocked"), &json!("Skipped")));
+    }
+    let regarding = |event: &Value| (event["regarding"]["name"].clone(), event["regarding"]["uid"].clone());
+    assert_eq!(regarding(on_set), (json!("web"), json!("set-1")));
+    assert!(on_set["note"].as_str().unwrap().starts_with("Service web-1: "), "{on_set}");
+    assert_eq!(regarding(on_service), (json!("web-1"), json!("foreign-1")));
+    assert_eq!(on_service["related"]["name"], "web");
 
     // The StatefulSet controller writes the status as it knows it.
     let mut set = api.object(SETS, "n", "web").unwrap();
@@ -587,4 +597,123 @@ async fn a_large_set_does_not_keep_the_others_waiting() {
     let made = api.names(SERVICES, "n").len();
     assert!(made < 100, "{made}");
     until("so are the large ones", async || api.names(SERVICES, "n").len() == 902).await;
+}
+
+/// An apply merges ports by number: it would be refused for the name that is there twice, for ever.
+#[tokio::test]
+async fn ports_that_were_edited_are_put_right() {
+    let api = ApiServer::start().await;
+    put_set(&api, &asking(), 1);
+    let replica = replica(&api, "pod-0");
+    until_services(&api, &["web-0"]).await;
+    replica.settles(&api).await;
+    let before = service(&api, "web-0");
+    let edits: [fn(&mut Value); 3] = [
+        |spec| spec["ports"][0]["port"] = json!(81),
+        |spec| spec["ports"].as_array_mut().unwrap().push(json!({"name": "x", "port": 9, "protocol": "TCP"})),
+        |spec| spec["ports"][0]["protocol"] = json!("UDP"),
+    ];
+    for edit in edits {
+        let mut edited = service(&api, "web-0");
+        edit(&mut edited["spec"]);
+        edited["spec"]["selector"] = json!({"app": "x"});
+        edited["spec"]["externalIPs"] = json!(["203.0.113.9"]);
+        api.put_object(SERVICES, "n", "web-0", edited);
+        until("the selector is right", async || {
+            service(&api, "web-0")["spec"]["selector"] == json!({"pod-name": "web-0"})
+        })
+        .await;
+        let spec = &service(&api, "web-0")["spec"];
+        assert_eq!(spec["ports"], before["spec"]["ports"], "with its node port");
+        assert_eq!(spec["clusterIP"], before["spec"]["clusterIP"]);
+        assert_eq!(spec["externalIPs"], json!(["203.0.113.9"]), "what others add stays");
+    }
+    replica.settles(&api).await;
+    assert_eq!((replica.services("updated"), replica.services("refused")), (3, 0));
+}
+
+/// A pod of the set `web`.
+fn put_pod(api: &ApiServer, ordinal: u32, labels: &Value) {
+    let owner = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": "set-1", "controller": true});
+    let mut all = json!({"app": "web"});
+    all.as_object_mut().unwrap().extend(labels.as_object().unwrap().clone());
+    let metadata = json!({"uid": format!("pod-{ordinal}"), "labels": all, "annotations": {"pod-name-label": "pod-name"},
+        "ownerReferences": [owner]});
+    api.put_object("pods", "n", &format!("web-{ordinal}"), json!({"metadata": metadata}));
+}
+
+#[tokio::test]
+async fn a_service_stays_until_its_pod_has_gone() {
+    let api = ApiServer::start().await;
+    put_set(&api, &asking(), 3);
+    for ordinal in 0..3 {
+        put_pod(&api, ordinal, &json!({"pod-name": format!("web-{ordinal}")}));
+    }
+    let replica = replica(&api, "pod-0");
+    until_services(&api, &["web-0", "web-1", "web-2"]).await;
+    replica.settles(&api).await;
+    put_set(&api, &asking(), 1);
+    api.delete("pods", "n", "web-2");
+    until_services(&api, &["web-0", "web-1"]).await;
+    let lists = || api.requests("/pods?");
+    let before = lists();
+    until("it has been looked for", async || lists() > before + 2).await;
+    assert_eq!(api.names(SERVICES, "n"), ["web-0", "web-1"], "it is draining");
+    // Not being able to look is not to see that it has gone.
+    api.fail("pods", Fault::Status(500));
+    let before = lists();
+    until("it has been looked for", async || lists() > before + 2).await;
+    assert_eq!(api.names(SERVICES, "n"), ["web-0", "web-1"]);
+    api.heal("pods");
+    api.delete("pods", "n", "web-1");
+    until_services(&api, &["web-0"]).await;
+
+    // Without the right to look, it goes at once.
+    put_set(&api, &asking(), 2);
+    put_pod(&api, 1, &json!({"pod-name": "web-1"}));
+    until_services(&api, &["web-0", "web-1"]).await;
+    api.fail("pods", Fault::Status(403));
+    put_set(&api, &asking(), 1);
+    until_services(&api, &["web-0"]).await;
+}
+
+#[tokio::test]
+async fn a_pod_without_its_label_is_told_of_and_labelled_where_a_policy_wants_it() {
+    let api = ApiServer::start().await;
+    put_set(&api, &asking(), 2);
+    put_pod(&api, 0, &json!({"pod-name": "web-0"}));
+    put_pod(&api, 1, &json!({}));
+    let replica = replica(&api, "pod-0");
+    until("the condition", async || condition(&api).as_deref() == Some("ServicePerPodLabelMissing")).await;
+    until("the event", async || !api.posted("events").is_empty()).await;
+    let note = api.posted("events")[0]["note"].as_str().unwrap().to_owned();
+    assert!(
+        note.starts_with("Pod web-1: its Service has no endpoint") && note.contains("kubectl label"),
+        "{note}"
+    );
+    assert_eq!(api.requests("PATCH /api/v1/namespaces/n/pods"), 0);
+
+    api.fail("pods", Fault::ReadOnly(403));
+    replica.policies.store(Arc::new(policies(Some(json!({"servicePerPod": {"labelPods": true}})))));
+    until("it is tried", async || api.requests("PATCH /api/v1/namespaces/n/pods/web-1") > 0).await;
+    assert_eq!(condition(&api).as_deref(), Some("ServicePerPodLabelMissing"));
+    api.heal("pods");
+    until("it has its label", async || {
+        api.object("pods", "n", "web-1").unwrap()["metadata"]["labels"]["pod-name"] == "web-1"
+    })
+    .await;
+    until("the condition goes", async || condition(&api).is_none()).await;
+    until("it is counted", async || replica.metric("service_per_pod_labelled_pods_total") == 1).await;
+    assert_eq!(api.requests("PATCH /api/v1/namespaces/n/pods/web-0"), 0);
+}
+
+#[tokio::test]
+async fn the_services_of_a_set_are_written_several_at_a_time() {
+    let api = ApiServer::start().await;
+    api.fail(SERVICES, Fault::Slow(Duration::from_millis(20)));
+    put_set(&api, &asking(), 30);
+    let _replica = replica(&api, "pod-0");
+    until("all are there", async || api.names(SERVICES, "n").len() == 30).await;
+    let most = api.most_at_once("PATCH");
+    assert!((2..=8).contains(&most), "{most}");
 }

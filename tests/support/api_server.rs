@@ -1,6 +1,7 @@
 //! A Kubernetes API server: lists in pages, gets, watches with bookmarks, writes, and every way to fail.
 
 mod apply;
+mod unsteady;
 mod write;
 
 use std::{
@@ -53,6 +54,10 @@ pub enum Fault {
     Mute,
     /// Answers that are no JSON.
     Garbage,
+    /// Every answer takes this long.
+    Slow(Duration),
+    /// Each request goes wrong in another way, or well: see `unsteady.rs`.
+    Unsteady,
 }
 
 struct State {
@@ -74,6 +79,29 @@ struct Inner {
     requests: Vec<String>,
     posted: Vec<(String, Value)>,
     watching: BTreeMap<String, usize>,
+    /// Slow requests that are under way, and the most that were at once, by method.
+    busy: BTreeMap<String, (usize, usize)>,
+    /// How often chance has been asked.
+    draws: u64,
+}
+
+/// A slow request that is under way.
+struct Busy<'a>(&'a State, String);
+
+impl<'a> Busy<'a> {
+    fn enter(state: &'a State, method: &Method) -> Self {
+        let mut inner = state.lock();
+        let (now, most) = inner.busy.entry(method.to_string()).or_default();
+        *now += 1;
+        *most = (*most).max(*now);
+        Self(state, method.to_string())
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.lock().busy.entry(self.1.clone()).or_default().0 -= 1;
+    }
 }
 
 #[derive(Clone)]
@@ -110,14 +138,7 @@ impl ApiServer {
 
     /// Back, at the same address.
     pub async fn restart(&self) {
-        super::until("the address is free again", async || match TcpListener::bind(self.address).await {
-            Ok(listener) => {
-                self.serve(listener);
-                true
-            }
-            Err(_) => false,
-        })
-        .await;
+        self.serve(super::within("the address is free again", bound(self.address)).await);
     }
 
     fn serve(&self, listener: TcpListener) {
@@ -212,6 +233,23 @@ impl ApiServer {
         self.state.lock().requests.iter().filter(|request| request.contains(part)).count()
     }
 
+    /// Forgets what was asked, and the events that all watches have been told of, so that a test can go on for long.
+    pub fn forget_requests(&self) {
+        let mut inner = self.state.lock();
+        inner.requests.clear();
+        inner.posted.clear();
+        let kept = inner.log.len().saturating_sub(2_000);
+        if let Some(entry) = inner.log.get(kept).filter(|_| kept > 0) {
+            inner.oldest = entry.version;
+            inner.log.drain(..kept);
+        }
+    }
+
+    /// How many slow requests of a method were under way at once, at most.
+    pub fn most_at_once(&self, method: &str) -> usize {
+        self.state.lock().busy.get(method).map_or(0, |(_, most)| *most)
+    }
+
     /// An object as it is now.
     pub fn object(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
         let key = (resource.to_owned(), namespace.to_owned(), name.to_owned());
@@ -267,6 +305,15 @@ impl Inner {
     }
 }
 
+async fn bound(address: SocketAddr) -> TcpListener {
+    loop {
+        if let Ok(listener) = TcpListener::bind(address).await {
+            return listener;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 struct Target {
     resource: String,
     namespace: Option<String>,
@@ -318,6 +365,17 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer,
             return Ok(status(code, "as the test wants it"));
         }
         Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Slow(time)) => {
+            let _busy = Busy::enter(&state, request.method());
+            tokio::time::sleep(time).await;
+        }
+        Some(Fault::Unsteady) => {
+            let is_watch = query.contains_key("watch");
+            let misfortune = state.lock().misfortune(is_watch);
+            if let Some(answer) = misfortune.happen(|| state.lock().answer_get(&target, &query)).await {
+                return Ok(answer);
+            }
+        }
         Some(Fault::Garbage) => return Ok(Response::new(Full::new(Bytes::from("<html>\n")).boxed())),
         _ => {}
     }
@@ -346,11 +404,18 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer,
             fault,
         ));
     }
-    let answer = match &target.name {
-        Some(name) => get(&state.lock(), &target, name),
-        None => list(&state.lock(), &target, &query),
-    };
-    Ok(answer)
+    let value = state.lock().answer_get(&target, &query);
+    Ok(value.map_or_else(|| status(404, "not found"), |value| json_answer(&value)))
+}
+
+impl Inner {
+    /// The object or the list that is asked for.
+    fn answer_get(&self, target: &Target, query: &BTreeMap<String, String>) -> Option<Value> {
+        match &target.name {
+            Some(name) => self.objects.get(&write::key_of(target, name)).cloned(),
+            None => Some(list(self, target, query)),
+        }
+    }
 }
 
 fn write(inner: &mut Inner, method: &Method, target: Target, object: Value) -> Answer {
@@ -365,11 +430,7 @@ fn write(inner: &mut Inner, method: &Method, target: Target, object: Value) -> A
     }
 }
 
-fn get(inner: &Inner, target: &Target, name: &str) -> Answer {
-    inner.objects.get(&write::key_of(target, name)).map_or_else(|| status(404, "not found"), json_answer)
-}
-
-fn list(inner: &Inner, target: &Target, query: &BTreeMap<String, String>) -> Answer {
+fn list(inner: &Inner, target: &Target, query: &BTreeMap<String, String>) -> Value {
     let of = |(resource, namespace, _): &(String, String, String)| {
         *resource == target.resource && target.namespace.as_ref().is_none_or(|wanted| wanted == namespace)
     };
@@ -389,12 +450,19 @@ fn list(inner: &Inner, target: &Target, query: &BTreeMap<String, String>) -> Ans
         metadata["continue"] = json!(format!("{}==", skip + limit));
     }
     let items: Vec<&Value> = all.into_iter().skip(skip).take(limit).collect();
-    json_answer(&json!({"kind": "AnyList", "apiVersion": "v1", "metadata": metadata, "items": items}))
+    json!({"kind": "AnyList", "apiVersion": "v1", "metadata": metadata, "items": items})
 }
 
-/// The only selector that anything here uses: that a label is there.
+/// The selectors that are used here: that labels are there, or have a value.
 fn is_selected(object: &Value, selector: Option<&str>) -> bool {
-    selector.is_none_or(|key| !object["metadata"]["labels"][key.replace("%2F", "/")].is_null())
+    let decoded = selector.unwrap_or_default().replace("%2F", "/").replace("%3D", "=").replace("%2C", ",");
+    decoded.split(',').filter(|wanted| !wanted.is_empty()).all(|wanted| {
+        let labels = &object["metadata"]["labels"];
+        match wanted.split_once('=') {
+            Some((key, value)) => labels[key] == value,
+            None => !labels[wanted].is_null(),
+        }
+    })
 }
 
 fn open_watch(
@@ -442,8 +510,10 @@ async fn feed(
             let _ = lines.send(line("ERROR", &gone)).await;
             return;
         }
+        let is_unsteady = state.lock().faults.get(resource) == Some(&Fault::Unsteady);
+        let (news, breaks_off) = if is_unsteady { state.lock().garbled(news) } else { (news, false) };
         for entry in news {
-            after = entry.version;
+            after = after.max(entry.version);
             let event = match (is_selected(&entry.object, selector), entry.event) {
                 (true, event) => event,
                 (false, "MODIFIED") => "DELETED",
@@ -453,6 +523,10 @@ async fn feed(
             if lines.send(line(event, &entry.object)).await.is_err() {
                 return;
             }
+        }
+        if breaks_off {
+            let _ = lines.send(Bytes::from_static(b"{\"type\":\"MODIFIED\",\"object\":{\"meta")).await;
+            return;
         }
         tokio::select! {
             _ = changes.changed() => {}

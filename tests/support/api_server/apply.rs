@@ -278,6 +278,11 @@ fn finished(before: Option<&Value>, mut after: Value, target: &Target, seed: u64
     {
         return Err("spec.loadBalancerClass: Invalid value: may not change once set".to_owned());
     }
+    let names: Vec<&Value> =
+        after["spec"]["ports"].as_array().into_iter().flatten().map(|port| &port["name"]).collect();
+    if names.iter().enumerate().any(|(index, name)| names[..index].contains(name)) {
+        return Err("spec.ports[1].name: Duplicate value".to_owned());
+    }
     let spec = &mut after["spec"];
     if spec["clusterIP"].is_null() {
         spec["clusterIP"] = json!(format!("10.0.{}.{}", seed / 256 % 256, seed % 256));
