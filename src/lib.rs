@@ -27,6 +27,7 @@
 //! |---|---|
 //! | [`cli`] | one file a command |
 //! | [`controller`] | makes, changes and deletes per-pod Services |
+//! | [`companions`] | what new StatefulSets still lack, by an Event |
 //! | [`server`] | TLS, connections, limits, routes: bytes only |
 //! | [`guard`] | the webhook's judgement: decode, evaluate, confirm by live reads, encode |
 //! | [`certs`] | certificates of our own: one for all replicas, renewed, and put into `caBundle` |
@@ -84,6 +85,7 @@ pub mod certs;
 pub mod change;
 pub mod cli;
 pub mod cluster;
+pub mod companions;
 pub mod controller;
 pub mod evaluate;
 pub mod events;

@@ -324,6 +324,7 @@ mod tests {
             group: None,
             exempt: None,
             may_be_exempted: true,
+            misses_companion: false,
         }
     }
 

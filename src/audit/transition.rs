@@ -133,6 +133,7 @@ pub(super) fn immutable(object: &ObjectRef, old: &Manifest, new: &Manifest) -> V
             group: None,
             exempt: None,
             may_be_exempted: false,
+            misses_companion: false,
         }
     });
     Verdict { findings: findings.collect() }

@@ -17,6 +17,7 @@ use super::{PolicyArgs, access::AccessArgs, certificate::CertificateArgs, kubern
 use crate::certs::Provided;
 use crate::certs::manager::CertificateManager;
 use crate::cluster::Cluster;
+use crate::companions::{CompanionCheck, CompanionConfig};
 use crate::controller::{Controller, ControllerConfig};
 use crate::events::{EventSender, Events};
 use crate::guard::{Confirmer, WebhookGuard, WhenOverloaded};
@@ -170,7 +171,7 @@ impl Args {
         metrics: &mut Metrics,
     ) -> (Option<Elected>, Option<Provided>) {
         let settings = self.certificate.managed(&client);
-        if !self.controller && settings.is_none() {
+        if !self.controller && settings.is_none() && events.is_none() {
             return (None, None);
         }
         let namespace = client.default_namespace().to_owned();
@@ -181,10 +182,14 @@ impl Args {
             CertificateManager::new(client.clone(), settings, leadership.clone(), events.clone(), registry)
         });
         let (keeper, provided) = kept.unzip();
+        let companions = events.clone().map(|events| {
+            let (leadership, config) = (leadership.clone(), CompanionConfig::default());
+            CompanionCheck::new(known.clone(), events, registry, leadership, config)
+        });
         let controller = self.controller.then(|| {
             Controller::new(client, known, events, registry, leadership, ControllerConfig::default())
         });
-        (Some(Elected { elector, keeper, controller }), provided)
+        (Some(Elected { elector, keeper, companions, controller }), provided)
     }
 
     /// Where reviews put what is to be told, and the work of telling it.
@@ -235,12 +240,13 @@ fn instance() -> String {
 struct Elected {
     elector: Elector,
     keeper: Option<CertificateManager>,
+    companions: Option<CompanionCheck>,
     controller: Option<Controller>,
 }
 
 /// Elects, and does what is done by the elected and by others. To return is an error.
 async fn look_after(elected: Option<Elected>, shutdown: &Shutdown) -> anyhow::Error {
-    let Some(Elected { elector, keeper, controller }) = elected else { return pending().await };
+    let Some(Elected { elector, keeper, companions, controller }) = elected else { return pending().await };
     let election = async {
         elector.run(shutdown).await;
         pending::<Infallible>().await
@@ -248,6 +254,12 @@ async fn look_after(elected: Option<Elected>, shutdown: &Shutdown) -> anyhow::Er
     let keeping = async {
         match keeper {
             Some(keeper) => keeper.run().await,
+            None => pending().await,
+        }
+    };
+    let checking = async {
+        match companions {
+            Some(companions) => companions.run().await,
             None => pending().await,
         }
     };
@@ -260,6 +272,7 @@ async fn look_after(elected: Option<Elected>, shutdown: &Shutdown) -> anyhow::Er
     tokio::select! {
         never = election => match never {},
         never = keeping => match never {},
+        never = checking => match never {},
         () = controlling => anyhow::anyhow!("the controller of per-pod Services stopped working"),
     }
 }

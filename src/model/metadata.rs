@@ -9,7 +9,7 @@ use super::annotations::{
     TOLERATE_UNREADY,
 };
 use super::release::is_release_annotation;
-use super::{Kind, Labels, nullable};
+use super::{Kind, Labels, created, nullable};
 
 /// What is kept of an object's `metadata`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -34,6 +34,9 @@ pub struct Metadata {
     /// The controller that has made it, among its `ownerReferences`.
     #[serde(rename = "ownerReferences", deserialize_with = "controller")]
     pub owner: Option<Box<Owner>>,
+    /// `creationTimestamp`, in seconds since 1970; 0 where it is absent or cannot be read.
+    #[serde(rename = "creationTimestamp", deserialize_with = "created::seconds")]
+    pub created: u32,
 }
 
 /// The controller that owns an object. Any client can write it: it explains, it proves nothing.

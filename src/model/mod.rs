@@ -10,6 +10,7 @@ mod claim;
 mod class;
 mod config_map;
 mod container;
+mod created;
 mod dialled;
 mod disruption_budget;
 mod group_name;

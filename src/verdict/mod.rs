@@ -115,6 +115,8 @@ pub struct Finding {
     pub exempt: Option<Exempt>,
     /// Whether the policies let an annotation of the subject exempt it.
     pub may_be_exempted: bool,
+    /// Whether it says that an object is missing that may come with the same manifests.
+    pub misses_companion: bool,
 }
 
 impl Verdict {
