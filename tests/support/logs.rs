@@ -2,10 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
-use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, subscriber::DefaultGuard};
 use tracing_subscriber::fmt::MakeWriter;
 
 pub struct Logs {
@@ -13,12 +13,20 @@ pub struct Logs {
     _default: DefaultGuard,
 }
 
+/// As long as there is only one subscriber, `tracing` asks the thread that comes first to a place in the code whether anything there
+/// is of interest, and remembers the answer for all: a test of another thread, which captures nothing, would say no.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| {
+    let nowhere = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(io::sink);
+    Dispatch::new(nowhere.finish())
+});
+
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
 
 impl Logs {
     /// Everything from debug up; the test's runtime must be of one thread.
     pub fn capture() -> Self {
+        LazyLock::force(&SECOND);
         let written = Buffer::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::DEBUG)

@@ -8,6 +8,7 @@ pub mod guard;
 pub mod keeping;
 pub mod logs;
 pub mod pki;
+pub mod served;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
