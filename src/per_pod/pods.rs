@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::set::PerPodSet;
 use super::template::Template;
-use crate::model::{POD_NAME_ANNOTATION, is_label_value};
+use crate::model::{PER_POD_LABEL, POD_NAME_ANNOTATION, POD_NAME_LABEL, is_label_value};
 
 /// What a list has shown of a set's pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +72,8 @@ pub(super) fn how_to_label(label: &str) -> String {
 /// How people make pods ask for the label, for messages.
 pub(super) fn how_to_ask(label: &str) -> String {
     format!(
-        "set the annotation service-per-pod-label to statefulset.kubernetes.io/pod-name, or the annotation \
-         {POD_NAME_ANNOTATION}: {label} on the pod template"
+        "set the annotation {PER_POD_LABEL} to {POD_NAME_LABEL}, or the annotation {POD_NAME_ANNOTATION}: {label} on the pod \
+         template"
     )
 }
 

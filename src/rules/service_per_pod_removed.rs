@@ -1,7 +1,9 @@
 //! `service-per-pod-removed`
 
 use super::{Params, Place, SetContext, Transition, Violations};
-use crate::model::{PER_POD_APPLIED, PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType, Service};
+use crate::model::{
+    PER_POD_APPLIED, PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType, Service, annotation_pointer,
+};
 
 rule! {
     /// ## What it checks
@@ -117,7 +119,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
             "{consequence}: without {removed} the set asks for none, and clients that use them are cut off"
         );
         let remedy = format!("keep the annotation {removed}, unless the Services are to go");
-        out.add(place(removed), message, remedy);
+        out.add(Place::in_set(annotation_pointer(removed)), message, remedy);
         return;
     }
     let kind =
@@ -135,12 +137,8 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         );
         let remedy =
             format!("keep the annotation {PER_POD_TYPE} as it is, unless the load balancers are to go");
-        out.add(place(PER_POD_TYPE), message, remedy);
+        out.add(Place::in_set(annotation_pointer(PER_POD_TYPE)), message, remedy);
     }
-}
-
-fn place(annotation: &str) -> Place {
-    Place::in_set(format!("/metadata/annotations/{}", annotation.replace('/', "~1")))
 }
 
 fn plural(balancers: usize) -> &'static str {
