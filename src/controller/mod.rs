@@ -77,7 +77,7 @@ pub struct ControllerConfig {
     pub reassert: (Duration, Duration),
     /// How old a list of a set's pods may be where a Service waits until its pod has gone. Default 3 s.
     pub pods_fresh: Duration,
-    /// How old it may be where pods may be without their label. Default 1 minute.
+    /// How old it may be where pods may be without their label, and their number has not changed. Default 1 minute.
     pub pods_lasting: Duration,
     /// How often each set is looked at though nothing has happened to it. Default 1 minute.
     pub resync: Duration,

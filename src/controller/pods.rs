@@ -13,7 +13,7 @@ use crate::per_pod::set::PerPodSet;
 use crate::per_pod::template::Template;
 
 /// How long a list is kept at most: a set that has gone is never asked about again.
-const KEPT: Duration = Duration::from_secs(120);
+const KEPT: Duration = Duration::from_secs(600);
 
 /// The last list of the pods of each set, by the uid of the set.
 #[derive(Debug, Default)]
@@ -24,6 +24,8 @@ struct PodList {
     at: Instant,
     /// The label that the pods were looked at for.
     label: String,
+    /// How many there were, as the set's status said.
+    replicas: i32,
     pods: Arc<PodsSeen>,
 }
 
@@ -31,21 +33,19 @@ struct PodList {
 pub(super) struct AgedPods {
     pub(super) pods: Arc<PodsSeen>,
     pub(super) age: Duration,
+    /// Whether pods have come or gone since then.
+    pub(super) is_outdated: bool,
 }
 
 impl PodLists {
-    /// The last list, if it is younger than `oldest`; than `of_trouble` where something is wrong with a pod in it.
-    fn get(&self, set: &PerPodSet, label: &str, oldest: Duration, of_trouble: Duration) -> Option<AgedPods> {
+    fn get(&self, set: &PerPodSet, label: &str) -> Option<PodList> {
         let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let list = lists.get(&set.metadata.uid).filter(|list| list.label == label)?;
-        let age = list.at.elapsed();
-        let oldest = if list.pods.unselected.is_empty() { oldest } else { oldest.min(of_trouble) };
-        (age < oldest).then(|| AgedPods { pods: Arc::clone(&list.pods), age })
+        lists.get(&set.metadata.uid).filter(|list| list.label == label).cloned()
     }
 
     fn put(&self, set: &PerPodSet, label: &str, pods: PodsSeen) -> Arc<PodsSeen> {
-        let pods = Arc::new(pods);
-        let list = PodList { at: Instant::now(), label: label.to_owned(), pods: Arc::clone(&pods) };
+        let (pods, replicas) = (Arc::new(pods), set.status.replicas);
+        let list = PodList { at: Instant::now(), label: label.to_owned(), replicas, pods: Arc::clone(&pods) };
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lists.retain(|_, list| list.at.elapsed() < KEPT);
         lists.insert(set.metadata.uid.clone(), list);
@@ -66,8 +66,17 @@ impl Context {
         template: &Template,
         oldest: Duration,
     ) -> Result<AgedPods, WriteError> {
-        if let Some(known) = self.pods.get(set, template.label(), oldest, self.config.retry) {
-            return Ok(known);
+        if let Some(list) = self.pods.get(set, template.label()) {
+            let age = list.at.elapsed();
+            let is_outdated = list.replicas != set.status.replicas;
+            let oldest = match &*list.pods.unselected {
+                _ if is_outdated => oldest.min(self.config.pods_fresh),
+                [] => oldest,
+                _ => oldest.min(self.config.retry),
+            };
+            if age < oldest {
+                return Ok(AgedPods { pods: list.pods, age, is_outdated });
+            }
         }
         let listed = match self.server.pods(set, template).await {
             Err(WriteError::Refused(reason)) => {
@@ -81,6 +90,7 @@ impl Context {
             }
             listed => listed?,
         };
-        Ok(AgedPods { pods: self.pods.put(set, template.label(), listed), age: Duration::ZERO })
+        let pods = self.pods.put(set, template.label(), listed);
+        Ok(AgedPods { pods, age: Duration::ZERO, is_outdated: false })
     }
 }

@@ -109,11 +109,11 @@ impl Context {
         let ControllerConfig { pods_fresh, pods_lasting, retry, .. } = self.config;
         let oldest = if without.kept_for_pods > 0 { pods_fresh } else { pods_lasting };
         match self.pods_of(set, template, oldest).await {
-            Ok(AgedPods { pods, age }) => {
+            Ok(AgedPods { pods, age, is_outdated }) => {
                 let plan = self.plan(set, Some(template), Some(&pods));
                 // The set's status tells when a pod goes, but the list may be the one from before.
                 let wait = if age.is_zero() { retry } else { pods_fresh.saturating_sub(age) };
-                round.pods_due = (plan.kept_for_pods > 0).then_some(wait);
+                round.pods_due = (plan.kept_for_pods > 0 || is_outdated).then_some(wait);
                 plan
             }
             Err(failure) => {

@@ -38,6 +38,8 @@ pub struct Ordinals {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Status {
+    /// How many pods there are, those that are about to go included.
+    pub replicas: i32,
     /// What our condition says, if it is there.
     #[serde(rename = "conditions", deserialize_with = "ours")]
     pub said: Option<Box<ConditionText>>,

@@ -53,7 +53,7 @@ const MANNERS: ControllerConfig = ControllerConfig {
     retry: Duration::from_millis(50),
     reassert: (Duration::from_millis(20), Duration::from_millis(200)),
     pods_fresh: Duration::from_millis(10),
-    pods_lasting: Duration::from_millis(100),
+    pods_lasting: Duration::from_secs(3600),
     resync: Duration::from_secs(3600),
 };
 
@@ -681,9 +681,14 @@ async fn a_service_stays_until_its_pod_has_gone() {
 async fn a_pod_without_its_label_is_told_of_and_labelled_where_a_policy_wants_it() {
     let api = ApiServer::start().await;
     put_set(&api, &asking(), 2);
+    let replica = replica(&api, "pod-0");
+    until_services(&api, &["web-0", "web-1"]).await;
+    replica.settles(&api).await;
     put_pod(&api, 0, &json!({"pod-name": "web-0"}));
     put_pod(&api, 1, &json!({}));
-    let replica = replica(&api, "pod-0");
+    let mut set = api.object(SETS, "n", "web").unwrap();
+    set["status"]["replicas"] = json!(2);
+    api.put_object(SETS, "n", "web", set);
     until("the condition", async || condition(&api).as_deref() == Some("ServicePerPodLabelMissing")).await;
     until("the event", async || !api.posted("events").is_empty()).await;
     let note = api.posted("events")[0]["note"].as_str().unwrap().to_owned();
