@@ -384,7 +384,7 @@ async fn ports_that_were_edited_are_put_right() {
     let before = service(&api, namespace, "nginx-1").await;
     let port =
         |name: &str, port: u16| json!({"name": name, "port": port, "protocol": "TCP", "targetPort": 80});
-    for ports in [json!([port("port-80", 81)]), json!([port("http", 80), port("port-80", 8080)])] {
+    for ports in [json!([port("port-80", 81)]), json!([port("port-80", 80), port("mine", 8080)])] {
         let change = json!({"metadata": {"annotations": {"example.com/mine": "x"}},
             "spec": {"ports": ports, "selector": {"app": "wrong"}}});
         api.merge(&service_path(namespace, "nginx-1"), &change).await.allowed();
