@@ -27,6 +27,7 @@ mod deployments;
 mod guard;
 mod install;
 mod kubectl;
+mod members;
 mod mutate;
 mod per_pod;
 mod show;
