@@ -5,8 +5,8 @@ use serde::de::{Deserialize, Deserializer};
 use super::Cluster;
 use super::table::Table;
 use crate::model::{
-    Autoscaler, Claim, ConfigMap, DisruptionBudget, Kind, Metadata, Namespace, Object, Pod, Service,
-    StatefulSet, Workload,
+    Autoscaler, Claim, ConfigMap, DisruptionBudget, Kind, Metadata, Namespace, Object, Pod, PolicyDocument,
+    Service, StatefulSet, Workload,
 };
 
 /// For each kind: the type that is kept of its objects, and their table.
@@ -123,6 +123,8 @@ kinds! {
     Claim: Claim in claims,
     ConfigMap: ConfigMap in config_maps,
     Pod: Pod in pods,
+    Policy: PolicyDocument in policies,
+    Exemption: PolicyDocument in exemptions,
 }
 
 impl ClusterObject {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 use crate::model::{
-    Autoscaler, Claim, ConfigMap, DisruptionBudget, Labels, Namespace, Object, Pod, Service, StatefulSet,
-    Workload,
+    Autoscaler, Claim, ConfigMap, DisruptionBudget, Labels, Namespace, Object, Pod, PolicyDocument, Service,
+    StatefulSet, Workload,
 };
 
 /// An object that can be found by more than its name.
@@ -235,6 +235,12 @@ impl Indexed for ConfigMap {
 }
 
 impl Indexed for Pod {
+    fn keys(&self) -> Vec<IndexKey<'_>> {
+        Vec::new()
+    }
+}
+
+impl Indexed for PolicyDocument {
     fn keys(&self) -> Vec<IndexKey<'_>> {
         Vec::new()
     }

@@ -18,6 +18,8 @@ pub enum Kind {
     Claim,
     ConfigMap,
     Pod,
+    Policy,
+    Exemption,
 }
 
 /// Where the objects of a kind come from.
@@ -71,9 +73,22 @@ const fn batch(name: &'static str, plural: &'static str) -> KindFacts {
     KindFacts { group, version, other_versions, name, plural, api_version, is_namespaced: true, origin }
 }
 
+const fn stateward(name: &'static str, plural: &'static str) -> KindFacts {
+    KindFacts {
+        group: "stateward.dev",
+        version: "v1alpha1",
+        other_versions: &[],
+        name,
+        plural,
+        api_version: "stateward.dev/v1alpha1",
+        is_namespaced: true,
+        origin: Origin::Files,
+    }
+}
+
 impl Kind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::StatefulSet,
         Self::Service,
         Self::DisruptionBudget,
@@ -88,6 +103,8 @@ impl Kind {
         Self::Claim,
         Self::ConfigMap,
         Self::Pod,
+        Self::Policy,
+        Self::Exemption,
     ];
 
     /// The kinds whose pods are made from a template, apart from StatefulSets.
@@ -139,6 +156,10 @@ impl Kind {
             Self::Claim => core("PersistentVolumeClaim", "persistentvolumeclaims", Origin::Listed),
             Self::ConfigMap => core("ConfigMap", "configmaps", Origin::Files),
             Self::Pod => core("Pod", "pods", Origin::Asked),
+            Self::Policy => {
+                KindFacts { is_namespaced: false, ..stateward("StatefulSetPolicy", "statefulsetpolicies") }
+            }
+            Self::Exemption => stateward("StatefulSetExemption", "statefulsetexemptions"),
         }
     }
 
