@@ -86,27 +86,29 @@ impl Reader {
             fresh.take(kind, found, wanted.kinds.contains(&kind));
         }
         // They were read for this review.
-        fresh.cluster.replace(Kind::Pod, snapshot.clone());
-        fresh.cluster.set_complete(Kind::Pod, snapshot.is_complete(Kind::Pod));
+        for kind in [Kind::Pod, Kind::Claim] {
+            fresh.cluster.replace(kind, snapshot.clone());
+            fresh.cluster.set_complete(kind, snapshot.is_complete(kind));
+        }
         fresh
     }
 
-    /// `snapshot` with these pods as they are, and what kept some from being read. Where none was kept, one that is not there does not
-    /// exist.
-    pub async fn with_pods(
+    /// `snapshot` with these objects of a kind as they are, and what kept some from being read. Where nothing did, one that is not
+    /// there does not exist.
+    pub(super) async fn with_named(
         &self,
+        kind: Kind,
+        names: &[String],
         snapshot: &Cluster,
         namespace: &str,
-        pods: &[String],
         deadline: Instant,
     ) -> (Cluster, Option<LiveReadError>) {
         let mut cluster = snapshot.clone();
         let Some(_waiting) = self.queue.enter(namespace) else {
             return (cluster, Some(LiveReadError::Overloaded));
         };
-        let reads = pods.iter().map(|pod| {
-            let key =
-                ReadKey { kind: Kind::Pod, namespace: namespace.into(), name: Some(pod.as_str().into()) };
+        let reads = names.iter().map(|name| {
+            let key = ReadKey { kind, namespace: namespace.into(), name: Some(name.as_str().into()) };
             self.read(key, Lane::Denial, deadline)
         });
         let mut failure = None;
@@ -116,7 +118,7 @@ impl Reader {
                 Err(error) => failure = Some(error),
             }
         }
-        cluster.set_complete(Kind::Pod, failure.is_none());
+        cluster.set_complete(kind, failure.is_none());
         (cluster, failure)
     }
 
