@@ -28,6 +28,7 @@ mod pod;
 mod pod_template;
 mod printable;
 mod reason;
+mod recognised;
 mod release;
 mod run_time_labels;
 mod selector;
@@ -67,6 +68,7 @@ pub use pod_template::{
 };
 pub use printable::{is_deceptive, printable, printable_lines, push_printable};
 pub use reason::reason;
+pub use recognised::Recognised;
 pub use release::release_labels;
 pub use run_time_labels::is_given_by_controller;
 pub use selector::{Coverage, LabelSelector, Operator, Requirement};

@@ -20,7 +20,7 @@ use crate::cluster::Kind;
 use crate::model::Class;
 use crate::verdict::RuleId;
 pub(crate) use budgets::enumerate;
-pub use context::{Changed, SetContext, Transition, Trigger, WorkloadContext};
+pub use context::{Changed, Remembered, SetContext, Transition, Trigger, WorkloadContext};
 pub use params::{NO_PARAMS, Param, ParamKind, Params};
 pub use violation::{FieldEdit, Place, Violation, Violations};
 
