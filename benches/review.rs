@@ -21,7 +21,7 @@ use stateward::cluster::Cluster;
 use stateward::evaluate::evaluate;
 use stateward::policy::Policies;
 
-use material::{RECORDED, Recorded, TO_MUTATE};
+use material::{Recorded, recorded, to_mutate};
 
 const SIZES: [usize; 3] = [10, 1_000, 100_000];
 const ROUNDS: usize = 200;
@@ -37,7 +37,7 @@ struct Bench {
 fn main() {
     let clusters = SIZES.map(|sets| (sets, material::cluster(sets))).into();
     let bench = Bench { policies: material::policies(), clusters, now: Timestamp::now() };
-    for recorded in &RECORDED {
+    for recorded in &recorded() {
         bench.print_ratios(recorded);
     }
     bench.print_mutations();
@@ -45,7 +45,7 @@ fn main() {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
         .configure_from_args();
-    for recorded in &RECORDED {
+    for recorded in &recorded() {
         bench.measure(&mut criterion, recorded);
     }
     criterion.final_summary();
@@ -83,7 +83,7 @@ impl Bench {
     fn print_mutations(&self) {
         let (_, cluster) = &self.clusters[0];
         let adding = material::mutating_policies();
-        for Recorded { name, body } in &TO_MUTATE {
+        for Recorded { name, body } in &to_mutate() {
             println!("mutate {name}: {} bytes", body.len());
             for (what, policies) in [("asked of nothing", &self.policies), ("adding", &adding)] {
                 let mutate = || drop(black_box(mutate_review(body, cluster, policies)));

@@ -34,7 +34,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 
-use material::{RECORDED, Recorded};
+use material::{Recorded, recorded};
 use support::{client::Client, pki};
 
 const CONNECTIONS: usize = 8;
@@ -60,7 +60,7 @@ fn main() {
         ours.connect().await;
         constant.connect().await;
     });
-    for recorded in &RECORDED {
+    for recorded in &recorded() {
         compare(&client, recorded, &mut ours, &mut constant);
     }
 }

@@ -12,32 +12,42 @@ use stateward::policy::Profile;
 /// A review as a kube-apiserver sent it, and what it is.
 pub struct Recorded {
     pub name: &'static str,
-    pub body: &'static [u8],
+    pub body: Vec<u8>,
+}
+
+macro_rules! recorded {
+    ($name:literal, $capture:literal) => {
+        Recorded {
+            name: $name,
+            body: mounted(include_str!(concat!("../../tests/captures/", $capture, ".json"))),
+        }
+    };
 }
 
 /// The shipped profile has nothing to say of the first three; the last is refused, and costs the making of a refusal.
-pub const RECORDED: [Recorded; 4] = [
-    Recorded { name: "create", body: include_bytes!("../../tests/captures/consul-create.validate.json") },
-    Recorded {
-        name: "update",
-        body: include_bytes!("../../tests/captures/consul-image-update.validate.json"),
-    },
-    Recorded {
-        name: "scale",
-        body: include_bytes!("../../tests/captures/consul-scale-3-to-5.validate.json"),
-    },
-    Recorded {
-        name: "refused",
-        body: include_bytes!("../../tests/captures/consul-scale-5-to-4.validate.json"),
-    },
-];
+pub fn recorded() -> [Recorded; 4] {
+    [
+        recorded!("create", "consul-create.validate"),
+        recorded!("update", "consul-image-update.validate"),
+        recorded!("scale", "consul-scale-3-to-5.validate"),
+        recorded!("refused", "consul-scale-5-to-4.validate"),
+    ]
+}
 
 /// What the mutating webhook is sent: something is added to the first two if a policy says so, and to the last.
-pub const TO_MUTATE: [Recorded; 3] = [
-    Recorded { name: "create", body: include_bytes!("../../tests/captures/consul-create.mutate.json") },
-    Recorded { name: "update", body: include_bytes!("../../tests/captures/consul-image-update.mutate.json") },
-    Recorded { name: "pod", body: include_bytes!("../../tests/captures/nginx-0-pod-create.mutate.json") },
-];
+pub fn to_mutate() -> [Recorded; 3] {
+    [
+        recorded!("create", "consul-create.mutate"),
+        recorded!("update", "consul-image-update.mutate"),
+        recorded!("pod", "nginx-0-pod-create.mutate"),
+    ]
+}
+
+/// The recorded set mounts its claim nowhere, of which there would be something to say.
+fn mounted(capture: &str) -> Vec<u8> {
+    let mounts = r#""resources":{},"volumeMounts":[{"name":"data","mountPath":"/consul/data"}],"terminationMessagePath""#;
+    capture.replace(r#""resources":{},"terminationMessagePath""#, mounts).into_bytes()
+}
 
 pub fn policies() -> Policies {
     Policies::new(Profile::Baseline, Vec::new()).unwrap()
@@ -71,17 +81,26 @@ fn add_application(cluster: &mut Cluster, namespace: &str, name: &str) {
     let labels = json!({ "app": name });
     let metadata = json!({ "name": name, "namespace": namespace, "labels": labels });
     let object = |spec: Value| json!({ "metadata": metadata, "spec": spec });
+    let apart =
+        json!({ "labelSelector": { "matchLabels": labels }, "topologyKey": "kubernetes.io/hostname" });
     let set = object(json!({
         "replicas": 3,
         "serviceName": name,
         "selector": { "matchLabels": labels },
         "template": {
             "metadata": { "labels": labels },
-            "spec": { "containers": [{ "name": "consul", "image": "hashicorp/consul:1.18" }] }
+            "spec": {
+                "containers": [{
+                    "name": "consul", "image": "hashicorp/consul:1.18", "readinessProbe": { "tcpSocket": { "port": 8080 } },
+                    "volumeMounts": [{ "name": "data", "mountPath": "/consul/data" }]
+                }],
+                "affinity": { "podAntiAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [apart] } }
+            }
         },
         "volumeClaimTemplates": [{ "metadata": { "name": "data" } }]
     }));
-    let service = object(json!({ "clusterIP": "None", "selector": labels }));
+    let service =
+        object(json!({ "clusterIP": "None", "publishNotReadyAddresses": true, "selector": labels }));
     let budget = object(json!({ "maxUnavailable": 1, "selector": { "matchLabels": labels } }));
     cluster.insert(serde_json::from_value::<stateward::model::StatefulSet>(set).unwrap());
     cluster.insert(serde_json::from_value::<stateward::model::Service>(service).unwrap());

@@ -115,9 +115,11 @@ impl<T: Indexed> Table<T> {
 
     /// The objects of `namespace` that have `key` among their keys, by name, found one after the other.
     pub(super) fn each_by_key(&self, namespace: &str, key: IndexKey<'_>) -> impl Iterator<Item = &T> {
-        let hash = self.hash(namespace, key);
-        let entries = self.index.range((Bound::Included((hash, Arc::clone(&self.first))), Bound::Unbounded));
-        let names = entries.take_while(move |(other, _)| *other == hash).map(|(_, name)| name);
+        // Of most kinds there is nothing, and a hash is not needed to see that.
+        let hash = (!self.index.is_empty()).then(|| self.hash(namespace, key));
+        let from = hash.map(|hash| (Bound::Included((hash, Arc::clone(&self.first))), Bound::Unbounded));
+        let entries = from.into_iter().flat_map(|from| self.index.range(from));
+        let names = entries.take_while(move |(other, _)| Some(*other) == hash).map(|(_, name)| name);
         let found = names.filter_map(|name| self.objects.get(&**name)).map(|object| &**object);
         found.filter(move |object| *object.metadata().namespace == *namespace)
     }

@@ -46,7 +46,7 @@ impl<'a> ClusterView<'a> {
         Self { cluster, pending, memory: None }
     }
 
-    /// The same view, which remembers what costs a look at every StatefulSet. Not for a view in which a StatefulSet is pending.
+    /// The same view, which remembers what costs a look at every StatefulSet. A memory is for one cluster and one pending StatefulSet.
     #[must_use]
     pub fn remembering(self, memory: &'a ViewMemory) -> Self {
         Self { memory: Some(memory), ..self }
@@ -215,8 +215,8 @@ impl<'a> ClusterView<'a> {
         let Some(memory) = self.memory else { return find() };
         let names = || find().into_iter().map(|(set, _)| set.metadata.name.clone()).collect();
         let names = memory.group_behind(service, names);
-        let sets = names.iter().filter_map(|name| self.cluster.set(namespace, name));
-        sets.map(|set| (set, set.replicas())).collect()
+        let sets = names.iter().filter_map(|name| self.set(namespace, name).present());
+        sets.map(|set| (set, self.replicas_of(set))).collect()
     }
 
     /// The known autoscalers that scale a StatefulSet: HorizontalPodAutoscalers, then ScaledObjects, by name.

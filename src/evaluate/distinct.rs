@@ -12,6 +12,9 @@ const MANY: usize = 500;
 /// Each finding once, and the first [`MOST_OF_A_RULE`] of each rule. One budget can be wrong in the same way for a thousand
 /// sets, and one annotation can name forty thousand rules that do not exist.
 pub(super) fn distinct(findings: Vec<Finding>) -> Vec<Finding> {
+    if findings.len() < 2 {
+        return findings;
+    }
     let is_new = {
         let mut seen = HashSet::with_capacity(findings.len());
         let mut groups = HashSet::new();

@@ -1,6 +1,5 @@
 //! One StatefulSet under every rule.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use super::Evaluator;
@@ -8,10 +7,10 @@ use super::claims;
 use super::evaluation::{Evaluation, Operated, States};
 use super::groups::stronger;
 use crate::change::Edit;
-use crate::cluster::{ClusterView, Group, GroupEvidence, PendingChange};
+use crate::cluster::{ClusterView, Group, GroupEvidence, PendingChange, ViewMemory};
 use crate::model::{Because, Class, Classified, DisruptionBudget, Object, Owner, StatefulSet};
 use crate::policy::Ruling;
-use crate::rules::{self, Changed, Rule, SetContext, Trigger, Violation};
+use crate::rules::{self, Changed, Remembered, Rule, SetContext, Trigger, Violation};
 use crate::verdict::{Finding, Level};
 
 /// A set, its replica count, and what else is different then.
@@ -60,13 +59,16 @@ impl<'a> Evaluator<'a> {
         let after = (after, class);
         let states = self
             .states(before.as_ref(), &after, asked.changed, |view, set| self.group(view, set, &step_class));
-        let together = states.is_alone().then(|| {
+        let after_alone = (states.after.set, states.after.replicas);
+        let may_be_more =
+            states.is_alone() && self.presumed_group(&states.after.view, after_alone, &step_class).is_some();
+        let together = may_be_more.then(|| {
             self.states(before.as_ref(), &after, asked.changed, |view, set| {
                 self.presumed_group(view, set, &step_class)
             })
         });
         self.run(&Evaluation {
-            together: together.filter(|together| together.after.group.is_some()),
+            together,
             step_class,
             operated: Operated {
                 asks: asked.operator,
@@ -89,9 +91,9 @@ impl<'a> Evaluator<'a> {
         changed: Changed<'a>,
         group: impl Fn(&ClusterView<'a>, (&'a StatefulSet, i32)) -> Option<Group<'a>>,
     ) -> States<'a> {
-        let context = |((set, replicas, pending), class): &(State<'a>, Classified)| {
-            let view = ClusterView::new(self.cluster, *pending);
-            let view = if pending.changes_set() { view } else { view.remembering(self.memory) };
+        let context = |((set, replicas, pending), class): &(State<'a>, Classified), own: &'a ViewMemory| {
+            let memory = if pending.changes_set() { own } else { &self.memories.unchanged };
+            let view = ClusterView::new(self.cluster, *pending).remembering(memory);
             SetContext {
                 set,
                 replicas: *replicas,
@@ -100,10 +102,11 @@ impl<'a> Evaluator<'a> {
                 view,
                 changed,
                 dry_run: self.dry_run,
-                known_budgets: OnceCell::new(),
+                remembered: Remembered::default(),
             }
         };
-        let (before, after) = (before.map(context), context(after));
+        let before = before.map(|before| context(before, &self.memories.before));
+        let after = context(after, &self.memories.after);
         let starts = before.as_ref().is_none_or(|before| before.replicas == 0) && !self.has_all_objects;
         let claims_left = if starts { claims::left(&after) } else { 0 };
         States { before, after, claims_left }

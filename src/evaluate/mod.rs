@@ -39,10 +39,10 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
     if change.requester.is_cleanup_controller() {
         return Verdict::default();
     }
-    let memory = ViewMemory::default();
+    let memories = Memories::default();
     let judge = Evaluator {
         cluster,
-        memory: &memory,
+        memories: &memories,
         policies,
         now,
         dry_run: change.dry_run,
@@ -74,13 +74,22 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
 /// What stays the same over one evaluation.
 struct Evaluator<'a> {
     cluster: &'a Cluster,
-    /// What is looked up for many sets; only for changes that leave every StatefulSet as it is.
-    memory: &'a ViewMemory,
+    memories: &'a Memories,
     policies: &'a Policies,
     now: Timestamp,
     dry_run: bool,
     has_all_objects: bool,
     requester: &'a Requester,
+}
+
+/// What is looked up for many sets or by many rules.
+#[derive(Debug, Default)]
+struct Memories {
+    /// Where every StatefulSet is as the cluster has it.
+    unchanged: ViewMemory,
+    /// Where one is different: before, and after. No more than one set is judged then.
+    before: ViewMemory,
+    after: ViewMemory,
 }
 
 impl<'a> Evaluator<'a> {

@@ -131,7 +131,7 @@ impl Confirmer {
         pods: &[String],
         deadline: Instant,
     ) -> Cluster {
-        let (cluster, failure) = 
+        let (cluster, failure) =
             self.reader.with_named(Kind::Pod, pods, snapshot, &request.namespace, deadline).await;
         self.count(failure.as_ref().map_or("learned", outcome_of));
         if let Some(failure) = failure {

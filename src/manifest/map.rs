@@ -11,7 +11,7 @@ const LINEAR: usize = 24;
 #[derive(Default)]
 pub(super) struct MapBuilder {
     entries: Vec<Entry>,
-    /// Which entries came through `<<`: to override those is what merging is for.
+    /// Which entries came through `<<`: to override those is what merging is for. Those behind its end did not, as in nearly every map.
     merged: Vec<bool>,
     index: HashMap<String, usize>,
 }
@@ -27,7 +27,9 @@ impl MapBuilder {
         self.put(entry, true);
     }
 
-    pub(super) fn finish(self) -> Vec<Entry> {
+    /// The entries, in no more memory than they need: most maps have one or two.
+    pub(super) fn finish(mut self) -> Vec<Entry> {
+        self.entries.shrink_to_fit();
         self.entries
     }
 
@@ -37,17 +39,25 @@ impl MapBuilder {
                 self.index.insert(entry.key.clone(), self.entries.len());
             }
             self.entries.push(entry);
-            self.merged.push(merged);
+            self.mark(self.entries.len() - 1, merged);
             return;
         };
-        let (Some(old), Some(was_merged)) = (self.entries.get_mut(at), self.merged.get_mut(at)) else {
-            return;
-        };
-        if !merged && !*was_merged {
+        let was_merged = self.merged.get(at).copied().unwrap_or_default();
+        let Some(old) = self.entries.get_mut(at) else { return };
+        if !merged && !was_merged {
             entry.shadows = Some(old.shadows.unwrap_or(old.line));
         }
         *old = entry;
-        *was_merged = merged;
+        self.mark(at, merged);
+    }
+
+    fn mark(&mut self, at: usize, merged: bool) {
+        if merged && self.merged.len() <= at {
+            self.merged.resize(at + 1, false);
+        }
+        if let Some(mark) = self.merged.get_mut(at) {
+            *mark = merged;
+        }
     }
 
     fn find(&self, key: &str) -> Option<usize> {

@@ -97,6 +97,7 @@ impl<'a> Builder<'a> {
                 while !self.ends(at) {
                     items.push(self.node(at, depth + 1)?);
                 }
+                items.shrink_to_fit();
                 Value::List(items)
             }
             Item::Map => self.map(at, depth)?,

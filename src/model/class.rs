@@ -62,6 +62,8 @@ pub struct Software {
     pub evidence: String,
     /// The container that decided.
     pub container: String,
+    /// Its index among the main containers.
+    pub index: usize,
     /// Whether practically every deployment of it is of the class that follows.
     pub certain: bool,
     /// Whether its members keep nothing that a majority rests on.

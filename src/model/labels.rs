@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::is_version_label;
+use super::text::Text;
 
 /// Label keys and values, sorted by key.
 ///
@@ -61,25 +62,28 @@ impl Labels {
     }
 
     /// Packs sorted pairs without doubles. What would not fit into 4 GiB, no request can hold.
-    fn pack(pairs: &[(Box<str>, Box<str>)]) -> Self {
-        let mut text = String::with_capacity(pairs.iter().map(|(key, value)| key.len() + value.len()).sum());
+    fn pack<K: AsRef<str>, V: AsRef<str>>(pairs: &[(K, V)]) -> Self {
+        let length = |(key, value): &(K, V)| key.as_ref().len() + value.as_ref().len();
+        let mut text = String::with_capacity(pairs.iter().map(length).sum());
         let mut append = |part: &str| {
             text.push_str(part);
             u32::try_from(text.len()).unwrap_or(u32::MAX)
         };
-        let ends = pairs.iter().map(|(key, value)| (append(key), append(value))).collect();
+        let ends = pairs.iter().map(|(key, value)| (append(key.as_ref()), append(value.as_ref()))).collect();
         Self { text: text.into(), ends }
     }
 }
 
-impl<K: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(K, V)> for Labels {
+impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for Labels {
     /// The last of two equal keys wins, as in JSON.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        let mut labels: Vec<(Box<str>, Box<str>)> =
-            pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
-        labels.reverse();
-        labels.sort_by(|a, b| a.0.cmp(&b.0));
-        labels.dedup_by(|later, first| later.0 == first.0);
+        let mut labels: Vec<(K, V)> = pairs.into_iter().collect();
+        // The API server sends them sorted.
+        if !labels.is_sorted_by(|(a, _), (b, _)| a.as_ref() < b.as_ref()) {
+            labels.reverse();
+            labels.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
+            labels.dedup_by(|(later, _), (first, _)| later.as_ref() == first.as_ref());
+        }
         Self::pack(&labels)
     }
 }
@@ -111,8 +115,8 @@ impl<'de> Deserialize<'de> for Labels {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
                 let mut pairs = Vec::new();
-                while let Some(key) = map.next_key::<Box<str>>()? {
-                    let value = map.next_value::<Option<Box<str>>>()?;
+                while let Some(key) = map.next_key::<Text<'de>>()? {
+                    let value = map.next_value::<Option<Text<'de>>>()?;
                     pairs.push((key, value.unwrap_or_default()));
                 }
                 Ok(pairs.into_iter().collect())

@@ -30,6 +30,7 @@ mod pod_template;
 mod policy_document;
 mod printable;
 mod reason;
+mod recognised;
 mod release;
 mod run_time_labels;
 mod selector;
@@ -71,6 +72,7 @@ pub use pod_template::{
 pub use policy_document::PolicyDocument;
 pub use printable::{is_deceptive, printable, printable_lines, push_printable};
 pub use reason::reason;
+pub use recognised::Recognised;
 pub use release::release_labels;
 pub use run_time_labels::is_given_by_controller;
 pub use selector::{Coverage, LabelSelector, Operator, Requirement};

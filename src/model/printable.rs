@@ -12,6 +12,9 @@ const MAX_SHOWN: usize = 1024;
 /// direction of text, or hide. So is what a log of CI takes for a command, which is `::` at the start of a line and
 /// `##` anywhere. What is longer than 1024 characters is cut.
 pub fn printable(text: &str) -> Cow<'_, str> {
+    if is_plain(text) {
+        return Cow::Borrowed(text);
+    }
     let end = text.char_indices().nth(MAX_SHOWN).map_or(text.len(), |(at, _)| at);
     let shown = &text[..end];
     let starts_command = shown.trim_start().starts_with("::");
@@ -32,6 +35,15 @@ pub fn printable(text: &str) -> Cow<'_, str> {
         escaped.push('…');
     }
     Cow::Owned(escaped)
+}
+
+/// Whether a text is short and of visible ASCII characters that begin no command, which nearly every text is: that is seen many times
+/// faster than by looking at each character.
+fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let visible =
+        bytes.len() <= MAX_SHOWN && bytes.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
+    visible && !bytes.contains(&b'#') && !text.trim_ascii_start().starts_with("::")
 }
 
 /// Adds one character as it may be shown. `last` is the one before it, and becomes this one.

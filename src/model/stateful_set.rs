@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Container, ENSEMBLE, IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, Owner, PROTECTED,
-    PodTemplate, int_or_percent, is_given_by_controller, is_label_key, is_version_label, nullable,
+    PodTemplate, Recognised, int_or_percent, is_given_by_controller, is_label_key, is_version_label,
+    nullable,
 };
 
 /// The label that names each pod; the controller adds it.
@@ -24,6 +25,9 @@ pub struct StatefulSet {
     pub spec: StatefulSetSpec,
     #[serde(deserialize_with = "nullable::field")]
     pub status: StatefulSetStatus,
+    /// Which software it is.
+    #[serde(skip)]
+    pub recognised: Recognised,
 }
 
 /// What is kept of a StatefulSet's `status`.

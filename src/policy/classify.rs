@@ -13,7 +13,8 @@ type Decided = (Class, Because);
 impl Policies {
     /// The class of `set`, to which `applicable` applies.
     pub fn classify(&self, set: &StatefulSet, applicable: &Applicable<'_>) -> Classified {
-        classified(&set.metadata, &set.spec.template, self.software.classify(set), applicable)
+        let known = set.recognised.get_or_init(|| self.software.classify(set));
+        classified(&set.metadata, &set.spec.template, known, applicable)
     }
 
     /// The class of another object that makes pods, to which `applicable` applies.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use super::budgets::enumerate;
+use super::spread::{self, Term};
 use crate::change::PodRemoval;
 use crate::cluster::{ClusterView, Group, GroupEvidence, Lookup};
 use crate::model::{Autoscaler, Claim, Classified, DisruptionBudget, Service, StatefulSet, Workload};
@@ -55,8 +56,15 @@ pub struct SetContext<'a> {
     pub dry_run: bool,
     /// The consensus group that the set is in; `None` where that is unknown.
     pub group: Option<Group<'a>>,
-    /// What [`Self::known_budgets`] has found.
-    pub known_budgets: OnceCell<Vec<&'a DisruptionBudget>>,
+    /// What other rules have asked.
+    pub remembered: Remembered<'a>,
+}
+
+/// What several rules ask of one set, looked up when the first one does.
+#[derive(Clone, Debug, Default)]
+pub struct Remembered<'a> {
+    budgets: OnceCell<Vec<&'a DisruptionBudget>>,
+    spread: OnceCell<Option<Vec<Term<'a>>>>,
 }
 
 /// One Deployment, or one ReplicaSet that no Deployment has made, at one moment.
@@ -231,7 +239,12 @@ impl<'a> SetContext<'a> {
     /// The budgets that are known to be about the set's pods, by name. Half the rules ask; they are looked up once.
     pub fn known_budgets(&self) -> &[&'a DisruptionBudget] {
         let labels = self.set.spec.template.labels();
-        self.known_budgets.get_or_init(|| self.view.known_budgets_selecting(self.namespace(), labels))
+        self.remembered.budgets.get_or_init(|| self.view.known_budgets_selecting(self.namespace(), labels))
+    }
+
+    /// Every term and constraint that is to keep the pods apart; `None` where there are too many to look at.
+    pub(super) fn spread_terms(&self) -> Option<&[Term<'a>]> {
+        self.remembered.spread.get_or_init(|| spread::terms(self)).as_deref()
     }
 
     /// The same for this set or another of its group.

@@ -20,7 +20,9 @@ use crate::cluster::Kind;
 use crate::model::Class;
 use crate::verdict::RuleId;
 pub(crate) use budgets::enumerate;
-pub use context::{Changed, CountEvidence, MemberCounts, SetContext, Transition, Trigger, WorkloadContext};
+pub use context::{
+    Changed, CountEvidence, MemberCounts, Remembered, SetContext, Transition, Trigger, WorkloadContext,
+};
 pub use params::{NO_PARAMS, Param, ParamKind, Params};
 pub use violation::{Companion, FieldEdit, Place, Violation, Violations};
 

@@ -131,6 +131,7 @@ mod tests {
             name: "etcd".to_owned(),
             evidence: String::new(),
             container: "etcd".to_owned(),
+            index: 1,
             certain: true,
             keeps_no_data: false,
             leaves_in_order: false,

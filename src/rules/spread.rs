@@ -5,12 +5,16 @@ use std::fmt;
 use super::edits::pod_selector;
 use super::governing::difference;
 use super::{FieldEdit, Place, SetContext};
-use crate::model::{AffinityTerm, LabelSelector, Labels, Operator, SpreadConstraint, WhenUnsatisfiable};
+use crate::model::{
+    AffinityTerm, LabelSelector, Labels, Operator, SpreadConstraint, WhenUnsatisfiable,
+    is_given_by_controller,
+};
 
 /// The node label that tells hosts apart.
 pub(super) const HOST: &str = "kubernetes.io/hostname";
 
 /// One term of pod anti-affinity, or one topology spread constraint.
+#[derive(Clone, Debug)]
 pub(super) struct Term<'a> {
     /// JSON pointer of it.
     pub(super) path: String,
@@ -33,7 +37,7 @@ pub(super) enum Means {
 }
 
 /// What it does for the set's own pods.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     /// It keeps them apart, or it is unknown whether it does.
     Spreads,
@@ -46,7 +50,7 @@ pub(super) enum Effect {
 }
 
 /// Why a term does not select the set's pods.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Miss {
     /// What it does instead: `selects app=a (the pods have app=b)`.
     pub(super) why: String,
@@ -214,10 +218,11 @@ fn fault_of_key(key: &str) -> Option<(String, &'static str)> {
     if key.is_empty() {
         return Some(("has no topologyKey".to_owned(), HOST));
     }
-    let is_near = |known: &&&str| {
-        let differs = key.len().abs_diff(known.len()) <= 2 && **known != key;
-        differs && strsim::damerau_levenshtein(known, key) <= 2
-    };
+    if KNOWN_KEYS.contains(&key) {
+        return None;
+    }
+    let is_near =
+        |known: &&&str| key.len().abs_diff(known.len()) <= 2 && strsim::damerau_levenshtein(known, key) <= 2;
     let meant =
         KNOWN_KEYS.iter().filter(is_near).min_by_key(|known| strsim::damerau_levenshtein(known, key))?;
     Some((format!("has a topologyKey that no node has as a label (did you mean {meant}?)"), meant))
@@ -250,14 +255,17 @@ fn effect(
             _ => misses(why, fix, TOPOLOGY_KEY, false),
         };
     }
-    let wanted = at.set.selecting();
+    let wanted = || at.set.selecting();
     let Some(selector) = selector else {
         let why = "has no labelSelector and selects no pods at all".to_owned();
-        return misses(why, format!("give it a labelSelector for {wanted}"), "labelSelector", false);
+        return misses(why, format!("give it a labelSelector for {}", wanted()), "labelSelector", false);
     };
+    if match_label_keys.is_empty() && asks_for_template_only(at, selector) {
+        return None;
+    }
     let pods = two_pods(at);
     if let Some(unmet) = pods.iter().find_map(|pod| unmet(selector, pod)) {
-        let fix = format!("make its labelSelector select {wanted}");
+        let fix = format!("make its labelSelector select {}", wanted());
         return misses(format!("selects {unmet}"), fix, "labelSelector", true);
     }
     if !pods.iter().all(|pod| selector.matches(pod)) {
@@ -276,6 +284,14 @@ fn effect(
         besides: None,
         others: false,
     }))
+}
+
+/// Whether all it asks for are labels of the template, which all pods have and the controller does not touch. Nearly every selector is
+/// like this, and the pods need not be tried.
+fn asks_for_template_only(at: &SetContext<'_>, selector: &LabelSelector) -> bool {
+    selector.match_expressions.is_empty()
+        && selector.match_labels.is_subset_of(at.set.spec.template.labels())
+        && !selector.match_labels.iter().any(|(key, _)| is_given_by_controller(key))
 }
 
 /// The labels of two pods of the set.
@@ -302,6 +318,9 @@ fn unmet(selector: &LabelSelector, pod: &Labels) -> Option<String> {
 
 /// `mismatchLabelKeys` that all pods of the set share the value of leave them out: such a term is about other tenants.
 fn excluded_by_key(at: &SetContext<'_>, mismatch_label_keys: &[Box<str>]) -> Option<Effect> {
+    if mismatch_label_keys.is_empty() {
+        return None;
+    }
     let [one, other] = two_pods(at);
     let shared = |key: &str| one.get(key).is_some() && one.get(key) == other.get(key);
     let excluded = mismatch_label_keys.iter().any(|key| shared(key));

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::edits::pod_selector;
-use super::spread::{self, Effect, HOST, TOPOLOGY_KEY, Term};
+use super::spread::{Effect, HOST, TOPOLOGY_KEY, Term};
 use super::{FieldEdit, Param, ParamKind, Params, Place, SetContext, Violations};
 use crate::model::{Class, StatefulSet};
 use crate::verdict::Level;
@@ -86,7 +86,7 @@ const TOPOLOGY_KEYS: Param = Param {
 fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     let keys = params.texts(&TOPOLOGY_KEYS);
     let counts = |key: &str| keys.is_none_or(|keys| keys.iter().any(|counted| counted == key));
-    let Some(terms) = spread::terms(at) else { return };
+    let Some(terms) = at.spread_terms() else { return };
     // A set with one member only shares a node with other sets of its group.
     let others = if at.replicas == 1 { at.sets_with_members() } else { Vec::new() };
     let selects = |term: &Term<'_>, set: &StatefulSet| {
@@ -113,7 +113,7 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     if at.replicas == 1 {
         return group_is_not_spread(at, wanted, out);
     }
-    let what = what_there_is(at, &terms, wanted);
+    let what = what_there_is(at, terms, wanted);
     let (pods, how) = match at.class.class {
         Class::Quorum => ("members", "required"),
         Class::Singleton | Class::Replicated => ("pods", "preferred"),

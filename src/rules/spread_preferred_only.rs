@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::edits::pod_selector;
-use super::spread::{self, Effect, Means, Term};
+use super::spread::{Effect, Means, Term};
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::quorum::tolerated;
 
@@ -75,7 +75,7 @@ rule! {
 }
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
-    let Some(terms) = spread::terms(at) else { return };
+    let Some(terms) = at.spread_terms() else { return };
     let mut spreads = terms.iter().filter(|term| term.effect == Effect::Spreads);
     let by_ports = at.set.spec.template.spec.takes_host_ports();
     if by_ports || spreads.clone().any(Term::is_strict) {

@@ -77,9 +77,9 @@ rule! {
 }
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
-    let Some(terms) = spread::terms(at) else { return };
-    let is_spread = spread::is_spread(at, &terms);
-    for term in &terms {
+    let Some(terms) = at.spread_terms() else { return };
+    let is_spread = spread::is_spread(at, terms);
+    for term in terms {
         let Effect::Misses(miss) = &term.effect else { continue };
         if !is_spread && miss.field == TOPOLOGY_KEY {
             // That nothing spreads the pods is what another rule says.

@@ -1,11 +1,10 @@
 //! What the rules' tests share: a StatefulSet, what is around it, and what a rule says of it.
 
-use std::cell::OnceCell;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Changed, Check, Params, Rule, SetContext, Transition, Violation, Violations};
+use super::{Changed, Check, Params, Remembered, Rule, SetContext, Transition, Violation, Violations};
 use crate::change::PodRemoval;
 use crate::cluster::{Cluster, ClusterObject, ClusterView, Kind, PendingChange};
 use crate::model::{Because, Class, Classified, DisruptionBudget, Software, StatefulSet};
@@ -187,7 +186,7 @@ impl RuleTest {
             changed: self.changed_budget.as_ref().map_or(Changed::Set, Changed::Budget),
             dry_run: self.dry_run,
             group: view.group_of(&self.set, self.replicas, |_, _| true),
-            known_budgets: OnceCell::new(),
+            remembered: Remembered::default(),
         }
     }
 }

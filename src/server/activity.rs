@@ -2,27 +2,29 @@
 //!
 //! hyper's HTTP/1 `header_read_timeout` starts when a connection goes idle, not with the first byte of the next
 //! request, so it cannot be short (against slow clients) and let the API server's connections rest for 90 s. It is off;
-//! the phases here take its place.
+//! the phases here take its place, with one timer a connection: to set one may cost a call of the kernel.
 
 use std::{
     io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::{Notify, watch},
-    time::{Instant, sleep},
+    sync::Notify,
+    time::{Instant, sleep_until},
 };
 
 use super::Limits;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum Phase {
     /// The TLS handshake is not over; it has a limit of its own.
     Handshake,
@@ -32,53 +34,71 @@ pub(super) enum Phase {
     Idle,
     /// Some of a request's head is here.
     Head,
-    /// A request is being answered; reading its body has a limit of its own.
+    /// A request is being answered; for its body there is a limit, which `body` keeps.
     Busy,
     /// Everything is sent; the client has not closed yet.
     Closing,
 }
 
-/// The phase of one connection, shared by its socket, its service and its deadline.
+/// The phase of one connection, shared by its socket, its service and its deadline, which are all of one task.
 #[derive(Clone, Debug)]
 pub(super) struct Activity(Arc<ActivityState>);
 
 #[derive(Debug)]
 struct ActivityState {
-    /// The phase, and since when.
-    phase: watch::Sender<(Phase, Instant)>,
+    begun: Instant,
+    /// Microseconds from `begun` to the beginning of the phase, and in the lowest byte the phase. Each request goes through three
+    /// phases: none of them wakes anybody who need not know.
+    phase: AtomicU64,
     gives_way: AtomicBool,
     told: Notify,
     /// Told when the connection begins to rest.
     rests: Arc<Notify>,
+    /// Told when it is no longer in the middle of a head.
+    left_head: Notify,
+    /// Told when it begins to close, for which it has less time than for the other phases.
+    closes: Notify,
 }
+
+const PHASES: [Phase; 6] =
+    [Phase::Handshake, Phase::New, Phase::Idle, Phase::Head, Phase::Busy, Phase::Closing];
 
 impl Activity {
     /// Of a connection that begins; `rests` is told whenever it has nothing to do.
     pub(super) fn new(phase: Phase, rests: Arc<Notify>) -> Self {
         Self(Arc::new(ActivityState {
-            phase: watch::Sender::new((phase, Instant::now())),
+            begun: Instant::now(),
+            phase: AtomicU64::new(phase as u64),
             gives_way: AtomicBool::new(false),
             told: Notify::new(),
             rests,
+            left_head: Notify::new(),
+            closes: Notify::new(),
         }))
     }
 
     pub(super) fn enter(&self, phase: Phase) {
-        let changed = self.0.phase.send_if_modified(|current| {
-            let changes = current.0 != phase;
-            if changes {
-                *current = (phase, Instant::now());
-            }
-            changes
-        });
-        if changed && matches!(phase, Phase::New | Phase::Idle) {
-            self.0.rests.notify_waiters();
+        let before = self.phase();
+        if before == phase {
+            return;
+        }
+        let micros = u64::try_from(self.0.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.0.phase.store((micros << 8) | phase as u64, Ordering::Release);
+        if before == Phase::Head {
+            self.0.left_head.notify_waiters();
+        }
+        match phase {
+            Phase::New | Phase::Idle => self.0.rests.notify_waiters(),
+            Phase::Closing => self.0.closes.notify_one(),
+            Phase::Handshake | Phase::Head | Phase::Busy => {}
         }
     }
 
     /// The phase, and since when.
     pub(super) fn state(&self) -> (Phase, Instant) {
-        *self.0.phase.borrow()
+        let state = self.0.phase.load(Ordering::Acquire);
+        let phase = usize::from(state.to_le_bytes()[0]);
+        (PHASES[phase], self.0.begun + Duration::from_micros(state >> 8))
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -108,32 +128,48 @@ impl Activity {
 
     /// Waits until no request is half read, so that a close loses none.
     pub(super) async fn between_heads(&self) {
-        let _ = self.0.phase.subscribe().wait_for(|(phase, _)| *phase != Phase::Head).await;
+        loop {
+            let left = self.0.left_head.notified();
+            if self.phase() != Phase::Head {
+                return;
+            }
+            left.await;
+        }
     }
 
-    /// Waits until a phase has lasted too long, and names it.
+    /// Waits until a phase has lasted too long, and names it. Whatever is polled beside it is polled in time to see that a body has
+    /// taken too long.
     pub(super) async fn overdue(&self, limits: &Limits) -> Phase {
-        let mut changes = self.0.phase.subscribe();
+        // A phase that begins later lasts as long as this at least: to look again then is never too late, and no request sets a timer.
+        let shortest = limits.first.min(limits.idle).min(limits.head).min(limits.body);
         loop {
-            let (phase, _) = *changes.borrow_and_update();
-            let limit = match phase {
-                Phase::New => Some(limits.first),
-                Phase::Idle => Some(limits.idle),
-                Phase::Head => Some(limits.head),
-                Phase::Handshake | Phase::Busy => None,
-                Phase::Closing => Some(limits.linger),
-            };
-            let expired = async {
-                match limit {
-                    Some(limit) => sleep(limit).await,
-                    None => std::future::pending::<()>().await,
-                }
-            };
+            let ((phase, since), now) = (self.state(), Instant::now());
+            let due = since + limit(phase, limits);
+            // Whoever answers a request sees for itself that its body takes too long, once it is woken.
+            if due <= now && !matches!(phase, Phase::Handshake | Phase::Busy) {
+                return phase;
+            }
+            let look = if due > now { due.min(now + shortest) } else { now + shortest };
             tokio::select! {
-                _ = changes.changed() => {}
-                () = expired => return phase,
+                () = sleep_until(look) => {}
+                () = self.0.closes.notified() => {}
             }
         }
+    }
+}
+
+/// What passes at most, nearly always, between the begin of a request and the begin of its body's time.
+const BETWEEN: Duration = Duration::from_millis(50);
+
+/// How long a phase may last. Of a request that is being answered, how long its body may take.
+fn limit(phase: Phase, limits: &Limits) -> Duration {
+    match phase {
+        Phase::Handshake => limits.handshake,
+        Phase::New => limits.first,
+        Phase::Idle => limits.idle,
+        Phase::Head => limits.head,
+        Phase::Busy => limits.body + BETWEEN,
+        Phase::Closing => limits.linger,
     }
 }
 
@@ -202,5 +238,63 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Monitored<S> {
                 return Poll::Ready(Ok(()));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use tokio::time::advance;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn limits() -> Limits {
+        Limits {
+            first: 30 * SECOND,
+            idle: 300 * SECOND,
+            head: 10 * SECOND,
+            linger: SECOND,
+            ..Limits::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_phase_is_over_when_its_time_is_whenever_it_began() {
+        for (phase, limit) in [(Phase::New, 30), (Phase::Idle, 300), (Phase::Head, 10), (Phase::Closing, 1)] {
+            let (activity, limits) = (Activity::new(Phase::New, Arc::default()), limits());
+            let overdue = activity.overdue(&limits);
+            tokio::pin!(overdue);
+            for other in [Phase::Head, Phase::Busy, Phase::Idle] {
+                assert!(overdue.as_mut().now_or_never().is_none());
+                advance(3 * SECOND).await;
+                activity.enter(other);
+            }
+            activity.enter(phase);
+            assert!(overdue.as_mut().now_or_never().is_none());
+            let since = Instant::now();
+            assert_eq!(overdue.await, phase);
+            assert_eq!((Instant::now() - since).as_secs(), limit, "{phase:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_answered_may_take_as_long_as_it_takes() {
+        let (activity, limits) = (Activity::new(Phase::New, Arc::default()), limits());
+        activity.enter(Phase::Busy);
+        assert!(tokio::time::timeout(3600 * SECOND, activity.overdue(&limits)).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_the_end_of_a_head_is_told() {
+        let activity = Activity::new(Phase::New, Arc::default());
+        activity.between_heads().now_or_never().expect("there is no head");
+        activity.enter(Phase::Head);
+        let between = activity.between_heads();
+        tokio::pin!(between);
+        assert!(between.as_mut().now_or_never().is_none());
+        activity.enter(Phase::Busy);
+        between.now_or_never().expect("the head is over");
     }
 }

@@ -1,6 +1,8 @@
 //! From a request to the bytes of a review, or to the reason why there are none.
 
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::{
     body::{Body, HttpBody},
@@ -12,7 +14,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use super::{
     Limits,
@@ -37,16 +39,28 @@ pub(super) async fn read(
     let give_way = share.give_way();
     let read = tokio::select! {
         biased;
-        read = timeout(limits.body, collect(body, limits, &mut share)) => read,
+        read = until(Instant::now() + limits.body, collect(body, limits, &mut share)) => read,
         () = give_way.notified() => return Err(busy(NoRoom)),
     };
-    let too_slow = |_| {
+    let too_slow = || {
         let message = format!("the body took too long; expected all of it within {:?}", limits.body);
         HttpError::new(StatusCode::REQUEST_TIMEOUT, message)
     };
-    let body = read.map_err(too_slow)??;
+    let body = read.ok_or_else(too_slow)??;
     share.complete();
     Ok((body, share))
+}
+
+/// What `reading` gives, or nothing where that takes too long. It sets no timer, for which every request would pay: the connection's
+/// own wakes it in time ([`Activity::overdue`](super::activity::Activity::overdue)).
+async fn until<T>(deadline: Instant, reading: impl Future<Output = T>) -> Option<T> {
+    tokio::pin!(reading);
+    poll_fn(|cx| match reading.as_mut().poll(cx) {
+        Poll::Ready(read) => Poll::Ready(Some(read)),
+        Poll::Pending if Instant::now() >= deadline => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
 }
 
 async fn collect(mut body: Body, limits: &Limits, share: &mut Share) -> Result<Bytes, HttpError> {

@@ -118,9 +118,12 @@ pub fn reads_variable(name: &str) -> bool {
     SHIPPED.as_ref().is_ok_and(|catalogue| catalogue.variables.contains(name))
 }
 
-/// The indexes of the containers that serve: the one by which the shipped catalogue knows the software; where it knows none, all
-/// that are no helpers of others. Where all are helpers, the first is the application.
-pub fn serving_containers(set: &StatefulSet) -> Vec<usize> {
+/// The indexes of the containers that serve: the one by which the shipped catalogue knows the software, which `known` is; where it
+/// knows none, all that are no helpers of others. Where all are helpers, the first is the application.
+pub fn serving_containers(set: &StatefulSet, known: Option<&Software>) -> Vec<usize> {
+    if let Some(known) = known {
+        return vec![known.index];
+    }
     let containers = &set.spec.template.spec.containers;
     let serving =
         SHIPPED.as_ref().map_or_else(|_| Vec::new(), |catalogue| deciding::serving(catalogue, set.into()));
@@ -142,12 +145,14 @@ impl Catalogue {
 
     /// What the containers of the pods say of their class.
     pub fn classify<'a>(&self, pods: impl Into<Pods<'a>>) -> Option<(Class, Arc<Software>)> {
-        let Decision { container, index, certain } = deciding::decide(self, pods.into())?;
-        let entry = &self.entries[index];
+        let pods = pods.into();
+        let Decision { container, index, certain } = deciding::decide(self, pods)?;
+        let (entry, containers) = (&self.entries[index], pods.containers);
         let software = Software {
             name: entry.name.clone(),
             evidence: cut(self.evidence(index, container), LONGEST_EVIDENCE),
             container: container.name.to_string(),
+            index: containers.iter().position(|one| std::ptr::eq(one, container)).unwrap_or_default(),
             certain,
             keeps_no_data: entry.keeps_no_data,
             leaves_in_order: entry.leaves_in_order,
@@ -162,8 +167,8 @@ impl Catalogue {
             programs.iter().filter(|program| program.executable().is_none()).collect();
         let holds = |index: &usize| {
             let entry = &self.entries[*index];
-            entry.conditions_hold(container, pods)
-                && (!entry.has_commands || named.contains(index) || entry.is_entry_point(&unnamed))
+            (!entry.has_commands || named.contains(index) || entry.is_entry_point(&unnamed))
+                && entry.conditions_hold(container, pods)
         };
         let by_image = self.images.matching(container.repository());
         let by_image = by_image.map(|pattern| self.owner[pattern]).filter(holds).min();
