@@ -141,7 +141,8 @@ fn check_removal(at: &SetContext<'_>, removal: PodRemoval<'_>, params: &Params, 
 }
 
 fn check_scale(step: &Transition<'_, '_>, params: &Params, out: &mut Violations) {
-    let (Some(before), Some((old, new))) = (step.before, step.members()) else { return };
+    let (Some(before), Some(members)) = (step.before, step.members()) else { return };
+    let (old, new) = (members.before, members.after);
     let needed = majority(old);
     // Where fewer than a majority stay, ready or not, another rule says so.
     if new >= old || new < needed {

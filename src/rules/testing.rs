@@ -154,7 +154,7 @@ impl RuleTest {
         let view = ClusterView::new(&self.cluster, PendingChange::Nothing);
         let at = SetContext { changed: Changed::Pod(removal), view, ..self.context() };
         if let Check::Step(check) = rule.check {
-            check(&Transition { before: None, after: &at }, &self.params, &mut out);
+            check(&Transition { before: None, after: &at, claims_left: 0 }, &self.params, &mut out);
         }
         out.into_vec()
     }
