@@ -1,7 +1,8 @@
 //! What is about to happen, and who asks for it.
 
 use crate::model::{
-    Autoscaler, Claim, DisruptionBudget, Kind, Metadata, ObjectRef, Pod, Service, StatefulSet, Workload,
+    Autoscaler, Claim, DisruptionBudget, Eviction, Kind, Metadata, ObjectRef, Pod, Service, StatefulSet,
+    Workload,
 };
 
 /// One change to one object.
@@ -51,6 +52,8 @@ pub enum Action {
     PodCreation(Pod),
     /// A Pod that is to be deleted.
     PodDeletion(PodDeletion),
+    /// A Pod that is to be evicted.
+    Eviction(Eviction),
     /// A manifest in a file: how an object is written, apart from what it says.
     Manifest(Written),
     /// Something no rule looks at.
@@ -77,6 +80,16 @@ pub struct PodDeletion {
     pub pod: Pod,
     /// `gracePeriodSeconds` of the request, if it gives one.
     pub grace_period: Option<i64>,
+}
+
+/// A Pod that is to go, by deletion or by eviction.
+#[derive(Clone, Copy, Debug)]
+pub struct PodRemoval<'a> {
+    /// The Pod as it is.
+    pub pod: &'a Pod,
+    /// `gracePeriodSeconds` of the request, if it gives one.
+    pub grace_period: Option<i64>,
+    pub is_eviction: bool,
 }
 
 /// How an object is written in a file.

@@ -220,6 +220,7 @@ impl WireRequest {
         let name = Some(self.name).into_iter().chain(name).find(|name| !name.is_empty()).unwrap_or_default();
         let metadata = old.metadata().or(new.metadata());
         let object_uid = metadata.map(|metadata| metadata.uid.clone()).unwrap_or_default();
+        let dry_run = self.dry_run || matches!(&new, Body::Eviction(eviction) if eviction.is_dry_run());
         for body in [&mut old, &mut new] {
             body.belong_to(&self.namespace, &name);
         }
@@ -234,7 +235,7 @@ impl WireRequest {
             change: Change {
                 action: action(self.operation, self.resource, old, new, self.grace_period)?,
                 requester: Requester { username: self.username, groups: self.groups },
-                dry_run: self.dry_run,
+                dry_run,
                 has_all_objects: false,
             },
             unread: None,
@@ -253,6 +254,7 @@ impl Body {
             Self::Autoscaler(scaler) => Some(&scaler.metadata),
             Self::Pod(pod) => Some(&pod.metadata),
             Self::Claim(claim) => Some(&claim.metadata),
+            Self::Eviction(eviction) => Some(&eviction.metadata),
             Self::Skipped | Self::Absent => None,
         }
     }
@@ -268,6 +270,7 @@ impl Body {
             Self::Autoscaler(scaler) => &mut scaler.metadata,
             Self::Pod(pod) => &mut pod.metadata,
             Self::Claim(claim) => &mut claim.metadata,
+            Self::Eviction(eviction) => &mut eviction.metadata,
             Self::Skipped | Self::Absent => return,
         };
         if metadata.namespace.is_empty() {
@@ -322,6 +325,7 @@ fn action(
             Ok(Action::Autoscaler(Edit::Update { old: *old, new: *new }))
         }
         (Operation::Delete, Body::Claim(claim), _) => Ok(Action::ClaimDeletion(*claim)),
+        (Operation::Create, _, Body::Eviction(eviction)) => Ok(Action::Eviction(*eviction)),
         (Operation::Create, _, Body::Pod(pod)) => Ok(Action::PodCreation(*pod)),
         (Operation::Delete, Body::Pod(pod), _) => {
             Ok(Action::PodDeletion(PodDeletion { pod: *pod, grace_period }))

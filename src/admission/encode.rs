@@ -8,9 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use json_patch::Patch;
 use serde::Serialize;
 
-use super::Request;
+use super::{Request, Resource};
 use crate::model::{ObjectRef, cut, printable};
 use crate::mutate::{Addition, Mutation};
+use crate::rules;
 use crate::verdict::Level;
 use crate::verdict::{Finding, Verdict};
 
@@ -122,12 +123,25 @@ struct Cause {
 
 /// kubectl prints the whole message of a refusal with this reason. Of one that is `Invalid` it prints the causes alone, `kubectl
 /// edit` not even these, and `kubectl apply --force` deletes the object and creates it anew.
-const REASON: &str = "Forbidden";
+const REASON: (u16, &str) = (422, "Forbidden");
+
+/// How the eviction API itself refuses what a PodDisruptionBudget forbids: `kubectl drain` waits some seconds and tries again.
+const TRY_AGAIN: (u16, &str) = (429, "TooManyRequests");
+/// What that answer names as its cause, by which clients tell it from an API server that has too much to do.
+const BUDGET_CAUSE: &str = "DisruptionBudget";
+
+/// Whether an eviction is refused only for what passes with time.
+fn may_try_again(request: &Request, denied: &[&Finding]) -> bool {
+    let passes = |finding: &&Finding| rules::find(&finding.rule).is_some_and(|rule| rule.passes_with_time);
+    request.resource == Resource::Eviction && denied.iter().all(passes)
+}
 
 impl Status {
     fn new(request: &Request, denied: &[&Finding]) -> Self {
+        let may_try_again = may_try_again(request, denied);
+        let (code, reason) = if may_try_again { TRY_AGAIN } else { REASON };
         let causes = denied.iter().map(|finding| Cause {
-            reason: "FieldValueInvalid",
+            reason: if may_try_again { BUDGET_CAUSE } else { "FieldValueInvalid" },
             message: printable(&format!("{}: {}; {}", finding.rule, finding.message, finding.remedy))
                 .into_owned(),
             field: field_path(&finding.path),
@@ -139,7 +153,7 @@ impl Status {
         });
         let details =
             Details { name: request.name.clone(), kind: request.kind.clone(), causes: causes.collect() };
-        Self { status: "Failure", message: refusal(denied), reason: REASON, code: 422, details }
+        Self { status: "Failure", message: refusal(denied), reason, code, details }
     }
 }
 

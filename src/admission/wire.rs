@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 
 use super::bounded::{Groups, LONGEST_NAME, LONGEST_USER, Short};
 use super::{Operation, Resource};
-use crate::model::{Autoscaler, Claim, DisruptionBudget, Kind, Pod, Scale, Service, StatefulSet, Workload};
+use crate::model::{
+    Autoscaler, Claim, DisruptionBudget, Eviction, Kind, Pod, Scale, Service, StatefulSet, Workload,
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,6 +51,7 @@ pub(super) enum Body {
     Autoscaler(Box<Autoscaler>),
     Pod(Box<Pod>),
     Claim(Box<Claim>),
+    Eviction(Box<Eviction>),
     /// An object that no rule reads.
     Skipped,
     /// None, or null.
@@ -291,9 +294,8 @@ impl<'de> DeserializeSeed<'de> for BodyOf {
             Resource::Autoscalers => object(deserializer)?.map(|scaler| Body::Autoscaler(Box::new(scaler))),
             Resource::Pods => object(deserializer)?.map(|pod| Body::Pod(Box::new(pod))),
             Resource::Claims => object(deserializer)?.map(|claim| Body::Claim(Box::new(claim))),
-            Resource::Eviction | Resource::Other => {
-                Option::<IgnoredAny>::deserialize(deserializer)?.map(|_| Body::Skipped)
-            }
+            Resource::Eviction => object(deserializer)?.map(|eviction| Body::Eviction(Box::new(eviction))),
+            Resource::Other => Option::<IgnoredAny>::deserialize(deserializer)?.map(|_| Body::Skipped),
         };
         Ok(body.unwrap_or(Body::Absent))
     }

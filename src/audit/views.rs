@@ -178,7 +178,7 @@ impl<'a> Builder<'a> {
         let chain = || std::iter::successors(Some(number), |context| self.contexts.list[*context].parent);
         let meets_others =
             self.inventory.units().len() > 1 && (written.only.is_some() || written.has_several);
-        for kind in Kind::ALL {
+        for kind in Kind::written() {
             let is_hidden = meets_others && self.hidden.contains(kind.name())
                 || chain().any(|context| self.contexts.list[context].hidden.contains(kind.name()));
             cluster.set_complete(kind, !is_hidden);

@@ -225,7 +225,7 @@ impl Inventory {
     /// it. Of objects with one name the last counts, as it does to kubectl.
     pub fn cluster(&self) -> Cluster {
         let mut cluster = Cluster::default();
-        for kind in Kind::ALL {
+        for kind in Kind::written() {
             let hidden = self.notes.iter().any(|note| note.hides.contains(&kind.name()));
             cluster.set_complete(kind, !hidden);
         }

@@ -21,7 +21,7 @@ use imbl::OrdSet;
 pub use crate::model::Kind;
 use crate::model::{
     Autoscaler, Claim, ConfigMap, Coverage, DisruptionBudget, LabelSelector, Labels, Metadata, Namespace,
-    Service, StatefulSet, Workload,
+    Pod, Service, StatefulSet, Workload,
 };
 pub use group::{Group, GroupEvidence};
 pub use listing::{Listing, ObjectRead, Unreadable};
@@ -217,6 +217,10 @@ impl Cluster {
 
     fn config_map(&self, namespace: &str, name: &str) -> Option<&ConfigMap> {
         self.tables.config_maps.get(namespace, name)
+    }
+
+    fn pod(&self, namespace: &str, name: &str) -> Option<&Pod> {
+        self.tables.pods.get(namespace, name)
     }
 
     /// The sets of which a budget may select pods.

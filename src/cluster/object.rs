@@ -5,8 +5,8 @@ use serde::de::{Deserialize, Deserializer};
 use super::Cluster;
 use super::table::Table;
 use crate::model::{
-    Autoscaler, Claim, ConfigMap, DisruptionBudget, Kind, Metadata, Namespace, Object, Service, StatefulSet,
-    Workload,
+    Autoscaler, Claim, ConfigMap, DisruptionBudget, Kind, Metadata, Namespace, Object, Pod, Service,
+    StatefulSet, Workload,
 };
 
 /// For each kind: the type that is kept of its objects, and their table.
@@ -122,6 +122,7 @@ kinds! {
     CronJob: Workload in cron_jobs,
     Claim: Claim in claims,
     ConfigMap: ConfigMap in config_maps,
+    Pod: Pod in pods,
 }
 
 impl ClusterObject {
@@ -156,7 +157,7 @@ macro_rules! from {
     };
 }
 
-from!(StatefulSet, Service, DisruptionBudget, Namespace, Claim, ConfigMap);
+from!(StatefulSet, Service, DisruptionBudget, Namespace, Claim, ConfigMap, Pod);
 
 impl From<Autoscaler> for ClusterObject {
     fn from(object: Autoscaler) -> Self {

@@ -37,7 +37,7 @@ impl ClusterObject {
                 workload.template_mut().spec.init_containers = Vec::new();
                 strip_template(workload.template_mut(), reads_variable);
             }
-            Self::Namespace(_) | Self::Claim(_) | Self::ConfigMap(_) => {}
+            Self::Namespace(_) | Self::Claim(_) | Self::ConfigMap(_) | Self::Pod(_) => {}
         }
         self
     }

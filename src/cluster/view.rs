@@ -4,7 +4,7 @@ use super::memory::ViewMemory;
 use super::table::IndexKey;
 use super::{Cluster, Kind, Lookup};
 use crate::model::{
-    Autoscaler, Claim, ConfigMap, Coverage, DisruptionBudget, LabelSelector, Labels, Object, Service,
+    Autoscaler, Claim, ConfigMap, Coverage, DisruptionBudget, LabelSelector, Labels, Object, Pod, Service,
     StatefulSet, Workload,
 };
 
@@ -252,6 +252,12 @@ impl<'a> ClusterView<'a> {
     /// A ConfigMap; only manifests have them.
     pub fn config_map(&self, namespace: &str, name: &str) -> Option<&'a ConfigMap> {
         self.cluster.config_map(namespace, name)
+    }
+
+    /// A Pod by name. Pods are only known where they were read for this review, or stand in manifests.
+    pub fn pod(&self, namespace: &str, name: &str) -> Lookup<&'a Pod> {
+        let found = self.cluster.pod(namespace, name);
+        found.map_or_else(|| self.cluster.absence(Kind::Pod, namespace, name), Lookup::Present)
     }
 
     /// A StatefulSet by name.

@@ -9,7 +9,8 @@ use crate::model::{Classified, Object, ObjectRef, Owner, cut, printable_lines};
 use crate::policy::Applicable;
 use crate::rules::Params;
 use crate::rules::{
-    Changed, Check, FieldEdit, Place, Rule, SetContext, Transition, Trigger, Violation, Violations, enumerate,
+    Changed, Check, Companion, FieldEdit, Place, Rule, SetContext, Transition, Trigger, Violation,
+    Violations, enumerate,
 };
 use crate::verdict::Level;
 use crate::verdict::{Edit, Finding};
@@ -31,6 +32,8 @@ pub(super) struct Evaluation<'a> {
     pub(super) operated: Operated<'a>,
     /// Whether it is created, and other objects may be created after it.
     pub(super) is_first: bool,
+    /// Whether other objects may be created or deleted next.
+    pub(super) may_continue: bool,
     pub(super) denies_missing_companions: bool,
 }
 
@@ -60,7 +63,7 @@ impl States<'_> {
                 let transition = Transition { before: self.before.as_ref(), after: &self.after };
                 check(&transition, params, &mut violations);
             }
-            Check::Workload(_) | Check::Text(_) | Check::PodDeletion(_) => {}
+            Check::Workload(_) | Check::Text(_) | Check::PodRemoval(_) => {}
         }
         violations.into_vec()
     }
@@ -136,7 +139,9 @@ impl Evaluation<'_> {
     ) -> Finding {
         let after = &self.states.after;
         let is_passing = violation.is_passing_state && after.set.operator().is_some();
-        let is_early = violation.misses_companion && self.is_first && !self.denies_missing_companions;
+        let companion = violation.companion.filter(|_| !self.denies_missing_companions);
+        let is_early = companion == Some(Companion::Missing) && self.is_first;
+        let is_left = companion == Some(Companion::Lost) && self.may_continue;
         let of_group = violation.is_of_group;
         let mut finding = finding(rule, level, &after.set.reference(), violation);
         finding.class = Some(self.class_for(rule).clone());
@@ -150,6 +155,9 @@ impl Evaluation<'_> {
         }
         if is_early {
             finding.spare("not refused on creation: it may be created next");
+        }
+        if is_left {
+            finding.spare("not refused: the set may be deleted next");
         }
         if is_passing && !self.operated.is_enforced {
             finding.spare("its operator may only be passing through this count");
@@ -171,8 +179,11 @@ impl Evaluation<'_> {
         (self.is_first && names_group) || after.group.as_ref().is_some_and(|group| group.may_grow)
     }
 
-    /// Who has made the objects that a finding may have edited: what is edited by hand they undo.
+    /// Who has made the objects that a finding may have edited: what is edited by hand they undo. Where a pod goes, nothing is edited.
     fn makers(&self, finding: &Finding) -> Option<String> {
+        if matches!(self.states.after.changed, Changed::Pod(_)) {
+            return None;
+        }
         let mut objects = vec![&finding.object];
         for (object, _) in &finding.related {
             if !objects.contains(&object) {

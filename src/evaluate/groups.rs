@@ -64,7 +64,7 @@ impl<'a> Evaluator<'a> {
         class == Class::Quorum || matches!(because, Because::Default | Because::Undecided { .. })
     }
 
-    fn classify(&self, set: &'a StatefulSet) -> Classified {
+    pub(super) fn classify(&self, set: &'a StatefulSet) -> Classified {
         let applicable = self.policies.applicable(self.subject(&set.metadata));
         self.policies.classify(set, &applicable)
     }

@@ -75,6 +75,7 @@ impl<'a> Evaluator<'a> {
                 is_enforced: applicable.enforces_on_operators(),
             },
             is_first: trigger == Trigger::Set && before.is_none() && !self.has_all_objects,
+            may_continue: !self.has_all_objects,
             denies_missing_companions: applicable.denies_missing_companions(),
             states,
             applicable,

@@ -7,6 +7,7 @@ mod distinct;
 mod evaluation;
 mod groups;
 mod judge;
+mod pods;
 mod workloads;
 
 use std::cmp::Reverse;
@@ -19,10 +20,12 @@ use jiff::Timestamp;
 use self::distinct::distinct;
 use self::evaluation::finding;
 use self::judge::{Asked, is_tightening};
-use crate::change::{Action, Change, Edit, PodDeletion, Requester, Written};
+pub use self::pods::pods_in_question;
+use crate::change::{Action, Change, Edit, PodDeletion, PodRemoval, Requester, Written};
 use crate::cluster::{Cluster, ClusterView, PendingChange, ViewMemory};
 use crate::model::{
-    Autoscaler, Claim, Class, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Service, StatefulSet,
+    Autoscaler, Claim, Class, Classified, DisruptionBudget, Eviction, Metadata, Object, ObjectRef, Service,
+    StatefulSet,
 };
 use crate::policy::{Applicable, Exemptness, Policies, Subject};
 use crate::rules::{self, Changed, Check, Rule, Trigger, Violations};
@@ -53,7 +56,10 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         Action::DisruptionBudget(edit) => judge.budget(edit),
         Action::Service(edit) => judge.service(edit),
         Action::Autoscaler(edit) => judge.autoscaler(edit),
-        Action::PodDeletion(deletion) => judge.pod(deletion, &change.requester),
+        Action::PodDeletion(PodDeletion { pod, grace_period }) => {
+            judge.pod(PodRemoval { pod, grace_period: *grace_period, is_eviction: false })
+        }
+        Action::Eviction(eviction) => judge.eviction(eviction),
         Action::ClaimDeletion(claim) => judge.claim_deletion(claim),
         Action::Manifest(written) => judge.manifest(written),
         // Only the mutations look at pods that are created.
@@ -189,29 +195,48 @@ impl<'a> Evaluator<'a> {
         self.judge(before, state, Trigger::Autoscaler, asked)
     }
 
-    /// Judges the deletion of a pod, by the policies for the set that has made it.
-    fn pod(&self, deletion: &'a PodDeletion, requester: &Requester) -> Vec<Finding> {
-        let metadata = &deletion.pod.metadata;
+    /// Judges the eviction of a pod that is known.
+    fn eviction(&self, eviction: &'a Eviction) -> Vec<Finding> {
+        let (Metadata { namespace, name, .. }, options) = (&eviction.metadata, &eviction.delete_options);
+        let view = ClusterView::new(self.cluster, PendingChange::Nothing);
+        let Some(pod) = view.pod(namespace, name).present() else { return Vec::new() };
+        self.pod(PodRemoval { pod, grace_period: options.grace_period_seconds, is_eviction: true })
+    }
+
+    /// Judges the removal of a pod, by the policies for the set that has made it.
+    fn pod(&self, removal: PodRemoval<'a>) -> Vec<Finding> {
+        let metadata = &removal.pod.metadata;
         if self.cluster.namespace(&metadata.namespace).is_some_and(|ns| ns.metadata.deleting) {
             return Vec::new();
         }
         let view = ClusterView::new(self.cluster, PendingChange::Nothing);
-        let owner = metadata.owner.as_ref().map(|owner| &*owner.name);
-        let set = owner.and_then(|name| view.set(&metadata.namespace, name).present());
+        let owner = removal.pod.stateful_set();
+        let set = owner.and_then(|owner| view.set(&metadata.namespace, &owner.name).present());
         let about = set.map_or(metadata, |set| &set.metadata);
         let applicable = self.policies.applicable(self.subject(about));
         let class = set.map(|set| self.policies.classify(set, &applicable));
         let found = |rule: &Rule, violations: &mut Violations| {
-            if let Check::PodDeletion(check) = rule.check {
-                check(deletion, requester, violations);
+            if let Check::PodRemoval(check) = rule.check {
+                check(&removal, self.requester, violations);
             }
         };
-        let subject = set.map_or_else(|| deletion.pod.reference(), Object::reference);
+        let subject = set.map_or_else(|| removal.pod.reference(), Object::reference);
         let mut findings = self.simple(&applicable, class.as_ref(), about, &subject, found);
         for finding in &mut findings {
             finding.class.clone_from(&class);
         }
+        findings.extend(set.map_or_else(Vec::new, |set| self.member_loss(removal, set)));
         findings
+    }
+
+    /// Judges what the removal of a pod does to its set. Kubelets and the system's own controllers have no choice.
+    fn member_loss(&self, removal: PodRemoval<'a>, set: &'a StatefulSet) -> Vec<Finding> {
+        if set.metadata.deleting || self.requester.is_system() || self.requester.kubelet_of().is_some() {
+            return Vec::new();
+        }
+        let state = (set, set.replicas(), PendingChange::Nothing);
+        let trigger = if removal.is_eviction { Trigger::Eviction } else { Trigger::PodDeletion };
+        self.judge(None, state, trigger, self.asked(Changed::Pod(removal), set))
     }
 
     /// Whether the object or its namespace is being deleted: nothing may hold that up.

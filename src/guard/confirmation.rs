@@ -178,8 +178,9 @@ fn subject(action: &Action) -> Option<(&str, Option<&str>)> {
         Action::Autoscaler(edit) => Some((namespace(edit)?, edit.after().and_then(Autoscaler::scaled_set))),
         // What is wrong with these they show themselves.
         Action::ClaimDeletion(claim) => Some((&claim.metadata.namespace, None)),
+        Action::PodDeletion(deletion) => Some((&deletion.pod.metadata.namespace, None)),
+        Action::Eviction(eviction) => Some((&eviction.metadata.namespace, None)),
         Action::PodCreation(_)
-        | Action::PodDeletion(_)
         | Action::Manifest(_)
         | Action::Other
         // What these rest on was read for this change.
@@ -199,6 +200,7 @@ fn reads(rule: &Rule) -> impl Iterator<Item = Kind> {
     rule.reads.iter().copied().chain(services)
 }
 
+/// Whether what a rule finds that reads no other object rests on nothing but the change. How a pod is deleted does.
 fn shows_set(action: &Action) -> bool {
-    matches!(action, Action::StatefulSet(_))
+    matches!(action, Action::StatefulSet(_) | Action::PodDeletion(_) | Action::Eviction(_))
 }

@@ -1,5 +1,7 @@
 //! Live reads before a denial: what to read, and the verdict on it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family};
@@ -7,12 +9,13 @@ use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
 use super::confirmation::{WhenOverloaded, doubt, is_confirmed, settle, unknown_objects, wider};
+use super::departures::Departures;
 use super::live_read_error::LiveReadError;
 use super::live_reads::Reader;
 use crate::admission::Request;
 use crate::change::Change;
 use crate::cluster::Cluster;
-use crate::evaluate::evaluate;
+use crate::evaluate::{evaluate, pods_in_question};
 use crate::policy::Policies;
 use crate::verdict::Verdict;
 
@@ -22,6 +25,7 @@ pub struct Confirmer {
     reader: Reader,
     outcomes: Family<OutcomeLabels, Counter>,
     when_overloaded: WhenOverloaded,
+    departures: Arc<Departures>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -44,7 +48,7 @@ impl Confirmer {
             "Live reads that the API server answers now",
             reader.in_flight(),
         );
-        Self { reader, outcomes, when_overloaded: WhenOverloaded::default() }
+        Self { reader, outcomes, when_overloaded: WhenOverloaded::default(), departures: Arc::default() }
     }
 
     /// The same, with this for denials that cannot be confirmed in time.
@@ -64,6 +68,28 @@ impl Confirmer {
         let change = &request.change;
         let learned = self.learn(change, snapshot, deadline).await;
         let snapshot = learned.as_ref().unwrap_or(snapshot);
+        let pods = pods_in_question(change, snapshot, policies);
+        if pods.is_empty() {
+            return self.confirmed(change, snapshot, policies, deadline).await;
+        }
+        let number = self.departures.announce(change);
+        let mut snapshot = self.with_pods(request, snapshot, &pods, deadline).await;
+        self.departures.mark(&mut snapshot, change, number);
+        let verdict = self.confirmed(change, &snapshot, policies, deadline).await;
+        if let Some(number) = number.filter(|_| verdict.is_denied()) {
+            self.departures.withdraw(number);
+        }
+        verdict
+    }
+
+    /// The verdict on the snapshot, confirmed by live reads where it denies.
+    async fn confirmed(
+        &self,
+        change: &Change,
+        snapshot: &Cluster,
+        policies: &Policies,
+        deadline: Instant,
+    ) -> Verdict {
         let verdict = evaluate(change, snapshot, policies, Timestamp::now());
         let Some(mut wanted) = doubt(change, &verdict) else { return verdict };
         let mut fresh = self.reader.fresh(&wanted, snapshot, deadline).await;
@@ -84,6 +110,22 @@ impl Confirmer {
             None => "confirmed",
         });
         verdict
+    }
+
+    /// The snapshot and the pods that matter.
+    async fn with_pods(
+        &self,
+        request: &Request,
+        snapshot: &Cluster,
+        pods: &[String],
+        deadline: Instant,
+    ) -> Cluster {
+        let (cluster, failure) = self.reader.with_pods(snapshot, &request.namespace, pods, deadline).await;
+        self.count(failure.as_ref().map_or("learned", outcome_of));
+        if let Some(failure) = failure {
+            tracing::warn!("pods that may be members of a consensus group could not be read: {failure}");
+        }
+        cluster
     }
 
     /// The snapshot with the objects that the change names and the snapshot does not have; `None` where there are none.

@@ -85,7 +85,39 @@ impl Reader {
         for (kind, found) in read {
             fresh.take(kind, found, wanted.kinds.contains(&kind));
         }
+        // They were read for this review.
+        fresh.cluster.replace(Kind::Pod, snapshot.clone());
+        fresh.cluster.set_complete(Kind::Pod, snapshot.is_complete(Kind::Pod));
         fresh
+    }
+
+    /// `snapshot` with these pods as they are, and what kept some from being read. Where none was kept, one that is not there does not
+    /// exist.
+    pub async fn with_pods(
+        &self,
+        snapshot: &Cluster,
+        namespace: &str,
+        pods: &[String],
+        deadline: Instant,
+    ) -> (Cluster, Option<LiveReadError>) {
+        let mut cluster = snapshot.clone();
+        let Some(_waiting) = self.queue.enter(namespace) else {
+            return (cluster, Some(LiveReadError::Overloaded));
+        };
+        let reads = pods.iter().map(|pod| {
+            let key =
+                ReadKey { kind: Kind::Pod, namespace: namespace.into(), name: Some(pod.as_str().into()) };
+            self.read(key, Lane::Denial, deadline)
+        });
+        let mut failure = None;
+        for read in futures::future::join_all(reads).await {
+            match read {
+                Ok(found) => cluster.add(&found),
+                Err(error) => failure = Some(error),
+            }
+        }
+        cluster.set_complete(Kind::Pod, failure.is_none());
+        (cluster, failure)
     }
 
     /// One object by name, or nothing where there is no such.

@@ -6,6 +6,7 @@
 
 mod confirmation;
 mod confirmer;
+mod departures;
 mod interface;
 mod live_read_error;
 mod live_reads;

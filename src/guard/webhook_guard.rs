@@ -11,7 +11,7 @@ use super::confirmation::{doubt, unknown_objects};
 use super::{Answer, Confirmer, CountedFinding, Decision, DenialLog, Guard, HttpError, Reply, ReviewFacts};
 use crate::admission::{self, Invalid, Mutated, Request};
 use crate::cluster::Cluster;
-use crate::evaluate::evaluate;
+use crate::evaluate::{evaluate, pods_in_question};
 use crate::events::Events;
 use crate::metacontroller::{Hook, Unanswered};
 use crate::policy::Policies;
@@ -42,6 +42,7 @@ impl Guard for WebhookGuard {
         let in_doubt = || {
             doubt(&request.change, &verdict).is_some()
                 || !unknown_objects(&request.change, &cluster).is_empty()
+                || !pods_in_question(&request.change, &cluster, &policies).is_empty()
         };
         let Some(confirmer) = self.confirmer.as_ref().filter(|_| in_doubt()) else {
             return Ok(Answer::Now(reply(&request, &verdict, self.events.as_ref())));

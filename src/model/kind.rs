@@ -17,6 +17,7 @@ pub enum Kind {
     CronJob,
     Claim,
     ConfigMap,
+    Pod,
 }
 
 /// Where the objects of a kind come from.
@@ -30,6 +31,8 @@ pub enum Origin {
     Listed,
     /// Manifests only.
     Files,
+    /// Manifests, and live reads by name.
+    Asked,
 }
 
 /// What the API server calls a kind.
@@ -70,7 +73,7 @@ const fn batch(name: &'static str, plural: &'static str) -> KindFacts {
 
 impl Kind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::StatefulSet,
         Self::Service,
         Self::DisruptionBudget,
@@ -84,6 +87,7 @@ impl Kind {
         Self::CronJob,
         Self::Claim,
         Self::ConfigMap,
+        Self::Pod,
     ];
 
     /// The kinds whose pods are made from a template, apart from StatefulSets.
@@ -134,6 +138,7 @@ impl Kind {
             Self::CronJob => batch("CronJob", "cronjobs"),
             Self::Claim => core("PersistentVolumeClaim", "persistentvolumeclaims", Origin::Listed),
             Self::ConfigMap => core("ConfigMap", "configmaps", Origin::Files),
+            Self::Pod => core("Pod", "pods", Origin::Asked),
         }
     }
 
@@ -154,7 +159,12 @@ impl Kind {
 
     /// The kinds that an audit of a live cluster lists.
     pub fn listed() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|kind| kind.facts().origin != Origin::Files)
+        Self::ALL.into_iter().filter(|kind| !matches!(kind.facts().origin, Origin::Files | Origin::Asked))
+    }
+
+    /// The kinds whose objects people write. The pods of a set are made by its controller: one that no file has may well exist.
+    pub fn written() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|kind| kind.facts().origin != Origin::Asked)
     }
 
     /// The kind of a manifest, if its objects are kept. `extensions` held Deployments and others before `apps`.

@@ -1,8 +1,8 @@
-//! A Pod that is to be created or deleted.
+//! A Pod: one that is to be created, deleted or evicted, or a member of a consensus group that was read by its name.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use super::{Metadata, ObjectRef, nullable};
+use super::{Kind, Metadata, Object, Owner, nullable};
 
 /// What is kept of a Pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -34,6 +34,24 @@ pub struct PodStatus {
     /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
     #[serde(deserialize_with = "nullable::field")]
     pub phase: Box<str>,
+    /// Whether the condition `Ready` is `True`.
+    #[serde(rename = "conditions", deserialize_with = "has_ready")]
+    pub ready: bool,
+}
+
+/// One of `status.conditions`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PodCondition {
+    #[serde(rename = "type", deserialize_with = "nullable::field")]
+    name: Box<str>,
+    #[serde(deserialize_with = "nullable::field")]
+    status: Box<str>,
+}
+
+fn has_ready<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let conditions: Vec<PodCondition> = nullable::list(deserializer)?;
+    Ok(conditions.iter().any(|condition| &*condition.name == "Ready" && &*condition.status == "True"))
 }
 
 impl Pod {
@@ -41,11 +59,58 @@ impl Pod {
     pub fn may_run(&self) -> bool {
         !self.spec.node_name.is_empty() && !matches!(&*self.status.phase, "Succeeded" | "Failed")
     }
+
+    /// Whether it serves, and goes on to. A pod that is being deleted often stays ready until its last second.
+    pub fn is_serving(&self) -> bool {
+        self.status.ready && !self.metadata.deleting
+    }
+
+    /// The StatefulSet that has made it.
+    pub fn stateful_set(&self) -> Option<&Owner> {
+        let owner = self.metadata.owner.as_deref();
+        owner.filter(|owner| &*owner.kind == "StatefulSet" && owner.api_version.starts_with("apps/"))
+    }
 }
 
-impl Pod {
-    pub fn reference(&self) -> ObjectRef {
-        let Metadata { namespace, name, .. } = &self.metadata;
-        ObjectRef { api_version: "v1", kind: "Pod", namespace: namespace.clone(), name: name.clone() }
+impl Object for Pod {
+    fn kind(&self) -> Kind {
+        Kind::Pod
+    }
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_pod_serves_while_it_is_ready_and_stays() {
+        let pod = |metadata: Value, conditions: Value| -> Pod {
+            serde_json::from_value(json!({"metadata": metadata, "status": {"conditions": conditions}}))
+                .unwrap()
+        };
+        let condition = |name: &str, status: &str| json!([null, {"type": name, "status": status}]);
+        for (conditions, serves) in [
+            (condition("Ready", "True"), true),
+            (condition("Ready", "False"), false),
+            (condition("Ready", "Unknown"), false),
+            (condition("ContainersReady", "True"), false),
+            (json!([]), false),
+            (json!(null), false),
+        ] {
+            assert_eq!(pod(json!({}), conditions.clone()).is_serving(), serves, "{conditions}");
+            let going = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
+            assert!(!pod(going, conditions).is_serving());
+        }
+        assert!(!Pod::default().is_serving());
     }
 }

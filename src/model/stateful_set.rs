@@ -166,6 +166,18 @@ impl StatefulSet {
         start..start + i64::from(replicas.max(0))
     }
 
+    /// The name of the pod with this number.
+    pub fn pod_name(&self, ordinal: i64) -> String {
+        format!("{}-{ordinal}", self.metadata.name)
+    }
+
+    /// The number of the pod of this name, among those it has with `replicas` of them.
+    pub fn ordinal_of_pod(&self, pod: &str, replicas: i32) -> Option<i64> {
+        let ordinal = pod.strip_prefix(&*self.metadata.name)?.strip_prefix('-')?;
+        let number = ordinal.parse().ok().filter(|number: &i64| number.to_string() == ordinal);
+        number.filter(|number| self.ordinals(replicas).contains(number))
+    }
+
     /// How many pods there are and how many are ready, as the controller says; `None` where it has said nothing.
     pub fn observed(&self) -> Option<(i32, i32)> {
         let StatefulSetStatus { replicas, ready_replicas } = self.status;
@@ -189,10 +201,7 @@ impl StatefulSet {
 
     /// The labels of the pod with this number: the template's, and those the controller adds.
     pub fn pod_labels(&self, ordinal: i64) -> Labels {
-        let own = [
-            (POD_NAME_LABEL, format!("{}-{ordinal}", self.metadata.name)),
-            (POD_INDEX_LABEL, ordinal.to_string()),
-        ];
+        let own = [(POD_NAME_LABEL, self.pod_name(ordinal)), (POD_INDEX_LABEL, ordinal.to_string())];
         let template = self.spec.template.labels().iter();
         template.map(|(key, value)| (key, value.to_owned())).chain(own).collect()
     }

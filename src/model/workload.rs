@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{IntOrPercent, Kind, Labels, Metadata, Object, PodTemplate, nullable};
+use super::{IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, PodTemplate, nullable};
 
 /// What is kept of an object that makes pods and is not a StatefulSet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -24,6 +24,9 @@ pub struct WorkloadSpec {
     pub replicas: Option<i32>,
     /// Of a Job.
     pub parallelism: Option<i32>,
+    /// Which pods are its own.
+    #[serde(deserialize_with = "nullable::field")]
+    pub selector: LabelSelector,
     #[serde(deserialize_with = "nullable::field")]
     template: PodTemplate,
     /// Of a CronJob, which has its pod template there.

@@ -238,7 +238,8 @@ impl<'a> Applicable<'a> {
         self.decided(|policy| policy.operated) == Some(Operated::Enforce)
     }
 
-    /// Whether an object may be denied on creation for what is still to be created: `onMissingCompanion: deny`.
+    /// Whether a set may be denied that is created before its companions, and a companion that is deleted before its set:
+    /// `onMissingCompanion: deny`.
     pub fn denies_missing_companions(&self) -> bool {
         self.decided(|policy| policy.on_missing_companion) == Some(OnMissingCompanion::Deny)
     }

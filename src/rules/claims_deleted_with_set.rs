@@ -13,12 +13,14 @@ rule! {
     /// ## Why
     ///
     /// Nothing asks again. What the storage class does not retain is gone, for every replica at once. A consensus group whose set
-    /// is deleted stops as a whole, and with `--cascade=orphan` its pods are replaced by no one.
+    /// is deleted stops as a whole, and with `--cascade=orphan` its pods are replaced by no one. `kubectl replace --force` deletes
+    /// first and creates then: where the new manifest is refused, the group is gone, and nothing comes in its place.
     ///
     /// ## How to fix
     ///
     /// Set `whenDeleted: Retain` first (it can be changed at any time), delete the set, and delete the claims by hand when their
-    /// data is not needed any more.
+    /// data is not needed any more. Before `kubectl replace --force`, see with `kubectl apply --dry-run=server` whether the new
+    /// manifest would be refused.
     ///
     /// ## Fails
     ///
@@ -79,7 +81,10 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let ready = set.observed().map_or(0, |(_, ready)| ready);
     if at.class.class == Class::Quorum && at.replicas > 1 && ready >= majority(at.replicas) {
         let message = format!("{ready} of {} members are running: the group stops as a whole", at.replicas);
-        let remedy = format!("scale StatefulSet {name} to 0 first to see who needs it; its claims stay");
+        let remedy = format!(
+            "scale StatefulSet {name} to 0 first to see who needs it; its claims stay; before kubectl replace --force, try kubectl apply \
+             --dry-run=server: what is refused after the deletion does not come back"
+        );
         out.add(Place::in_set(""), message, remedy).keyed("running").at_most(crate::verdict::Level::Warn);
     }
 }

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 
 use super::budgets::enumerate;
 use super::spread::{self, Term};
+use crate::change::PodRemoval;
 use crate::cluster::{ClusterView, Group, GroupEvidence, Lookup};
 use crate::model::{Autoscaler, Claim, Classified, DisruptionBudget, Service, StatefulSet, Workload};
 
@@ -33,6 +34,8 @@ pub enum Trigger {
     WorkloadScale,
     /// A Pod is deleted.
     PodDeletion,
+    /// A Pod is evicted.
+    Eviction,
     /// A manifest is read from a file.
     Manifest,
 }
@@ -100,6 +103,8 @@ pub enum Changed<'a> {
     Autoscaler(&'a Autoscaler),
     /// A claim that is deleted, and the ordinal of the pod that it belongs to.
     Claim(&'a Claim, i64),
+    /// A pod of the set that is to go.
+    Pod(PodRemoval<'a>),
 }
 
 /// The same StatefulSet before and after a change; either may be missing.

@@ -15,17 +15,18 @@ mod spread;
 mod testing;
 mod violation;
 
-use crate::change::{PodDeletion, Requester, Written};
+use crate::change::{PodRemoval, Requester, Written};
 use crate::cluster::Kind;
 use crate::model::Class;
 use crate::verdict::RuleId;
 pub(crate) use budgets::enumerate;
 pub use context::{Changed, Remembered, SetContext, Transition, Trigger, WorkloadContext};
 pub use params::{NO_PARAMS, Param, ParamKind, Params};
-pub use violation::{FieldEdit, Place, Violation, Violations};
+pub use violation::{Companion, FieldEdit, Place, Violation, Violations};
 
 /// One thing that can be wrong.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "a rule is data, and each says something else of it")]
 pub struct Rule {
     /// Stable name, in kebab case; also the name of its file.
     pub id: &'static str,
@@ -43,6 +44,8 @@ pub struct Rule {
     pub reads: &'static [Kind],
     /// Whether it says of another object that there is none. One that was made a moment ago may not be known yet.
     pub reports_missing: bool,
+    /// Whether what it finds passes without an edit, as when a member becomes ready: an eviction that is refused may be tried again.
+    pub passes_with_time: bool,
     /// The parameters a policy may give it.
     pub params: &'static [&'static Param],
     /// Its documentation, in Markdown, with the headings of [`HEADINGS`].
@@ -67,8 +70,8 @@ pub enum Check {
     ),
     /// How a manifest is written.
     Text(fn(&Written, &mut Violations)),
-    /// How a Pod is deleted, and by whom.
-    PodDeletion(fn(&PodDeletion, &Requester, &mut Violations)),
+    /// How a Pod is removed, and by whom.
+    PodRemoval(fn(&PodRemoval<'_>, &Requester, &mut Violations)),
 }
 
 /// The headings of every rule's documentation, in order.
@@ -85,6 +88,7 @@ macro_rules! rule {
         triggers: [$($trigger:ident),*],
         $(reads: [$($kind:ident),*],)?
         $(reports_missing: $reports_missing:literal,)?
+        $(passes_with_time: $passes_with_time:literal,)?
         $(params: [$($param:ident),*],)?
         check: $check:ident($($function:ident),+) $(,)?
     ) => {
@@ -98,6 +102,7 @@ macro_rules! rule {
             triggers: &[$(crate::rules::Trigger::$trigger),*],
             reads: &[$($(crate::cluster::Kind::$kind),*)?],
             reports_missing: false $(|| $reports_missing)?,
+            passes_with_time: false $(|| $passes_with_time)?,
             params: &[$($(&$param),*)?],
             docs: concat!($($doc, "\n"),*),
             check: crate::rules::Check::$check($($function),+),
@@ -131,6 +136,7 @@ mod protection_lost;
 mod quorum_autoscaled;
 mod quorum_even;
 mod quorum_members_replaced;
+mod quorum_no_spare;
 mod quorum_scale_loses_majority;
 mod quorum_scale_step;
 mod quorum_scaled_to_zero;
@@ -172,6 +178,7 @@ pub static ALL: &[Rule] = &[
     quorum_scale_step::RULE,
     quorum_step_unfinished::RULE,
     quorum_members_replaced::RULE,
+    quorum_no_spare::RULE,
     quorum_scaled_to_zero::RULE,
     quorum_autoscaled::RULE,
     singleton_scaled::RULE,

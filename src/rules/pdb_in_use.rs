@@ -10,7 +10,9 @@ rule! {
     ///
     /// A budget is deleted, or changed so that it no longer selects the pods of a consensus group with running members, which is
     /// left without a budget, or with one that lets so many members be evicted that fewer than a majority stay. Where it was so
-    /// before, the change is not to blame. A change of what the budget allows is `pdb-below-quorum`.
+    /// before, the change is not to blame. A change of what the budget allows is `pdb-below-quorum`. A deletion is a warning in
+    /// every profile, because the set may be deleted next, as `kubectl delete -f` and `helm uninstall` do; a policy with
+    /// `onMissingCompanion: deny` refuses it, and so does `stateward.dev/protected: "true"` on the set.
     ///
     /// ## Why
     ///
@@ -19,8 +21,8 @@ rule! {
     ///
     /// ## How to fix
     ///
-    /// Delete the StatefulSet before its budget, and to rename a budget, change nothing else: while two select the same pods,
-    /// no eviction succeeds.
+    /// Where the set is to stay, create a budget for it again. To rename a budget, change nothing else: while two select the same
+    /// pods, no eviction succeeds.
     ///
     /// ## Fails
     ///
@@ -98,12 +100,15 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         )
     };
     let (field, value) = advised_limit(after);
-    let remedy =
-        format!("delete {group} first, or keep a budget with {field}: {value} for {}", after.set.selecting());
-    out.add(Place::of(changed.reference(), changed.limit_path()), message, remedy)
-        .weighing(is.lacking)
-        .of_group()
-        .related_to(Place::in_set("/spec/replicas"));
+    let is_deletion = after.view.is_deletion();
+    let (how, keep) = if is_deletion { ("as well", "create") } else { ("first", "keep") };
+    let selecting = after.set.selecting();
+    let remedy = format!("delete {group} {how}, or {keep} a budget with {field}: {value} for {selecting}");
+    let violation = out.add(Place::of(changed.reference(), changed.limit_path()), message, remedy);
+    violation.weighing(is.lacking).of_group().related_to(Place::in_set("/spec/replicas"));
+    if is_deletion {
+        violation.lost_companion();
+    }
 }
 
 /// Whether the changed budget goes on selecting another set of the group: then `pdb-below-quorum` judges it there.

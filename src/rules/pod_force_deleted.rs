@@ -1,7 +1,8 @@
 //! `pod-force-deleted`
 
 use super::{Place, Violations};
-use crate::change::{PodDeletion, Requester};
+use crate::change::{PodRemoval, Requester};
+use crate::model::Object;
 
 rule! {
     /// ## What it checks
@@ -51,19 +52,14 @@ rule! {
     /// status: {phase: Running}
     /// ```
     "pod-force-deleted": "a pod is deleted while its process may run",
-    triggers: [PodDeletion],
-    check: PodDeletion(check),
+    triggers: [PodDeletion, Eviction],
+    check: PodRemoval(check),
 }
 
-fn check(deletion: &PodDeletion, requester: &Requester, out: &mut Violations) {
-    let pod = &deletion.pod;
-    let grace = deletion.grace_period.or(pod.spec.termination_grace_period_seconds);
-    let set = pod
-        .metadata
-        .owner
-        .as_ref()
-        .filter(|o| &*o.kind == "StatefulSet" && o.api_version.starts_with("apps/"));
-    let Some(set) = set.filter(|_| grace == Some(0) && pod.may_run()) else { return };
+fn check(removal: &PodRemoval<'_>, requester: &Requester, out: &mut Violations) {
+    let pod = removal.pod;
+    let grace = removal.grace_period.or(pod.spec.termination_grace_period_seconds);
+    let Some(set) = pod.stateful_set().filter(|_| grace == Some(0) && pod.may_run()) else { return };
     if requester.is_system() || requester.kubelet_of() == Some(&*pod.spec.node_name) {
         return;
     }
@@ -74,16 +70,18 @@ fn check(deletion: &PodDeletion, requester: &Requester, out: &mut Violations) {
     );
     let remedy = format!(
         "{}; if {node} is gone for good, delete the Node or taint it with node.kubernetes.io/out-of-service",
-        gently(deletion),
+        gently(removal),
     );
     out.add(Place::of(pod.reference(), ""), message, remedy);
 }
 
 /// How to delete it so that its process is waited for. Without `--force`, kubectl leaves the time to the pod.
-fn gently(deletion: &PodDeletion) -> &'static str {
-    if deletion.pod.metadata.deleting {
+fn gently(removal: &PodRemoval<'_>) -> &'static str {
+    if removal.pod.metadata.deleting {
         "wait, it is being deleted already"
-    } else if deletion.pod.spec.termination_grace_period_seconds == Some(0) {
+    } else if removal.is_eviction {
+        "evict it without gracePeriodSeconds: 0 in deleteOptions (kubectl drain without --grace-period=0)"
+    } else if removal.pod.spec.termination_grace_period_seconds == Some(0) {
         "delete it with --grace-period=30, because its own terminationGracePeriodSeconds is 0"
     } else {
         "delete it without --force and --grace-period=0"
@@ -102,9 +100,10 @@ mod tests {
         pod["metadata"]["ownerReferences"] =
             json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "zk", "controller": true}]);
         pod["spec"]["nodeName"] = "node-2".into();
-        let deletion = PodDeletion { pod: serde_json::from_value(pod).unwrap(), grace_period };
+        let pod = serde_json::from_value(pod).unwrap();
+        let removal = PodRemoval { pod: &pod, grace_period, is_eviction: false };
         let mut out = Violations::default();
-        check(&deletion, &Requester::default(), &mut out);
+        check(&removal, &Requester::default(), &mut out);
         out.into_vec().pop().map(|violation| violation.remedy)
     }
 

@@ -70,7 +70,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         Changed::Claim(claim, _) => claim.reference(),
         Changed::Service(service) if at.view.is_deletion() => service.reference(),
         Changed::Budget(budget) if at.view.is_deletion() => budget.reference(),
-        Changed::Service(_) | Changed::Budget(_) | Changed::Autoscaler(_) => return,
+        Changed::Service(_) | Changed::Budget(_) | Changed::Autoscaler(_) | Changed::Pod(_) => return,
     };
     let name = at.name();
     let message = match at.changed {

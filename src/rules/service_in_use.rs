@@ -12,8 +12,10 @@ rule! {
     /// ## What it checks
     ///
     /// A change to a Service leaves a StatefulSet with running pods without a working governing Service: it is deleted, is no
-    /// longer headless, or no longer selects the pods. One that is created for a set that waits for it, and cannot work, is
-    /// a warning. So is a change after which it names the members of a consensus group only once they are ready
+    /// longer headless, or no longer selects the pods. A deletion is a warning in every profile, because the set may be deleted
+    /// next, as `kubectl delete -f` and `helm uninstall` do; a policy with `onMissingCompanion: deny` refuses it, and so does
+    /// `stateward.dev/protected: "true"` on the set. One that is created for a set that waits for it, and cannot work, is a
+    /// warning. So is a change after which it names the members of a consensus group only once they are ready
     /// (`publishNotReadyAddresses` switched off). What did not work before the change is not held against it.
     ///
     /// ## Why
@@ -23,8 +25,8 @@ rule! {
     ///
     /// ## How to fix
     ///
-    /// Delete the StatefulSet before its Service. `helm uninstall` deletes Services first: where this rule denies, delete the set
-    /// (or scale it to 0) before, or exempt it. To make another Service headless, create it under its own name beside this one.
+    /// Where the set is to stay, create the Service again at once: names are found again within seconds. Where all of it is to go,
+    /// go on. To make another Service headless, create it under its own name beside this one.
     ///
     /// ## Fails
     ///
@@ -103,7 +105,8 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
             format!("{keep} it headless with a selector for {}", at.set.selecting())
         }
         _ => format!(
-            "delete StatefulSet {set} first (helm uninstall deletes Services first), or scale it to 0"
+            "delete StatefulSet {set} as well, or create the Service again at once; the annotation stateward.dev/protected on the \
+             set refuses its deletion"
         ),
     };
     let violation = out.add(Place::of(changed.reference(), "/spec"), message, remedy);
@@ -111,6 +114,9 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     violation.related_to(Place::in_set("/spec/serviceName"));
     if created {
         violation.at_most(Level::Warn);
+    }
+    if at.view.is_deletion() {
+        violation.lost_companion();
     }
 }
 

@@ -1,13 +1,16 @@
 //! `singleton-scaled`
 
 use super::edits::recreate;
-use super::{FieldEdit, Params, Place, SetContext, Violations, WorkloadContext};
+use super::{Changed, FieldEdit, Params, Place, SetContext, Violations, WorkloadContext};
+use crate::model::{Autoscaler, Object};
 use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
     ///
-    /// A StatefulSet of class `singleton` has more than one replica, by its manifest or by `kubectl scale`. So of a Deployment, and
+    /// A StatefulSet of class `singleton` has more than one replica, by its manifest or by `kubectl scale`, or an autoscaler
+    /// (HorizontalPodAutoscaler, ScaledObject) may give it more. The autoscaler is refused where it is created or edited, and told as a
+    /// warning with the set. So of a Deployment, and
     /// of a ReplicaSet that no Deployment has made, with the annotation `stateward.dev/class: singleton` or of that class by a
     /// policy (in a cluster, those by a policy alone are only looked at where they have a claim); of a Deployment also a rolling
     /// update that starts the new pod before the old one stops.
@@ -54,11 +57,24 @@ rule! {
     /// ```
     "singleton-scaled": "more than one instance of what may run once",
     classes: [Singleton],
-    triggers: [Set, Scale, Workload, WorkloadScale],
+    triggers: [Set, Scale, Autoscaler, Workload, WorkloadScale],
     check: StateAndWorkload(check, check_workload),
 }
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
+    if let Changed::Autoscaler(scaler) = at.changed {
+        let most = if at.class.is_only_likely() { Level::Warn } else { Level::Deny };
+        return check_autoscaler(
+            at,
+            scaler,
+            Place::of(scaler.reference(), "/spec/scaleTargetRef"),
+            most,
+            out,
+        );
+    }
+    for scaler in at.view.autoscalers_of(at.namespace(), at.name()) {
+        check_autoscaler(at, scaler, Place::in_set("/spec/replicas"), Level::Warn, out);
+    }
     if at.replicas <= 1 {
         return;
     }
@@ -66,6 +82,32 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     out.add(Place::in_set("/spec/replicas"), message, "set spec.replicas to 1")
         .edit(FieldEdit::replicas(1))
         .weighing(at.replicas);
+}
+
+/// One that may not go beyond one replica only ever stops and starts the instance.
+fn check_autoscaler(
+    at: &SetContext<'_>,
+    scaler: &Autoscaler,
+    place: Place,
+    most: Level,
+    out: &mut Violations,
+) {
+    let count = scaler.max_replicas();
+    if count <= 1 {
+        return;
+    }
+    let (set, reference) = (at.name(), scaler.reference());
+    let (kind, name) = (reference.kind, &reference.name);
+    let message = format!(
+        "{kind} {name} may start up to {count} instances of StatefulSet {set} side by side, and at most one may ever run"
+    );
+    let remedy = format!("delete {kind} {name}");
+    out.add(place, message, remedy)
+        .edit(FieldEdit::remove(Place::of(reference.clone(), "")).unsafe_to_apply())
+        .keyed(format!("{kind}/{name}"))
+        .weighing(count)
+        .at_most(most)
+        .related_to(Place::of(reference, "/spec/scaleTargetRef"));
 }
 
 fn check_workload(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{Changed, Check, Params, Remembered, Rule, SetContext, Transition, Violation, Violations};
+use crate::change::PodRemoval;
 use crate::cluster::{Cluster, ClusterObject, ClusterView, Kind, PendingChange};
 use crate::model::{Because, Class, Classified, DisruptionBudget, Software, StatefulSet};
 
@@ -24,7 +25,7 @@ pub(super) struct RuleTest {
 /// `zk` of three replicas in the namespace `default`, with `patch` merged in (null takes a field away). Nothing else exists.
 pub(super) fn set(patch: Value) -> RuleTest {
     let mut cluster = Cluster::default();
-    for kind in Kind::ALL {
+    for kind in Kind::written() {
         cluster.set_complete(kind, true);
     }
     let set: StatefulSet = serde_json::from_value(set_json(patch)).unwrap();
@@ -137,11 +138,22 @@ impl RuleTest {
         if rule.applies_to(&at) {
             match rule.check {
                 Check::State(check) | Check::StateAndWorkload(check, _) => check(&at, &self.params, &mut out),
-                Check::Workload(_) | Check::Text(_) | Check::PodDeletion(_) => {}
+                Check::Workload(_) | Check::Text(_) | Check::PodRemoval(_) => {}
                 Check::Step(check) => {
                     check(&Transition { before: before.as_ref(), after: &at }, &self.params, &mut out);
                 }
             }
+        }
+        out.into_vec()
+    }
+
+    /// What `rule` says of the removal of one of its pods.
+    pub(super) fn found_removing(&self, rule: &Rule, removal: PodRemoval<'_>) -> Vec<Violation> {
+        let mut out = Violations::default();
+        let view = ClusterView::new(&self.cluster, PendingChange::Nothing);
+        let at = SetContext { changed: Changed::Pod(removal), view, ..self.context() };
+        if let Check::Step(check) = rule.check {
+            check(&Transition { before: None, after: &at }, &self.params, &mut out);
         }
         out.into_vec()
     }

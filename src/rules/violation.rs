@@ -24,12 +24,21 @@ pub struct Violation {
     pub weight: i32,
     /// Other objects that are part of it.
     pub related: Vec<Place>,
-    /// Whether an object is missing that may come with the same manifests.
-    pub misses_companion: bool,
+    /// What the set needs and does not have, where that is what is wrong.
+    pub companion: Option<Companion>,
     /// Whether an operator passes through it while it changes one member after the other.
     pub is_passing_state: bool,
     /// Whether it is of the whole consensus group and the same for each of its sets.
     pub is_of_group: bool,
+}
+
+/// An object that a set needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Companion {
+    /// It does not exist, and may come with the same manifests.
+    Missing,
+    /// It is deleted, and the set may be deleted next.
+    Lost,
 }
 
 /// A change to one field, as [`Edit`](crate::verdict::Edit), before the object of the judged set is filled in.
@@ -114,7 +123,7 @@ impl Violations {
             at_most: Level::Deny,
             weight: 0,
             related: Vec::new(),
-            misses_companion: false,
+            companion: None,
             is_passing_state: false,
             is_of_group: false,
         });
@@ -179,9 +188,16 @@ impl Violation {
         self
     }
 
+    /// An object is deleted that the set needs. Whether the set follows cannot be seen yet: `kubectl delete -f` and `helm uninstall`
+    /// delete one object after the other.
+    pub fn lost_companion(&mut self) -> &mut Self {
+        self.companion = Some(Companion::Lost);
+        self
+    }
+
     /// An object is missing. A dry run cannot show it, since nothing of it persists: then it is at most a warning.
     pub fn missing_companion(&mut self, dry_run: bool) -> &mut Self {
-        self.misses_companion = true;
+        self.companion = Some(Companion::Missing);
         if dry_run {
             self.message.push_str(" (dry run: the missing object may be created by the same apply)");
             self.at_most(Level::Warn);

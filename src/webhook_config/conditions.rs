@@ -14,18 +14,13 @@ pub(super) const NOT_CLEANING_UP: Condition = (
      'system:serviceaccount:kube-system:generic-garbage-collector', 'system:kube-controller-manager'])",
 );
 
-/// The deletions that the rule `pod-force-deleted` refuses, which is to say nearly none: each condition says what the rule
-/// says, in the same order.
-pub(super) const FORCED_DELETIONS: [Condition; 5] = [
+/// The deletions of pods that the rules `pod-force-deleted` and `quorum-no-spare` may find something wrong with: each condition says
+/// what the rules say. The pod does not say whether its set is a consensus group.
+pub(super) const POD_DELETIONS: [Condition; 5] = [
     (
         "made-by-a-statefulset",
         "has(oldObject.metadata.ownerReferences) && oldObject.metadata.ownerReferences.exists(o, \
          has(o.controller) && o.controller && o.kind == 'StatefulSet' && o.apiVersion.startsWith('apps/'))",
-    ),
-    (
-        "without-grace",
-        "0 == (has(request.options) && has(request.options.gracePeriodSeconds) ? request.options.gracePeriodSeconds : \
-         has(oldObject.spec.terminationGracePeriodSeconds) ? oldObject.spec.terminationGracePeriodSeconds : 30)",
     ),
     (
         "may-still-run",
@@ -33,11 +28,13 @@ pub(super) const FORCED_DELETIONS: [Condition; 5] = [
          has(oldObject.status.phase) && oldObject.status.phase in ['Succeeded', 'Failed'])",
     ),
     (
-        "not-by-the-system",
-        "request.userInfo.username != 'system:kube-controller-manager' && request.userInfo.username != \
-         'system:kube-scheduler' && !(request.userInfo.username.startsWith('system:serviceaccount:kube-system:') && \
-         (request.userInfo.username.endsWith('-controller') || request.userInfo.username.endsWith('-garbage-collector')))",
+        "without-grace-or-serving",
+        "0 == (has(request.options) && has(request.options.gracePeriodSeconds) ? request.options.gracePeriodSeconds : \
+         has(oldObject.spec.terminationGracePeriodSeconds) ? oldObject.spec.terminationGracePeriodSeconds : 30) || \
+         (!has(oldObject.metadata.deletionTimestamp) && has(oldObject.status) && has(oldObject.status.conditions) && \
+         oldObject.status.conditions.exists(c, c.type == 'Ready' && c.status == 'True'))",
     ),
+    NOT_BY_THE_SYSTEM,
     (
         "not-by-its-kubelet",
         "has(request.userInfo.groups) && 'system:nodes' in request.userInfo.groups ? request.userInfo.username != \
@@ -66,6 +63,18 @@ pub(super) const FROM_ONE_TO_MORE: Condition = (
     "from-one-to-more",
     "has(object.spec) && has(object.spec.replicas) && object.spec.replicas > 1 && !(has(oldObject.spec) && \
      has(oldObject.spec.replicas) && oldObject.spec.replicas > 1)",
+);
+
+/// The evictions that may be of a pod of a StatefulSet. An Eviction has nothing of the pod but its name, and names of other pods
+/// end in a random part, which is hardly ever a number.
+pub(super) const EVICTIONS: [Condition; 2] =
+    [("named-like-a-pod-of-a-statefulset", "request.name.matches('-(0|[1-9][0-9]*)$')"), NOT_BY_THE_SYSTEM];
+
+const NOT_BY_THE_SYSTEM: Condition = (
+    "not-by-the-system",
+    "request.userInfo.username != 'system:kube-controller-manager' && request.userInfo.username != \
+     'system:kube-scheduler' && !(request.userInfo.username.startsWith('system:serviceaccount:kube-system:') && \
+     (request.userInfo.username.endsWith('-controller') || request.userInfo.username.endsWith('-garbage-collector')))",
 );
 
 /// The pods that get their own name as a label.

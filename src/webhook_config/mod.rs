@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::admission::{Operation, Resource};
 use crate::rules::{self, Trigger};
 use conditions::{
-    Condition, FORCED_DELETIONS, FROM_ONE_TO_MORE, HOLDS_STATE, LABELLED_POD, NOT_CLEANING_UP,
-    NOT_OF_A_DEPLOYMENT, conditions,
+    Condition, EVICTIONS, FROM_ONE_TO_MORE, HOLDS_STATE, LABELLED_POD, NOT_CLEANING_UP, NOT_OF_A_DEPLOYMENT,
+    POD_DELETIONS, conditions,
 };
 
 /// The name of both configurations.
@@ -27,8 +27,9 @@ const GROUP: &str = "admissionregistration.k8s.io/v1";
 
 /// The entries whose `failurePolicy` is `Ignore` in every installation: a guard that is down must not hold up a drain, the
 /// replacement of a pod, or an autoscaler of an application that has no state.
-pub const ALWAYS_OPEN: [&str; 4] = [
+pub const ALWAYS_OPEN: [&str; 5] = [
     "pods.stateward.dev",
+    "pods-eviction.stateward.dev",
     "persistentvolumeclaims.stateward.dev",
     "deployments-scale.stateward.dev",
     "replicasets-scale.stateward.dev",
@@ -71,7 +72,7 @@ fn configuration(kind: &str, webhooks: &[Value]) -> Value {
 }
 
 /// The sorts of object that a change can be about, in the order of the entries.
-const RESOURCES: [Resource; 11] = [
+const RESOURCES: [Resource; 12] = [
     Resource::StatefulSets,
     Resource::Scale,
     Resource::Deployments,
@@ -82,6 +83,7 @@ const RESOURCES: [Resource; 11] = [
     Resource::DisruptionBudgets,
     Resource::Autoscalers,
     Resource::Pods,
+    Resource::Eviction,
     Resource::Claims,
 ];
 
@@ -98,6 +100,7 @@ fn asks(trigger: Trigger) -> Option<(&'static [Resource], &'static [Operation])>
         Trigger::BudgetGone => (&[Resource::DisruptionBudgets], &[Update, Delete]),
         Trigger::Autoscaler => (&[Resource::Autoscalers], &[Create, Update]),
         Trigger::PodDeletion => (&[Resource::Pods], &[Delete]),
+        Trigger::Eviction => (&[Resource::Eviction], &[Create]),
         Trigger::Workload => (&[Resource::Deployments, Resource::ReplicaSets], &[Create, Update]),
         Trigger::WorkloadScale => (&[Resource::DeploymentScale, Resource::ReplicaSetScale], &[Update]),
         Trigger::Manifest => return None,
@@ -113,7 +116,8 @@ fn validated(resource: Resource) -> Option<Entry> {
     let operations = [Operation::Create, Operation::Update, Operation::Delete];
     let operations: Vec<_> = operations.into_iter().filter(|o| asked.contains(o.name())).collect();
     let conditions = match resource {
-        Resource::Pods => FORCED_DELETIONS.to_vec(),
+        Resource::Pods => POD_DELETIONS.to_vec(),
+        Resource::Eviction => EVICTIONS.to_vec(),
         Resource::Deployments => vec![NOT_CLEANING_UP, HOLDS_STATE],
         Resource::ReplicaSets => vec![NOT_CLEANING_UP, HOLDS_STATE, NOT_OF_A_DEPLOYMENT],
         Resource::DeploymentScale | Resource::ReplicaSetScale => vec![NOT_CLEANING_UP, FROM_ONE_TO_MORE],
@@ -207,6 +211,7 @@ mod tests {
                 "policy/v1/poddisruptionbudgets CREATE,UPDATE,DELETE 1",
                 "autoscaling/v2/horizontalpodautoscalers CREATE,UPDATE 1",
                 "/v1/pods DELETE 5",
+                "/v1/pods/eviction CREATE 2",
                 "/v1/persistentvolumeclaims DELETE 1",
             ]
         );

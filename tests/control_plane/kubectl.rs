@@ -19,7 +19,7 @@ const NO_KUBECTL: &str =
     "SKIPPED: there is no kubectl in the folder that KUBEBUILDER_ASSETS names, nor on PATH";
 
 /// kubectl as the administrator of the shared control plane.
-struct Kubectl {
+pub(crate) struct Kubectl {
     program: PathBuf,
     folder: TempDir,
     namespace: String,
@@ -33,7 +33,7 @@ fn program() -> Option<PathBuf> {
 }
 
 impl Kubectl {
-    fn find(namespace: &str) -> Option<Self> {
+    pub(crate) fn find(namespace: &str) -> Option<Self> {
         let Some(program) = program() else {
             eprintln!("{NO_KUBECTL}");
             return None;
@@ -60,7 +60,7 @@ impl Kubectl {
     }
 
     /// Whether it succeeded, and what it wrote.
-    fn run(&self, arguments: &[&str]) -> (bool, String) {
+    pub(crate) fn run(&self, arguments: &[&str]) -> (bool, String) {
         let mut command = Command::new(&self.program);
         command.args(["--namespace", &self.namespace]).args(arguments).stdin(Stdio::null());
         command.env("KUBECONFIG", self.folder.path().join("config")).env("KUBE_EDITOR", self.editor());
@@ -166,8 +166,9 @@ async fn kubectl_shows_why_something_is_not_deleted() {
     };
     let force = ["delete", "pod", "consul-0", "--force", "--grace-period=0"];
     kubectl.is_refused(&force, &lines("delete it without --force and --grace-period=0"));
-    let budget = ["delete", "poddisruptionbudget", "consul"];
-    kubectl.is_refused(&budget, "\n  pdb-in-use: it is the only budget of StatefulSet consul:");
+    let budget =
+        ["patch", "poddisruptionbudget", "consul", "--type=merge", "-p", r#"{"spec":{"maxUnavailable":2}}"#];
+    kubectl.is_refused(&budget, "\n  pdb-below-quorum: ");
 
     // `kubectl drain` writes each of its errors three times; it is one refusal.
     let (succeeded, said) = kubectl.run(&[

@@ -27,5 +27,6 @@ mod deployments;
 mod guard;
 mod install;
 mod kubectl;
+mod members;
 mod mutate;
 mod per_pod;

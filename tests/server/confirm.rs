@@ -25,9 +25,9 @@ use tokio::time::Instant;
 
 const SETS: &str = "statefulsets";
 
-struct Court {
-    api: ApiServer,
-    judge: WebhookGuard,
+pub(crate) struct Court {
+    pub(crate) api: ApiServer,
+    pub(crate) judge: WebhookGuard,
     registry: Registry,
 }
 
@@ -36,7 +36,7 @@ async fn court(snapshot: &[Value]) -> Court {
     court_of(only("quorum-even"), snapshot).await
 }
 
-async fn court_of(policies: Policies, snapshot: &[Value]) -> Court {
+pub(crate) async fn court_of(policies: Policies, snapshot: &[Value]) -> Court {
     let api = ApiServer::start().await;
     api.put_object("namespaces", "", "prod", json!({}));
     let mut cluster = Cluster::default();
@@ -119,7 +119,7 @@ impl Court {
         (reply.facts.decision, warnings.join("\n"), asked)
     }
 
-    fn outcomes(&self, outcome: &str) -> String {
+    pub(crate) fn outcomes(&self, outcome: &str) -> String {
         let mut written = String::new();
         text::encode(&mut written, &self.registry).unwrap();
         let line = format!("stateward_live_reads_total{{outcome=\"{outcome}\"}} ");

@@ -22,6 +22,7 @@ mod cluster_audit;
 mod companions;
 mod confirm;
 mod events;
+mod evictions;
 mod lease;
 mod memory;
 mod metacontroller;

@@ -6,6 +6,7 @@
 //!   update: {name: etcd, was: {spec: {replicas: 3}}, kind: PodDisruptionBudget}  # kind: StatefulSet if left out
 //!   create: {name: etcd, kind: PodDisruptionBudget}
 //!   delete: {name: etcd-0, kind: Pod, gracePeriodSeconds: 0}
+//!   evict: {name: etcd-0, gracePeriodSeconds: 0}
 //!   user: system:serviceaccount:operators:etcd   # who asks
 //!   dryRun: true
 //!   unknown: [Service]                      # kinds of which not every object is known
@@ -59,6 +60,7 @@ struct Case {
     update: Option<Object>,
     create: Option<Object>,
     delete: Option<Deletion>,
+    evict: Option<Eviction>,
     user: String,
     dry_run: bool,
     unknown: Vec<String>,
@@ -88,6 +90,13 @@ struct Object {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Deletion {
     kind: String,
+    name: String,
+    grace_period_seconds: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Eviction {
     name: String,
     grace_period_seconds: Option<i64>,
 }
@@ -169,6 +178,9 @@ impl Case {
             request["options"] = json!({"gracePeriodSeconds": grace_period_seconds});
             return self.complete(request);
         }
+        if let Some(eviction) = &self.evict {
+            return self.complete(eviction.request());
+        }
         let request = match (&self.scale, &self.update, &self.create) {
             (Some(scale), None, None) => scale.request(),
             (None, Some(object), None) => {
@@ -187,7 +199,8 @@ impl Case {
         request["uid"] = json!("fixture");
         request["namespace"] = json!("default");
         request["dryRun"] = json!(self.dry_run);
-        request["userInfo"] = json!({"username": self.user});
+        let groups = if self.user.starts_with("system:node:") { json!(["system:nodes"]) } else { json!([]) };
+        request["userInfo"] = json!({"username": self.user, "groups": groups});
         request
     }
 }
@@ -208,6 +221,17 @@ impl Scale {
         json!({
             "operation": "UPDATE", "resource": {"group": group, "resource": resource}, "subResource": "scale",
             "kind": {"kind": "Scale"}, "name": self.name, "oldObject": scale(self.from), "object": scale(self.to),
+        })
+    }
+}
+
+impl Eviction {
+    fn request(&self) -> Value {
+        let options = json!({"gracePeriodSeconds": self.grace_period_seconds});
+        json!({
+            "operation": "CREATE", "resource": {"group": "", "resource": "pods"}, "subResource": "eviction",
+            "kind": {"kind": "Eviction"}, "name": self.name,
+            "object": {"metadata": {"name": self.name}, "deleteOptions": options},
         })
     }
 }
