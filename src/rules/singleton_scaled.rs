@@ -160,6 +160,23 @@ mod tests {
     }
 
     #[test]
+    fn an_autoscaler_of_the_set_is_a_warning() {
+        let target = json!({"kind": "StatefulSet", "name": "zk"});
+        let metadata = json!({"name": "zk", "namespace": "default"});
+        for (kind, spec, found) in [
+            ("HorizontalPodAutoscaler", json!({"maxReplicas": 3, "scaleTargetRef": target}), true),
+            ("HorizontalPodAutoscaler", json!({"maxReplicas": 1, "scaleTargetRef": target}), false),
+            ("ScaledObject", json!({"scaleTargetRef": target}), true),
+            ("ScaledObject", json!({"maxReplicaCount": 1, "scaleTargetRef": target}), false),
+        ] {
+            let scaler = json!({"kind": kind, "metadata": metadata, "spec": spec});
+            let test = set(json!({"spec": {"replicas": 1}})).class(Class::Singleton).with(scaler);
+            let levels: Vec<Level> = test.found(&RULE).iter().map(|violation| violation.at_most).collect();
+            assert_eq!(levels, if found { vec![Level::Warn] } else { Vec::new() }, "{kind} {spec}");
+        }
+    }
+
+    #[test]
     fn more_is_worse() {
         let weight = |n| set(json!({})).class(Class::Singleton).scaled_to(n).found(&RULE)[0].weight;
         assert!(weight(3) > weight(2));
