@@ -42,6 +42,7 @@
 //! | [`report`] | findings with their places, and the formats |
 //! | [`metacontroller`] | Metacontroller's hooks: its wire format, answered with the per-pod template |
 //! | [`per_pod`] | what per-pod Services a set asks for, and what is to be done |
+//! | [`crds`] | CustomResourceDefinitions and schemas for editors, made from the types of policies |
 //! | [`webhook_config`] | the webhook configurations, made from what the rules look at |
 //! | [`admission`] | the wire format of AdmissionReviews, in and out |
 //! | [`mutate`](mod@mutate) | what is filled in, as explicit operations |
@@ -87,6 +88,7 @@ pub mod cli;
 pub mod cluster;
 pub mod companions;
 pub mod controller;
+pub mod crds;
 pub mod evaluate;
 pub mod events;
 pub mod fix;

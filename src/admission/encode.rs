@@ -1,6 +1,6 @@
 //! From a verdict, or a mutation, to the bytes of an answer.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
 
 use base64::Engine as _;
@@ -12,7 +12,7 @@ use super::Request;
 use crate::model::{ObjectRef, cut, printable};
 use crate::mutate::{Addition, Mutation};
 use crate::verdict::Level;
-use crate::verdict::{Finding, Verdict};
+use crate::verdict::{Exempt, Finding, Verdict};
 
 /// The API server cuts a warning that is longer, in characters.
 const LONGEST_WARNING: usize = 256;
@@ -223,7 +223,16 @@ fn field_path(pointer: &str) -> String {
 /// The warnings, none so long that the API server would cut it, nor so many that it would drop some.
 fn warnings(request: &Request, verdict: &Verdict) -> Vec<String> {
     let unread = request.unread.iter().map(|unread| shortened(unread));
-    fitting(unread.chain(verdict.at(Level::Warn).flat_map(warning)).collect())
+    let exempt = verdict.exempt().map(|(finding, exempt)| exemption(finding, exempt));
+    // One budget can be exempt for a thousand sets.
+    let exempt: BTreeSet<String> = exempt.collect();
+    fitting(unread.chain(verdict.at(Level::Warn).flat_map(warning)).chain(exempt).collect())
+}
+
+/// That an exemption is used, as a warning.
+fn exemption(finding: &Finding, exempt: &Exempt) -> String {
+    let until = exempt.expires_at.map_or_else(String::new, |end| format!(" until {end}"));
+    shortened(&format!("exempt from {}{until}: {} ({})", finding.rule, exempt.reason, exempt.by))
 }
 
 fn fitting(lines: Vec<String>) -> Vec<String> {

@@ -6,7 +6,7 @@ pub mod transition;
 mod views;
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -16,11 +16,12 @@ use self::transition::OldState;
 use self::views::Views;
 use crate::change::{Action, Change, Edit};
 use crate::cluster::inventory::{Found, Inventory, position};
-use crate::cluster::{Cluster, Listing};
+use crate::cluster::{Cluster, ClusterObject, Kind, Listing};
 use crate::evaluate::evaluate;
+use crate::manifest::{Note, NoteKind};
 use crate::model::StatefulSet;
 use crate::mutate::mutated;
-use crate::policy::Policies;
+use crate::policy::{NamespaceExemption, Policies};
 use crate::report::{ContextSummary, Located, Related, Report, suppress};
 use crate::verdict::{RuleId, Verdict};
 
@@ -51,7 +52,8 @@ pub fn audit_step(
     let contexts = Contexts::of(inventory, config.together);
     let views = Views::of(inventory, &contexts);
     let report = Report::default();
-    let mut audit = Audit { inventory, old, policies, config, now, views: &views, report };
+    let exempting = exempting(&views, contexts.list.len(), policies);
+    let mut audit = Audit { inventory, old, policies, exempting, config, now, views: &views, report };
     for (number, context) in contexts.list.iter().enumerate() {
         audit.context(number, context);
     }
@@ -61,15 +63,42 @@ pub fn audit_step(
         .filter(|item| inventory.item(*item).is_some_and(|found| found.set().is_some()))
         .count();
     report.notes = inventory.notes().iter().chain(&contexts.notes).cloned().collect();
+    report.notes.extend(malformed_exemptions(inventory));
     remove_repeated(&mut report.findings);
     suppress::apply(&mut report, inventory);
     report.finish();
     report
 }
 
-/// Judges every StatefulSet, Deployment and ReplicaSet of a live cluster at the time `now`.
+/// The policies of the contexts that define exemptions, with these.
+fn exempting(views: &Views<'_>, contexts: usize, policies: &Policies) -> BTreeMap<usize, Policies> {
+    let defining = (0..contexts).filter(|number| views.cluster(*number).count(Kind::Exemption) > 0);
+    defining.map(|number| (number, policies.with_exemptions_of(views.cluster(number)).0)).collect()
+}
+
+/// What is wrong with the exemptions among the manifests.
+fn malformed_exemptions(inventory: &Inventory) -> impl Iterator<Item = Note> {
+    (0..inventory.len()).filter_map(|item| {
+        let found = inventory.item(item)?;
+        let ClusterObject::Exemption(document) = found.object() else { return None };
+        let error = NamespaceExemption::from_json(&document.to_json()).err()?;
+        let place = position(found.manifest, &error.pointer);
+        Some(Note {
+            file: place.file,
+            line: place.span.line,
+            column: place.span.column,
+            kind: NoteKind::Unreadable,
+            message: format!("StatefulSetExemption {}: {}", document.metadata.name, error.message),
+            hides: Vec::new(),
+        })
+    })
+}
+
+/// Judges every StatefulSet, Deployment and ReplicaSet of a live cluster at the time `now`, by its policies and exemptions too.
 pub fn audit_cluster(listing: &Listing, policies: &Policies, config: AuditConfig, now: Timestamp) -> Report {
     let mut report = Report::of_cluster(listing);
+    let (policies, malformed) = &policies.with_objects_of(&listing.cluster);
+    report.add_malformed(malformed);
     for set in listing.cluster.sets() {
         report.add_live(judge(Edit::Create(set.clone()), &listing.cluster, policies, now));
         if config.pictures {
@@ -91,6 +120,8 @@ struct Audit<'a> {
     inventory: &'a Inventory,
     old: Option<&'a OldState<'a>>,
     policies: &'a Policies,
+    /// By context, where others apply.
+    exempting: BTreeMap<usize, Policies>,
     config: AuditConfig,
     now: Timestamp,
     views: &'a Views<'a>,
@@ -98,6 +129,10 @@ struct Audit<'a> {
 }
 
 impl Audit<'_> {
+    fn policies(&self, context: usize) -> &Policies {
+        self.exempting.get(&context).unwrap_or(self.policies)
+    }
+
     fn context(&mut self, number: usize, context: &Context) {
         let old = self.old.and_then(|old| Some((old, old.context(self.inventory, context)?)));
         if context.judged.is_empty() && old.is_none() {
@@ -128,17 +163,17 @@ impl Audit<'_> {
         }
         let cluster = self.views.cluster(number);
         let change = Change { action: Action::Manifest(found.how()), ..Change::default() };
-        self.add(number, name, found, evaluate(&change, cluster, self.policies, self.now));
+        self.add(number, name, found, evaluate(&change, cluster, self.policies(number), self.now));
         let Some(set) = found.set() else {
             if found.is_workload() || (self.old.is_some() && !is_same) {
                 self.change(number, name, found, before, Some(found));
             }
             return;
         };
-        let set = mutated(set, cluster, self.policies);
+        let set = mutated(set, cluster, self.policies(number));
         if self.config.pictures {
             let context = Some(Arc::clone(name));
-            let application = applications::application(&set, cluster, self.policies, context);
+            let application = applications::application(&set, cluster, self.policies(number), context);
             self.report.applications.push(application);
         }
         let old_set = before.and_then(|old| Some((old, old.set()?)));
@@ -150,12 +185,12 @@ impl Audit<'_> {
                     found,
                     transition::immutable(&found.how().object, old.manifest, found.manifest),
                 );
-                let old = mutated(old_set, cluster, self.policies);
+                let old = mutated(old_set, cluster, self.policies(number));
                 Edit::Update { old, new: set }
             }
             None => Edit::Create(set),
         };
-        self.add(number, name, found, judge(edit, cluster, self.policies, self.now));
+        self.add(number, name, found, judge(edit, cluster, self.policies(number), self.now));
     }
 
     /// Judges what a change to `at` does to others.
@@ -169,7 +204,7 @@ impl Audit<'_> {
     ) {
         if let Some(action) = transition::change(old, new) {
             let change = Change { action, has_all_objects: true, ..Change::default() };
-            let verdict = evaluate(&change, self.views.cluster(number), self.policies, self.now);
+            let verdict = evaluate(&change, self.views.cluster(number), self.policies(number), self.now);
             self.add(number, name, at, verdict);
         }
     }

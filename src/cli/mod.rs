@@ -6,6 +6,7 @@ mod certificate;
 mod certs;
 mod cluster;
 mod completions;
+mod crds;
 mod explain;
 mod fix;
 mod kubernetes;
@@ -46,6 +47,7 @@ enum Command {
     Explain(explain::Args),
     Policy(policy::Args),
     Certs(certs::Args),
+    Crds(crds::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -64,7 +66,7 @@ enum ProfileName {
 /// What every command takes that judges.
 #[derive(Debug, clap::Args)]
 struct PolicyArgs {
-    /// Policies: a file or folder of StatefulSetPolicy documents (repeatable)
+    /// Policies: a file or folder of StatefulSetPolicy and StatefulSetExemption documents (repeatable)
     #[arg(long, value_name = "PATH")]
     policies: Vec<PathBuf>,
     /// The levels of rules that no policy names [default: baseline]
@@ -89,7 +91,8 @@ impl PolicyArgs {
             let errors: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
             anyhow::bail!("{}", errors.join("\n"));
         }
-        Policies::new(self.profile.unwrap_or_default().into(), loaded.policies)
+        let profile = self.profile.unwrap_or_default().into();
+        Policies::with_exemptions(profile, loaded.policies, loaded.exemptions)
     }
 }
 
@@ -106,6 +109,7 @@ impl Cli {
             Command::Explain(args) => args.run(),
             Command::Policy(args) => args.run(),
             Command::Certs(args) => args.run(),
+            Command::Crds(args) => args.run(),
             Command::Completions(args) => args.run(),
             Command::Man(args) => args.run(),
         };

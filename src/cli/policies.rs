@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::sources;
 use crate::manifest::{Manifest, Note, NoteKind, Source, read};
-use crate::policy::{Policy, lint};
+use crate::model::Kind;
+use crate::policy::{NamespaceExemption, Policy, PolicyError, lint};
 
 /// What is said of a document that is or should be a policy, and where.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +26,8 @@ pub(super) struct PolicyRemark {
 /// What some files hold.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
-    pub(super) policies: Vec<Policy>,
+    pub(super) policies: Vec<Arc<Policy>>,
+    pub(super) exemptions: Vec<Arc<NamespaceExemption>>,
     /// Why some documents are not used as policies.
     pub(super) errors: Vec<PolicyRemark>,
     /// What has no effect in those that are.
@@ -61,20 +63,32 @@ impl Loaded {
             notes.iter().filter(|note| !matches!(note.kind, NoteKind::Ignored | NoteKind::Skipped));
         loaded.errors.extend(failures.map(unread));
         for manifest in &manifests {
-            match policy(manifest) {
-                Ok(policy) => {
-                    loaded.policies.push(policy);
-                    let warnings = lint(&manifest.node.to_json(), now).into_iter();
-                    loaded.warnings.extend(warnings.map(|w| remark(manifest, &w.pointer, w.message)));
-                }
-                Err(error) => loaded.errors.push(error),
+            if let Err(error) = loaded.add(manifest, now) {
+                loaded.errors.push(error);
             }
         }
         loaded
     }
 
+    fn add(&mut self, manifest: &Manifest, now: Timestamp) -> Result<(), PolicyRemark> {
+        if let Some(key) = manifest.duplicate_keys.first() {
+            return Err(remark(manifest, &key.pointer, format!("`{}` is written twice", key.pointer)));
+        }
+        let document = manifest.node.to_json();
+        let failed = |error: PolicyError| remark(manifest, &error.pointer, error.message);
+        if manifest.kind == Kind::Exemption.name() {
+            self.exemptions.push(Arc::new(NamespaceExemption::from_json(&document).map_err(failed)?));
+        } else {
+            self.policies.push(Arc::new(Policy::from_json(&document).map_err(failed)?));
+        }
+        let warnings = lint(&document, now).into_iter();
+        self.warnings.extend(warnings.map(|w| remark(manifest, &w.pointer, w.message)));
+        Ok(())
+    }
+
     pub(super) fn extend(&mut self, other: Self) {
         self.policies.extend(other.policies);
+        self.exemptions.extend(other.exemptions);
         self.errors.extend(other.errors);
         self.warnings.extend(other.warnings);
     }
@@ -90,12 +104,4 @@ fn remark(manifest: &Manifest, pointer: &str, message: String) -> PolicyRemark {
     let span = manifest.node.locate(pointer);
     let place = format!("{}:{}:{}", manifest.file.name, span.line, span.column);
     PolicyRemark { policy: manifest.name.clone().unwrap_or_default(), place, message, is_unreadable: false }
-}
-
-fn policy(manifest: &Manifest) -> Result<Policy, PolicyRemark> {
-    if let Some(key) = manifest.duplicate_keys.first() {
-        return Err(remark(manifest, &key.pointer, format!("`{}` is written twice", key.pointer)));
-    }
-    Policy::from_json(&manifest.node.to_json())
-        .map_err(|error| remark(manifest, &error.pointer, error.message))
 }

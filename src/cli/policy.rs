@@ -10,7 +10,6 @@ use jiff::Timestamp;
 
 use super::UNUSABLE;
 use super::policies::{self, Loaded};
-use crate::policy::Policy;
 
 /// Work on policies
 #[derive(Debug, clap::Args)]
@@ -29,7 +28,7 @@ enum Command {
 /// Exits with 0 where every policy can be used, with 1 where one cannot, and with 2 where a file cannot be read.
 #[derive(Debug, clap::Args)]
 struct CheckArgs {
-    /// Files and folders with StatefulSetPolicy documents, `-` for standard input
+    /// Files and folders with StatefulSetPolicy and StatefulSetExemption documents, `-` for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// From what on to exit with 1
@@ -67,12 +66,16 @@ impl CheckArgs {
         for name in &doubles {
             writeln!(out, "warning: several policies are named {name}; in a cluster only one can be")?;
         }
-        let (policies, errors) = (loaded.policies.len(), loaded.errors.len());
+        let mut usable = count(loaded.policies.len(), "policy", "policies");
+        if !loaded.exemptions.is_empty() {
+            usable = format!("{usable} and {}", count(loaded.exemptions.len(), "exemption", "exemptions"));
+        }
+        let errors = loaded.errors.len();
         let warnings = loaded.warnings.len() + doubles.len();
         writeln!(
             out,
             "{} can be used, {}, {}",
-            count(policies, "policy", "policies"),
+            usable,
             count(errors, "error", "errors"),
             count(warnings, "warning", "warnings")
         )?;
@@ -94,7 +97,7 @@ impl CheckArgs {
 /// The names that several policies have.
 fn doubles(loaded: &Loaded) -> BTreeSet<&str> {
     let mut seen = BTreeSet::new();
-    loaded.policies.iter().map(Policy::name).filter(|name| !seen.insert(*name)).collect()
+    loaded.policies.iter().map(|policy| policy.name()).filter(|name| !seen.insert(*name)).collect()
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {

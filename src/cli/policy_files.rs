@@ -117,7 +117,8 @@ impl PolicyKeeper {
             tracing::warn!(policy = warning.policy, "no effect: {warning}");
         }
         self.status.show(&loaded);
-        self.policies.store(Arc::new(Policies::new(self.profile, loaded.policies)?));
+        let policies = Policies::with_exemptions(self.profile, loaded.policies, loaded.exemptions)?;
+        self.policies.store(Arc::new(policies));
         Ok(())
     }
 }
@@ -145,7 +146,8 @@ impl PolicyFiles {
                 }
                 Err(note) => {
                     for good in self.good.values().filter(|good| is_under(&good.name, &note.file.name)) {
-                        loaded.policies.extend(Loaded::of(&Ok(Arc::clone(good)), now).policies);
+                        let good = Loaded::of(&Ok(Arc::clone(good)), now);
+                        loaded.extend(Loaded { errors: Vec::new(), ..good });
                     }
                 }
             }

@@ -398,7 +398,7 @@ fn name_of(object: &ClusterObject) -> ObjectName {
 }
 
 fn move_to(object: &mut ClusterObject, namespace: &str) {
-    if !matches!(object, ClusterObject::Namespace(_)) {
+    if object.kind().facts().is_namespaced {
         object.metadata_mut().namespace = namespace.into();
     }
 }

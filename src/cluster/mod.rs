@@ -21,7 +21,7 @@ use imbl::OrdSet;
 pub use crate::model::Kind;
 use crate::model::{
     Autoscaler, Claim, ConfigMap, Coverage, DisruptionBudget, LabelSelector, Labels, Metadata, Namespace,
-    Service, StatefulSet, Workload,
+    PolicyDocument, Service, StatefulSet, Workload,
 };
 pub use group::{Group, GroupEvidence};
 pub use listing::{Listing, ObjectRead, Unreadable};
@@ -157,6 +157,16 @@ impl Cluster {
     /// Every Deployment and ReplicaSet, by namespace and name.
     pub fn deployments_and_replica_sets(&self) -> impl Iterator<Item = &Workload> {
         self.tables.deployments.iter().chain(self.tables.replica_sets.iter())
+    }
+
+    /// Every StatefulSetPolicy, by name.
+    pub fn policies(&self) -> impl Iterator<Item = &PolicyDocument> {
+        self.tables.policies.iter()
+    }
+
+    /// Every StatefulSetExemption, by namespace and name.
+    pub fn exemptions(&self) -> impl Iterator<Item = &PolicyDocument> {
+        self.tables.exemptions.iter()
     }
 
     /// A Namespace. One that is not in the snapshot is unknown: whatever is in it shows that it exists.

@@ -5,8 +5,8 @@ use serde::de::{Deserialize, Deserializer};
 use super::Cluster;
 use super::table::Table;
 use crate::model::{
-    Autoscaler, Claim, ConfigMap, DisruptionBudget, Kind, Metadata, Namespace, Object, Service, StatefulSet,
-    Workload,
+    Autoscaler, Claim, ConfigMap, DisruptionBudget, Kind, Metadata, Namespace, Object, PolicyDocument,
+    Service, StatefulSet, Workload,
 };
 
 /// For each kind: the type that is kept of its objects, and their table.
@@ -122,6 +122,8 @@ kinds! {
     CronJob: Workload in cron_jobs,
     Claim: Claim in claims,
     ConfigMap: ConfigMap in config_maps,
+    Policy: PolicyDocument in policies,
+    Exemption: PolicyDocument in exemptions,
 }
 
 impl ClusterObject {

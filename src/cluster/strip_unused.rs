@@ -26,7 +26,11 @@ impl ClusterObject {
                 budget.metadata.labels = release_labels(&budget.metadata.labels);
             }
             // Policies select by the labels of sets and namespaces; no rule reads those of the others.
-            Self::Service(_) | Self::Autoscaler(_) | Self::ScaledObject(_) => {
+            Self::Service(_)
+            | Self::Autoscaler(_)
+            | Self::ScaledObject(_)
+            | Self::Policy(_)
+            | Self::Exemption(_) => {
                 self.metadata_mut().labels = Labels::default();
             }
             Self::Deployment(ref mut workload)

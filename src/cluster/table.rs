@@ -7,7 +7,8 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 use crate::model::{
-    Autoscaler, Claim, ConfigMap, DisruptionBudget, Labels, Namespace, Object, Service, StatefulSet, Workload,
+    Autoscaler, Claim, ConfigMap, DisruptionBudget, Labels, Namespace, Object, PolicyDocument, Service,
+    StatefulSet, Workload,
 };
 
 /// An object that can be found by more than its name.
@@ -230,6 +231,12 @@ impl Indexed for Claim {
 }
 
 impl Indexed for ConfigMap {
+    fn keys(&self) -> Vec<IndexKey<'_>> {
+        Vec::new()
+    }
+}
+
+impl Indexed for PolicyDocument {
     fn keys(&self) -> Vec<IndexKey<'_>> {
         Vec::new()
     }

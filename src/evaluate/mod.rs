@@ -27,7 +27,7 @@ use crate::model::{
 use crate::policy::{Applicable, Exemptness, Policies, Subject};
 use crate::rules::{self, Changed, Check, Rule, Trigger, Violations};
 use crate::verdict::Level;
-use crate::verdict::{Finding, Verdict};
+use crate::verdict::{Exempt, Finding, Verdict};
 
 /// Judges a change at the time `now`, given all that is known of what else exists.
 pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Timestamp) -> Verdict {
@@ -284,6 +284,10 @@ impl Finding {
         match exemptness {
             Exemptness::No => {}
             Exemptness::Yes(exempt) => self.exempt = Some(exempt),
+            Exemptness::Ended(Exempt { by, expires_at, .. }) => {
+                let end = expires_at.unwrap_or_default();
+                let _ = write!(self.message, " (an exemption by {by} ended on {end})");
+            }
             Exemptness::Undecided(policy) => {
                 self.soften(&format!("policy {policy} decides on an exemption from it and may be about"));
             }

@@ -63,7 +63,7 @@ pub struct ReviewFacts {
     pub resource: Resource,
     /// How it ended.
     pub decision: Decision,
-    /// Everything that was found, whatever its level.
+    /// Everything that was found, whatever its level, exempt or not.
     pub findings: Vec<CountedFinding>,
     /// Where the review was denied, what the log says of it.
     pub refused: Option<DenialLog>,
@@ -74,7 +74,7 @@ pub struct ReviewFacts {
 pub struct CountedFinding {
     /// The rule's id. Borrowed for a shipped rule; a policy's own check has a name made at run time.
     pub rule: Cow<'static, str>,
-    /// `deny`, `warn` or `audit`.
+    /// `deny`, `warn` or `audit`; `exempt` where an exemption covers it.
     pub level: &'static str,
 }
 

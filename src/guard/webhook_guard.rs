@@ -15,7 +15,7 @@ use crate::evaluate::evaluate;
 use crate::events::Events;
 use crate::metacontroller::{Hook, Unanswered};
 use crate::policy::Policies;
-use crate::verdict::{Level, Verdict};
+use crate::verdict::{Finding, Level, Verdict};
 
 /// Answers reviews from a snapshot that others may replace at any time.
 pub struct WebhookGuard {
@@ -88,8 +88,9 @@ fn reply(request: &Request, verdict: &Verdict, events: Option<&Events>) -> Reply
 }
 
 fn facts(request: &Request, verdict: &Verdict) -> ReviewFacts {
-    let findings = verdict.findings.iter().filter(|finding| finding.counts());
-    let findings = findings.map(|f| CountedFinding { rule: f.rule.label(), level: f.level.name() });
+    let level = |finding: &Finding| if finding.counts() { finding.level.name() } else { "exempt" };
+    let findings = verdict.findings.iter();
+    let findings = findings.map(|f| CountedFinding { rule: f.rule.label(), level: level(f) });
     let decision = decision(verdict);
     ReviewFacts {
         operation: request.operation,

@@ -17,6 +17,8 @@ pub enum Kind {
     CronJob,
     Claim,
     ConfigMap,
+    Policy,
+    Exemption,
 }
 
 /// Where the objects of a kind come from.
@@ -68,9 +70,22 @@ const fn batch(name: &'static str, plural: &'static str) -> KindFacts {
     KindFacts { group, version, other_versions, name, plural, api_version, is_namespaced: true, origin }
 }
 
+const fn stateward(name: &'static str, plural: &'static str) -> KindFacts {
+    KindFacts {
+        group: "stateward.dev",
+        version: "v1alpha1",
+        other_versions: &[],
+        name,
+        plural,
+        api_version: "stateward.dev/v1alpha1",
+        is_namespaced: true,
+        origin: Origin::Files,
+    }
+}
+
 impl Kind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::StatefulSet,
         Self::Service,
         Self::DisruptionBudget,
@@ -84,6 +99,8 @@ impl Kind {
         Self::CronJob,
         Self::Claim,
         Self::ConfigMap,
+        Self::Policy,
+        Self::Exemption,
     ];
 
     /// The kinds whose pods are made from a template, apart from StatefulSets.
@@ -134,6 +151,10 @@ impl Kind {
             Self::CronJob => batch("CronJob", "cronjobs"),
             Self::Claim => core("PersistentVolumeClaim", "persistentvolumeclaims", Origin::Listed),
             Self::ConfigMap => core("ConfigMap", "configmaps", Origin::Files),
+            Self::Policy => {
+                KindFacts { is_namespaced: false, ..stateward("StatefulSetPolicy", "statefulsetpolicies") }
+            }
+            Self::Exemption => stateward("StatefulSetExemption", "statefulsetexemptions"),
         }
     }
 

@@ -26,6 +26,7 @@ mod nullable;
 mod per_pod;
 mod pod;
 mod pod_template;
+mod policy_document;
 mod printable;
 mod reason;
 mod recognised;
@@ -66,6 +67,7 @@ pub use pod::Pod;
 pub use pod_template::{
     AffinityTerm, ConfigMapFiles, PodSpec, PodTemplate, SpreadConstraint, Volume, WhenUnsatisfiable,
 };
+pub use policy_document::PolicyDocument;
 pub use printable::{is_deceptive, printable, printable_lines, push_printable};
 pub use reason::reason;
 pub use recognised::Recognised;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// One port of a per-pod Service.
@@ -15,7 +16,7 @@ pub struct PortPair {
 }
 
 /// The types that a per-pod Service can have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum PerPodType {
     /// An address outside of the cluster.
     #[default]

@@ -261,8 +261,8 @@ fn owner(set: &PerPodSet) -> Value {
 
 /// What the strongest policy says.
 fn settings<'a>(
-    set: &PerPodSet,
-    cluster: &Cluster,
+    set: &'a PerPodSet,
+    cluster: &'a Cluster,
     policies: &'a Policies,
 ) -> Result<Option<&'a PerPodServices>, Problem> {
     let namespace_labels = cluster.namespace(&set.metadata.namespace).map(|ns| &ns.metadata.labels);

@@ -1,8 +1,12 @@
-//! A `StatefulSetPolicy` as people write it.
+//! `StatefulSetPolicy` and `StatefulSetExemption` as people write them.
+//!
+//! Files, custom resources, the CustomResourceDefinitions and the schemas for editors all come from these types. The comments on
+//! public names are what `kubectl explain` shows.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
@@ -10,15 +14,14 @@ use super::{Enforcement, OnMissingCompanion, Operated, PerPodServices};
 use crate::model::{Class, LabelSelector, Operator, POD_NAME_LABEL, Requirement};
 use crate::verdict::Level;
 
-/// The whole document, as a file or a custom resource.
+/// A whole document, as a file or a custom resource.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
-pub(super) struct Document {
+pub(super) struct Document<S> {
     pub(super) api_version: String,
     pub(super) kind: String,
     pub(super) metadata: Name,
-    #[serde(default)]
-    pub(super) spec: Spec,
+    pub(super) spec: Option<S>,
     #[serde(default, rename = "status")]
     _status: IgnoredAny,
 }
@@ -27,66 +30,112 @@ pub(super) struct Document {
 #[serde(expecting = "a map")]
 pub(super) struct Name {
     pub(super) name: String,
+    pub(super) namespace: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Which rules apply to which StatefulSets, at which level, and who is exempt.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields, default)]
-pub(super) struct Spec {
+pub(super) struct PolicySpec {
+    /// Of the policies that match a StatefulSet and name a rule, the one with the highest priority decides its level. Of two with the
+    /// same priority the one whose name comes first.
     pub(super) priority: i32,
+    /// The StatefulSets that the policy is about; without it, all.
     pub(super) r#match: Match,
+    /// The class of StatefulSets by image or label. The first entry that matches decides, unless a StatefulSet has the annotation
+    /// stateward.dev/class.
     pub(super) classes: Vec<ClassRule>,
+    /// The levels of rules. Of several entries for one rule the first that is about the class of the StatefulSet decides.
     pub(super) rules: Vec<RuleSetting>,
+    /// StatefulSets that rules pass over, until a time.
     pub(super) exemptions: Vec<Exemption>,
+    /// Whether the annotations stateward.dev/exempt and stateward.dev/exempt-reason of a StatefulSet count. They do unless a policy
+    /// says false.
     pub(super) annotation_exemptions: Option<bool>,
+    /// The namespaces whose StatefulSetExemptions count, among those that the policy is about. Without any policy that names their
+    /// namespace they do not.
+    pub(super) exemption_namespaces: Option<Selector>,
+    /// Whether an operator is denied what it asks for its own objects (enforce), or warned (warn, the default).
     pub(super) operated: Option<Operated>,
+    /// Whether a StatefulSet may be denied on creation for an object that is still to be created (deny), or a warning is all (warn,
+    /// the default).
     pub(super) on_missing_companion: Option<OnMissingCompanion>,
+    /// The highest level that the policy gives: audit and warn put it on trial, where it adds findings and takes none away.
     pub(super) enforcement: Enforcement,
+    /// What is added to StatefulSets and pods when they are created.
     pub(super) mutate: Option<Mutate>,
+    /// What the Services that are made for single pods look like.
     pub(super) service_per_pod: Option<PerPodServices>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// The StatefulSets that a policy is about: those for which all of this is true.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields, default)]
 pub(super) struct Match {
+    /// Names of namespaces, with * for any letters; without it, all namespaces.
     pub(super) namespaces: Vec<String>,
+    /// Names of namespaces that the policy is not about, with * for any letters.
     pub(super) exclude_namespaces: Vec<String>,
+    /// By the labels of the namespace.
     pub(super) namespace_selector: Option<Selector>,
+    /// By the labels of the StatefulSet.
     pub(super) object_selector: Option<Selector>,
 }
 
-#[derive(Debug, Deserialize)]
+/// The class of the StatefulSets that run an image or have labels.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "(has(self.images) && size(self.images) > 0) || has(self.selector)",
+    "message": "a class needs `images` or a `selector`",
+}]))]
 pub(super) struct ClassRule {
+    /// quorum: one consensus group over all pods. singleton: at most one instance may ever run. replicated: everything else.
     pub(super) class: Class,
+    /// Images without tag and digest; * stands for any letters within one part of the path.
     #[serde(default)]
     pub(super) images: Vec<String>,
+    /// By the labels of the StatefulSet.
     pub(super) selector: Option<Selector>,
 }
 
-#[derive(Debug, Deserialize)]
+/// The level of one rule.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
 pub(super) struct RuleSetting {
+    /// The name of the rule; `stateward explain` lists them.
     pub(super) rule: String,
+    /// deny refuses a change, warn prints a warning, audit only counts it, off switches the rule off.
     pub(super) level: Level,
+    /// The level where the class of the StatefulSet is not certain.
     pub(super) when_likely: Option<Level>,
+    /// The classes of StatefulSets that this entry is about; without it, all.
     #[serde(default)]
     pub(super) classes: Vec<Class>,
+    /// Parameters of the rule; `stateward explain RULE` lists them.
     #[serde(default)]
+    #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
     pub(super) params: serde_json::Map<String, serde_json::Value>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// What is added to StatefulSets and pods when they are created.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields, default)]
 pub(super) struct Mutate {
+    /// The annotations that ask for a Service for each pod.
     pub(super) service_per_pod: Option<ServicePerPod>,
+    /// The key of a label that each pod gets, with its name as the value.
     pub(super) pod_name_label: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+/// The annotations that ask for a Service for each pod.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
 pub(super) struct ServicePerPod {
+    /// The label with each pod's name, which the Services select by.
     #[serde(default = "pod_name_label")]
     pub(super) label: String,
+    /// port:targetPort, more after a comma.
     pub(super) ports: String,
 }
 
@@ -95,16 +144,50 @@ fn pod_name_label() -> String {
     POD_NAME_LABEL.to_owned()
 }
 
-#[derive(Debug, Deserialize)]
+/// StatefulSets that rules pass over, until a time.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
 pub(super) struct Exemption {
+    /// The names of the rules; * for all.
     pub(super) rules: Vec<String>,
+    /// Names of namespaces, with * for any letters; without it, all that the policy is about.
     #[serde(default = "everything")]
     pub(super) namespaces: Vec<String>,
+    /// Names of StatefulSets, with * for any letters; without it, all.
     #[serde(default = "everything")]
     pub(super) names: Vec<String>,
+    /// Why; it is shown wherever the exemption is used.
+    #[schemars(regex(pattern = r"\S"))]
     pub(super) reason: String,
+    /// When the exemption ends; without it, never.
     #[serde(default, deserialize_with = "time")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+/// StatefulSets of the namespace that rules pass over, until a time. It counts where a policy's exemptionNamespaces selects the
+/// namespace.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.names) || has(self.selector)",
+    "message": "say which StatefulSets: `names`, where \"*\" is all of the namespace, or a `selector`",
+}]))]
+pub(super) struct ExemptionSpec {
+    /// The names of the rules; * for all.
+    #[schemars(length(min = 1, max = 100), inner(length(max = 253)))]
+    pub(super) rules: Vec<String>,
+    /// Names of StatefulSets, with * for any letters. With a selector too, both must match.
+    #[schemars(length(min = 1, max = 100), inner(length(max = 253)))]
+    pub(super) names: Option<Vec<String>>,
+    /// By the labels of the StatefulSet.
+    pub(super) selector: Option<Selector>,
+    /// Why; it is shown wherever the exemption is used.
+    #[schemars(regex(pattern = r"\S"), length(max = 1024))]
+    pub(super) reason: String,
+    /// When the exemption ends; without it, never.
+    #[serde(default, deserialize_with = "time")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub(super) expires_at: Option<Timestamp>,
 }
 
@@ -127,26 +210,34 @@ fn everything() -> Vec<String> {
     vec!["*".to_owned()]
 }
 
-/// A label selector that, unlike [`LabelSelector`], refuses unknown fields: no API server has validated a policy.
-#[derive(Debug, Deserialize)]
+// Unlike `LabelSelector` it refuses unknown fields: no API server has validated the policy in a file.
+/// A label selector; what selects has all of the labels and fulfils all of the expressions.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub(super) struct Selector {
+    /// Labels with their values.
     #[serde(default)]
     pub(super) match_labels: BTreeMap<String, String>,
+    /// Requirements on labels.
     #[serde(default)]
     pub(super) match_expressions: Vec<Expression>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A requirement on one label.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(expecting = "a map", deny_unknown_fields)]
 pub(super) struct Expression {
+    /// The key of the label.
     pub(super) key: String,
+    /// How the label and the values relate.
     pub(super) operator: KnownOperator,
+    /// The values of In and NotIn.
     #[serde(default)]
     pub(super) values: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub(super) enum KnownOperator {
     In,
     NotIn,

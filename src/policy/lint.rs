@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::document::{Document, Expression, KnownOperator, Match, RuleSetting, Selector};
-use crate::model::Class;
+use super::document::{
+    Document, ExemptionSpec, Expression, KnownOperator, Match, PolicySpec, RuleSetting, Selector,
+};
+use crate::model::{Class, Kind};
 use crate::rules;
 
 /// A part of a policy that has no effect, and where it is.
@@ -19,7 +21,14 @@ pub struct PolicyWarning {
 /// What has no effect at this time, in the order of the document. Nothing is said of a document that is not a policy.
 pub fn lint(document: &Value, now: Timestamp) -> Vec<PolicyWarning> {
     let mut warnings = Warnings(Vec::new());
-    let Ok(Document { spec, .. }) = serde_json::from_value(document.clone()) else { return warnings.0 };
+    if document["kind"] == Kind::Exemption.name() {
+        warnings.of_exemption(document, now);
+        return warnings.0;
+    }
+    let Ok(Document::<PolicySpec> { spec, .. }) = serde_json::from_value(document.clone()) else {
+        return warnings.0;
+    };
+    let spec = spec.unwrap_or_default();
     if document.pointer("/spec").is_none_or(|spec| spec.as_object().is_none_or(serde_json::Map::is_empty)) {
         warnings.add("", "the policy has no spec, so it changes nothing");
     }
@@ -29,6 +38,7 @@ pub fn lint(document: &Value, now: Timestamp) -> Vec<PolicyWarning> {
         warnings.of_selector(rule.selector.as_ref(), &format!("/spec/classes/{index}/selector"));
     }
     warnings.of_rules(&spec.rules, document);
+    warnings.of_selector(spec.exemption_namespaces.as_ref(), "/spec/exemptionNamespaces");
     for (index, exemption) in spec.exemptions.iter().enumerate() {
         let at = |field: &str| format!("/spec/exemptions/{index}/{field}");
         for (field, list) in
@@ -40,9 +50,7 @@ pub fn lint(document: &Value, now: Timestamp) -> Vec<PolicyWarning> {
         }
         warnings.of_patterns(&exemption.namespaces, &at("namespaces"), &NAMESPACE);
         warnings.of_patterns(&exemption.names, &at("names"), &NAME);
-        if let Some(end) = exemption.expires_at.filter(|end| *end <= now) {
-            warnings.add(at("expiresAt"), format!("the exemption ended at {end}"));
-        }
+        warnings.of_end(exemption.expires_at, &at("expiresAt"), now);
     }
     warnings.0
 }
@@ -52,6 +60,22 @@ struct Warnings(Vec<PolicyWarning>);
 impl Warnings {
     fn add(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
         self.0.push(PolicyWarning { pointer: pointer.into(), message: message.into() });
+    }
+
+    fn of_exemption(&mut self, document: &Value, now: Timestamp) {
+        let Ok(Document::<ExemptionSpec> { spec: Some(spec), .. }) = serde_json::from_value(document.clone())
+        else {
+            return;
+        };
+        self.of_patterns(spec.names.as_deref().unwrap_or_default(), "/spec/names", &NAME);
+        self.of_selector(spec.selector.as_ref(), "/spec/selector");
+        self.of_end(spec.expires_at, "/spec/expiresAt", now);
+    }
+
+    fn of_end(&mut self, end: Option<Timestamp>, pointer: &str, now: Timestamp) {
+        if let Some(end) = end.filter(|end| *end <= now) {
+            self.add(pointer, format!("the exemption ended at {end}"));
+        }
     }
 
     fn of_scope(&mut self, scope: &Match, document: &Value) {

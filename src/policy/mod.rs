@@ -4,24 +4,34 @@
 
 mod classify;
 mod document;
+mod exemptions;
 mod lint;
 mod mutate;
 mod namespace_selector;
+mod objects;
 mod parse;
 mod per_pod_services;
 mod plain;
+mod schema;
+mod status;
 
-use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::model::{Class, EXEMPT, EXEMPT_REASON, LabelSelector, Labels, Metadata, cut, printable};
-use crate::rules::{self, NO_PARAMS, Params, Rule};
+use crate::model::{Class, LabelSelector, Labels, Metadata};
+use crate::rules::{self, NO_PARAMS, Params};
 use crate::software::{Catalogue, ImagePatterns, Patterns};
-use crate::verdict::{Exempt, Level};
+use crate::verdict::Level;
+use exemptions::Exemption;
+pub use exemptions::{Exemptness, NamespaceExemption};
 pub use lint::{PolicyWarning, lint};
 use mutate::Mutate;
 pub use mutate::{Asked, ServicePerPod};
+pub use objects::Malformed;
 pub use parse::PolicyError;
 pub use per_pod_services::{PerPodServices, TrafficPolicy};
+pub use schema::{exemption_schema, policy_schema, status_schema};
+pub use status::{Condition, PolicyStatus};
 
 /// A shipped set of levels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,11 +43,13 @@ pub enum Profile {
     Strict,
 }
 
-/// All policies that are in force, with the shipped one under them.
-#[derive(Debug)]
+/// All policies that are in force, with the shipped one under them, and all `StatefulSetExemption`s.
+#[derive(Clone, Debug)]
 pub struct Policies {
     /// By falling priority, then by name; the shipped profile last.
-    policies: Vec<Policy>,
+    policies: Vec<Arc<Policy>>,
+    /// By namespace, then by name.
+    exemptions: BTreeMap<Box<str>, Vec<Arc<NamespaceExemption>>>,
     software: &'static Catalogue,
 }
 
@@ -52,6 +64,7 @@ pub struct Policy {
     settings: Vec<Vec<Setting>>,
     exemptions: Vec<Exemption>,
     annotation_exemptions: Option<bool>,
+    exemption_namespaces: Option<LabelSelector>,
     operated: Option<Operated>,
     on_missing_companion: Option<OnMissingCompanion>,
     enforcement: Enforcement,
@@ -60,7 +73,7 @@ pub struct Policy {
 }
 
 /// The highest level that a policy gives. A policy below `deny` is on trial: it adds findings and takes none away.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Enforcement {
     Audit,
@@ -70,7 +83,7 @@ enum Enforcement {
 }
 
 /// What becomes of a denial where an operator asks for a change to its own object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Operated {
     /// It is a warning. This is the default.
@@ -79,7 +92,7 @@ enum Operated {
 }
 
 /// The highest level of a finding about a missing object when a StatefulSet is created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum OnMissingCompanion {
     /// The default: the object may come with the same manifests.
@@ -110,15 +123,6 @@ struct Setting {
     params: Params,
 }
 
-#[derive(Debug)]
-struct Exemption {
-    rules: Vec<String>,
-    namespaces: Patterns,
-    names: Patterns,
-    reason: String,
-    expires_at: Option<Timestamp>,
-}
-
 /// What policies select by.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
@@ -132,6 +136,9 @@ pub struct Subject<'a> {
 #[derive(Debug)]
 pub struct Applicable<'a> {
     policies: Vec<(&'a Policy, Certainty)>,
+    /// Those of the namespace.
+    exemptions: &'a [Arc<NamespaceExemption>],
+    namespace_labels: Option<&'a Labels>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,17 +146,6 @@ enum Certainty {
     Certain,
     /// It depends on labels of a namespace that are not known.
     Unknown,
-}
-
-/// Whether an object is exempt from a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Exemptness<'a> {
-    /// Nothing exempts it.
-    No,
-    /// Why it is.
-    Yes(Exempt),
-    /// It is if this policy applies, or does not, which is not known.
-    Undecided(&'a str),
 }
 
 /// What applies to one rule and one subject.
@@ -165,17 +161,48 @@ pub struct Ruling<'a> {
 impl Policies {
     /// The shipped profile with `policies` over it.
     pub fn new(profile: Profile, policies: Vec<Policy>) -> anyhow::Result<Self> {
-        let mut policies = policies;
-        policies.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.name.cmp(&b.name)));
-        policies.push(parse::shipped(profile)?);
-        Ok(Self { policies, software: Catalogue::shipped()? })
+        Self::with_exemptions(profile, policies.into_iter().map(Arc::new), [])
+    }
+
+    /// The shipped profile with `policies` over it, and `exemptions` where the policies let them count.
+    pub fn with_exemptions(
+        profile: Profile,
+        policies: impl IntoIterator<Item = Arc<Policy>>,
+        exemptions: impl IntoIterator<Item = Arc<NamespaceExemption>>,
+    ) -> anyhow::Result<Self> {
+        let shipped = vec![Arc::new(parse::shipped(profile)?)];
+        let mut all =
+            Self { policies: shipped, exemptions: BTreeMap::new(), software: Catalogue::shipped()? };
+        all.add_policies(policies);
+        all.add_exemptions(exemptions);
+        Ok(all)
+    }
+
+    /// Adds policies beside those that there are.
+    pub fn add_policies(&mut self, policies: impl IntoIterator<Item = Arc<Policy>>) {
+        let shipped = self.policies.pop();
+        self.policies.extend(policies);
+        self.policies.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.name.cmp(&b.name)));
+        self.policies.extend(shipped);
+    }
+
+    /// Adds exemptions beside those that there are.
+    pub fn add_exemptions(&mut self, exemptions: impl IntoIterator<Item = Arc<NamespaceExemption>>) {
+        for exemption in exemptions {
+            self.exemptions.entry(exemption.namespace().into()).or_default().push(exemption);
+        }
+        for exemptions in self.exemptions.values_mut() {
+            exemptions.sort_by(|a, b| a.name().cmp(b.name()));
+        }
     }
 
     /// The policies that are about this subject, the strongest first.
-    pub fn applicable(&self, subject: Subject<'_>) -> Applicable<'_> {
+    pub fn applicable<'a>(&'a self, subject: Subject<'a>) -> Applicable<'a> {
         let policies = self.policies.iter();
-        let policies = policies.filter_map(|policy| Some((policy, policy.scope.covers(subject)?))).collect();
-        Applicable { policies }
+        let policies =
+            policies.filter_map(|policy| Some((&**policy, policy.scope.covers(subject)?))).collect();
+        let exemptions = self.exemptions.get(&*subject.metadata.namespace).map_or(&[][..], |all| all);
+        Applicable { policies, exemptions, namespace_labels: subject.namespace_labels }
     }
 }
 
@@ -249,71 +276,6 @@ impl<'a> Applicable<'a> {
         let mut certain = certain.filter(|(policy, _)| !policy.is_on_trial());
         certain.find_map(|(policy, _)| setting(policy))
     }
-
-    /// Whether the object is exempt from `rule` at this time.
-    pub fn exemption(&self, rule: &Rule, metadata: &Metadata, now: Timestamp) -> Exemptness<'a> {
-        let mut undecided = None;
-        for (policy, certainty) in &self.policies {
-            let policy: &'a Policy = policy;
-            match (policy.exemption(rule, metadata, now), certainty) {
-                (Some(exempt), Certainty::Certain) => return Exemptness::Yes(exempt),
-                (Some(_), Certainty::Unknown) => undecided = undecided.or(Some(&*policy.name)),
-                (None, _) => {}
-            }
-        }
-        let by_annotation = self.annotation_exemption(rule, metadata);
-        match (by_annotation, undecided) {
-            (Exemptness::No, Some(policy)) => Exemptness::Undecided(policy),
-            (by_annotation, _) => by_annotation,
-        }
-    }
-
-    /// Whether annotations exempt at all, and the policy that is to be known for certain to say so.
-    fn annotation_exemptions(&self) -> (bool, Option<&'a str>) {
-        let mut undecided: Option<(bool, &'a str)> = None;
-        for (policy, certainty) in &self.policies {
-            let policy: &'a Policy = policy;
-            match (policy.annotation_exemptions, certainty) {
-                (Some(allowed), Certainty::Certain) => return without(allowed, undecided),
-                (Some(allowed), Certainty::Unknown) => {
-                    undecided = undecided.or(Some((allowed, &policy.name)));
-                }
-                (None, _) => {}
-            }
-        }
-        without(true, undecided)
-    }
-
-    /// Whether an annotation exempts where one is set.
-    pub fn honours_annotations(&self) -> bool {
-        self.annotation_exemptions() == (true, None)
-    }
-
-    fn annotation_exemption(&self, rule: &Rule, metadata: &Metadata) -> Exemptness<'a> {
-        let Some(reason) = exempting_reason(rule, metadata) else { return Exemptness::No };
-        match self.annotation_exemptions() {
-            (_, Some(policy)) => Exemptness::Undecided(policy),
-            (false, None) => Exemptness::No,
-            (true, None) => {
-                let reason = cut(printable(reason).into_owned(), LONGEST_REASON);
-                let by = "annotation".to_owned();
-                Exemptness::Yes(Exempt { by, reason, expires_at: None })
-            }
-        }
-    }
-}
-
-/// What is allowed, and the policy that would make it different if it applied.
-fn without(allowed: bool, undecided: Option<(bool, &str)>) -> (bool, Option<&str>) {
-    (allowed, undecided.filter(|(other, _)| *other != allowed).map(|(_, policy)| policy))
-}
-
-/// The reason that the annotations give for an exemption from this rule.
-fn exempting_reason<'m>(rule: &Rule, metadata: &'m Metadata) -> Option<&'m str> {
-    let rules = metadata.annotations.get(EXEMPT)?;
-    let reason = metadata.annotations.get(EXEMPT_REASON).map(str::trim)?;
-    let is_named = rules.split(',').any(|id| id.trim() == rule.id);
-    (is_named && !reason.is_empty()).then_some(reason)
 }
 
 impl Enforcement {
@@ -341,25 +303,7 @@ impl Policy {
             .iter()
             .find(|setting| setting.classes.is_empty() || setting.classes.contains(&class))
     }
-
-    fn exemption(&self, rule: &Rule, metadata: &Metadata, now: Timestamp) -> Option<Exempt> {
-        let applies = |exemption: &&Exemption| {
-            exemption.rules.iter().any(|id| id == rule.id || id == "*")
-                && exemption.namespaces.matches(&metadata.namespace)
-                && exemption.names.matches(&metadata.name)
-                && exemption.expires_at.is_none_or(|end| now < end)
-        };
-        let exemption = self.exemptions.iter().find(applies)?;
-        Some(Exempt {
-            by: format!("policy {}", self.name),
-            reason: exemption.reason.clone(),
-            expires_at: exemption.expires_at,
-        })
-    }
 }
-
-/// The longest reason of an annotation that is repeated, in bytes.
-const LONGEST_REASON: usize = 1024;
 
 /// The position of a rule in [`rules::ALL`].
 fn rule_index(id: &str) -> Option<usize> {

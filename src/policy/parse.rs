@@ -1,13 +1,20 @@
 //! From a document to a compiled policy.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::document::{self, Document};
+use super::document::{self, Document, ExemptionSpec, PolicySpec};
+use super::exemptions::{Exemption, LONGEST_REASON, NamespaceExemption};
 use super::plain::plain;
-use super::{ClassRule, Exemption, Policy, Profile, Scope, Setting, mutate, per_pod_services, rule_index};
-use crate::model::{did_you_mean, pointer_step};
+use super::{ClassRule, Policy, Profile, Scope, Setting, mutate, per_pod_services, rule_index};
+use crate::model::{Kind, KindFacts, did_you_mean, pointer_step};
 use crate::rules::{self, Params};
 use crate::software::{ImagePatterns, Patterns};
+
+/// The most rules or names of a `StatefulSetExemption`.
+const MOST_IN_EXEMPTION: usize = 100;
+/// The longest of these, in letters; that of an object's name.
+const LONGEST_NAME: usize = 253;
 
 /// What is wrong with a policy, and where.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -18,9 +25,6 @@ pub struct PolicyError {
     /// What is wrong there.
     pub message: String,
 }
-
-const API_VERSION: &str = "stateward.dev/v1alpha1";
-const KIND: &str = "StatefulSetPolicy";
 
 /// The profile of this name, which is part of the program.
 pub(super) fn shipped(profile: Profile) -> anyhow::Result<Policy> {
@@ -36,24 +40,11 @@ fn embedded(text: &str) -> anyhow::Result<Value> {
 }
 
 impl Policy {
-    /// Whether a document says that it is a policy.
-    pub fn is_one(api_version: &str, kind: &str) -> bool {
-        api_version == API_VERSION && kind == KIND
-    }
-
     /// Compiles a policy. Unknown fields, rules, parameters and malformed patterns are errors.
     pub fn from_json(document: &Value) -> Result<Self, PolicyError> {
         refuse_unsupported(document)?;
-        refuse_lists(document, "", "")?;
-        let document: Document = serde_path_to_error::deserialize(document).map_err(|error| PolicyError {
-            pointer: crate::manifest::pointer_of(error.path()),
-            message: plain(&error.into_inner().to_string()),
-        })?;
-        if !Self::is_one(&document.api_version, &document.kind) {
-            let message = format!("a policy is apiVersion {API_VERSION}, kind {KIND}");
-            return Err(PolicyError { pointer: "/apiVersion".to_owned(), message });
-        }
-        let spec = document.spec;
+        let document: Document<PolicySpec> = read(document, Kind::Policy)?;
+        let spec = document.spec.unwrap_or_default();
         Ok(Self {
             name: document.metadata.name,
             priority: spec.priority,
@@ -62,6 +53,7 @@ impl Policy {
             settings: settings(spec.rules)?,
             exemptions: each(spec.exemptions, "/spec/exemptions", exemption)?,
             annotation_exemptions: spec.annotation_exemptions,
+            exemption_namespaces: spec.exemption_namespaces.map(Into::into),
             operated: spec.operated,
             on_missing_companion: spec.on_missing_companion,
             enforcement: spec.enforcement,
@@ -69,6 +61,37 @@ impl Policy {
             per_pod_services: spec.service_per_pod.map(per_pod_services::compile).transpose()?,
         })
     }
+}
+
+impl NamespaceExemption {
+    /// Compiles a `StatefulSetExemption`. Unknown fields, rules and malformed patterns are errors.
+    pub fn from_json(document: &Value) -> Result<Self, PolicyError> {
+        let document: Document<ExemptionSpec> = read(document, Kind::Exemption)?;
+        let namespace = document.metadata.namespace.filter(|namespace| !namespace.is_empty());
+        let namespace = namespace.ok_or_else(|| error("/metadata", "the field `namespace` is missing"))?;
+        let spec = document.spec.ok_or_else(|| error("", "the field `spec` is missing"))?;
+        let name = document.metadata.name;
+        namespace_exemption(namespace, name, spec)
+            .map_err(|error| PolicyError { pointer: format!("/spec{}", error.pointer), ..error })
+    }
+}
+
+/// Reads a document of this kind.
+fn read<S: DeserializeOwned>(document: &Value, kind: Kind) -> Result<Document<S>, PolicyError> {
+    refuse_lists(document, "", "")?;
+    let document: Document<S> = serde_path_to_error::deserialize(document).map_err(|error| PolicyError {
+        pointer: crate::manifest::pointer_of(error.path()),
+        message: plain(&error.into_inner().to_string()),
+    })?;
+    if document.api_version != kind.facts().api_version || document.kind != kind.name() {
+        let KindFacts { api_version, name, .. } = kind.facts();
+        return Err(error("/apiVersion", format!("a policy is apiVersion {api_version}, kind {name}")));
+    }
+    Ok(document)
+}
+
+fn error(pointer: &str, message: impl Into<String>) -> PolicyError {
+    PolicyError { pointer: pointer.to_owned(), message: message.into() }
 }
 
 /// Parts of a policy that this version reads nowhere would be silently without effect.
@@ -82,13 +105,14 @@ fn refuse_unsupported(document: &Value) -> Result<(), PolicyError> {
 }
 
 /// The fields that are maps, wherever they are.
-const MAPS: [&str; 11] = [
+const MAPS: [&str; 12] = [
     "metadata",
     "spec",
     "match",
     "namespaceSelector",
     "objectSelector",
     "selector",
+    "exemptionNamespaces",
     "matchLabels",
     "mutate",
     "servicePerPod",
@@ -177,13 +201,8 @@ fn known_rule(id: &str, pointer: &str) -> Result<usize, PolicyError> {
 }
 
 fn exemption(exemption: document::Exemption) -> Result<Exemption, PolicyError> {
-    for (index, id) in exemption.rules.iter().enumerate().filter(|(_, id)| *id != "*") {
-        known_rule(id, &format!("/rules/{index}"))?;
-    }
-    if exemption.reason.trim().is_empty() {
-        let message = "an exemption needs a reason".to_owned();
-        return Err(PolicyError { pointer: "/reason".to_owned(), message });
-    }
+    known_rules(&exemption.rules)?;
+    given_reason(&exemption.reason)?;
     Ok(Exemption {
         namespaces: patterns(&exemption.namespaces, "/namespaces")?,
         names: patterns(&exemption.names, "/names")?,
@@ -191,4 +210,55 @@ fn exemption(exemption: document::Exemption) -> Result<Exemption, PolicyError> {
         reason: exemption.reason,
         expires_at: exemption.expires_at,
     })
+}
+
+fn namespace_exemption(
+    namespace: String,
+    name: String,
+    spec: ExemptionSpec,
+) -> Result<NamespaceExemption, PolicyError> {
+    bounded(&spec.rules, "/rules")?;
+    known_rules(&spec.rules)?;
+    given_reason(&spec.reason)?;
+    if spec.reason.chars().count() > LONGEST_REASON {
+        return Err(error("/reason", format!("a reason has at most {LONGEST_REASON} letters")));
+    }
+    if spec.names.is_none() && spec.selector.is_none() {
+        let message = "say which StatefulSets: `names`, where \"*\" is all of the namespace, or a `selector`";
+        return Err(error("", message));
+    }
+    spec.names.as_ref().map_or(Ok(()), |names| bounded(names, "/names"))?;
+    let names = spec.names.unwrap_or_else(|| vec!["*".to_owned()]);
+    Ok(NamespaceExemption {
+        namespace,
+        name,
+        rules: spec.rules,
+        names: patterns(&names, "/names")?,
+        selector: spec.selector.map(Into::into),
+        reason: spec.reason,
+        expires_at: spec.expires_at,
+    })
+}
+
+/// Users of a namespace write exemptions, so they must not cost much. The schema has the same limits.
+fn bounded(list: &[String], pointer: &str) -> Result<(), PolicyError> {
+    if list.is_empty() || list.len() > MOST_IN_EXEMPTION {
+        return Err(error(pointer, format!("there must be from 1 to {MOST_IN_EXEMPTION} entries")));
+    }
+    match list.iter().position(|item| item.chars().count() > LONGEST_NAME) {
+        Some(index) => {
+            let pointer = format!("{pointer}/{index}");
+            Err(error(&pointer, format!("a name has at most {LONGEST_NAME} letters")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn known_rules(rules: &[String]) -> Result<(), PolicyError> {
+    let mut rules = rules.iter().enumerate().filter(|(_, id)| *id != "*");
+    rules.try_for_each(|(index, id)| known_rule(id, &format!("/rules/{index}")).map(drop))
+}
+
+fn given_reason(reason: &str) -> Result<(), PolicyError> {
+    if reason.trim().is_empty() { Err(error("/reason", "an exemption needs a reason")) } else { Ok(()) }
 }

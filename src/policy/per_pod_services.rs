@@ -3,29 +3,31 @@
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Applicable, Certainty, PolicyError};
 use crate::model::{PerPodType, is_label_key, is_label_value, pointer_step};
 
-/// The settings of one policy. A setting that is absent is left to the API server and to other controllers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// What the Services that are made for single pods look like. A setting that is absent is left to the API server and to other
+/// controllers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields, default)]
 pub struct PerPodServices {
-    /// The type of those whose set does not name one.
+    /// The type of the Services whose StatefulSet does not name one.
     #[serde(rename = "type")]
     pub kind: Option<PerPodType>,
     /// Labels of each Service.
     pub labels: BTreeMap<String, String>,
-    /// Annotations of each Service: what a cloud's load balancers are told.
+    /// Annotations of each Service, which tell a cloud what load balancer to make.
     pub annotations: BTreeMap<String, String>,
-    /// Not of a `ClusterIP`.
+    /// Which nodes' pods answer what comes to a node: Cluster for all, Local for its own. Not for a ClusterIP.
     pub external_traffic_policy: Option<TrafficPolicy>,
-    /// Only of a `LoadBalancer`; it cannot be changed as long as it is one.
+    /// Only for a LoadBalancer; it cannot be changed as long as the Service is one.
     pub load_balancer_class: Option<String>,
-    /// Only of a `LoadBalancer`.
+    /// The networks that a LoadBalancer lets in.
     pub load_balancer_source_ranges: Vec<String>,
-    /// Only of a `LoadBalancer`. There are 2768 node ports in a cluster.
+    /// Whether a LoadBalancer takes node ports, of which a cluster has 2768.
     pub allocate_load_balancer_node_ports: Option<bool>,
     /// Whether a pod is reached before it is ready.
     pub publish_not_ready_addresses: Option<bool>,
@@ -34,7 +36,7 @@ pub struct PerPodServices {
 }
 
 /// Which nodes' pods answer what comes to a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum TrafficPolicy {
     /// Every node's.
     Cluster,

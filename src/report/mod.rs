@@ -16,6 +16,7 @@ use crate::cluster::inventory::Position;
 use crate::cluster::{Kind, Listing};
 use crate::manifest::{Note, NoteKind};
 use crate::model::ObjectRef;
+use crate::policy::Malformed;
 use crate::verdict::{Exempt, Finding, Level, Verdict};
 pub use application::{Application, Budget, Spread};
 
@@ -128,6 +129,14 @@ impl Report {
             stateful_sets: cluster.count(Kind::StatefulSet),
             ..Self::default()
         }
+    }
+
+    /// Adds the policies and exemptions of a cluster that cannot be used.
+    pub(crate) fn add_malformed(&mut self, malformed: &[Malformed]) {
+        self.gaps.extend(malformed.iter().map(|Malformed { object, error }| Gap {
+            kind: GapKind::Unreadable,
+            message: format!("{object}: {}: {}", error.pointer, error.message),
+        }));
     }
 
     /// Adds what was found about an object that was not read from a file.

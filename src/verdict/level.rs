@@ -1,7 +1,9 @@
 //! Levels.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::{Serialize, Serializer};
 
@@ -69,5 +71,24 @@ impl<'de> Deserialize<'de> for Level {
             }
         }
         deserializer.deserialize_any(Name)
+    }
+}
+
+impl JsonSchema for Level {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Level".into()
+    }
+
+    /// Without a type, which would refuse the boolean.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names = Self::ALL.map(Self::name);
+        json_schema!({
+            "enum": [names[0], names[1], names[2], names[3], false],
+            "x-kubernetes-preserve-unknown-fields": true,
+        })
     }
 }

@@ -70,13 +70,24 @@ pub enum Operation {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Exempt {
-    /// `policy NAME` or `annotation`.
+    /// `policy NAME`, `StatefulSetExemption NAME`, `annotation` or `comment`.
     pub by: String,
     /// The reason given with the exemption.
     pub reason: String,
     /// When the exemption ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+}
+
+/// `by policy teams until 2027-01-31T00:00:00Z: throw-away clusters`.
+impl fmt::Display for Exempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "by {}", self.by)?;
+        if let Some(end) = self.expires_at {
+            write!(f, " until {end}")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
 }
 
 /// Everything that was found, ordered.
@@ -123,6 +134,12 @@ impl Verdict {
     /// The findings that count, at this level.
     pub fn at(&self, level: Level) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(move |finding| finding.counts() && finding.level == level)
+    }
+
+    /// The findings that would have been shown if no exemption covered them.
+    pub fn exempt(&self) -> impl Iterator<Item = (&Finding, &Exempt)> {
+        let shown = self.findings.iter().filter(|finding| finding.level >= Level::Warn);
+        shown.filter_map(|finding| Some((finding, finding.exempt.as_ref()?)))
     }
 
     /// Whether this rule has a finding that counts.

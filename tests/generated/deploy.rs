@@ -20,6 +20,7 @@ use k8s_openapi::api::{
     rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
     scheduling::v1::PriorityClass,
 };
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use manifests::{deploy, installation, objects, output, parse, tool};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -74,6 +75,7 @@ fn no_field_is_misspelt() {
 fn no_field_is_lost(objects: &[Value]) {
     for object in objects {
         let typed = match object["kind"].as_str().unwrap() {
+            "CustomResourceDefinition" => kept::<CustomResourceDefinition>(object),
             "Namespace" => kept::<Namespace>(object),
             "PriorityClass" => kept::<PriorityClass>(object),
             "ServiceAccount" => kept::<ServiceAccount>(object),

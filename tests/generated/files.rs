@@ -5,7 +5,8 @@ use std::path::Path;
 use std::{env, fs};
 
 use serde_json::{Value, json};
-use stateward::model::Class;
+use stateward::crds;
+use stateward::model::{Class, Kind};
 use stateward::policy::Policies;
 use stateward::policy::Profile;
 use stateward::policy::Subject;
@@ -137,6 +138,22 @@ fn patches_of_the_webhooks() {
         let [validating, mutating] = patches(&change);
         check(&format!("{folder}/{component}/validating.yaml"), &yaml(&[validating]));
         check(&format!("{folder}/{component}/mutating.yaml"), &yaml(&[mutating]));
+    }
+}
+
+#[test]
+fn custom_resource_definitions() {
+    let head = "# Made by `stateward crds`; `UPDATE=1 cargo test --test generated` makes it anew.\n";
+    for file in ["deploy/base/crds.yaml", "deploy/chart/crds/crds.yaml"] {
+        check(file, &format!("{head}{}", crds::yaml().unwrap()));
+    }
+}
+
+#[test]
+fn schemas_for_editors() {
+    for (file, kind) in [("statefulsetpolicy", Kind::Policy), ("statefulsetexemption", Kind::Exemption)] {
+        let schema = serde_json::to_string_pretty(&crds::editor_schema(kind)).unwrap();
+        check(&format!("policies/schema/{file}.json"), &format!("{schema}\n"));
     }
 }
 

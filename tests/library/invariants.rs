@@ -22,6 +22,7 @@ const ROOMS: [&str; 28] = [
     "report",
     "metacontroller",
     "per_pod",
+    "crds",
     "webhook_config",
     "admission",
     "mutate",

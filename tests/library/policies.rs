@@ -3,6 +3,7 @@
 use crate::case;
 use case::{findings, now};
 use stateward::manifest;
+use stateward::policy::NamespaceExemption;
 use stateward::policy::Policies;
 use stateward::policy::Policy;
 use stateward::policy::Profile;
@@ -158,6 +159,97 @@ fn the_annotation_exempts_unless_a_policy_forbids_it() {
         "stateward.dev/exempt: quorum-even, stateward.dev/exempt-reason: ' '",
     ] {
         assert!(even(&etcd(without), &[]).unwrap().exempt.is_none(), "{without}");
+    }
+}
+
+/// A `StatefulSetExemption` of the namespace prod-a.
+fn exemption(spec: &str) -> String {
+    format!(
+        "\n---\napiVersion: stateward.dev/v1alpha1\nkind: StatefulSetExemption\nmetadata: {{name: moving, namespace: prod-a}}\nspec: {spec}\n"
+    )
+}
+
+const ALL_NAMESPACES: &str = "{exemptionNamespaces: {}}";
+
+#[test]
+fn an_exemption_of_a_namespace_counts_where_a_policy_lets_it() {
+    let set = etcd("");
+    let with = |spec: &str, policies: &[&str]| {
+        even(&(set.clone() + &exemption(spec)), policies).unwrap().exempt.map(|exempt| exempt.to_string())
+    };
+    let spec = "{rules: [quorum-even], names: [etcd], reason: migrating}";
+    let used = Some("by StatefulSetExemption moving: migrating".to_owned());
+    assert_eq!(with(spec, &[]), None);
+    assert_eq!(with(spec, &["{annotationExemptions: true}"]), None);
+    assert_eq!(with(spec, &[ALL_NAMESPACES]), used);
+    let named = "{exemptionNamespaces: {matchLabels: {kubernetes.io/metadata.name: NAME}}}";
+    assert_eq!(with(spec, &[&named.replace("NAME", "prod-a")]), used);
+    assert_eq!(with(spec, &[&named.replace("NAME", "prod-b")]), None);
+    assert_eq!(with(spec, &[&named.replace("NAME", "prod-b"), ALL_NAMESPACES]), used, "any policy will do");
+    assert_eq!(with(spec, &["{match: {namespaces: [other]}, exemptionNamespaces: {}}"]), None);
+    for (about, is_exempt) in [
+        ("rules: ['*'], names: ['*']", true),
+        ("rules: ['*'], names: [etc, 'etc?']", true),
+        ("rules: ['*'], selector: {matchLabels: {tier: gold}}", true),
+        ("rules: ['*'], names: [other]", false),
+        ("rules: [pdb-missing], names: ['*']", false),
+        ("rules: ['*'], selector: {matchLabels: {tier: silver}}", false),
+        ("rules: ['*'], names: [other], selector: {matchLabels: {tier: gold}}", false),
+    ] {
+        let found = with(&format!("{{{about}, reason: x}}"), &[ALL_NAMESPACES]);
+        assert_eq!(found.is_some(), is_exempt, "{about}");
+    }
+    let other = exemption(spec).replace("prod-a", "prod-b");
+    assert_eq!(even(&(set.clone() + &other), &[ALL_NAMESPACES]).unwrap().exempt, None);
+}
+
+#[test]
+fn an_exemption_of_a_namespace_whose_labels_are_unknown_can_only_make_it_milder() {
+    let text = etcd("") + &exemption("{rules: [quorum-even], names: ['*'], reason: x}");
+    let finding = even(&text, &["{exemptionNamespaces: {matchLabels: {team: a}}}"]).unwrap();
+    assert_eq!((finding.level, finding.exempt), (Level::Warn, None));
+    assert!(finding.message.contains("policy mine decides on an exemption"), "{}", finding.message);
+}
+
+#[test]
+fn an_exemption_that_ended_is_named_unless_another_counts() {
+    let set = etcd("");
+    let ended = |end: &str| {
+        format!("{{exemptions: [{{rules: [quorum-even], reason: x, expiresAt: '2026-11-{end}T12:00:00Z'}}]}}")
+    };
+    let (one, last) = (ended("19"), ended("20"));
+    let finding = even(&set, &[&one, &last]).unwrap();
+    assert_eq!((finding.level, &finding.exempt), (Level::Deny, &None));
+    let end = "(an exemption by policy mine ended on 2026-11-20T12:00:00Z)";
+    assert!(finding.message.ends_with(end), "{}", finding.message);
+    let team =
+        exemption("{rules: [quorum-even], names: ['*'], reason: x, expiresAt: '2026-11-21T12:00:00Z'}");
+    let finding = even(&(set.clone() + &team), &[&one, ALL_NAMESPACES]).unwrap();
+    let end = "(an exemption by StatefulSetExemption moving ended on 2026-11-21T12:00:00Z)";
+    assert!(finding.exempt.is_none() && finding.message.ends_with(end), "{}", finding.message);
+    let other = "{exemptions: [{rules: ['*'], reason: moving}]}";
+    let finding = even(&set, &[&one, other]).unwrap();
+    assert!(finding.exempt.is_some() && !finding.message.contains("ended"));
+}
+
+#[test]
+fn what_is_wrong_with_an_exemption_is_said_with_its_place() {
+    let names = vec!["a"; 101].join(",");
+    for (spec, pointer) in [
+        ("{rules: [pdb-mising], names: ['*'], reason: x}", "/spec/rules/0"),
+        ("{rules: [], names: ['*'], reason: x}", "/spec/rules"),
+        ("{rules: ['*'], reason: x}", "/spec"),
+        ("{rules: ['*'], names: [], reason: x}", "/spec/names"),
+        ("{rules: ['*'], names: ['*'], reason: ' '}", "/spec/reason"),
+        ("{rules: ['*'], names: ['*']}", "/spec"),
+        ("{rules: ['*'], names: ['*'], reason: x, expiresAt: tomorrow}", "/spec/expiresAt"),
+        ("{rules: ['*'], names: ['['], reason: x}", "/spec/names"),
+        ("{rules: ['*'], namespaces: ['*'], reason: x}", "/spec/namespaces"),
+        (&format!("{{rules: ['*'], names: [{names}], reason: x}}"), "/spec/names"),
+    ] {
+        let document = manifest::document(exemption(spec).trim_start_matches("\n---\n")).unwrap().to_json();
+        let error = NamespaceExemption::from_json(&document).unwrap_err();
+        assert_eq!(error.pointer, pointer, "{spec}: {error}");
     }
 }
 

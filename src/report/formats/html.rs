@@ -119,7 +119,7 @@ fn write_finding(located: &Located, out: &mut dyn io::Write) -> io::Result<()> {
         |position| format!("{}:{}:{}", position.file.name, position.span.line, position.span.column),
     );
     let aside = match &finding.exempt {
-        Some(exempt) => format!("Exempt by {}: {}", exempt.by, exempt.reason),
+        Some(exempt) => format!("Exempt {exempt}"),
         None if located.is_known => "Known from the baseline".to_owned(),
         None => String::new(),
     };

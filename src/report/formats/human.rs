@@ -168,7 +168,7 @@ impl<'a> Shown<'a> {
             Some(_) => finding.object.to_string(),
             None => format!("{} {}", finding.object, finding.path),
         };
-        let exempt = finding.exempt.as_ref().map(|exempt| format!("by {}: {}", exempt.by, exempt.reason));
+        let exempt = finding.exempt.as_ref().map(ToString::to_string);
         Self {
             first,
             message: printable_lines(&finding.message).into_owned(),

@@ -94,7 +94,7 @@ fn write_case(report: &Report, located: &Located, out: &mut dyn io::Write) -> io
     let (level, message) = (finding.level, markup(&finding.message));
     match &finding.exempt {
         Some(exempt) => {
-            let reason = format!("exempt by {}: {}", exempt.by, exempt.reason);
+            let reason = format!("exempt {exempt}");
             writeln!(out, r#"><skipped message="{}"/></testcase>"#, markup(&reason))
         }
         None if located.is_known => {

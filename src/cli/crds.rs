@@ -1,0 +1,21 @@
+//! `stateward crds`
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::crds;
+
+/// Print the CustomResourceDefinitions of StatefulSetPolicy and StatefulSetExemption
+///
+/// As YAML, for kubectl apply -f -. An installation has them already; after an upgrade with Helm, which does not change them, this
+/// brings them up to date.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+impl Args {
+    #[expect(clippy::unused_self, reason = "as every command has it")]
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        io::stdout().lock().write_all(crds::yaml()?.as_bytes())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

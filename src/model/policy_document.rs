@@ -1,0 +1,78 @@
+//! A `StatefulSetPolicy` or `StatefulSetExemption` as an object; what it says is compiled in `crate::policy`.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use super::{Kind, Metadata, Object};
+
+/// A policy or an exemption as an API server or a file has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyDocument {
+    /// [`Kind::Policy`] or [`Kind::Exemption`].
+    pub kind: Kind,
+    pub metadata: Metadata,
+    /// It goes up with every change of `spec`.
+    pub generation: i64,
+    /// Unlike that of other kinds it is kept in snapshots, for Events.
+    pub uid: Box<str>,
+    /// Null where there is none.
+    pub spec: Value,
+    /// Null where there is none.
+    pub status: Value,
+}
+
+impl PolicyDocument {
+    /// The document as a file would have it, for the parser of policies.
+    pub fn to_json(&self) -> Value {
+        let mut metadata = json!({"name": self.metadata.name});
+        if !self.metadata.namespace.is_empty() {
+            metadata["namespace"] = json!(self.metadata.namespace);
+        }
+        let (api_version, kind) = (self.kind.facts().api_version, self.kind.name());
+        let mut document = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata});
+        if !self.spec.is_null() {
+            document["spec"] = self.spec.clone();
+        }
+        document
+    }
+}
+
+impl<'de> Deserialize<'de> for PolicyDocument {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Parts {
+            #[serde(default)]
+            metadata: Value,
+            #[serde(default)]
+            spec: Value,
+            #[serde(default)]
+            status: Value,
+        }
+        let Parts { metadata, spec, status } = Parts::deserialize(deserializer)?;
+        let generation = metadata["generation"].as_i64().unwrap_or_default();
+        let metadata = match metadata {
+            Value::Null => Metadata::default(),
+            metadata => Metadata::deserialize(metadata).map_err(serde::de::Error::custom)?,
+        };
+        let (kind, uid) = (Kind::Policy, metadata.uid.clone());
+        Ok(Self { kind, metadata, generation, uid, spec, status })
+    }
+}
+
+impl Object for PolicyDocument {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn set_kind(&mut self, kind: Kind) {
+        self.kind = kind;
+    }
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+}
