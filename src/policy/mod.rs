@@ -47,7 +47,7 @@ pub enum Profile {
 #[derive(Clone, Debug)]
 pub struct Policies {
     /// By falling priority, then by name; the shipped profile last.
-    policies: Vec<Arc<Policy>>,
+    by_strength: Vec<Arc<Policy>>,
     /// By namespace, then by name.
     exemptions: BTreeMap<Box<str>, Vec<Arc<NamespaceExemption>>>,
     software: &'static Catalogue,
@@ -172,7 +172,7 @@ impl Policies {
     ) -> anyhow::Result<Self> {
         let shipped = vec![Arc::new(parse::shipped(profile)?)];
         let mut all =
-            Self { policies: shipped, exemptions: BTreeMap::new(), software: Catalogue::shipped()? };
+            Self { by_strength: shipped, exemptions: BTreeMap::new(), software: Catalogue::shipped()? };
         all.add_policies(policies);
         all.add_exemptions(exemptions);
         Ok(all)
@@ -180,10 +180,10 @@ impl Policies {
 
     /// Adds policies beside those that there are.
     pub fn add_policies(&mut self, policies: impl IntoIterator<Item = Arc<Policy>>) {
-        let shipped = self.policies.pop();
-        self.policies.extend(policies);
-        self.policies.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.name.cmp(&b.name)));
-        self.policies.extend(shipped);
+        let shipped = self.by_strength.pop();
+        self.by_strength.extend(policies);
+        self.by_strength.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.name.cmp(&b.name)));
+        self.by_strength.extend(shipped);
     }
 
     /// Adds exemptions beside those that there are.
@@ -198,7 +198,7 @@ impl Policies {
 
     /// The policies that are about this subject, the strongest first.
     pub fn applicable<'a>(&'a self, subject: Subject<'a>) -> Applicable<'a> {
-        let policies = self.policies.iter();
+        let policies = self.by_strength.iter();
         let policies =
             policies.filter_map(|policy| Some((&**policy, policy.scope.covers(subject)?))).collect();
         let exemptions = self.exemptions.get(&*subject.metadata.namespace).map_or(&[][..], |all| all);

@@ -234,7 +234,7 @@ fn an_exemption_that_ended_is_named_unless_another_counts() {
 
 #[test]
 fn what_is_wrong_with_an_exemption_is_said_with_its_place() {
-    let names = vec!["a"; 101].join(",");
+    let names = ["a"; 101].join(",");
     for (spec, pointer) in [
         ("{rules: [pdb-mising], names: ['*'], reason: x}", "/spec/rules/0"),
         ("{rules: [], names: ['*'], reason: x}", "/spec/rules"),
