@@ -232,7 +232,7 @@ pub(super) struct Expression {
     pub(super) key: String,
     /// How the label and the values relate.
     pub(super) operator: KnownOperator,
-    /// The values of In and NotIn.
+    /// The values to compare the label with.
     #[serde(default)]
     pub(super) values: Vec<String>,
 }
