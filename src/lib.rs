@@ -37,6 +37,7 @@
 //! | [`api_server`] | requests, errors, time-outs, waits, the rate limiter: for all that talk to an API server |
 //! | [`process`] | readiness, shutdown, logging |
 //! | | **pure from here on**: no tokio, kube client, file system, environment, clock |
+//! | [`show`] | one application at a glance, and what a drain of nodes would take |
 //! | [`audit`] | what is judged of manifests and of a listed cluster |
 //! | [`fix`] | the edits of findings, made in the files that were read |
 //! | [`report`] | findings with their places, and the formats |
@@ -102,6 +103,7 @@ pub mod process;
 pub mod report;
 pub mod rules;
 pub mod server;
+pub mod show;
 pub mod software;
 pub mod verdict;
 pub mod watch;

@@ -1,28 +1,39 @@
 //! The facts that a picture of an application shows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::cluster::{Cluster, ClusterView, Group, PendingChange};
-use crate::model::{Class, Classified, Object, StatefulSet, WhenUnsatisfiable};
-use crate::policy::{Policies, Subject};
-use crate::report::{Application, Budget, Spread};
+use jiff::Timestamp;
 
-pub(super) fn application(
-    set: &StatefulSet,
-    cluster: &Cluster,
-    policies: &Policies,
-    context: Option<Arc<str>>,
-) -> Application {
-    let view = ClusterView::new(cluster, PendingChange::Set(set, set.replicas()));
-    let namespace = &set.metadata.namespace;
-    let class = classify(set, &view, policies);
+use crate::change::{Action, Change};
+use crate::cluster::{Cluster, ClusterView, Group, Lookup, PendingChange};
+use crate::evaluate::evaluate;
+use crate::model::{
+    Class, Classified, DisruptionBudget, Metadata, Object, Service, StatefulSet, WhenUnsatisfiable,
+};
+use crate::policy::{Policies, Subject};
+use crate::report::{Application, Budget, Claims, ScaleStep, ServiceLink, ServiceState, Spread};
+use crate::verdict::{Finding, Level, RuleId};
+
+/// How many replica counts on each side of the present one are tried.
+const MOST_STEPS: i32 = 4;
+/// How many Services are named.
+const MOST_SERVICES: usize = 10;
+
+/// What it takes to judge.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) policies: &'a Policies,
+    pub(super) now: Timestamp,
+}
+
+pub(super) fn application(set: &StatefulSet, known: Known<'_>, context: Option<Arc<str>>) -> Application {
+    let view = ClusterView::new(known.cluster, PendingChange::Set(set, set.replicas()));
+    let class = classify(set, &view, known.policies);
     let group = view.group_of(set, set.replicas(), |_, _| true).filter(|_| class.class == Class::Quorum);
-    let budgets = view.known_budgets_selecting(namespace, set.spec.template.labels());
-    let budgets = budgets.into_iter().map(|budget| Budget {
-        name: budget.metadata.name.clone(),
-        limit: budget.limit(),
-        allows: budget.allowed_disruptions(view.expected_pods(budget)),
-    });
+    let alone = Group::alone(set, set.replicas());
+    let sets = &group.as_ref().unwrap_or(&alone).sets;
     let rollout = set.rolling_update().map(|rolling| {
         let limit = rolling.max_unavailable.map_or(1, |limit| limit.of_rounded_down(set.replicas()));
         limit.clamp(1, set.replicas().max(1))
@@ -32,10 +43,126 @@ pub(super) fn application(
         context,
         class,
         replicas: set.replicas(),
+        sets: sets.iter().map(|(set, _)| set.metadata.name.clone()).collect(),
+        ready: ready(sets),
         members: group.as_ref().map(Group::members),
-        budgets: budgets.collect(),
+        budgets: budgets(set, &view),
         rollout,
         spread: spread(set),
+        steps: steps(set, known),
+        services: services(set, &view),
+        claims: claims(set),
+    }
+}
+
+/// How many pods of some sets are ready, where a controller has said so of each.
+fn ready(sets: &[(&StatefulSet, i32)]) -> Option<i32> {
+    let with_pods = || sets.iter().filter(|(_, replicas)| *replicas > 0);
+    with_pods().next()?;
+    with_pods().try_fold(0_i32, |sum, (set, _)| Some(sum.saturating_add(set.observed()?.1)))
+}
+
+fn budgets(set: &StatefulSet, view: &ClusterView<'_>) -> Vec<Budget> {
+    let budgets = view.known_budgets_selecting(&set.metadata.namespace, set.spec.template.labels());
+    let budgets = budgets.into_iter().map(|budget| {
+        let allows = budget.allowed_disruptions(view.expected_pods(budget));
+        let (name, limit) = (budget.metadata.name.clone(), budget.limit());
+        Budget { name, limit, allows, allows_now: allows_now(budget, view) }
+    });
+    budgets.collect()
+}
+
+/// What the disruption controller allows: healthy pods beyond those that must stay. Pods of other kinds say nothing here.
+fn allows_now(budget: &DisruptionBudget, view: &ClusterView<'_>) -> Option<i32> {
+    if !view.workloads_selected_by(budget).is_empty() {
+        return None;
+    }
+    let healthy = ready(&view.sets_selected_by(budget))?;
+    let expected = view.expected_pods(budget);
+    let away = expected.saturating_sub(healthy);
+    Some(budget.allowed_disruptions(expected).saturating_sub(away).max(0))
+}
+
+/// What would be said of the replica counts around the present one, by the same judgement as that of a scale request.
+fn steps(set: &StatefulSet, known: Known<'_>) -> Vec<ScaleStep> {
+    let present = set.replicas();
+    let findings = |replicas| {
+        let Metadata { namespace, name, .. } = &set.metadata;
+        let action =
+            Action::Scale { namespace: namespace.clone(), name: name.clone(), old: present, new: replicas };
+        let change = Change { action, has_all_objects: true, ..Change::default() };
+        let findings = evaluate(&change, known.cluster, known.policies, known.now).findings;
+        findings.into_iter().filter(|finding| finding.counts() && finding.level >= Level::Warn)
+    };
+    let already: BTreeSet<RuleId> = findings(present).map(|finding| finding.rule).collect();
+    let step = |replicas| {
+        // What is denied now was only warned of before, or is about the step itself.
+        let new: Vec<Finding> = findings(replicas)
+            .filter(|finding| finding.level == Level::Deny || !already.contains(&finding.rule))
+            .collect();
+        let level = new.iter().map(|finding| finding.level).max().unwrap_or(Level::Off);
+        let mut rules: Vec<RuleId> = Vec::new();
+        for finding in new {
+            if !rules.contains(&finding.rule) {
+                rules.push(finding.rule);
+            }
+        }
+        ScaleStep { replicas, level, rules }
+    };
+    let up = (1..=MOST_STEPS).filter_map(|more| present.checked_add(more));
+    let down = (1..=MOST_STEPS).map(|fewer| present.saturating_sub(fewer)).filter(|replicas| *replicas >= 0);
+    let mut steps = until_safe(up.map(step));
+    steps.extend(until_safe(down.map(step)));
+    steps
+}
+
+fn until_safe(steps: impl Iterator<Item = ScaleStep>) -> Vec<ScaleStep> {
+    let mut tried = Vec::new();
+    for step in steps {
+        let is_safe = step.level == Level::Off;
+        tried.push(step);
+        if is_safe {
+            break;
+        }
+    }
+    tried
+}
+
+fn services(set: &StatefulSet, view: &ClusterView<'_>) -> Vec<ServiceLink> {
+    let (namespace, labels) = (&*set.metadata.namespace, set.spec.template.labels());
+    let governing = Some(&*set.spec.service_name).filter(|name| !name.is_empty());
+    let mut links: Vec<ServiceLink> = Vec::new();
+    links.extend(governing.map(|name| ServiceLink {
+        name: name.into(),
+        governs: true,
+        state: match view.service(namespace, name) {
+            Lookup::Present(service) if !service.is_headless() => ServiceState::OneAddress,
+            Lookup::Present(service) if !service.spec.selector.is_empty() && !service.selects(labels) => {
+                ServiceState::SelectsOthers
+            }
+            Lookup::Present(_) => ServiceState::Headless,
+            Lookup::Absent => ServiceState::Missing,
+            Lookup::Unknown => ServiceState::Unknown,
+        },
+    }));
+    let mut others: Vec<&Service> = view.services_selecting(namespace, labels);
+    others.retain(|service| governing != Some(&*service.metadata.name));
+    others.sort_by(|one, other| one.metadata.name.cmp(&other.metadata.name));
+    others.dedup_by(|one, other| one.metadata.name == other.metadata.name);
+    links.extend(others.into_iter().take(MOST_SERVICES).map(|service| ServiceLink {
+        name: service.metadata.name.clone(),
+        governs: false,
+        state: if service.is_headless() { ServiceState::Headless } else { ServiceState::OneAddress },
+    }));
+    links
+}
+
+fn claims(set: &StatefulSet) -> Claims {
+    let retention = set.spec.persistent_volume_claim_retention_policy;
+    Claims {
+        templates: set.spec.volume_claim_templates.iter().map(|claim| claim.metadata.name.clone()).collect(),
+        when_deleted: retention.when_deleted,
+        when_scaled: retention.when_scaled,
     }
 }
 

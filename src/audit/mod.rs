@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use self::applications::{Known, application};
 use self::contexts::{Context, Contexts};
 use self::transition::OldState;
 use self::views::Views;
@@ -73,7 +74,8 @@ pub fn audit_cluster(listing: &Listing, policies: &Policies, config: AuditConfig
     for set in listing.cluster.sets() {
         report.add_live(judge(Edit::Create(set.clone()), &listing.cluster, policies, now));
         if config.pictures {
-            report.applications.push(applications::application(set, &listing.cluster, policies, None));
+            let known = Known { cluster: &listing.cluster, policies, now };
+            report.applications.push(application(set, known, None));
         }
     }
     for workload in listing.cluster.deployments_and_replica_sets() {
@@ -138,8 +140,8 @@ impl Audit<'_> {
         let set = mutated(set, cluster, self.policies);
         if self.config.pictures {
             let context = Some(Arc::clone(name));
-            let application = applications::application(&set, cluster, self.policies, context);
-            self.report.applications.push(application);
+            let known = Known { cluster, policies: self.policies, now: self.now };
+            self.report.applications.push(application(&set, known, context));
         }
         let old_set = before.and_then(|old| Some((old, old.set()?)));
         let edit = match old_set {

@@ -51,7 +51,12 @@ pub(super) struct Named {
 impl Named {
     /// Its namespace and name, for this client.
     pub(super) fn for_client(&self, client: &kube::Client) -> (String, String) {
-        let namespace = self.namespace.as_deref().unwrap_or(client.default_namespace());
+        self.or_in(client.default_namespace())
+    }
+
+    /// Its namespace, or this one where it names none, and its name.
+    pub(super) fn or_in(&self, namespace: &str) -> (String, String) {
+        let namespace = self.namespace.as_deref().unwrap_or(namespace);
         (namespace.to_owned(), self.name.clone())
     }
 }

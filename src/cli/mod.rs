@@ -10,12 +10,14 @@ mod explain;
 mod fix;
 mod kubernetes;
 mod man;
+mod placement;
 mod policies;
 mod policy;
 mod policy_files;
 mod render;
 mod review;
 mod serve;
+mod show;
 pub mod sources;
 
 use std::io;
@@ -42,6 +44,7 @@ pub struct Cli {
 enum Command {
     Serve(Box<serve::Args>),
     Audit(Box<audit::Args>),
+    Show(Box<show::Args>),
     Review(review::Args),
     Explain(explain::Args),
     Policy(policy::Args),
@@ -102,6 +105,7 @@ impl Cli {
         let done = match self.command {
             Command::Serve(args) => args.run(),
             Command::Audit(args) => args.run(),
+            Command::Show(args) => args.run(),
             Command::Review(args) => args.run(),
             Command::Explain(args) => args.run(),
             Command::Policy(args) => args.run(),

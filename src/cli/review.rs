@@ -60,7 +60,7 @@ pub(super) fn cluster(paths: &[PathBuf]) -> anyhow::Result<Cluster> {
     if paths.is_empty() {
         return Ok(Cluster::default());
     }
-    let inventory = super::audit::read_objects(paths)?;
+    let inventory = super::audit::read_objects(paths, None)?;
     for note in inventory.notes() {
         tracing::warn!(file = &*printable(&note.file.name), line = note.line, "{}", note.message);
     }

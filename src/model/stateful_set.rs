@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Container, ENSEMBLE, IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, Owner, PROTECTED,
@@ -120,7 +120,7 @@ pub struct ClaimRetentionPolicy {
 }
 
 /// What becomes of a claim that has lost its pod.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum ClaimRetention {
     /// It is deleted, and so is its data unless the storage class retains it.
     Delete,

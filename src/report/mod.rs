@@ -17,7 +17,7 @@ use crate::cluster::{Kind, Listing};
 use crate::manifest::{Note, NoteKind};
 use crate::model::ObjectRef;
 use crate::verdict::{Exempt, Finding, Level, Verdict};
-pub use application::{Application, Budget, Spread};
+pub use application::{Allowance, Application, Budget, Claims, ScaleStep, ServiceLink, ServiceState, Spread};
 
 /// What an audit has found.
 #[derive(Debug, Default)]

@@ -33,4 +33,5 @@ mod per_pod_plan;
 mod policies;
 mod properties;
 mod rules;
+mod show;
 mod software;

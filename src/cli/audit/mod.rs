@@ -299,8 +299,8 @@ impl Args {
 }
 
 /// Reads all manifests under some paths as one inventory, as what else exists.
-pub(super) fn read_objects(paths: &[PathBuf]) -> anyhow::Result<Inventory> {
+pub(super) fn read_objects(paths: &[PathBuf], namespace: Option<&str>) -> anyhow::Result<Inventory> {
     let render = RenderConfig::default();
     let excludes = find::excludes(&[])?;
-    Reading { namespace: None, excludes, render, fail_on_empty: false }.inventory(paths)
+    Reading { namespace, excludes, render, fail_on_empty: false }.inventory(paths)
 }

@@ -96,7 +96,11 @@ fn write_application(
     writeln!(out, "<section class=\"card\"><h2>{}</h2>", markup(&object))?;
     let context = application.context.as_deref().unwrap_or_default();
     writeln!(out, "<p class=\"soft\">{} · {}</p>", markup(&class), markup(context))?;
-    writeln!(out, "<div class=\"sides\"><div>{}</div><div>", picture::svg(application))?;
+    writeln!(out, "<div class=\"sides\"><div>{}", picture::svg(application))?;
+    for (title, note) in application.facts() {
+        writeln!(out, "<p class=\"soft\"><b>{title}:</b> {}</p>", markup(&note))?;
+    }
+    writeln!(out, "</div><div>")?;
     if findings.is_empty() {
         writeln!(out, "<p>Nothing found.</p>")?;
     }

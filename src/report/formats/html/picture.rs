@@ -2,10 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::model::quorum::majority;
-use crate::model::{Class, quorum::tolerated};
-use crate::report::Application;
 use crate::report::text::markup;
+use crate::report::{Allowance, Application};
 
 /// How many members are drawn; of more, the count says the rest.
 const MOST_DRAWN: i32 = 11;
@@ -13,22 +11,9 @@ const WIDTH: i32 = 340;
 const STEP: i32 = 28;
 const ROW: i32 = 62;
 
-/// One row: so many of the members stay up.
-struct Row {
-    title: String,
-    note: String,
-    down: i32,
-    is_bad: bool,
-}
-
 pub(super) fn svg(application: &Application) -> String {
-    let members = application.members.unwrap_or(application.replicas).max(0);
-    let needed = (application.class.class == Class::Quorum && members > 0).then(|| majority(members));
-    let rows = [
-        members_row(application, members, needed),
-        drain(application, members, needed),
-        rollout(application, members, needed),
-    ];
+    let members = application.count();
+    let rows = [application.membership(), application.drain(), application.rolling_update()];
     let height = i32::try_from(rows.len()).unwrap_or(1) * ROW + 24;
     let label = rows.iter().map(|row| format!("{}: {}", row.title, row.note)).collect::<Vec<_>>().join(". ");
     let mut svg = format!(
@@ -36,57 +21,16 @@ pub(super) fn svg(application: &Application) -> String {
         markup(&label)
     );
     for (number, row) in (0..).zip(&rows) {
-        draw(&mut svg, row, number * ROW, members, needed.filter(|_| number == 0));
+        draw(&mut svg, row, number * ROW, members, application.needed().filter(|_| number == 0));
     }
-    let y = height - 6;
-    let _ = write!(svg, r#"<text class="soft" x="4" y="{y}">{}</text></svg>"#, markup(&spread(application)));
+    let (y, spread) = (height - 6, shortened(&application.spread_note()));
+    let _ = write!(svg, r#"<text class="soft" x="4" y="{y}">{}</text></svg>"#, markup(&spread));
     svg
 }
 
-fn members_row(application: &Application, members: i32, needed: Option<i32>) -> Row {
-    let split = if members == application.replicas { "" } else { " over several sets" };
-    let note = match needed {
-        Some(needed) => format!("{needed} of {members} must stay up, {} may fail", tolerated(members)),
-        None => format!("{members} replica{}", if members == 1 { "" } else { "s" }),
-    };
-    Row { title: format!("Members{split}"), note, down: 0, is_bad: false }
-}
-
-fn drain(application: &Application, members: i32, needed: Option<i32>) -> Row {
-    let title = "Node drain".to_owned();
-    let own = application.replicas.clamp(0, members);
-    let (down, note) = match &application.budgets[..] {
-        [] => (own, format!("no budget: all {own} at once")),
-        [budget] => {
-            (budget.allows.clamp(0, members), format!("{} at once by {}", budget.allows, budget.limit))
-        }
-        several => (0, format!("{} budgets overlap: every eviction fails", several.len())),
-    };
-    let is_stuck = application.budgets.len() > 1 || (down == 0 && members > 0);
-    Row { title, note, down, is_bad: is_stuck || loses_majority(members, down, needed) }
-}
-
-fn rollout(application: &Application, members: i32, needed: Option<i32>) -> Row {
-    let title = "Rollout".to_owned();
-    let Some(limit) = application.rollout else {
-        return Row { title, note: "pods are replaced by hand".to_owned(), down: 0, is_bad: false };
-    };
-    let down = limit.clamp(0, application.replicas.clamp(0, members));
-    Row {
-        title,
-        note: format!("{down} at once"),
-        down,
-        is_bad: down > 1 && loses_majority(members, down, needed),
-    }
-}
-
-fn loses_majority(members: i32, down: i32, needed: Option<i32>) -> bool {
-    needed.is_some_and(|needed| members - down < needed && members > 1)
-}
-
-fn draw(svg: &mut String, row: &Row, top: i32, members: i32, needed: Option<i32>) {
+fn draw(svg: &mut String, row: &Allowance, top: i32, members: i32, needed: Option<i32>) {
     let class = if row.is_bad { "bad" } else { "soft" };
-    let (title, note) = (markup(&row.title), shortened(&row.note));
+    let (title, note) = (markup(row.title), shortened(&row.note));
     let (text, middle) = (top + 16, top + 38);
     let _ = write!(
         svg,
@@ -122,15 +66,4 @@ fn shortened(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-fn spread(application: &Application) -> String {
-    let spread = &application.spread;
-    let list = |keys: &[Box<str>]| keys.iter().map(|key| &**key).collect::<Vec<_>>().join(", ");
-    let text = match (&spread.required[..], &spread.preferred[..]) {
-        ([], []) => "may all be on one node".to_owned(),
-        ([], preferred) => format!("spread if possible over {}", list(preferred)),
-        (required, _) => format!("spread over {}", list(required)),
-    };
-    shortened(&text)
 }

@@ -1,0 +1,164 @@
+//! `stateward show`
+
+use std::collections::BTreeSet;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use jiff::Timestamp;
+
+use super::kubernetes::{self, Named};
+use super::{PolicyArgs, audit, cluster, placement};
+use crate::audit::{AuditConfig, audit as audit_files, audit_cluster};
+use crate::cluster::Listing;
+use crate::model::did_you_mean;
+use crate::report::Report;
+use crate::show::{BudgetStatus, DrainPlan, Glance, Placement};
+
+/// Show an application at a glance, or what a drain of nodes would take
+///
+/// Of a StatefulSet: its class, its members and where they are, what a drain, a rollout and a scale may take, its Services, claims
+/// and exemptions, and what is found. It is read from a cluster, or with --objects from manifests.
+///
+/// With --node: which groups would lose their majority, which budgets hold the drain up, and in which order several nodes can go.
+///
+/// Pods and nodes are read with the rights of whoever asks; where those are missing, that part says so. Exit codes: 0, whatever is
+/// found; 2 wrong usage, or something could not be read.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// The StatefulSet
+    #[arg(value_name = "[NAMESPACE/]SET", required_unless_present = "node")]
+    set: Option<Named>,
+    /// A node that is to be drained (repeatable)
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["set", "objects"])]
+    node: Vec<String>,
+    /// Read manifests instead of a cluster: files and folders (repeatable)
+    #[arg(long, value_name = "PATH")]
+    objects: Vec<PathBuf>,
+    /// The namespace of the StatefulSet
+    #[arg(long, short, value_name = "NS")]
+    namespace: Option<String>,
+    /// The kubeconfig to use
+    #[arg(long, value_name = "FILE", conflicts_with = "objects")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig to use
+    #[arg(long, value_name = "NAME", conflicts_with = "objects")]
+    context: Option<String>,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t)]
+    format: ShowFormat,
+}
+
+/// How it is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum ShowFormat {
+    #[default]
+    Human,
+    Json,
+}
+
+const PICTURES: AuditConfig = AuditConfig { together: false, pictures: true, changed: false };
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match &self.set {
+            Some(set) if self.objects.is_empty() => self.live_set(set)?,
+            Some(set) => self.set_of_files(set)?,
+            None => self.nodes()?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn set_of_files(&self, set: &Named) -> anyhow::Result<()> {
+        let (namespace, name) = set.or_in(self.namespace.as_deref().unwrap_or("default"));
+        let inventory = audit::read_objects(&self.objects, Some(&namespace))?;
+        for note in inventory.notes().iter().filter(|note| crate::report::is_failure(note.kind)) {
+            let (file, message) = (&note.file.name, &note.message);
+            bail!("cannot read {file}:{}:{}: {message}", note.line, note.column);
+        }
+        let report = audit_files(&inventory, &self.policy.load()?, PICTURES, Timestamp::now());
+        self.write_set(&report, &namespace, &name, None)
+    }
+
+    fn live_set(&self, set: &Named) -> anyhow::Result<()> {
+        let default = match &self.namespace {
+            Some(namespace) => namespace.clone(),
+            None => self.on_cluster(async |client| Ok(client.default_namespace().to_owned()))?,
+        };
+        let (namespace, name) = set.or_in(&default);
+        let (report, _) = self.judged(Some(&namespace))?;
+        let sets: BTreeSet<(Box<str>, Box<str>)> = report
+            .applications
+            .iter()
+            .filter(|at| *at.object.namespace == *namespace && *at.object.name == *name)
+            .flat_map(|at| at.sets.iter().map(|set| (at.object.namespace.clone(), set.clone())))
+            .collect();
+        let placement = self.on_cluster(async |client| Ok(placement::of_sets(&client, &sets).await))?;
+        self.write_set(&report, &namespace, &name, Some(&placement))
+    }
+
+    fn nodes(&self) -> anyhow::Result<()> {
+        let (report, listing) = self.judged(None)?;
+        let read = async |client: kube::Client| {
+            let placement = placement::of_nodes(&client, &self.node).await?;
+            Ok((placement, placement::budget_statuses(&client).await))
+        };
+        let (placement, statuses): (Placement, Vec<BudgetStatus>) = self.on_cluster(read)?;
+        let mut plan = DrainPlan::of(&self.node, &report, &listing.cluster, &placement, &statuses);
+        plan.unknown.extend(report.gaps.iter().map(|gap| gap.message.clone()));
+        let mut out = BufWriter::new(anstream::stdout().lock());
+        match self.format {
+            ShowFormat::Human => plan.write_text(&mut out)?,
+            ShowFormat::Json => plan.write_json(&mut out)?,
+        }
+        Ok(out.flush()?)
+    }
+
+    /// Lists a namespace or all, and judges what is there.
+    fn judged(&self, namespace: Option<&str>) -> anyhow::Result<(Report, Listing)> {
+        let listing = cluster::read(self.kubeconfig.as_deref(), self.context.as_deref(), namespace)?;
+        let report = audit_cluster(&listing, &self.policy.load()?, PICTURES, Timestamp::now());
+        Ok((report, listing))
+    }
+
+    fn on_cluster<T>(&self, read: impl AsyncFnOnce(kube::Client) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.context("cannot start the runtime")?.block_on(async {
+            let client = kubernetes::client_of(self.kubeconfig.as_deref(), self.context.as_deref()).await?;
+            read(client).await
+        })
+    }
+
+    fn write_set(
+        &self,
+        report: &Report,
+        namespace: &str,
+        name: &str,
+        placement: Option<&Placement>,
+    ) -> anyhow::Result<()> {
+        let glances = Glance::of(report, namespace, name, placement);
+        if glances.is_empty() {
+            let others = report.applications.iter().filter(|at| *at.object.namespace == *namespace);
+            let hint = did_you_mean(name, others.map(|at| &*at.object.name));
+            bail!("there is no StatefulSet {name} in namespace {namespace}{hint}");
+        }
+        let mut out = BufWriter::new(anstream::stdout().lock());
+        match self.format {
+            ShowFormat::Human => {
+                for glance in &glances {
+                    glance.write_text(&mut out)?;
+                }
+                for gap in &report.gaps {
+                    writeln!(out, "  {:9} {}", "not known", crate::model::printable(&gap.message))?;
+                }
+            }
+            ShowFormat::Json => Glance::write_json(&glances, &mut out)?,
+        }
+        Ok(out.flush()?)
+    }
+}
