@@ -13,8 +13,8 @@ use super::kubernetes::{self, Named};
 use super::{PolicyArgs, audit, cluster, placement};
 use crate::audit::{AuditConfig, audit as audit_files, audit_cluster};
 use crate::cluster::Listing;
-use crate::model::did_you_mean;
-use crate::report::Report;
+use crate::model::{did_you_mean, printable};
+use crate::report::{Report, is_failure};
 use crate::show::{BudgetStatus, DrainPlan, Glance, Placement};
 
 /// Show an application at a glance, or what a drain of nodes would take
@@ -77,7 +77,7 @@ impl Args {
     fn set_of_files(&self, set: &Named) -> anyhow::Result<()> {
         let (namespace, name) = set.or_in(self.namespace.as_deref().unwrap_or("default"));
         let inventory = audit::read_objects(&self.objects, Some(&namespace))?;
-        for note in inventory.notes().iter().filter(|note| crate::report::is_failure(note.kind)) {
+        if let Some(note) = inventory.notes().iter().find(|note| is_failure(note.kind)) {
             let (file, message) = (&note.file.name, &note.message);
             bail!("cannot read {file}:{}:{}: {message}", note.line, note.column);
         }
@@ -154,7 +154,7 @@ impl Args {
                     glance.write_text(&mut out)?;
                 }
                 for gap in &report.gaps {
-                    writeln!(out, "  {:9} {}", "not known", crate::model::printable(&gap.message))?;
+                    writeln!(out, "  {:9} {}", "not known", printable(&gap.message))?;
                 }
             }
             ShowFormat::Json => Glance::write_json(&glances, &mut out)?,

@@ -29,9 +29,9 @@ pub(super) fn order(nodes: &[NodeDrain]) -> (Vec<DrainStep>, Vec<String>) {
         wave.is_later |= node.outcome() > Outcome::Slow;
         wave.nodes.push(node);
         if wave.keeps_majorities() && wave.moves() {
-            waves.push(wave)
+            waves.push(wave);
         } else {
-            refused.push(node.name.clone())
+            refused.push(node.name.clone());
         }
     }
     let step = |wave: Wave<'_>| DrainStep {
