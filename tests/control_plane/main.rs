@@ -30,3 +30,4 @@ mod kubectl;
 mod mutate;
 mod per_pod;
 mod show;
+mod static_webhooks;

@@ -584,3 +584,23 @@ serviceMonitor:
   scrapeTimeout: 5s
   relabelings: [{sourceLabels: [__meta_kubernetes_pod_node_name], targetLabel: node}]
 ";
+
+/// What the image says of everything that is linked into the program.
+#[test]
+fn the_licences_of_all_dependencies_are_in_the_image() {
+    let mut script = Command::new("sh");
+    script.arg(deploy().join("third-party")).arg("x86_64-unknown-linux-gnu");
+    let done = script.output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let text = String::from_utf8_lossy(&done.stdout);
+    let named = |name: &str| {
+        text.lines().any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')))
+    };
+    for name in ["kube", "ring", "rustls", "serde", "tokio"] {
+        assert!(named(name), "{name} is linked in");
+    }
+    assert!(!named("criterion") && !named("stateward"), "tests are not, and it is its own");
+    let licences: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("Licence: ")).collect();
+    assert!(licences.len() > 100 && licences.iter().all(|licence| !licence.is_empty()), "{licences:?}");
+    assert!(text.contains("TERMS AND CONDITIONS FOR USE"));
+}

@@ -140,6 +140,25 @@ fn patches_of_the_webhooks() {
     }
 }
 
+/// For an API server that reads its webhooks from files: those may name no Service, and nobody else may use such names.
+fn from_files(mut configuration: Value) -> Value {
+    configuration["metadata"]["name"] = format!("{}.static.k8s.io", webhook_config::NAME).into();
+    for entry in configuration["webhooks"].as_array_mut().unwrap() {
+        let path = entry["clientConfig"]["service"]["path"].as_str().unwrap().to_owned();
+        entry["clientConfig"] = json!({"url": format!("https://STATEWARD{path}"), "caBundle": "CA_BUNDLE"});
+    }
+    configuration
+}
+
+#[test]
+fn webhooks_from_files() {
+    for (kind, configuration) in ["validating", "mutating"].into_iter().zip(configurations()) {
+        // The API server takes a comment before the first `---` for a document, and does not start.
+        let text = yaml(&[from_files(configuration)]).replacen("---\n", "", 1);
+        check(&format!("deploy/static/{kind}/stateward.yaml"), &text);
+    }
+}
+
 /// What the chart has in common with the kustomization, because a chart cannot reach outside of its folder.
 #[test]
 fn files_of_the_chart() {

@@ -8,7 +8,7 @@ use stateward::policy::{Policies, Profile};
 use stateward::report::Report;
 use stateward::show::{BudgetStatus, DrainPlan, Glance, NodePlace, Placement, PodPlace};
 
-/// ZooKeepers with a budget and a Service, of which so many are ready.
+/// `ZooKeeper`s with a budget and a Service, of which so many are ready.
 fn listing(sets: &[(&str, i32, i32)]) -> Listing {
     let mut listing = Listing::default();
     let mut insert = |kind, object: Value| {

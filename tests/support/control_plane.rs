@@ -38,6 +38,8 @@ pub struct ControlPlane {
     folder: PathBuf,
     ca: String,
     etcd_port: u16,
+    /// Further flags of the API server.
+    flags: Vec<String>,
     others: Vec<Process>,
     _janitor: Process,
 }
@@ -58,9 +60,14 @@ pub fn shared() -> Option<&'static ControlPlane> {
 
 impl ControlPlane {
     pub fn start(assets: &Path, with_controllers: bool) -> Result<Self, String> {
+        Self::start_with_flags(assets, with_controllers, &[])
+    }
+
+    /// As [`Self::start`], with further flags of the API server.
+    pub fn start_with_flags(assets: &Path, with_controllers: bool, flags: &[String]) -> Result<Self, String> {
         let mut errors = String::new();
         for _ in 0..ATTEMPTS {
-            match Self::try_start(assets, with_controllers) {
+            match Self::try_start(assets, with_controllers, flags) {
                 Ok(plane) => return Ok(plane),
                 Err(error) => errors += &format!("{error}\n"),
             }
@@ -68,7 +75,7 @@ impl ControlPlane {
         Err(errors)
     }
 
-    fn try_start(assets: &Path, with_controllers: bool) -> Result<Self, String> {
+    fn try_start(assets: &Path, with_controllers: bool, flags: &[String]) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?.keep();
         let janitor = Process::janitor(&folder);
         let [etcd_port, peer_port, port] = free_ports();
@@ -88,6 +95,7 @@ impl ControlPlane {
             folder,
             ca: ca.pem(),
             etcd_port,
+            flags: flags.to_vec(),
             others: vec![etcd],
             _janitor: janitor,
         };
@@ -109,7 +117,8 @@ impl ControlPlane {
     }
 
     fn start_api_server(&mut self) -> Result<(), String> {
-        let flags = api_server_flags(&self.folder, self.address.port(), self.etcd_port);
+        let mut flags = api_server_flags(&self.folder, self.address.port(), self.etcd_port);
+        flags.extend(self.flags.iter().cloned());
         self.api_server = Some(Process::start(&self.assets.join("kube-apiserver"), &flags, &self.folder));
         let failed = || format!("kube-apiserver is not ready\n{}", log_of(&self.folder, "kube-apiserver"));
         let (address, ca) = (self.address, self.ca.clone());

@@ -218,8 +218,17 @@ impl Guard {
     pub async fn with_flags(plane: &ControlPlane, folder: TempDir, flags: &[&str]) -> Self {
         let kubeconfig = folder.path().join("kubeconfig");
         fs::write(&kubeconfig, plane.kubeconfig(&plane.account_token().await)).unwrap();
+        Self::start(folder, &format!("KUBECONFIG={}", kubeconfig.display()), flags).await
+    }
+
+    /// One that needs no API server.
+    pub async fn standalone(folder: TempDir, flags: &[&str]) -> Self {
+        Self::start(folder, "KUBECONFIG=", &[&["--standalone"], flags].concat()).await
+    }
+
+    async fn start(folder: TempDir, environment: &str, flags: &[&str]) -> Self {
         let mut command = vec![
-            format!("KUBECONFIG={}", kubeconfig.display()),
+            environment.to_owned(),
             env!("CARGO_BIN_EXE_stateward").to_owned(),
             "serve".to_owned(),
             "--ops-bind=127.0.0.1:0".to_owned(),
