@@ -148,6 +148,7 @@ fn real_server(folder: &tempfile::TempDir, shutdown: stateward::process::Shutdow
         cluster: Arc::new(ArcSwap::from_pointee(material::cluster(SETS))),
         policies: Arc::new(ArcSwap::from_pointee(material::policies())),
         confirmer: None,
+        reservations: Arc::default(),
         events: None,
         excluded: Vec::new(),
     };

@@ -133,7 +133,14 @@ impl Args {
             Gauges::register(metrics.registry()).show(&cluster);
             let cluster = Arc::new(ArcSwap::from_pointee(cluster));
             let excluded = self.access.exclude_namespace.clone();
-            let guard = WebhookGuard { cluster, policies, confirmer: None, events: None, excluded };
+            let guard = WebhookGuard {
+                cluster,
+                policies,
+                confirmer: None,
+                reservations: Arc::default(),
+                events: None,
+                excluded,
+            };
             let config = self.config(None)?;
             return tokio::select! {
                 end = server::serve(config, guard, readiness, metrics, shutdown) => Ok(end?),
@@ -151,7 +158,14 @@ impl Args {
         let known = (live.cluster(), Arc::clone(&policies));
         let (elected, provided) = self.elected(client, known, events.clone(), &mut metrics);
         let excluded = self.access.exclude_namespace.clone();
-        let guard = WebhookGuard { cluster: live.cluster(), policies, confirmer, events, excluded };
+        let guard = WebhookGuard {
+            cluster: live.cluster(),
+            policies,
+            confirmer,
+            reservations: Arc::default(),
+            events,
+            excluded,
+        };
         let config = self.config(provided)?;
         tokio::select! {
             end = server::serve(config, guard, readiness, metrics, shutdown.clone()) => Ok(end?),

@@ -38,6 +38,8 @@ pub(super) struct Evaluation<'a> {
 pub(super) struct States<'a> {
     pub(super) before: Option<SetContext<'a>>,
     pub(super) after: SetContext<'a>,
+    /// Where it starts from no replicas: how many of its members, from the first on, have claims from before.
+    pub(super) claims_left: i32,
 }
 
 /// What an operator has to do with a change.
@@ -57,7 +59,8 @@ impl States<'_> {
                 check(&self.after, params, &mut violations);
             }
             Check::Step(check) => {
-                let transition = Transition { before: self.before.as_ref(), after: &self.after };
+                let (before, claims_left) = (self.before.as_ref(), self.claims_left);
+                let transition = Transition { before, after: &self.after, claims_left };
                 check(&transition, params, &mut violations);
             }
             Check::Workload(_) | Check::Text(_) | Check::PodDeletion(_) => {}
@@ -70,19 +73,23 @@ impl Evaluation<'_> {
     /// Whether the rule looks at this set and this change.
     pub(super) fn is_about(&self, rule: &Rule) -> bool {
         let after = &self.states.after;
-        rule.triggers.contains(&self.trigger)
-            && match rule.check {
-                Check::Step(_) => rule.is_about(self.step_class.class, after),
-                _ => rule.applies_to(after),
-            }
+        rule.triggers.contains(&self.trigger) && rule.is_about(self.class_for(rule).class, after)
     }
 
-    /// The class by which the rule judges.
+    /// The class by which the rule judges. Pods that are there stay what they are while their number changes, for the rules that
+    /// look at numbers.
     pub(super) fn class_for(&self, rule: &Rule) -> &Classified {
         match rule.check {
             Check::Step(_) => &self.step_class,
+            _ if rule.triggers.contains(&Trigger::Scale) && self.changes_count_of_pods() => &self.step_class,
             _ => &self.states.after.class,
         }
+    }
+
+    /// Whether there are pods whose number changes.
+    fn changes_count_of_pods(&self) -> bool {
+        let after = self.states.after.replicas;
+        self.states.before.as_ref().is_some_and(|before| before.replicas > 0 && before.replicas != after)
     }
 
     /// What the rule finds. A group that is only presumed can only soften: what is wrong of the set alone and of the group is as

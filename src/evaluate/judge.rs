@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use super::Evaluator;
+use super::claims;
 use super::evaluation::{Evaluation, Operated, States};
 use super::groups::stronger;
 use crate::change::Edit;
@@ -101,7 +102,10 @@ impl<'a> Evaluator<'a> {
                 known_budgets: OnceCell::new(),
             }
         };
-        States { before: before.map(context), after: context(after) }
+        let (before, after) = (before.map(context), context(after));
+        let starts = before.as_ref().is_none_or(|before| before.replicas == 0) && !self.has_all_objects;
+        let claims_left = if starts { claims::left(&after) } else { 0 };
+        States { before, after, claims_left }
     }
 
     fn run(&self, evaluation: &Evaluation<'a>) -> Vec<Finding> {

@@ -3,6 +3,7 @@
 //! Pure and synchronous: no I/O, no clock, no locks. Webhook, audit and reports all come through here, so they cannot
 //! disagree.
 
+mod claims;
 mod distinct;
 mod evaluation;
 mod groups;
@@ -16,6 +17,7 @@ use std::ptr;
 
 use jiff::Timestamp;
 
+pub use self::claims::claims_in_question;
 use self::distinct::distinct;
 use self::evaluation::finding;
 use self::judge::{Asked, is_tightening};

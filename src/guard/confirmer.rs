@@ -8,11 +8,12 @@ use tokio::time::Instant;
 
 use super::confirmation::{WhenOverloaded, doubt, is_confirmed, settle, unknown_objects, wider};
 use super::live_read_error::LiveReadError;
-use super::live_reads::Reader;
+use super::live_reads::{Reader, Wanted};
+use super::reservations::Reserved;
 use crate::admission::Request;
 use crate::change::Change;
 use crate::cluster::Cluster;
-use crate::evaluate::evaluate;
+use crate::evaluate::{claims_in_question, evaluate};
 use crate::policy::Policies;
 use crate::verdict::Verdict;
 
@@ -59,23 +60,31 @@ impl Confirmer {
         request: &Request,
         snapshot: &Cluster,
         policies: &Policies,
+        reserved: &Reserved,
         deadline: Instant,
     ) -> Verdict {
         let change = &request.change;
         let learned = self.learn(change, snapshot, deadline).await;
         let snapshot = learned.as_ref().unwrap_or(snapshot);
+        let with_claims = self.with_claims(request, snapshot, policies, deadline).await;
+        let snapshot = &*reserved.over(with_claims.as_ref().unwrap_or(snapshot));
         let verdict = evaluate(change, snapshot, policies, Timestamp::now());
         let Some(mut wanted) = doubt(change, &verdict) else { return verdict };
-        let mut fresh = self.reader.fresh(&wanted, snapshot, deadline).await;
-        let mut live = evaluate(change, &fresh.cluster, policies, Timestamp::now());
-        let is_behind = fresh.failed.is_empty() && !is_confirmed(change, &verdict, &live);
+        let fresh = async |wanted: &Wanted| {
+            let mut fresh = self.reader.fresh(wanted, snapshot, deadline).await;
+            fresh.cluster = reserved.over(&fresh.cluster).into_owned();
+            fresh
+        };
+        let mut read = fresh(&wanted).await;
+        let mut live = evaluate(change, &read.cluster, policies, Timestamp::now());
+        let is_behind = read.failed.is_empty() && !is_confirmed(change, &verdict, &live);
         if let Some(all) = wider(&wanted, snapshot).filter(|_| is_behind) {
             wanted = all;
-            fresh = self.reader.fresh(&wanted, snapshot, deadline).await;
-            live = evaluate(change, &fresh.cluster, policies, Timestamp::now());
+            read = fresh(&wanted).await;
+            live = evaluate(change, &read.cluster, policies, Timestamp::now());
         }
-        let verdict = settle(change, verdict, live, &fresh, &wanted, self.when_overloaded);
-        self.count(match fresh.failed.iter().find(|(kind, _)| wanted.rests_on(*kind)) {
+        let verdict = settle(change, verdict, live, &read, &wanted, self.when_overloaded);
+        self.count(match read.failed.iter().find(|(kind, _)| wanted.rests_on(*kind)) {
             Some((kind, failure)) => {
                 tracing::warn!(kind = kind.name(), "live read before denial failed: {failure}");
                 outcome_of(failure)
@@ -103,6 +112,23 @@ impl Confirmer {
             known.get_or_insert_with(|| snapshot.clone()).add(&read);
         }
         known
+    }
+
+    /// The snapshot with the claims that earlier pods of a set may have left, where they matter and all could be read.
+    async fn with_claims(
+        &self,
+        request: &Request,
+        snapshot: &Cluster,
+        policies: &Policies,
+        deadline: Instant,
+    ) -> Option<Cluster> {
+        let claims = claims_in_question(&request.change, snapshot, policies);
+        if claims.is_empty() {
+            return None;
+        }
+        let read = self.reader.with_claims(snapshot, &request.namespace, &claims, deadline).await;
+        self.count_learned(&read);
+        read.ok()
     }
 
     fn count_learned(&self, read: &Result<Cluster, LiveReadError>) {

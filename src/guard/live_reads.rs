@@ -85,7 +85,31 @@ impl Reader {
         for (kind, found) in read {
             fresh.take(kind, found, wanted.kinds.contains(&kind));
         }
+        // They were read for this review.
+        fresh.cluster.replace(Kind::Claim, snapshot.clone());
+        fresh.cluster.set_complete(Kind::Claim, snapshot.is_complete(Kind::Claim));
         fresh
+    }
+
+    /// `snapshot` with these claims; where all could be read, one that is not there does not exist.
+    pub(super) async fn with_claims(
+        &self,
+        snapshot: &Cluster,
+        namespace: &str,
+        claims: &[String],
+        deadline: Instant,
+    ) -> Result<Cluster, LiveReadError> {
+        let _waiting = self.queue.enter(namespace).ok_or(LiveReadError::Overloaded)?;
+        let reads = claims.iter().map(|claim| {
+            let (kind, name) = (Kind::Claim, Some(claim.as_str().into()));
+            self.read(ReadKey { kind, namespace: namespace.into(), name }, Lane::Denial, deadline)
+        });
+        let mut cluster = snapshot.clone();
+        for read in futures::future::join_all(reads).await {
+            cluster.add(&read?);
+        }
+        cluster.set_complete(Kind::Claim, true);
+        Ok(cluster)
     }
 
     /// One object by name, or nothing where there is no such.

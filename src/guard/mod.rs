@@ -10,6 +10,7 @@ mod interface;
 mod live_read_error;
 mod live_reads;
 mod read_queue;
+mod reservations;
 mod webhook_guard;
 
 pub use confirmation::WhenOverloaded;
@@ -20,4 +21,5 @@ pub use interface::{
 };
 pub use live_read_error::LiveReadError;
 pub use live_reads::{Fresh, Reader, Wanted};
+pub use reservations::Reservations;
 pub use webhook_guard::WebhookGuard;

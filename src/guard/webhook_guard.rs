@@ -8,10 +8,12 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::confirmation::{doubt, unknown_objects};
+use super::reservations::{Reservations, Reserved};
 use super::{Answer, Confirmer, CountedFinding, Decision, DenialLog, Guard, HttpError, Reply, ReviewFacts};
 use crate::admission::{self, Invalid, Mutated, Request};
+use crate::change::Change;
 use crate::cluster::Cluster;
-use crate::evaluate::evaluate;
+use crate::evaluate::{claims_in_question, evaluate};
 use crate::events::Events;
 use crate::metacontroller::{Hook, Unanswered};
 use crate::policy::Policies;
@@ -25,6 +27,8 @@ pub struct WebhookGuard {
     pub policies: Arc<ArcSwap<Policies>>,
     /// Who looks again before a change is refused for what the snapshot says; `None` where the snapshot is the truth.
     pub confirmer: Option<Confirmer>,
+    /// What was allowed a moment ago.
+    pub reservations: Arc<Reservations>,
     /// Who is told of what was refused or warned of.
     pub events: Option<Events>,
     /// Namespaces that are not guarded: the API server does not ask about them, so whatever does is told nothing.
@@ -38,20 +42,24 @@ impl Guard for WebhookGuard {
             return Ok(Answer::Now(reply(&request, &Verdict::default(), None)));
         }
         let (cluster, policies) = (self.cluster.load(), self.policies.load());
-        let verdict = evaluate(&request.change, &cluster, &policies, Timestamp::now());
-        let in_doubt = || {
-            doubt(&request.change, &verdict).is_some()
-                || !unknown_objects(&request.change, &cluster).is_empty()
-        };
-        let Some(confirmer) = self.confirmer.as_ref().filter(|_| in_doubt()) else {
-            return Ok(Answer::Now(reply(&request, &verdict, self.events.as_ref())));
-        };
-        let events = self.events.clone();
-        let (confirmer, cluster, policies) = (confirmer.clone(), Arc::clone(&cluster), Arc::clone(&policies));
-        Ok(Answer::Later(Box::pin(async move {
-            let verdict = confirmer.judge(&request, &cluster, &policies, deadline).await;
-            reply(&request, &verdict, events.as_ref())
-        })))
+        let mut reserved = self.reservations.for_change(&request.change);
+        loop {
+            let known = reserved.over(&cluster);
+            let mut verdict = evaluate(&request.change, &known, &policies, Timestamp::now());
+            let in_doubt = || {
+                doubt(&request.change, &verdict).is_some()
+                    || !unknown_objects(&request.change, &cluster).is_empty()
+                    || !claims_in_question(&request.change, &cluster, &policies).is_empty()
+            };
+            if let Some(confirmer) = self.confirmer.as_ref().filter(|_| in_doubt()) {
+                return Ok(self.confirmed(request, confirmer, &cluster, &policies, deadline));
+            }
+            explain(&mut verdict, &request.change, &reserved, &cluster, &policies);
+            match self.reservations.reserve(&request.change, &verdict, reserved) {
+                None => return Ok(Answer::Now(reply(&request, &verdict, self.events.as_ref()))),
+                Some(newer) => reserved = newer,
+            }
+        }
     }
 
     fn mutate(&self, body: &[u8]) -> Result<Reply, HttpError> {
@@ -71,8 +79,46 @@ impl Guard for WebhookGuard {
 }
 
 impl WebhookGuard {
+    /// The answer once the cluster was looked at.
+    fn confirmed(
+        &self,
+        request: Request,
+        confirmer: &Confirmer,
+        cluster: &Arc<Cluster>,
+        policies: &Arc<Policies>,
+        deadline: Instant,
+    ) -> Answer {
+        let (events, reservations) = (self.events.clone(), Arc::clone(&self.reservations));
+        let (confirmer, cluster, policies) = (confirmer.clone(), Arc::clone(cluster), Arc::clone(policies));
+        Answer::Later(Box::pin(async move {
+            let mut reserved = reservations.for_change(&request.change);
+            loop {
+                let mut verdict = confirmer.judge(&request, &cluster, &policies, &reserved, deadline).await;
+                explain(&mut verdict, &request.change, &reserved, &cluster, &policies);
+                match reservations.reserve(&request.change, &verdict, reserved) {
+                    None => return reply(&request, &verdict, events.as_ref()),
+                    Some(newer) => reserved = newer,
+                }
+            }
+        }))
+    }
+
     fn excludes(&self, request: &Request) -> bool {
         self.excluded.contains(&request.namespace)
+    }
+}
+
+/// Says so where a denial rests on what was allowed a moment ago.
+fn explain(
+    verdict: &mut Verdict,
+    change: &Change,
+    reserved: &Reserved,
+    cluster: &Cluster,
+    policies: &Policies,
+) {
+    let rests_on_them = || !evaluate(change, cluster, policies, Timestamp::now()).is_denied();
+    if verdict.is_denied() && !reserved.is_empty() && rests_on_them() {
+        reserved.explain(verdict);
     }
 }
 

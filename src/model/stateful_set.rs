@@ -174,6 +174,12 @@ impl StatefulSet {
         self.metadata.annotations.get(PROTECTED).is_some_and(|value| value.trim() == "true")
     }
 
+    /// The name of the claim that the pod with this number has from the first claim template.
+    pub fn claim_name(&self, ordinal: i64) -> Option<String> {
+        let template = &self.spec.volume_claim_templates.first()?.metadata.name;
+        Some(format!("{template}-{}-{ordinal}", self.metadata.name))
+    }
+
     /// The ordinal of the pod that a claim of this name belongs to, if it is made from one of the claim templates.
     pub fn ordinal_of_claim(&self, claim: &str) -> Option<i64> {
         self.spec.volume_claim_templates.iter().find_map(|template| {

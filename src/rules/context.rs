@@ -101,15 +101,51 @@ pub struct Transition<'s, 'a> {
     pub before: Option<&'s SetContext<'a>>,
     /// As it will be.
     pub after: &'s SetContext<'a>,
+    /// Where a set starts from no replicas: how many of its members, from the first on, have a claim that earlier pods left.
+    pub claims_left: i32,
+}
+
+/// The members of a consensus group before and after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberCounts {
+    pub before: i32,
+    pub after: i32,
+    /// What the count before rests on.
+    pub evidence: CountEvidence,
+}
+
+/// What says how many members there were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountEvidence {
+    /// The replica count.
+    Replicas,
+    /// Of a set that was scaled to 0, the pods that have not stopped yet.
+    Pods,
+    /// Of one that was scaled to 0 or deleted, the claims that it left. Members that were removed before have left theirs too.
+    Claims,
 }
 
 impl Transition<'_, '_> {
     /// The members of the consensus group before and after, where the set's replica count changes and they are known. The
-    /// other sets are those that form the group afterwards: to say that they do is not to grow.
-    pub fn members(&self) -> Option<(i32, i32)> {
-        let (before, after) = (self.before?.replicas, self.after.replicas);
-        let members = self.after.members().filter(|_| before != after)?;
-        Some((members.saturating_sub(after).saturating_add(before), members))
+    /// other sets are those that form the group afterwards: to say that they do is not to grow. What was scaled to 0 has as many
+    /// as are left.
+    pub fn members(&self) -> Option<MemberCounts> {
+        let replicas = self.before.map(|before| before.replicas);
+        let after = self.after.replicas;
+        let members = self.after.members().filter(|_| replicas != Some(after))?;
+        let pods = self.before.and_then(|before| before.set.observed()).map_or(0, |(pods, _)| pods);
+        let (before, evidence) = match replicas {
+            Some(replicas) if replicas != 0 => (replicas, CountEvidence::Replicas),
+            Some(_) if pods > 0 => (pods, CountEvidence::Pods),
+            _ if self.claims_left > 0 => (self.claims_left, CountEvidence::Claims),
+            Some(_) => (0, CountEvidence::Replicas),
+            None => return None,
+        };
+        Some(MemberCounts {
+            before: members.saturating_sub(after).saturating_add(before),
+            after: members,
+            evidence,
+        })
     }
 }
 

@@ -20,7 +20,7 @@ use crate::cluster::Kind;
 use crate::model::Class;
 use crate::verdict::RuleId;
 pub(crate) use budgets::enumerate;
-pub use context::{Changed, SetContext, Transition, Trigger, WorkloadContext};
+pub use context::{Changed, CountEvidence, MemberCounts, SetContext, Transition, Trigger, WorkloadContext};
 pub use params::{NO_PARAMS, Param, ParamKind, Params};
 pub use violation::{FieldEdit, Place, Violation, Violations};
 
@@ -129,6 +129,7 @@ mod pod_force_deleted;
 mod protected;
 mod protection_lost;
 mod quorum_autoscaled;
+mod quorum_claims_left;
 mod quorum_even;
 mod quorum_members_replaced;
 mod quorum_scale_loses_majority;
@@ -171,6 +172,7 @@ pub static ALL: &[Rule] = &[
     quorum_scale_loses_majority::RULE,
     quorum_scale_step::RULE,
     quorum_step_unfinished::RULE,
+    quorum_claims_left::RULE,
     quorum_members_replaced::RULE,
     quorum_scaled_to_zero::RULE,
     quorum_autoscaled::RULE,

@@ -13,7 +13,8 @@ rule! {
     /// ## Why
     ///
     /// From then on the rules for its class do not apply: the next scale from 5 to 1 passes without a word. That may be meant, but
-    /// it should not happen as a side effect of a new image name.
+    /// it should not happen as a side effect of a new image name. A replica count that changes in the same update is judged by the
+    /// old class as well: the pods are still what they were. A later update is judged by the new class alone.
     ///
     /// ## How to fix
     ///

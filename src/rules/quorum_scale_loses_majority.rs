@@ -1,6 +1,6 @@
 //! `quorum-scale-loses-majority`
 
-use super::{Params, Place, Transition, Violations};
+use super::{CountEvidence, MemberCounts, Params, Place, Transition, Violations};
 use crate::model::quorum::majority;
 use crate::verdict::Level;
 
@@ -10,6 +10,14 @@ rule! {
     /// An update or a scale leaves a consensus group (class `quorum`) with fewer members than a majority of those it
     /// has, but with some: 5 to 1, 3 to 1, 2 to 1, also 4 to 2. Sets that share `stateward.dev/ensemble` are counted
     /// together. To stop all members is another matter (`quorum-scaled-to-zero`), and it can be undone.
+    ///
+    /// A set that starts again from 0 has as many members as pods that have not stopped yet. When there are none, and when a set is
+    /// created again after it was deleted (also with `--cascade=orphan`), the claims of its first ordinals are counted, and that is
+    /// only a warning: claims stay when members are removed as they should be.
+    ///
+    /// Of several sets of one group that are scaled at once, each counts what was allowed for the others in the last five seconds. Each
+    /// replica of the guard knows only what it has allowed itself: with several API servers, or several replicas of the guard, two
+    /// changes in the same moment can still both pass.
     ///
     /// ## Why
     ///
@@ -88,7 +96,7 @@ rule! {
 }
 
 fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
-    let Some((before, after)) = step.members() else {
+    let Some(MemberCounts { before, after, evidence }) = step.members() else {
         return;
     };
     let needed = majority(before);
@@ -124,10 +132,27 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
             "{first}, then exempt it for this step; if the group has no majority any more, scale it to 0, which is allowed, and recover it from one member or a snapshot"
         )
     };
+    if evidence == CountEvidence::Claims {
+        remembered(before, after, needed, out);
+        return;
+    }
     let violation = out.add(Place::in_set("/spec/replicas"), message, remedy);
     if leaves_in_order {
         violation.at_most(Level::Warn);
     }
+}
+
+/// Claims stay when members are removed as they should be, so this is never sure.
+fn remembered(before: i32, after: i32, needed: i32, out: &mut Violations) {
+    let message = format!(
+        "{before} members have left claims, and {needed} of {before} must agree: if they still are members of the group, it can \
+         neither write nor let them go with {after}"
+    );
+    let remedy = format!(
+        "set spec.replicas to {before}, as it was; if the others were removed from the group, or it is to be recovered from this \
+         one, leave it and delete their claims"
+    );
+    out.add(Place::in_set("/spec/replicas"), message, remedy).at_most(Level::Warn);
 }
 
 #[cfg(test)]

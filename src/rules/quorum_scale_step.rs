@@ -1,15 +1,17 @@
 //! `quorum-scale-step`
 
 use super::edits;
-use super::{Params, Place, Transition, Violations};
+use super::{CountEvidence, MemberCounts, Params, Place, Transition, Violations};
 use crate::model::quorum::majority;
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
     ///
     /// An update or a scale grows a consensus group (class `quorum`) so far that the members it has are no majority of
     /// those it will have: 3 to 6 or 7, 2 to 4. Sets that share `stateward.dev/ensemble` are counted together. To start
-    /// from no members is no step.
+    /// from no members is no step, unless some have left their claims: through 0, or with the set deleted and created again, 0 to 7
+    /// is a step from as many members as have a claim. On creation that is a warning.
     ///
     /// One member is a majority of nothing larger, so the smallest steps are let pass: 1 to 2, and 1 to 3 where pods
     /// start one after the other (`podManagementPolicy: OrderedReady`, the default), because the third then starts only
@@ -89,7 +91,7 @@ rule! {
 }
 
 fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
-    let Some((before, after)) = step.members() else {
+    let Some(MemberCounts { before, after, evidence }) = step.members() else {
         return;
     };
     let parallel = &*step.after.set.spec.pod_management_policy == "Parallel";
@@ -105,8 +107,13 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     } else {
         "nothing can be written until new members have caught up"
     };
+    let seen = match evidence {
+        CountEvidence::Replicas => "",
+        CountEvidence::Pods => " (by the pods that have not stopped yet)",
+        CountEvidence::Claims => " (by the claims that were left)",
+    };
     let message = format!(
-        "{needed} of {after} members must agree, and only {before} would have the data: {consequence}"
+        "{needed} of {after} members must agree, and only {before} would have the data{seen}: {consequence}"
     );
     let replicas = step.after.replicas.saturating_sub(after - farthest);
     let mut remedy =
@@ -115,7 +122,11 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         remedy.push_str(" (that step needs an exemption from quorum-even)");
     }
     let edit = (farthest % 2 != 0).then(|| edits::members(step.after, replicas)).flatten();
-    out.add(Place::in_set("/spec/replicas"), message, remedy).edits(edit);
+    let violation = out.add(Place::in_set("/spec/replicas"), message, remedy).edits(edit);
+    if step.before.is_none() {
+        // What is created may be a first attempt again, whose members have nothing yet.
+        violation.at_most(Level::Warn);
+    }
 }
 
 #[cfg(test)]

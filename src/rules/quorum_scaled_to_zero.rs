@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Params, Place, Transition, Violations};
+use super::{MemberCounts, Params, Place, Transition, Violations};
 
 rule! {
     /// ## What it checks
@@ -83,7 +83,7 @@ rule! {
 }
 
 fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
-    let Some((before @ 1.., 0)) = step.members() else {
+    let Some(MemberCounts { before: before @ 1.., after: 0, .. }) = step.members() else {
         return;
     };
     let (mut message, their) = match before {

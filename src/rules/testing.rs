@@ -140,7 +140,8 @@ impl RuleTest {
                 Check::State(check) | Check::StateAndWorkload(check, _) => check(&at, &self.params, &mut out),
                 Check::Workload(_) | Check::Text(_) | Check::PodDeletion(_) => {}
                 Check::Step(check) => {
-                    check(&Transition { before: before.as_ref(), after: &at }, &self.params, &mut out);
+                    let step = Transition { before: before.as_ref(), after: &at, claims_left: 0 };
+                    check(&step, &self.params, &mut out);
                 }
             }
         }

@@ -52,7 +52,14 @@ async fn court_of(policies: Policies, snapshot: &[Value]) -> Court {
     let policies = Arc::new(ArcSwap::from_pointee(policies));
     Court {
         api,
-        judge: WebhookGuard { cluster, policies, confirmer, events: None, excluded: Vec::new() },
+        judge: WebhookGuard {
+            cluster,
+            policies,
+            confirmer,
+            reservations: Arc::default(),
+            events: None,
+            excluded: Vec::new(),
+        },
         registry,
     }
 }
@@ -436,4 +443,106 @@ async fn a_deployment_that_is_scaled_is_read_with_its_claim() {
     assert_eq!(court.hear(&review, support::PATIENCE).await.0, Decision::Denied);
     court.api.fail("deployments", Fault::Hang);
     assert_eq!(court.hear(&review, Duration::from_millis(50)).await.0, Decision::Allowed);
+}
+
+/// The ensemble `ring` of five members in two sets, in the snapshot and in the cluster, where shrinking below a majority is refused.
+async fn ring() -> Court {
+    let court = court_of(only("quorum-scale-loses-majority"), &[member("a", 3), member("b", 2)]).await;
+    court.api.put_object(SETS, "prod", "a", member("a", 3));
+    court.api.put_object(SETS, "prod", "b", member("b", 2));
+    court
+}
+
+#[tokio::test]
+async fn what_was_allowed_a_moment_ago_counts_before_the_watch_shows_it() {
+    let court = ring().await;
+    let (mut trial, one, other) = (scale("a", 3, 1), scale("a", 3, 1), scale("b", 2, 0));
+    trial["request"]["dryRun"] = json!(true);
+    assert_eq!(court.hear(&trial, support::PATIENCE).await.0, Decision::Allowed);
+    let (decision, ..) = court.hear(&other, support::PATIENCE).await;
+    assert_eq!(decision, Decision::Allowed, "a dry run reserves nothing");
+
+    let court = ring().await;
+    let too_far = scale("b", 5, 1);
+    assert_eq!(court.hear(&too_far, support::PATIENCE).await.0, Decision::Denied);
+    assert_eq!(court.hear(&one, support::PATIENCE).await.0, Decision::Allowed, "a denial reserves nothing");
+    assert_eq!(court.hear(&other, support::PATIENCE).await.0, Decision::Denied);
+    // The same set may go on, and back.
+    assert_eq!(court.hear(&scale("a", 1, 3), support::PATIENCE).await.0, Decision::Allowed);
+    assert_eq!(court.hear(&other, support::PATIENCE).await.0, Decision::Allowed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_sets_of_one_group_are_never_both_shrunk_at_once() {
+    for _ in 0..40 {
+        let court = Arc::new(ring().await);
+        let both = [scale("a", 3, 1), scale("b", 2, 0)].map(|review| {
+            let court = Arc::clone(&court);
+            tokio::spawn(async move { court.hear(&review, support::PATIENCE).await.0 })
+        });
+        let mut allowed = 0;
+        for decision in both {
+            allowed += usize::from(decision.await.unwrap() == Decision::Allowed);
+        }
+        assert_eq!(allowed, 1);
+    }
+}
+
+/// A quorum with a claim template and no replicas.
+fn stopped() -> Value {
+    let mut set = member("a", 0);
+    set["metadata"]["annotations"].as_object_mut().unwrap().remove("stateward.dev/ensemble");
+    set["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}}]);
+    set
+}
+
+async fn with_claims(rule: &str, members: i32) -> Court {
+    let court = court_of(only(rule), &[stopped()]).await;
+    court.api.put_object(SETS, "prod", "a", stopped());
+    for ordinal in 0..members {
+        court.api.put("persistentvolumeclaims", "prod", &format!("data-a-{ordinal}"), json!({}));
+    }
+    court
+}
+
+#[tokio::test]
+async fn claims_tell_how_many_members_there_were_before_zero() {
+    let court = with_claims("quorum-scale-step", 3).await;
+    assert_eq!(court.hear(&scale("a", 0, 7), support::PATIENCE).await.0, Decision::Denied);
+    assert_eq!(court.hear(&scale("a", 0, 5), support::PATIENCE).await.0, Decision::Allowed);
+    let mut set = stopped();
+    set["spec"]["replicas"] = json!(7);
+    assert_eq!(
+        court.hear(&creation(&set), support::PATIENCE).await.0,
+        Decision::Warned,
+        "it may be a first attempt again"
+    );
+    court.api.fail("persistentvolumeclaims", Fault::Status(403));
+    assert_eq!(
+        court.hear(&scale("a", 0, 7), support::PATIENCE).await.0,
+        Decision::Allowed,
+        "unknown never denies"
+    );
+
+    let court = with_claims("quorum-scale-loses-majority", 5).await;
+    let (decision, warnings, _) = court.hear(&scale("a", 0, 1), support::PATIENCE).await;
+    assert_eq!(decision, Decision::Warned, "they may have been removed as they should be");
+    assert!(warnings.contains("5 members have left claims"), "{warnings}");
+    assert_eq!(court.hear(&scale("a", 0, 3), support::PATIENCE).await.0, Decision::Allowed);
+    let court = with_claims("quorum-scale-step", 0).await;
+    assert_eq!(court.hear(&scale("a", 0, 7), support::PATIENCE).await.0, Decision::Allowed, "a new group");
+}
+
+#[tokio::test]
+async fn claims_of_members_that_were_removed_are_named() {
+    let court = with_claims("quorum-claims-left", 5).await;
+    let mut set = stopped();
+    set["spec"]["replicas"] = json!(3);
+    court.api.put_object(SETS, "prod", "a", set.clone());
+    let mut cluster = Cluster::clone(&court.judge.cluster.load());
+    cluster.insert(serde_json::from_value::<StatefulSet>(set).unwrap());
+    court.judge.cluster.store(Arc::new(cluster));
+    let (decision, ..) = court.hear(&scale("a", 3, 5), support::PATIENCE).await;
+    assert_eq!(decision, Decision::Denied);
+    assert_eq!(court.hear(&scale("a", 5, 7), support::PATIENCE).await.0, Decision::Allowed);
 }

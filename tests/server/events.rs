@@ -53,6 +53,7 @@ async fn newsroom_of(reviews: ReviewOrigin) -> Newsroom {
         cluster: Arc::new(ArcSwap::from_pointee(cluster)),
         policies: Arc::new(ArcSwap::from_pointee(policies)),
         confirmer: None,
+        reservations: Arc::default(),
         events: Some(events),
         excluded: Vec::new(),
     };

@@ -52,6 +52,7 @@ async fn hooks(policy: Option<Value>) -> Hooks {
         cluster: Arc::clone(&cluster),
         policies: Arc::new(ArcSwap::from_pointee(policies)),
         confirmer: None,
+        reservations: Arc::default(),
         events: None,
         excluded: Vec::new(),
     };

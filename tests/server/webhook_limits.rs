@@ -208,6 +208,7 @@ async fn a_name_in_a_hooks_error_forges_no_log_line() {
             stateward::policy::Policies::new(stateward::policy::Profile::Baseline, Vec::new()).unwrap(),
         )),
         confirmer: None,
+        reservations: std::sync::Arc::default(),
         events: None,
         excluded: Vec::new(),
     };

@@ -1,0 +1,134 @@
+//! `quorum-claims-left`
+
+use super::{Params, Place, Transition, Violations, enumerate};
+use crate::cluster::Kind;
+
+rule! {
+    /// ## What it checks
+    ///
+    /// A consensus group (class `quorum`) grows, and some of the new pods have a claim already: members of these ordinals were removed
+    /// before. In a cluster the claims are read when the group grows; only those of the first claim template.
+    ///
+    /// ## Why
+    ///
+    /// The controller keeps the claims of pods that it removes and gives them to the next pods of the same ordinals. These start
+    /// with the data of a member that the group has removed: etcd refuses to start with it, and other software counts votes of a
+    /// membership that is over.
+    ///
+    /// ## How to fix
+    ///
+    /// Delete the claims before the group grows, if their members were removed from it. Where they were only stopped and the group
+    /// still counts them, it is right that they come back with their data.
+    ///
+    /// ## Fails
+    ///
+    /// ```yaml
+    /// case:
+    ///   scale: {name: etcd, from: 3, to: 5}
+    /// ---
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: etcd}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: etcd
+    ///   selector: {matchLabels: {app: etcd}}
+    ///   template:
+    ///     metadata: {labels: {app: etcd}}
+    ///     spec: {containers: [{name: etcd, image: "quay.io/coreos/etcd:v3.5.9"}]}
+    ///   volumeClaimTemplates: [{metadata: {name: data}}]
+    /// ---
+    /// apiVersion: v1
+    /// kind: PersistentVolumeClaim
+    /// metadata: {name: data-etcd-3}
+    /// spec: {accessModes: [ReadWriteOnce]}
+    /// ```
+    ///
+    /// ## Passes
+    ///
+    /// ```yaml
+    /// case:
+    ///   scale: {name: etcd, from: 3, to: 5}
+    /// ---
+    /// apiVersion: apps/v1
+    /// kind: StatefulSet
+    /// metadata: {name: etcd}
+    /// spec:
+    ///   replicas: 3
+    ///   serviceName: etcd
+    ///   selector: {matchLabels: {app: etcd}}
+    ///   template:
+    ///     metadata: {labels: {app: etcd}}
+    ///     spec: {containers: [{name: etcd, image: "quay.io/coreos/etcd:v3.5.9"}]}
+    ///   volumeClaimTemplates: [{metadata: {name: data}}]
+    /// ---
+    /// apiVersion: v1
+    /// kind: PersistentVolumeClaim
+    /// metadata: {name: data-etcd-2}
+    /// spec: {accessModes: [ReadWriteOnce]}
+    /// ```
+    "quorum-claims-left": "new members start with the data of members that were removed",
+    classes: [Quorum],
+    triggers: [Set, Scale],
+    reads: [Claim],
+    check: Step(check),
+}
+
+/// Ordinals that are looked at.
+const MOST: i64 = 20;
+
+fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
+    let Some(before) = step.before.filter(|before| before.replicas > 0) else { return };
+    let (after, set) = (step.after, step.after.set);
+    let (old, new) = (set.ordinals(before.replicas), set.ordinals(after.replicas));
+    if before.set.spec.ordinals.start != set.spec.ordinals.start {
+        return;
+    }
+    let added = old.end..new.end.min(old.end.saturating_add(MOST));
+    let names = added.filter_map(|ordinal| set.claim_name(ordinal));
+    let left: Vec<_> = names.filter_map(|name| after.view.claim(after.namespace(), &name)).collect();
+    let Some(first) = left.first() else { return };
+    let names = enumerate(left.iter().map(|claim| claim.metadata.name.to_string()));
+    let (plural, verb) = if left.len() == 1 { ("", "is") } else { ("s", "are") };
+    let message = format!(
+        "PersistentVolumeClaim{plural} {names} {verb} left from members that were removed: the new pods start with their old data"
+    );
+    let remedy = format!("delete {names} first, if these members were removed from the group");
+    let found = out.add(Place::in_set("/spec/replicas"), message, remedy);
+    found.related_to(Place::of(Kind::Claim.reference(after.namespace(), &first.metadata.name), ""));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::testing::{RuleTest, set};
+    use super::*;
+
+    fn with(claims: &[i64]) -> RuleTest {
+        let scene = set(json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}}));
+        let claim = |n: &i64| -> Value {
+            json!({"kind": "PersistentVolumeClaim", "metadata": {"name": format!("data-zk-{n}"), "namespace": "default"}})
+        };
+        claims.iter().map(claim).fold(scene, RuleTest::with)
+    }
+
+    #[test]
+    fn claims_of_new_ordinals_are_named() {
+        for (claims, old, new, found) in [
+            (&[3_i64][..], 3, 5, true),
+            (&[4], 3, 5, true),
+            (&[0, 1, 2], 3, 5, false),
+            (&[5], 3, 5, false),
+            (&[3, 4], 5, 3, false),
+            (&[0, 1, 2], 0, 3, false),
+            (&[3], 3, i32::MAX, true),
+        ] {
+            let scene = with(claims);
+            let violations =
+                scene.clone().scaled_to(new).found_after(&RULE, Some(&scene.clone().scaled_to(old)));
+            assert_eq!(!violations.is_empty(), found, "{claims:?}: {old} to {new}");
+        }
+        assert!(with(&[0, 1, 2, 3]).found(&RULE).is_empty(), "a creation is no growth");
+    }
+}
