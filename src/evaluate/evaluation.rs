@@ -231,7 +231,7 @@ pub(super) fn finding(
     subject: &ObjectRef,
     violation: Violation,
 ) -> Finding {
-    let Violation { place, message, remedy, edits, at_most, related, misses_companion, .. } = violation;
+    let Violation { place, message, remedy, edits, at_most, related, companion, .. } = violation;
     let (message, remedy) = (shown(message), shown(remedy));
     let object_of = |place: Place| (place.object.unwrap_or_else(|| subject.clone()), place.path);
     let related: Vec<(ObjectRef, String)> = related.into_iter().map(object_of).collect();
@@ -256,7 +256,7 @@ pub(super) fn finding(
         group: None,
         exempt: None,
         may_be_exempted: false,
-        misses_companion,
+        misses_companion: companion == Some(Companion::Missing),
     }
 }
 
