@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::Evaluator;
+use super::{Evaluator, Memories};
 use crate::change::{Action, Change, Edit};
-use crate::cluster::{Cluster, ClusterView, PendingChange, ViewMemory};
+use crate::cluster::{Cluster, ClusterView, PendingChange};
 use crate::model::{Class, Eviction, Pod, StatefulSet};
 use crate::policy::Policies;
 
@@ -18,10 +18,10 @@ pub fn pods_in_question(change: &Change, cluster: &Cluster, policies: &Policies)
     if requester.is_system() || requester.is_cleanup_controller() {
         return Vec::new();
     }
-    let memory = ViewMemory::default();
+    let memories = Memories::default();
     let evaluator = Evaluator {
         cluster,
-        memory: &memory,
+        memories: &memories,
         policies,
         now: Timestamp::UNIX_EPOCH,
         dry_run: change.dry_run,
