@@ -86,6 +86,24 @@ pub fn audit_cluster(listing: &Listing, policies: &Policies, config: AuditConfig
     report
 }
 
+/// Judges every StatefulSet of one namespace of a live cluster, as [`audit_cluster`] does: rules look no further than the namespace.
+/// Edits are left out, which are most of the bytes of a finding.
+pub fn audit_namespace(
+    namespace: &str,
+    cluster: &Cluster,
+    policies: &Policies,
+    now: Timestamp,
+) -> Vec<Located> {
+    let mut report = Report::default();
+    for set in cluster.sets_in(namespace) {
+        let mut verdict = judge(Edit::Create(set.clone()), cluster, policies, now);
+        verdict.findings.iter_mut().for_each(|finding| finding.edits = Vec::new());
+        report.add_live(verdict);
+    }
+    remove_repeated(&mut report.findings);
+    report.findings
+}
+
 /// An audit of manifests that is under way.
 struct Audit<'a> {
     inventory: &'a Inventory,

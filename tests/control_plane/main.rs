@@ -29,3 +29,4 @@ mod install;
 mod kubectl;
 mod mutate;
 mod per_pod;
+mod reports;
