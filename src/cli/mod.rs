@@ -6,6 +6,7 @@ mod certificate;
 mod certs;
 mod cluster;
 mod completions;
+mod doctor;
 mod explain;
 mod fix;
 mod kubernetes;
@@ -46,6 +47,7 @@ enum Command {
     Explain(explain::Args),
     Policy(policy::Args),
     Certs(certs::Args),
+    Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -106,6 +108,7 @@ impl Cli {
             Command::Explain(args) => args.run(),
             Command::Policy(args) => args.run(),
             Command::Certs(args) => args.run(),
+            Command::Doctor(args) => args.run(),
             Command::Completions(args) => args.run(),
             Command::Man(args) => args.run(),
         };

@@ -109,7 +109,7 @@ enum ReportsKind {
     /// Do not judge what exists
     #[default]
     Off,
-    /// Whichever the cluster has, OpenReports first; where it has neither, metrics alone
+    /// Whichever the cluster has, that of openreports.io first; where it has neither, metrics alone
     Auto,
     /// Report of openreports.io
     Openreports,

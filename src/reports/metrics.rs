@@ -55,7 +55,9 @@ impl ReportMetrics {
 
     /// Shows these numbers and no others. What is found no more stays at 0: a line that ends looks like a scrape that failed.
     pub(super) fn show(&self, counts: &Counts, shown: &mut Counts) {
-        shown.values_mut().for_each(|count| *count = 0);
+        for count in shown.values_mut() {
+            *count = 0;
+        }
         shown.extend(counts.iter().map(|(key, count)| (key.clone(), *count)));
         for ((rule, level), count) in &*shown {
             let labels = FindingGaugeLabels { rule: rule.label(), level: level.name() };

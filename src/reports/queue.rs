@@ -50,7 +50,9 @@ impl Queue {
     /// Something has changed that may concern all of them.
     pub(super) fn all_changed(&mut self, now: Instant) {
         let all: Vec<Box<str>> = self.namespaces.keys().cloned().collect();
-        all.iter().for_each(|namespace| self.changed(namespace, now));
+        for namespace in &all {
+            self.changed(namespace, now);
+        }
     }
 
     /// The namespace that has been due for longest.

@@ -24,6 +24,7 @@ mod stage;
 
 mod certificates;
 mod deployments;
+mod doctor;
 mod guard;
 mod install;
 mod kubectl;
