@@ -207,10 +207,9 @@ fn configurations(facts: &Facts) -> Vec<Check> {
             });
             let strays: Vec<&str> = strays.map(|entry| text(entry, "name")).collect();
             if strays.is_empty() {
-                return Check::ok(
-                    "webhooks",
-                    format!("the {kind} {name} leads to the Service {namespace}/{name}"),
-                );
+                let message =
+                    format!("the {kind} {name} leads to the Service {namespace}/{name}, or to a URL");
+                return Check::ok("webhooks", message);
             }
             let message =
                 format!("{kind} {name}: these entries lead to another Service: {}", strays.join(", "));

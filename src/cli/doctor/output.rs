@@ -20,7 +20,7 @@ pub(super) fn human(checks: &[Check], out: &mut dyn io::Write) -> io::Result<()>
     }
     let sums = Status::ALL.map(|status| {
         let count = checks.iter().filter(|check| check.status == status).count();
-        format!("{count} {}", status.name())
+        format!("{}: {count}", status.name())
     });
     writeln!(out, "\n{}", sums.join(", "))
 }
