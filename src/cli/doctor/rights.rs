@@ -66,11 +66,11 @@ pub(super) fn rights(place: &Place, arguments: &[&str]) -> Vec<Right> {
 fn rules(text: &str) -> Vec<(Value, bool)> {
     let source = Source { name: "rbac.yaml".to_owned(), text: text.to_owned(), origin: Origin::Named };
     let (manifests, _) = read(&Arc::new(source));
-    let roles = manifests.iter().filter(|manifest| manifest.kind.ends_with("Role"));
-    let rules = roles.flat_map(|role| {
+    let of_roles = manifests.iter().filter(|manifest| manifest.kind.ends_with("Role"));
+    let rules = of_roles.flat_map(|role| {
         let json = role.node.to_json();
-        let rules = json["rules"].as_array().cloned().unwrap_or_default();
-        rules.into_iter().map(|rule| (rule, role.kind == "Role"))
+        let written = json["rules"].as_array().cloned().unwrap_or_default();
+        written.into_iter().map(|rule| (rule, role.kind == "Role"))
     });
     rules.collect()
 }
