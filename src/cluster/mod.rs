@@ -165,6 +165,18 @@ impl Cluster {
         self.tables.deployments.iter().chain(self.tables.replica_sets.iter())
     }
 
+    /// The Deployments and ReplicaSets of a namespace, by name.
+    pub fn deployments_and_replica_sets_in(&self, namespace: &str) -> Vec<&Workload> {
+        let mut workloads = self.tables.deployments.in_namespace(namespace);
+        workloads.extend(self.tables.replica_sets.in_namespace(namespace));
+        workloads
+    }
+
+    /// The names of the Namespaces.
+    pub fn namespace_names(&self) -> impl Iterator<Item = &str> {
+        self.tables.namespaces.iter().map(|namespace| &*namespace.metadata.name)
+    }
+
     /// The StatefulSets of a namespace, by name.
     pub fn sets_in(&self, namespace: &str) -> Vec<&StatefulSet> {
         self.tables.sets.in_namespace(namespace)

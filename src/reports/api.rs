@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions,
 };
@@ -14,7 +13,7 @@ use super::document::{MANAGED_BY, ReportKind};
 use crate::api_server::{self, ApiError, RateLimiter, answered};
 use crate::cluster::{Cluster, Kind};
 use crate::lease::Leadership;
-use crate::model::Origin;
+use crate::model::{KindFacts, Origin};
 
 /// Who owns the fields that are applied.
 const MANAGER: &str = "stateward-reports";
@@ -68,13 +67,20 @@ impl Server {
         }
     }
 
-    /// The uids of the StatefulSets of a namespace, by name. The snapshot has no room for them.
-    pub(super) async fn uids(&self, namespace: &str) -> Result<BTreeMap<String, String>, ApiError> {
-        let sets = Api::<StatefulSet>::namespaced(self.client.clone(), namespace);
+    /// The uids of the objects of a kind in a namespace, by name. The snapshot has no room for them.
+    pub(super) async fn uids(
+        &self,
+        kind: Kind,
+        namespace: &str,
+    ) -> Result<BTreeMap<String, String>, ApiError> {
+        let KindFacts { group, version, name, plural, .. } = kind.facts();
+        let resource =
+            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, name), plural);
+        let objects = Api::<DynamicObject>::namespaced_with(self.client.clone(), namespace, &resource);
         let (mut uids, mut params) = (BTreeMap::new(), ListParams::default().limit(PAGE));
         loop {
             self.rate_limiter.pass().await;
-            let page = answered(self.patience, sets.list_metadata(&params)).await?;
+            let page = answered(self.patience, objects.list_metadata(&params)).await?;
             for meta in page.items.into_iter().map(|item| item.metadata) {
                 uids.extend(meta.name.zip(meta.uid));
             }

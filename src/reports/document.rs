@@ -1,4 +1,4 @@
-//! The report about one StatefulSet, as a document for the API server. Pure.
+//! The report about one object, as a document for the API server. Pure.
 
 use std::collections::HashMap;
 
@@ -56,17 +56,20 @@ impl ReportKind {
     }
 }
 
-/// The name of the report about the set of this name and uid.
-pub(super) fn report_name(set: &str, uid: &str) -> String {
-    let name = format!("stateward-{set}");
+/// The name of the report about an object with this uid. Objects of other kinds may have the name of a StatefulSet.
+pub(super) fn report_name(object: &ObjectRef, uid: &str) -> String {
+    let name = match object.kind {
+        "StatefulSet" => format!("stateward-{}", object.name),
+        kind => format!("stateward-{}.{}", object.name, kind.to_ascii_lowercase()),
+    };
     if name.len() <= LONGEST_NAME { name } else { format!("stateward-{uid}") }
 }
 
-/// The report about a set with this uid. A result keeps the time of the same result in `before`, the report as it is now, so that
+/// The report about an object with this uid. A result keeps the time of the same result in `before`, the report as it is now, so that
 /// it says since when something is found and a report of the same findings is the same.
 pub(super) fn document(
     kind: ReportKind,
-    (set, uid): (&ObjectRef, &str),
+    (object, uid): (&ObjectRef, &str),
     findings: &[&Located],
     before: Option<&Value>,
     now: Timestamp,
@@ -75,11 +78,11 @@ pub(super) fn document(
     let shown = findings.iter().take(MOST_RESULTS);
     let results: Vec<Value> = shown.map(|located| result(&located.finding, &known, now)).collect();
     let mut metadata = json!({
-        "name": report_name(&set.name, uid),
-        "namespace": set.namespace,
+        "name": report_name(object, uid),
+        "namespace": object.namespace,
         "labels": {MANAGED_BY.0: MANAGED_BY.1},
         "ownerReferences": [{
-            "apiVersion": set.api_version, "kind": set.kind, "name": set.name, "uid": uid,
+            "apiVersion": object.api_version, "kind": object.kind, "name": object.name, "uid": uid,
         }],
     });
     let left_out = findings.len().saturating_sub(MOST_RESULTS);
@@ -90,7 +93,7 @@ pub(super) fn document(
         "apiVersion": kind.api_version(),
         "kind": kind.kind(),
         "metadata": metadata,
-        "scope": reference(set),
+        "scope": reference(object),
         "summary": summary(findings),
         "results": results,
     });

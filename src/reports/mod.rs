@@ -37,7 +37,7 @@ use crate::api_server::{ApiError, RateLimiter};
 use crate::audit::audit_namespace;
 use crate::cluster::{Cluster, Kind};
 use crate::lease::Leadership;
-use crate::model::Object;
+use crate::model::{Object, ObjectRef};
 use crate::policy::Policies;
 use crate::report::Located;
 
@@ -196,7 +196,9 @@ impl<'a> Term<'a> {
                 Some(changed) => changed.iter().for_each(|namespace| self.queue.changed(namespace, now)),
                 None => self.queue.all_changed(now),
             }
-            cluster.sets().for_each(|set| self.queue.add(&set.metadata.namespace, now));
+            // Those of sets too: namespaces may be what may not be listed.
+            let of_sets = cluster.sets().map(|set| &*set.metadata.namespace);
+            cluster.namespace_names().chain(of_sets).for_each(|namespace| self.queue.add(namespace, now));
         }
         (self.cluster, self.policies) = (cluster, policies);
     }
@@ -204,11 +206,11 @@ impl<'a> Term<'a> {
     /// Judges one namespace and publishes what is found.
     async fn visit(&mut self, namespace: &str) {
         let seen = Instant::now();
-        let has_sets = !self.cluster.sets_in(namespace).is_empty();
+        let exists = self.exists(namespace);
         match self.judge_and_publish(namespace).await {
             Ok(()) => {
                 self.has_failed = false;
-                self.queue.judged(namespace, has_sets, seen);
+                self.queue.judged(namespace, exists, seen);
             }
             Err(error) => {
                 if !self.has_failed {
@@ -219,6 +221,10 @@ impl<'a> Term<'a> {
                 self.queue.failed(namespace, Instant::now());
             }
         }
+    }
+
+    fn exists(&self, namespace: &str) -> bool {
+        self.cluster.namespace(namespace).is_some() || !self.cluster.sets_in(namespace).is_empty()
     }
 
     async fn judge_and_publish(&mut self, namespace: &str) -> Result<(), VisitError> {
@@ -277,10 +283,10 @@ impl<'a> Term<'a> {
 
     /// Shows the numbers once every namespace has been judged: half of them would look like a repair.
     fn show(&mut self, namespace: &str, findings: &[Located]) {
-        if self.cluster.sets_in(namespace).is_empty() {
-            self.counts.remove(namespace);
-        } else {
+        if self.exists(namespace) {
             self.counts.insert(namespace.into(), count(findings));
+        } else {
+            self.counts.remove(namespace);
         }
         if self.queue.namespaces().all(|known| self.counts.contains_key(known)) {
             let mut all = Counts::new();
@@ -294,27 +300,23 @@ impl<'a> Term<'a> {
     /// Makes the reports in a namespace say what was found.
     async fn publish(&self, kind: ReportKind, namespace: &str, findings: &[Located]) -> Result<(), ApiError> {
         let mut present = self.server.reports(kind, namespace).await?;
-        let uids = self.server.uids(namespace).await?;
-        let mut by_set: BTreeMap<&str, Vec<&Located>> = BTreeMap::new();
-        for located in findings {
-            by_set.entry(&located.finding.subject.name).or_default().push(located);
-        }
         let mut failure = Ok(());
-        for set in self.cluster.sets_in(namespace) {
-            let name = &*set.metadata.name;
-            // One that is gone meanwhile takes its report with it.
-            let Some(uid) = uids.get(name) else { continue };
-            let before = present.remove(&report_name(name, uid));
-            let found = by_set.get(name).map_or(&[][..], Vec::as_slice);
-            let document = document(kind, (&set.reference(), uid), found, before.as_ref(), Timestamp::now());
-            if before.is_some_and(|before| says(&before, &document)) {
-                continue;
-            }
-            match self.server.apply(kind, namespace, &document).await {
-                Ok(()) => self.reports.metrics.wrote("written"),
-                Err(error) if error.is_refusal() => return Err(error),
-                // What is wrong with one report must not keep the others from being written.
-                Err(error) => failure = Err(error),
+        for (of, subjects) in self.subjects(namespace, findings) {
+            let uids = self.server.uids(of, namespace).await?;
+            for (name, (object, found)) in subjects {
+                // One that is gone meanwhile takes its report with it.
+                let Some(uid) = uids.get(&*name) else { continue };
+                let before = present.remove(&report_name(&object, uid));
+                let document = document(kind, (&object, uid), &found, before.as_ref(), Timestamp::now());
+                if before.is_some_and(|before| says(&before, &document)) {
+                    continue;
+                }
+                match self.server.apply(kind, namespace, &document).await {
+                    Ok(()) => self.reports.metrics.wrote("written"),
+                    Err(error) if error.is_refusal() => return Err(error),
+                    // What is wrong with one report must not keep the others from being written.
+                    Err(error) => failure = Err(error),
+                }
             }
         }
         for report in present.values() {
@@ -323,4 +325,25 @@ impl<'a> Term<'a> {
         }
         failure
     }
+
+    /// What has a report, by kind and name, each with what was found: every StatefulSet, and what else something is found about.
+    fn subjects<'f>(&self, namespace: &str, findings: &'f [Located]) -> BTreeMap<Kind, Subjects<'f>> {
+        let mut subjects: BTreeMap<Kind, Subjects<'f>> = BTreeMap::new();
+        for set in self.cluster.sets_in(namespace) {
+            let of_kind = subjects.entry(Kind::StatefulSet).or_default();
+            of_kind.insert(set.metadata.name.clone(), (set.reference(), Vec::new()));
+        }
+        for located in findings {
+            let subject = &located.finding.subject;
+            let Some(kind) = Kind::named(subject.kind) else { continue };
+            let of_kind = subjects.entry(kind).or_default();
+            let (_, found) =
+                of_kind.entry(subject.name.clone()).or_insert_with(|| (subject.clone(), Vec::new()));
+            found.push(located);
+        }
+        subjects
+    }
 }
+
+/// Objects of one kind and namespace, by name, each with what was found about it.
+type Subjects<'f> = BTreeMap<Box<str>, (ObjectRef, Vec<&'f Located>)>;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 /// How long after a failure a namespace is tried again; after each further one twice as long.
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
 
-/// The namespaces that have StatefulSets, or had when they were last judged.
+/// The namespaces that exist, or did when they were last judged.
 #[derive(Debug)]
 pub(super) struct Queue {
     /// How often each is judged though nothing has changed.
@@ -61,9 +61,9 @@ impl Queue {
         due.min_by_key(|(_, turn)| turn.due).map(|(namespace, _)| namespace.clone())
     }
 
-    /// This namespace has been judged as it was at `seen`: it comes again, unless it has no sets any more.
-    pub(super) fn judged(&mut self, namespace: &str, has_sets: bool, seen: Instant) {
-        if has_sets {
+    /// This namespace has been judged as it was at `seen`: it comes again, unless it is gone.
+    pub(super) fn judged(&mut self, namespace: &str, exists: bool, seen: Instant) {
+        if exists {
             let turn = Turn { due: seen + self.every, judged: Some(seen), failures: 0 };
             self.namespaces.insert(namespace.into(), turn);
         } else {
@@ -98,7 +98,7 @@ mod tests {
         let mut queue = Queue::new(3600 * SECOND, 10 * SECOND, 60 * SECOND);
         queue.add("a", start);
         queue.changed("b", start);
-        assert_eq!(queue.next(start).as_deref(), Some("a"), "b has no sets");
+        assert_eq!(queue.next(start).as_deref(), Some("a"), "b is not known");
         queue.judged("a", true, start);
         assert_eq!(queue.next(start + 3599 * SECOND), None);
         assert_eq!(queue.next(start + 3600 * SECOND).as_deref(), Some("a"));
@@ -120,6 +120,6 @@ mod tests {
         assert_eq!(queue.next(start + 699 * SECOND), None, "the next one longer");
         queue.judged("a", false, start + 700 * SECOND);
         queue.all_changed(start + 700 * SECOND);
-        assert_eq!(queue.next(start + 9999 * SECOND), None, "it has no sets any more");
+        assert_eq!(queue.next(start + 9999 * SECOND), None, "it is gone");
     }
 }

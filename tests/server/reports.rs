@@ -136,12 +136,24 @@ async fn the_findings_are_those_of_an_audit() {
     let selector = json!({"matchLabels": {"app": "etcd"}});
     api.put("poddisruptionbudgets", "zoo", "all", json!({"maxUnavailable": 1, "selector": selector}));
     api.put("deployments", "zoo", "web", json!({"selector": selector, "template": etcd(1)["template"]}));
+    // In a namespace that has no sets.
+    let claim = json!({"name": "data", "persistentVolumeClaim": {"claimName": "data"}});
+    let mount = json!([{"name": "data", "mountPath": "/data"}]);
+    let containers = json!([{"name": "db", "image": "db", "volumeMounts": mount}]);
+    let pod = json!({"metadata": {"labels": {"app": "db"}}, "spec": {"volumes": [claim], "containers": containers}});
+    api.put_object("namespaces", "", "web", json!({}));
+    let selector = json!({"matchLabels": {"app": "db"}});
+    let spec = json!({"replicas": 2, "selector": selector, "template": pod});
+    api.put_object("deployments", "web", "db", json!({"metadata": {"uid": "uid-of-db"}, "spec": spec}));
+    api.put("persistentvolumeclaims", "web", "data", json!({"accessModes": ["ReadWriteOnce"]}));
     let leader = Leader::start(&api);
     let policies = leader.policies.load_full();
     let config = WatchConfig::default();
     let listing = stateward::watch::list(api.client(), None, config, |_, _| {}).await.unwrap();
     let audit = audit_cluster(&listing, &policies, AuditConfig::default(), jiff::Timestamp::now());
-    assert!(audit.findings.iter().any(|found| found.finding.rule.as_str() == "pdb-counts-others"));
+    for rule in ["pdb-counts-others", "deployment-claim-shared"] {
+        assert!(audit.findings.iter().any(|found| found.finding.rule.as_str() == rule), "{rule}");
+    }
     let mut wanted: Vec<[String; 5]> = Vec::new();
     for found in &audit.findings {
         let (finding, text) = (&found.finding, |text: &str| text.to_owned());
@@ -171,7 +183,7 @@ async fn the_findings_are_those_of_an_audit() {
 /// Rule, level, namespace, object and message of each result.
 fn reported(api: &ApiServer) -> Vec<[String; 5]> {
     let mut found = Vec::new();
-    for namespace in ["prod", "zoo"] {
+    for namespace in ["prod", "web", "zoo"] {
         for name in api.names("reports", namespace) {
             let report = api.object("reports", namespace, &name).unwrap();
             for result in report["results"].as_array().unwrap() {

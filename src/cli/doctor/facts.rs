@@ -84,7 +84,7 @@ impl Facts {
         let version = asker.get("/version").await?;
         let Place { namespace, name, .. } = &place;
         let deployment = asker.get(&format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}")).await;
-        let selector = deployment.as_ref().map(|deployment| selector_of(deployment)).unwrap_or_default();
+        let selector = deployment.as_ref().map(selector_of).unwrap_or_default();
         let pods = asker.get(&format!("/api/v1/namespaces/{namespace}/pods?labelSelector={selector}")).await;
         let slices = format!(
             "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices?labelSelector=kubernetes.io/service-name={name}"
@@ -127,8 +127,8 @@ pub(super) fn arguments(pod_spec: &Value) -> Vec<&str> {
 /// The Secret with the certificate: that of the flag, or the one that is mounted.
 fn secret_of(pod_spec: &Value) -> String {
     let flag = arguments(pod_spec).into_iter().find_map(|argument| argument.strip_prefix("--cert-secret="));
-    let mounted = pod_spec["volumes"].as_array().into_iter().flatten();
-    let mounted = mounted.filter_map(|volume| volume["secret"]["secretName"].as_str()).next();
+    let mut volumes = pod_spec["volumes"].as_array().into_iter().flatten();
+    let mounted = volumes.find_map(|volume| volume["secret"]["secretName"].as_str());
     flag.or(mounted).unwrap_or("stateward-tls").to_owned()
 }
 
@@ -258,7 +258,7 @@ impl Probe {
     fn take(&mut self, response: &Response<()>, body: &[u8]) {
         self.status = response.status().as_u16();
         let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-        self.message = answer["message"].as_str().unwrap_or_default().to_owned();
+        answer["message"].as_str().unwrap_or_default().clone_into(&mut self.message);
         let warnings = response.headers().get_all("warning").iter();
         self.warnings =
             warnings.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();

@@ -93,6 +93,7 @@ fn many_findings_make_no_large_report() {
 
 #[test]
 fn a_name_that_is_too_long_gives_way_to_the_uid() {
-    assert_eq!(report_name("etcd", "uid-1"), "stateward-etcd");
-    assert_eq!(report_name(&"x".repeat(253), "uid-1"), "stateward-uid-1");
+    assert_eq!(report_name(&object("StatefulSet", "etcd"), "uid-1"), "stateward-etcd");
+    assert_eq!(report_name(&object("Deployment", "etcd"), "uid-1"), "stateward-etcd.deployment");
+    assert_eq!(report_name(&object("StatefulSet", &"x".repeat(253)), "uid-1"), "stateward-uid-1");
 }

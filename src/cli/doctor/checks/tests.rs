@@ -94,7 +94,7 @@ fn what_is_wrong_is_found_and_nothing_else() {
     use Status::{Note, Problem, Unknown, Warning};
     let status = |code: u16| ApiError::Status { code, message: "no".to_owned() };
     finds(Problem, "version", "v1.29.0", |facts| {
-        facts.version = json!({"minor": "29", "gitVersion": "v1.29.0"})
+        facts.version = json!({"minor": "29", "gitVersion": "v1.29.0"});
     });
     finds(Problem, "deployment", "does not exist", |facts| facts.deployment = Err(status(404)));
     finds(Unknown, "deployment", "403", |facts| facts.deployment = Err(status(403)));
