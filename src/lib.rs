@@ -28,6 +28,7 @@
 //! | [`cli`] | one file a command |
 //! | [`controller`] | makes, changes and deletes per-pod Services |
 //! | [`companions`] | what new StatefulSets still lack, by an Event |
+//! | [`reports`] | judges what exists and publishes it as reports and metrics |
 //! | [`server`] | TLS, connections, limits, routes: bytes only |
 //! | [`guard`] | the webhook's judgement: decode, evaluate, confirm by live reads, encode |
 //! | [`certs`] | certificates of our own: one for all replicas, renewed, and put into `caBundle` |
@@ -103,6 +104,7 @@ pub mod per_pod;
 pub mod policy;
 pub mod process;
 pub mod report;
+pub mod reports;
 pub mod rules;
 pub mod server;
 pub mod show;

@@ -20,7 +20,7 @@ use crate::cluster::inventory::{Found, Inventory, position};
 use crate::cluster::{Cluster, ClusterObject, Kind, Listing};
 use crate::evaluate::evaluate;
 use crate::manifest::{Note, NoteKind};
-use crate::model::StatefulSet;
+use crate::model::{StatefulSet, Workload};
 use crate::mutate::mutated;
 use crate::policy::{NamespaceExemption, Policies};
 use crate::report::{ContextSummary, Located, Related, Report, suppress};
@@ -108,13 +108,34 @@ pub fn audit_cluster(listing: &Listing, policies: &Policies, config: AuditConfig
         }
     }
     for workload in listing.cluster.deployments_and_replica_sets() {
-        let action = Action::Workload(Edit::Create(workload.clone()));
-        let change = Change { action, has_all_objects: true, ..Change::default() };
-        report.add_live(evaluate(&change, &listing.cluster, policies, now));
+        report.add_live(judge_workload(workload, &listing.cluster, policies, now));
     }
     remove_repeated(&mut report.findings);
     report.finish();
     report
+}
+
+/// Judges one namespace of a live cluster as [`audit_cluster`] does: rules look no further than the namespace.
+/// Edits are left out, which are most of the bytes of a finding.
+pub fn audit_namespace(
+    namespace: &str,
+    cluster: &Cluster,
+    policies: &Policies,
+    now: Timestamp,
+) -> Vec<Located> {
+    let mut report = Report::default();
+    let sets = cluster.sets_in(namespace).into_iter();
+    let sets = sets.map(|set| judge(Edit::Create(set.clone()), cluster, policies, now));
+    let workloads = cluster.deployments_and_replica_sets_in(namespace).into_iter();
+    let workloads = workloads.map(|workload| judge_workload(workload, cluster, policies, now));
+    for mut verdict in sets.chain(workloads) {
+        for finding in &mut verdict.findings {
+            finding.edits = Vec::new();
+        }
+        report.add_live(verdict);
+    }
+    remove_repeated(&mut report.findings);
+    report.findings
 }
 
 /// An audit of manifests that is under way.
@@ -266,6 +287,12 @@ fn remove_repeated(findings: &mut Vec<Located>) {
 
 fn judge(edit: Edit<StatefulSet>, cluster: &Cluster, policies: &Policies, now: Timestamp) -> Verdict {
     let action = Action::StatefulSet(edit);
+    let change = Change { action, has_all_objects: true, ..Change::default() };
+    evaluate(&change, cluster, policies, now)
+}
+
+fn judge_workload(workload: &Workload, cluster: &Cluster, policies: &Policies, now: Timestamp) -> Verdict {
+    let action = Action::Workload(Edit::Create(workload.clone()));
     let change = Change { action, has_all_objects: true, ..Change::default() };
     evaluate(&change, cluster, policies, now)
 }

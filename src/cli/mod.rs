@@ -7,6 +7,7 @@ mod certs;
 mod cluster;
 mod completions;
 mod crds;
+mod doctor;
 mod explain;
 mod fix;
 mod kubernetes;
@@ -51,6 +52,7 @@ enum Command {
     Policy(policy::Args),
     Certs(certs::Args),
     Crds(crds::Args),
+    Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -114,6 +116,7 @@ impl Cli {
             Command::Policy(args) => args.run(),
             Command::Certs(args) => args.run(),
             Command::Crds(args) => args.run(),
+            Command::Doctor(args) => args.run(),
             Command::Completions(args) => args.run(),
             Command::Man(args) => args.run(),
         };

@@ -25,6 +25,7 @@ use crate::lease::{Elector, LeaseConfig};
 use crate::policy::Policies;
 use crate::process::{Readiness, Shutdown};
 use crate::process::{descriptors, logging};
+use crate::reports::{ReportKind, Reports, ReportsConfig};
 use crate::server::{self, Drain, Limits, Metrics, ServeConfig, tls};
 use crate::watch::{Gauges, Live, WatchConfig};
 
@@ -69,6 +70,9 @@ pub(super) struct Args {
     /// Make a Service for each pod of the StatefulSets that ask for it; one replica at a time does, by a Lease
     #[arg(long, conflicts_with = "standalone")]
     controller: bool,
+    /// Judge what exists, as metrics and as reports of this kind; one replica at a time does, by a Lease
+    #[arg(long, value_enum, value_name = "KIND", default_value_t, conflicts_with = "standalone")]
+    reports: ReportsKind,
     /// How long to go on serving after TERM, so that the API server stops asking first; in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     drain_seconds: u64,
@@ -96,6 +100,31 @@ impl From<WhenUnconfirmed> for WhenOverloaded {
         match when {
             WhenUnconfirmed::Warn => Self::Warn,
             WhenUnconfirmed::Deny => Self::Deny,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum ReportsKind {
+    /// Do not judge what exists
+    #[default]
+    Off,
+    /// Whichever the cluster has, that of openreports.io first; where it has neither, metrics alone
+    Auto,
+    /// Report of openreports.io
+    Openreports,
+    /// `PolicyReport` of wgpolicyk8s.io
+    Policyreport,
+}
+
+impl ReportsKind {
+    /// The kinds of reports to look for, in this order; `None` where nothing is to be judged.
+    fn kinds(self) -> Option<&'static [ReportKind]> {
+        match self {
+            Self::Off => None,
+            Self::Auto => Some(&[ReportKind::OpenReports, ReportKind::PolicyReport]),
+            Self::Openreports => Some(&[ReportKind::OpenReports]),
+            Self::Policyreport => Some(&[ReportKind::PolicyReport]),
         }
     }
 }
@@ -185,7 +214,8 @@ impl Args {
         metrics: &mut Metrics,
     ) -> (Option<Elected>, Option<Provided>) {
         let settings = self.certificate.managed(&client);
-        if !self.controller && settings.is_none() && events.is_none() {
+        let kinds = self.reports.kinds();
+        if !self.controller && kinds.is_none() && settings.is_none() && events.is_none() {
             return (None, None);
         }
         let namespace = client.default_namespace().to_owned();
@@ -200,10 +230,14 @@ impl Args {
             let (leadership, config) = (leadership.clone(), CompanionConfig::default());
             CompanionCheck::new(known.clone(), events, registry, leadership, config)
         });
+        let reports = kinds.map(|kinds| {
+            let (known, leadership) = (known.clone(), leadership.clone());
+            Reports::new(client.clone(), known, registry, leadership, kinds, ReportsConfig::default())
+        });
         let controller = self.controller.then(|| {
             Controller::new(client, known, events, registry, leadership, ControllerConfig::default())
         });
-        (Some(Elected { elector, keeper, companions, controller }), provided)
+        (Some(Elected { elector, keeper, companions, controller, reports }), provided)
     }
 
     /// Where reviews put what is to be told, and the work of telling it.
@@ -256,11 +290,14 @@ struct Elected {
     keeper: Option<CertificateManager>,
     companions: Option<CompanionCheck>,
     controller: Option<Controller>,
+    reports: Option<Reports>,
 }
 
 /// Elects, and does what is done by the elected and by others. To return is an error.
 async fn look_after(elected: Option<Elected>, shutdown: &Shutdown) -> anyhow::Error {
-    let Some(Elected { elector, keeper, companions, controller }) = elected else { return pending().await };
+    let Some(Elected { elector, keeper, companions, controller, reports }) = elected else {
+        return pending().await;
+    };
     let election = async {
         elector.run(shutdown).await;
         pending::<Infallible>().await
@@ -283,10 +320,17 @@ async fn look_after(elected: Option<Elected>, shutdown: &Shutdown) -> anyhow::Er
             None => pending().await,
         }
     };
+    let reporting = async {
+        match reports {
+            Some(reports) => reports.run().await,
+            None => pending().await,
+        }
+    };
     tokio::select! {
         never = election => match never {},
         never = keeping => match never {},
         never = checking => match never {},
+        never = reporting => match never {},
         () = controlling => anyhow::anyhow!("the controller of per-pod Services stopped working"),
     }
 }

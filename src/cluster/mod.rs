@@ -127,6 +127,12 @@ impl Cluster {
         }
     }
 
+    /// Adds all objects of the kinds that are complete in `other`, and says that they are complete here.
+    pub fn add_listed(&mut self, other: &Self) {
+        self.add(other);
+        self.complete.extend(&other.complete);
+    }
+
     /// Adds an object, sharing it with `older` where it is the same there.
     pub(crate) fn take_over(&mut self, older: &Self, object: ClusterObject) {
         self.tables.take_over(&older.tables, object);
@@ -167,6 +173,38 @@ impl Cluster {
     /// Every StatefulSetExemption, by namespace and name.
     pub fn exemptions(&self) -> impl Iterator<Item = &PolicyDocument> {
         self.tables.exemptions.iter()
+    }
+
+    /// The Deployments and ReplicaSets of a namespace, by name.
+    pub fn deployments_and_replica_sets_in(&self, namespace: &str) -> Vec<&Workload> {
+        let mut workloads = self.tables.deployments.in_namespace(namespace);
+        workloads.extend(self.tables.replica_sets.in_namespace(namespace));
+        workloads
+    }
+
+    /// The names of the Namespaces.
+    pub fn namespace_names(&self) -> impl Iterator<Item = &str> {
+        self.tables.namespaces.iter().map(|namespace| &*namespace.metadata.name)
+    }
+
+    /// The StatefulSets of a namespace, by name.
+    pub fn sets_in(&self, namespace: &str) -> Vec<&StatefulSet> {
+        self.tables.sets.in_namespace(namespace)
+    }
+
+    /// The namespaces in which something is new, different or gone since `older`; `None` where that may be all of them, because it
+    /// has become known or unknown which objects of a kind there are.
+    pub fn namespaces_changed_since(&self, older: &Self) -> Option<BTreeSet<Box<str>>> {
+        if self.complete != older.complete || self.unreadable != older.unreadable {
+            return None;
+        }
+        // The key of a Namespace has no namespace before its name.
+        let namespace_of = |key: &str| match key.split_once('\0') {
+            Some(("", name)) => Box::from(name),
+            Some((namespace, _)) => Box::from(namespace),
+            None => Box::from(key),
+        };
+        Some(self.tables.changed_since(&older.tables).map(namespace_of).collect())
     }
 
     /// A Namespace. One that is not in the snapshot is unknown: whatever is in it shows that it exists.

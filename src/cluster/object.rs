@@ -99,6 +99,11 @@ macro_rules! kinds {
                 }
             }
 
+            /// The keys of the objects, of whatever kind, that are new, different or gone since `older`.
+            pub(super) fn changed_since<'a>(&'a self, older: &'a Self) -> impl Iterator<Item = &'a str> {
+                std::iter::empty()$(.chain(self.$table.changed_since(&older.$table)))+
+            }
+
             pub(super) fn metadata(&self, kind: Kind, namespace: &str, name: &str) -> Option<&Metadata> {
                 match kind {
                     $(Kind::$kind => self.$table.get(namespace, name).map(Object::metadata),)+

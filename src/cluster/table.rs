@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use imbl::ordmap::DiffItem;
 use imbl::{OrdMap, OrdSet};
 
 use crate::model::{
@@ -122,6 +123,15 @@ impl<T: Indexed> Table<T> {
         let names = entries.take_while(move |(other, _)| Some(*other) == hash).map(|(_, name)| name);
         let found = names.filter_map(|name| self.objects.get(&**name)).map(|object| &**object);
         found.filter(move |object| *object.metadata().namespace == *namespace)
+    }
+
+    /// The keys of the objects that are new, different or gone since `older`. What both share is not looked at.
+    pub(super) fn changed_since<'a>(&'a self, older: &'a Self) -> impl Iterator<Item = &'a str> {
+        older.objects.diff(&self.objects).map(|item| match item {
+            DiffItem::Add(key, _) | DiffItem::Update { new: (key, _), .. } | DiffItem::Remove(key, _) => {
+                &**key
+            }
+        })
     }
 
     /// Takes an object over from an older table, if it is there and the same: most of a list is what was known before.

@@ -4,8 +4,11 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use axum::http::StatusCode;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, text},
+    metrics::{
+        MetricType, TypedMetric, counter::Counter, family::Family, gauge::Gauge, histogram::Histogram,
+        info::Info,
+    },
     registry::Registry,
 };
 
@@ -47,13 +50,32 @@ struct FailureLabels {
     status: u16,
 }
 
+/// A counter with `_total` in the name of its family, where another family has the name without it: `findings` is a gauge of what
+/// exists. The text format has no name for that but `unknown`.
+#[derive(Clone, Debug, Default)]
+struct NamedCounter(Counter);
+
+impl TypedMetric for NamedCounter {
+    const TYPE: MetricType = MetricType::Unknown;
+}
+
+impl EncodeMetric for NamedCounter {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        encoder.encode_gauge(&self.0.get())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
+    }
+}
+
 /// The registry with the shell's own metrics in it.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     durations: Family<DurationLabels, Histogram>,
-    findings: Family<FindingLabels, Counter>,
+    findings: Family<FindingLabels, NamedCounter>,
     failures: Family<FailureLabels, Counter>,
     handshake_failures: Counter,
     certificate_expiry: Gauge,
@@ -95,7 +117,7 @@ impl Metrics {
         let registry = &mut self.registry;
         registry.register("admission_requests", "Reviews answered", self.requests.clone());
         registry.register("admission_duration_seconds", "Time to judge a review", self.durations.clone());
-        registry.register("findings", "Findings in reviews", self.findings.clone());
+        registry.register("findings_total", "Findings in reviews", self.findings.clone());
         registry.register("admission_failures", "Calls answered with an HTTP error", self.failures.clone());
         let handshakes = self.handshake_failures.clone();
         registry.register("tls_handshake_failures", "TLS handshakes that failed", handshakes);
@@ -114,7 +136,7 @@ impl Metrics {
         let review = DurationLabels { webhook, operation, resource };
         self.durations.get_or_create(&review).observe(took.as_secs_f64());
         for finding in facts.findings.drain(..) {
-            self.findings.get_or_create(&FindingLabels { rule: finding.rule, level: finding.level }).inc();
+            self.findings.get_or_create(&FindingLabels { rule: finding.rule, level: finding.level }).0.inc();
         }
     }
 

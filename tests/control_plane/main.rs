@@ -24,11 +24,13 @@ mod stage;
 
 mod certificates;
 mod deployments;
+mod doctor;
 mod guard;
 mod install;
 mod kubectl;
 mod members;
 mod mutate;
 mod per_pod;
+mod reports;
 mod show;
 mod static_webhooks;

@@ -64,6 +64,7 @@ fn no_field_is_misspelt() {
     for file in [
         "service-per-pod/rbac.yaml",
         "label-pods/rbac.yaml",
+        "reports/rbac.yaml",
         "monitoring/service.yaml",
         "fail/validating.yaml",
     ] {
@@ -371,7 +372,8 @@ fn assert_same(place: &str, ours: Vec<Value>, theirs: Vec<Value>) {
 }
 
 const EVERYTHING: &str = "certificates.mode=cert-manager,profile=strict,serviceMonitor.enabled=true,prometheusRule.enabled=true,\
-                          dashboard.enabled=true,servicePerPod.enabled=true,servicePerPod.labelPods=true,failurePolicy=Fail";
+                          dashboard.enabled=true,servicePerPod.enabled=true,servicePerPod.labelPods=true,reports.enabled=true,\
+                          failurePolicy=Fail";
 
 #[test]
 fn chart_and_kustomization_are_the_same() {
@@ -383,6 +385,7 @@ fn chart_and_kustomization_are_the_same() {
         ("overlays/cert-manager", "stateward", "certificates.mode=cert-manager"),
         ("overlays/monitoring", "stateward", "serviceMonitor.enabled=true,prometheusRule.enabled=true"),
         ("overlays/service-per-pod", "stateward", "servicePerPod.enabled=true"),
+        ("overlays/reports", "stateward", "reports.enabled=true"),
         ("overlays/everything", "stateward", EVERYTHING),
         ("overlays/namespace", "guards", "certificates.mode=cert-manager"),
     ] {

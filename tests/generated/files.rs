@@ -184,6 +184,7 @@ fn files_of_the_chart() {
         ("network-policy", "base/network-policy"),
         ("service-per-pod", "components/service-per-pod/rbac"),
         ("label-pods", "components/label-pods/rbac"),
+        ("reports", "components/reports/rbac"),
         ("certificate", "../certs/cert-manager/certificate"),
         ("metrics-service", "components/monitoring/service"),
         ("alerts", "components/monitoring/alerts"),

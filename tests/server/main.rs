@@ -28,6 +28,7 @@ mod memory;
 mod metacontroller;
 mod per_pod;
 mod policy_files;
+mod reports;
 mod watch;
 mod webhook_drain;
 mod webhook_http;

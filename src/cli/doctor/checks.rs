@@ -1,0 +1,406 @@
+//! What is to be said of an installation. Pure.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::ByteString;
+use serde_json::Value;
+
+use super::coverage::coverage;
+use super::facts::{Certificates, Facts, Read};
+use crate::api_server::ApiError;
+use crate::certs::x509::Certificate;
+use crate::cli::policies::Loaded;
+use crate::manifest::{Origin, Source};
+
+/// The oldest minor version of Kubernetes that has what the webhooks need.
+const OLDEST: u32 = 30;
+
+/// A certificate that nobody has renewed by then.
+const SOON: SignedDuration = SignedDuration::from_hours(24);
+
+/// How a check ends, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Ok,
+    /// As it was chosen, and worth knowing.
+    Note,
+    /// It may not be read.
+    Unknown,
+    Warning,
+    Problem,
+}
+
+impl Status {
+    pub(super) const ALL: [Self; 5] = [Self::Problem, Self::Warning, Self::Unknown, Self::Note, Self::Ok];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Note => "note",
+            Self::Unknown => "unknown",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Check {
+    pub(super) status: Status,
+    /// What was looked at.
+    pub(super) about: &'static str,
+    pub(super) message: String,
+    /// What to do, where there is something to do.
+    pub(super) edit: String,
+}
+
+impl Check {
+    pub(super) fn new(status: Status, about: &'static str, message: String, edit: impl Into<String>) -> Self {
+        Self { status, about, message, edit: edit.into() }
+    }
+
+    pub(super) fn ok(about: &'static str, message: String) -> Self {
+        Self::new(Status::Ok, about, message, "")
+    }
+
+    fn unread(about: &'static str, what: &str, error: &ApiError) -> Self {
+        Self::new(Status::Unknown, about, format!("{what} cannot be read: {error}"), "")
+    }
+}
+
+/// Everything there is to say, in the order in which an installation is put right.
+pub(super) fn checks(facts: &Facts, now: Timestamp) -> Vec<Check> {
+    let mut checks = vec![version(&facts.version), deployment(facts), endpoints(facts)];
+    checks.extend(image(facts));
+    checks.extend(configurations(facts));
+    checks.push(certificate(facts, now));
+    checks.push(rights(facts));
+    checks.push(policies(&facts.policies, now));
+    checks.push(reached(facts));
+    checks.extend(latency(facts));
+    coverage(facts, &mut checks);
+    checks
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field].as_str().unwrap_or_default()
+}
+
+fn version(version: &Value) -> Check {
+    let minor = text(version, "minor").trim_end_matches('+').parse::<u32>();
+    let message = format!("Kubernetes {}", text(version, "gitVersion"));
+    if minor.is_ok_and(|minor| minor < OLDEST) {
+        let message = format!("{message} is older than 1.{OLDEST}");
+        return Check::new(
+            Status::Problem,
+            "version",
+            message,
+            "upgrade the cluster, or do without Stateward until then",
+        );
+    }
+    Check::ok("version", message)
+}
+
+fn deployment(facts: &Facts) -> Check {
+    let (namespace, name) = (&facts.place.namespace, &facts.place.name);
+    let what = format!("the Deployment {namespace}/{name}");
+    let deployment = match &facts.deployment {
+        Ok(deployment) => deployment,
+        Err(ApiError::Status { code: 404, .. }) => {
+            let edit = "install it (deploy/README.md), or say where it is with --namespace and --name";
+            return Check::new(Status::Problem, "deployment", format!("{what} does not exist"), edit);
+        }
+        Err(error) => return Check::unread("deployment", &what, error),
+    };
+    let wanted = deployment["spec"]["replicas"].as_u64().unwrap_or(1);
+    let ready = deployment["status"]["readyReplicas"].as_u64().unwrap_or_default();
+    let message = format!("{ready} of {wanted} replicas of {what} are ready");
+    let look = format!("kubectl -n {namespace} describe pods; kubectl -n {namespace} logs deploy/{name}");
+    match (ready, wanted) {
+        (0, _) => Check::new(Status::Problem, "deployment", message, look),
+        (ready, wanted) if ready < wanted => Check::new(Status::Warning, "deployment", message, look),
+        (_, 1) => {
+            let message = format!("{message}: while its node is drained nothing is reviewed");
+            Check::new(
+                Status::Warning,
+                "deployment",
+                message,
+                "run two replicas, unless there is one node (docs/one-node.md)",
+            )
+        }
+        _ => Check::ok("deployment", message),
+    }
+}
+
+fn endpoints(facts: &Facts) -> Check {
+    let slices = match &facts.slices {
+        Ok(slices) => slices,
+        Err(error) => return Check::unread("endpoints", "the endpoints of the Service", error),
+    };
+    let endpoints = slices["items"].as_array().into_iter().flatten();
+    let endpoints = endpoints.flat_map(|slice| slice["endpoints"].as_array().into_iter().flatten());
+    let ready = endpoints.filter(|endpoint| endpoint["conditions"]["ready"] != false).count();
+    let (namespace, name) = (&facts.place.namespace, &facts.place.name);
+    if ready > 0 {
+        return Check::ok("endpoints", format!("the Service {namespace}/{name} leads to {ready} ready pods"));
+    }
+    let message = format!(
+        "the Service {namespace}/{name} leads to no ready pod, so the API server cannot call the webhooks"
+    );
+    let edit = format!(
+        "compare its selector with the labels of the pods: kubectl -n {namespace} get endpointslices,pods --show-labels"
+    );
+    Check::new(Status::Problem, "endpoints", message, edit)
+}
+
+/// Whether all pods run one image. In a rollout they do not.
+fn image(facts: &Facts) -> Option<Check> {
+    let pods = facts.pods.as_ref().ok()?["items"].as_array()?;
+    let images: BTreeSet<&str> = pods
+        .iter()
+        .map(|pod| text(&pod["spec"]["containers"][0], "image"))
+        .filter(|i| !i.is_empty())
+        .collect();
+    let shown = images.iter().copied().collect::<Vec<_>>().join(", ");
+    let own = env!("CARGO_PKG_VERSION");
+    match images.len() {
+        0 => None,
+        1 => Some(Check::ok("image", format!("{shown} (this program is {own})"))),
+        _ => Some(Check::new(
+            Status::Warning,
+            "image",
+            format!("the pods run several images: {shown}"),
+            format!(
+                "wait for the rollout: kubectl -n {0} rollout status deploy/{1}",
+                facts.place.namespace, facts.place.name
+            ),
+        )),
+    }
+}
+
+/// Whether both configurations are there and lead to the Service.
+fn configurations(facts: &Facts) -> Vec<Check> {
+    let (namespace, name) = (&facts.place.namespace, &facts.place.name);
+    let both = [
+        ("ValidatingWebhookConfiguration", &facts.validating),
+        ("MutatingWebhookConfiguration", &facts.mutating),
+    ];
+    let check = |(kind, read): (&str, &Read)| match read {
+        Err(ApiError::Status { code: 404, .. }) => Check::new(
+            Status::Problem,
+            "webhooks",
+            format!("there is no {kind} {name}: the API server asks nothing"),
+            "apply the manifests again (deploy/README.md)",
+        ),
+        Err(error) => Check::unread("webhooks", &format!("the {kind} {name}"), error),
+        Ok(configuration) => {
+            let entries = configuration["webhooks"].as_array().into_iter().flatten();
+            let strays = entries.filter(|entry| {
+                let config = &entry["clientConfig"];
+                config["url"].is_null()
+                    && (text(&config["service"], "namespace") != namespace
+                        || text(&config["service"], "name") != name)
+            });
+            let strays: Vec<&str> = strays.map(|entry| text(entry, "name")).collect();
+            if strays.is_empty() {
+                let message =
+                    format!("the {kind} {name} leads to the Service {namespace}/{name}, or to a URL");
+                return Check::ok("webhooks", message);
+            }
+            let message =
+                format!("{kind} {name}: these entries lead to another Service: {}", strays.join(", "));
+            Check::new(
+                Status::Problem,
+                "webhooks",
+                message,
+                format!("let clientConfig.service be {namespace}/{name}"),
+            )
+        }
+    };
+    both.map(check).into()
+}
+
+/// The CAs that the API server trusts, for each entry of both configurations.
+fn bundles(facts: &Facts) -> Vec<(&str, Vec<Certificate>)> {
+    let configurations = [&facts.validating, &facts.mutating].into_iter().flatten();
+    let entries =
+        configurations.flat_map(|configuration| configuration["webhooks"].as_array().into_iter().flatten());
+    let bundle = |entry: &Value| {
+        let pem = serde_json::from_value::<ByteString>(entry["clientConfig"]["caBundle"].clone());
+        Certificate::read_all(&pem.map(|pem| pem.0).unwrap_or_default()).unwrap_or_default()
+    };
+    entries.map(|entry| (text(entry, "name"), bundle(entry))).collect()
+}
+
+/// Whether the API server trusts the certificate that is presented, under the name that it calls.
+fn certificate(facts: &Facts, now: Timestamp) -> Check {
+    let bundles = bundles(facts);
+    let empty: Vec<&str> =
+        bundles.iter().filter(|(_, bundle)| bundle.is_empty()).map(|(name, _)| *name).collect();
+    let pages = "docs/certificates.md says what writes caBundle, and how to write it by hand";
+    if !empty.is_empty() {
+        let message =
+            format!("caBundle is empty in {}: the API server trusts no certificate there", empty.join(", "));
+        return Check::new(Status::Problem, "certificate", message, pages);
+    }
+    let Certificates { secret, leaf, .. } = match &facts.certificates {
+        Ok(certificates) => certificates,
+        Err(error) => return Check::unread("certificate", "the Secret of the certificate", error),
+    };
+    let Some(leaf) = leaf else {
+        return Check::new(
+            Status::Problem,
+            "certificate",
+            format!("the Secret {secret} has no certificate in tls.crt"),
+            pages,
+        );
+    };
+    let untrusted: Vec<&str> = bundles
+        .iter()
+        .filter(|(_, bundle)| !bundle.iter().any(|ca| leaf.is_signed_by(ca)))
+        .map(|(name, _)| *name)
+        .collect();
+    if !untrusted.is_empty() {
+        let message = format!(
+            "caBundle of {} has no CA that signed the certificate in the Secret {secret}",
+            untrusted.join(", ")
+        );
+        return Check::new(Status::Problem, "certificate", message, pages);
+    }
+    let host = format!("{}.{}.svc", facts.place.name, facts.place.namespace);
+    if !leaf.names.contains(&host) {
+        let message =
+            format!("the certificate in the Secret {secret} is not for {host}, which the API server calls");
+        return Check::new(Status::Problem, "certificate", message, format!("issue it for {host}"));
+    }
+    let until = leaf.until;
+    if !leaf.is_valid(now) {
+        let message = format!(
+            "the certificate in the Secret {secret} is valid from {} to {until}, and it is {now}",
+            leaf.from
+        );
+        return Check::new(Status::Problem, "certificate", message, pages);
+    }
+    if until.duration_since(now) < SOON {
+        let message =
+            format!("the certificate in the Secret {secret} ends at {until} and has not been renewed");
+        return Check::new(Status::Warning, "certificate", message, pages);
+    }
+    Check::ok(
+        "certificate",
+        format!("caBundle trusts the certificate in the Secret {secret}, which ends at {until}"),
+    )
+}
+
+fn rights(facts: &Facts) -> Check {
+    let missing: Vec<String> = facts
+        .rights
+        .iter()
+        .filter(|(_, answer)| matches!(answer, Ok(false)))
+        .map(|(right, _)| right.to_string())
+        .collect();
+    if !missing.is_empty() {
+        let message = format!("the service account lacks rights: {}", missing.join(", "));
+        return Check::new(
+            Status::Problem,
+            "rights",
+            message,
+            "apply its roles and bindings again: deploy/base/rbac.yaml",
+        );
+    }
+    match facts.rights.iter().find_map(|(_, answer)| answer.as_ref().err()) {
+        Some(error) => Check::unread("rights", "what the service account may do", error),
+        None => Check::ok("rights", format!("the service account has all {} rights", facts.rights.len())),
+    }
+}
+
+fn policies(read: &Read, now: Timestamp) -> Check {
+    let files = match read {
+        Ok(files) => files.as_object(),
+        Err(error) => return Check::unread("policies", "the ConfigMap of the policies", error),
+    };
+    let mut loaded = Loaded::default();
+    for (name, text) in files.into_iter().flatten() {
+        let text = text.as_str().unwrap_or_default().to_owned();
+        let source = Source { name: name.clone(), text, origin: Origin::Named };
+        loaded.extend(Loaded::of(&Ok(Arc::new(source)), now));
+    }
+    if !loaded.errors.is_empty() {
+        let errors: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
+        let message = format!("these policies are not in force: {}", errors.join("; "));
+        return Check::new(Status::Problem, "policies", message, "stateward policy check FILE");
+    }
+    if !loaded.warnings.is_empty() {
+        let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        let message = format!("parts of policies have no effect: {}", warnings.join("; "));
+        return Check::new(Status::Warning, "policies", message, "stateward policy check FILE");
+    }
+    match loaded.policies.len() {
+        0 => Check::ok("policies", "none of your own: the profile alone decides".to_owned()),
+        count => Check::ok("policies", format!("{count} in force")),
+    }
+}
+
+/// Whether the API server asks, by the answer to the creation of a set that every profile refuses.
+fn reached(facts: &Facts) -> Check {
+    let (probe, namespace) = (&facts.probe, &facts.place.probe_namespace);
+    let is_ours = probe.message.contains(".stateward.dev\"");
+    let is_denied = is_ours && probe.message.contains("denied the request");
+    if is_denied || probe.warnings.iter().any(|warning| warning.contains("name-too-long")) {
+        return Check::ok(
+            "reached",
+            format!("the API server asks about namespace {namespace} and is answered"),
+        );
+    }
+    if probe.message.contains("failed calling webhook") && is_ours {
+        let message = format!("the API server cannot call the webhook: {}", probe.message);
+        return Check::new(
+            Status::Problem,
+            "reached",
+            message,
+            "docs/certificates.md for x509; docs/providers.md for time-outs",
+        );
+    }
+    if (200..300).contains(&probe.status) {
+        let message = format!(
+            "a StatefulSet that every profile refuses may be created in namespace {namespace}: the API server does not ask, or gets no \
+             answer and failurePolicy is Ignore"
+        );
+        let edit = "put right what is a problem above; if nothing is, the namespace is excluded or a policy exempts it: \
+                    try another with --probe-namespace; then docs/providers.md";
+        return Check::new(Status::Problem, "reached", message, edit);
+    }
+    let message = format!(
+        "the dry run in namespace {namespace} was answered by something else: {} {}",
+        probe.status, probe.message
+    );
+    Check::new(Status::Unknown, "reached", message, "try another namespace with --probe-namespace")
+}
+
+/// How long a review takes beside what the API server waits for.
+fn latency(facts: &Facts) -> Option<Check> {
+    let took = &facts.probe.took;
+    let median = *took.get(took.len() / 2)?;
+    let slowest = *took.last()?;
+    let entry = &facts.validating.as_ref().ok()?["webhooks"][0];
+    let limit = Duration::from_secs(entry["timeoutSeconds"].as_u64()?);
+    let message = format!(
+        "creating a set takes {} ms, {} ms at worst of {}; webhooks have {} s",
+        median.as_millis(),
+        slowest.as_millis(),
+        took.len(),
+        limit.as_secs()
+    );
+    if median * 2 > limit {
+        let edit = "see whether the pods lack CPU, and how far the API server is from them (docs/sizing.md)";
+        return Some(Check::new(Status::Warning, "latency", message, edit));
+    }
+    Some(Check::ok("latency", message))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! `stateward doctor`
+
+mod bundle;
+mod checks;
+mod coverage;
+mod facts;
+mod output;
+mod rights;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use jiff::Timestamp;
+
+use self::checks::{Status, checks};
+use self::facts::{Facts, Place};
+use super::kubernetes;
+
+/// Look at an installation in a cluster, and say what is wrong and what to do
+///
+/// Asks the API server with the rights of the kubeconfig: whether the webhooks are called and how long that takes (by dry runs, which
+/// change nothing), whether caBundle, certificate, rights and policies are right, and what is not guarded and why. What may not be
+/// read is unknown, not wrong.
+///
+/// With --bundle everything that was read goes to a file for a report of a problem, without Secrets, environments and managed fields;
+/// look at it before you send it: it names your namespaces, and holds the log and the policies.
+///
+/// Exit codes: 0 nothing is wrong, though there may be warnings; 1 something is wrong; 2 wrong usage, or the API server cannot be asked.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The namespace that Stateward is installed in
+    #[arg(long, short, value_name = "NS", default_value = "stateward")]
+    namespace: String,
+    /// The name of its Deployment, Service and webhook configurations
+    #[arg(long, value_name = "NAME", default_value = "stateward")]
+    name: String,
+    /// A guarded namespace, in which to try the creation of a StatefulSet that every profile refuses (a dry run)
+    #[arg(long, value_name = "NS", default_value = "default")]
+    probe_namespace: String,
+    /// The kubeconfig to use
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig to use
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// How the result is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: Format,
+    /// Also write what was read to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Human,
+    /// For programs
+    Json,
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let facts = runtime.context("cannot start the runtime")?.block_on(self.facts())?;
+        let checks = checks(&facts, Timestamp::now());
+        if let Some(path) = &self.bundle {
+            let bundle = bundle::bundle(&facts, &checks);
+            let text = serde_json::to_string_pretty(&bundle).context("cannot write the bundle")?;
+            crate::certs::write_privately(path, text.as_bytes())
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        match self.format {
+            Format::Human => output::human(&checks, &mut io::stdout().lock())?,
+            Format::Json => output::json(&checks, &mut io::stdout().lock())?,
+        }
+        let is_wrong = checks.iter().any(|check| check.status == Status::Problem);
+        Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    async fn facts(&self) -> anyhow::Result<Facts> {
+        let client = kubernetes::client_of(self.kubeconfig.as_deref(), self.context.as_deref()).await?;
+        let place = Place {
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            probe_namespace: self.probe_namespace.clone(),
+        };
+        let with_logs = self.bundle.is_some();
+        Facts::gather(client, place, with_logs).await.context("the API server cannot be asked")
+    }
+}
