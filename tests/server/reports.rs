@@ -71,7 +71,9 @@ impl Leader {
         let tasks = vec![
             tokio::spawn(async move { drop(live.run().await) }),
             tokio::spawn(async move { elector.run(&shutdown).await }),
-            tokio::spawn(async move { drop(reports.run().await) }),
+            tokio::spawn(async move {
+                let _ = reports.run().await;
+            }),
         ];
         Self { registry, policies, tasks, _stopper: stopper }
     }

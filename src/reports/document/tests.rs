@@ -21,6 +21,7 @@ fn located(rule: &'static str, level: Level) -> Located {
         group: None,
         exempt: None,
         may_be_exempted: false,
+        misses_companion: false,
     })
 }
 
