@@ -363,10 +363,14 @@ pub fn position(manifest: &Manifest, path: &str) -> Position {
 /// not known of it must not be taken for absent.
 fn parse(kind: Kind, manifest: &Manifest) -> Result<ClusterObject, Note> {
     let json = manifest.node.to_json();
-    let mut track = serde_path_to_error::Track::new();
-    let read = ClusterObject::deserialize(kind, serde_path_to_error::Deserializer::new(&json, &mut track));
-    read.map(|object| before_v1(object, &manifest.api_version)).map_err(|error| {
-        let path = track.path();
+    let read = ClusterObject::deserialize(kind, &json);
+    // Reads it again, only to say where it is wrong.
+    let read = read.or_else(|_| {
+        let mut track = serde_path_to_error::Track::new();
+        let traced = serde_path_to_error::Deserializer::new(&json, &mut track);
+        ClusterObject::deserialize(kind, traced).map_err(|error| (track.path(), error))
+    });
+    read.map(|object| before_v1(object, &manifest.api_version)).map_err(|(path, error)| {
         let span = manifest.node.locate(&crate::manifest::pointer_of(&path));
         let name = manifest.name.as_deref().unwrap_or_default();
         let message = printable(&format!("{} {name}: {path}: {error}", manifest.kind)).into_owned();

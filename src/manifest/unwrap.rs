@@ -71,7 +71,8 @@ impl Reading<'_> {
         }
         let namespace = node.pointer("/metadata/namespace").and_then(Node::as_str).map(str::to_owned);
         let mut duplicates = Duplicates { found: Vec::new(), limits: &mut self.limits };
-        let all_found = duplicates.search(&node, &mut String::new());
+        // Hardly any object has one, and without it no pointer is needed.
+        let all_found = if has_shadow(&node) { duplicates.search(&node, &mut String::new()) } else { Ok(()) };
         let duplicate_keys = duplicates.found;
         if let Err(fault) = all_found {
             self.too_large(&fault);
@@ -148,6 +149,17 @@ fn is_directive(key: &str) -> bool {
     matches!(key, "$patch" | "$retainKeys")
         || key.starts_with("$setElementOrder/")
         || key.starts_with("$deleteFromPrimitiveList/")
+}
+
+/// Whether some map has a key twice.
+fn has_shadow(node: &Node) -> bool {
+    match &node.value {
+        Value::Map(entries) => {
+            entries.iter().any(|entry| entry.shadows.is_some() || has_shadow(&entry.value))
+        }
+        Value::List(items) => items.iter().any(has_shadow),
+        _ => false,
+    }
 }
 
 /// Looks for keys that are written twice.
