@@ -157,6 +157,8 @@ async fn from_three_to_five_to_two_to_nothing() {
         "not touched"
     );
     api.merge(&set_path(namespace, "nginx"), &json!({"spec": {"ordinals": {"start": 1}}})).await.allowed();
+    // A Service stays until its pod has gone, and the StatefulSet controller deletes this one only when another is ready.
+    api.delete(&pod_path(namespace, "nginx-0"), &json!({})).await.allowed();
     until("the Services begin at 1", async || {
         let names: Vec<Value> = services(&api, namespace)
             .await
