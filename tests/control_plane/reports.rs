@@ -103,8 +103,8 @@ async fn reports_say_what_an_audit_says_and_go_with_their_sets() {
         let versions = |list: &Value| list["items"][0]["metadata"]["resourceVersion"].clone();
         let set = api.get(&set_path(&namespace, SET)).await.body;
         assert_eq!(list["items"][0]["metadata"]["ownerReferences"][0]["uid"], set["metadata"]["uid"]);
-        let last = || guard.metric("stateward_reports_last_round_timestamp_seconds").unwrap();
-        until(&guard, "all namespaces are known", async || last() > 0.0).await;
+        let known_at = || guard.metric("stateward_reports_last_round_timestamp_seconds").unwrap();
+        until(&guard, "all namespaces are known", async || known_at() > 0.0).await;
 
         // The next change of anything leads to a look that finds nothing to write.
         let label = json!({"metadata": {"labels": {"team": "a"}}});
