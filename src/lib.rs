@@ -29,6 +29,7 @@
 //! | [`controller`] | makes, changes and deletes per-pod Services |
 //! | [`companions`] | what new StatefulSets still lack, by an Event |
 //! | [`reports`] | judges what exists and publishes it as reports and metrics |
+//! | [`policy_status`] | writes `status` of policies and exemptions |
 //! | [`server`] | TLS, connections, limits, routes: bytes only |
 //! | [`guard`] | the webhook's judgement: decode, evaluate, confirm by live reads, encode |
 //! | [`certs`] | certificates of our own: one for all replicas, renewed, and put into `caBundle` |
@@ -102,6 +103,7 @@ pub mod model;
 pub mod mutate;
 pub mod per_pod;
 pub mod policy;
+pub mod policy_status;
 pub mod process;
 pub mod report;
 pub mod reports;

@@ -9,7 +9,7 @@ use json_patch::Patch;
 use serde::Serialize;
 
 use super::{Request, Resource};
-use crate::model::{ObjectRef, cut, printable};
+use crate::model::{ObjectRef, cut, field_path, printable};
 use crate::mutate::{Addition, Mutation};
 use crate::rules;
 use crate::verdict::Level;
@@ -218,22 +218,6 @@ fn way_out(denied: &[&Finding]) -> Option<String> {
     ))
 }
 
-/// `/spec/template/spec/containers/0` as Kubernetes' own errors write it: `spec.template.spec.containers[0]`.
-fn field_path(pointer: &str) -> String {
-    let mut path = String::new();
-    for part in pointer.split('/').skip(1) {
-        let part = part.replace("~1", "/").replace("~0", "~");
-        let index = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        if index || part.contains(['/', '.']) {
-            let _ = write!(path, "[{part}]");
-        } else {
-            let dot = if path.is_empty() { "" } else { "." };
-            let _ = write!(path, "{dot}{part}");
-        }
-    }
-    path
-}
-
 /// The warnings, none so long that the API server would cut it, nor so many that it would drop some.
 fn warnings(request: &Request, verdict: &Verdict) -> Vec<String> {
     let unread = request.unread.iter().map(|unread| shortened(unread));
@@ -298,18 +282,6 @@ fn audit_annotations(verdict: &Verdict) -> BTreeMap<&'static str, String> {
 mod tests {
     use super::*;
     use crate::verdict::RuleId;
-
-    #[test]
-    fn field_paths_are_those_of_kubernetes() {
-        for (pointer, path) in [
-            ("/spec/replicas", "spec.replicas"),
-            ("/spec/template/spec/containers/0/image", "spec.template.spec.containers[0].image"),
-            ("/metadata/annotations/stateward.dev~1class", "metadata.annotations[stateward.dev/class]"),
-            ("", ""),
-        ] {
-            assert_eq!(field_path(pointer), path);
-        }
-    }
 
     #[test]
     fn the_key_of_the_audit_annotation_is_one_that_the_api_server_can_prefix() {

@@ -247,9 +247,9 @@ fn item(kind: Kind, text: &str) -> ObjectRead {
 }
 
 fn path_of(kind: Kind, namespace: Option<&str>) -> Result<String, ApiError> {
-    let KindFacts { api_version, plural, group, .. } = kind.facts();
+    let KindFacts { api_version, plural, group, is_namespaced, .. } = kind.facts();
     let root = if group.is_empty() { "/api" } else { "/apis" };
-    match namespace {
+    match namespace.filter(|_| is_namespaced) {
         Some(namespace) => Ok(format!("{root}/{api_version}/namespaces/{}/{plural}", checked(namespace)?)),
         None => Ok(format!("{root}/{api_version}/{plural}")),
     }

@@ -74,7 +74,7 @@ pub fn audit_step(
 /// The policies of the contexts that define exemptions, with these.
 fn exempting(views: &Views<'_>, contexts: usize, policies: &Policies) -> BTreeMap<usize, Policies> {
     let defining = (0..contexts).filter(|number| views.cluster(*number).count(Kind::Exemption) > 0);
-    defining.map(|number| (number, policies.with_exemptions_of(views.cluster(number)).0)).collect()
+    defining.map(|number| (number, policies.with_exemptions_of(views.cluster(number)))).collect()
 }
 
 /// What is wrong with the exemptions among the manifests.

@@ -12,17 +12,16 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use clap::{ArgAction, ValueEnum};
 
-use super::policy_files::PolicyKeeper;
+use super::policy_keeper::PolicyKeeper;
 use super::{PolicyArgs, access::AccessArgs, certificate::CertificateArgs, kubernetes, review};
 use crate::certs::Provided;
 use crate::certs::manager::CertificateManager;
-use crate::cluster::Cluster;
 use crate::companions::{CompanionCheck, CompanionConfig};
 use crate::controller::{Controller, ControllerConfig};
 use crate::events::{EventSender, Events};
 use crate::guard::{Confirmer, WebhookGuard, WhenOverloaded};
 use crate::lease::{Elector, LeaseConfig};
-use crate::policy::Policies;
+use crate::policy_status::{Known, PolicyStatusWriter, StatusConfig};
 use crate::process::{Readiness, Shutdown};
 use crate::process::{descriptors, logging};
 use crate::reports::{ReportKind, Reports, ReportsConfig};
@@ -181,10 +180,12 @@ impl Args {
             .context("there is no API server to ask (--standalone does without)")?;
         let gauges = Gauges::register_live(metrics.registry());
         let live = Live::new(client.clone(), WatchConfig::default(), &readiness, gauges);
+        let policy_keeper = policy_keeper.watching(live.cluster());
         let confirmer = Confirmer::new(client.clone(), metrics.registry());
         let confirmer = Some(confirmer.when_overloaded(self.when_unconfirmed.into()));
         let (events, teller) = self.events(client.clone(), &mut metrics);
-        let known = (live.cluster(), Arc::clone(&policies));
+        let objects = policy_keeper.objects();
+        let known = Known { cluster: live.cluster(), policies: Arc::clone(&policies), objects };
         let (elected, provided) = self.elected(client, known, events.clone(), &mut metrics);
         let excluded = self.access.exclude_namespace.clone();
         let guard = WebhookGuard {
@@ -209,15 +210,12 @@ impl Args {
     fn elected(
         &self,
         client: kube::Client,
-        known: (Arc<ArcSwap<Cluster>>, Arc<ArcSwap<Policies>>),
+        known: Known,
         events: Option<Events>,
         metrics: &mut Metrics,
-    ) -> (Option<Elected>, Option<Provided>) {
+    ) -> (Elected, Option<Provided>) {
         let settings = self.certificate.managed(&client);
         let kinds = self.reports.kinds();
-        if !self.controller && kinds.is_none() && settings.is_none() && events.is_none() {
-            return (None, None);
-        }
         let namespace = client.default_namespace().to_owned();
         let (registry, lease) = (metrics.registry(), (&*namespace, LEASE));
         let (elector, leadership) =
@@ -228,16 +226,26 @@ impl Args {
         let (keeper, provided) = kept.unzip();
         let companions = events.clone().map(|events| {
             let (leadership, config) = (leadership.clone(), CompanionConfig::default());
-            CompanionCheck::new(known.clone(), events, registry, leadership, config)
+            let known = (Arc::clone(&known.cluster), Arc::clone(&known.policies));
+            CompanionCheck::new(known, events, registry, leadership, config)
         });
         let reports = kinds.map(|kinds| {
-            let (known, leadership) = (known.clone(), leadership.clone());
+            let known = (Arc::clone(&known.cluster), Arc::clone(&known.policies));
+            let leadership = leadership.clone();
             Reports::new(client.clone(), known, registry, leadership, kinds, ReportsConfig::default())
         });
+        let status = PolicyStatusWriter::new(
+            client.clone(),
+            known.clone(),
+            events.clone(),
+            leadership.clone(),
+            StatusConfig::default(),
+        );
         let controller = self.controller.then(|| {
+            let known = (known.cluster, known.policies);
             Controller::new(client, known, events, registry, leadership, ControllerConfig::default())
         });
-        (Some(Elected { elector, keeper, companions, controller, reports }), provided)
+        (Elected { elector, keeper, companions, status, controller, reports }, provided)
     }
 
     /// Where reviews put what is to be told, and the work of telling it.
@@ -289,15 +297,14 @@ struct Elected {
     elector: Elector,
     keeper: Option<CertificateManager>,
     companions: Option<CompanionCheck>,
+    status: PolicyStatusWriter,
     controller: Option<Controller>,
     reports: Option<Reports>,
 }
 
 /// Elects, and does what is done by the elected and by others. To return is an error.
-async fn look_after(elected: Option<Elected>, shutdown: &Shutdown) -> anyhow::Error {
-    let Some(Elected { elector, keeper, companions, controller, reports }) = elected else {
-        return pending().await;
-    };
+async fn look_after(elected: Elected, shutdown: &Shutdown) -> anyhow::Error {
+    let Elected { elector, keeper, companions, status, controller, reports } = elected;
     let election = async {
         elector.run(shutdown).await;
         pending::<Infallible>().await
@@ -331,6 +338,7 @@ async fn look_after(elected: Option<Elected>, shutdown: &Shutdown) -> anyhow::Er
         never = keeping => match never {},
         never = checking => match never {},
         never = reporting => match never {},
+        never = status.run() => match never {},
         () = controlling => anyhow::anyhow!("the controller of per-pod Services stopped working"),
     }
 }

@@ -207,6 +207,12 @@ impl Cluster {
         Some(self.tables.changed_since(&older.tables).map(namespace_of).collect())
     }
 
+    /// Whether no policy and no exemption has changed since one of the two was a copy of the other. It may be false where none has.
+    pub fn has_policies_of(&self, other: &Self) -> bool {
+        self.tables.policies.is_same(&other.tables.policies)
+            && self.tables.exemptions.is_same(&other.tables.exemptions)
+    }
+
     /// A Namespace. One that is not in the snapshot is unknown: whatever is in it shows that it exists.
     pub fn namespace(&self, name: &str) -> Option<&Namespace> {
         self.tables.namespaces.get("", name)

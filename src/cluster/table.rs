@@ -143,6 +143,11 @@ impl<T: Indexed> Table<T> {
         }
     }
 
+    /// Whether nothing has happened to it since it was a copy of the other.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.objects.ptr_eq(&other.objects)
+    }
+
     /// Whether it has this very object.
     pub(super) fn contains(&self, object: &T) -> bool {
         let metadata = object.metadata();

@@ -54,7 +54,7 @@ pub(super) fn is_confirmed(change: &Change, snapshot: &Verdict, live: &Verdict) 
 
 /// What to read once the snapshot has turned out to be behind: what it did not show may be wrong too. `None` where that is read.
 pub(super) fn wider(wanted: &Wanted, cluster: &Cluster) -> Option<Wanted> {
-    let kinds = Kind::watched().filter(|kind| *kind != Kind::Namespace);
+    let kinds = Kind::watched().filter(|kind| *kind != Kind::Namespace && !kind.is_policy());
     let kinds = kinds.filter(|kind| wanted.kinds.contains(kind) || cluster.is_complete(*kind)).collect();
     let wider = Wanted { kinds, ..wanted.clone() };
     (wider != *wanted).then_some(wider)

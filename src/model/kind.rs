@@ -82,7 +82,7 @@ const fn stateward(name: &'static str, plural: &'static str) -> KindFacts {
         plural,
         api_version: "stateward.dev/v1alpha1",
         is_namespaced: true,
-        origin: Origin::Files,
+        origin: Origin::WatchedIfServed,
     }
 }
 
@@ -171,6 +171,11 @@ impl Kind {
     /// Whether its objects are watched.
     pub const fn is_watched(self) -> bool {
         matches!(self.facts().origin, Origin::Watched | Origin::WatchedIfServed)
+    }
+
+    /// Whether its objects say how others are judged.
+    pub const fn is_policy(self) -> bool {
+        matches!(self, Self::Policy | Self::Exemption)
     }
 
     /// The kinds whose objects are watched.

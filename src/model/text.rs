@@ -1,7 +1,8 @@
-//! Text from requests: cut to a bound, and read without a copy.
+//! Text from requests: cut to a bound, and read without a copy; names of fields.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::fmt::Write as _;
 
 use serde::de::{Deserialize, Deserializer, Visitor};
 
@@ -60,9 +61,37 @@ pub fn pointer_step(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
+/// `/spec/template/spec/containers/0` as Kubernetes' own errors write it: `spec.template.spec.containers[0]`.
+pub fn field_path(pointer: &str) -> String {
+    let mut path = String::new();
+    for part in pointer.split('/').skip(1) {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        let index = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if index || part.contains(['/', '.']) {
+            let _ = write!(path, "[{part}]");
+        } else {
+            let dot = if path.is_empty() { "" } else { "." };
+            let _ = write!(path, "{dot}{part}");
+        }
+    }
+    path
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn field_paths_are_those_of_kubernetes() {
+        for (pointer, path) in [
+            ("/spec/replicas", "spec.replicas"),
+            ("/spec/template/spec/containers/0/image", "spec.template.spec.containers[0].image"),
+            ("/metadata/annotations/stateward.dev~1class", "metadata.annotations[stateward.dev/class]"),
+            ("", ""),
+        ] {
+            assert_eq!(field_path(pointer), path);
+        }
+    }
 
     #[test]
     fn a_cut_keeps_characters_whole_and_the_limit() {

@@ -101,7 +101,7 @@ impl<'a> Applicable<'a> {
     }
 
     /// Whether a policy lets the exemptions of a namespace count, and its name; the first that certainly does, or else one that may.
-    fn honours_exemptions(&self, namespace: &str) -> Option<(Certainty, &'a str)> {
+    pub(super) fn honours_exemptions(&self, namespace: &str) -> Option<(Certainty, &'a str)> {
         let answers = self.policies.iter().filter_map(|(policy, certainty)| {
             let policy: &'a Policy = policy;
             let selector = policy.exemption_namespaces.as_ref()?;

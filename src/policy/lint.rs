@@ -165,7 +165,7 @@ fn is_empty_list(document: &Value, pointer: &str) -> bool {
 }
 
 /// Whether entries for `earlier` classes leave nothing to one for these; no class means every class.
-fn is_covered<'a>(classes: &[Class], earlier: impl Iterator<Item = &'a [Class]>) -> bool {
+pub(super) fn is_covered<'a>(classes: &[Class], earlier: impl Iterator<Item = &'a [Class]>) -> bool {
     const ALL: [Class; 3] = [Class::Quorum, Class::Singleton, Class::Replicated];
     let every = |classes: &[Class]| if classes.is_empty() { ALL.to_vec() } else { classes.to_vec() };
     let taken: Vec<Class> = earlier.flat_map(every).collect();

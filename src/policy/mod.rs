@@ -27,11 +27,11 @@ pub use exemptions::{Exemptness, NamespaceExemption};
 pub use lint::{PolicyWarning, lint};
 use mutate::Mutate;
 pub use mutate::{Asked, ServicePerPod};
-pub use objects::Malformed;
+pub use objects::{Malformed, PolicyObjects};
 pub use parse::PolicyError;
 pub use per_pod_services::{PerPodServices, TrafficPolicy};
 pub use schema::{exemption_schema, policy_schema, status_schema};
-pub use status::{Condition, PolicyStatus};
+pub use status::{Condition, PolicyStatus, statuses};
 
 /// A shipped set of levels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -207,6 +207,14 @@ impl Policies {
 }
 
 impl Scope {
+    /// Whether it leaves out nothing.
+    fn is_everything(&self) -> bool {
+        self.namespaces.is_empty()
+            && self.exclude_namespaces.is_empty()
+            && self.namespace_selector.is_none()
+            && self.object_selector.is_none()
+    }
+
     /// Whether it covers the subject: `None` for no.
     fn covers(&self, Subject { metadata, namespace_labels }: Subject<'_>) -> Option<Certainty> {
         let namespace = &*metadata.namespace;

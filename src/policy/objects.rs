@@ -1,10 +1,34 @@
-//! Policies and exemptions that are objects of a snapshot.
+//! Policies and exemptions that are objects of a snapshot, each with its last good version.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use serde_json::Value;
 
 use super::{NamespaceExemption, Policies, Policy, PolicyError};
 use crate::cluster::Cluster;
-use crate::model::{Object, ObjectRef};
+use crate::model::{Kind, ObjectRef, PolicyDocument};
+
+/// All policies and exemptions of a snapshot, compiled.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyObjects {
+    pub(super) policies: Compiled<Policy>,
+    pub(super) exemptions: Compiled<NamespaceExemption>,
+}
+
+/// Compiled documents by namespace and name.
+pub(super) type Compiled<T> = BTreeMap<(Box<str>, Box<str>), Arc<CompiledDocument<T>>>;
+
+/// What has become of one document.
+#[derive(Debug)]
+pub(super) struct CompiledDocument<T> {
+    uid: Box<str>,
+    spec: Value,
+    /// The last version in which nothing was wrong.
+    pub(super) good: Option<Arc<T>>,
+    /// What is wrong with this version.
+    pub(super) error: Option<PolicyError>,
+}
 
 /// An object that cannot be used, and why.
 #[derive(Debug)]
@@ -13,27 +37,103 @@ pub struct Malformed {
     pub error: PolicyError,
 }
 
+impl<T> CompiledDocument<T> {
+    /// Compiles a document. One of the same name that was deleted before leaves nothing behind.
+    fn new(document: &PolicyDocument, before: Option<&Self>, compile: Compiler<T>) -> Self {
+        let (uid, spec) = (document.uid.clone(), document.spec.clone());
+        match compile(&document.to_json()) {
+            Ok(good) => Self { uid, spec, good: Some(Arc::new(good)), error: None },
+            Err(error) => {
+                let before = before.filter(|before| before.uid == uid);
+                let good = before.and_then(|before| before.good.clone());
+                Self { uid, spec, good, error: Some(error) }
+            }
+        }
+    }
+
+    /// Whether it is compiled from this version.
+    pub(super) fn is_of(&self, document: &PolicyDocument) -> bool {
+        self.uid == document.uid && self.spec == document.spec
+    }
+}
+
+type Compiler<T> = fn(&Value) -> Result<T, PolicyError>;
+
+pub(super) fn key(document: &PolicyDocument) -> (Box<str>, Box<str>) {
+    (document.metadata.namespace.clone(), document.metadata.name.clone())
+}
+
+/// Compiles what is new or different.
+fn updated<'a, T>(
+    before: &Compiled<T>,
+    documents: impl Iterator<Item = &'a PolicyDocument>,
+    compile: Compiler<T>,
+) -> Compiled<T> {
+    let compiled = documents.map(|document| {
+        let key = key(document);
+        let compiled = match before.get(&key) {
+            Some(same) if same.is_of(document) => Arc::clone(same),
+            before => Arc::new(CompiledDocument::new(document, before.map(|before| &**before), compile)),
+        };
+        (key, compiled)
+    });
+    compiled.collect()
+}
+
+impl PolicyObjects {
+    /// Those of a snapshot, of which these are an earlier state.
+    #[must_use]
+    pub fn updated(&self, cluster: &Cluster) -> Self {
+        Self {
+            policies: updated(&self.policies, cluster.policies(), Policy::from_json),
+            exemptions: updated(&self.exemptions, cluster.exemptions(), NamespaceExemption::from_json),
+        }
+    }
+
+    /// The policies that are in force.
+    pub fn policies(&self) -> impl Iterator<Item = Arc<Policy>> {
+        self.policies.values().filter_map(|compiled| compiled.good.clone())
+    }
+
+    /// The exemptions that count, where the policies let them.
+    pub fn exemptions(&self) -> impl Iterator<Item = Arc<NamespaceExemption>> {
+        self.exemptions.values().filter_map(|compiled| compiled.good.clone())
+    }
+
+    /// The names of all policies.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.policies.keys().map(|(_, name)| &**name)
+    }
+
+    /// The objects whose present version cannot be used.
+    pub fn malformed(&self) -> Vec<Malformed> {
+        let policies = errors(&self.policies, Kind::Policy);
+        policies.chain(errors(&self.exemptions, Kind::Exemption)).collect()
+    }
+}
+
+fn errors<T>(documents: &Compiled<T>, kind: Kind) -> impl Iterator<Item = Malformed> {
+    documents.iter().filter_map(move |((namespace, name), compiled)| {
+        let object = kind.reference(namespace, name);
+        Some(Malformed { object, error: compiled.error.clone()? })
+    })
+}
+
 impl Policies {
-    /// These with the exemptions of a snapshot; and those that cannot be used.
-    pub fn with_exemptions_of(&self, cluster: &Cluster) -> (Self, Vec<Malformed>) {
-        let mut malformed = Vec::new();
+    /// These with the exemptions of a snapshot.
+    #[must_use]
+    pub fn with_exemptions_of(&self, cluster: &Cluster) -> Self {
         let mut policies = self.clone();
-        policies.add_exemptions(cluster.exemptions().filter_map(|document| {
-            let exemption = NamespaceExemption::from_json(&document.to_json());
-            let failed = |error| malformed.push(Malformed { object: document.reference(), error });
-            exemption.map_err(failed).map(Arc::new).ok()
-        }));
-        (policies, malformed)
+        policies.add_exemptions(PolicyObjects::default().updated(cluster).exemptions());
+        policies
     }
 
     /// These with the policies and exemptions of a snapshot; and those that cannot be used.
     pub fn with_objects_of(&self, cluster: &Cluster) -> (Self, Vec<Malformed>) {
-        let (mut policies, mut malformed) = self.with_exemptions_of(cluster);
-        policies.add_policies(cluster.policies().filter_map(|document| {
-            let policy = Policy::from_json(&document.to_json());
-            let failed = |error| malformed.push(Malformed { object: document.reference(), error });
-            policy.map_err(failed).map(Arc::new).ok()
-        }));
-        (policies, malformed)
+        let objects = PolicyObjects::default().updated(cluster);
+        let mut policies = self.clone();
+        policies.add_policies(objects.policies());
+        policies.add_exemptions(objects.exemptions());
+        (policies, objects.malformed())
     }
 }

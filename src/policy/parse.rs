@@ -17,7 +17,7 @@ const MOST_IN_EXEMPTION: usize = 100;
 const LONGEST_NAME: usize = 253;
 
 /// What is wrong with a policy, and where.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{message}")]
 pub struct PolicyError {
     /// JSON pointer into the document.

@@ -41,6 +41,8 @@ pub struct KindReadiness {
     gate: Gate,
     remark: Remark,
     is_refused: bool,
+    /// Whether all objects were known once.
+    was_listed: bool,
 }
 
 /// The watches did not go on.
@@ -95,7 +97,7 @@ impl Live {
 pub fn parts(readiness: &Readiness) -> BTreeMap<Kind, KindReadiness> {
     let part = |kind: Kind| {
         let gate = readiness.gate(kind.name());
-        (kind, KindReadiness { gate, remark: readiness.remark(), is_refused: false })
+        (kind, KindReadiness { gate, remark: readiness.remark(), is_refused: false, was_listed: false })
     };
     Kind::watched().map(part).collect()
 }

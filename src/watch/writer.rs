@@ -115,7 +115,7 @@ impl Writer {
         self.cluster.set_complete(kind, true);
         tracing::info!(kind = kind.name(), objects = self.cluster.count(kind), again, "listed completely");
         if let Some(part) = self.parts.get_mut(&kind) {
-            part.is_refused = false;
+            (part.is_refused, part.was_listed) = (false, true);
             part.remark.clear();
         }
     }
@@ -125,7 +125,12 @@ impl Writer {
         self.staged.remove(&kind);
         self.cluster.set_complete(kind, false);
         let Some(part) = self.parts.get_mut(&kind) else { return };
-        part.remark.set(format!("{} unknown ({reason})", kind.name()));
+        let name = kind.name();
+        part.remark.set(if kind.is_policy() && part.was_listed {
+            format!("{name}: those known before are in force ({reason})")
+        } else {
+            format!("{name} unknown ({reason})")
+        });
         if !part.is_refused {
             part.is_refused = true;
             tracing::warn!(

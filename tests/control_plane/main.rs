@@ -31,6 +31,7 @@ mod kubectl;
 mod members;
 mod mutate;
 mod per_pod;
+mod policies;
 mod reports;
 mod show;
 mod static_webhooks;

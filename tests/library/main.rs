@@ -31,6 +31,7 @@ mod namespaces;
 mod owners;
 mod per_pod_plan;
 mod policies;
+mod policy_status;
 mod properties;
 mod rules;
 mod show;

@@ -28,6 +28,7 @@ mod memory;
 mod metacontroller;
 mod per_pod;
 mod policy_files;
+mod policy_objects;
 mod reports;
 mod watch;
 mod webhook_drain;
