@@ -16,6 +16,7 @@ mod placement;
 mod policies;
 mod policy;
 mod policy_files;
+mod policy_test;
 mod render;
 mod review;
 mod serve;
