@@ -1,5 +1,7 @@
 //! What is about to happen, and who asks for it.
 
+use serde_json::Value;
+
 use crate::model::{
     Autoscaler, Claim, DisruptionBudget, Eviction, Kind, Metadata, ObjectRef, Pod, Service, StatefulSet,
     Workload,
@@ -14,9 +16,49 @@ pub struct Change {
     pub requester: Requester,
     /// Whether nothing of it will persist.
     pub dry_run: bool,
+    /// A StatefulSet as it is written, where a policy's check reads it.
+    pub raw: Option<Box<RawObjects>>,
     /// Whether what belongs to it is there by now, as in manifests that are judged together. A request may be the first of
     /// several.
     pub has_all_objects: bool,
+}
+
+/// A StatefulSet before and after a change, with all of its fields.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawObjects {
+    /// Null where it is created.
+    pub old: Value,
+    pub new: Value,
+    /// Whether they are too large to be kept; then both are null.
+    pub are_too_large: bool,
+}
+
+/// One of them, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub enum RawObject<'r> {
+    Known(&'r Value),
+    Absent,
+    Unknown,
+    TooLarge,
+}
+
+impl RawObjects {
+    pub fn new(old: Option<Value>, new: Value) -> Self {
+        Self { old: old.unwrap_or_default(), new, are_too_large: false }
+    }
+
+    pub fn too_large() -> Self {
+        Self { old: Value::Null, new: Value::Null, are_too_large: true }
+    }
+
+    /// The old one and the new one.
+    pub fn both(&self) -> [RawObject<'_>; 2] {
+        [&self.old, &self.new].map(|object| match object {
+            _ if self.are_too_large => RawObject::TooLarge,
+            Value::Null => RawObject::Absent,
+            object => RawObject::Known(object),
+        })
+    }
 }
 
 /// What changes.

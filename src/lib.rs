@@ -51,6 +51,7 @@
 //! | [`mutate`](mod@mutate) | what is filled in, as explicit operations |
 //! | [`evaluate`](mod@evaluate) | the judgement |
 //! | [`policy`] | documents, matching, levels, exemptions, the class of a set |
+//! | [`cel`] | the Common Expression Language: parsed, typed and metered |
 //! | [`rules`] | one file a rule; typed parameters, the registry |
 //! | [`software`] | the catalogue of software: images, command lines, patterns |
 //! | [`cluster`] | the snapshot, its indexes, the view with a pending change |
@@ -85,6 +86,7 @@
 pub mod admission;
 pub mod api_server;
 pub mod audit;
+pub mod cel;
 pub mod certs;
 pub mod change;
 pub mod cli;

@@ -15,7 +15,7 @@ use crate::cluster::Cluster;
 use crate::evaluate::evaluate;
 use crate::policy::Policies;
 use crate::verdict::Verdict;
-pub use decode::{Invalid, Operation, Request, Resource, decode};
+pub use decode::{Invalid, Operation, Request, Resource, decode, decode_for};
 pub use encode::{encode, encode_mutation};
 pub use mutate::{Mutated, mutate_review};
 
@@ -37,7 +37,7 @@ pub fn review(
     policies: &Policies,
     now: Timestamp,
 ) -> Result<Reviewed, Invalid> {
-    let request = decode(body)?;
+    let request = decode_for(body, policies)?;
     let verdict = evaluate(&request.change, cluster, policies, now);
     let body = encode(&request, &verdict);
     Ok(Reviewed { request, verdict, body })

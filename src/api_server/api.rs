@@ -76,6 +76,25 @@ impl Api {
         Ok(Page { items: items.collect(), version: list.metadata.resource_version.into_owned(), next })
     }
 
+    /// Reads one page of the objects of a kind with all of their fields, and where the next page begins.
+    pub(crate) async fn list_raw(
+        &self,
+        kind: Kind,
+        namespace: Option<&str>,
+        limit: u32,
+        next: Option<&str>,
+    ) -> Result<(Vec<serde_json::Value>, Option<String>), ApiError> {
+        let mut path = format!("{}?limit={limit}", path_of(kind, namespace)?);
+        if let Some(next) = next {
+            path = path + "&continue=" + &escaped(next);
+        }
+        let body = self.read(&path).await?;
+        let list: RawList<'_> = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
+        let items = list.items.unwrap_or_default().into_iter().map(|text| serde_json::from_str(text.get()));
+        let items = items.collect::<Result<_, _>>().map_err(|error| malformed(&error))?;
+        Ok((items, Some(list.metadata.next.into_owned()).filter(|next| !next.is_empty())))
+    }
+
     /// Reads one object; `None` where there is no such.
     pub(crate) async fn get(
         &self,

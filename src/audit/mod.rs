@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use self::applications::{Known, application};
 use self::contexts::{Context, Contexts};
 use self::transition::OldState;
 use self::views::Views;
-use crate::change::{Action, Change, Edit};
+use crate::change::{Action, Change, Edit, RawObjects};
 use crate::cluster::inventory::{Found, Inventory, position};
 use crate::cluster::{Cluster, ClusterObject, Kind, Listing};
 use crate::evaluate::evaluate;
@@ -101,7 +102,8 @@ pub fn audit_cluster(listing: &Listing, policies: &Policies, config: AuditConfig
     let (policies, malformed) = &policies.with_objects_of(&listing.cluster);
     report.add_malformed(malformed);
     for set in listing.cluster.sets() {
-        report.add_live(judge(Edit::Create(set.clone()), &listing.cluster, policies, now));
+        let raw = listing.raw_set(set).map(|raw| Box::new(RawObjects::new(None, raw.clone())));
+        report.add_live(judge(Edit::Create(set.clone()), raw, &listing.cluster, policies, now));
         if config.pictures {
             let known = Known { cluster: &listing.cluster, policies, now };
             report.applications.push(application(set, known, None));
@@ -125,7 +127,7 @@ pub fn audit_namespace(
 ) -> Vec<Located> {
     let mut report = Report::default();
     let sets = cluster.sets_in(namespace).into_iter();
-    let sets = sets.map(|set| judge(Edit::Create(set.clone()), cluster, policies, now));
+    let sets = sets.map(|set| judge(Edit::Create(set.clone()), None, cluster, policies, now));
     let workloads = cluster.deployments_and_replica_sets_in(namespace).into_iter();
     let workloads = workloads.map(|workload| judge_workload(workload, cluster, policies, now));
     for mut verdict in sets.chain(workloads) {
@@ -213,7 +215,12 @@ impl Audit<'_> {
             }
             None => Edit::Create(set),
         };
-        self.add(number, name, found, judge(edit, cluster, self.policies(number), self.now));
+        let policies = self.policies(number);
+        let raw = policies.read_raw_sets().then(|| {
+            let old = old_set.map(|(old, _)| raw_object(old));
+            Box::new(RawObjects::new(old, raw_object(found)))
+        });
+        self.add(number, name, found, judge(edit, raw, cluster, policies, self.now));
     }
 
     /// Judges what a change to `at` does to others.
@@ -285,9 +292,24 @@ fn remove_repeated(findings: &mut Vec<Located>) {
     });
 }
 
-fn judge(edit: Edit<StatefulSet>, cluster: &Cluster, policies: &Policies, now: Timestamp) -> Verdict {
+/// A manifest as it is applied: into the namespace that it is judged in.
+fn raw_object(found: Found<'_>) -> Value {
+    let mut raw = found.manifest.node.to_json();
+    if let Some(metadata) = raw.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.entry("namespace").or_insert_with(|| found.object().metadata().namespace.to_string().into());
+    }
+    raw
+}
+
+fn judge(
+    edit: Edit<StatefulSet>,
+    raw: Option<Box<RawObjects>>,
+    cluster: &Cluster,
+    policies: &Policies,
+    now: Timestamp,
+) -> Verdict {
     let action = Action::StatefulSet(edit);
-    let change = Change { action, has_all_objects: true, ..Change::default() };
+    let change = Change { action, raw, has_all_objects: true, ..Change::default() };
     evaluate(&change, cluster, policies, now)
 }
 

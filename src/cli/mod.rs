@@ -17,6 +17,7 @@ mod policies;
 mod policy;
 mod policy_files;
 mod policy_keeper;
+mod policy_test;
 mod render;
 mod review;
 mod serve;

@@ -75,7 +75,7 @@ impl Loaded {
             return Err(remark(manifest, &key.pointer, format!("`{}` is written twice", key.pointer)));
         }
         let document = manifest.node.to_json();
-        let failed = |error: PolicyError| remark(manifest, &error.pointer, error.message);
+        let failed = |error: PolicyError| error_remark(manifest, error);
         if manifest.kind == Kind::Exemption.name() {
             self.exemptions.push(Arc::new(NamespaceExemption::from_json(&document).map_err(failed)?));
         } else {
@@ -98,6 +98,36 @@ fn unread(note: &Note) -> PolicyRemark {
     let file = &note.file.name;
     let place = format!("{file}:{}:{}", note.line, note.column);
     PolicyRemark { policy: file.clone(), place, message: note.message.clone(), is_unreadable: true }
+}
+
+fn error_remark(manifest: &Manifest, error: PolicyError) -> PolicyRemark {
+    let within = error.offset.and_then(|offset| expression_place(manifest, &error.pointer, offset));
+    let remark = remark(manifest, &error.pointer, error.message);
+    match within {
+        Some(place) => PolicyRemark { place, ..remark },
+        None => remark,
+    }
+}
+
+/// File, line and column of an offset in a text that is written at a pointer: on one line, or as a block from the next line on.
+fn expression_place(manifest: &Manifest, pointer: &str, offset: usize) -> Option<String> {
+    let node = manifest.node.pointer(pointer)?;
+    let text = node.as_str()?;
+    let before = text.get(..offset)?;
+    let (line, last) = (before.matches('\n').count(), before.rsplit('\n').next()?);
+    let lines = &mut manifest.file.text.lines().skip(usize::try_from(node.line).ok()? - 1);
+    let first = lines.next()?;
+    let start = usize::try_from(node.column).ok()? - 1;
+    let written: String = first.chars().skip(start).collect();
+    let (line, column) = if written.starts_with(['|', '>']) {
+        let indent = lines.clone().find(|line| !line.trim().is_empty())?;
+        let indent = indent.len() - indent.trim_start().len();
+        (node.line + 1 + u32::try_from(line).ok()?, indent + last.chars().count() + 1)
+    } else {
+        let quote = usize::from(written.starts_with(['"', '\'']));
+        (node.line, start + quote + before.chars().count() + 1)
+    };
+    Some(format!("{}:{line}:{column}", manifest.file.name))
 }
 
 fn remark(manifest: &Manifest, pointer: &str, message: String) -> PolicyRemark {

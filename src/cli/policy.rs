@@ -21,6 +21,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(CheckArgs),
+    Test(super::policy_test::TestArgs),
 }
 
 /// Say what is wrong with policies, and what in them has no effect
@@ -47,8 +48,10 @@ enum FailOn {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Command::Check(check) = self.command;
-        check.run()
+        match self.command {
+            Command::Check(check) => check.run(),
+            Command::Test(test) => test.run(),
+        }
     }
 }
 

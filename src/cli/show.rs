@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::kubernetes::{self, Named};
 use super::{PolicyArgs, audit, cluster, placement};
 use crate::audit::{AuditConfig, audit as audit_files, audit_cluster};
-use crate::cluster::Listing;
+use crate::cluster::{Cluster, Listing};
 use crate::model::{did_you_mean, printable};
 use crate::report::{Report, is_failure};
 use crate::show::{BudgetStatus, DrainPlan, Glance, Placement};
@@ -121,8 +121,11 @@ impl Args {
 
     /// Lists a namespace or all, and judges what is there.
     fn judged(&self, namespace: Option<&str>) -> anyhow::Result<(Report, Listing)> {
-        let listing = cluster::read(self.kubeconfig.as_deref(), self.context.as_deref(), namespace)?;
-        let report = audit_cluster(&listing, &self.policy.load()?, PICTURES, Timestamp::now());
+        let policies = self.policy.load()?;
+        let reads_raw_sets = |cluster: &Cluster| policies.with_objects_of(cluster).0.read_raw_sets();
+        let (kubeconfig, context) = (self.kubeconfig.as_deref(), self.context.as_deref());
+        let listing = cluster::read(kubeconfig, context, namespace, reads_raw_sets)?;
+        let report = audit_cluster(&listing, &policies, PICTURES, Timestamp::now());
         Ok((report, listing))
     }
 

@@ -1,6 +1,11 @@
 //! Objects as they are read from an API server, before they are in a snapshot.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use super::{Cluster, ClusterObject, Kind};
+use crate::model::StatefulSet;
 
 /// An object that exists but cannot be read.
 #[derive(Clone, Debug)]
@@ -25,6 +30,22 @@ pub struct Listing {
     /// The kinds that could not be listed, and why.
     pub failed: Vec<(Kind, String)>,
     pub unreadable: Vec<Unreadable>,
+    /// StatefulSets with all of their fields, by namespace and name, where they were asked for.
+    pub raw_sets: BTreeMap<(String, String), Value>,
+}
+
+impl Listing {
+    /// A set with all of its fields.
+    pub fn raw_set(&self, set: &StatefulSet) -> Option<&Value> {
+        let (namespace, name) = (&set.metadata.namespace, &set.metadata.name);
+        self.raw_sets.get(&(namespace.to_string(), name.to_string()))
+    }
+
+    /// Keeps a set with all of its fields.
+    pub fn add_raw_set(&mut self, raw: Value) {
+        let field = |field: &str| raw["metadata"][field].as_str().unwrap_or_default().to_owned();
+        self.raw_sets.insert((field("namespace"), field("name")), raw);
+    }
 }
 
 impl Cluster {

@@ -6,14 +6,14 @@ use std::fmt::Write as _;
 
 use crate::cluster::Group;
 use crate::model::{Classified, Object, ObjectRef, Owner, cut, printable_lines};
-use crate::policy::Applicable;
+use crate::policy::{self, Applicable};
 use crate::rules::Params;
 use crate::rules::{
     Changed, Check, Companion, FieldEdit, Place, Rule, SetContext, Transition, Trigger, Violation,
     Violations, enumerate,
 };
 use crate::verdict::Level;
-use crate::verdict::{Edit, Finding};
+use crate::verdict::{Edit, Finding, RuleId};
 
 /// What settles which sets are one group.
 const SAY_GROUP: &str =
@@ -179,6 +179,29 @@ impl Evaluation<'_> {
         finding
     }
 
+    /// What becomes of the finding of a policy's own check: it is spared where a rule would be.
+    pub(super) fn of_check(&self, check: &policy::Check, mut finding: Finding, already: bool) -> Finding {
+        let after = &self.states.after;
+        let reads_class = check.reads_group() || check.reads("class");
+        finding.class = Some(after.class.clone());
+        if already {
+            finding.spare("it was so before this change");
+        }
+        if reads_class && after.class.is_only_likely() {
+            finding.spare("its class is only likely");
+        }
+        if check.reads_group() && (self.together.is_some() || self.may_grow()) {
+            finding.spare("which sets form its group is not certain");
+        }
+        if check.reads_companions() && self.is_first && !self.denies_missing_companions {
+            finding.spare("not refused on creation: what it needs may be created next");
+        }
+        if let Some(owner) = self.operated.spared() {
+            finding.spare(&format!("not refused: the operator of {} {} asks for it", owner.kind, owner.name));
+        }
+        finding
+    }
+
     /// Whether sets may belong to its group that do not exist yet or are not known.
     fn may_grow(&self) -> bool {
         let after = &self.states.after;
@@ -231,6 +254,11 @@ pub(super) fn finding(
     subject: &ObjectRef,
     violation: Violation,
 ) -> Finding {
+    finding_of(rule.id(), level, subject, violation)
+}
+
+/// The same for what is no shipped rule.
+pub(super) fn finding_of(rule: RuleId, level: Level, subject: &ObjectRef, violation: Violation) -> Finding {
     let Violation { place, message, remedy, edits, at_most, related, companion, .. } = violation;
     let (message, remedy) = (shown(message), shown(remedy));
     let object_of = |place: Place| (place.object.unwrap_or_else(|| subject.clone()), place.path);
@@ -243,7 +271,7 @@ pub(super) fn finding(
     let (object, path) = object_of(place);
     let (subject, level) = (subject.clone(), level.min(at_most));
     Finding {
-        rule: rule.id(),
+        rule,
         level,
         subject,
         class: None,

@@ -114,7 +114,8 @@ impl<'a> Evaluator<'a> {
 
     fn run(&self, evaluation: &Evaluation<'a>) -> Vec<Finding> {
         let rules = rules::ALL.iter().enumerate().filter(|(_, rule)| evaluation.is_about(rule));
-        rules.flat_map(|(index, rule)| self.apply(index, rule, evaluation)).collect()
+        let of_rules = rules.flat_map(|(index, rule)| self.apply(index, rule, evaluation));
+        of_rules.chain(self.checks(evaluation)).collect()
     }
 
     fn apply(&self, index: usize, rule: &'static Rule, evaluation: &Evaluation<'a>) -> Vec<Finding> {
@@ -127,7 +128,7 @@ impl<'a> Evaluator<'a> {
             return Vec::new();
         }
         let metadata = &evaluation.states.after.set.metadata;
-        let exempt = evaluation.applicable.exemption(rule, metadata, self.now);
+        let exempt = evaluation.applicable.exemption(rule.id, metadata, self.now);
         let ratchets = ruling.level == Level::Deny;
         let known = if ratchets { evaluation.known_violations(rule, ruling.params) } else { Vec::new() };
         let known = Known::of(&known);

@@ -3,9 +3,11 @@
 //! Pure and synchronous: no I/O, no clock, no locks. Webhook, audit and reports all come through here, so they cannot
 //! disagree.
 
+mod checks;
 mod claims;
 mod distinct;
 mod evaluation;
+mod facts;
 mod groups;
 mod judge;
 mod pods;
@@ -23,7 +25,7 @@ use self::distinct::distinct;
 use self::evaluation::finding;
 use self::judge::{Asked, is_tightening};
 pub use self::pods::pods_in_question;
-use crate::change::{Action, Change, Edit, PodDeletion, PodRemoval, Requester, Written};
+use crate::change::{Action, Change, Edit, PodDeletion, PodRemoval, RawObjects, Requester, Written};
 use crate::cluster::{Cluster, ClusterView, PendingChange, ViewMemory};
 use crate::model::{
     Autoscaler, Claim, Class, Classified, DisruptionBudget, Eviction, Metadata, Object, ObjectRef, Service,
@@ -48,6 +50,7 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         dry_run: change.dry_run,
         has_all_objects: change.has_all_objects,
         requester: &change.requester,
+        raw: change.raw.as_deref(),
     };
     let mut findings: Vec<Finding> = match &change.action {
         Action::StatefulSet(Edit::Delete(set)) => judge.set_deletion(set),
@@ -80,6 +83,7 @@ struct Evaluator<'a> {
     dry_run: bool,
     has_all_objects: bool,
     requester: &'a Requester,
+    raw: Option<&'a RawObjects>,
 }
 
 /// What is looked up for many sets or by many rules.
@@ -280,7 +284,7 @@ impl<'a> Evaluator<'a> {
             if violations.is_empty() {
                 continue;
             }
-            let exemption = applicable.exemption(rule, metadata, self.now);
+            let exemption = applicable.exemption(rule.id, metadata, self.now);
             let may_be_exempted = applicable.honours_annotations();
             findings.extend(violations.into_iter().map(|violation| {
                 let mut finding = finding(rule, ruling.level, subject, violation);

@@ -27,6 +27,7 @@ pub fn pods_in_question(change: &Change, cluster: &Cluster, policies: &Policies)
         dry_run: change.dry_run,
         has_all_objects: false,
         requester,
+        raw: None,
     };
     match &change.action {
         Action::PodDeletion(deletion) => evaluator.around_deletion(&deletion.pod),

@@ -65,7 +65,7 @@ impl<'a> Evaluator<'a> {
         let known = step.before.as_ref().map(|before| step.violations(rule, before, ruling.params));
         let known = Known::of(known.as_deref().unwrap_or_default());
         let workload = step.after.workload;
-        let exempt = applicable.exemption(rule, &workload.metadata, self.now);
+        let exempt = applicable.exemption(rule.id, &workload.metadata, self.now);
         let may_be_exempted = applicable.honours_annotations();
         let operator = step
             .operator()

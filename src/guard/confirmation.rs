@@ -8,6 +8,7 @@ use super::live_reads::{Fresh, Wanted};
 use crate::change::{Action, Change, WorkloadScale};
 use crate::cluster::{Cluster, ClusterView, Kind, PendingChange};
 use crate::model::{Autoscaler, Workload};
+use crate::policy::{Check, Policies};
 use crate::rules::{self, Rule};
 use crate::verdict::{Finding, Level, RuleId, Verdict};
 
@@ -23,33 +24,38 @@ pub enum WhenOverloaded {
 
 /// What must be read before this verdict may be given; `None` where it refuses nothing, or for nothing but the change itself,
 /// and calls nothing missing.
-pub(super) fn doubt(change: &Change, verdict: &Verdict) -> Option<Wanted> {
+pub(super) fn doubt(change: &Change, verdict: &Verdict, policies: &Policies) -> Option<Wanted> {
     let (namespace, set) = subject(&change.action)?;
-    let in_doubt = || in_doubt(change, verdict);
-    if in_doubt().all(|rule| needs(rule, &change.action).is_empty()) {
+    let in_doubt = || in_doubt(change, verdict, policies);
+    if in_doubt().all(|grounds| grounds.needs(&change.action).is_empty()) {
         return None;
     }
-    let mut kinds: BTreeSet<Kind> = in_doubt().flat_map(reads).collect();
+    let mut kinds: BTreeSet<Kind> = in_doubt().flat_map(|grounds| grounds.reads()).collect();
     if !shows_set(&change.action) && set.is_none() {
         kinds.insert(Kind::StatefulSet);
     }
     Some(Wanted { namespace: namespace.into(), set: set.map(Into::into), kinds: kinds.into_iter().collect() })
 }
 
-/// The rules whose findings are not given without a second look: those that refuse, and those that call something missing. On a
-/// dry run it may well be, and is only warned of.
-fn in_doubt<'a>(change: &'a Change, verdict: &'a Verdict) -> impl Iterator<Item = &'static Rule> + 'a {
+/// The rules and checks whose findings are not given without a second look: those that refuse, and those that call something
+/// missing. On a dry run it may well be, and is only warned of.
+fn in_doubt<'a>(
+    change: &'a Change,
+    verdict: &'a Verdict,
+    policies: &'a Policies,
+) -> impl Iterator<Item = Grounds<'a>> {
+    let grounds = |finding: &'a Finding| Grounds::of(&finding.rule, policies);
     let missing = verdict
         .at(Level::Warn)
         .filter(|_| !change.dry_run)
-        .filter_map(|finding| rules::find(&finding.rule))
-        .filter(|rule| rule.reports_missing);
-    verdict.at(Level::Deny).filter_map(|finding| rules::find(&finding.rule)).chain(missing)
+        .filter_map(grounds)
+        .filter(|grounds| grounds.reports_missing());
+    verdict.at(Level::Deny).filter_map(grounds).chain(missing)
 }
 
 /// Whether all that was in doubt was found again in what was read.
-pub(super) fn is_confirmed(change: &Change, snapshot: &Verdict, live: &Verdict) -> bool {
-    in_doubt(change, snapshot).all(|rule| live.contains_rule(&rule.id()))
+pub(super) fn is_confirmed(change: &Change, snapshot: &Verdict, live: &Verdict, policies: &Policies) -> bool {
+    in_doubt(change, snapshot, policies).all(|grounds| live.contains_rule(&grounds.id()))
 }
 
 /// What to read once the snapshot has turned out to be behind: what it did not show may be wrong too. `None` where that is read.
@@ -111,8 +117,8 @@ fn unknown_claims<'a>(workload: &'a Workload, replicas: i32, view: &ClusterView<
 /// The verdict on what was read, where it was; where it was not, that on the snapshot, which then refuses nothing.
 pub(super) fn settle(
     change: &Change,
-    snapshot: Verdict,
-    live: Verdict,
+    [snapshot, live]: [Verdict; 2],
+    policies: &Policies,
     fresh: &Fresh,
     wanted: &Wanted,
     when_overloaded: WhenOverloaded,
@@ -122,12 +128,12 @@ pub(super) fn settle(
         return live;
     }
     let failure = |id: &RuleId| {
-        let rule = rules::find(id)?;
-        let needs = needs(rule, &change.action);
+        let grounds = Grounds::of(id, policies)?;
+        let needs = grounds.needs(&change.action);
         if let Some(failure) = needs.iter().find_map(|kind| fresh.failure(*kind)) {
             return Some(Known::Failed(failure.clone()));
         }
-        (!needs.iter().all(|kind| is_read(*kind, rule, wanted))).then_some(Known::NotRead)
+        (!needs.iter().all(|kind| is_read(*kind, &grounds, wanted))).then_some(Known::NotRead)
     };
     let kept = snapshot
         .findings
@@ -139,9 +145,9 @@ pub(super) fn settle(
     Verdict { findings }
 }
 
-/// Whether enough of a kind was wanted for this rule: the set that is scaled is not all sets.
-fn is_read(kind: Kind, rule: &Rule, wanted: &Wanted) -> bool {
-    wanted.kinds.contains(&kind) || (wanted.rests_on(kind) && !rule.reads.contains(&kind))
+/// Whether enough of a kind was wanted for a finding: the set that is scaled is not all sets.
+fn is_read(kind: Kind, grounds: &Grounds<'_>, wanted: &Wanted) -> bool {
+    wanted.kinds.contains(&kind) || (wanted.rests_on(kind) && !grounds.reads().contains(&kind))
 }
 
 /// Why the snapshot is all there is.
@@ -189,15 +195,45 @@ fn subject(action: &Action) -> Option<(&str, Option<&str>)> {
     }
 }
 
-/// The kinds that a rule's finding rests on: what the rule reads, and the StatefulSet, unless the change itself shows it.
-fn needs(rule: &Rule, action: &Action) -> BTreeSet<Kind> {
-    reads(rule).chain((!shows_set(action)).then_some(Kind::StatefulSet)).collect()
+/// What a finding is of.
+enum Grounds<'p> {
+    Rule(&'static Rule),
+    Check(&'p Check),
 }
 
-/// The kinds that a rule reads. Which sets form one group can depend on the Services that select their pods.
-fn reads(rule: &Rule) -> impl Iterator<Item = Kind> {
-    let services = rule.reads.contains(&Kind::StatefulSet).then_some(Kind::Service);
-    rule.reads.iter().copied().chain(services)
+impl<'p> Grounds<'p> {
+    fn of(id: &RuleId, policies: &'p Policies) -> Option<Self> {
+        rules::find(id).map(Grounds::Rule).or_else(|| policies.check(id).map(Grounds::Check))
+    }
+
+    fn id(&self) -> RuleId {
+        match self {
+            Self::Rule(rule) => rule.id(),
+            Self::Check(check) => check.id.clone(),
+        }
+    }
+
+    fn reports_missing(&self) -> bool {
+        matches!(self, Self::Rule(rule) if rule.reports_missing)
+    }
+
+    /// The kinds that it reads. Which sets form one group can depend on the Services that select their pods.
+    fn reads(&self) -> BTreeSet<Kind> {
+        match self {
+            Self::Rule(rule) => {
+                let services = rule.reads.contains(&Kind::StatefulSet).then_some(Kind::Service);
+                rule.reads.iter().copied().chain(services).collect()
+            }
+            Self::Check(check) => check.kinds(),
+        }
+    }
+
+    /// The kinds that the finding rests on: what is read, and the StatefulSet, unless the change itself shows it.
+    fn needs(&self, action: &Action) -> BTreeSet<Kind> {
+        let mut needs = self.reads();
+        needs.extend((!shows_set(action)).then_some(Kind::StatefulSet));
+        needs
+    }
 }
 
 /// Whether what a rule finds that reads no other object rests on nothing but the change. How a pod is deleted does.

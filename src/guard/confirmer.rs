@@ -97,7 +97,7 @@ impl Confirmer {
     ) -> Verdict {
         let snapshot = &*reserved.over(snapshot);
         let verdict = evaluate(change, snapshot, policies, Timestamp::now());
-        let Some(mut wanted) = doubt(change, &verdict) else { return verdict };
+        let Some(mut wanted) = doubt(change, &verdict, policies) else { return verdict };
         let fresh = async |wanted: &Wanted| {
             let mut fresh = self.reader.fresh(wanted, snapshot, deadline).await;
             fresh.cluster = reserved.over(&fresh.cluster).into_owned();
@@ -105,13 +105,13 @@ impl Confirmer {
         };
         let mut read = fresh(&wanted).await;
         let mut live = evaluate(change, &read.cluster, policies, Timestamp::now());
-        let is_behind = read.failed.is_empty() && !is_confirmed(change, &verdict, &live);
+        let is_behind = read.failed.is_empty() && !is_confirmed(change, &verdict, &live, policies);
         if let Some(all) = wider(&wanted, snapshot).filter(|_| is_behind) {
             wanted = all;
             read = fresh(&wanted).await;
             live = evaluate(change, &read.cluster, policies, Timestamp::now());
         }
-        let verdict = settle(change, verdict, live, &read, &wanted, self.when_overloaded);
+        let verdict = settle(change, [verdict, live], policies, &read, &wanted, self.when_overloaded);
         self.count(match read.failed.iter().find(|(kind, _)| wanted.rests_on(*kind)) {
             Some((kind, failure)) => {
                 tracing::warn!(kind = kind.name(), "live read before denial failed: {failure}");

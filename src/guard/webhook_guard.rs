@@ -37,17 +37,17 @@ pub struct WebhookGuard {
 
 impl Guard for WebhookGuard {
     fn validate(&self, body: &[u8], deadline: Instant) -> Result<Answer, HttpError> {
-        let request = admission::decode(body).map_err(|invalid| refusal(&invalid))?;
+        let (cluster, policies) = (self.cluster.load(), self.policies.load());
+        let request = admission::decode_for(body, &policies).map_err(|invalid| refusal(&invalid))?;
         if self.excludes(&request) {
             return Ok(Answer::Now(reply(&request, &Verdict::default(), None)));
         }
-        let (cluster, policies) = (self.cluster.load(), self.policies.load());
         let mut reserved = self.reservations.for_change(&request.change);
         loop {
             let known = reserved.over(&cluster);
             let mut verdict = evaluate(&request.change, &known, &policies, Timestamp::now());
             let in_doubt = || {
-                doubt(&request.change, &verdict).is_some()
+                doubt(&request.change, &verdict, &policies).is_some()
                     || !unknown_objects(&request.change, &cluster).is_empty()
                     || !claims_in_question(&request.change, &cluster, &policies).is_empty()
                     || !pods_in_question(&request.change, &cluster, &policies).is_empty()

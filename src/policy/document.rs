@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
+use super::checks::{CheckDocument, Variable};
 use super::{Enforcement, OnMissingCompanion, Operated, PerPodServices};
 use crate::model::{Class, LabelSelector, Operator, POD_NAME_LABEL, Requirement};
 use crate::verdict::Level;
@@ -62,6 +63,13 @@ pub(super) struct PolicySpec {
     pub(super) on_missing_companion: Option<OnMissingCompanion>,
     /// The highest level that the policy gives: audit and warn put it on trial, where it adds findings and takes none away.
     pub(super) enforcement: Enforcement,
+    /// Values that the expressions of the checks share, as variables.NAME.
+    pub(super) variables: Vec<Variable>,
+    /// Values of your own that expressions read as params.NAME.
+    #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+    pub(super) params: serde_json::Map<String, serde_json::Value>,
+    /// Checks of your own, in CEL.
+    pub(super) checks: Vec<CheckDocument>,
     /// What is added to StatefulSets and pods when they are created.
     pub(super) mutate: Option<Mutate>,
     /// What the Services that are made for single pods look like.

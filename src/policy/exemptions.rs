@@ -4,7 +4,6 @@ use jiff::Timestamp;
 
 use super::{Applicable, Certainty, Policy, namespace_selector};
 use crate::model::{EXEMPT, EXEMPT_REASON, LabelSelector, Metadata, cut, printable};
-use crate::rules::Rule;
 use crate::software::Patterns;
 use crate::verdict::Exempt;
 
@@ -75,8 +74,8 @@ impl<'a> Exemptness<'a> {
 }
 
 impl<'a> Applicable<'a> {
-    /// Whether the object is exempt from `rule` at this time.
-    pub fn exemption(&self, rule: &Rule, metadata: &Metadata, now: Timestamp) -> Exemptness<'a> {
+    /// Whether the object is exempt from a rule or a check at this time, by its id.
+    pub fn exemption(&self, rule: &str, metadata: &Metadata, now: Timestamp) -> Exemptness<'a> {
         let policies = self.policies.iter();
         let by_policy = policies.fold(Exemptness::No, |found, (policy, certainty)| {
             found.or(|| policy.exemption(rule, metadata, *certainty, now))
@@ -87,7 +86,7 @@ impl<'a> Applicable<'a> {
     }
 
     /// By a `StatefulSetExemption`, where a policy lets those of the namespace count.
-    fn namespace_exemption(&self, rule: &Rule, metadata: &Metadata, now: Timestamp) -> Exemptness<'a> {
+    fn namespace_exemption(&self, rule: &str, metadata: &Metadata, now: Timestamp) -> Exemptness<'a> {
         let mut about =
             self.exemptions.iter().filter(|exemption| exemption.is_about(rule, metadata)).peekable();
         let Some((certainty, policy)) =
@@ -133,7 +132,7 @@ impl<'a> Applicable<'a> {
         self.annotation_exemptions() == (true, None)
     }
 
-    fn annotation_exemption(&self, rule: &Rule, metadata: &Metadata) -> Exemptness<'a> {
+    fn annotation_exemption(&self, rule: &str, metadata: &Metadata) -> Exemptness<'a> {
         let Some(reason) = exempting_reason(rule, metadata) else { return Exemptness::No };
         match self.annotation_exemptions() {
             (_, Some(policy)) => Exemptness::Undecided(policy),
@@ -153,21 +152,21 @@ fn without(allowed: bool, undecided: Option<(bool, &str)>) -> (bool, Option<&str
 }
 
 /// The reason that the annotations give for an exemption from this rule.
-fn exempting_reason<'m>(rule: &Rule, metadata: &'m Metadata) -> Option<&'m str> {
+fn exempting_reason<'m>(rule: &str, metadata: &'m Metadata) -> Option<&'m str> {
     let rules = metadata.annotations.get(EXEMPT)?;
     let reason = metadata.annotations.get(EXEMPT_REASON).map(str::trim)?;
-    let is_named = rules.split(',').any(|id| id.trim() == rule.id);
+    let is_named = rules.split(',').any(|id| id.trim() == rule);
     (is_named && !reason.is_empty()).then_some(reason)
 }
 
-fn names_rule(rules: &[String], rule: &Rule) -> bool {
-    rules.iter().any(|id| id == rule.id || id == "*")
+fn names_rule(rules: &[String], rule: &str) -> bool {
+    rules.iter().any(|id| id == rule || id == "*")
 }
 
 impl Policy {
     fn exemption(
         &self,
-        rule: &Rule,
+        rule: &str,
         metadata: &Metadata,
         certainty: Certainty,
         now: Timestamp,
@@ -203,7 +202,7 @@ impl NamespaceExemption {
             && self.selector.as_ref().is_none_or(|selector| selector.matches(&metadata.labels))
     }
 
-    fn is_about(&self, rule: &Rule, metadata: &Metadata) -> bool {
+    fn is_about(&self, rule: &str, metadata: &Metadata) -> bool {
         names_rule(&self.rules, rule) && self.selects(metadata)
     }
 

@@ -2,6 +2,7 @@
 //!
 //! All of it is decided here, for every caller: a rule only says what is wrong.
 
+mod checks;
 mod classify;
 mod document;
 mod exemptions;
@@ -21,7 +22,8 @@ use std::sync::Arc;
 use crate::model::{Class, LabelSelector, Labels, Metadata};
 use crate::rules::{self, NO_PARAMS, Params};
 use crate::software::{Catalogue, ImagePatterns, Patterns};
-use crate::verdict::Level;
+use crate::verdict::{Level, RuleId};
+pub use checks::{Check, CheckedResource, Checks, FailurePolicy};
 use exemptions::Exemption;
 pub use exemptions::{Exemptness, NamespaceExemption};
 pub use lint::{PolicyWarning, lint};
@@ -68,6 +70,7 @@ pub struct Policy {
     operated: Option<Operated>,
     on_missing_companion: Option<OnMissingCompanion>,
     enforcement: Enforcement,
+    checks: Checks,
     mutate: Mutate,
     per_pod_services: Option<PerPodServices>,
 }
@@ -196,6 +199,16 @@ impl Policies {
         }
     }
 
+    /// The check of this id.
+    pub fn check(&self, id: &RuleId) -> Option<&Check> {
+        self.by_strength.iter().flat_map(|policy| policy.checks.iter()).find(|check| check.id == *id)
+    }
+
+    /// Whether a check reads StatefulSets as requests have them: a snapshot keeps less.
+    pub fn read_raw_sets(&self) -> bool {
+        self.by_strength.iter().any(|policy| policy.checks.read_raw_sets)
+    }
+
     /// The policies that are about this subject, the strongest first.
     pub fn applicable<'a>(&'a self, subject: Subject<'a>) -> Applicable<'a> {
         let policies = self.by_strength.iter();
@@ -268,6 +281,15 @@ impl<'a> Applicable<'a> {
         }
     }
 
+    /// The checks of the policies that certainly apply.
+    pub fn checks(&self) -> impl Iterator<Item = (&'a Policy, &'a Check)> {
+        let certain = self.policies.iter().filter(|(_, certainty)| *certainty == Certainty::Certain);
+        certain.flat_map(|(policy, _)| {
+            let policy: &'a Policy = policy;
+            policy.checks.iter().map(move |check| (policy, check))
+        })
+    }
+
     /// Whether an operator may be denied what it asks for its own objects: `operated: enforce`.
     pub fn enforces_on_operators(&self) -> bool {
         self.decided(|policy| policy.operated) == Some(Operated::Enforce)
@@ -300,6 +322,13 @@ impl Enforcement {
 impl Policy {
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The ids of the rules that it sets a level of, and of its own checks.
+    pub fn named_rules(&self) -> impl Iterator<Item = String> {
+        let set = self.settings.iter().zip(rules::ALL).filter(|(settings, _)| !settings.is_empty());
+        let set = set.map(|(_, rule)| rule.id.to_owned());
+        set.chain(self.checks.iter().map(|check| check.id.as_str().to_owned()))
     }
 
     /// Whether `enforcement` caps it.

@@ -60,7 +60,11 @@ pub(super) fn compile(mutate: document::Mutate) -> Result<Mutate, PolicyError> {
         label_key(label, "/spec/mutate/podNameLabel")?;
         if is_given_by_controller(label) && label != POD_NAME_LABEL {
             let message = format!("the StatefulSet controller sets {label:?} itself; choose another label");
-            return Err(PolicyError { pointer: "/spec/mutate/podNameLabel".to_owned(), message });
+            return Err(PolicyError {
+                pointer: "/spec/mutate/podNameLabel".to_owned(),
+                message,
+                offset: None,
+            });
         }
     }
     let service_per_pod =
@@ -75,7 +79,7 @@ fn label_key(text: &str, pointer: &str) -> Result<(), PolicyError> {
     let message = format!(
         "{text:?} is not a valid label key; valid are for example `pod-name` or `example.com/pod-name`"
     );
-    Err(PolicyError { pointer: pointer.to_owned(), message })
+    Err(PolicyError { pointer: pointer.to_owned(), message, offset: None })
 }
 
 fn ports(text: &str, pointer: &str) -> Result<(), PolicyError> {
@@ -85,5 +89,6 @@ fn ports(text: &str, pointer: &str) -> Result<(), PolicyError> {
             "{}; ports are port:targetPort pairs such as \"80:8080,443:8443\"",
             problems.join("; ")
         ),
+        offset: None,
     })
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::document::{self, Document, ExemptionSpec, PolicySpec};
 use super::exemptions::{Exemption, LONGEST_REASON, NamespaceExemption};
 use super::plain::plain;
-use super::{ClassRule, Policy, Profile, Scope, Setting, mutate, per_pod_services, rule_index};
+use super::{ClassRule, Policy, Profile, Scope, Setting, checks, mutate, per_pod_services, rule_index};
 use crate::model::{Kind, KindFacts, did_you_mean, pointer_step};
 use crate::rules::{self, Params};
 use crate::software::{ImagePatterns, Patterns};
@@ -24,6 +24,8 @@ pub struct PolicyError {
     pub pointer: String,
     /// What is wrong there.
     pub message: String,
+    /// Where in the text that is the value of that field, in bytes.
+    pub offset: Option<usize>,
 }
 
 /// The profile of this name, which is part of the program.
@@ -42,11 +44,19 @@ fn embedded(text: &str) -> anyhow::Result<Value> {
 impl Policy {
     /// Compiles a policy. Unknown fields, rules, parameters and malformed patterns are errors.
     pub fn from_json(document: &Value) -> Result<Self, PolicyError> {
-        refuse_unsupported(document)?;
         let document: Document<PolicySpec> = read(document, Kind::Policy)?;
         let spec = document.spec.unwrap_or_default();
+        let name = document.metadata.name;
+        let checks = checks::compile(checks::Written {
+            policy: &name,
+            cap: spec.enforcement.level(),
+            variables: spec.variables,
+            params: spec.params,
+            checks: spec.checks,
+        })?;
         Ok(Self {
-            name: document.metadata.name,
+            name,
+            checks,
             priority: spec.priority,
             scope: scope(spec.r#match)?,
             classes: each(spec.classes, "/spec/classes", class_rule)?,
@@ -82,6 +92,7 @@ fn read<S: DeserializeOwned>(document: &Value, kind: Kind) -> Result<Document<S>
     let document: Document<S> = serde_path_to_error::deserialize(document).map_err(|error| PolicyError {
         pointer: crate::manifest::pointer_of(error.path()),
         message: plain(&error.into_inner().to_string()),
+        offset: None,
     })?;
     if document.api_version != kind.facts().api_version || document.kind != kind.name() {
         let KindFacts { api_version, name, .. } = kind.facts();
@@ -91,17 +102,7 @@ fn read<S: DeserializeOwned>(document: &Value, kind: Kind) -> Result<Document<S>
 }
 
 fn error(pointer: &str, message: impl Into<String>) -> PolicyError {
-    PolicyError { pointer: pointer.to_owned(), message: message.into() }
-}
-
-/// Parts of a policy that this version reads nowhere would be silently without effect.
-fn refuse_unsupported(document: &Value) -> Result<(), PolicyError> {
-    let pointer = "/spec/checks";
-    if document.pointer(pointer).is_some_and(|value| !value.is_null()) {
-        let message = "`checks` is not supported by this version of stateward".to_owned();
-        return Err(PolicyError { pointer: pointer.to_owned(), message });
-    }
-    Ok(())
+    PolicyError { pointer: pointer.to_owned(), message: message.into(), offset: None }
 }
 
 /// The fields that are maps, wherever they are.
@@ -125,7 +126,7 @@ fn refuse_lists(value: &Value, key: &str, pointer: &str) -> Result<(), PolicyErr
     match value {
         Value::Array(_) if key.is_empty() || MAPS.contains(&key) => {
             let (pointer, message) = (pointer.to_owned(), "expected a map, found a list".to_owned());
-            Err(PolicyError { pointer, message })
+            Err(PolicyError { pointer, message, offset: None })
         }
         Value::Array(items) => {
             let mut items = items.iter().enumerate();
@@ -153,8 +154,11 @@ fn each<T, U>(
 }
 
 fn patterns(patterns: &[String], pointer: &str) -> Result<Patterns, PolicyError> {
-    Patterns::new(patterns)
-        .map_err(|error| PolicyError { pointer: pointer.to_owned(), message: error.to_string() })
+    Patterns::new(patterns).map_err(|error| PolicyError {
+        pointer: pointer.to_owned(),
+        message: error.to_string(),
+        offset: None,
+    })
 }
 
 fn scope(scope: document::Match) -> Result<Scope, PolicyError> {
@@ -169,10 +173,13 @@ fn scope(scope: document::Match) -> Result<Scope, PolicyError> {
 fn class_rule(rule: document::ClassRule) -> Result<ClassRule, PolicyError> {
     if rule.images.is_empty() && rule.selector.is_none() {
         let message = "a class needs `images` or a `selector`".to_owned();
-        return Err(PolicyError { pointer: String::new(), message });
+        return Err(PolicyError { pointer: String::new(), message, offset: None });
     }
-    let images = ImagePatterns::new(&rule.images)
-        .map_err(|message| PolicyError { pointer: "/images".to_owned(), message })?;
+    let images = ImagePatterns::new(&rule.images).map_err(|message| PolicyError {
+        pointer: "/images".to_owned(),
+        message,
+        offset: None,
+    })?;
     Ok(ClassRule { class: rule.class, images, selector: rule.selector.map(Into::into) })
 }
 
@@ -186,8 +193,9 @@ fn settings(list: Vec<document::RuleSetting>) -> Result<Vec<Vec<Setting>>, Polic
 
 fn rule_setting(setting: document::RuleSetting) -> Result<(usize, Setting), PolicyError> {
     let rule = known_rule(&setting.rule, "/rule")?;
-    let params = Params::read(&setting.params, rules::ALL[rule].params)
-        .map_err(|(name, message)| PolicyError { pointer: format!("/params/{name}"), message })?;
+    let params = Params::read(&setting.params, rules::ALL[rule].params).map_err(|(name, message)| {
+        PolicyError { pointer: format!("/params/{name}"), message, offset: None }
+    })?;
     let (level, when_likely) = (setting.level, setting.when_likely);
     Ok((rule, Setting { level, when_likely, classes: setting.classes, params }))
 }
@@ -196,7 +204,7 @@ fn known_rule(id: &str, pointer: &str) -> Result<usize, PolicyError> {
     rule_index(id).ok_or_else(|| {
         let meant = did_you_mean(id, rules::ALL.iter().map(|rule| rule.id));
         let message = format!("there is no rule {id:?}{meant}; `stateward explain` lists them");
-        PolicyError { pointer: pointer.to_owned(), message }
+        PolicyError { pointer: pointer.to_owned(), message, offset: None }
     })
 }
 
@@ -255,7 +263,8 @@ fn bounded(list: &[String], pointer: &str) -> Result<(), PolicyError> {
 }
 
 fn known_rules(rules: &[String]) -> Result<(), PolicyError> {
-    let mut rules = rules.iter().enumerate().filter(|(_, id)| *id != "*");
+    // POLICY/CHECK may be of a policy that is still to come.
+    let mut rules = rules.iter().enumerate().filter(|(_, id)| *id != "*" && !id.contains('/'));
     rules.try_for_each(|(index, id)| known_rule(id, &format!("/rules/{index}")).map(drop))
 }
 

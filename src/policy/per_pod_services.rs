@@ -126,7 +126,7 @@ fn is_range(text: &str) -> bool {
 fn wrong<T>(path: &[&str], message: String) -> Result<T, PolicyError> {
     let escaped = path.iter().map(|part| pointer_step(part));
     let pointer = escaped.fold("/spec/servicePerPod".to_owned(), |pointer, part| pointer + "/" + &part);
-    Err(PolicyError { pointer, message })
+    Err(PolicyError { pointer, message, offset: None })
 }
 
 #[cfg(test)]

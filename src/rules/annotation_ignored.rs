@@ -110,7 +110,8 @@ fn exemption(annotations: &Annotations, out: &mut Violations) {
         out.add(place(), message, remedy).at_most(Level::Warn);
     }
     let ids = exempt.split(',').map(str::trim).filter(|id| !id.is_empty());
-    for id in ids.filter(|id| super::named(id).is_none()) {
+    // POLICY/CHECK is a policy's own check.
+    for id in ids.filter(|id| super::named(id).is_none() && !id.contains('/')) {
         let meant = nearest(id, super::ALL.iter().map(|rule| rule.id));
         let message = format!("there is no rule {id:?} to be exempt from{}", in_brackets(meant));
         let remedy = format!("correct or remove {id} in the annotation stateward.dev/exempt");

@@ -114,19 +114,7 @@ impl Violations {
         remedy: impl Into<String>,
     ) -> &mut Violation {
         self.0.truncate(MOST_VIOLATIONS - 1);
-        self.0.push(Violation {
-            key: place.path.clone(),
-            place,
-            message: message.into(),
-            remedy: remedy.into(),
-            edits: Vec::new(),
-            at_most: Level::Deny,
-            weight: 0,
-            related: Vec::new(),
-            companion: None,
-            is_passing_state: false,
-            is_of_group: false,
-        });
+        self.0.push(Violation::new(place, message, remedy));
         let last = self.0.len() - 1;
         &mut self.0[last]
     }
@@ -138,6 +126,23 @@ impl Violations {
 }
 
 impl Violation {
+    /// One that can be refined further.
+    pub fn new(place: Place, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            key: place.path.clone(),
+            place,
+            message: message.into(),
+            remedy: remedy.into(),
+            edits: Vec::new(),
+            at_most: Level::Deny,
+            weight: 0,
+            related: Vec::new(),
+            companion: None,
+            is_passing_state: false,
+            is_of_group: false,
+        }
+    }
+
     /// Never higher than this level.
     pub fn at_most(&mut self, level: Level) -> &mut Self {
         self.at_most = self.at_most.min(level);

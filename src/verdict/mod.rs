@@ -22,6 +22,11 @@ impl RuleId {
         Self(Cow::Borrowed(id))
     }
 
+    /// The id of a policy's own check.
+    pub fn of_check(policy: &str, check: &str) -> Self {
+        Self(Cow::Owned(format!("{policy}/{check}")))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

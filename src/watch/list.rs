@@ -30,6 +30,24 @@ pub async fn list(
     Ok(listing)
 }
 
+/// The StatefulSets with all of their fields, which checks of policies read.
+pub async fn list_raw_sets(
+    client: kube::Client,
+    namespace: Option<&str>,
+    config: WatchConfig,
+) -> Result<Vec<serde_json::Value>, ApiError> {
+    let api = Api { client, patience: config.patience };
+    let (mut sets, mut next) = (Vec::new(), None);
+    loop {
+        let page = api.list_raw(Kind::StatefulSet, namespace, config.page, next.as_deref()).await?;
+        sets.extend(page.0);
+        next = page.1;
+        if next.is_none() {
+            return Ok(sets);
+        }
+    }
+}
+
 /// The objects of one kind.
 #[derive(Default)]
 struct KindListing {

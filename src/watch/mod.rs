@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 
 pub use config::WatchConfig;
 pub use gauges::Gauges;
-pub use list::list;
+pub use list::{list, list_raw_sets};
 pub use writer::{WatchEvent, Writer};
 
 use crate::api_server::Api;

@@ -31,6 +31,7 @@ const ROOMS: [&str; 32] = [
     "mutate",
     "evaluate",
     "policy",
+    "cel",
     "rules",
     "software",
     "cluster",

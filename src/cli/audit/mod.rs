@@ -23,6 +23,7 @@ use super::render::RenderConfig;
 use super::{PolicyArgs, UNUSABLE, cluster};
 use crate::audit::transition::{IMMUTABLE_FIELD, OldState};
 use crate::audit::{AuditConfig, audit_cluster, audit_step};
+use crate::cluster::Cluster;
 use crate::cluster::inventory::Inventory;
 use crate::fix::fix;
 use crate::model::printable_lines;
@@ -208,7 +209,8 @@ impl Args {
         let config = AuditConfig { together: self.together, pictures, changed: self.changed };
         if self.cluster {
             let (kubeconfig, context) = (self.kubeconfig.as_deref(), self.context.as_deref());
-            let listing = cluster::read(kubeconfig, context, self.namespace.as_deref())?;
+            let reads_raw_sets = |cluster: &Cluster| policies.with_objects_of(cluster).0.read_raw_sets();
+            let listing = cluster::read(kubeconfig, context, self.namespace.as_deref(), reads_raw_sets)?;
             return Ok(audit_cluster(&listing, &policies, config, Timestamp::now()));
         }
         let inventory = self.reading()?.inventory(&self.paths)?;

@@ -1,0 +1,248 @@
+//! Names and types, before an expression is evaluated.
+
+use std::sync::Arc;
+
+use super::ast::{Access, Expr, Fold, Folding, Node, Operator};
+use super::types::{Fields, Type};
+use super::{CompileError, Names, functions};
+use crate::model::did_you_mean;
+
+type Checked = Result<Type, CompileError>;
+
+/// The type of what the tree gives.
+pub(super) fn check(root: &Node, names: &dyn Names) -> Checked {
+    Checker { names, items: Vec::new() }.of(root)
+}
+
+struct Checker<'n> {
+    names: &'n dyn Names,
+    /// The items of the macros around, the innermost last.
+    items: Vec<(&'n str, Type)>,
+}
+
+fn wrong<T>(node: &Node, message: impl Into<String>) -> Result<T, CompileError> {
+    Err(CompileError { offset: node.start, message: message.into() })
+}
+
+impl<'n> Checker<'n> {
+    fn of(&mut self, node: &'n Node) -> Checked {
+        match &node.expr {
+            Expr::Null => Ok(Type::Null),
+            Expr::Bool(_) => Ok(Type::Bool),
+            Expr::Int(_) => Ok(Type::Int),
+            Expr::Double(_) => Ok(Type::Double),
+            Expr::Text(_) => Ok(Type::Text),
+            Expr::Name(name) => self.named(node, name),
+            Expr::Derived(name) => self.derived(node, name),
+            Expr::Select { of, field, mode } => self.select(node, of, field, *mode),
+            Expr::Index { of, key, mode } => self.index(node, of, key, *mode),
+            Expr::Not(of) => self.expect_bool(of, "`!`").map(|()| Type::Bool),
+            Expr::Negate(of) => {
+                let found = self.of(of)?;
+                let is_number = found.may_be(&Type::Int) || found.may_be(&Type::Double);
+                if is_number { Ok(found) } else { wrong(of, format!("`-` takes a number, not {found}")) }
+            }
+            Expr::And(nodes) => self.all_bool(nodes, "`&&`"),
+            Expr::Or(nodes) => self.all_bool(nodes, "`||`"),
+            Expr::Conditional(nodes) => {
+                let [condition, yes, no] = &**nodes;
+                self.expect_bool(condition, "the condition before `?`")?;
+                let (yes, no) = (self.of(yes)?, self.of(no)?);
+                Ok(yes.joined(&no))
+            }
+            Expr::Binary(operator, nodes) => {
+                let (left, right) = (self.of(&nodes[0])?, self.of(&nodes[1])?);
+                binary(node, *operator, &left, &right)
+            }
+            Expr::List(nodes) => self.list(nodes),
+            Expr::Map(entries) => self.map(entries),
+            Expr::Call { function, is_method, args, .. } => {
+                let args = args.iter().map(|arg| self.of(arg)).collect::<Result<Vec<_>, _>>()?;
+                let given = functions::check(function, *is_method, &args);
+                given.map_err(|message| CompileError { offset: node.start, message })
+            }
+            Expr::Fold(folding) => self.fold(folding),
+        }
+    }
+
+    fn named(&self, node: &Node, name: &str) -> Checked {
+        if let Some((_, found)) = self.items.iter().rev().find(|(item, _)| *item == name) {
+            return Ok(found.clone());
+        }
+        if functions::is_kind(name) {
+            return Ok(Type::Kind);
+        }
+        self.names.variable(name).map_or_else(
+            || {
+                let all = self.names.all();
+                let meant = did_you_mean(name, all.iter().map(String::as_str));
+                let message = format!("there is no variable `{name}`{meant}; there are {}", all.join(", "));
+                wrong(node, message)
+            },
+            Ok,
+        )
+    }
+
+    fn derived(&self, node: &Node, name: &str) -> Checked {
+        let message = || format!("the policy defines no variable `{name}` in `variables` before this");
+        self.names.derived(name).map_or_else(|| wrong(node, message()), Ok)
+    }
+
+    fn select(&mut self, node: &Node, of: &'n Node, field: &str, mode: Access) -> Checked {
+        let found = self.of(of)?;
+        let (found, is_optional) = match found {
+            Type::Optional(inner) => ((*inner).clone(), true),
+            found => (found, mode == Access::Optional),
+        };
+        let value = match &found {
+            Type::Dyn => Type::Dyn,
+            Type::Map(value) => (**value).clone(),
+            Type::Object(fields) => member(node, fields, field)?,
+            other => return wrong(node, format!("{other} has no fields, so there is no `{field}`")),
+        };
+        Ok(match mode {
+            Access::Test => Type::Bool,
+            _ if is_optional => Type::optional(value),
+            _ => value,
+        })
+    }
+
+    fn index(&mut self, node: &Node, of: &'n Node, key: &'n Node, mode: Access) -> Checked {
+        let (found, key_type) = (self.of(of)?, self.of(key)?);
+        let (found, is_optional) = match found {
+            Type::Optional(inner) => ((*inner).clone(), true),
+            found => (found, mode == Access::Optional),
+        };
+        let (value, wanted) = match &found {
+            Type::Dyn => (Type::Dyn, Type::Dyn),
+            Type::List(item) => ((**item).clone(), Type::Int),
+            Type::Map(value) => ((**value).clone(), Type::Text),
+            Type::Object(fields) => match &key.expr {
+                Expr::Text(field) => (member(key, fields, field)?, Type::Text),
+                _ => (Type::Dyn, Type::Text),
+            },
+            other => return wrong(node, format!("{other} has no items")),
+        };
+        if !key_type.may_be(&wanted) {
+            return wrong(key, format!("an item of {found} is named by {wanted}, not by {key_type}"));
+        }
+        Ok(if is_optional { Type::optional(value) } else { value })
+    }
+
+    fn all_bool(&mut self, nodes: &'n [Node], operator: &str) -> Checked {
+        for node in nodes {
+            self.expect_bool(node, operator)?;
+        }
+        Ok(Type::Bool)
+    }
+
+    fn expect_bool(&mut self, node: &'n Node, what: &str) -> Result<(), CompileError> {
+        let found = self.of(node)?;
+        if found.may_be(&Type::Bool) {
+            return Ok(());
+        }
+        wrong(node, format!("{what} takes true or false, not {found}"))
+    }
+
+    fn list(&mut self, nodes: &'n [Node]) -> Checked {
+        let mut joined: Option<Type> = None;
+        for node in nodes {
+            let found = self.of(node)?;
+            joined = Some(joined.map_or_else(|| found.clone(), |joined| joined.joined(&found)));
+        }
+        Ok(Type::list(joined.unwrap_or(Type::Dyn)))
+    }
+
+    fn map(&mut self, entries: &'n [(Node, Node)]) -> Checked {
+        let mut joined: Option<Type> = None;
+        for (key, value) in entries {
+            let key_type = self.of(key)?;
+            if !key_type.may_be(&Type::Text) {
+                return wrong(key, format!("the keys of maps are texts here, not {key_type}"));
+            }
+            let found = self.of(value)?;
+            joined = Some(joined.map_or_else(|| found.clone(), |joined| joined.joined(&found)));
+        }
+        Ok(Type::map(joined.unwrap_or(Type::Dyn)))
+    }
+
+    fn fold(&mut self, folding: &'n Folding) -> Checked {
+        let over = self.of(&folding.over)?;
+        let item = match &over {
+            Type::Dyn => Type::Dyn,
+            Type::List(item) => (**item).clone(),
+            Type::Map(_) | Type::Object(_) => Type::Text,
+            other => return wrong(&folding.over, format!("expected a list or a map, found {other}")),
+        };
+        self.items.push((&folding.item, item.clone()));
+        let given = self.folded(folding, item);
+        self.items.pop();
+        given
+    }
+
+    fn folded(&mut self, folding: &'n Folding, item: Type) -> Checked {
+        if let Some(condition) = &folding.condition {
+            self.expect_bool(condition, "the condition of map()")?;
+        }
+        if folding.kind == Fold::Map {
+            return Ok(Type::list(self.of(&folding.body)?));
+        }
+        self.expect_bool(&folding.body, "the last argument of the macro")?;
+        Ok(if folding.kind == Fold::Filter { Type::list(item) } else { Type::Bool })
+    }
+}
+
+/// The type of a field. A newer version of Kubernetes may have more: dyn() leaves fields unchecked.
+fn member(node: &Node, fields: &Arc<Fields>, field: &str) -> Checked {
+    fields.fields.get(field).cloned().map_or_else(
+        || {
+            let meant = did_you_mean(field, fields.fields.keys().map(|key| &**key));
+            wrong(node, format!("{} has no field `{field}`{meant}", fields.name))
+        },
+        Ok,
+    )
+}
+
+fn binary(node: &Node, operator: Operator, left: &Type, right: &Type) -> Checked {
+    let refuse = || wrong(node, format!("`{}` does not work on {left} and {right}", operator.symbol()));
+    let is_number = |found: &Type| matches!(found, Type::Int | Type::Double | Type::Dyn);
+    let are_numbers = is_number(left) && is_number(right);
+    match operator {
+        // Numbers of both sorts are compared, and whatever may be null is compared with null.
+        Operator::Equal | Operator::NotEqual => {
+            let may_be_equal = are_numbers
+                || left.may_be(right)
+                || [left, right].into_iter().any(|side| *side == Type::Null);
+            if may_be_equal { Ok(Type::Bool) } else { refuse() }
+        }
+        Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => {
+            let is_ordered = |found: &Type| matches!(found, Type::Text | Type::Bool | Type::Dyn);
+            let are_ordered = are_numbers || (is_ordered(left) && is_ordered(right) && left.may_be(right));
+            if are_ordered { Ok(Type::Bool) } else { refuse() }
+        }
+        Operator::In => match right {
+            Type::Dyn => Ok(Type::Bool),
+            Type::List(item) if left.may_be(item) || (is_number(left) && is_number(item)) => Ok(Type::Bool),
+            Type::Map(_) | Type::Object(_) if left.may_be(&Type::Text) => Ok(Type::Bool),
+            _ => refuse(),
+        },
+        Operator::Add => match (left, right) {
+            (Type::Text, Type::Text | Type::Dyn) | (Type::Dyn, Type::Text) => Ok(Type::Text),
+            (Type::List(_), Type::List(_)) => Ok(left.clone().joined(right)),
+            (Type::List(_), Type::Dyn) | (Type::Dyn, Type::List(_)) => Ok(Type::list(Type::Dyn)),
+            _ => arithmetic(left, right).map_or_else(refuse, Ok),
+        },
+        Operator::Remainder if *left == Type::Double || *right == Type::Double => refuse(),
+        _ => arithmetic(left, right).map_or_else(refuse, Ok),
+    }
+}
+
+/// Whole numbers and others do not mix in sums, as in every CEL.
+fn arithmetic(left: &Type, right: &Type) -> Option<Type> {
+    match (left, right) {
+        (Type::Int, Type::Int | Type::Dyn) | (Type::Dyn, Type::Int) => Some(Type::Int),
+        (Type::Double, Type::Double | Type::Dyn) | (Type::Dyn, Type::Double) => Some(Type::Double),
+        (Type::Dyn, Type::Dyn) => Some(Type::Dyn),
+        _ => None,
+    }
+}

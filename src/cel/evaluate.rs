@@ -1,0 +1,188 @@
+//! The value of a tree.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::ast::{Access, Expr, Node};
+use super::value::{List, Map, Text, Value};
+use super::{Failure, Meter, Scope, functions, operators};
+
+pub(super) type Evaluated<'v> = Result<Value<'v>, Failure>;
+
+/// The value of a tree in a scope.
+pub(super) fn evaluate<'v>(root: &'v Node, scope: &dyn Scope<'v>, meter: &mut Meter) -> Evaluated<'v> {
+    Evaluator { scope, meter, items: Vec::new() }.value(root)
+}
+
+pub(super) struct Evaluator<'e, 'v> {
+    scope: &'e dyn Scope<'v>,
+    pub(super) meter: &'e mut Meter,
+    /// The items of the macros around, the innermost last.
+    pub(super) items: Vec<(&'v str, Value<'v>)>,
+}
+
+impl<'v> Evaluator<'_, 'v> {
+    pub(super) fn value(&mut self, node: &'v Node) -> Evaluated<'v> {
+        self.meter.spend(1)?;
+        match &node.expr {
+            Expr::Null => Ok(Value::Null),
+            Expr::Bool(value) => Ok(Value::Bool(*value)),
+            Expr::Int(number) => Ok(Value::Int(*number)),
+            Expr::Double(number) => Ok(Value::Double(*number)),
+            Expr::Text(text) => Ok(Value::Text(Text::Borrowed(text))),
+            Expr::Name(name) => self.named(name),
+            Expr::Derived(name) => self.scope.derived(name, self.meter),
+            Expr::Select { of, field, mode } => self.select(of, field, *mode),
+            Expr::Index { of, key, mode } => self.index(of, key, *mode),
+            Expr::Not(of) => Ok(Value::Bool(!self.truth(of)?)),
+            Expr::Negate(of) => operators::negate(&self.value(of)?),
+            Expr::And(nodes) => self.absorb(nodes, false),
+            Expr::Or(nodes) => self.absorb(nodes, true),
+            Expr::Conditional(nodes) => {
+                let [condition, yes, no] = &**nodes;
+                if self.truth(condition)? { self.value(yes) } else { self.value(no) }
+            }
+            Expr::Binary(operator, nodes) => {
+                let (left, right) = (self.value(&nodes[0])?, self.value(&nodes[1])?);
+                operators::binary(*operator, &left, &right, self.meter)
+            }
+            Expr::List(nodes) => {
+                let items = nodes.iter().map(|node| self.value(node)).collect::<Result<_, _>>()?;
+                Ok(Value::list(items))
+            }
+            Expr::Map(entries) => self.map(entries),
+            Expr::Call { function, is_method, args, regex } => {
+                let args = args.iter().map(|arg| self.value(arg)).collect::<Result<Vec<_>, _>>()?;
+                functions::call(function, *is_method, &args, regex.as_deref(), self.meter)
+            }
+            Expr::Fold(folding) => self.fold(folding),
+        }
+    }
+
+    pub(super) fn truth(&mut self, node: &'v Node) -> Result<bool, Failure> {
+        match self.value(node)? {
+            Value::Bool(value) => Ok(value),
+            other => Err(Failure::new(format!("expected true or false, found {}", other.kind()))),
+        }
+    }
+
+    fn named(&mut self, name: &'v str) -> Evaluated<'v> {
+        if let Some((_, value)) = self.items.iter().rev().find(|(item, _)| *item == name) {
+            return Ok(value.clone());
+        }
+        if let Some(kind) = functions::kind(name) {
+            return Ok(Value::Kind(kind));
+        }
+        self.scope.variable(name, self.meter)
+    }
+
+    /// `&&` where `absorbing` is false, `||` where it is true: one such operand decides, whatever is wrong with the others.
+    fn absorb(&mut self, nodes: &'v [Node], absorbing: bool) -> Evaluated<'v> {
+        let mut failures = Failures::default();
+        for node in nodes {
+            match self.truth(node) {
+                Ok(value) if value == absorbing => return Ok(Value::Bool(absorbing)),
+                Ok(_) => {}
+                Err(failure) => failures.note(failure)?,
+            }
+        }
+        failures.unless_any(Value::Bool(!absorbing))
+    }
+
+    fn map(&mut self, entries: &'v [(Node, Node)]) -> Evaluated<'v> {
+        let mut map = BTreeMap::new();
+        for (key, value) in entries {
+            let Value::Text(key) = self.value(key)? else {
+                return Err(Failure::new("the keys of maps are texts"));
+            };
+            self.meter.spend_bytes(key.as_str().len())?;
+            let value = self.value(value)?;
+            map.insert(key, value);
+        }
+        Ok(Value::Map(Map::Made(Rc::new(map))))
+    }
+
+    fn select(&mut self, of: &'v Node, field: &str, mode: Access) -> Evaluated<'v> {
+        let value = self.value(of)?;
+        let (value, mode) = match unwrapped(value, mode) {
+            Ok(unwrapped) => unwrapped,
+            Err(nothing) => return Ok(nothing),
+        };
+        let Value::Map(map) = &value else {
+            return Err(Failure::new(format!("{} has no field `{field}`", value.kind())));
+        };
+        found(map.get(field), mode, || format!("no field `{field}`"))
+    }
+
+    fn index(&mut self, of: &'v Node, key: &'v Node, mode: Access) -> Evaluated<'v> {
+        let (value, key) = (self.value(of)?, self.value(key)?);
+        let (value, mode) = match unwrapped(value, mode) {
+            Ok(unwrapped) => unwrapped,
+            Err(nothing) => return Ok(nothing),
+        };
+        match (&value, &key) {
+            (Value::Map(map), Value::Text(key)) => {
+                self.meter.spend_bytes(key.as_str().len())?;
+                found(map.get(key.as_str()), mode, || "no such key".to_owned())
+            }
+            (Value::List(list), Value::Int(index)) => {
+                let item = usize::try_from(*index).ok().and_then(|index| list.get(index));
+                found(item, mode, || format!("no item {index} in a list of {}", list.len()))
+            }
+            _ => Err(Failure::new(format!("no item of {} is named by {}", value.kind(), key.kind()))),
+        }
+    }
+
+    /// The items that a macro goes through.
+    pub(super) fn items_of(&mut self, node: &'v Node) -> Result<List<'v>, Failure> {
+        match self.value(node)? {
+            Value::List(list) => Ok(list),
+            Value::Map(map) => {
+                self.meter.spend(map.capacity())?;
+                Ok(List::Made(map.keys().into_iter().map(Value::Text).collect()))
+            }
+            other => Err(Failure::new(format!("expected a list or a map, found {}", other.kind()))),
+        }
+    }
+}
+
+/// The value in an optional, from which what is selected is optional, too; the error is the value of one that is empty.
+fn unwrapped(value: Value<'_>, mode: Access) -> Result<(Value<'_>, Access), Value<'_>> {
+    match value {
+        Value::Optional(None) if mode == Access::Test => Err(Value::Bool(false)),
+        Value::Optional(None) => Err(Value::Optional(None)),
+        Value::Optional(Some(inner)) => {
+            Ok(((*inner).clone(), if mode == Access::Test { mode } else { Access::Optional }))
+        }
+        value => Ok((value, mode)),
+    }
+}
+
+fn found(value: Option<Value<'_>>, mode: Access, missing: impl Fn() -> String) -> Evaluated<'_> {
+    match (mode, value) {
+        (Access::Test, value) => Ok(Value::Bool(value.is_some())),
+        (Access::Optional, value) => Ok(Value::Optional(value.map(Rc::new))),
+        (Access::Plain, Some(value)) => Ok(value),
+        (Access::Plain, None) => Err(Failure::new(missing())),
+    }
+}
+
+/// What went wrong in operands that may not decide. What is not known counts for more than an error: it may decide.
+#[derive(Default)]
+pub(super) struct Failures(Option<Failure>);
+
+impl Failures {
+    /// An evaluation that has become too costly ends at once.
+    pub(super) fn note(&mut self, failure: Failure) -> Result<(), Failure> {
+        match (&failure, &self.0) {
+            (Failure::TooCostly, _) => return Err(failure),
+            (Failure::Unknown(_), Some(Failure::Error(_))) | (_, None) => self.0 = Some(failure),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn unless_any(self, value: Value<'_>) -> Evaluated<'_> {
+        self.0.map_or(Ok(value), Err)
+    }
+}

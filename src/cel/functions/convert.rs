@@ -1,0 +1,114 @@
+//! Sizes, types and conversions.
+
+#![allow(clippy::unnecessary_wraps, reason = "the table wants functions that can fail")]
+
+use super::super::value::Value;
+use super::super::{Failure, quantity::Quantity};
+use super::{Call, Evaluated, Function, Gives, Kind, Style};
+
+const fn global(name: &'static str, takes: &'static [Kind], gives: Gives, run: super::Run) -> Function {
+    Function { name, style: Style::Global, takes, optional: 0, gives, run }
+}
+
+pub(super) const TABLE: &[Function] = &[
+    Function { style: Style::Either, ..global("size", &[Kind::Text], Gives::Int, size) },
+    Function { style: Style::Either, ..global("size", &[Kind::List], Gives::Int, size) },
+    Function { style: Style::Either, ..global("size", &[Kind::Map], Gives::Int, size) },
+    global("type", &[Kind::Any], Gives::Kind, kind),
+    global("dyn", &[Kind::Any], Gives::Dyn, same),
+    global("int", &[Kind::Int], Gives::Int, same),
+    global("int", &[Kind::Double], Gives::Int, int_of_double),
+    global("int", &[Kind::Text], Gives::Int, int_of_text),
+    global("double", &[Kind::Double], Gives::Double, same),
+    global("double", &[Kind::Int], Gives::Double, double_of_int),
+    global("double", &[Kind::Text], Gives::Double, double_of_text),
+    global("bool", &[Kind::Bool], Gives::Bool, same),
+    global("bool", &[Kind::Text], Gives::Bool, bool_of_text),
+    global("string", &[Kind::Text], Gives::Text, same),
+    global("string", &[Kind::Int], Gives::Text, string),
+    global("string", &[Kind::Double], Gives::Text, string),
+    global("string", &[Kind::Bool], Gives::Text, string),
+    global("quantity", &[Kind::Text], Gives::Quantity, quantity),
+    global("quantity", &[Kind::Int], Gives::Quantity, quantity_of_int),
+    global("isQuantity", &[Kind::Text], Gives::Bool, is_quantity),
+];
+
+fn first<'v>(call: &Call<'_, 'v>) -> Value<'v> {
+    call.args.first().cloned().unwrap_or(Value::Null)
+}
+
+fn same<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    Ok(first(call))
+}
+
+fn kind<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    Ok(Value::Kind(first(call).kind()))
+}
+
+fn size<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    let size = match first(call) {
+        Value::Text(text) => {
+            call.meter.spend_bytes(text.as_str().len())?;
+            text.as_str().chars().count()
+        }
+        Value::List(list) => list.len(),
+        Value::Map(map) => {
+            call.meter.spend(map.capacity())?;
+            map.keys().len()
+        }
+        _ => 0,
+    };
+    Ok(Value::Int(i64::try_from(size).unwrap_or(i64::MAX)))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the range is looked at")]
+fn int_of_double<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    let Value::Double(number) = first(call) else { return Ok(Value::Int(0)) };
+    if number > -9_223_372_036_854_775_808.0 && number < 9_223_372_036_854_775_808.0 {
+        return Ok(Value::Int(number as i64));
+    }
+    Err(Failure::new("not a whole number of 64 bits"))
+}
+
+fn int_of_text<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    call.text(0).parse().map(Value::Int).map_err(|_| Failure::new("the text is not a whole number"))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "asked for")]
+fn double_of_int<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    Ok(Value::Double(call.int(0).unwrap_or_default() as f64))
+}
+
+fn double_of_text<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    call.text(0).parse().map(Value::Double).map_err(|_| Failure::new("the text is not a number"))
+}
+
+fn bool_of_text<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    match call.text(0) {
+        "true" | "True" | "TRUE" | "t" | "1" => Ok(Value::Bool(true)),
+        "false" | "False" | "FALSE" | "f" | "0" => Ok(Value::Bool(false)),
+        _ => Err(Failure::new("the text is neither true nor false")),
+    }
+}
+
+fn string<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    Ok(match first(call) {
+        Value::Int(number) => Value::text(number.to_string()),
+        Value::Double(number) => Value::text(number.to_string()),
+        Value::Bool(value) => Value::text(value.to_string()),
+        other => other,
+    })
+}
+
+fn quantity<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    let quantity = Quantity::parse(call.text(0)).map(Value::Quantity);
+    quantity.ok_or_else(|| Failure::new("the text is not a quantity, such as 10Gi"))
+}
+
+fn quantity_of_int<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    Ok(Value::Quantity(Quantity::of(call.int(0).unwrap_or_default())))
+}
+
+fn is_quantity<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    Ok(Value::Bool(Quantity::parse(call.text(0)).is_some()))
+}

@@ -1,0 +1,130 @@
+//! Methods of lists, and lists as sets.
+
+use std::cmp::Ordering;
+
+use super::super::operators::{binary, contains, order};
+use super::super::value::Value;
+use super::super::{Failure, ast::Operator};
+use super::{Call, Evaluated, Function, Gives, Kind, Style};
+
+const fn function(
+    name: &'static str,
+    style: Style,
+    takes: &'static [Kind],
+    gives: Gives,
+    run: super::Run,
+) -> Function {
+    Function { name, style, takes, optional: 0, gives, run }
+}
+
+const ONE: &[Kind] = &[Kind::List];
+const TWO: &[Kind] = &[Kind::List, Kind::List];
+const AND_ITEM: &[Kind] = &[Kind::List, Kind::Any];
+
+pub(super) const TABLE: &[Function] = &[
+    function("isSorted", Style::Method, ONE, Gives::Bool, is_sorted),
+    function("sum", Style::Method, ONE, Gives::Item, sum),
+    function("min", Style::Method, ONE, Gives::Item, |call| extreme(call, Ordering::Less)),
+    function("max", Style::Method, ONE, Gives::Item, |call| extreme(call, Ordering::Greater)),
+    function("indexOf", Style::Method, AND_ITEM, Gives::Int, |call| index_of(call, false)),
+    function("lastIndexOf", Style::Method, AND_ITEM, Gives::Int, |call| index_of(call, true)),
+    function("slice", Style::Method, &[Kind::List, Kind::Int, Kind::Int], Gives::First, slice),
+    function("distinct", Style::Method, ONE, Gives::First, distinct),
+    function("sets.contains", Style::Global, TWO, Gives::Bool, |call| is_part(call, 1, 0)),
+    function("sets.equivalent", Style::Global, TWO, Gives::Bool, |call| match is_part(call, 1, 0)? {
+        Value::Bool(true) => is_part(call, 0, 1),
+        other => Ok(other),
+    }),
+    function("sets.intersects", Style::Global, TWO, Gives::Bool, intersects),
+];
+
+fn is_sorted<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    let items = call.items(0)?;
+    for pair in items.windows(2) {
+        let [one, next] = pair else { continue };
+        match order(one, next, call.meter)? {
+            Some(Ordering::Greater) => return Ok(Value::Bool(false)),
+            Some(_) => {}
+            None => return Err(unordered()),
+        }
+    }
+    Ok(Value::Bool(true))
+}
+
+fn unordered() -> Failure {
+    Failure::new("the items of the list have no order")
+}
+
+fn sum<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    let mut items = call.items(0)?.into_iter();
+    let first = items.next().unwrap_or(Value::Int(0));
+    items.try_fold(first, |sum, item| binary(Operator::Add, &sum, &item, call.meter))
+}
+
+fn extreme<'v>(call: &mut Call<'_, 'v>, wanted: Ordering) -> Evaluated<'v> {
+    let mut items = call.items(0)?.into_iter();
+    let mut extreme = items.next().ok_or_else(|| Failure::new("the list is empty"))?;
+    for item in items {
+        if order(&item, &extreme, call.meter)?.ok_or_else(unordered)? == wanted {
+            extreme = item;
+        }
+    }
+    Ok(extreme)
+}
+
+fn index_of<'v>(call: &mut Call<'_, 'v>, is_last: bool) -> Evaluated<'v> {
+    let (items, wanted) = (call.items(0)?, call.args.get(1).cloned().unwrap_or(Value::Null));
+    let mut found = -1;
+    for (index, item) in (0_i64..).zip(&items) {
+        if item.equals(&wanted, call.meter)? {
+            found = index;
+            if !is_last {
+                break;
+            }
+        }
+    }
+    Ok(Value::Int(found))
+}
+
+fn slice<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    let items = call.items(0)?;
+    let bound = |index: usize| call.int(index).and_then(|bound| usize::try_from(bound).ok());
+    let part = bound(1).zip(bound(2)).and_then(|(from, to)| items.get(from..to));
+    part.map(|part| Value::list(part.to_vec()))
+        .ok_or_else(|| Failure::new("the slice is not within the list"))
+}
+
+fn distinct<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    let mut kept: Vec<Value<'v>> = Vec::new();
+    for item in call.items(0)? {
+        let mut is_new = true;
+        for known in &kept {
+            is_new &= !known.equals(&item, call.meter)?;
+        }
+        if is_new {
+            kept.push(item);
+        }
+    }
+    Ok(Value::list(kept))
+}
+
+/// Whether all items of one list are in the other.
+fn is_part<'v>(call: &mut Call<'_, 'v>, part: usize, whole: usize) -> Evaluated<'v> {
+    let Some(whole) = call.args.get(whole) else { return Ok(Value::Bool(false)) };
+    for item in call.items(part)? {
+        if !contains(whole, &item, call.meter)? {
+            return Ok(Value::Bool(false));
+        }
+    }
+    Ok(Value::Bool(true))
+}
+
+fn intersects<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    let Some(other) = call.args.get(1) else { return Ok(Value::Bool(false)) };
+    for item in call.items(0)? {
+        if contains(other, &item, call.meter)? {
+            return Ok(Value::Bool(true));
+        }
+    }
+    Ok(Value::Bool(false))
+}

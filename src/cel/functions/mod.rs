@@ -1,0 +1,242 @@
+//! The functions: one table, by which they are checked and called.
+
+mod convert;
+mod lists;
+mod optionals;
+mod quantities;
+mod texts;
+
+use regex::Regex;
+
+use super::evaluate::Evaluated;
+use super::types::Type;
+use super::value::Value;
+use super::{Failure, Meter};
+use crate::model::did_you_mean;
+
+/// One form of a function. The receiver of a method is its first argument.
+pub(super) struct Function {
+    name: &'static str,
+    style: Style,
+    takes: &'static [Kind],
+    /// How many of the last arguments may be left out.
+    optional: usize,
+    gives: Gives,
+    run: Run,
+}
+
+type Run = for<'v> fn(&mut Call<'_, 'v>) -> Evaluated<'v>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Method,
+    Global,
+    Either,
+}
+
+/// What an argument may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Any,
+    Bool,
+    Int,
+    Double,
+    Text,
+    List,
+    Map,
+    Quantity,
+    Optional,
+}
+
+/// The type of what a function gives.
+#[derive(Clone, Copy)]
+enum Gives {
+    Dyn,
+    Bool,
+    Int,
+    Double,
+    Text,
+    Texts,
+    Quantity,
+    Kind,
+    /// The type of the first argument.
+    First,
+    /// That of an item of the first argument.
+    Item,
+    /// What the optional holds.
+    Inner,
+    /// An optional of the first argument.
+    OptionalFirst,
+}
+
+/// The arguments of one call.
+pub(super) struct Call<'c, 'v> {
+    args: &'c [Value<'v>],
+    /// Of a pattern that is written out in the expression.
+    regex: Option<&'c Regex>,
+    meter: &'c mut Meter,
+}
+
+const TABLES: [&[Function]; 5] =
+    [convert::TABLE, texts::TABLE, lists::TABLE, quantities::TABLE, optionals::TABLE];
+
+/// The types that expressions can name.
+const KINDS: [&str; 8] = ["bool", "int", "double", "string", "list", "map", "null_type", "type"];
+
+pub(super) fn kind(name: &str) -> Option<&'static str> {
+    KINDS.into_iter().find(|kind| *kind == name)
+}
+
+pub(super) fn is_kind(name: &str) -> bool {
+    kind(name).is_some()
+}
+
+fn all() -> impl Iterator<Item = &'static Function> {
+    TABLES.into_iter().flatten()
+}
+
+/// Whether there is a function of this name, in whatever form.
+pub(super) fn is_known(name: &str) -> bool {
+    all().any(|function| function.name == name)
+}
+
+fn forms(name: &str, is_method: bool) -> impl Iterator<Item = &'static Function> + '_ {
+    let style = if is_method { Style::Method } else { Style::Global };
+    all().filter(move |form| form.name == name && (form.style == style || form.style == Style::Either))
+}
+
+/// The type of what a call gives; the error says why there is no such call.
+pub(super) fn check(name: &str, is_method: bool, args: &[Type]) -> Result<Type, String> {
+    let fitting: Vec<&Function> = forms(name, is_method).filter(|form| form.may_take(args)).collect();
+    let mut types = fitting.iter().map(|form| form.gives.given(args));
+    if let Some(first) = types.next() {
+        return Ok(types.fold(first, |joined, next| joined.joined(&next)));
+    }
+    let given: Vec<String> = args.iter().map(ToString::to_string).collect();
+    if forms(name, is_method).next().is_some() {
+        return Err(format!(
+            "{name}() does not take {}",
+            if given.is_empty() { "nothing".to_owned() } else { given.join(", ") }
+        ));
+    }
+    let (other, meant) = (forms(name, !is_method).next(), did_you_mean(name, all().map(|form| form.name)));
+    Err(match other {
+        Some(_) if is_method => format!("{name}() is no method: write {name}(…)"),
+        Some(_) => format!("{name}() is a method: write value.{name}(…)"),
+        None => format!("there is no function {name}(){meant}"),
+    })
+}
+
+/// Calls the form of a function that fits the values.
+pub(super) fn call<'v>(
+    name: &str,
+    is_method: bool,
+    args: &[Value<'v>],
+    regex: Option<&Regex>,
+    meter: &mut Meter,
+) -> Evaluated<'v> {
+    meter.spend(args.len())?;
+    let Some(form) = forms(name, is_method).find(|form| form.takes(args)) else {
+        let kinds: Vec<&str> = args.iter().map(Value::kind).collect();
+        return Err(Failure::new(format!("{name}() does not take {}", kinds.join(", "))));
+    };
+    (form.run)(&mut Call { args, regex, meter })
+}
+
+impl Function {
+    fn has_arity(&self, arguments: usize) -> bool {
+        (self.takes.len() - self.optional..=self.takes.len()).contains(&arguments)
+    }
+
+    fn may_take(&self, args: &[Type]) -> bool {
+        self.has_arity(args.len()) && self.takes.iter().zip(args).all(|(kind, found)| kind.may_be(found))
+    }
+
+    fn takes(&self, args: &[Value<'_>]) -> bool {
+        self.has_arity(args.len()) && self.takes.iter().zip(args).all(|(kind, value)| kind.is(value))
+    }
+}
+
+impl Kind {
+    fn may_be(self, found: &Type) -> bool {
+        matches!(
+            (self, found),
+            (Self::Any, _)
+                | (_, Type::Dyn)
+                | (Self::Bool, Type::Bool)
+                | (Self::Int, Type::Int)
+                | (Self::Double, Type::Double)
+                | (Self::Text, Type::Text)
+                | (Self::List, Type::List(_))
+                | (Self::Map, Type::Map(_) | Type::Object(_))
+                | (Self::Quantity, Type::Quantity)
+                | (Self::Optional, Type::Optional(_))
+        )
+    }
+
+    fn is(self, value: &Value<'_>) -> bool {
+        matches!(
+            (self, value),
+            (Self::Any, _)
+                | (Self::Bool, Value::Bool(_))
+                | (Self::Int, Value::Int(_))
+                | (Self::Double, Value::Double(_))
+                | (Self::Text, Value::Text(_))
+                | (Self::List, Value::List(_))
+                | (Self::Map, Value::Map(_))
+                | (Self::Quantity, Value::Quantity(_))
+                | (Self::Optional, Value::Optional(_))
+        )
+    }
+}
+
+impl Gives {
+    fn given(self, args: &[Type]) -> Type {
+        let first = args.first().cloned().unwrap_or(Type::Dyn);
+        match (self, first) {
+            (Self::Bool, _) => Type::Bool,
+            (Self::Int, _) => Type::Int,
+            (Self::Double, _) => Type::Double,
+            (Self::Text, _) => Type::Text,
+            (Self::Texts, _) => Type::list(Type::Text),
+            (Self::Quantity, _) => Type::Quantity,
+            (Self::Kind, _) => Type::Kind,
+            (Self::First, first) => first,
+            (Self::Item, Type::List(item)) => (*item).clone(),
+            (Self::Inner, Type::Optional(inner)) => {
+                let fits = args.get(1).is_none_or(|other| other.may_be(&inner));
+                if fits { (*inner).clone() } else { Type::Dyn }
+            }
+            (Self::OptionalFirst, first) => Type::optional(first),
+            (Self::Dyn | Self::Item | Self::Inner, _) => Type::Dyn,
+        }
+    }
+}
+
+impl<'v> Call<'_, 'v> {
+    /// The argument at an index; the table has made sure that it is a text.
+    fn text(&self, index: usize) -> &str {
+        match self.args.get(index) {
+            Some(Value::Text(text)) => text.as_str(),
+            _ => "",
+        }
+    }
+
+    fn int(&self, index: usize) -> Option<i64> {
+        match self.args.get(index) {
+            Some(Value::Int(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The items of a list, paid for.
+    fn items(&mut self, index: usize) -> Result<Vec<Value<'v>>, Failure> {
+        match self.args.get(index) {
+            Some(Value::List(list)) => {
+                self.meter.spend(list.len())?;
+                Ok(list.iter().collect())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Optional values.
+
+use std::rc::Rc;
+
+use super::super::Failure;
+use super::super::value::Value;
+use super::{Call, Function, Gives, Kind, Style};
+
+const fn function(
+    name: &'static str,
+    style: Style,
+    takes: &'static [Kind],
+    gives: Gives,
+    run: super::Run,
+) -> Function {
+    Function { name, style, takes, optional: 0, gives, run }
+}
+
+const ONE: &[Kind] = &[Kind::Optional];
+
+pub(super) const TABLE: &[Function] = &[
+    function("optional.of", Style::Global, &[Kind::Any], Gives::OptionalFirst, |call| {
+        Ok(some(argument(call, 0)))
+    }),
+    function("optional.none", Style::Global, &[], Gives::OptionalFirst, |_| Ok(Value::Optional(None))),
+    function("optional.ofNonZeroValue", Style::Global, &[Kind::Any], Gives::OptionalFirst, |call| {
+        let value = argument(call, 0);
+        Ok(if is_zero(&value) { Value::Optional(None) } else { some(value) })
+    }),
+    function("hasValue", Style::Method, ONE, Gives::Bool, |call| Ok(Value::Bool(held(call).is_some()))),
+    function("value", Style::Method, ONE, Gives::Inner, |call| {
+        held(call).ok_or_else(|| Failure::new("the optional is empty"))
+    }),
+    function("orValue", Style::Method, &[Kind::Optional, Kind::Any], Gives::Inner, |call| {
+        Ok(held(call).unwrap_or_else(|| argument(call, 1)))
+    }),
+    function("or", Style::Method, &[Kind::Optional, Kind::Optional], Gives::First, |call| {
+        Ok(argument(call, usize::from(held(call).is_none())))
+    }),
+];
+
+fn argument<'v>(call: &Call<'_, 'v>, index: usize) -> Value<'v> {
+    call.args.get(index).cloned().unwrap_or(Value::Null)
+}
+
+fn some(value: Value<'_>) -> Value<'_> {
+    Value::Optional(Some(Rc::new(value)))
+}
+
+fn held<'v>(call: &Call<'_, 'v>) -> Option<Value<'v>> {
+    match call.args.first() {
+        Some(Value::Optional(Some(value))) => Some((**value).clone()),
+        _ => None,
+    }
+}
+
+fn is_zero(value: &Value<'_>) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) | Value::Int(0) | Value::Optional(None) => true,
+        Value::Double(number) => *number == 0.0,
+        Value::Text(text) => text.as_str().is_empty(),
+        Value::List(list) => list.is_empty(),
+        Value::Map(map) => map.capacity() == 0,
+        _ => false,
+    }
+}

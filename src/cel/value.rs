@@ -1,0 +1,244 @@
+//! Values, which borrow from the JSON that they come from.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde_json::Value as Json;
+
+use super::quantity::Quantity;
+use super::{Failure, Meter};
+
+/// A value of an expression.
+#[derive(Clone, Debug)]
+pub enum Value<'v> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    Text(Text<'v>),
+    List(List<'v>),
+    Map(Map<'v>),
+    Quantity(Quantity),
+    Optional(Option<Rc<Value<'v>>>),
+    /// A type as a value: `int`.
+    Kind(&'static str),
+}
+
+#[derive(Clone, Debug)]
+pub enum Text<'v> {
+    Borrowed(&'v str),
+    Made(Rc<str>),
+}
+
+#[derive(Clone, Debug)]
+pub enum List<'v> {
+    Json(&'v [Json]),
+    Made(Rc<[Value<'v>]>),
+}
+
+/// A map whose keys are texts. In JSON a member that is null counts as absent, as it does to the API server.
+#[derive(Clone, Debug)]
+pub enum Map<'v> {
+    Json(&'v serde_json::Map<String, Json>),
+    Made(Rc<BTreeMap<Text<'v>, Value<'v>>>),
+}
+
+impl Text<'_> {
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Borrowed(text) => text,
+            Self::Made(text) => text,
+        }
+    }
+}
+
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Text<'_> {}
+
+impl PartialOrd for Text<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl<'v> From<&'v Json> for Value<'v> {
+    fn from(json: &'v Json) -> Self {
+        match json {
+            Json::Null => Self::Null,
+            Json::Bool(value) => Self::Bool(*value),
+            Json::Number(number) => match number.as_i64() {
+                Some(number) => Self::Int(number),
+                None => Self::Double(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Json::String(text) => Self::Text(Text::Borrowed(text)),
+            Json::Array(items) => Self::List(List::Json(items)),
+            Json::Object(members) => Self::Map(Map::Json(members)),
+        }
+    }
+}
+
+impl Value<'_> {
+    pub fn text(text: impl Into<Rc<str>>) -> Self {
+        Self::Text(Text::Made(text.into()))
+    }
+
+    pub fn list(items: Vec<Self>) -> Self {
+        Self::List(List::Made(items.into()))
+    }
+
+    /// The name of its type.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null_type",
+            Self::Bool(_) => "bool",
+            Self::Int(_) => "int",
+            Self::Double(_) => "double",
+            Self::Text(_) => "string",
+            Self::List(_) => "list",
+            Self::Map(_) => "map",
+            Self::Quantity(_) => "quantity",
+            Self::Optional(_) => "optional_type",
+            Self::Kind(_) => "type",
+        }
+    }
+
+    /// Whether both are the same, for what it costs to look.
+    pub(super) fn equals(&self, other: &Self, meter: &mut Meter) -> Result<bool, Failure> {
+        meter.spend(1)?;
+        Ok(match (self, other) {
+            (Self::Null, Self::Null) | (Self::Optional(None), Self::Optional(None)) => true,
+            (Self::Bool(one), Self::Bool(other)) => one == other,
+            (Self::Text(one), Self::Text(other)) => {
+                meter.spend_bytes(one.as_str().len().min(other.as_str().len()))?;
+                one == other
+            }
+            (Self::List(one), Self::List(other)) => return one.equals(other, meter),
+            (Self::Map(one), Self::Map(other)) => return one.equals(other, meter),
+            (Self::Quantity(one), Self::Quantity(other)) => one == other,
+            (Self::Kind(one), Self::Kind(other)) => one == other,
+            (Self::Optional(Some(one)), Self::Optional(Some(other))) => return one.equals(other, meter),
+            (one, other) => one.compare_numbers(other) == Some(Ordering::Equal),
+        })
+    }
+
+    pub(super) fn compare_numbers(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Int(one), Self::Int(other)) => Some(one.cmp(other)),
+            (Self::Double(one), Self::Double(other)) => one.partial_cmp(other),
+            (Self::Int(one), Self::Double(other)) => compare_mixed(*one, *other),
+            (Self::Double(one), Self::Int(other)) => compare_mixed(*other, *one).map(Ordering::reverse),
+            _ => None,
+        }
+    }
+}
+
+/// Beyond 2⁵³ not every whole number is a double.
+#[expect(clippy::cast_possible_truncation, reason = "the range is looked at first")]
+fn compare_mixed(int: i64, double: f64) -> Option<Ordering> {
+    if double.is_nan() {
+        return None;
+    }
+    if double >= 9_223_372_036_854_775_808.0 {
+        return Some(Ordering::Less);
+    }
+    if double < -9_223_372_036_854_775_808.0 {
+        return Some(Ordering::Greater);
+    }
+    let whole = double.trunc();
+    Some(
+        int.cmp(&(whole as i64))
+            .then_with(|| 0.0_f64.partial_cmp(&(double - whole)).unwrap_or(Ordering::Equal)),
+    )
+}
+
+impl<'v> List<'v> {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Json(items) => items.len(),
+            Self::Made(items) => items.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn get(&self, index: usize) -> Option<Value<'v>> {
+        match self {
+            Self::Json(items) => items.get(index).map(Into::into),
+            Self::Made(items) => items.get(index).cloned(),
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Value<'v>> + '_ {
+        (0..self.len()).filter_map(|index| self.get(index))
+    }
+
+    fn equals(&self, other: &Self, meter: &mut Meter) -> Result<bool, Failure> {
+        if self.len() != other.len() {
+            return Ok(false);
+        }
+        for (one, other) in self.iter().zip(other.iter()) {
+            if !one.equals(&other, meter)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl<'v> Map<'v> {
+    pub fn get(&self, key: &str) -> Option<Value<'v>> {
+        match self {
+            Self::Json(members) => members.get(key).filter(|value| !value.is_null()).map(Into::into),
+            Self::Made(entries) => entries.get(&Text::Borrowed(key)).cloned(),
+        }
+    }
+
+    pub fn keys(&self) -> Vec<Text<'v>> {
+        match self {
+            Self::Json(members) => {
+                let present = members.iter().filter(|(_, value)| !value.is_null());
+                present.map(|(key, _)| Text::Borrowed(key)).collect()
+            }
+            Self::Made(entries) => entries.keys().cloned().collect(),
+        }
+    }
+
+    /// How many members there are, null or not: what it costs to go through them.
+    pub fn capacity(&self) -> usize {
+        match self {
+            Self::Json(members) => members.len(),
+            Self::Made(entries) => entries.len(),
+        }
+    }
+
+    fn equals(&self, other: &Self, meter: &mut Meter) -> Result<bool, Failure> {
+        meter.spend(self.capacity() + other.capacity())?;
+        let keys = self.keys();
+        if keys.len() != other.keys().len() {
+            return Ok(false);
+        }
+        for key in keys {
+            let (Some(one), Some(other)) = (self.get(key.as_str()), other.get(key.as_str())) else {
+                return Ok(false);
+            };
+            if !one.equals(&other, meter)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
