@@ -9,6 +9,9 @@ use crate::rules::SetContext;
 /// Ordinals of one set whose claims are read.
 const MOST_ORDINALS: i64 = 20;
 
+/// Few groups have more members.
+const COMMON_MEMBERS: i64 = 9;
+
 /// The names of the claims, in the namespace of the change, that say how many members a consensus group had before it was
 /// scaled to 0 or deleted, and which of those that were removed would come back. None for nearly all changes.
 pub fn claims_in_question(change: &Change, cluster: &Cluster, policies: &Policies) -> Vec<String> {
@@ -29,8 +32,8 @@ pub fn claims_in_question(change: &Change, cluster: &Cluster, policies: &Policie
     if new <= old || !is_quorum(set, &view, policies) {
         return Vec::new();
     }
-    // With twice as many claims as pods, the pods are no majority.
-    let end = if old == 0 { new.saturating_mul(2) } else { new };
+    // With twice as many claims as pods, the pods are no majority; how many there were is said in the finding.
+    let end = if old == 0 { new.saturating_mul(2).max(COMMON_MEMBERS) } else { new };
     let ordinals = old..end.min(old + MOST_ORDINALS);
     ordinals.filter_map(|ordinal| set.claim_name(ordinal + i64::from(set.spec.ordinals.start))).collect()
 }
