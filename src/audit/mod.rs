@@ -187,8 +187,12 @@ impl Audit<'_> {
             return;
         }
         let cluster = self.views.cluster(number);
-        let change = Change { action: Action::Manifest(found.how()), ..Change::default() };
-        self.add(number, name, found, evaluate(&change, cluster, self.policies(number), self.now));
+        let mut written = found.how();
+        if let Some(old) = before.filter(|old| old.set().is_some() && found.set().is_some()) {
+            written.immutable_changes = transition::immutable_changes(old.manifest, found.manifest);
+        }
+        let change = Change { action: Action::Manifest(written), ..Change::default() };
+        self.add(number, name, found, evaluate(&change, cluster, self.policies, self.now));
         let Some(set) = found.set() else {
             if found.is_workload() || (self.old.is_some() && !is_same) {
                 self.change(number, name, found, before, Some(found));
@@ -201,18 +205,8 @@ impl Audit<'_> {
             let known = Known { cluster, policies: self.policies(number), now: self.now };
             self.report.applications.push(application(&set, known, context));
         }
-        let old_set = before.and_then(|old| Some((old, old.set()?)));
-        let edit = match old_set {
-            Some((old, old_set)) => {
-                self.add(
-                    number,
-                    name,
-                    found,
-                    transition::immutable(&found.how().object, old.manifest, found.manifest),
-                );
-                let old = mutated(old_set, cluster, self.policies(number));
-                Edit::Update { old, new: set }
-            }
+        let edit = match before.and_then(|old| old.set()) {
+            Some(old) => Edit::Update { old: mutated(old, cluster, self.policies), new: set },
             None => Edit::Create(set),
         };
         let policies = self.policies(number);

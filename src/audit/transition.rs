@@ -7,11 +7,6 @@ use crate::change::{Action, Edit};
 use crate::cluster::ClusterObject;
 use crate::cluster::inventory::{Found, Inventory, ObjectName, Unit};
 use crate::manifest::{Manifest, Node};
-use crate::model::ObjectRef;
-use crate::verdict::{Finding, Level, RuleId, Verdict};
-
-/// The id of findings about fields that the API server does not let anyone change.
-pub const IMMUTABLE_FIELD: RuleId = RuleId::shipped("immutable-field");
 
 /// The fields of a StatefulSet that no update may change, with their defaults. `ValidateStatefulSetUpdate` in
 /// `pkg/apis/apps/validation` lists those that may.
@@ -104,8 +99,8 @@ pub(super) fn change(old: Option<Found<'_>>, new: Option<Found<'_>>) -> Option<A
     edit(old.map(|found| found.object()), new.map(|found| found.object()))
 }
 
-/// The changes of a StatefulSet that the API server refuses.
-pub(super) fn immutable(object: &ObjectRef, old: &Manifest, new: &Manifest) -> Verdict {
+/// The fields of a StatefulSet whose change the API server refuses, as JSON pointers.
+pub(super) fn immutable_changes(old: &Manifest, new: &Manifest) -> Vec<&'static str> {
     let changed = IMMUTABLE.into_iter().filter(|(path, default)| {
         let value = |manifest: &Manifest| match manifest.node.pointer(path).map(Node::to_json) {
             None if !default.is_empty() => (*default).into(),
@@ -115,26 +110,5 @@ pub(super) fn immutable(object: &ObjectRef, old: &Manifest, new: &Manifest) -> V
         };
         value(old) != value(new)
     });
-    let findings = changed.map(|(path, _)| {
-        let field = path.trim_start_matches('/').replace('/', ".");
-        Finding {
-            rule: IMMUTABLE_FIELD,
-            level: Level::Deny,
-            subject: object.clone(),
-            class: None,
-            object: object.clone(),
-            path: path.to_owned(),
-            message: format!("{field} is changed, which the API server refuses: the apply fails"),
-            remedy: format!(
-                "leave {field} as it was, or delete the StatefulSet with --cascade=orphan before, so that its pods stay"
-            ),
-            edits: Vec::new(),
-            related: Vec::new(),
-            group: None,
-            exempt: None,
-            may_be_exempted: false,
-            misses_companion: false,
-        }
-    });
-    Verdict { findings: findings.collect() }
+    changed.map(|(path, _)| path).collect()
 }

@@ -350,6 +350,7 @@ impl<'a> Found<'a> {
                 selector.as_map().is_some_and(|entries| entries.iter().any(|entry| !entry.value.is_null()))
             }),
             duplicate_keys: duplicate_keys.collect(),
+            immutable_changes: Vec::new(),
         }
     }
 }

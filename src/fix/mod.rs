@@ -14,6 +14,7 @@ mod document;
 mod place;
 mod render;
 mod select;
+mod text_fix;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use self::apply::{PathStep, ValueEdit, apply, steps};
 pub use self::diff::unified;
 use self::place::{DocumentKey, Documents};
 use self::select::{Selected, Wanted};
+pub use self::text_fix::attach;
 use crate::cluster::inventory::Inventory;
 use crate::manifest::Source;
 use crate::model::ObjectRef;

@@ -57,8 +57,7 @@ pub(super) fn select<'a>(
             left.push(LeftAlone::new(finding, Reason::Unsafe));
             continue;
         }
-        let wanted = finding.edits.iter().map(|edit| resolve(inventory, located, edit, documents));
-        match wanted.collect() {
+        match resolve_all(inventory, located, documents) {
             Ok(wanted) => selected.push(Selected { finding, wanted }),
             Err(reason) => left.push(LeftAlone::new(finding, Reason::NotEditable(reason))),
         }
@@ -68,6 +67,16 @@ pub(super) fn select<'a>(
 
 fn is_asked_for(finding: &Finding) -> bool {
     finding.counts() && !finding.edits.is_empty()
+}
+
+/// Where the edits of a finding are made.
+pub(super) fn resolve_all(
+    inventory: &Inventory,
+    located: &Located,
+    documents: &mut Documents,
+) -> Result<Vec<Wanted>, String> {
+    let edits = located.finding.edits.iter();
+    edits.map(|edit| resolve(inventory, located, edit, documents)).collect()
 }
 
 /// Where an edit is made.

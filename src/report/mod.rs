@@ -65,6 +65,26 @@ pub struct Located {
     pub fingerprint: String,
     /// Whether the baseline has it: then it does not count.
     pub is_known: bool,
+    /// The edits of files that end it, all together; empty unless they were asked for.
+    pub fixes: Vec<FileFix>,
+}
+
+/// What is changed in one file, or a new file.
+#[derive(Debug)]
+pub struct FileFix {
+    pub file: String,
+    /// From the start of the file to its end.
+    pub replacements: Vec<Replacement>,
+}
+
+/// A piece of a file and the text in its place.
+#[derive(Debug)]
+pub struct Replacement {
+    /// Line and column of the first character, from 1.
+    pub start: (usize, usize),
+    /// Line and column after the last character; the start where nothing goes.
+    pub end: (usize, usize),
+    pub text: String,
 }
 
 /// Another object that is part of a finding.
@@ -246,8 +266,8 @@ pub(crate) fn is_failure(kind: NoteKind) -> bool {
 impl Located {
     /// A finding of which nothing else is known.
     pub(crate) fn of(finding: Finding) -> Self {
-        let (position, related, context) = (None, Vec::new(), None);
-        Self { finding, position, related, context, fingerprint: String::new(), is_known: false }
+        let (related, fixes, fingerprint) = (Vec::new(), Vec::new(), String::new());
+        Self { finding, position: None, related, context: None, fingerprint, is_known: false, fixes }
     }
 
     pub(crate) fn exempt(&mut self, by: &str, reason: &str) {

@@ -123,6 +123,7 @@ mod deployment_holds_database;
 mod deprecated_api;
 mod duplicate_key;
 mod grace_period_zero;
+mod immutable_field;
 mod immutable_on_upgrade;
 mod name_too_long;
 mod partition_holds_all;
@@ -217,6 +218,7 @@ pub static ALL: &[Rule] = &[
     grace_period_zero::RULE,
     rollout_below_quorum::RULE,
     partition_holds_all::RULE,
+    immutable_field::RULE,
     immutable_on_upgrade::RULE,
     deprecated_api::RULE,
     annotation_ignored::RULE,

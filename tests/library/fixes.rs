@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use stateward::audit::{AuditConfig, audit};
 use stateward::cluster::inventory::Inventory;
-use stateward::fix::{Fixes, Reason, fix};
+use stateward::fix::{Fixes, Reason, attach, fix};
 use stateward::manifest::{Origin, Source};
-use stateward::report::Report;
+use stateward::report::{Replacement, Report};
 use stateward::rules;
 use stateward::verdict::{Finding, Level};
 
@@ -379,4 +379,44 @@ fn a_diff_shows_what_changes() {
     assert!(diff.starts_with("--- a/a.yaml\n+++ b/a.yaml\n@@ "), "{diff}");
     let removed: Vec<&str> = diff.lines().filter(|line| line.starts_with('-')).collect();
     assert_eq!(removed, ["--- a/a.yaml", "-      terminationGracePeriodSeconds: 0 # at once"]);
+}
+
+/// A text with some pieces replaced, as a tool does it that reads them in SARIF.
+fn replaced(text: &str, replacements: &[Replacement]) -> String {
+    let offset = |(line, column): (usize, usize)| {
+        let start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+        start + text[start..].chars().take(column - 1).map(char::len_utf8).sum::<usize>()
+    };
+    let mut after = text.to_owned();
+    for replacement in replacements.iter().rev() {
+        after.replace_range(offset(replacement.start)..offset(replacement.end), &replacement.text);
+    }
+    after
+}
+
+#[test]
+fn the_edits_of_each_finding_as_places_in_files_end_it() {
+    let mut paths = Vec::new();
+    yaml_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples"), &mut paths);
+    let mut checked = 0;
+    for path in paths {
+        let files = vec![("a.yaml".to_owned(), fs::read_to_string(&path).unwrap())];
+        let before = inventory(&files);
+        let mut judged = report(&before);
+        attach(&before, &mut judged);
+        for located in judged.findings.iter().filter(|located| !located.fixes.is_empty()) {
+            let mut after = files.clone();
+            for fix in &located.fixes {
+                match after.iter_mut().find(|(name, _)| *name == fix.file) {
+                    Some((_, text)) => *text = replaced(text, &fix.replacements),
+                    None => after.push((fix.file.clone(), replaced("", &fix.replacements))),
+                }
+            }
+            let left = report(&inventory(&after)).findings;
+            let is_there = left.iter().any(|other| is_same(&other.finding, &located.finding));
+            assert!(!is_there, "{}: {:?}", path.display(), located.fixes);
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "{checked}");
 }

@@ -124,6 +124,28 @@ fn a_comment_is_never_too_long_for_github() {
 }
 
 #[test]
+fn sarif_has_the_edits_as_fixes() {
+    let text = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: zk}\nspec:\n  replicas: 4\n  \
+                selector: {matchLabels: {app: zk}}\n  template:\n    metadata: {labels: {app: zk}}\n    \
+                spec: {containers: [{name: zk, image: 'zookeeper:3.9'}]}\n";
+    let mut inventory = Inventory::new(None);
+    inventory.add(&Arc::new(Source { name: "a.yaml".into(), text: text.into(), origin: Origin::Named }));
+    let policies = Policies::new(Profile::Strict, Vec::new()).unwrap();
+    let mut report = audit(&inventory, &policies, AuditConfig::default(), Timestamp::UNIX_EPOCH);
+    stateward::fix::attach(&inventory, &mut report);
+    let log: Value = serde_json::from_str(&written(Format::Sarif, &report)).unwrap();
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    let even = results.iter().find(|result| result["ruleId"] == "quorum-even").unwrap();
+    let change = &even["fixes"][0]["artifactChanges"][0];
+    assert_eq!(change["artifactLocation"]["uri"], "a.yaml");
+    let replacement = &change["replacements"][0];
+    let region = serde_json::json!({"startLine": 5, "startColumn": 1, "endLine": 6, "endColumn": 1});
+    assert_eq!(replacement["deletedRegion"], region);
+    assert_eq!(replacement["insertedContent"]["text"], "  replicas: 5\n");
+    assert!(even["fixes"][0]["description"]["text"].as_str().unwrap().contains("spec.replicas"));
+}
+
+#[test]
 fn sarif_has_the_required_shape() {
     let report = hostile();
     let log: Value = serde_json::from_str(&written(Format::Sarif, &report)).unwrap();

@@ -31,7 +31,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stateward::admission::review;
-use stateward::audit::{AuditConfig, audit};
+use stateward::audit::transition::OldState;
+use stateward::audit::{AuditConfig, audit, audit_step};
 use stateward::cluster::Cluster;
 use stateward::cluster::Kind;
 use stateward::cluster::inventory::Inventory;
@@ -114,6 +115,7 @@ pub fn findings(text: &str, policies: &Policies) -> Vec<Finding> {
     inventory.add(&source);
     assert!(inventory.notes().is_empty(), "a fixture is read whole: {:?}", inventory.notes());
     let (objects, _) = manifest::read(&source);
+    let step = case.is_none().then(|| step_of_two_states(manifests, &objects, policies));
     let Some(case) = case.or_else(|| Case::of_two_states(&objects)) else {
         return audit(&inventory, policies, AuditConfig::default(), now())
             .findings
@@ -125,7 +127,40 @@ pub fn findings(text: &str, policies: &Policies) -> Vec<Finding> {
     for kind in Kind::ALL.into_iter().filter(|kind| case.unknown.iter().any(|name| name == kind.name())) {
         cluster.set_complete(kind, false);
     }
-    judge(&case.request(&objects), &cluster, policies)
+    let mut found = judge(&case.request(&objects), &cluster, policies);
+    found.extend(step.into_iter().flatten());
+    found
+}
+
+/// What only a comparison of the manifests finds, where a StatefulSet is written twice: the API server never asks about it.
+fn step_of_two_states(text: &str, objects: &[Manifest], policies: &Policies) -> Vec<Finding> {
+    let documents: Vec<&str> = text.split("\n---\n").collect();
+    let Some((old, new)) = two_states(objects).filter(|_| documents.len() == objects.len()) else {
+        return Vec::new();
+    };
+    let inventory = |without: usize| {
+        let kept = documents.iter().enumerate().filter(|(index, _)| *index != without);
+        let text = kept.map(|(_, text)| *text).collect::<Vec<_>>().join("\n---\n");
+        let mut inventory = Inventory::new(None);
+        inventory.add(&Arc::new(Source { name: "fixture.yaml".into(), text, origin: Origin::Named }));
+        inventory
+    };
+    let (old, new) = (inventory(new), inventory(old));
+    let old = OldState::of(&old, false);
+    let report = audit_step(&new, Some(&old), policies, AuditConfig::default(), now());
+    let findings = report.findings.into_iter().map(|located| located.finding);
+    findings.filter(|finding| finding.rule.as_str() == "immutable-field").collect()
+}
+
+/// The places of a StatefulSet that is written twice.
+fn two_states(objects: &[Manifest]) -> Option<(usize, usize)> {
+    let is_set = |index: &usize| objects[*index].kind == "StatefulSet";
+    let is_same = |a: usize, b: usize| {
+        (&objects[a].namespace, &objects[a].name) == (&objects[b].namespace, &objects[b].name)
+    };
+    (0..objects.len())
+        .filter(is_set)
+        .find_map(|old| Some((old, (old + 1..objects.len()).filter(is_set).find(|new| is_same(old, *new))?)))
 }
 
 /// Through the admission protocol, so that fixtures say what the API server's requests lead to.
@@ -160,11 +195,8 @@ pub fn objects(manifests: &str) -> Vec<Value> {
 
 impl Case {
     fn of_two_states(objects: &[Manifest]) -> Option<Self> {
-        let sets: Vec<_> = objects.iter().filter(|object| object.kind == "StatefulSet").collect();
-        let is_same = |a: &Manifest, b: &Manifest| (&a.namespace, &a.name) == (&b.namespace, &b.name);
-        let (old, new) = sets.iter().enumerate().find_map(|(index, old)| {
-            Some((*old, *sets[index + 1..].iter().find(|new| is_same(old, new))?))
-        })?;
+        let (old, new) = two_states(objects)?;
+        let (old, new) = (&objects[old], &objects[new]);
         // A merge patch that leads from the new one back to the old one.
         let was = json_patch_of(&new.node.to_json(), &old.node.to_json());
         let object = Object { kind: stateful_set(), name: new.name.clone()?, was };

@@ -21,11 +21,11 @@ use self::settings::Settings;
 use super::fix::FixArgs;
 use super::render::RenderConfig;
 use super::{PolicyArgs, UNUSABLE, cluster};
-use crate::audit::transition::{IMMUTABLE_FIELD, OldState};
+use crate::audit::transition::OldState;
 use crate::audit::{AuditConfig, audit_cluster, audit_step};
 use crate::cluster::Cluster;
 use crate::cluster::inventory::Inventory;
-use crate::fix::fix;
+use crate::fix::{attach, fix};
 use crate::model::printable_lines;
 use crate::report::formats::Format;
 use crate::report::{FailOn, Report};
@@ -145,7 +145,7 @@ impl Args {
             bail!("--write-baseline needs --baseline FILE");
         }
         for rule in self.only.iter().chain(&self.skip).filter(|_| self.policy.policies.is_empty()) {
-            if rules::named(rule).is_none() && rule != IMMUTABLE_FIELD.as_str() {
+            if rules::named(rule).is_none() {
                 bail!("there is no rule {rule:?}; `stateward explain` lists them");
             }
         }
@@ -220,6 +220,7 @@ impl Args {
             |inventory: &Inventory| audit_step(inventory, old.as_ref(), &policies, config, Timestamp::now());
         let mut report = judge(&inventory);
         if !self.fixes.is_asked() {
+            self.attach_fixes(&inventory, &mut report);
             return Ok(report);
         }
         self.reduce(&mut report)?;
@@ -231,7 +232,17 @@ impl Args {
         let is_read = |file: &PathBuf| self.paths.iter().any(|path| path.is_dir() && file.starts_with(path));
         let new = new.into_iter().filter(|file| !is_read(file));
         let paths: Vec<PathBuf> = self.paths.iter().cloned().chain(new).collect();
-        Ok(judge(&self.reading()?.inventory(&paths)?))
+        let inventory = self.reading()?.inventory(&paths)?;
+        let mut report = judge(&inventory);
+        self.attach_fixes(&inventory, &mut report);
+        Ok(report)
+    }
+
+    /// Adds the edits as places in files, where a format shows them.
+    fn attach_fixes(&self, inventory: &Inventory, report: &mut Report) {
+        if self.format.iter().any(|output| output.format == Format::Sarif) {
+            attach(inventory, report);
+        }
     }
 
     /// The manifests to compare with.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cluster::inventory::Position;
 use crate::model::{ObjectRef, printable};
 use crate::report::text::uri;
-use crate::report::{GapKind, Located, Report, is_failure};
+use crate::report::{GapKind, Located, Replacement, Report, is_failure};
 use crate::rules::{self, Rule};
 use crate::verdict::Level;
 
@@ -96,9 +96,47 @@ struct ResultItem<'a> {
     partial_fingerprints: BTreeMap<&'static str, &'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     baseline_state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fixes: Vec<Fix<'a>>,
     /// Empty is "not suppressed".
     suppressions: Vec<Suppression>,
     properties: BTreeMap<&'static str, &'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Fix<'a> {
+    description: Text,
+    artifact_changes: Vec<ArtifactChange<'a>>,
+    properties: BTreeMap<&'static str, bool>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ArtifactChange<'a> {
+    artifact_location: ArtifactLocation,
+    replacements: Vec<JsonReplacement<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonReplacement<'a> {
+    deleted_region: DeletedRegion,
+    inserted_content: Content<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeletedRegion {
+    start_line: usize,
+    start_column: usize,
+    end_line: usize,
+    end_column: usize,
+}
+
+#[derive(Serialize)]
+struct Content<'a> {
+    text: &'a str,
 }
 
 #[derive(Serialize)]
@@ -242,9 +280,31 @@ fn result<'a>(located: &'a Located, indexes: &BTreeMap<&str, usize>, is_compared
         related_locations: related.collect(),
         partial_fingerprints: [("stateward/v1", &*located.fingerprint)].into(),
         baseline_state: is_compared.then_some(if located.is_known { "unchanged" } else { "new" }),
+        fixes: fix(located).into_iter().collect(),
         suppressions: suppressions.collect(),
         properties: context.into_iter().collect(),
     }
+}
+
+/// All edits of a finding are one fix: a part of them may not end it.
+fn fix(located: &Located) -> Option<Fix<'_>> {
+    let changes = located.fixes.iter().map(|file| ArtifactChange {
+        artifact_location: artifact(&file.file),
+        replacements: file.replacements.iter().map(replacement).collect(),
+    });
+    let is_safe = located.finding.edits.iter().all(|edit| edit.is_safe);
+    (!located.fixes.is_empty()).then(|| Fix {
+        description: message(&located.finding.remedy),
+        artifact_changes: changes.collect(),
+        properties: [("safe", is_safe)].into(),
+    })
+}
+
+fn replacement(replacement: &Replacement) -> JsonReplacement<'_> {
+    let Replacement { start, end, text } = replacement;
+    let deleted_region =
+        DeletedRegion { start_line: start.0, start_column: start.1, end_line: end.0, end_column: end.1 };
+    JsonReplacement { deleted_region, inserted_content: Content { text } }
 }
 
 /// Brackets would be a link in a message.
