@@ -192,7 +192,7 @@ impl Audit<'_> {
             written.immutable_changes = transition::immutable_changes(old.manifest, found.manifest);
         }
         let change = Change { action: Action::Manifest(written), ..Change::default() };
-        self.add(number, name, found, evaluate(&change, cluster, self.policies, self.now));
+        self.add(number, name, found, evaluate(&change, cluster, self.policies(number), self.now));
         let Some(set) = found.set() else {
             if found.is_workload() || (self.old.is_some() && !is_same) {
                 self.change(number, name, found, before, Some(found));
@@ -205,15 +205,16 @@ impl Audit<'_> {
             let known = Known { cluster, policies: self.policies(number), now: self.now };
             self.report.applications.push(application(&set, known, context));
         }
-        let edit = match before.and_then(|old| old.set()) {
-            Some(old) => Edit::Update { old: mutated(old, cluster, self.policies), new: set },
-            None => Edit::Create(set),
-        };
         let policies = self.policies(number);
+        let old_set = before.and_then(|old| Some((old, old.set()?)));
         let raw = policies.read_raw_sets().then(|| {
-            let old = old_set.map(|(old, _)| raw_object(old));
+            let old = old_set.as_ref().map(|(old, _)| raw_object(*old));
             Box::new(RawObjects::new(old, raw_object(found)))
         });
+        let edit = match old_set {
+            Some((_, old)) => Edit::Update { old: mutated(old, cluster, policies), new: set },
+            None => Edit::Create(set),
+        };
         self.add(number, name, found, judge(edit, raw, cluster, policies, self.now));
     }
 

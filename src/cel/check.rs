@@ -192,7 +192,7 @@ impl<'n> Checker<'n> {
     }
 }
 
-/// The type of a field. A newer version of Kubernetes may have more: dyn() leaves fields unchecked.
+/// The type of a field. A newer version of Kubernetes may have more: `dyn()` leaves fields unchecked.
 fn member(node: &Node, fields: &Arc<Fields>, field: &str) -> Checked {
     fields.fields.get(field).cloned().map_or_else(
         || {

@@ -20,16 +20,9 @@ impl Meter {
     }
 
     pub(super) fn spend(&mut self, steps: usize) -> Result<(), Failure> {
-        match self.left.checked_sub(u64::try_from(steps).unwrap_or(u64::MAX)) {
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-            None => {
-                self.left = 0;
-                Err(Failure::TooCostly)
-            }
-        }
+        let left = self.left.checked_sub(u64::try_from(steps).unwrap_or(u64::MAX));
+        self.left = left.unwrap_or(0);
+        left.map(|_| ()).ok_or(Failure::TooCostly)
     }
 
     /// For reading or making a text of so many bytes.

@@ -49,7 +49,7 @@ fn in_doubt<'a>(
         .at(Level::Warn)
         .filter(|_| !change.dry_run)
         .filter_map(grounds)
-        .filter(|grounds| grounds.reports_missing());
+        .filter(Grounds::reports_missing);
     verdict.at(Level::Deny).filter_map(grounds).chain(missing)
 }
 

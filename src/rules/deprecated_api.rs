@@ -125,6 +125,7 @@ mod tests {
             metadata: Metadata::default(),
             api_version: api_version.to_owned(),
             duplicate_keys: Vec::new(),
+            immutable_changes: Vec::new(),
         };
         check(&written, &mut out);
         let found = out.into_vec();

@@ -29,11 +29,11 @@ impl Told {
         self.put(Kind::StatefulSet, namespace, name, json!({"metadata": {"labels": {"app": name}}}))
     }
 
-    fn policy(&mut self, name: &str, spec: Value) -> &mut Self {
+    fn policy(&mut self, name: &str, spec: &Value) -> &mut Self {
         self.put(Kind::Policy, "", name, json!({"metadata": {"generation": 3}, "spec": spec}))
     }
 
-    fn exemption(&mut self, name: &str, spec: Value) -> &mut Self {
+    fn exemption(&mut self, name: &str, spec: &Value) -> &mut Self {
         self.put(Kind::Exemption, "prod", name, json!({"metadata": {"generation": 1}, "spec": spec}))
     }
 
@@ -64,7 +64,7 @@ fn a_policy_that_has_an_effect() {
     told.set("prod", "a").set("prod", "b").set("dev", "c");
     let mut spec = levels(&["pdb-missing"]);
     spec["match"] = json!({"namespaces": ["prod"]});
-    told.policy("ours", spec);
+    told.policy("ours", &spec);
     let status = told.status("ours");
     assert_eq!((status.observed_generation, status.matched_sets), (3, 2));
     assert_eq!(told.said("ours"), ["Ready True InForce", "Effective True AllInEffect"]);
@@ -73,12 +73,12 @@ fn a_policy_that_has_an_effect() {
 #[test]
 fn what_has_no_effect_is_named() {
     let mut told = Told::default();
-    told.policy("ours", levels(&["pdb-missing", "quorum-even"]));
+    told.policy("ours", &levels(&["pdb-missing", "quorum-even"]));
     assert_eq!(told.said("ours")[1], "Effective False MatchesNothing it matches no StatefulSet");
     told.set("prod", "a");
     let mut stronger = levels(&["quorum-even"]);
     stronger["priority"] = json!(5);
-    told.policy("above", stronger.clone());
+    told.policy("above", &stronger);
     assert_eq!(
         told.said("ours")[1],
         "Effective False PartlyWithoutEffect spec.rules[1]: quorum-even is decided by policy above, which comes before \
@@ -86,9 +86,9 @@ fn what_has_no_effect_is_named() {
     );
     assert_eq!(told.said("above")[1], "Effective True AllInEffect");
     stronger["enforcement"] = json!("warn");
-    told.policy("above", stronger);
+    told.policy("above", &stronger);
     assert_eq!(told.said("ours")[1], "Effective True AllInEffect", "a policy on trial decides nothing");
-    told.policy("ours", json!({"exemptions": [{"rules": ["*"], "names": ["z"], "reason": "x"}]}));
+    told.policy("ours", &json!({"exemptions": [{"rules": ["*"], "names": ["z"], "reason": "x"}]}));
     assert_eq!(
         told.said("ours")[1],
         "Effective False PartlyWithoutEffect spec.exemptions[0]: it matches no StatefulSet"
@@ -98,11 +98,11 @@ fn what_has_no_effect_is_named() {
 #[test]
 fn the_last_good_version_of_a_malformed_policy_is_in_force() {
     let mut told = Told::default();
-    told.set("prod", "a").policy("ours", levels(&["quorum-evne"]));
+    told.set("prod", "a").policy("ours", &levels(&["quorum-evne"]));
     let wrong = "Ready False Malformed spec.rules[0].rule: there is no rule \"quorum-evne\"; did you mean \"quorum-even\"?; \
                  `stateward explain` lists them; ";
     assert_eq!(told.said("ours"), [format!("{wrong}nothing of it is in force")]);
-    told.policy("ours", levels(&["quorum-even"])).policy("ours", levels(&["quorum-evne"]));
+    told.policy("ours", &levels(&["quorum-even"])).policy("ours", &levels(&["quorum-evne"]));
     assert_eq!(told.said("ours"), [format!("{wrong}the last good version is in force")]);
     assert_eq!((told.objects.policies().count(), told.objects.malformed().len()), (1, 1));
 }
@@ -118,25 +118,25 @@ fn exemptions_say_whether_they_count() {
         }
         spec
     };
-    told.exemption("it", spec(json!({})));
+    told.exemption("it", &spec(json!({})));
     let not = "Ready False NotHonoured no policy has exemptionNamespaces that select this namespace";
     assert_eq!(told.said("it"), [not, "Effective True AllInEffect"]);
     let other =
         json!({"match": {"objectSelector": {"matchLabels": {"app": "b"}}}, "exemptionNamespaces": {}});
-    told.policy("other", other);
+    told.policy("other", &other);
     assert_eq!(told.said("it")[0], not, "the policy is about other sets");
-    told.policy("ours", json!({"exemptionNamespaces": {}}));
+    told.policy("ours", &json!({"exemptionNamespaces": {}}));
     assert_eq!(told.said("it")[0], "Ready True InForce without an end");
-    told.exemption("it", spec(json!({"expiresAt": "2026-11-21T12:00:01Z"})));
+    told.exemption("it", &spec(json!({"expiresAt": "2026-11-21T12:00:01Z"})));
     assert_eq!(told.said("it")[0], "Ready True InForce until 2026-11-21T12:00:01Z");
-    told.exemption("it", spec(json!({"expiresAt": "2026-11-21T12:00:00Z"})));
+    told.exemption("it", &spec(json!({"expiresAt": "2026-11-21T12:00:00Z"})));
     assert_eq!(told.said("it")[0], "Ready False Ended it ended on 2026-11-21T12:00:00Z");
-    told.exemption("it", spec(json!({"names": ["z"]})));
+    told.exemption("it", &spec(json!({"names": ["z"]})));
     assert_eq!(
         told.said("it"),
         ["Ready True InForce without an end", "Effective False MatchesNothing it matches no StatefulSet"]
     );
-    told.exemption("it", json!({"rules": ["*"]}));
+    told.exemption("it", &json!({"rules": ["*"]}));
     assert_eq!(told.said("it").len(), 1);
     assert!(told.said("it")[0].starts_with("Ready False Malformed spec: the field `reason` is missing"));
 }
@@ -144,7 +144,7 @@ fn exemptions_say_whether_they_count() {
 #[test]
 fn a_status_that_is_true_is_left_as_it_is() {
     let mut told = Told::default();
-    told.set("prod", "a").policy("ours", levels(&["pdb-missing"]));
+    told.set("prod", "a").policy("ours", &levels(&["pdb-missing"]));
     let mut status = told.status("ours");
     status.conditions[0].last_transition_time = "2026-01-01T00:00:00Z".to_owned();
     let object = json!({"metadata": {"generation": 3}, "spec": levels(&["pdb-missing"]), "status": status});

@@ -213,8 +213,7 @@ fn format<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
 
 fn formatted(verb: char, item: &Value<'_>, made: &mut String, meter: &mut Meter) -> Result<(), Failure> {
     match (verb, item) {
-        ('s', _) => show(item, made, meter),
-        ('d', Value::Int(_)) => show(item, made, meter),
+        ('s', _) | ('d', Value::Int(_)) => show(item, made, meter),
         ('f', Value::Double(number)) => {
             write!(made, "{number:.6}").map_err(|_| Failure::new("not formatted"))
         }

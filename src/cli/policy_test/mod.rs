@@ -29,7 +29,7 @@ pub(super) struct TestArgs {
     /// Files and folders of cases
     #[arg(required = true, value_name = "DIR")]
     paths: Vec<PathBuf>,
-    /// Also write the results as JUnit XML
+    /// Also write the results for a CI system, in the format of junit
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
@@ -144,7 +144,7 @@ fn found_line(finding: &Finding) -> String {
     format!("found {} {}{exempt}: {}", finding.level, finding.rule, finding.message)
 }
 
-/// The results as JUnit XML has them.
+/// The results as XML, as `JUnit` does.
 fn junit(results: &[CaseResult]) -> String {
     let escaped = |text: &str| {
         let text = printable_lines(text).replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
