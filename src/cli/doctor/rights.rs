@@ -125,7 +125,7 @@ mod tests {
         let patch = "patch validatingwebhookconfigurations.admissionregistration.k8s.io guard".to_owned();
         assert!(base.contains(&patch), "{base:?}");
         assert!(!shown(&["--cert-file=x"]).contains(&patch));
-        assert!(!base.iter().any(|right| right.contains("reports") || right.contains("status")));
+        assert!(!base.iter().any(|right| right.contains("reports") || right.contains("statefulsets/status")));
         let all = shown(&["--controller", "--reports=auto"]);
         assert!(all.contains(&"patch statefulsets/status.apps".to_owned()), "{all:?}");
         assert!(all.contains(&"create reports.openreports.io".to_owned()), "{all:?}");
