@@ -16,7 +16,7 @@ use crate::model::{
 };
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "a JSON object")]
 pub(super) struct Review<'a> {
     #[serde(borrow, default)]
     pub(super) api_version: Cow<'a, str>,

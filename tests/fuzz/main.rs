@@ -51,8 +51,8 @@ fn seeds_in(folder: &str, found: &mut Vec<Vec<u8>>) {
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let folders: &[&str] = match target {
         "review" => &["tests/captures"],
-        "manifests" => &["deploy/examples/consul", "tests/rules/quorum-even", "tests/rules/duplicate-key"],
-        "policies" => &["policies", "tests/rules/annotation-ignored"],
+        "manifests" => &["deploy/examples/consul", "tests/rules"],
+        "policies" => &["policies"],
         _ => &["fuzz/seeds"],
     };
     let mut found = Vec::new();

@@ -1,8 +1,6 @@
 //! The edits of findings: applied, each ends its finding and causes no other.
 
 use crate::case;
-use std::fs;
-use std::path::Path;
 
 use serde_json::{Value, json};
 use stateward::fix::{ValueEdit, apply, steps};
@@ -111,17 +109,10 @@ fn complaints(text: &str, before: &[Finding], finding: &Finding) -> String {
 }
 
 fn texts() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut texts = Vec::new();
     for rule in rules::ALL {
-        let mut files: Vec<_> = fs::read_dir(root.join("tests/rules").join(rule.id))
-            .unwrap()
-            .map(|f| f.unwrap().path())
-            .collect();
-        files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
-        files.sort();
-        for file in files {
-            texts.push((file.display().to_string(), fs::read_to_string(&file).unwrap()));
+        for fixture in case::fixtures(rule.id) {
+            texts.push((format!("{} of {}", fixture.name, rule.id), fixture.text));
         }
         for (index, part) in rules::markdown(rule).split("```yaml\n").enumerate().skip(1) {
             let text = part.split("```").next().unwrap().to_owned();

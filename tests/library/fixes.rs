@@ -121,7 +121,6 @@ fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
 fn texts() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    yaml_files(&root.join("tests/rules"), &mut files);
     yaml_files(&root.join("deploy/examples"), &mut files);
     let read = |file: PathBuf| {
         let text = fs::read_to_string(&file).unwrap();
@@ -129,6 +128,10 @@ fn texts() -> Vec<(String, String)> {
     };
     let mut texts: Vec<(String, String)> = files.into_iter().map(read).collect();
     for rule in rules::ALL {
+        for fixture in case::fixtures(rule.id) {
+            let name = format!("{}-{}.yaml", rule.id, fixture.name);
+            texts.push((name, case::split_header(&fixture.text).1.to_owned()));
+        }
         for (index, part) in rules::markdown(rule).split("```yaml\n").enumerate().skip(1) {
             let text = part.split("```").next().unwrap();
             texts.push((format!("{}-{index}.yaml", rule.id), case::split_header(text).1.to_owned()));

@@ -1,24 +1,24 @@
 //! The rules over their fixtures and over the examples in their documentation.
 //!
-//! `tests/rules/RULE/fail-*.yaml` must find the rule under the strict profile, `pass-*.yaml` must not; what is found is a
-//! snapshot. `support/case.rs` says how a fixture is written.
+//! Cases of `tests/rules/RULE.yaml` named `fail-…` must find the rule under the strict profile, those named `pass-…` must not;
+//! what is found is a snapshot. `support/case.rs` says how they are written.
 
 use crate::case;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use stateward::rules;
 use stateward::rules::Check;
 use stateward::rules::HEADINGS;
-use stateward::rules::Rule;
 
-fn fixtures(rule: &Rule) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules").join(rule.id);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|_| panic!("{} has no fixtures", rule.id));
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
-    files.sort();
-    files
+#[test]
+fn every_file_of_cases_is_of_a_rule() {
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules")).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(path.is_file(), "{}: the cases of a rule are in tests/rules/RULE.yaml", path.display());
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(name == "base" || rules::ALL.iter().any(|rule| rule.id == name), "{name} is no rule");
+    }
 }
 
 #[test]
@@ -26,22 +26,24 @@ fn fixtures_find_what_their_name_says() {
     let policies = case::strict();
     let mut wrong = String::new();
     for rule in rules::ALL {
-        let files = fixtures(rule);
-        for expected in ["pass-", "fail-"] {
-            let named = |file: &PathBuf| file.file_name().unwrap().to_string_lossy().starts_with(expected);
-            assert!(files.iter().any(named), "{} has no {expected} fixture", rule.id);
-        }
-        for file in files {
-            let name = file.file_stem().unwrap().to_string_lossy().into_owned();
-            let findings = case::findings(&fs::read_to_string(&file).unwrap(), &policies);
-            let shown: String = findings.iter().map(case::render).collect();
-            if case::has(&findings, rule.id) != name.starts_with("fail-") {
-                wrong += &format!("{}/{name}:\n{shown}\n", rule.id);
+        let (mut failing, mut shown) = (0, String::new());
+        let fixtures = case::fixtures(rule.id);
+        for fixture in &fixtures {
+            let findings = case::findings(&fixture.text, &policies);
+            let rendered: String = findings.iter().map(case::render).collect();
+            let is_to_fail = fixture.name.starts_with("fail-");
+            assert!(is_to_fail || fixture.name.starts_with("pass-"), "{}: {}", rule.id, fixture.name);
+            failing += usize::from(is_to_fail);
+            if case::has(&findings, rule.id) != is_to_fail {
+                wrong += &format!("{}/{}:\n{rendered}\n", rule.id, fixture.name);
             }
-            insta::with_settings!({ snapshot_path => format!("../rules/{}", rule.id), prepend_module_to_snapshot => false }, {
-                insta::assert_snapshot!(name, shown);
-            });
+            shown += &format!("# {}\n{rendered}", fixture.name);
         }
+        assert!(failing > 0, "{} has no case that fails", rule.id);
+        assert!(failing < fixtures.len(), "{} has no case that passes", rule.id);
+        insta::with_settings!({ snapshot_path => "../rules", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(rule.id, shown);
+        });
     }
     assert!(wrong.is_empty(), "{wrong}");
 }

@@ -1,7 +1,9 @@
-//! A rule's fixture: manifests, and in a first document what happens to them.
+//! The fixtures of a rule: `tests/rules/RULE.yaml`, a stream of documents. Each case begins with a document that names it and says
+//! what happens; manifests follow.
 //!
 //! ```yaml
 //! case:
+//!   name: fail-scale                        # `fail-…` finds the rule, `pass-…` does not
 //!   scale: {name: etcd, from: 3, to: 4, kind: Deployment}  # kind: StatefulSet if left out; or
 //!   update: {name: etcd, was: {spec: {replicas: 3}}, kind: PodDisruptionBudget}  # kind: StatefulSet if left out
 //!   create: {name: etcd, kind: PodDisruptionBudget}
@@ -11,7 +13,11 @@
 //!   dryRun: true
 //!   unknown: [Service]                      # kinds of which not every object is known
 //! ---
+//! like: StatefulSet etcd                    # an object of `tests/rules/base.yaml`, into which the rest is merged
+//! spec: {replicas: 4}
 //! ```
+//!
+//! Examples in the documentation of a rule are written the same way, without a name and in full.
 //!
 //! `was` is merged into the object; a null in it says nothing. To take a field away, write both states.
 //!
@@ -25,6 +31,10 @@
     reason = "each test uses a part of it"
 )]
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -57,6 +67,8 @@ pub fn strict() -> Policies {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Case {
+    /// Of a fixture; [`fixtures`] reads it.
+    name: Option<String>,
     scale: Option<Scale>,
     update: Option<Object>,
     create: Option<Object>,
@@ -175,13 +187,70 @@ fn split(text: &str) -> (Option<Case>, &str) {
         let header = manifest::document(header).unwrap().to_json();
         serde_json::from_value(header["case"].clone()).unwrap()
     });
-    (case, rest)
+    (case.filter(Case::says_something), rest)
+}
+
+fn is_header(document: &str) -> bool {
+    document.lines().any(|line| line.starts_with("case:"))
+}
+
+/// One case of a rule: a text as [`findings`] reads it.
+pub struct Fixture {
+    pub name: String,
+    pub text: String,
+}
+
+/// The cases of a rule, in the order of its file.
+pub fn fixtures(rule: &str) -> Vec<Fixture> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules");
+    let read =
+        |file: &str| fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let bases = bases(&read("base.yaml"));
+    let file = format!("{rule}.yaml");
+    let text = read(&file);
+    let mut cases: Vec<Vec<Cow<'_, str>>> = Vec::new();
+    for document in text.split("\n---\n").map(|document| document.trim_end_matches('\n')) {
+        match cases.last_mut() {
+            _ if is_header(document) => cases.push(vec![document.into()]),
+            Some(case) => case.push(completed(document, &bases)),
+            None => panic!("{file} does not begin with a case"),
+        }
+    }
+    let fixture = |documents: Vec<Cow<'_, str>>| {
+        let header = manifest::document(&documents[0]).unwrap().to_json();
+        let name = header["case"]["name"].as_str().unwrap_or_else(|| panic!("a case of {file} has no name"));
+        Fixture { name: name.to_owned(), text: documents.join("\n---\n") + "\n" }
+    };
+    cases.into_iter().map(fixture).collect()
+}
+
+/// The objects that fixtures are alike, by kind and name.
+fn bases(text: &str) -> BTreeMap<String, Value> {
+    let base = |document: &str| {
+        let mut object = manifest::document(document).unwrap().to_json();
+        let name = object.as_object_mut().unwrap().remove("base").unwrap();
+        (name.as_str().unwrap().to_owned(), object)
+    };
+    text.split("\n---\n").map(base).collect()
+}
+
+/// A document with what it is `like` filled in.
+fn completed<'a>(document: &'a str, bases: &BTreeMap<String, Value>) -> Cow<'a, str> {
+    if !document.starts_with("like:") {
+        return document.into();
+    }
+    // A null of a merge patch counts, which the reading of manifests would drop.
+    let mut patch: Value = serde_saphyr::from_str(document).unwrap();
+    let base = patch.as_object_mut().unwrap().remove("like").unwrap();
+    let mut object = bases[base.as_str().unwrap()].clone();
+    json_patch::merge(&mut object, &patch);
+    serde_saphyr::to_string(&object).unwrap().trim_end_matches('\n').to_owned().into()
 }
 
 /// The document that says what happens, if there is one, and the manifests.
 pub fn split_header(text: &str) -> (Option<&str>, &str) {
     match text.split_once("\n---\n") {
-        Some((header, rest)) if header.lines().any(|line| line.trim_end() == "case:") => (Some(header), rest),
+        Some((header, rest)) if is_header(header) => (Some(header), rest),
         _ => (None, text),
     }
 }
@@ -194,6 +263,19 @@ pub fn objects(manifests: &str) -> Vec<Value> {
 }
 
 impl Case {
+    /// Whether there is more than a name.
+    fn says_something(&self) -> bool {
+        let Self { name: _, scale, update, create, delete, evict, user, dry_run, unknown } = self;
+        scale.is_some()
+            || update.is_some()
+            || create.is_some()
+            || delete.is_some()
+            || evict.is_some()
+            || !user.is_empty()
+            || *dry_run
+            || !unknown.is_empty()
+    }
+
     fn of_two_states(objects: &[Manifest]) -> Option<Self> {
         let (old, new) = two_states(objects)?;
         let (old, new) = (&objects[old], &objects[new]);
