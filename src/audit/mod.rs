@@ -72,6 +72,30 @@ pub fn audit_step(
     report
 }
 
+/// What a StatefulSet of some manifests is judged by: as it will be once a policy's additions are on it, in its context.
+#[derive(Clone, Copy)]
+pub struct SetOfFiles<'a> {
+    pub context: &'a str,
+    pub set: &'a StatefulSet,
+    pub cluster: &'a Cluster,
+    pub policies: &'a Policies,
+}
+
+/// Visits each StatefulSet of the inventory as [`audit`] judges it.
+pub fn each_set(inventory: &Inventory, policies: &Policies, mut visit: impl FnMut(SetOfFiles<'_>)) {
+    let contexts = Contexts::of(inventory, false);
+    let views = Views::of(inventory, &contexts);
+    let exempting = exempting(&views, contexts.list.len(), policies);
+    for (number, context) in contexts.list.iter().enumerate() {
+        let (cluster, policies) = (views.cluster(number), exempting.get(&number).unwrap_or(policies));
+        let found = context.judged.iter().filter_map(|item| inventory.item(*item));
+        for set in found.filter_map(|found| found.set()) {
+            let set = &mutated(set, cluster, policies);
+            visit(SetOfFiles { context: &context.name, set, cluster, policies });
+        }
+    }
+}
+
 /// The policies of the contexts that define exemptions, with these.
 fn exempting(views: &Views<'_>, contexts: usize, policies: &Policies) -> BTreeMap<usize, Policies> {
     let defining = (0..contexts).filter(|number| views.cluster(*number).count(Kind::Exemption) > 0);

@@ -41,6 +41,19 @@ pub(super) fn is_in_cluster() -> bool {
     std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && Kubeconfig::read().is_err()
 }
 
+/// Runs a few requests with a client of this kubeconfig and context.
+pub(super) fn on_cluster<T>(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+    read: impl AsyncFnOnce(kube::Client) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(async {
+        let client = client_of(kubeconfig, context).await?;
+        read(client).await
+    })
+}
+
 /// An object of a namespace, as the command line names it: `NAMESPACE/NAME`, or `NAME` in the namespace of the client.
 #[derive(Clone, Debug)]
 pub(super) struct Named {

@@ -15,6 +15,7 @@ mod man;
 mod placement;
 mod policies;
 mod policy;
+mod policy_explain;
 mod policy_files;
 mod policy_keeper;
 mod policy_test;

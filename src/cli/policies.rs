@@ -79,7 +79,8 @@ impl Loaded {
         if manifest.kind == Kind::Exemption.name() {
             self.exemptions.push(Arc::new(NamespaceExemption::from_json(&document).map_err(failed)?));
         } else {
-            self.policies.push(Arc::new(Policy::from_json(&document).map_err(failed)?));
+            let policy = Policy::from_json(&document).map_err(failed)?;
+            self.policies.push(Arc::new(policy.from_file(place(manifest, ""))));
         }
         let warnings = lint(&document, now).into_iter();
         self.warnings.extend(warnings.map(|w| remark(manifest, &w.pointer, w.message)));
@@ -131,7 +132,12 @@ fn expression_place(manifest: &Manifest, pointer: &str, offset: usize) -> Option
 }
 
 fn remark(manifest: &Manifest, pointer: &str, message: String) -> PolicyRemark {
-    let span = manifest.node.locate(pointer);
-    let place = format!("{}:{}:{}", manifest.file.name, span.line, span.column);
+    let place = place(manifest, pointer);
     PolicyRemark { policy: manifest.name.clone().unwrap_or_default(), place, message, is_unreadable: false }
+}
+
+/// File, line and column of a field.
+fn place(manifest: &Manifest, pointer: &str) -> String {
+    let span = manifest.node.locate(pointer);
+    format!("{}:{}:{}", manifest.file.name, span.line, span.column)
 }

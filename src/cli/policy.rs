@@ -22,6 +22,7 @@ pub(super) struct Args {
 enum Command {
     Check(CheckArgs),
     Test(super::policy_test::TestArgs),
+    Explain(Box<super::policy_explain::ExplainArgs>),
 }
 
 /// Say what is wrong with policies, and what in them has no effect
@@ -51,6 +52,7 @@ impl Args {
         match self.command {
             Command::Check(check) => check.run(),
             Command::Test(test) => test.run(),
+            Command::Explain(explain) => explain.run(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::ValueEnum;
 use jiff::Timestamp;
 
@@ -56,7 +56,7 @@ pub(super) struct Args {
 
 /// How it is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum ShowFormat {
+pub(super) enum ShowFormat {
     #[default]
     Human,
     Json,
@@ -130,11 +130,7 @@ impl Args {
     }
 
     fn on_cluster<T>(&self, read: impl AsyncFnOnce(kube::Client) -> anyhow::Result<T>) -> anyhow::Result<T> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.context("cannot start the runtime")?.block_on(async {
-            let client = kubernetes::client_of(self.kubeconfig.as_deref(), self.context.as_deref()).await?;
-            read(client).await
-        })
+        kubernetes::on_cluster(self.kubeconfig.as_deref(), self.context.as_deref(), read)
     }
 
     fn write_set(

@@ -8,8 +8,7 @@ use super::evaluation::{Evaluation, Operated, States};
 use super::groups::stronger;
 use crate::change::Edit;
 use crate::cluster::{ClusterView, Group, GroupEvidence, PendingChange, ViewMemory};
-use crate::model::{Because, Class, Classified, DisruptionBudget, Object, Owner, StatefulSet};
-use crate::policy::Ruling;
+use crate::model::{Classified, DisruptionBudget, Object, Owner, StatefulSet};
 use crate::rules::{self, Changed, Remembered, Rule, SetContext, Trigger, Violation};
 use crate::verdict::{Finding, Level};
 
@@ -119,7 +118,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn apply(&self, index: usize, rule: &'static Rule, evaluation: &Evaluation<'a>) -> Vec<Finding> {
-        let ruling = ruling(index, rule, evaluation);
+        let ruling = evaluation.applicable.ruling_for(index, Some(evaluation.class_for(rule)));
         if ruling.level == Level::Off {
             return Vec::new();
         }
@@ -162,21 +161,6 @@ impl<'v> Known<'v> {
     pub(super) fn covers(&self, violation: &Violation) -> bool {
         self.0.get(&*violation.key).is_some_and(|weight| violation.weight <= *weight)
     }
-}
-
-/// What applies to the set. Where a policy that may or may not apply decides its class, a rule that would deny under the one class
-/// and not under the other does not deny.
-fn ruling<'a>(index: usize, rule: &Rule, evaluation: &'a Evaluation<'_>) -> Ruling<'a> {
-    let class = evaluation.class_for(rule);
-    let under = |other: Class| evaluation.applicable.ruling(index, other, class.is_only_likely());
-    let ruling = under(class.class);
-    let Because::Undecided { policy, alternative, .. } = &class.because else { return ruling };
-    let denies = (rule.classes.is_empty() || rule.classes.contains(alternative))
-        && under(*alternative).level == Level::Deny;
-    if ruling.level != Level::Deny || denies {
-        return ruling;
-    }
-    Ruling { level: Level::Warn, undecided: Some(policy), ..ruling }
 }
 
 impl States<'_> {

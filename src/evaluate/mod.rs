@@ -28,7 +28,7 @@ pub use self::pods::pods_in_question;
 use crate::change::{Action, Change, Edit, PodDeletion, PodRemoval, RawObjects, Requester, Written};
 use crate::cluster::{Cluster, ClusterView, PendingChange, ViewMemory};
 use crate::model::{
-    Autoscaler, Claim, Class, Classified, DisruptionBudget, Eviction, Metadata, Object, ObjectRef, Service,
+    Autoscaler, Claim, Classified, DisruptionBudget, Eviction, Metadata, Object, ObjectRef, Service,
     StatefulSet,
 };
 use crate::policy::{Applicable, Exemptness, Policies, Subject};
@@ -272,10 +272,8 @@ impl<'a> Evaluator<'a> {
         find: impl Fn(&Rule, &mut Violations),
     ) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let (kind, likely) =
-            class.map_or((Class::Replicated, false), |class| (class.class, class.is_only_likely()));
         for (index, rule) in rules::ALL.iter().enumerate() {
-            let ruling = applicable.ruling(index, kind, likely);
+            let ruling = applicable.ruling_for(index, class);
             let mut violations = Violations::default();
             if ruling.level != Level::Off {
                 find(rule, &mut violations);

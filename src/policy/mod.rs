@@ -6,6 +6,7 @@ mod checks;
 mod classify;
 mod document;
 mod exemptions;
+mod explain;
 mod lint;
 mod mutate;
 mod namespace_selector;
@@ -17,15 +18,18 @@ mod schema;
 mod status;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
-use crate::model::{Class, LabelSelector, Labels, Metadata};
-use crate::rules::{self, NO_PARAMS, Params};
+use crate::model::{Because, Class, Classified, LabelSelector, Labels, Metadata};
+use crate::rules::{self, Check as RuleCheck, NO_PARAMS, Params};
 use crate::software::{Catalogue, ImagePatterns, Patterns};
 use crate::verdict::{Level, RuleId};
 pub use checks::{Check, CheckedResource, Checks, FailurePolicy};
 use exemptions::Exemption;
 pub use exemptions::{Exemptness, NamespaceExemption};
+pub use explain::{Decision, DecisionExemption, Explanation};
 pub use lint::{PolicyWarning, lint};
 use mutate::Mutate;
 pub use mutate::{Asked, ServicePerPod};
@@ -59,6 +63,7 @@ pub struct Policies {
 #[derive(Debug)]
 pub struct Policy {
     name: String,
+    origin: PolicyOrigin,
     priority: i32,
     scope: Scope,
     classes: Vec<ClassRule>,
@@ -73,6 +78,17 @@ pub struct Policy {
     checks: Checks,
     mutate: Mutate,
     per_pod_services: Option<PerPodServices>,
+}
+
+/// Where a policy comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum PolicyOrigin {
+    /// It is a profile, which is part of the program.
+    Profile,
+    /// File, line and column.
+    File(String),
+    #[default]
+    Cluster,
 }
 
 /// The highest level that a policy gives. A policy below `deny` is on trial: it adds findings and takes none away.
@@ -156,6 +172,10 @@ enum Certainty {
 pub struct Ruling<'a> {
     pub level: Level,
     pub params: &'a Params,
+    /// The policy that decides the level; `None` where no policy names the rule.
+    policy: Option<&'a Policy>,
+    /// The level that the policy gives, before its `enforcement` caps it.
+    uncapped: Level,
     /// The policy that would make it milder than `deny`, and of which it is not known whether it applies. The level is `warn`
     /// then.
     pub undecided: Option<&'a str>,
@@ -244,26 +264,68 @@ impl Scope {
 }
 
 impl<'a> Applicable<'a> {
+    /// What applies to the rule at `index` of [`rules::ALL`] for a subject that was classified so, or has no class. Where a policy
+    /// that may or may not apply decides the class, a rule that would deny under the one class and not under the other does not
+    /// deny.
+    pub fn ruling_for<'r>(&'r self, index: usize, class: Option<&'r Classified>) -> Ruling<'r> {
+        let rule = &rules::ALL[index];
+        // How a manifest is written is judged without a class.
+        let Some(class) = class.filter(|_| !matches!(rule.check, RuleCheck::Text(_))) else {
+            return self.ruling(index, Class::Replicated, false);
+        };
+        let under = |other: Class| self.ruling(index, other, class.is_only_likely());
+        let ruling = under(class.class);
+        let Because::Undecided { policy, alternative, .. } = &class.because else { return ruling };
+        if ruling.level != Level::Deny || matches!(rule.check, RuleCheck::PodRemoval(_)) {
+            return ruling;
+        }
+        let denies = rule.is_for_class(*alternative) && under(*alternative).level == Level::Deny;
+        if denies { ruling } else { Ruling { level: Level::Warn, undecided: Some(policy), ..ruling } }
+    }
+
+    /// What policies say of the rule at `index` for this class, the strongest first, down to the policy that is certain to apply
+    /// and not on trial.
+    fn settings(
+        &self,
+        index: usize,
+        class: Class,
+    ) -> impl Iterator<Item = (&'a Policy, Certainty, &'a Setting)> {
+        let mut is_decided = false;
+        let settings = self.policies.iter().filter_map(move |(policy, certainty)| {
+            let policy: &'a Policy = policy;
+            Some((policy, *certainty, policy.setting(index, class)?))
+        });
+        settings.take_while(move |(policy, certainty, _)| {
+            let decides = *certainty == Certainty::Certain && !policy.is_on_trial();
+            !mem::replace(&mut is_decided, decides)
+        })
+    }
+
     /// What applies to the rule at `index` of [`rules::ALL`] for a subject of this class. The strongest policy that names the
     /// rule decides, after those on trial, of which the highest level counts where it is higher. A policy that may or may not apply
     /// never denies, and never switches off: it makes a denial a warning.
     pub fn ruling(&self, index: usize, class: Class, only_likely: bool) -> Ruling<'a> {
         let mut mildest: Option<(Level, &'a str)> = None;
-        let mut decided = Ruling { level: Level::Off, params: &NO_PARAMS, undecided: None };
-        for (policy, certainty) in &self.policies {
-            let policy: &'a Policy = policy;
-            let Some(setting) = policy.setting(index, class) else {
-                continue;
-            };
+        let mut decided = Ruling {
+            level: Level::Off,
+            params: &NO_PARAMS,
+            policy: None,
+            uncapped: Level::Off,
+            undecided: None,
+        };
+        for (policy, certainty, setting) in self.settings(index, class) {
             let level = setting.when_likely.filter(|_| only_likely).unwrap_or(setting.level);
             let capped = level.min(policy.enforcement.level());
             match certainty {
                 Certainty::Certain => {
-                    if capped > decided.level {
-                        decided = Ruling { level: capped, params: &setting.params, undecided: None };
-                    }
-                    if !policy.is_on_trial() {
-                        break;
+                    if capped > decided.level || decided.level == Level::Off {
+                        decided = Ruling {
+                            level: capped,
+                            params: &setting.params,
+                            policy: Some(policy),
+                            uncapped: level,
+                            undecided: None,
+                        };
                     }
                 }
                 Certainty::Unknown if policy.is_on_trial() => {}
@@ -309,6 +371,16 @@ impl<'a> Applicable<'a> {
     }
 }
 
+impl fmt::Display for PolicyOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Profile => f.write_str("built-in profile"),
+            Self::File(place) => f.write_str(place),
+            Self::Cluster => f.write_str("in the cluster"),
+        }
+    }
+}
+
 impl Enforcement {
     fn level(self) -> Level {
         match self {
@@ -322,6 +394,12 @@ impl Enforcement {
 impl Policy {
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same policy, read from this place: file, line and column.
+    #[must_use]
+    pub fn from_file(self, place: String) -> Self {
+        Self { origin: PolicyOrigin::File(place), ..self }
     }
 
     /// The ids of the rules that it sets a level of, and of its own checks.

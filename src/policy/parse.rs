@@ -6,7 +6,9 @@ use serde_json::Value;
 use super::document::{self, Document, ExemptionSpec, PolicySpec};
 use super::exemptions::{Exemption, LONGEST_REASON, NamespaceExemption};
 use super::plain::plain;
-use super::{ClassRule, Policy, Profile, Scope, Setting, checks, mutate, per_pod_services, rule_index};
+use super::{
+    ClassRule, Policy, PolicyOrigin, Profile, Scope, Setting, checks, mutate, per_pod_services, rule_index,
+};
 use crate::model::{Kind, KindFacts, did_you_mean, pointer_step};
 use crate::rules::{self, Params};
 use crate::software::{ImagePatterns, Patterns};
@@ -34,7 +36,7 @@ pub(super) fn shipped(profile: Profile) -> anyhow::Result<Policy> {
         Profile::Baseline => include_str!("../../policies/baseline.yaml"),
         Profile::Strict => include_str!("../../policies/strict.yaml"),
     };
-    Ok(Policy::from_json(&embedded(text)?)?)
+    Ok(Policy { origin: PolicyOrigin::Profile, ..Policy::from_json(&embedded(text)?)? })
 }
 
 fn embedded(text: &str) -> anyhow::Result<Value> {
@@ -56,6 +58,7 @@ impl Policy {
         })?;
         Ok(Self {
             name,
+            origin: PolicyOrigin::default(),
             checks,
             priority: spec.priority,
             scope: scope(spec.r#match)?,

@@ -256,12 +256,17 @@ impl Rule {
 
     /// Whether it looks at a Deployment or a ReplicaSet of this class.
     pub(crate) fn looks_at_workload(&self, class: Class, trigger: Trigger) -> bool {
-        self.triggers.contains(&trigger) && (self.classes.is_empty() || self.classes.contains(&class))
+        self.triggers.contains(&trigger) && self.is_for_class(class)
+    }
+
+    /// Whether it is about objects of this class.
+    pub(crate) fn is_for_class(&self, class: Class) -> bool {
+        self.classes.is_empty() || self.classes.contains(&class)
     }
 
     /// The same, by another class than the set has at this moment.
     pub(crate) fn is_about(&self, class: Class, context: &SetContext<'_>) -> bool {
-        (self.classes.is_empty() || self.classes.contains(&class))
+        self.is_for_class(class)
             && (!self.needs_peers
                 || (context.replicas > 1 && class != Class::Singleton)
                 || (self.peers_in_group && context.has_peers_in_group()))

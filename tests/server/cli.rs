@@ -208,6 +208,37 @@ fn policy_check_says_what_is_wrong_and_where() {
 }
 
 #[test]
+fn policy_explain_says_which_policy_decides() {
+    let explain = |arguments: &[&str]| {
+        let output = stateward(&[&["policy", "explain"], arguments].concat(), "");
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (set, policy) = (folder.path().join("etcd.yaml"), folder.path().join("policy.yaml"));
+    fs::write(&set, ETCD).unwrap();
+    fs::write(&policy, POLICY).unwrap();
+    let (set, policy) = (set.to_str().unwrap(), policy.to_str().unwrap());
+
+    let (code, said, _) = explain(&["etcd", "--objects", set, "--policies", policy]);
+    let decided = said.lines().find(|line| line.contains(" quorum-even ")).unwrap();
+    assert!(
+        code == 0 && decided.starts_with("warn ") && decided.contains(&format!("p ({policy}:1:1)")),
+        "{said}"
+    );
+    assert!(!said.contains("singleton-scaled"), "{said}");
+    let (_, said, _) = explain(&["default/etcd", "--objects", set, "--all", "--format", "json"]);
+    let explanations: Value = serde_json::from_str(&said).unwrap();
+    let decisions = explanations[0]["decisions"].as_array().unwrap();
+    let even = decisions.iter().find(|decision| decision["rule"] == "quorum-even").unwrap();
+    assert_eq!(even["decidedBy"]["origin"], "built-in profile");
+    assert!(decisions.iter().any(|decision| decision["applies"] == false));
+
+    let (code, _, error) = explain(&["etc", "--objects", set]);
+    assert!(code == 2 && error.contains("did you mean \"default/etcd\"? There are: default/etcd"), "{error}");
+    assert_eq!(explain(&["etcd", "--objects", "/no/such/file"]).0, 2);
+}
+
+#[test]
 fn audit_fixes_files_in_place_and_a_diff_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("etcd.yaml");

@@ -1,0 +1,169 @@
+//! `stateward policy explain`
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use jiff::Timestamp;
+
+use super::kubernetes::{self, Named};
+use super::show::ShowFormat;
+use super::{PolicyArgs, audit, cluster};
+use crate::audit::each_set;
+use crate::cluster::Cluster;
+use crate::model::{did_you_mean, printable};
+use crate::policy::Explanation;
+use crate::report::{Report, is_failure};
+
+/// How many sets are named where the one asked for is not there.
+const MOST_SETS: usize = 10;
+
+/// Say which policy decides the level of each rule for a StatefulSet
+///
+/// It is read from a cluster, or with --objects from manifests. Exits with 0, or with 2 where something cannot be read or there is no
+/// such StatefulSet.
+#[derive(Debug, clap::Args)]
+pub(super) struct ExplainArgs {
+    /// The StatefulSet
+    #[arg(value_name = "[NAMESPACE/]SET")]
+    set: Named,
+    /// Read manifests instead of a cluster: files and folders (repeatable)
+    #[arg(long, value_name = "PATH")]
+    objects: Vec<PathBuf>,
+    /// The namespace of the StatefulSet
+    #[arg(long, short, value_name = "NS")]
+    namespace: Option<String>,
+    /// The kubeconfig to use
+    #[arg(long, value_name = "FILE", conflicts_with = "objects")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig to use
+    #[arg(long, value_name = "NAME", conflicts_with = "objects")]
+    context: Option<String>,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// Also the rules that are not about the class of the StatefulSet
+    #[arg(long)]
+    all: bool,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t)]
+    format: ShowFormat,
+}
+
+/// The explanations of the sets of one name, and all sets that were read, as `NAMESPACE/NAME`.
+#[derive(Default)]
+struct Explained {
+    explanations: Vec<Explanation>,
+    sets: Vec<String>,
+}
+
+impl ExplainArgs {
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let (namespace, name) = self.set.or_in(&self.default_namespace()?);
+        let found = if self.objects.is_empty() {
+            self.in_cluster(&namespace, &name)?
+        } else {
+            self.in_files(&namespace, &name)?
+        };
+        let Explained { mut explanations, mut sets } = found;
+        if explanations.is_empty() {
+            sets.sort();
+            sets.dedup();
+            bail!(
+                "there is no StatefulSet {name} in namespace {namespace}{}",
+                hint(&namespace, &name, &sets)
+            );
+        }
+        for explanation in &mut explanations {
+            explanation.decisions.retain(|decision| decision.applies || self.all);
+        }
+        self.write(&explanations)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn default_namespace(&self) -> anyhow::Result<String> {
+        match &self.namespace {
+            Some(namespace) => Ok(namespace.clone()),
+            None if !self.objects.is_empty() => Ok("default".to_owned()),
+            None => {
+                let default = async |client: kube::Client| Ok(client.default_namespace().to_owned());
+                kubernetes::on_cluster(self.kubeconfig.as_deref(), self.context.as_deref(), default)
+            }
+        }
+    }
+
+    fn in_files(&self, namespace: &str, name: &str) -> anyhow::Result<Explained> {
+        let inventory = audit::read_objects(&self.objects, Some(namespace))?;
+        if let Some(note) = inventory.notes().iter().find(|note| is_failure(note.kind)) {
+            let (file, message) = (&note.file.name, &note.message);
+            bail!("cannot read {file}:{}:{}: {message}", note.line, note.column);
+        }
+        let (policies, now) = (self.policy.load()?, Timestamp::now());
+        let mut found = Explained::default();
+        each_set(&inventory, &policies, |at| {
+            let metadata = &at.set.metadata;
+            found.sets.push(format!("{}/{}", metadata.namespace, metadata.name));
+            if (&*metadata.namespace, &*metadata.name) == (namespace, name) {
+                let mut explanation = Explanation::of(at.set, at.cluster, at.policies, now);
+                explanation.context = Some(at.context.to_owned());
+                found.explanations.push(explanation);
+            }
+        });
+        Ok(found)
+    }
+
+    fn in_cluster(&self, namespace: &str, name: &str) -> anyhow::Result<Explained> {
+        let policies = self.policy.load()?;
+        let (kubeconfig, context) = (self.kubeconfig.as_deref(), self.context.as_deref());
+        let listing = cluster::read(kubeconfig, context, Some(namespace), |_: &Cluster| false)?;
+        let (policies, malformed) = policies.with_objects_of(&listing.cluster);
+        let mut report = Report::of_cluster(&listing);
+        report.add_malformed(&malformed);
+        for gap in &report.gaps {
+            writeln!(anstream::stderr(), "not known: {}", printable(&gap.message))?;
+        }
+        let sets = listing.cluster.sets_in(namespace);
+        let named = sets.iter().filter(|set| *set.metadata.name == *name);
+        let now = Timestamp::now();
+        Ok(Explained {
+            explanations: named.map(|set| Explanation::of(set, &listing.cluster, &policies, now)).collect(),
+            sets: sets.iter().map(|set| format!("{namespace}/{}", set.metadata.name)).collect(),
+        })
+    }
+
+    fn write(&self, explanations: &[Explanation]) -> anyhow::Result<()> {
+        let mut out = BufWriter::new(anstream::stdout().lock());
+        match self.format {
+            ShowFormat::Human => {
+                for (number, explanation) in explanations.iter().enumerate() {
+                    if number > 0 {
+                        writeln!(out)?;
+                    }
+                    explanation.write_text(&mut out)?;
+                }
+            }
+            ShowFormat::Json => {
+                serde_json::to_writer_pretty(&mut out, explanations)?;
+                writeln!(out)?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
+
+/// The set that may be meant, and those that there are.
+fn hint(namespace: &str, name: &str, sets: &[String]) -> String {
+    if sets.is_empty() {
+        return String::new();
+    }
+    let asked = format!("{namespace}/{name}");
+    let elsewhere = sets.iter().find(|set| set.rsplit('/').next() == Some(name));
+    let meant = match elsewhere {
+        Some(set) => format!("; did you mean {set:?}?"),
+        None => did_you_mean(&asked, sets.iter().map(String::as_str)),
+    };
+    let end = if meant.is_empty() { "." } else { "" };
+    let more = if sets.len() > MOST_SETS { ", …" } else { "" };
+    let sets: Vec<&str> = sets.iter().take(MOST_SETS).map(String::as_str).collect();
+    format!("{meant}{end} There are: {}{more}", sets.join(", "))
+}
