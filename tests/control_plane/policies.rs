@@ -220,7 +220,7 @@ async fn the_definitions_refuse_what_the_parser_refuses() {
     install_definitions(&stage).await;
     for (spec, message) in [
         (json!({"rules": [{"rule": "quorum-even", "level": "deny", "classes": ["quorum"]}]}), ""),
-        (json!({"rules": [{"rule": "quorum-even", "level": false, "whenLikely": null}]}), ""),
+        (json!({"rules": [{"rule": "quorum-even", "level": false}]}), ""),
         (json!({"rules": [{"rule": "quorum-even", "level": "off", "params": {"any": [1]}}]}), ""),
         (json!({"rules": [{"rule": "quorum-even", "level": "error"}]}), "Unsupported value"),
         (json!({"rules": [{"rule": "quorum-even", "level": true}]}), "Unsupported value"),
