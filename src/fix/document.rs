@@ -17,6 +17,7 @@ pub(super) fn edit(text: &str, old: &Value, new: &Value) -> Result<String, Strin
     if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
         edited = without_dangling_commas(&edited);
     }
+    cut_dangling_indent(&mut edited);
     let read =
         manifest::document(&edited).map_err(|fault| format!("it would not be YAML: {}", fault.message))?;
     if read.to_json() == *new {
@@ -42,6 +43,15 @@ fn rewrite(text: &str, old: &Value, new: &Value) -> Result<String, String> {
 /// Whether a document is JSON, or YAML that begins like it.
 pub(super) fn is_json(text: &str) -> bool {
     text.trim_start().starts_with(['{', '['])
+}
+
+/// Cuts the indentation that is left after the last line where the last fields of a document were removed: the `---` that follows
+/// would not begin its line, and the next document would be a part of this one.
+fn cut_dangling_indent(text: &mut String) {
+    let end = text.trim_end_matches(' ').len();
+    if text[..end].ends_with('\n') {
+        text.truncate(end);
+    }
 }
 
 /// JSON without the comma that is left before a closing bracket where the last field was removed.
