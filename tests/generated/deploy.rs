@@ -340,6 +340,10 @@ fn normalised(objects: Vec<Value>) -> BTreeMap<String, Value> {
             let hash = format!("stateward-policies-{}", &rest[..rest.find('"').unwrap()]);
             object = serde_json::from_str(&text.replace(&hash, "stateward-policies")).unwrap();
         }
+        // Versions of kustomize differ in where they put the entries that a patch names; the API server asks all of them at once.
+        if let Some(webhooks) = object["webhooks"].as_array_mut() {
+            webhooks.sort_by_key(|webhook| webhook["name"].to_string());
+        }
         if let Some(labels) = object["metadata"]["labels"].as_object_mut() {
             labels.retain(|key, _| !OF_HELM.iter().any(|of_helm| key.ends_with(of_helm)));
         }
