@@ -145,7 +145,7 @@ pub struct Written {
     pub has_selector: bool,
     /// The keys that some map of it has more than once, of which the last counts.
     pub duplicate_keys: Vec<DuplicateKey>,
-    /// JSON pointers of fields that are not what they were in an older manifest, and that the API server lets nobody change.
+    /// JSON pointers of fields that are not what they were in an older manifest, and that the API server does not let be changed.
     pub immutable_changes: Vec<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! Pods, nodes and the state of budgets, read once with the rights of whoever asks.
+//! Pods, nodes and the state of budgets, read once with the caller's rights.
 
 use std::collections::BTreeSet;
 
@@ -59,7 +59,7 @@ pub(super) async fn of_nodes(client: &kube::Client, names: &[String]) -> anyhow:
 
 /// What the disruption controller says of each budget; nothing of those it has not looked at yet.
 pub(super) async fn budget_statuses(client: &kube::Client) -> Vec<BudgetStatus> {
-    // Whoever may not read them may not list them either, which is said already.
+    // A caller who may not read them may not list them either, which is said already.
     let budgets = list::<PodDisruptionBudget>(&Api::all(client.clone()), ListParams::default()).await;
     let status = |budget: PodDisruptionBudget| {
         let status = budget.status?;

@@ -24,7 +24,7 @@ use crate::show::{BudgetStatus, DrainPlan, Glance, Placement};
 ///
 /// With --node: which groups would lose their majority, which budgets hold the drain up, and in which order several nodes can go.
 ///
-/// Pods and nodes are read with the rights of whoever asks; where those are missing, that part says so. Exit codes: 0, whatever is
+/// Pods and nodes are read with the caller's rights; where those are missing, that part says so. Exit codes: 0, whatever is
 /// found; 2 wrong usage, or something could not be read.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]

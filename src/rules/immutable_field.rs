@@ -71,7 +71,7 @@ rule! {
     ///     metadata: {labels: {app: web}}
     ///     spec: {containers: [{name: web, image: "nginx:1.29"}]}
     /// ```
-    "immutable-field": "a field is changed that the API server lets nobody change",
+    "immutable-field": "a field is changed that cannot be changed",
     triggers: [Manifest],
     check: Text(check),
 }

@@ -48,7 +48,7 @@ pub(super) struct Activity(Arc<ActivityState>);
 struct ActivityState {
     begun: Instant,
     /// Microseconds from `begun` to the beginning of the phase, and in the lowest byte the phase. Each request goes through three
-    /// phases: none of them wakes anybody who need not know.
+    /// phases: none of them wakes a task that need not know.
     phase: AtomicU64,
     gives_way: AtomicBool,
     told: Notify,
@@ -145,7 +145,7 @@ impl Activity {
         loop {
             let ((phase, since), now) = (self.state(), Instant::now());
             let due = since + limit(phase, limits);
-            // Whoever answers a request sees for itself that its body takes too long, once it is woken.
+            // The task that answers a request sees for itself that its body takes too long, once it is woken.
             if due <= now && !matches!(phase, Phase::Handshake | Phase::Busy) {
                 return phase;
             }

@@ -20,7 +20,7 @@ pub(super) fn deadline(query: Option<&str>, arrived: Instant) -> Instant {
 }
 
 /// A duration as Go writes it: `10s`, `1m30s`, `2.5s`, `300ms`. `kube::core::Duration` reads the same, and panics on what does
-/// not fit into a `Duration` (5.0); whoever reaches the port may write anything here.
+/// not fit into a `Duration` (5.0); a stranger who reaches the port may write anything here.
 fn go_duration(text: &str) -> Option<Duration> {
     let (mut rest, mut seconds) = (text, 0.0);
     while !rest.is_empty() {

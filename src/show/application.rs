@@ -13,7 +13,7 @@ pub struct Glance<'a> {
     pub application: &'a Application,
     /// The gravest first.
     pub findings: Vec<&'a Located>,
-    /// `None` where nobody can know it, as of manifests.
+    /// `None` where it cannot be known, as of manifests.
     pub placement: Option<&'a Placement>,
 }
 

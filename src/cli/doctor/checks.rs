@@ -18,7 +18,7 @@ use crate::manifest::{Origin, Source};
 /// The oldest minor version of Kubernetes that has what the webhooks need.
 const OLDEST: u32 = 30;
 
-/// A certificate that nobody has renewed by then.
+/// A certificate that was not renewed by then.
 const SOON: SignedDuration = SignedDuration::from_hours(24);
 
 /// How a check ends, the worst last.
