@@ -24,6 +24,7 @@ mod review;
 mod serve;
 mod show;
 pub mod sources;
+mod state;
 
 use std::io;
 use std::path::PathBuf;

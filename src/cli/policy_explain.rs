@@ -1,20 +1,20 @@
 //! `stateward policy explain`
 
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use jiff::Timestamp;
 
-use super::kubernetes::{self, Named};
+use super::PolicyArgs;
+use super::kubernetes::Named;
 use super::show::ShowFormat;
-use super::{PolicyArgs, audit, cluster};
+use super::state::StateArgs;
 use crate::audit::each_set;
 use crate::cluster::Cluster;
 use crate::model::{did_you_mean, printable};
 use crate::policy::Explanation;
-use crate::report::{Report, is_failure};
+use crate::report::Report;
 
 /// How many sets are named where the one asked for is not there.
 const MOST_SETS: usize = 10;
@@ -28,18 +28,8 @@ pub(super) struct ExplainArgs {
     /// The StatefulSet
     #[arg(value_name = "[NAMESPACE/]SET")]
     set: Named,
-    /// Read manifests instead of a cluster: files and folders (repeatable)
-    #[arg(long, value_name = "PATH")]
-    objects: Vec<PathBuf>,
-    /// The namespace of the StatefulSet
-    #[arg(long, short, value_name = "NS")]
-    namespace: Option<String>,
-    /// The kubeconfig to use
-    #[arg(long, value_name = "FILE", conflicts_with = "objects")]
-    kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig to use
-    #[arg(long, value_name = "NAME", conflicts_with = "objects")]
-    context: Option<String>,
+    #[command(flatten)]
+    state: StateArgs,
     #[command(flatten)]
     policy: PolicyArgs,
     /// Also the rules that are not about the class of the StatefulSet
@@ -59,11 +49,11 @@ struct Explained {
 
 impl ExplainArgs {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
-        let (namespace, name) = self.set.or_in(&self.default_namespace()?);
-        let found = if self.objects.is_empty() {
-            self.in_cluster(&namespace, &name)?
-        } else {
+        let (namespace, name) = self.set.or_in(&self.state.default_namespace()?);
+        let found = if self.state.are_files() {
             self.in_files(&namespace, &name)?
+        } else {
+            self.in_cluster(&namespace, &name)?
         };
         let Explained { mut explanations, mut sets } = found;
         if explanations.is_empty() {
@@ -81,23 +71,8 @@ impl ExplainArgs {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn default_namespace(&self) -> anyhow::Result<String> {
-        match &self.namespace {
-            Some(namespace) => Ok(namespace.clone()),
-            None if !self.objects.is_empty() => Ok("default".to_owned()),
-            None => {
-                let default = async |client: kube::Client| Ok(client.default_namespace().to_owned());
-                kubernetes::on_cluster(self.kubeconfig.as_deref(), self.context.as_deref(), default)
-            }
-        }
-    }
-
     fn in_files(&self, namespace: &str, name: &str) -> anyhow::Result<Explained> {
-        let inventory = audit::read_objects(&self.objects, Some(namespace))?;
-        if let Some(note) = inventory.notes().iter().find(|note| is_failure(note.kind)) {
-            let (file, message) = (&note.file.name, &note.message);
-            bail!("cannot read {file}:{}:{}: {message}", note.line, note.column);
-        }
+        let inventory = self.state.inventory(namespace)?;
         let (policies, now) = (self.policy.load()?, Timestamp::now());
         let mut found = Explained::default();
         each_set(&inventory, &policies, |at| {
@@ -114,8 +89,7 @@ impl ExplainArgs {
 
     fn in_cluster(&self, namespace: &str, name: &str) -> anyhow::Result<Explained> {
         let policies = self.policy.load()?;
-        let (kubeconfig, context) = (self.kubeconfig.as_deref(), self.context.as_deref());
-        let listing = cluster::read(kubeconfig, context, Some(namespace), |_: &Cluster| false)?;
+        let listing = self.state.listing(Some(namespace), |_: &Cluster| false)?;
         let (policies, malformed) = policies.with_objects_of(&listing.cluster);
         let mut report = Report::of_cluster(&listing);
         report.add_malformed(&malformed);

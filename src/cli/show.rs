@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::ValueEnum;
 use jiff::Timestamp;
 
-use super::kubernetes::{self, Named};
-use super::{PolicyArgs, audit, cluster, placement};
+use super::kubernetes::Named;
+use super::state::StateArgs;
+use super::{PolicyArgs, placement};
 use crate::audit::{AuditConfig, audit as audit_files, audit_cluster};
 use crate::cluster::{Cluster, Listing};
 use crate::model::{did_you_mean, printable};
-use crate::report::{Report, is_failure};
+use crate::report::Report;
 use crate::show::{BudgetStatus, DrainPlan, Glance, Placement};
 
 /// Show an application at a glance, or what a drain of nodes would take
@@ -35,18 +35,8 @@ pub(super) struct Args {
     /// A node that is to be drained (repeatable)
     #[arg(long, value_name = "NAME", conflicts_with_all = ["set", "objects"])]
     node: Vec<String>,
-    /// Read manifests instead of a cluster: files and folders (repeatable)
-    #[arg(long, value_name = "PATH")]
-    objects: Vec<PathBuf>,
-    /// The namespace of the StatefulSet
-    #[arg(long, short, value_name = "NS")]
-    namespace: Option<String>,
-    /// The kubeconfig to use
-    #[arg(long, value_name = "FILE", conflicts_with = "objects")]
-    kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig to use
-    #[arg(long, value_name = "NAME", conflicts_with = "objects")]
-    context: Option<String>,
+    #[command(flatten)]
+    state: StateArgs,
     #[command(flatten)]
     policy: PolicyArgs,
     /// For people, or for programs
@@ -67,30 +57,22 @@ const PICTURES: AuditConfig = AuditConfig { together: false, pictures: true, cha
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match &self.set {
-            Some(set) if self.objects.is_empty() => self.live_set(set)?,
-            Some(set) => self.set_of_files(set)?,
+            Some(set) if self.state.are_files() => self.set_of_files(set)?,
+            Some(set) => self.live_set(set)?,
             None => self.nodes()?,
         }
         Ok(ExitCode::SUCCESS)
     }
 
     fn set_of_files(&self, set: &Named) -> anyhow::Result<()> {
-        let (namespace, name) = set.or_in(self.namespace.as_deref().unwrap_or("default"));
-        let inventory = audit::read_objects(&self.objects, Some(&namespace))?;
-        if let Some(note) = inventory.notes().iter().find(|note| is_failure(note.kind)) {
-            let (file, message) = (&note.file.name, &note.message);
-            bail!("cannot read {file}:{}:{}: {message}", note.line, note.column);
-        }
+        let (namespace, name) = set.or_in(&self.state.default_namespace()?);
+        let inventory = self.state.inventory(&namespace)?;
         let report = audit_files(&inventory, &self.policy.load()?, PICTURES, Timestamp::now());
         self.write_set(&report, &namespace, &name, None)
     }
 
     fn live_set(&self, set: &Named) -> anyhow::Result<()> {
-        let default = match &self.namespace {
-            Some(namespace) => namespace.clone(),
-            None => self.on_cluster(async |client| Ok(client.default_namespace().to_owned()))?,
-        };
-        let (namespace, name) = set.or_in(&default);
+        let (namespace, name) = set.or_in(&self.state.default_namespace()?);
         let (report, _) = self.judged(Some(&namespace))?;
         let sets: BTreeSet<(Box<str>, Box<str>)> = report
             .applications
@@ -98,7 +80,7 @@ impl Args {
             .filter(|at| *at.object.namespace == *namespace && *at.object.name == *name)
             .flat_map(|at| at.sets.iter().map(|set| (at.object.namespace.clone(), set.clone())))
             .collect();
-        let placement = self.on_cluster(async |client| Ok(placement::of_sets(&client, &sets).await))?;
+        let placement = self.state.on_cluster(async |client| Ok(placement::of_sets(&client, &sets).await))?;
         self.write_set(&report, &namespace, &name, Some(&placement))
     }
 
@@ -108,7 +90,7 @@ impl Args {
             let placement = placement::of_nodes(&client, &self.node).await?;
             Ok((placement, placement::budget_statuses(&client).await))
         };
-        let (placement, statuses): (Placement, Vec<BudgetStatus>) = self.on_cluster(read)?;
+        let (placement, statuses): (Placement, Vec<BudgetStatus>) = self.state.on_cluster(read)?;
         let mut plan = DrainPlan::of(&self.node, &report, &listing.cluster, &placement, &statuses);
         plan.unknown.extend(report.gaps.iter().map(|gap| gap.message.clone()));
         let mut out = BufWriter::new(anstream::stdout().lock());
@@ -123,14 +105,9 @@ impl Args {
     fn judged(&self, namespace: Option<&str>) -> anyhow::Result<(Report, Listing)> {
         let policies = self.policy.load()?;
         let reads_raw_sets = |cluster: &Cluster| policies.with_objects_of(cluster).0.read_raw_sets();
-        let (kubeconfig, context) = (self.kubeconfig.as_deref(), self.context.as_deref());
-        let listing = cluster::read(kubeconfig, context, namespace, reads_raw_sets)?;
+        let listing = self.state.listing(namespace, reads_raw_sets)?;
         let report = audit_cluster(&listing, &policies, PICTURES, Timestamp::now());
         Ok((report, listing))
-    }
-
-    fn on_cluster<T>(&self, read: impl AsyncFnOnce(kube::Client) -> anyhow::Result<T>) -> anyhow::Result<T> {
-        kubernetes::on_cluster(self.kubeconfig.as_deref(), self.context.as_deref(), read)
     }
 
     fn write_set(

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Kind, Metadata, Object, nullable};
+use super::{Kind, Metadata, nullable};
 
 /// What is kept of a HorizontalPodAutoscaler; it is the same in every version of `autoscaling`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -73,24 +73,6 @@ impl Autoscaler {
         let ScaleTarget { api_version, kind, name } = &self.spec.scale_target_ref;
         let group = api_version.split_once('/').map_or(&**api_version, |(group, _)| group);
         (&**kind == "StatefulSet" && matches!(group, "apps" | "")).then_some(&**name)
-    }
-}
-
-impl Object for Autoscaler {
-    fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    fn set_kind(&mut self, kind: Kind) {
-        self.kind = kind;
-    }
-
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn metadata_mut(&mut self) -> &mut Metadata {
-        &mut self.metadata
     }
 }
 

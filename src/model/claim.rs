@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Kind, Metadata, Object, nullable};
+use super::{Metadata, nullable};
 
 /// What is kept of a PersistentVolumeClaim.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -47,19 +47,5 @@ impl Claim {
     /// Whether pods on several nodes may write to it.
     pub fn is_shared(&self) -> bool {
         self.spec.access_modes.iter().any(|mode| &**mode == "ReadWriteMany")
-    }
-}
-
-impl Object for Claim {
-    fn kind(&self) -> Kind {
-        Kind::Claim
-    }
-
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn metadata_mut(&mut self) -> &mut Metadata {
-        &mut self.metadata
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Kind, Metadata, Object, nullable};
+use super::{Metadata, nullable};
 
 /// What is kept of a ConfigMap.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -20,19 +20,5 @@ impl ConfigMap {
     /// The texts in it.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.data.values().flatten().map(|text| &**text)
-    }
-}
-
-impl Object for ConfigMap {
-    fn kind(&self) -> Kind {
-        Kind::ConfigMap
-    }
-
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn metadata_mut(&mut self) -> &mut Metadata {
-        &mut self.metadata
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Coverage, IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, nullable};
+use super::{Coverage, IntOrPercent, LabelSelector, Labels, Metadata, nullable};
 
 /// What is kept of a PodDisruptionBudget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -71,20 +71,6 @@ impl DisruptionBudget {
             (None, Some(limit)) => format!("minAvailable: {limit}"),
             (None, None) => "neither minAvailable nor maxUnavailable".to_owned(),
         }
-    }
-}
-
-impl Object for DisruptionBudget {
-    fn kind(&self) -> Kind {
-        Kind::DisruptionBudget
-    }
-
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn metadata_mut(&mut self) -> &mut Metadata {
-        &mut self.metadata
     }
 }
 

@@ -9,7 +9,7 @@ use super::annotations::{
     TOLERATE_UNREADY,
 };
 use super::release::is_release_annotation;
-use super::{Kind, Labels, created, nullable};
+use super::{Labels, created, nullable};
 
 /// What is kept of an object's `metadata`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -193,55 +193,6 @@ const MOST_TYPOS: usize = 2;
 /// Whether a field is there and not null.
 pub(super) fn presence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
-}
-
-/// An object that a snapshot can hold.
-pub trait Object {
-    fn kind(&self) -> Kind;
-
-    /// Notes the kind, where one type is kept of several.
-    fn set_kind(&mut self, _: Kind) {}
-
-    fn metadata(&self) -> &Metadata;
-
-    fn metadata_mut(&mut self) -> &mut Metadata;
-
-    /// What a finding calls it: in the version it is judged in, whatever it was written in.
-    fn reference(&self) -> ObjectRef {
-        let Metadata { namespace, name, .. } = self.metadata();
-        self.kind().reference(namespace, name)
-    }
-}
-
-impl Kind {
-    /// The reference of an object of this kind.
-    pub fn reference(self, namespace: &str, name: &str) -> ObjectRef {
-        let facts = self.facts();
-        ObjectRef {
-            api_version: facts.api_version,
-            kind: facts.name,
-            namespace: namespace.into(),
-            name: name.into(),
-        }
-    }
-}
-
-/// The name of an object, whole.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ObjectRef {
-    /// `apps/v1`.
-    pub api_version: &'static str,
-    /// `StatefulSet`.
-    pub kind: &'static str,
-    pub namespace: Box<str>,
-    pub name: Box<str>,
-}
-
-impl fmt::Display for ObjectRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
-    }
 }
 
 #[cfg(test)]

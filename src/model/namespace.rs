@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Kind, Metadata, Object, nullable};
+use super::{Metadata, nullable};
 
 /// What is kept of a Namespace: its labels, and whether it is being deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -10,18 +10,4 @@ use super::{Kind, Metadata, Object, nullable};
 pub struct Namespace {
     #[serde(deserialize_with = "nullable::field")]
     pub metadata: Metadata,
-}
-
-impl Object for Namespace {
-    fn kind(&self) -> Kind {
-        Kind::Namespace
-    }
-
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn metadata_mut(&mut self) -> &mut Metadata {
-        &mut self.metadata
-    }
 }

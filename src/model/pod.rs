@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Kind, Metadata, Object, Owner, nullable};
+use super::{Metadata, Owner, nullable};
 
 /// What is kept of a Pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -69,20 +69,6 @@ impl Pod {
     pub fn stateful_set(&self) -> Option<&Owner> {
         let owner = self.metadata.owner.as_deref();
         owner.filter(|owner| &*owner.kind == "StatefulSet" && owner.api_version.starts_with("apps/"))
-    }
-}
-
-impl Object for Pod {
-    fn kind(&self) -> Kind {
-        Kind::Pod
-    }
-
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn metadata_mut(&mut self) -> &mut Metadata {
-        &mut self.metadata
     }
 }
 

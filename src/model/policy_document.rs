@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::{Kind, Metadata, Object};
+use super::{Kind, Metadata};
 
 /// A policy or an exemption as an API server or a file has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,23 +56,5 @@ impl<'de> Deserialize<'de> for PolicyDocument {
         };
         let (kind, uid) = (Kind::Policy, metadata.uid.clone());
         Ok(Self { kind, metadata, generation, uid, spec, status })
-    }
-}
-
-impl Object for PolicyDocument {
-    fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    fn set_kind(&mut self, kind: Kind) {
-        self.kind = kind;
-    }
-
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn metadata_mut(&mut self) -> &mut Metadata {
-        &mut self.metadata
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Kind, Labels, Metadata, Object, nullable};
+use super::{Labels, Metadata, nullable};
 
 /// What is kept of a Service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -46,20 +46,6 @@ impl Service {
     /// Whether it selects pods with these labels. Without a selector it selects none.
     pub fn selects(&self, labels: &Labels) -> bool {
         !self.spec.selector.is_empty() && self.spec.selector.is_subset_of(labels)
-    }
-}
-
-impl Object for Service {
-    fn kind(&self) -> Kind {
-        Kind::Service
-    }
-
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn metadata_mut(&mut self) -> &mut Metadata {
-        &mut self.metadata
     }
 }
 

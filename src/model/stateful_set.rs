@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Container, ENSEMBLE, IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, Owner, PROTECTED,
-    PodTemplate, Recognised, int_or_percent, is_given_by_controller, is_label_key, is_version_label,
-    nullable,
+    Container, ENSEMBLE, IntOrPercent, LabelSelector, Labels, Metadata, Owner, PROTECTED, PodTemplate,
+    Recognised, int_or_percent, is_given_by_controller, is_label_key, is_version_label, nullable,
 };
 
 /// The label that names each pod; the controller adds it.
@@ -264,20 +263,6 @@ impl StatefulSet {
     /// The ensemble it says it is a part of.
     pub fn ensemble(&self) -> Option<&str> {
         self.metadata.annotations.get(ENSEMBLE).filter(|name| !name.is_empty())
-    }
-}
-
-impl Object for StatefulSet {
-    fn kind(&self) -> Kind {
-        Kind::StatefulSet
-    }
-
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn metadata_mut(&mut self) -> &mut Metadata {
-        &mut self.metadata
     }
 }
 

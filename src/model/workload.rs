@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{IntOrPercent, Kind, LabelSelector, Labels, Metadata, Object, PodTemplate, nullable};
+use super::{IntOrPercent, Kind, LabelSelector, Labels, Metadata, PodTemplate, nullable};
 
 /// What is kept of an object that makes pods and is not a StatefulSet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -134,23 +134,5 @@ impl Workload {
     pub fn scale(&self) -> Option<i32> {
         matches!(self.kind, Kind::Deployment | Kind::ReplicaSet)
             .then(|| self.spec.replicas.unwrap_or(1).max(0))
-    }
-}
-
-impl Object for Workload {
-    fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    fn set_kind(&mut self, kind: Kind) {
-        self.kind = kind;
-    }
-
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn metadata_mut(&mut self) -> &mut Metadata {
-        &mut self.metadata
     }
 }

@@ -16,12 +16,13 @@ pub async fn list(
     client: kube::Client,
     namespace: Option<&str>,
     config: WatchConfig,
-    mut progress: impl FnMut(Kind, usize),
+    progress: impl FnMut(Kind, usize),
 ) -> Result<Listing, ApiError> {
     let api = Api { client, patience: config.patience };
+    let mut lister = Lister { api, namespace, config, progress };
     let mut listing = Listing::default();
     for kind in Kind::listed() {
-        match with_patience(&api, kind, namespace, config, &mut progress).await {
+        match lister.with_patience(kind).await {
             Ok(part) => add(&mut listing, kind, part),
             Err(error) if kind == Kind::StatefulSet => return Err(error),
             Err(error) => listing.failed.push((kind, error.to_string())),
@@ -55,47 +56,45 @@ struct KindListing {
     unreadable: Vec<Unreadable>,
 }
 
-async fn with_patience(
-    api: &Api,
-    kind: Kind,
-    namespace: Option<&str>,
+/// Lists kinds of one namespace, or of all.
+struct Lister<'a, P> {
+    api: Api,
+    namespace: Option<&'a str>,
     config: WatchConfig,
-    progress: &mut impl FnMut(Kind, usize),
-) -> Result<KindListing, ApiError> {
-    let mut backoff = config.failures();
-    for _ in 1..ATTEMPTS {
-        match once(api, kind, namespace, config, progress).await {
-            Err(error) if error.may_pass() => sleep(backoff.after_failure()).await,
-            done => return done,
-        }
-    }
-    once(api, kind, namespace, config, progress).await
+    progress: P,
 }
 
-async fn once(
-    api: &Api,
-    kind: Kind,
-    namespace: Option<&str>,
-    config: WatchConfig,
-    progress: &mut impl FnMut(Kind, usize),
-) -> Result<KindListing, ApiError> {
-    let mut part = KindListing::default();
-    if let (Kind::Namespace, Some(name)) = (kind, namespace) {
-        if let Some(item) = api.get(kind, None, name).await? {
-            part.take(item);
+impl<P: FnMut(Kind, usize)> Lister<'_, P> {
+    async fn with_patience(&mut self, kind: Kind) -> Result<KindListing, ApiError> {
+        let mut backoff = self.config.failures();
+        for _ in 1..ATTEMPTS {
+            match self.once(kind).await {
+                Err(error) if error.may_pass() => sleep(backoff.after_failure()).await,
+                done => return done,
+            }
         }
-        return Ok(part);
+        self.once(kind).await
     }
-    let mut next = None;
-    loop {
-        let answer = api.list(kind, namespace, config.page, next.as_deref()).await?;
-        for item in answer.items {
-            part.take(item);
-        }
-        progress(kind, part.cluster.count(kind));
-        next = answer.next;
-        if next.is_none() {
+
+    async fn once(&mut self, kind: Kind) -> Result<KindListing, ApiError> {
+        let mut part = KindListing::default();
+        if let (Kind::Namespace, Some(name)) = (kind, self.namespace) {
+            if let Some(item) = self.api.get(kind, None, name).await? {
+                part.take(item);
+            }
             return Ok(part);
+        }
+        let mut next = None;
+        loop {
+            let answer = self.api.list(kind, self.namespace, self.config.page, next.as_deref()).await?;
+            for item in answer.items {
+                part.take(item);
+            }
+            (self.progress)(kind, part.cluster.count(kind));
+            next = answer.next;
+            if next.is_none() {
+                return Ok(part);
+            }
         }
     }
 }

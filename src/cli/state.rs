@@ -1,0 +1,69 @@
+//! Where `show` and `policy explain` read objects from: a cluster, or manifests.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use super::{audit, cluster, kubernetes};
+use crate::cluster::inventory::Inventory;
+use crate::cluster::{Cluster, Listing};
+use crate::report::is_failure;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct StateArgs {
+    /// Read manifests instead of a cluster: files and folders (repeatable)
+    #[arg(long, value_name = "PATH")]
+    objects: Vec<PathBuf>,
+    /// The namespace of the StatefulSet
+    #[arg(long, short, value_name = "NS")]
+    namespace: Option<String>,
+    /// The kubeconfig to use
+    #[arg(long, value_name = "FILE", conflicts_with = "objects")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig to use
+    #[arg(long, value_name = "NAME", conflicts_with = "objects")]
+    context: Option<String>,
+}
+
+impl StateArgs {
+    /// Whether manifests are read, and not a cluster.
+    pub(super) fn are_files(&self) -> bool {
+        !self.objects.is_empty()
+    }
+
+    /// The namespace of what is named without one.
+    pub(super) fn default_namespace(&self) -> anyhow::Result<String> {
+        match &self.namespace {
+            Some(namespace) => Ok(namespace.clone()),
+            None if self.are_files() => Ok("default".to_owned()),
+            None => self.on_cluster(async |client| Ok(client.default_namespace().to_owned())),
+        }
+    }
+
+    /// The manifests, with `namespace` for what is written without one. A file that cannot be read is an error.
+    pub(super) fn inventory(&self, namespace: &str) -> anyhow::Result<Inventory> {
+        let inventory = audit::read_objects(&self.objects, Some(namespace))?;
+        if let Some(note) = inventory.notes().iter().find(|note| is_failure(note.kind)) {
+            let (file, message) = (&note.file.name, &note.message);
+            bail!("cannot read {file}:{}:{}: {message}", note.line, note.column);
+        }
+        Ok(inventory)
+    }
+
+    /// What stands in a namespace of the cluster, or in all.
+    pub(super) fn listing(
+        &self,
+        namespace: Option<&str>,
+        reads_raw_sets: impl Fn(&Cluster) -> bool,
+    ) -> anyhow::Result<Listing> {
+        cluster::read(self.kubeconfig.as_deref(), self.context.as_deref(), namespace, reads_raw_sets)
+    }
+
+    /// Runs a few requests.
+    pub(super) fn on_cluster<T>(
+        &self,
+        read: impl AsyncFnOnce(kube::Client) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        kubernetes::on_cluster(self.kubeconfig.as_deref(), self.context.as_deref(), read)
+    }
+}

@@ -1,0 +1,141 @@
+//! The policies that are about one subject, and what they decide.
+
+use std::mem;
+use std::sync::Arc;
+
+use super::scope::Certainty;
+use super::{Check, NamespaceExemption, OnMissingCompanion, Operated, Policy, Setting};
+use crate::model::{Because, Class, Classified, Labels};
+use crate::rules::{self, Check as RuleCheck, NO_PARAMS, Params};
+use crate::verdict::Level;
+
+/// The policies that are about one subject.
+#[derive(Debug)]
+pub struct Applicable<'a> {
+    pub(super) policies: Vec<(&'a Policy, Certainty)>,
+    /// Those of the namespace.
+    pub(super) exemptions: &'a [Arc<NamespaceExemption>],
+    pub(super) namespace_labels: Option<&'a Labels>,
+}
+
+/// What applies to one rule and one subject.
+#[derive(Clone, Copy, Debug)]
+pub struct Ruling<'a> {
+    pub level: Level,
+    pub params: &'a Params,
+    /// The policy that decides the level; `None` where no policy names the rule.
+    pub(super) policy: Option<&'a Policy>,
+    /// The level that the policy gives, before its `enforcement` caps it.
+    pub(super) uncapped: Level,
+    /// The policy that would make it milder than `deny`, and of which it is not known whether it applies. The level is `warn`
+    /// then.
+    pub undecided: Option<&'a str>,
+}
+
+impl<'a> Applicable<'a> {
+    /// What applies to the rule at `index` of [`rules::ALL`] for a subject that was classified so, or has no class. Where a policy
+    /// that may or may not apply decides the class, a rule that would deny under the one class and not under the other does not
+    /// deny.
+    pub fn ruling_for<'r>(&'r self, index: usize, class: Option<&'r Classified>) -> Ruling<'r> {
+        let rule = &rules::ALL[index];
+        // How a manifest is written is judged without a class.
+        let Some(class) = class.filter(|_| !matches!(rule.check, RuleCheck::Text(_))) else {
+            return self.ruling(index, Class::Replicated, false);
+        };
+        let under = |other: Class| self.ruling(index, other, class.is_only_likely());
+        let ruling = under(class.class);
+        let Because::Undecided { policy, alternative, .. } = &class.because else { return ruling };
+        if ruling.level != Level::Deny || matches!(rule.check, RuleCheck::PodRemoval(_)) {
+            return ruling;
+        }
+        let denies = rule.is_for_class(*alternative) && under(*alternative).level == Level::Deny;
+        if denies { ruling } else { Ruling { level: Level::Warn, undecided: Some(policy), ..ruling } }
+    }
+
+    /// What policies say of the rule at `index` for this class, the strongest first, down to the policy that is certain to apply
+    /// and not on trial.
+    pub(super) fn settings(
+        &self,
+        index: usize,
+        class: Class,
+    ) -> impl Iterator<Item = (&'a Policy, Certainty, &'a Setting)> {
+        let mut is_decided = false;
+        let settings = self.policies.iter().filter_map(move |(policy, certainty)| {
+            let policy: &'a Policy = policy;
+            Some((policy, *certainty, policy.setting(index, class)?))
+        });
+        settings.take_while(move |(policy, certainty, _)| {
+            let decides = *certainty == Certainty::Certain && !policy.is_on_trial();
+            !mem::replace(&mut is_decided, decides)
+        })
+    }
+
+    /// What applies to the rule at `index` of [`rules::ALL`] for a subject of this class. The strongest policy that names the
+    /// rule decides, after those on trial, of which the highest level counts where it is higher. A policy that may or may not apply
+    /// never denies, and never switches off: it makes a denial a warning.
+    pub fn ruling(&self, index: usize, class: Class, only_likely: bool) -> Ruling<'a> {
+        let mut mildest: Option<(Level, &'a str)> = None;
+        let mut decided = Ruling {
+            level: Level::Off,
+            params: &NO_PARAMS,
+            policy: None,
+            uncapped: Level::Off,
+            undecided: None,
+        };
+        for (policy, certainty, setting) in self.settings(index, class) {
+            let level = setting.when_likely.filter(|_| only_likely).unwrap_or(setting.level);
+            let capped = level.min(policy.enforcement.level());
+            match certainty {
+                Certainty::Certain => {
+                    if capped > decided.level || decided.level == Level::Off {
+                        decided = Ruling {
+                            level: capped,
+                            params: &setting.params,
+                            policy: Some(policy),
+                            uncapped: level,
+                            undecided: None,
+                        };
+                    }
+                }
+                Certainty::Unknown if policy.is_on_trial() => {}
+                Certainty::Unknown if mildest.is_none_or(|(milder, _)| level < milder) => {
+                    mildest = Some((level, &policy.name));
+                }
+                Certainty::Unknown => {}
+            }
+        }
+        match mildest {
+            Some((milder, policy)) if milder < Level::Deny && decided.level == Level::Deny => {
+                Ruling { level: Level::Warn, undecided: Some(policy), ..decided }
+            }
+            _ => decided,
+        }
+    }
+
+    /// The checks of the policies that certainly apply.
+    pub fn checks(&self) -> impl Iterator<Item = (&'a Policy, &'a Check)> {
+        let certain = self.policies.iter().filter(|(_, certainty)| *certainty == Certainty::Certain);
+        certain.flat_map(|(policy, _)| {
+            let policy: &'a Policy = policy;
+            policy.checks.iter().map(move |check| (policy, check))
+        })
+    }
+
+    /// Whether an operator may be denied what it asks for its own objects: `operated: enforce`.
+    pub fn enforces_on_operators(&self) -> bool {
+        self.decided(|policy| policy.operated) == Some(Operated::Enforce)
+    }
+
+    /// Whether a set may be denied that is created before its companions, and a companion that is deleted before its set:
+    /// `onMissingCompanion: deny`.
+    pub fn denies_missing_companions(&self) -> bool {
+        self.decided(|policy| policy.on_missing_companion) == Some(OnMissingCompanion::Deny)
+    }
+
+    /// What the strongest policy says that is certain to apply and not on trial.
+    pub(super) fn decided<T>(&self, setting: impl Fn(&Policy) -> Option<T>) -> Option<T> {
+        let certain = self.policies.iter().filter(|(_, certainty)| *certainty == Certainty::Certain);
+        let mut certain = certain.filter(|(policy, _)| !policy.is_on_trial());
+        certain.find_map(|(policy, _)| setting(policy))
+    }
+}
