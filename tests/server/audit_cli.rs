@@ -6,21 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const ETCD: &str = "apiVersion: apps/v1
-kind: StatefulSet
-metadata:
-  name: etcd
-spec:
-  replicas: 4
-  serviceName: etcd
-  selector: {matchLabels: {app: etcd}}
-  template:
-    metadata: {labels: {app: etcd}}
-    spec:
-      containers:
-      - name: etcd
-        image: quay.io/coreos/etcd:v3.5.9
-";
+use crate::support::etcd::MANIFEST as ETCD;
 
 struct Repository(tempfile::TempDir);
 

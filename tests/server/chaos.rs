@@ -241,7 +241,7 @@ impl Chaos {
         let end = Instant::now() + time;
         while Instant::now() < end && good.iter().all(|client| !client.is_finished()) {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            assert_eq!(self.served.get("/livez").await, 200);
+            assert_eq!(self.served.get("/livez").await.status, 200);
             watch(self);
         }
         self.is_over.store(true, Ordering::Relaxed);

@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::support::etcd::MANIFEST as ETCD;
+
 fn stateward(arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_stateward"))
         .args(arguments)
@@ -23,22 +25,6 @@ fn stateward(arguments: &[&str], input: &str) -> Output {
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
-
-const ETCD: &str = "apiVersion: apps/v1
-kind: StatefulSet
-metadata:
-  name: etcd
-spec:
-  replicas: 4
-  serviceName: etcd
-  selector: {matchLabels: {app: etcd}}
-  template:
-    metadata: {labels: {app: etcd}}
-    spec:
-      containers:
-      - name: etcd
-        image: quay.io/coreos/etcd:v3.5.9
-";
 
 #[test]
 fn audit_shows_the_line_and_the_remedy() {

@@ -6,18 +6,9 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use stateward::model::Kind;
 use support::api_server::{ApiServer, Fault};
+use support::etcd;
 
 const SETS: &str = "statefulsets";
-
-/// An etcd whose governing Service is missing.
-fn etcd(replicas: i32) -> Value {
-    let template = json!({
-        "metadata": {"labels": {"app": "etcd"}},
-        "spec": {"containers": [{"name": "etcd", "image": "quay.io/coreos/etcd:v3.5.9"}]},
-    });
-    let selector = json!({"matchLabels": {"app": "etcd"}});
-    json!({"replicas": replicas, "serviceName": "etcd", "selector": selector, "template": template})
-}
 
 async fn audit(api: &ApiServer, arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
@@ -46,9 +37,9 @@ async fn every_set_is_judged_however_many_pages_there_are() {
     let api = ApiServer::start().await;
     api.put_object("namespaces", "", "prod", json!({}));
     for number in 0..1100 {
-        api.put(SETS, "prod", &format!("etcd-{number}"), etcd(3));
+        api.put(SETS, "prod", &format!("etcd-{number}"), etcd::spec(3));
     }
-    api.put(SETS, "zoo", "even", etcd(4));
+    api.put(SETS, "zoo", "even", etcd::spec(4));
     let (code, report) = json(&api, &[]).await;
     assert_eq!(code, Some(1));
     assert_eq!(report["summary"]["statefulSets"], 1101);
@@ -68,7 +59,7 @@ async fn every_set_is_judged_however_many_pages_there_are() {
 async fn people_are_shown_the_object_and_the_field() {
     let api = ApiServer::start().await;
     let owner = json!([{"apiVersion": "x/v1", "kind": "EtcdCluster", "name": "main", "controller": true}]);
-    let set = json!({"metadata": {"ownerReferences": owner}, "spec": etcd(4)});
+    let set = json!({"metadata": {"ownerReferences": owner}, "spec": etcd::spec(4)});
     api.put_object(SETS, "prod", "etcd", set);
     let output = audit(&api, &[]).await;
     assert_eq!(output.status.code(), Some(1));
@@ -79,8 +70,8 @@ async fn people_are_shown_the_object_and_the_field() {
 #[tokio::test]
 async fn one_namespace_needs_no_right_to_any_other() {
     let api = ApiServer::start().await;
-    api.put(SETS, "prod", "etcd", etcd(4));
-    api.put(SETS, "other", "more", etcd(4));
+    api.put(SETS, "prod", "etcd", etcd::spec(4));
+    api.put(SETS, "other", "more", etcd::spec(4));
     let (code, report) = json(&api, &["--namespace", "prod"]).await;
     assert_eq!((code, &report["summary"]["statefulSets"]), (Some(1), &json!(1)));
     assert!(rules_of(&report, "etcd").contains(&"service-not-found".to_owned()), "{report}");
@@ -99,7 +90,7 @@ async fn one_namespace_needs_no_right_to_any_other() {
 #[tokio::test]
 async fn a_kind_that_may_not_be_listed_is_unknown_and_said_to_be() {
     let api = ApiServer::start().await;
-    api.put(SETS, "prod", "etcd", etcd(3));
+    api.put(SETS, "prod", "etcd", etcd::spec(3));
     api.fail("services", Fault::Status(403));
     api.fail("namespaces", Fault::Status(403));
     assert_eq!(
@@ -132,7 +123,7 @@ async fn a_kind_that_may_not_be_listed_is_unknown_and_said_to_be() {
 #[tokio::test]
 async fn a_set_that_cannot_be_read_is_not_passed_over() {
     let api = ApiServer::start().await;
-    api.put(SETS, "prod", "etcd", etcd(3));
+    api.put(SETS, "prod", "etcd", etcd::spec(3));
     api.put(SETS, "prod", "odd", json!({"replicas": "three"}));
     let (code, report) = json(&api, &[]).await;
     assert_eq!((code, &report["notes"][0]["kind"]), (Some(2), &json!("unreadable")));
@@ -142,7 +133,7 @@ async fn a_set_that_cannot_be_read_is_not_passed_over() {
 #[tokio::test]
 async fn a_busy_server_is_asked_again() {
     let api = ApiServer::start().await;
-    api.put(SETS, "prod", "etcd", etcd(4));
+    api.put(SETS, "prod", "etcd", etcd::spec(4));
     api.fail(SETS, Fault::Status(503));
     let healed = async {
         support::until("a question", async || api.requests("/statefulsets?limit") > 0).await;

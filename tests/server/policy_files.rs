@@ -1,34 +1,17 @@
 //! Policy files of a running server, in a folder as a mounted ConfigMap is one.
 
-use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::client::{Client, Response, request};
-use crate::support::{pki, until};
+use crate::support::served::Served;
 
 /// Of a set with four members, which the shipped profile denies.
 const REVIEW: &str = "tests/captures/consul-scale-5-to-4.validate.json";
 const GOOD: &str = "quorum-even";
 const MISTYPED: &str = "quorum-evne";
-
-struct Served {
-    folder: TempDir,
-    process: Child,
-    webhook: SocketAddr,
-    ops: SocketAddr,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 fn policy(rule: &str, level: &str) -> String {
     format!(
@@ -48,78 +31,45 @@ fn mount(folder: &Path, version: &str, text: &str) {
     }
 }
 
-impl Served {
+struct Guard(Served);
+
+impl Guard {
     async fn start(text: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let policies = folder.path().join("policies");
-        fs::create_dir(&policies).unwrap();
-        mount(&policies, "1", text);
-        let log = folder.path().join("log");
-        let out = File::create(&log).unwrap();
-        let process = Command::new(env!("CARGO_BIN_EXE_stateward"))
-            .args([
-                "serve",
-                "--standalone",
-                "--bind=127.0.0.1:0",
-                "--ops-bind=127.0.0.1:0",
-                "--objects=deploy/examples",
-            ])
-            .args([Path::new("--policies"), &policies, Path::new("--ca-out"), &folder.path().join("ca.crt")])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .stdin(Stdio::null())
-            .stderr(out.try_clone().unwrap())
-            .stdout(out)
-            .spawn()
-            .unwrap();
-        let listening = || {
-            fs::read_to_string(&log)
-                .unwrap()
-                .lines()
-                .find(|line| line.contains("listening"))
-                .map(str::to_owned)
+        let set_up = |folder: &TempDir| {
+            let policies = folder.path().join("policies");
+            fs::create_dir(&policies).unwrap();
+            mount(&policies, "1", text);
+            let objects = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples");
+            let flags = [
+                "--standalone".to_owned(),
+                format!("--objects={}", objects.display()),
+                format!("--policies={}", policies.display()),
+            ];
+            (flags.to_vec(), Vec::new())
         };
-        until("it listens", async || listening().is_some()).await;
-        let line = listening().unwrap();
-        let [webhook, ops] = ["webhook=", "ops="].map(|field| {
-            let (_, rest) = line.split_once(field).unwrap();
-            rest.split_whitespace().next().unwrap().parse().unwrap()
-        });
-        Self { folder, process, webhook, ops }
+        Self(Served::listening(set_up).await)
     }
 
     fn policies(&self) -> PathBuf {
-        self.folder.path().join("policies")
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap()
-    }
-
-    async fn get(&self, path: &str) -> Response {
-        let mut client = Client::plain(self.ops).await;
-        client.send(request(path, "", "").replacen("POST", "GET", 1)).await;
-        client.response().await
+        self.0.folder.path().join("policies")
     }
 
     async fn errors_of(&self, policy: &str) -> Option<String> {
         let name = format!("stateward_policy_errors{{policy=\"{policy}\"}} ");
-        let text = self.get("/metrics").await.text();
+        let text = self.0.get("/metrics").await.text();
         text.lines().find_map(|line| line.strip_prefix(&name).map(str::to_owned))
     }
 
-    /// Whether the change is allowed, over a connection of its own.
     async fn allows(&self) -> bool {
-        let ca = fs::read(self.folder.path().join("ca.crt")).unwrap();
-        let mut client = Client::tls(self.webhook, "localhost", pki::client_config(&ca, None)).await.unwrap();
         let review = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(REVIEW)).unwrap();
-        client.post(&review).await.json()["response"]["allowed"] == true
+        self.0.review(&review).await["allowed"] == true
     }
 }
 
 #[tokio::test]
 async fn a_policy_that_cannot_be_used_keeps_a_new_server_from_being_ready() {
-    let served = Served::start(&policy(MISTYPED, "warn")).await;
-    let answer = served.get("/readyz").await;
+    let guard = Guard::start(&policy(MISTYPED, "warn")).await;
+    let answer = guard.0.get("/readyz").await;
     assert_eq!(answer.status, 503);
     let said = answer.text();
     assert!(said.starts_with("not ready: policies"), "{said}");
@@ -127,55 +77,51 @@ async fn a_policy_that_cannot_be_used_keeps_a_new_server_from_being_ready() {
         said.contains("policy.yaml:6:6: there is no rule \"quorum-evne\"; did you mean \"quorum-even\"?"),
         "{said}"
     );
-    assert_eq!(served.errors_of("ours").await.as_deref(), Some("1"));
-    assert!(!served.allows().await, "the shipped profile is in force");
+    assert_eq!(guard.errors_of("ours").await.as_deref(), Some("1"));
+    assert!(!guard.allows().await, "the shipped profile is in force");
 
-    mount(&served.policies(), "2", &policy(GOOD, "warn"));
-    served_until(&served, "it is ready", async || served.get("/readyz").await.status == 200).await;
-    assert!(served.allows().await);
-    assert_eq!(served.errors_of("ours").await.as_deref(), Some("0"));
-    assert_eq!(served.get("/readyz").await.text(), "ok\n");
+    mount(&guard.policies(), "2", &policy(GOOD, "warn"));
+    guard.0.until("it is ready", async || guard.0.get("/readyz").await.status == 200).await;
+    assert!(guard.allows().await);
+    assert_eq!(guard.errors_of("ours").await.as_deref(), Some("0"));
+    assert_eq!(guard.0.get("/readyz").await.text(), "ok\n");
 }
 
 #[tokio::test]
 async fn the_last_good_version_stays() {
-    let served = Served::start(&policy(GOOD, "warn")).await;
-    assert_eq!(served.get("/readyz").await.text(), "ok\n");
-    assert!(served.allows().await);
+    let guard = Guard::start(&policy(GOOD, "warn")).await;
+    assert_eq!(guard.0.get("/readyz").await.text(), "ok\n");
+    assert!(guard.allows().await);
 
     for (version, broken, error_of) in
         [("2", policy(MISTYPED, "off"), "ours"), ("3", "spec: [\n".to_owned(), "policy.yaml")]
     {
-        mount(&served.policies(), version, &broken);
-        let file = served.policies().join("policy.yaml").display().to_string();
+        mount(&guard.policies(), version, &broken);
+        let file = guard.policies().join("policy.yaml").display().to_string();
         let error_of = if error_of == "ours" { error_of } else { &*file };
-        let is_counted = async || served.errors_of(error_of).await.as_deref() == Some("1");
-        served_until(&served, "the error is counted", is_counted).await;
-        assert!(served.allows().await, "{broken}");
-        let answer = served.get("/readyz").await;
+        let is_counted = async || guard.errors_of(error_of).await.as_deref() == Some("1");
+        guard.0.until("the error is counted", is_counted).await;
+        assert!(guard.allows().await, "{broken}");
+        let answer = guard.0.get("/readyz").await;
         assert_eq!(answer.status, 200);
         assert!(answer.text().contains("the last good versions are in force"), "{}", answer.text());
     }
 
-    mount(&served.policies(), "4", &policy(GOOD, "deny"));
-    served_until(&served, "the change is in force", async || !served.allows().await).await;
-    assert_eq!(served.get("/readyz").await.text(), "ok\n");
-    mount(&served.policies(), "5", &policy(GOOD, "warn"));
-    served_until(&served, "the next change is in force", async || served.allows().await).await;
+    mount(&guard.policies(), "4", &policy(GOOD, "deny"));
+    guard.0.until("the change is in force", async || !guard.allows().await).await;
+    assert_eq!(guard.0.get("/readyz").await.text(), "ok\n");
+    mount(&guard.policies(), "5", &policy(GOOD, "warn"));
+    guard.0.until("the next change is in force", async || guard.allows().await).await;
 
     // Deleted is not broken.
-    fs::remove_file(served.policies().join("policy.yaml")).unwrap();
-    served_until(&served, "the shipped profile is in force again", async || !served.allows().await).await;
+    fs::remove_file(guard.policies().join("policy.yaml")).unwrap();
+    guard.0.until("the shipped profile is in force again", async || !guard.allows().await).await;
     // A folder that is gone is.
-    fs::write(served.policies().join("again.yaml"), policy(GOOD, "warn")).unwrap();
-    served_until(&served, "another file is read", async || served.allows().await).await;
-    fs::rename(served.policies(), served.folder.path().join("elsewhere")).unwrap();
-    let folder = served.policies().display().to_string();
-    served_until(&served, "the folder is missed", async || served.errors_of(&folder).await.is_some()).await;
-    assert!(served.allows().await);
-    assert!(served.log().contains("policy not used: "), "{}", served.log());
-}
-
-async fn served_until(served: &Served, what: &str, condition: impl AsyncFn() -> bool) {
-    until(&format!("{what}\n{}", served.log()), condition).await;
+    fs::write(guard.policies().join("again.yaml"), policy(GOOD, "warn")).unwrap();
+    guard.0.until("another file is read", async || guard.allows().await).await;
+    fs::rename(guard.policies(), guard.0.folder.path().join("elsewhere")).unwrap();
+    let folder = guard.policies().display().to_string();
+    guard.0.until("the folder is missed", async || guard.errors_of(&folder).await.is_some()).await;
+    assert!(guard.allows().await);
+    assert!(guard.0.log().contains("policy not used: "), "{}", guard.0.log());
 }

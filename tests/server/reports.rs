@@ -16,24 +16,14 @@ use stateward::watch::{Gauges, Live, WatchConfig};
 use tokio::task::JoinHandle;
 
 use crate::support::api_server::{ApiServer, Fault};
-use crate::support::until;
+use crate::support::{etcd, until};
 
 const SETS: &str = "statefulsets";
 const BOTH: &[ReportKind] = &[ReportKind::OpenReports, ReportKind::PolicyReport];
 
-/// An etcd without a budget.
-fn etcd(replicas: i32) -> Value {
-    let template = json!({
-        "metadata": {"labels": {"app": "etcd"}},
-        "spec": {"containers": [{"name": "etcd", "image": "quay.io/coreos/etcd:v3.5.9"}]},
-    });
-    let selector = json!({"matchLabels": {"app": "etcd"}});
-    json!({"replicas": replicas, "serviceName": "etcd", "selector": selector, "template": template})
-}
-
 fn put(api: &ApiServer, namespace: &str, name: &str, replicas: i32) {
     let metadata = json!({"uid": format!("uid-of-{name}")});
-    api.put_object(SETS, namespace, name, json!({"metadata": metadata, "spec": etcd(replicas)}));
+    api.put_object(SETS, namespace, name, json!({"metadata": metadata, "spec": etcd::spec(replicas)}));
 }
 
 /// A replica that leads.
@@ -137,7 +127,12 @@ async fn the_findings_are_those_of_an_audit() {
     // A rule that looks at kinds that are not watched: the budget covers a Deployment's pods too.
     let selector = json!({"matchLabels": {"app": "etcd"}});
     api.put("poddisruptionbudgets", "zoo", "all", json!({"maxUnavailable": 1, "selector": selector}));
-    api.put("deployments", "zoo", "web", json!({"selector": selector, "template": etcd(1)["template"]}));
+    api.put(
+        "deployments",
+        "zoo",
+        "web",
+        json!({"selector": selector, "template": etcd::spec(1)["template"]}),
+    );
     // In a namespace that has no sets.
     let claim = json!({"name": "data", "persistentVolumeClaim": {"claimName": "data"}});
     let mount = json!([{"name": "data", "mountPath": "/data"}]);

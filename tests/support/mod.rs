@@ -4,6 +4,7 @@
 
 pub mod api_server;
 pub mod client;
+pub mod etcd;
 pub mod guard;
 pub mod keeping;
 pub mod logs;

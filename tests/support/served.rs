@@ -6,9 +6,13 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{client::Client, pki, until};
+use super::{
+    client::{Client, Response, request},
+    pki, until,
+};
 
 /// A server that ends with this value.
 pub struct Served {
@@ -28,6 +32,13 @@ impl Drop for Served {
 impl Served {
     /// Waits until it is ready. `set_up` may put files into its folder, and gives the flags and the environment.
     pub async fn start(set_up: impl FnOnce(&TempDir) -> (Vec<String>, Vec<(String, String)>)) -> Self {
+        let served = Self::listening(set_up).await;
+        served.until("it is ready", async || served.get("/readyz").await.status == 200).await;
+        served
+    }
+
+    /// Waits only until it listens.
+    pub async fn listening(set_up: impl FnOnce(&TempDir) -> (Vec<String>, Vec<(String, String)>)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (flags, environment) = set_up(&folder);
         let log = fs::File::create(folder.path().join("log")).unwrap();
@@ -52,7 +63,6 @@ impl Served {
             rest.split_whitespace().next().unwrap().parse().unwrap()
         };
         (served.webhook, served.ops) = (address("webhook="), address("ops="));
-        until("it is ready", async || served.get("/readyz").await == 200).await;
         served
     }
 
@@ -70,11 +80,21 @@ impl Served {
         Client::tls(self.webhook, "localhost", pki::client_config(&ca, None)).await
     }
 
-    /// The status of one request to the ops port.
-    pub async fn get(&self, path: &str) -> u16 {
+    /// The answer to one request to the ops port.
+    pub async fn get(&self, path: &str) -> Response {
         let mut client = Client::plain(self.ops).await;
-        client.send(format!("GET {path} HTTP/1.1\r\nhost: ops\r\n\r\n")).await;
-        client.response().await.status
+        client.send(request(path, "", "").replacen("POST", "GET", 1)).await;
+        client.response().await
+    }
+
+    /// The answer to a review, over a connection of its own.
+    pub async fn review(&self, review: &str) -> Value {
+        self.client().await.post(review).await.json()["response"].clone()
+    }
+
+    /// Waits for something, and shows the log where it does not come.
+    pub async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
+        until(&format!("{what}\n{}", self.log()), condition).await;
     }
 
     /// A line of `/proc/PID/status`, in KiB: `VmRSS` is what is resident now, `VmHWM` the most it has been.
