@@ -72,6 +72,8 @@ pub enum Resource {
     Eviction,
     /// `autoscaling` horizontalpodautoscalers.
     Autoscalers,
+    /// `keda.sh` scaledobjects.
+    ScaledObjects,
     /// persistentvolumeclaims.
     Claims,
     /// Anything else.
@@ -105,9 +107,26 @@ impl Resource {
             Self::Pods => "pods",
             Self::Eviction => "pods/eviction",
             Self::Autoscalers => "horizontalpodautoscalers",
+            Self::ScaledObjects => "scaledobjects",
             Self::Claims => "persistentvolumeclaims",
             Self::Other => "other",
         }
+    }
+
+    /// The kind of the object that is changed; of a subresource, that of its object.
+    pub fn kind(self) -> Option<Kind> {
+        Some(match self {
+            Self::StatefulSets | Self::Scale => Kind::StatefulSet,
+            Self::Deployments | Self::DeploymentScale => Kind::Deployment,
+            Self::ReplicaSets | Self::ReplicaSetScale => Kind::ReplicaSet,
+            Self::Services => Kind::Service,
+            Self::DisruptionBudgets => Kind::DisruptionBudget,
+            Self::Pods | Self::Eviction => Kind::Pod,
+            Self::Autoscalers => Kind::Autoscaler,
+            Self::ScaledObjects => Kind::ScaledObject,
+            Self::Claims => Kind::Claim,
+            Self::Other => return None,
+        })
     }
 }
 

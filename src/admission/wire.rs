@@ -228,6 +228,7 @@ impl<'de> Partial<'de> {
             ("", "pods", "") => Resource::Pods,
             ("", "pods", "eviction") => Resource::Eviction,
             ("autoscaling", "horizontalpodautoscalers", "") => Resource::Autoscalers,
+            ("keda.sh", "scaledobjects", "") => Resource::ScaledObjects,
             ("", "persistentvolumeclaims", "") => Resource::Claims,
             _ => Resource::Other,
         }
@@ -291,7 +292,8 @@ impl<'de> DeserializeSeed<'de> for BodyOf {
             Resource::DisruptionBudgets => {
                 object(deserializer)?.map(|budget| Body::DisruptionBudget(Box::new(budget)))
             }
-            Resource::Autoscalers => object(deserializer)?.map(|scaler| Body::Autoscaler(Box::new(scaler))),
+            Resource::Autoscalers => autoscaler(Kind::Autoscaler, deserializer)?,
+            Resource::ScaledObjects => autoscaler(Kind::ScaledObject, deserializer)?,
             Resource::Pods => object(deserializer)?.map(|pod| Body::Pod(Box::new(pod))),
             Resource::Claims => object(deserializer)?.map(|claim| Body::Claim(Box::new(claim))),
             Resource::Eviction => object(deserializer)?.map(|eviction| Body::Eviction(Box::new(eviction))),
@@ -304,6 +306,11 @@ impl<'de> DeserializeSeed<'de> for BodyOf {
 fn workload<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Option<Body>, D::Error> {
     let found: Option<Workload> = object(deserializer)?;
     Ok(found.map(|workload| Body::Workload(Box::new(Workload { kind, ..workload }))))
+}
+
+fn autoscaler<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Option<Body>, D::Error> {
+    let found: Option<Autoscaler> = object(deserializer)?;
+    Ok(found.map(|scaler| Body::Autoscaler(Box::new(Autoscaler { kind, ..scaler }))))
 }
 
 /// An object or null. Left to itself, serde also takes a list for a struct.

@@ -19,6 +19,8 @@ pub(super) type State<'a> = (&'a StatefulSet, i32, PendingChange<'a>);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
     pub(super) changed: Changed<'a>,
+    /// The same as it was.
+    pub(super) was: Changed<'a>,
     /// The custom resource that owns what changes, where a service account asks: its operator.
     pub(super) operator: Option<&'a Owner>,
     /// Whether a budget allows fewer evictions than before.
@@ -37,7 +39,7 @@ impl<'a> Evaluator<'a> {
         let owner = known.metadata().owner.as_deref();
         let operator =
             owner.filter(|owner| self.requester.is_service_account() && owner.is_custom_resource());
-        Asked { changed, operator, is_tightening: false }
+        Asked { changed, was: changed, operator, is_tightening: false }
     }
 
     /// Judges one set.
@@ -56,13 +58,13 @@ impl<'a> Evaluator<'a> {
         });
         let step_class = before.as_ref().map_or(&class, |(_, before)| stronger(&class, before)).clone();
         let after = (after, class);
-        let states = self
-            .states(before.as_ref(), &after, asked.changed, |view, set| self.group(view, set, &step_class));
+        let states =
+            self.states(before.as_ref(), &after, asked, |view, set| self.group(view, set, &step_class));
         let after_alone = (states.after.set, states.after.replicas);
         let may_be_more =
             states.is_alone() && self.presumed_group(&states.after.view, after_alone, &step_class).is_some();
         let together = may_be_more.then(|| {
-            self.states(before.as_ref(), &after, asked.changed, |view, set| {
+            self.states(before.as_ref(), &after, asked, |view, set| {
                 self.presumed_group(view, set, &step_class)
             })
         });
@@ -87,25 +89,26 @@ impl<'a> Evaluator<'a> {
         &self,
         before: Option<&(State<'a>, Classified)>,
         after: &(State<'a>, Classified),
-        changed: Changed<'a>,
+        asked: Asked<'a>,
         group: impl Fn(&ClusterView<'a>, (&'a StatefulSet, i32)) -> Option<Group<'a>>,
     ) -> States<'a> {
-        let context = |((set, replicas, pending), class): &(State<'a>, Classified), own: &'a ViewMemory| {
-            let memory = if pending.changes_set() { own } else { &self.memories.unchanged };
-            let view = ClusterView::new(self.cluster, *pending).remembering(memory);
-            SetContext {
-                set,
-                replicas: *replicas,
-                class: class.clone(),
-                group: group(&view, (set, *replicas)),
-                view,
-                changed,
-                dry_run: self.dry_run,
-                remembered: Remembered::default(),
-            }
-        };
-        let before = before.map(|before| context(before, &self.memories.before));
-        let after = context(after, &self.memories.after);
+        let context =
+            |((set, replicas, pending), class): &(State<'a>, Classified), changed, own: &'a ViewMemory| {
+                let memory = if pending.changes_set() { own } else { &self.memories.unchanged };
+                let view = ClusterView::new(self.cluster, *pending).remembering(memory);
+                SetContext {
+                    set,
+                    replicas: *replicas,
+                    class: class.clone(),
+                    group: group(&view, (set, *replicas)),
+                    view,
+                    changed,
+                    dry_run: self.dry_run,
+                    remembered: Remembered::default(),
+                }
+            };
+        let before = before.map(|before| context(before, asked.was, &self.memories.before));
+        let after = context(after, asked.changed, &self.memories.after);
         let starts = before.as_ref().is_none_or(|before| before.replicas == 0) && !self.has_all_objects;
         let claims_left = if starts { claims::left(&after) } else { 0 };
         States { before, after, claims_left }

@@ -197,7 +197,8 @@ impl<'a> Evaluator<'a> {
         let Some(set) = set.filter(|set| !set.metadata.deleting) else { return Vec::new() };
         let state = (set, set.replicas(), PendingChange::Nothing);
         let before = edit.before().filter(|old| target(old) == target(new)).map(|_| state);
-        let asked = self.asked(Changed::Autoscaler(new), edit.before().unwrap_or(new));
+        let known = edit.before().unwrap_or(new);
+        let asked = Asked { was: Changed::Autoscaler(known), ..self.asked(Changed::Autoscaler(new), known) };
         self.judge(before, state, Trigger::Autoscaler, asked)
     }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::throttle::{EventKey, NamespaceKey};
-use crate::admission::{Operation, Request, Resource};
+use crate::admission::{Operation, Request};
 use crate::model::{ObjectRef, cut, printable, reason};
 use crate::verdict::{Finding, Level, Verdict};
 
@@ -63,20 +63,9 @@ pub(super) fn happened(request: &Request, verdict: &Verdict) -> Vec<Happened> {
 }
 
 fn object_of(request: &Request) -> Option<ObjectRef> {
-    let (api_version, kind) = match request.resource {
-        Resource::StatefulSets | Resource::Scale => ("apps/v1", "StatefulSet"),
-        Resource::Deployments | Resource::DeploymentScale => ("apps/v1", "Deployment"),
-        Resource::ReplicaSets | Resource::ReplicaSetScale => ("apps/v1", "ReplicaSet"),
-        Resource::Services => ("v1", "Service"),
-        Resource::DisruptionBudgets => ("policy/v1", "PodDisruptionBudget"),
-        Resource::Autoscalers => ("autoscaling/v2", "HorizontalPodAutoscaler"),
-        Resource::Pods | Resource::Eviction => ("v1", "Pod"),
-        Resource::Claims => ("v1", "PersistentVolumeClaim"),
-        Resource::Other => return None,
-    };
     let (namespace, name) = (&*request.namespace, &*request.name);
-    let named = !namespace.is_empty() && !name.is_empty();
-    named.then(|| ObjectRef { api_version, kind, namespace: namespace.into(), name: name.into() })
+    let kind = request.resource.kind().filter(|_| !namespace.is_empty() && !name.is_empty())?;
+    Some(kind.reference(namespace, name))
 }
 
 fn note(finding: &Finding) -> String {

@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::admission::Request;
 use crate::api_server::checked;
-use crate::model::ObjectRef;
+use crate::model::{Kind, KindFacts, ObjectRef};
 use crate::verdict::{Finding, Verdict};
 use message::{Evidence, Happened, happened};
 use throttle::{EventLimits, Throttle, ThrottleDecision};
@@ -202,21 +202,10 @@ async fn uid_of(client: &Client, object: &ObjectRef) -> Option<String> {
     struct UidOnly {
         uid: String,
     }
-    let root = if object.api_version == "v1" { "/api/v1" } else { "/apis/" };
-    let group = if object.api_version == "v1" { "" } else { object.api_version };
-    let plural = match object.kind {
-        "StatefulSet" => "statefulsets",
-        "Deployment" => "deployments",
-        "ReplicaSet" => "replicasets",
-        "Service" => "services",
-        "PodDisruptionBudget" => "poddisruptionbudgets",
-        "HorizontalPodAutoscaler" => "horizontalpodautoscalers",
-        "PersistentVolumeClaim" => "persistentvolumeclaims",
-        "Pod" => "pods",
-        _ => return None,
-    };
+    let KindFacts { plural, api_version, .. } = Kind::named(object.kind)?.facts();
+    let root = if api_version.contains('/') { "/apis" } else { "/api" };
     let (namespace, name) = (checked(&object.namespace).ok()?, checked(&object.name).ok()?);
-    let path = format!("{root}{group}/namespaces/{namespace}/{plural}/{name}");
+    let path = format!("{root}/{api_version}/namespaces/{namespace}/{plural}/{name}");
     let request = http::Request::get(path).header("accept", "application/json").body(Vec::new()).ok()?;
     client.request::<WithUid>(request).await.ok().map(|object| object.metadata.uid)
 }

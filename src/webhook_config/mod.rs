@@ -72,7 +72,7 @@ fn configuration(kind: &str, webhooks: &[Value]) -> Value {
 }
 
 /// The sorts of object that a change can be about, in the order of the entries.
-const RESOURCES: [Resource; 12] = [
+const RESOURCES: [Resource; 13] = [
     Resource::StatefulSets,
     Resource::Scale,
     Resource::Deployments,
@@ -82,6 +82,7 @@ const RESOURCES: [Resource; 12] = [
     Resource::Services,
     Resource::DisruptionBudgets,
     Resource::Autoscalers,
+    Resource::ScaledObjects,
     Resource::Pods,
     Resource::Eviction,
     Resource::Claims,
@@ -98,7 +99,7 @@ fn asks(trigger: Trigger) -> Option<(&'static [Resource], &'static [Operation])>
         Trigger::Service => (&[Resource::Services], &[Create, Update, Delete]),
         Trigger::Budget => (&[Resource::DisruptionBudgets], &[Create, Update]),
         Trigger::BudgetGone => (&[Resource::DisruptionBudgets], &[Update, Delete]),
-        Trigger::Autoscaler => (&[Resource::Autoscalers], &[Create, Update]),
+        Trigger::Autoscaler => (&[Resource::Autoscalers, Resource::ScaledObjects], &[Create, Update]),
         Trigger::PodDeletion => (&[Resource::Pods], &[Delete]),
         Trigger::Eviction => (&[Resource::Eviction], &[Create]),
         Trigger::Workload => (&[Resource::Deployments, Resource::ReplicaSets], &[Create, Update]),
@@ -137,7 +138,11 @@ fn mutated() -> [Entry; 2] {
 
 impl Entry {
     fn to_json(&self, path: &str, timeout_seconds: u8) -> Value {
-        let (group, version) = group_version(self.resource);
+        // The core group has no name.
+        let (group, version) = self
+            .resource
+            .kind()
+            .map_or_else(Default::default, |kind| (kind.facts().group, kind.facts().version));
         let operations: Vec<&str> = self.operations.iter().map(|operation| operation.name()).collect();
         json!({
             "name": format!("{}.stateward.dev", self.resource.name().replace('/', "-")),
@@ -158,23 +163,6 @@ impl Entry {
             "timeoutSeconds": timeout_seconds,
             "admissionReviewVersions": ["v1"],
         })
-    }
-}
-
-/// The API group and version whose objects are judged. The core group has no name.
-fn group_version(resource: Resource) -> (&'static str, &'static str) {
-    match resource {
-        Resource::StatefulSets
-        | Resource::Scale
-        | Resource::Deployments
-        | Resource::DeploymentScale
-        | Resource::ReplicaSets
-        | Resource::ReplicaSetScale => ("apps", "v1"),
-        Resource::DisruptionBudgets => ("policy", "v1"),
-        Resource::Autoscalers => ("autoscaling", "v2"),
-        Resource::Services | Resource::Pods | Resource::Eviction | Resource::Claims | Resource::Other => {
-            ("", "v1")
-        }
     }
 }
 
@@ -210,6 +198,7 @@ mod tests {
                 "/v1/services CREATE,UPDATE,DELETE 1",
                 "policy/v1/poddisruptionbudgets CREATE,UPDATE,DELETE 1",
                 "autoscaling/v2/horizontalpodautoscalers CREATE,UPDATE 1",
+                "keda.sh/v1alpha1/scaledobjects CREATE,UPDATE 1",
                 "/v1/pods DELETE 5",
                 "/v1/pods/eviction CREATE 2",
                 "/v1/persistentvolumeclaims DELETE 1",

@@ -283,6 +283,47 @@ fn autoscaler(namespace: &str) -> Value {
     })
 }
 
+/// As far as KEDA's own definition matters here.
+fn definition_of_keda() -> Value {
+    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "scaledobjects.keda.sh"},
+        "spec": {
+            "group": "keda.sh", "scope": "Namespaced",
+            "names": {"kind": "ScaledObject", "plural": "scaledobjects"},
+            "versions": [
+                {"name": "v1alpha1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}},
+            ],
+        },
+    })
+}
+
+#[tokio::test]
+async fn an_autoscaler_of_keda_is_reviewed_as_any_other() {
+    let stage = stage!(Stage::set("keda", "strict"));
+    let namespace = stage.namespace("consul").await;
+    consul(&stage, &namespace).await;
+    let api = &stage.api;
+    api.apply(&definition_of_keda()).await.allowed();
+    let path = format!("/apis/keda.sh/v1alpha1/namespaces/{namespace}/scaledobjects");
+    stage.until("the kind is served", async || api.get(&path).await.status == 200).await;
+    let scaled = |most: i32| {
+        let target = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "consul"});
+        json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+            "metadata": {"name": "consul", "namespace": namespace},
+            "spec": {"minReplicaCount": 3, "maxReplicaCount": most, "scaleTargetRef": target},
+        })
+    };
+    api.create(&scaled(7)).await.denied_by(&["quorum-autoscaled"]);
+    api.create(&scaled(3)).await.allowed();
+    let path = format!("{path}/consul");
+    api.merge(&path, &json!({"spec": {"maxReplicaCount": 5}})).await.denied_by(&["quorum-autoscaled"]);
+    api.delete(&path, &json!({})).await.allowed();
+    stage.end().await;
+}
+
 const WIDER: &str = "maxUnavailable";
 
 #[tokio::test]

@@ -380,6 +380,7 @@ fn group_resource(kind: &str) -> (&'static str, &'static str) {
         "Service" => ("", "services"),
         "Pod" => ("", "pods"),
         "HorizontalPodAutoscaler" => ("autoscaling", "horizontalpodautoscalers"),
+        "ScaledObject" => ("keda.sh", "scaledobjects"),
         "PersistentVolumeClaim" => ("", "persistentvolumeclaims"),
         other => panic!("{other} is not reviewed"),
     }
