@@ -40,8 +40,12 @@ fn main() {
     }
 }
 
+/// So many events are applied before the snapshot is published, as the server does.
+const BATCH: usize = 1024;
+
 /// Five sets and budgets and ten Services a namespace.
 fn list(writer: &mut Writer, namespaces: usize, generation: usize) {
+    let mut applied = 0;
     for kind in Kind::watched() {
         writer.apply(kind, WatchEvent::Listing);
         for namespace in 0..namespaces {
@@ -52,7 +56,12 @@ fn list(writer: &mut Writer, namespaces: usize, generation: usize) {
                 _ => 0,
             };
             for number in 0..each {
-                writer.apply(kind, WatchEvent::Listed(Ok(object(kind, namespace, number, generation))));
+                let item = Ok(object(kind, namespace, number, generation));
+                let is_visible = writer.apply(kind, WatchEvent::Listed(item));
+                applied += 1;
+                if is_visible && applied % BATCH == 0 {
+                    writer.publish();
+                }
             }
         }
         writer.apply(kind, WatchEvent::Complete);

@@ -3,6 +3,7 @@
 //! ```text
 //! Secret ◀─ compare and swap ─ every replica ─▶ the certificate in use
 //!    └──────────── ca.crt ──── the elected one ─▶ caBundle of both webhook configurations
+//! policies ── add something to StatefulSets? ────▶ whether the mutating one asks about them
 //! ```
 //!
 //! Everything is looked at every few seconds and put right; what is to be done is [`managed`](super::managed)'s to say. Nothing here
@@ -61,6 +62,8 @@ pub struct Settings {
     pub every: Duration,
     /// How long an API server may take to notice what is in its webhook configurations. Default 60 s.
     pub settle: Duration,
+    /// Whether a policy has something added to StatefulSets; `None` before the policies are known, and by default.
+    pub mutates_sets: watch::Receiver<Option<bool>>,
     /// What time it is.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -75,6 +78,7 @@ impl Settings {
             lifetimes: Lifetimes::default(),
             every: Duration::from_secs(5),
             settle: Duration::from_secs(60),
+            mutates_sets: watch::channel(None).1,
             clock: Arc::new(Timestamp::now),
         }
     }
@@ -96,6 +100,7 @@ pub struct CertificateManager {
     /// What the time that this process has run is counted from.
     start: Instant,
     every: Duration,
+    mutates_sets: watch::Receiver<Option<bool>>,
     presented: watch::Sender<Option<Arc<CertifiedKey>>>,
     report: Report,
 }
@@ -130,6 +135,7 @@ impl CertificateManager {
             clock: settings.clock,
             start: Instant::now(),
             every: settings.every,
+            mutates_sets: settings.mutates_sets,
             presented,
             report: Report::new(events, registry),
         };
@@ -141,11 +147,14 @@ impl CertificateManager {
         loop {
             let led = self.leadership.is_leader();
             self.round().await;
+            let pause = self.pause();
             let leadership = &self.leadership;
             tokio::select! {
-                () = sleep(jittered(self.pause())) => {}
+                () = sleep(jittered(pause)) => {}
                 // What only the elected one does was left out of this round, even if it has been elected meanwhile.
                 () = leadership.gained(), if !led => {}
+                // A policy that has something added is not to wait for the next look.
+                Ok(()) = self.mutates_sets.changed() => {}
             }
         }
     }
@@ -243,19 +252,22 @@ impl CertificateManager {
     /// the other.
     async fn publish(&self, configurations: &[Configuration]) -> Result<(), ConfigurationError> {
         let (mut published, mut is_changed) = (Ok(()), false);
+        let is_wanted = *self.mutates_sets.borrow();
         for configuration in configurations {
             let bundle = self.state.bundle(&configuration.entries(), self.start.elapsed());
             let right = pem_of(&bundle).into_bytes();
-            let is_right = configuration.bundles.iter().all(|bundle| *bundle == right);
+            let is_trusted = configuration.bundles.iter().all(|bundle| *bundle == right);
+            let is_right = is_trusted && configuration.asks_as_wanted(is_wanted);
             if bundle.is_empty() || !self.leadership.is_leader() {
                 continue;
             }
             let done = if is_right {
                 self.give_up(configuration).await
             } else {
-                tracing::info!(kind = configuration.kind(), "caBundle updated");
+                let what = if is_trusted { "matchConditions updated" } else { "caBundle updated" };
+                tracing::info!(kind = configuration.kind(), "{what}");
                 is_changed = true;
-                self.configurations.apply(configuration, &bundle).await
+                self.configurations.apply(configuration, &bundle, is_wanted).await
             };
             published = published.and(done);
         }

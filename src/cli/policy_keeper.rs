@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::pending;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::policies::{Loaded, PolicySource};
@@ -35,6 +37,8 @@ pub(super) struct PolicyKeeper {
     objects: Arc<ArcSwap<PolicyObjects>>,
     profile: Profile,
     policies: Arc<ArcSwap<Policies>>,
+    /// Whether a policy has something added to StatefulSets; `None` before all policies are known.
+    mutates_sets: watch::Sender<Option<bool>>,
     health: PolicyHealth,
 }
 
@@ -87,7 +91,8 @@ impl PolicyKeeper {
         let health = PolicyHealth { errors_of, gate, remark, has_been_good: false, logged: BTreeSet::new() };
         let (files, policies) = (WatchedFiles::new(paths), Policies::new(profile, Vec::new())?);
         let (policies, objects) = (Arc::new(ArcSwap::from_pointee(policies)), Arc::default());
-        let keeper = Self { files, cluster: None, objects, profile, policies, health };
+        let mutates_sets = watch::Sender::new(None);
+        let keeper = Self { files, cluster: None, objects, profile, policies, mutates_sets, health };
         keeper.put_in_force()?;
         Ok(keeper)
     }
@@ -102,6 +107,11 @@ impl PolicyKeeper {
     /// The policies in force.
     pub(super) fn policies(&self) -> Arc<ArcSwap<Policies>> {
         Arc::clone(&self.policies)
+    }
+
+    /// Whether a policy in force has something added to StatefulSets; `None` before all policies are known.
+    pub(super) fn mutates_sets(&self) -> watch::Receiver<Option<bool>> {
+        self.mutates_sets.subscribe()
     }
 
     /// The policies and exemptions of the cluster.
@@ -144,6 +154,8 @@ impl PolicyKeeper {
     fn show(&mut self) {
         let is_known = self.cluster.as_ref().is_none_or(|cluster| cluster.is_listed);
         self.health.show(&self.files.loaded, &self.objects.load(), is_known);
+        let mutates_sets = self.health.has_been_good.then(|| self.policies.load().add_to_sets());
+        self.mutates_sets.send_if_modified(|known| mem::replace(known, mutates_sets) != mutates_sets);
     }
 }
 

@@ -15,7 +15,7 @@ use clap::{ArgAction, ValueEnum};
 use super::policy_keeper::PolicyKeeper;
 use super::{PolicyArgs, access::AccessArgs, certificate::CertificateArgs, kubernetes, review};
 use crate::certs::Provided;
-use crate::certs::manager::CertificateManager;
+use crate::certs::manager::{CertificateManager, Settings};
 use crate::companions::{CompanionCheck, CompanionConfig};
 use crate::controller::{Controller, ControllerConfig};
 use crate::events::{EventSender, Events};
@@ -186,7 +186,8 @@ impl Args {
         let (events, teller) = self.events(client.clone(), &mut metrics);
         let objects = policy_keeper.objects();
         let known = Known { cluster: live.cluster(), policies: Arc::clone(&policies), objects };
-        let (elected, provided) = self.elected(client, known, events.clone(), &mut metrics);
+        let mutates_sets = policy_keeper.mutates_sets();
+        let (elected, provided) = self.elected(client, known, mutates_sets, events.clone(), &mut metrics);
         let excluded = self.access.exclude_namespace.clone();
         let guard = WebhookGuard {
             cluster: live.cluster(),
@@ -211,10 +212,11 @@ impl Args {
         &self,
         client: kube::Client,
         known: Known,
+        mutates_sets: tokio::sync::watch::Receiver<Option<bool>>,
         events: Option<Events>,
         metrics: &mut Metrics,
     ) -> (Elected, Option<Provided>) {
-        let settings = self.certificate.managed(&client);
+        let settings = self.certificate.managed(&client).map(|settings| Settings { mutates_sets, ..settings });
         let kinds = self.reports.kinds();
         let namespace = client.default_namespace().to_owned();
         let (registry, lease) = (metrics.registry(), (&*namespace, LEASE));

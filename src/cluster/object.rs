@@ -75,6 +75,13 @@ macro_rules! kinds {
                 }
             }
 
+            /// Takes out the objects of which `is_there` is not true of namespace and name.
+            pub(super) fn retain(&mut self, kind: Kind, is_there: &dyn Fn(&str, &str) -> bool) {
+                match kind {
+                    $(Kind::$kind => self.$table.retain(is_there),)+
+                }
+            }
+
             pub(super) fn replace(&mut self, kind: Kind, other: Self) {
                 match kind {
                     $(Kind::$kind => self.$table = other.$table,)+

@@ -185,6 +185,16 @@ impl<T: Indexed> Table<T> {
         }
     }
 
+    /// Takes out the objects of which `is_there` is not true of namespace and name.
+    pub(super) fn retain(&mut self, is_there: &dyn Fn(&str, &str) -> bool) {
+        let names = self.iter().map(Object::metadata).map(|metadata| (&*metadata.namespace, &*metadata.name));
+        let gone = names.filter(|(namespace, name)| !is_there(namespace, name));
+        let gone: Vec<(String, String)> = gone.map(|(one, two)| (one.to_owned(), two.to_owned())).collect();
+        for (namespace, name) in gone {
+            self.remove(&namespace, &name);
+        }
+    }
+
     fn hash(&self, namespace: &str, key: IndexKey<'_>) -> u64 {
         self.hasher.hash_one((namespace, key))
     }

@@ -1,6 +1,6 @@
 //! What a policy wants filled in: `spec.mutate`.
 
-use super::{Applicable, Certainty, Policy, PolicyError, document};
+use super::{Applicable, Certainty, Policies, Policy, PolicyError, document};
 use crate::model::{POD_NAME_LABEL, is_given_by_controller, is_label_key, port_pairs};
 
 /// `spec.mutate` of one policy.
@@ -26,6 +26,19 @@ pub struct Asked<'a, T: ?Sized> {
     pub value: &'a T,
     /// The policy's name.
     pub policy: &'a str,
+}
+
+impl Mutate {
+    fn adds_to_sets(&self) -> bool {
+        self.service_per_pod.is_some() || self.pod_name_label.is_some()
+    }
+}
+
+impl Policies {
+    /// Whether a policy has something added to StatefulSets, to which ones ever.
+    pub fn add_to_sets(&self) -> bool {
+        self.by_strength.iter().any(|policy| policy.mutate.adds_to_sets())
+    }
 }
 
 impl<'a> Applicable<'a> {

@@ -1,6 +1,6 @@
 //! The writer: the only place that changes the snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -32,11 +32,21 @@ pub struct Writer {
     cluster: Cluster,
     published: Arc<ArcSwap<Cluster>>,
     /// The lists that are not complete yet.
-    staged: BTreeMap<Kind, Cluster>,
+    staged: BTreeMap<Kind, Staged>,
     parts: BTreeMap<Kind, KindReadiness>,
     gauges: Gauges,
     /// The versions of unreadable objects that have been logged.
     logged: BTreeMap<(Kind, Box<str>, Box<str>), Box<str>>,
+}
+
+/// A list that is not complete yet.
+#[derive(Debug)]
+enum Staged {
+    /// Of a kind of which it is not known what there is: kept apart until it is complete.
+    First(Cluster),
+    /// Of one that was listed before. Its objects are taken over as they come, as those of a watch are: to keep all of the old ones
+    /// until all of the new ones are there would take twice the memory. Namespace and name of those that came.
+    Again(HashSet<(Box<str>, Box<str>)>),
 }
 
 /// Events applied between two publications, at most: a snapshot is never much older than what is known.
@@ -70,8 +80,13 @@ impl Writer {
     /// Applies one event to the working copy; whether that changes what lookups answer.
     pub fn apply(&mut self, kind: Kind, event: WatchEvent) -> bool {
         match event {
-            WatchEvent::Listing => drop(self.staged.insert(kind, Cluster::default())),
-            WatchEvent::Listed(item) => self.stage(kind, item),
+            WatchEvent::Listing => {
+                let is_known = self.cluster.is_complete(kind);
+                let staged =
+                    if is_known { Staged::Again(HashSet::new()) } else { Staged::First(Cluster::default()) };
+                self.staged.insert(kind, staged);
+            }
+            WatchEvent::Listed(item) => return self.stage(kind, item),
             WatchEvent::Complete => self.complete(kind),
             // Most events are about a status, which is not kept.
             WatchEvent::Changed(Ok(object)) if self.cluster.contains(&object) => return false,
@@ -99,19 +114,37 @@ impl Writer {
         }
     }
 
-    fn stage(&mut self, kind: Kind, item: ObjectRead) {
+    /// Takes one object of a list; whether that changes what lookups answer.
+    fn stage(&mut self, kind: Kind, item: ObjectRead) -> bool {
         self.note(&item);
         match (self.staged.get_mut(&kind), item) {
-            (Some(staged), Ok(object)) => staged.take_over(&self.cluster, object),
-            (Some(staged), unreadable) => staged.insert_read(unreadable),
+            (Some(Staged::First(listed)), Ok(object)) => listed.take_over(&self.cluster, object),
+            (Some(Staged::First(listed)), unreadable) => listed.insert_read(unreadable),
+            (Some(Staged::Again(names)), item) => {
+                names.insert(name_of(&item));
+                let is_new = item.as_ref().map_or(true, |object| !self.cluster.contains(object));
+                if is_new {
+                    self.cluster.insert_read(item);
+                }
+                return is_new;
+            }
             (None, _) => {}
         }
+        false
     }
 
     fn complete(&mut self, kind: Kind) {
-        let Some(listed) = self.staged.remove(&kind) else { return };
-        let again = self.cluster.is_complete(kind);
-        self.cluster.replace(kind, listed);
+        let again = match self.staged.remove(&kind) {
+            Some(Staged::First(listed)) => {
+                self.cluster.replace(kind, listed);
+                false
+            }
+            Some(Staged::Again(names)) => {
+                self.cluster.retain(kind, |namespace, name| names.contains(&(namespace.into(), name.into())));
+                true
+            }
+            None => return,
+        };
         self.cluster.set_complete(kind, true);
         tracing::info!(kind = kind.name(), objects = self.cluster.count(kind), again, "listed completely");
         if let Some(part) = self.parts.get_mut(&kind) {
@@ -154,6 +187,14 @@ impl Writer {
             );
         }
     }
+}
+
+fn name_of(item: &ObjectRead) -> (Box<str>, Box<str>) {
+    let (namespace, name) = match item {
+        Ok(object) => (&object.metadata().namespace, &object.metadata().name),
+        Err(Unreadable { namespace, name, .. }) => (namespace, name),
+    };
+    (namespace.clone(), name.clone())
 }
 
 #[cfg(test)]
@@ -205,8 +246,8 @@ mod tests {
         let mut writer = writer();
         apply(&mut writer, [WatchEvent::Listing, WatchEvent::Listed(service("half", "1"))]);
         apply(&mut writer, [WatchEvent::Listing, WatchEvent::Listed(service("b", "1"))]);
-        assert_eq!(address(&writer, "a"), Lookup::Present("1".to_owned()));
-        assert_eq!(address(&writer, "b"), Lookup::Absent);
+        assert_eq!(address(&writer, "a"), Lookup::Present("1".to_owned()), "it may still be listed");
+        assert_eq!(address(&writer, "b"), Lookup::Present("1".to_owned()), "as soon as it is known");
         apply(&mut writer, [WatchEvent::Complete]);
         assert_eq!(["a", "half"].map(|name| address(&writer, name)), [Lookup::Absent, Lookup::Absent]);
         assert_eq!(address(&writer, "b"), Lookup::Present("1".to_owned()));

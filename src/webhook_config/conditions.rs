@@ -83,6 +83,10 @@ pub(super) const LABELLED_POD: Condition = (
     "has(object.metadata.annotations) && 'pod-name-label' in object.metadata.annotations",
 );
 
+/// Whether a policy has something added to StatefulSets: `true` or `false`, which the replica that keeps `caBundle` writes. Absent,
+/// the API server asks about every StatefulSet.
+pub(super) const WANTED_BY_A_POLICY: &str = "wanted-by-a-policy";
+
 /// As a webhook's `matchConditions`.
 pub(super) fn conditions(all: &[Condition]) -> Value {
     all.iter().map(|(name, expression)| json!({"name": name, "expression": expression})).collect()

@@ -13,7 +13,7 @@ use crate::admission::{Operation, Resource};
 use crate::rules::{self, Trigger};
 use conditions::{
     Condition, EVICTIONS, FROM_ONE_TO_MORE, HOLDS_STATE, LABELLED_POD, NOT_CLEANING_UP, NOT_OF_A_DEPLOYMENT,
-    POD_DELETIONS, conditions,
+    POD_DELETIONS, WANTED_BY_A_POLICY, conditions,
 };
 
 /// The name of both configurations.
@@ -34,6 +34,20 @@ pub const ALWAYS_OPEN: [&str; 5] = [
     "deployments-scale.stateward.dev",
     "replicasets-scale.stateward.dev",
 ];
+
+/// The entry of the mutating configuration that asks about StatefulSets.
+pub const MUTATED_SETS: &str = "statefulsets.stateward.dev";
+
+/// The name and the expression of the condition by which the API server asks [`MUTATED_SETS`] only while a policy has something
+/// added to StatefulSets. No manifest has it where Stateward writes it, so that no GitOps tool takes it away again.
+pub fn wanted_by_a_policy(is_wanted: bool) -> (&'static str, &'static str) {
+    (WANTED_BY_A_POLICY, if is_wanted { "true" } else { "false" })
+}
+
+/// The conditions of [`MUTATED_SETS`] where nothing may write to the configuration: they undo what was written before.
+pub fn always_wanted() -> Value {
+    conditions(&[NOT_CLEANING_UP, wanted_by_a_policy(true)])
+}
 
 /// One entry of a configuration.
 struct Entry {

@@ -4,11 +4,13 @@
 
 // Helpers beside the tests unwrap too, and what is skipped is said aloud.
 
-use crate::kube_api;
-use crate::stage;
-use kube_api::{pod_path, set_path};
+use std::time::{Duration, Instant};
+
+use crate::control_plane::{self, ControlPlane};
+use crate::kube_api::{Api, installation, pod_path, set_path};
+use crate::stage::{Guard, SKIPPED, Stage};
 use serde_json::{Value, json};
-use stage::Stage;
+use stateward::webhook_config;
 
 fn wanted() -> Value {
     json!({"mutate": {"servicePerPod": {"label": "pod-name", "ports": "80:8080"}, "podNameLabel": "pod-name"}})
@@ -93,4 +95,108 @@ async fn running_pods_get_it_with_their_next_rollout() {
     let rolled = said(&edited.allowed().body);
     assert_eq!((&rolled[0], &rolled[1], &rolled[2]), (&all()[0], &all()[1], &json!(2)));
     stage.end().await;
+}
+
+const CONFIGURATION: &str =
+    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/stateward";
+const POLICIES: &str = "/apis/stateward.dev/v1alpha1/statefulsetpolicies";
+
+/// The mutating configuration as it is shipped, for a guard that runs here and not behind a Service.
+fn shipped(guard: &Guard) -> Value {
+    let mut configuration = webhook_config::mutating();
+    for webhook in configuration["webhooks"].as_array_mut().unwrap() {
+        webhook["clientConfig"] =
+            json!({"url": format!("https://localhost:{}/mutate", guard.webhook.port())});
+        webhook["namespaceSelector"] = json!({"matchLabels": {"e2e": "mutate"}});
+        webhook["failurePolicy"] = "Fail".into();
+        webhook["timeoutSeconds"] = 10.into();
+    }
+    configuration
+}
+
+/// Edits the set; whether the guard was asked what to add to it.
+async fn is_asked(api: &Api, guard: &Guard, path: &str) -> bool {
+    let before = guard.asked("statefulsets");
+    api.merge(path, &json!({"metadata": {"labels": {"edited": "yes"}}})).await.allowed();
+    guard.asked("statefulsets") > before
+}
+
+async fn until(guard: &Guard, what: &str, condition: impl AsyncFn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(180);
+    while !condition().await {
+        assert!(Instant::now() < end, "never happened: {what}\n{}", guard.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn expression(api: &Api) -> Value {
+    let conditions = api.get(CONFIGURATION).await.body["webhooks"][0]["matchConditions"].clone();
+    let mut conditions = conditions.as_array().unwrap().clone().into_iter();
+    conditions.find(|condition| condition["name"] == "wanted-by-a-policy").unwrap_or_default()["expression"]
+        .clone()
+}
+
+#[tokio::test]
+async fn sets_are_asked_about_only_while_a_policy_adds_something() {
+    control_plane::bound_lifetime();
+    let Some(assets) = control_plane::assets() else {
+        eprintln!("{SKIPPED}");
+        return;
+    };
+    let plane = ControlPlane::start(&assets, false).unwrap();
+    let api = plane.api();
+    for object in installation().iter().filter(|object| object["kind"] == "CustomResourceDefinition") {
+        api.apply(object).await.allowed();
+    }
+    let flags = ["--bind=127.0.0.1:0", "--cert-secret=stateward-tls", "--webhook-configuration=stateward"];
+    let guard = Guard::with_flags(&plane, tempfile::tempdir().unwrap(), &flags).await;
+    until(&guard, "the kinds are served", async || api.get(POLICIES).await.status == 200).await;
+    api.create(&json!({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "users", "labels": {"e2e": "mutate"}},
+    }))
+    .await
+    .allowed();
+
+    api.apply_as("gitops", &shipped(&guard)).await.allowed();
+    until(&guard, "the entry is closed", async || expression(&api).await == "false").await;
+    let mut set = web("users");
+    set["spec"]["replicas"] = 0.into();
+    let path = set_path("users", "web");
+    until(&guard, "the set is created", async || api.apply_as("gitops", &set).await.status < 300).await;
+    until(&guard, "it is not asked", async || !is_asked(&api, &guard, &path).await).await;
+
+    // Pods say themselves what they want, with or without a policy.
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "web-0", "namespace": "users", "annotations": {"pod-name-label": "pod-name"}},
+        "spec": {"containers": [{"name": "web", "image": "nginx"}]},
+    });
+    api.post("/api/v1/namespaces/users/pods?dryRun=All", &pod).await;
+    assert_eq!(guard.asked("pods"), 1.0, "{}", guard.log());
+
+    // Who applies the manifests again takes nothing away, and owns what is in them alone.
+    api.apply_as("gitops", &shipped(&guard)).await.allowed();
+    assert_eq!(expression(&api).await, "false");
+    until(&guard, "it is nobody's", async || {
+        !api.get(CONFIGURATION).await.body["metadata"]["managedFields"]
+            .to_string()
+            .contains("stateward-ca-bundle")
+    })
+    .await;
+
+    let policy = json!({
+        "apiVersion": "stateward.dev/v1alpha1", "kind": "StatefulSetPolicy", "metadata": {"name": "per-pod"}, "spec": wanted(),
+    });
+    api.create(&policy).await.allowed();
+    until(&guard, "the set has it", async || {
+        let tried = api.try_out(&web("users")).await.allowed();
+        said(&tried.body)[0] == all()[0]
+    })
+    .await;
+    assert_eq!(expression(&api).await, "true");
+    assert!(is_asked(&api, &guard, &path).await);
+
+    api.delete(&format!("{POLICIES}/per-pod"), &json!({})).await.allowed();
+    until(&guard, "the entry is closed again", async || !is_asked(&api, &guard, &path).await).await;
+    assert!(!guard.log().contains(" ERROR stateward"), "{}", guard.log());
 }

@@ -1,4 +1,4 @@
-//! The webhook configurations, as far as they say whom the API server trusts.
+//! The webhook configurations, as far as they say whom the API server trusts, and whether it asks what to add to StatefulSets.
 //!
 //! The fields are given up after each apply: if we owned a field of an entry, a server-side apply that removes the entry would leave
 //! one with nothing but `caBundle`, which the API server refuses.
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::api_server::{ApiError, answered};
 use crate::certs::x509::{Certificate, pem_of};
 use crate::model::ObjectRef;
+use crate::webhook_config::{MUTATED_SETS, wanted_by_a_policy};
 
 /// Who owns the fields that are applied.
 const MANAGER: &str = "stateward-ca-bundle";
@@ -59,6 +60,8 @@ pub(super) struct Configuration {
     names: Vec<String>,
     /// What the entries carry.
     pub(super) bundles: Vec<Vec<u8>>,
+    /// The expression of the condition of [`MUTATED_SETS`], where that has it.
+    wanted: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +85,14 @@ struct Metadata {
 struct Webhook {
     name: String,
     client_config: ClientConfig,
+    #[serde(default)]
+    match_conditions: Vec<MatchCondition>,
+}
+
+#[derive(Deserialize)]
+struct MatchCondition {
+    name: String,
+    expression: String,
 }
 
 #[derive(Deserialize)]
@@ -109,19 +120,29 @@ impl Configurations {
             read => read?,
         };
         let Metadata { uid, resource_version: version, managed_fields: managers } = read.metadata;
-        let (names, bundles) = read.webhooks.into_iter().flatten().map(entry).unzip();
-        Ok(Some(Configuration { kind, uid, version, managers, names, bundles }))
+        let webhooks = read.webhooks.unwrap_or_default();
+        let wanted = webhooks.iter().filter(|webhook| kind.mutates_sets(&webhook.name)).find_map(wanted);
+        let (names, bundles) = webhooks.into_iter().map(entry).unzip();
+        Ok(Some(Configuration { kind, uid, version, managers, names, bundles, wanted }))
     }
 
-    /// Makes each entry carry these, and touches nothing else. Refused where the configuration is not as it was read, or gone.
+    /// Makes each entry carry these, has the one about StatefulSets asked or not, and touches nothing else. Refused where the
+    /// configuration is not as it was read, or gone.
     pub(super) async fn apply(
         &self,
         read: &Configuration,
         bundle: &[Certificate],
+        is_wanted: Option<bool>,
     ) -> Result<(), ConfigurationError> {
         let bundle = ByteString(pem_of(bundle).into_bytes());
-        let entries =
-            read.names.iter().map(|name| json!({"name": name, "clientConfig": {"caBundle": bundle}}));
+        let entries = read.names.iter().map(|name| {
+            let mut entry = json!({"name": name, "clientConfig": {"caBundle": bundle}});
+            if let Some(is_wanted) = is_wanted.filter(|_| read.kind.mutates_sets(name)) {
+                let (name, expression) = wanted_by_a_policy(is_wanted);
+                entry["matchConditions"] = json!([{"name": name, "expression": expression}]);
+            }
+            entry
+        });
         let change = json!({
             "apiVersion": API_VERSION, "kind": read.kind.name(),
             "metadata": {"name": self.name, "uid": read.uid, "resourceVersion": read.version},
@@ -170,6 +191,13 @@ impl Configuration {
         self.bundles.iter().map(|bundle| Certificate::read_all(bundle).unwrap_or_default()).collect()
     }
 
+    /// Whether StatefulSets are asked about just when that is wanted; always where that is not known yet.
+    pub(super) fn asks_as_wanted(&self, is_wanted: Option<bool>) -> bool {
+        let has_entry = self.names.iter().any(|name| self.kind.mutates_sets(name));
+        let asks = self.wanted.as_deref() != Some(wanted_by_a_policy(false).1);
+        !has_entry || is_wanted.is_none_or(|is_wanted| is_wanted == asks)
+    }
+
     /// Whether we own some of it.
     pub(super) fn is_ours(&self) -> bool {
         self.managers.iter().any(is_us)
@@ -189,6 +217,11 @@ impl Kind {
         }
     }
 
+    /// Whether the entry of this name asks what to add to StatefulSets.
+    fn mutates_sets(self, entry: &str) -> bool {
+        self == Self::Mutating && entry == MUTATED_SETS
+    }
+
     fn path(self) -> String {
         match self {
             Self::Validating => ValidatingWebhookConfiguration::url_path(&(), None),
@@ -199,6 +232,12 @@ impl Kind {
 
 fn is_us(manager: &Value) -> bool {
     manager["manager"] == MANAGER
+}
+
+fn wanted(webhook: &Webhook) -> Option<String> {
+    let (name, _) = wanted_by_a_policy(true);
+    let mut conditions = webhook.match_conditions.iter();
+    conditions.find(|condition| condition.name == name).map(|condition| condition.expression.clone())
 }
 
 fn entry(webhook: Webhook) -> (String, Vec<u8>) {
