@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::bounded::LONGEST_NAME;
 use super::depth::{MAX_DEPTH, is_too_deep};
+use super::json;
 use super::wire::{Body, Review, WireRequest};
 use crate::change::{Action, Change, Edit, PodDeletion, RawObjects, Requester, WorkloadScale};
 use crate::model::{Kind, LIST_TOO_LONG, Metadata, Scale, cut, printable};
@@ -171,11 +172,12 @@ pub fn decode(body: &[u8]) -> Result<Request, Invalid> {
     // One look at the whole body saves one at each string.
     let text = std::str::from_utf8(body)
         .map_err(|error| Invalid::Malformed(format!("byte {} is not UTF-8", error.valid_up_to())))?;
-    let review: Review<'_> = match serde_json::from_str(text) {
-        Ok(review) => review,
-        Err(error) => return without_objects(text).ok_or_else(|| malformed(text, &error)),
-    };
-    checked(review)?.into_request()
+    let review: Result<Review<'_>, _> =
+        json::from_str(text).or_else(|json::GaveUp| serde_json::from_str(text));
+    match review {
+        Ok(review) => checked(review)?.into_request(),
+        Err(error) => without_objects(text).ok_or_else(|| malformed(text, &error)),
+    }
 }
 
 /// Reads one review, with all fields of a StatefulSet where the policies' checks read them.

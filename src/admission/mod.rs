@@ -6,6 +6,7 @@ mod bounded;
 mod decode;
 mod depth;
 mod encode;
+mod json;
 mod mutate;
 mod wire;
 

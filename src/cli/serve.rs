@@ -216,7 +216,8 @@ impl Args {
         events: Option<Events>,
         metrics: &mut Metrics,
     ) -> (Elected, Option<Provided>) {
-        let settings = self.certificate.managed(&client).map(|settings| Settings { mutates_sets, ..settings });
+        let settings =
+            self.certificate.managed(&client).map(|settings| Settings { mutates_sets, ..settings });
         let kinds = self.reports.kinds();
         let namespace = client.default_namespace().to_owned();
         let (registry, lease) = (metrics.registry(), (&*namespace, LEASE));

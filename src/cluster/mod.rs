@@ -122,7 +122,8 @@ impl Cluster {
     /// Takes out the objects of this kind of which `is_there` is not true of namespace and name.
     pub(crate) fn retain(&mut self, kind: Kind, is_there: impl Fn(&str, &str) -> bool) {
         self.tables.retain(kind, &is_there);
-        let gone = |(of, namespace, name): &(Kind, Box<str>, Box<str>)| *of == kind && !is_there(namespace, name);
+        let gone =
+            |(of, namespace, name): &(Kind, Box<str>, Box<str>)| *of == kind && !is_there(namespace, name);
         if self.unreadable.iter().any(gone) {
             self.unreadable = self.unreadable.iter().filter(|object| !gone(object)).cloned().collect();
         }

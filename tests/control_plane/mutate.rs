@@ -97,8 +97,7 @@ async fn running_pods_get_it_with_their_next_rollout() {
     stage.end().await;
 }
 
-const CONFIGURATION: &str =
-    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/stateward";
+const CONFIGURATION: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/stateward";
 const POLICIES: &str = "/apis/stateward.dev/v1alpha1/statefulsetpolicies";
 
 /// The mutating configuration as it is shipped, for a guard that runs here and not behind a Service.
