@@ -24,13 +24,16 @@ use super::{
     body::{self, plain, wrong_method},
     catch_panic::{Panicked, catch_panic, catch_panic_in},
     deadline, hooks,
-    reviews::{FORBIDDEN, Reviews},
+    reviews::{FORBIDDEN, LARGE_AT_ONCE, Reviews},
 };
 use crate::guard::{Answer, DenialLog, HttpError, Reply, ReviewFacts, Webhook};
 use crate::process::traces::{Caller, TraceId, review_span};
 
 /// A body from this size on is judged on a thread of its own: it takes milliseconds, in which a thread serves others.
 const LARGE: usize = 64 << 10;
+
+/// A body from this size on is judged alone: lists of empty objects take fifteen times as much memory as their text.
+const HUGE: usize = 1 << 20;
 
 pub(super) fn router(reviews: Reviews, metacontroller: bool) -> Router {
     let has_token = reviews.callers.token.is_some();
@@ -127,7 +130,9 @@ impl Reviews {
             let message = "too many large reviews are judged; ask again in a moment";
             Ok(Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, message)))
         };
-        let Ok(Ok(leave)) = timeout_at(deadline, Arc::clone(&self.large).acquire_owned()).await else {
+        let share = if body.len() < HUGE { 1 } else { LARGE_AT_ONCE };
+        let leave = Arc::clone(&self.large).acquire_many_owned(share);
+        let Ok(Ok(leave)) = timeout_at(deadline, leave).await else {
             return late();
         };
         let (reviews, span) = (Arc::clone(self), Span::current());

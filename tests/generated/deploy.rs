@@ -523,7 +523,7 @@ fn the_chart_fits_into_other_clusters() {
         (&"robot".into(), &"scratch".into())
     );
     assert_eq!(
-        (&container["env"][0]["value"], &container["volumeMounts"][1]["mountPath"]),
+        (&container["env"][1]["value"], &container["volumeMounts"][1]["mountPath"]),
         (&"UTC".into(), &"/scratch".into())
     );
     assert_eq!(container["livenessProbe"]["timeoutSeconds"], 9);

@@ -4,6 +4,7 @@ mod certificate;
 mod webhooks;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::coverage::coverage;
 use super::facts::{Facts, Read};
 use crate::api_server::ApiError;
 use crate::cli::policies::Loaded;
+use crate::cli::sources::has_manifest_name;
 use crate::manifest::{Origin, Source};
 
 /// The oldest minor version of Kubernetes that has what the webhooks need.
@@ -189,7 +191,9 @@ fn policies(read: &Read, now: Timestamp) -> Check {
         Err(error) => return Check::unread("policies", "the ConfigMap of the policies", error),
     };
     let mut loaded = Loaded::default();
-    for (name, text) in files.into_iter().flatten() {
+    // The others are not read by the server either.
+    let files = files.into_iter().flatten().filter(|(name, _)| has_manifest_name(Path::new(name)));
+    for (name, text) in files {
         let text = text.as_str().unwrap_or_default().to_owned();
         let source = Source { name: name.clone(), text, origin: Origin::Named };
         loaded.extend(Loaded::of(&Ok(Arc::new(source)), now));

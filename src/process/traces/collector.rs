@@ -59,7 +59,9 @@ impl fmt::Debug for Collector {
 #[async_trait]
 impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let sending = self.runtime.spawn(timeout(PATIENCE, send(self.client.clone(), request)));
+        let sending = send(self.client.clone(), request);
+        // A time-out can only be made in the runtime.
+        let sending = self.runtime.spawn(async { timeout(PATIENCE, sending).await });
         let sent = sending.await.map_err(HttpError::from);
         let sent = sent.and_then(|sent| sent.unwrap_or_else(|_| Err("no answer within 10 s".into())));
         self.note(match &sent {

@@ -163,6 +163,13 @@ fn what_is_wrong_is_found_and_nothing_else() {
 }
 
 #[test]
+fn files_that_the_server_does_not_read_are_no_policies() {
+    let mut facts = healthy();
+    facts.policies = Ok(json!({"log": "info,stateward=debug"}));
+    assert!(found(&facts).iter().all(|(_, about, _)| *about != "policies"));
+}
+
+#[test]
 fn a_certificate_that_ends_is_told_of_before() {
     let at = |time: &str| checks(&healthy(), time.parse().unwrap());
     let status =
