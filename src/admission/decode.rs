@@ -8,7 +8,7 @@ use super::depth::{MAX_DEPTH, is_too_deep};
 use super::json;
 use super::wire::{Body, Review, WireRequest};
 use crate::change::{Action, Change, Edit, PodDeletion, RawObjects, Requester, WorkloadScale};
-use crate::model::{Kind, LIST_TOO_LONG, Metadata, Scale, cut, printable};
+use crate::model::{Kind, LIST_TOO_LONG, Metadata, ObjectsOnly, Scale, cut, may_be_object, printable};
 use crate::policy::Policies;
 
 /// What a review asks.
@@ -137,6 +137,9 @@ pub enum Invalid {
     /// Not JSON, or of other types than a review has.
     #[error("the body is not an AdmissionReview: {0}")]
     Malformed(String),
+    /// Empty, a list, a string, or no JSON at all.
+    #[error("the body is not a JSON object; send an AdmissionReview, apiVersion admission.k8s.io/v1")]
+    NotAnObject,
     /// JSON that is nested absurdly.
     #[error("the body is nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
@@ -172,12 +175,18 @@ pub fn decode(body: &[u8]) -> Result<Request, Invalid> {
     // One look at the whole body saves one at each string.
     let text = std::str::from_utf8(body)
         .map_err(|error| Invalid::Malformed(format!("byte {} is not UTF-8", error.valid_up_to())))?;
-    let review: Result<Review<'_>, _> =
-        json::from_str(text).or_else(|json::GaveUp| serde_json::from_str(text));
+    let review: Result<Review<'_>, _> = json::from_str(text).or_else(|json::GaveUp| read(text));
     match review {
         Ok(review) => checked(review)?.into_request(),
         Err(error) => without_objects(text).ok_or_else(|| malformed(text, &error)),
     }
+}
+
+fn read(text: &str) -> Result<Review<'_>, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let review = Review::deserialize(ObjectsOnly(&mut json))?;
+    json.end()?;
+    Ok(review)
 }
 
 /// Reads one review, with all fields of a StatefulSet where the policies' checks read them.
@@ -255,8 +264,9 @@ fn without_objects(text: &str) -> Option<Request> {
 /// Reads the body again, only to say where it is wrong.
 fn malformed(text: &str, error: &serde_json::Error) -> Invalid {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let traced: Result<Review<'_>, _> = serde_path_to_error::deserialize(&mut deserializer);
+    let traced: Result<Review<'_>, _> = serde_path_to_error::deserialize(ObjectsOnly(&mut deserializer));
     let message = match traced {
+        _ if !may_be_object(text.as_bytes()) => return Invalid::NotAnObject,
         Err(traced) if traced.path().iter().next().is_some() => traced.to_string(),
         _ => error.to_string(),
     };

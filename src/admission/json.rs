@@ -13,10 +13,8 @@ use serde::forward_to_deserialize_any;
 pub(super) fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, GaveUp> {
     let mut reader = Reader { text, bytes: text.as_bytes(), at: 0 };
     let value = T::deserialize(&mut reader)?;
-    match reader.peek() {
-        Err(GaveUp) => Ok(value),
-        Ok(_) => Err(GaveUp),
-    }
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
+    if reader.bytes[reader.at..].iter().all(is_blank) { Ok(value) } else { Err(GaveUp) }
 }
 
 /// The text is wrong, or is left to `serde_json`.
@@ -331,6 +329,19 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         }
     }
 
+    /// Only from an object: derived readers would also take a list, which Go does not.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        if self.peek()? != b'{' {
+            return Err(GaveUp);
+        }
+        self.deserialize_any(visitor)
+    }
+
     /// Of these only a raw value, which is `serde_json`'s own, has to be known by its name.
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
         if name.starts_with('$') {
@@ -346,7 +357,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier
+        tuple_struct map identifier
     }
 }
 
@@ -476,6 +487,9 @@ mod tests {
             "\"\u{7f}é😀\"",
             "\"12345678\\u000a90\"",
             "{} {}",
+            "{}\u{1}",
+            "{}\u{0} ",
+            "{} \n",
             "{\"a\":1}x",
             "\u{feff}{}",
             "[\"1234567\u{1f}\"]",
@@ -485,6 +499,7 @@ mod tests {
             compare(text);
         }
         assert!(from_str::<IgnoredAny>(&"[".repeat(100_000)).is_err());
+        assert!(from_str::<StatefulSet>("[]").is_err());
     }
 
     #[test]

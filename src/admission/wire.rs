@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 use super::bounded::{Groups, LONGEST_NAME, LONGEST_USER, Short};
 use super::{Operation, Resource};
 use crate::model::{
-    Autoscaler, Claim, DisruptionBudget, Eviction, Kind, Pod, Scale, Service, StatefulSet, Workload,
+    Autoscaler, Claim, DisruptionBudget, Eviction, Kind, ObjectsOnly, Pod, Scale, Service, StatefulSet,
+    Workload,
 };
 
 #[derive(Deserialize)]
@@ -267,7 +268,7 @@ impl Pending<'_> {
                 let mut deserializer = serde_json::Deserializer::from_str(text.get());
                 let mut track = serde_path_to_error::Track::new();
                 let traced = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
-                let body = BodyOf(what).deserialize(traced);
+                let body = BodyOf(what).deserialize(ObjectsOnly(traced));
                 body.map_err(|error| E::custom(format!("{name}.{}: {error}", track.path())))
             }
         }

@@ -25,6 +25,7 @@ mod serve;
 mod show;
 pub mod sources;
 mod state;
+mod telemetry;
 
 use std::io;
 use std::path::PathBuf;

@@ -13,7 +13,8 @@ use arc_swap::ArcSwap;
 use clap::{ArgAction, ValueEnum};
 
 use super::policy_keeper::PolicyKeeper;
-use super::{PolicyArgs, access::AccessArgs, certificate::CertificateArgs, kubernetes, review};
+use super::{PolicyArgs, kubernetes, review};
+use super::{access::AccessArgs, certificate::CertificateArgs, telemetry::TelemetryArgs};
 use crate::certs::Provided;
 use crate::certs::manager::{CertificateManager, Settings};
 use crate::companions::{CompanionCheck, CompanionConfig};
@@ -22,8 +23,7 @@ use crate::events::{EventSender, Events};
 use crate::guard::{Confirmer, WebhookGuard, WhenOverloaded};
 use crate::lease::{Elector, LeaseConfig};
 use crate::policy_status::{Known, PolicyStatusWriter, StatusConfig};
-use crate::process::{Readiness, Shutdown};
-use crate::process::{descriptors, logging};
+use crate::process::{Readiness, Shutdown, descriptors};
 use crate::reports::{ReportKind, Reports, ReportsConfig};
 use crate::server::{self, Drain, Limits, Metrics, ServeConfig, tls};
 use crate::watch::{Gauges, Live, WatchConfig};
@@ -77,12 +77,8 @@ pub(super) struct Args {
     drain_seconds: u64,
     #[command(flatten)]
     policy: PolicyArgs,
-    /// How log lines look
-    #[arg(long, value_enum, default_value_t)]
-    log_format: LogFormat,
-    /// What is logged: a level, or directives such as info,stateward=debug
-    #[arg(long, value_name = "FILTER", default_value = "info")]
-    log: String,
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -128,25 +124,16 @@ impl ReportsKind {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum LogFormat {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON object a line
-    Json,
-}
-
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let format = match self.log_format {
-            LogFormat::Text => logging::Format::Text,
-            LogFormat::Json => logging::Format::Json,
-        };
-        logging::init(format, &self.log)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        runtime.context("cannot start the runtime")?.block_on(self.serve())?;
-        Ok(ExitCode::SUCCESS)
+        let runtime = runtime.context("cannot start the runtime")?;
+        let traces = runtime.block_on(async { self.telemetry.start() })?;
+        let end = runtime.block_on(self.serve());
+        if let Some(traces) = traces {
+            traces.end();
+        }
+        end.map(|()| ExitCode::SUCCESS)
     }
 
     async fn serve(self) -> anyhow::Result<()> {
@@ -290,7 +277,7 @@ impl Args {
 const LEASE: &str = "stateward";
 
 /// What this replica is called: in a cluster its pod's name.
-fn instance() -> String {
+pub(super) fn instance() -> String {
     let name = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
     name.unwrap_or_else(|| "stateward".to_owned())
 }

@@ -54,7 +54,7 @@ impl Iterator for Sources {
                             )));
                         }
                     }
-                    Ok(entry) if entry.file_type().is_dir() || !has_manifest_name(&entry) => {}
+                    Ok(entry) if entry.file_type().is_dir() || !has_manifest_name(entry.path()) => {}
                     Ok(entry) => match entry.path().metadata() {
                         Ok(metadata) if metadata.is_file() => {
                             return Some(file(entry.path(), Origin::Found));
@@ -92,8 +92,9 @@ fn is_hidden_folder(entry: &DirEntry) -> bool {
     entry.depth() > 0 && is_hidden && entry.file_type().is_dir()
 }
 
-fn has_manifest_name(entry: &DirEntry) -> bool {
-    let extension = entry.path().extension().unwrap_or_default().to_ascii_lowercase();
+/// Whether a file of a folder is read.
+pub(super) fn has_manifest_name(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
     extension == "yaml" || extension == "yml" || extension == "json"
 }
 

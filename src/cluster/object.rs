@@ -5,8 +5,8 @@ use serde::de::{Deserialize, Deserializer};
 use super::Cluster;
 use super::table::Table;
 use crate::model::{
-    Autoscaler, Claim, ConfigMap, DisruptionBudget, Kind, Metadata, Namespace, Object, Pod, PolicyDocument,
-    Service, StatefulSet, Workload,
+    Autoscaler, Claim, ConfigMap, DisruptionBudget, Kind, Metadata, Namespace, Object, ObjectsOnly, Pod,
+    PolicyDocument, Service, StatefulSet, Workload,
 };
 
 /// For each kind: the type that is kept of its objects, and their table.
@@ -30,7 +30,7 @@ macro_rules! kinds {
             pub fn deserialize<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Self, D::Error> {
                 match kind {
                     $(Kind::$kind => {
-                        let mut object = $type::deserialize(deserializer)?;
+                        let mut object = $type::deserialize(ObjectsOnly(deserializer))?;
                         object.set_kind(kind);
                         Ok(Self::$kind(object))
                     })+

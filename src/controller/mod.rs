@@ -37,6 +37,7 @@ use kube::{Api, Client};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
+use tracing::{Instrument, trace_span};
 
 use self::api::Server;
 use self::memory::RoundMemories;
@@ -52,6 +53,7 @@ use crate::lease::Leadership;
 use crate::per_pod::owned::{Owned, SetKey};
 use crate::per_pod::service::OWNER_LABEL;
 use crate::policy::Policies;
+use crate::process::traces::{RECONCILE, SPANS};
 
 /// Rates, limits and waits of the controller.
 #[derive(Clone, Copy, Debug)]
@@ -242,7 +244,9 @@ fn request(set: ObjectRef<WatchedSet>) -> ReconcileRequest<WatchedSet> {
 }
 
 async fn one_round(set: Arc<WatchedSet>, context: Arc<Context>) -> Result<Action, Infallible> {
-    Ok(match context.round(&set.set).await {
+    let metadata = &set.set.metadata;
+    let span = trace_span!(target: SPANS, RECONCILE, namespace = &*metadata.namespace, set = &*metadata.name);
+    Ok(match context.round(&set.set).instrument(span).await {
         Next::News => Action::await_change(),
         Next::After(wait) => Action::requeue(wait),
     })

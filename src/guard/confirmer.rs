@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family};
 use prometheus_client::registry::Registry;
@@ -13,10 +12,11 @@ use super::departures::Departures;
 use super::live_read_error::LiveReadError;
 use super::live_reads::{Reader, Wanted};
 use super::reservations::Reserved;
+use super::webhook_guard::judge;
 use crate::admission::Request;
 use crate::change::Change;
 use crate::cluster::{Cluster, Kind};
-use crate::evaluate::{claims_in_question, evaluate, pods_in_question};
+use crate::evaluate::{claims_in_question, pods_in_question};
 use crate::policy::Policies;
 use crate::verdict::Verdict;
 
@@ -96,7 +96,7 @@ impl Confirmer {
         deadline: Instant,
     ) -> Verdict {
         let snapshot = &*reserved.over(snapshot);
-        let verdict = evaluate(change, snapshot, policies, Timestamp::now());
+        let verdict = judge(change, snapshot, policies);
         let Some(mut wanted) = doubt(change, &verdict, policies) else { return verdict };
         let fresh = async |wanted: &Wanted| {
             let mut fresh = self.reader.fresh(wanted, snapshot, deadline).await;
@@ -104,12 +104,12 @@ impl Confirmer {
             fresh
         };
         let mut read = fresh(&wanted).await;
-        let mut live = evaluate(change, &read.cluster, policies, Timestamp::now());
+        let mut live = judge(change, &read.cluster, policies);
         let is_behind = read.failed.is_empty() && !is_confirmed(change, &verdict, &live, policies);
         if let Some(all) = wider(&wanted, snapshot).filter(|_| is_behind) {
             wanted = all;
             read = fresh(&wanted).await;
-            live = evaluate(change, &read.cluster, policies, Timestamp::now());
+            live = judge(change, &read.cluster, policies);
         }
         let verdict = settle(change, [verdict, live], policies, &read, &wanted, self.when_overloaded);
         self.count(match read.failed.iter().find(|(kind, _)| wanted.rests_on(*kind)) {

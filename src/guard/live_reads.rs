@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
+use tracing::{Instrument, trace_span};
 
 use super::confirmation::Named;
 use super::live_read_error::{LiveReadError, PAGE, PAGES};
 use super::read_queue::{Lane, ReadKey, ReadQueue};
 use crate::api_server::{Api, ApiError};
 use crate::cluster::{Cluster, Kind, ObjectRead};
+use crate::process::traces::SPANS;
 
 /// Asks the API server for the neighbours of one change. Clones share the limits.
 #[derive(Clone)]
@@ -145,7 +147,8 @@ impl Reader {
             found?.into_iter().for_each(|item| cluster.insert_read(item));
             Ok(cluster)
         };
-        self.queue.read(key, lane, deadline, read).await
+        let span = trace_span!(target: SPANS, "live read", kind = key.kind.name());
+        self.queue.read(key, lane, deadline, read).instrument(span).await
     }
 }
 

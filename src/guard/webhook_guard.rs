@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use tokio::time::Instant;
+use tracing::trace_span;
 
 use super::confirmation::{doubt, unknown_objects};
 use super::reservations::{Reservations, Reserved};
@@ -17,6 +18,7 @@ use crate::evaluate::{claims_in_question, evaluate, pods_in_question};
 use crate::events::Events;
 use crate::metacontroller::{Hook, Unanswered};
 use crate::policy::Policies;
+use crate::process::traces::SPANS;
 use crate::verdict::{Finding, Level, Verdict};
 
 /// Answers reviews from a snapshot that others may replace at any time.
@@ -38,14 +40,16 @@ pub struct WebhookGuard {
 impl Guard for WebhookGuard {
     fn validate(&self, body: &[u8], deadline: Instant) -> Result<Answer, HttpError> {
         let (cluster, policies) = (self.cluster.load(), self.policies.load());
-        let request = admission::decode_for(body, &policies).map_err(|invalid| refusal(&invalid))?;
+        let decoded =
+            trace_span!(target: SPANS, "decode").in_scope(|| admission::decode_for(body, &policies));
+        let request = decoded.map_err(|invalid| refusal(&invalid))?;
         if self.excludes(&request) {
             return Ok(Answer::Now(reply(&request, &Verdict::default(), None)));
         }
         let mut reserved = self.reservations.for_change(&request.change);
         loop {
             let known = reserved.over(&cluster);
-            let mut verdict = evaluate(&request.change, &known, &policies, Timestamp::now());
+            let mut verdict = judge(&request.change, &known, &policies);
             let in_doubt = || {
                 doubt(&request.change, &verdict, &policies).is_some()
                     || !unknown_objects(&request.change, &cluster).is_empty()
@@ -65,7 +69,8 @@ impl Guard for WebhookGuard {
 
     fn mutate(&self, body: &[u8]) -> Result<Reply, HttpError> {
         let (cluster, policies) = (self.cluster.load(), self.policies.load());
-        let mutated = admission::mutate_review(body, &cluster, &policies);
+        let mutated = trace_span!(target: SPANS, "mutate")
+            .in_scope(|| admission::mutate_review(body, &cluster, &policies));
         let mutated = mutated.map_err(|invalid| refusal(&invalid))?;
         Ok(Reply { facts: mutation_facts(&mutated), body: mutated.body })
     }
@@ -117,10 +122,15 @@ fn explain(
     cluster: &Cluster,
     policies: &Policies,
 ) {
-    let rests_on_them = || !evaluate(change, cluster, policies, Timestamp::now()).is_denied();
+    let rests_on_them = || !judge(change, cluster, policies).is_denied();
     if verdict.is_denied() && !reserved.is_empty() && rests_on_them() {
         reserved.explain(verdict);
     }
+}
+
+/// The verdict on a change, now.
+pub(super) fn judge(change: &Change, cluster: &Cluster, policies: &Policies) -> Verdict {
+    trace_span!(target: SPANS, "judge").in_scope(|| evaluate(change, cluster, policies, Timestamp::now()))
 }
 
 fn refusal(invalid: &Invalid) -> HttpError {
@@ -131,7 +141,8 @@ fn reply(request: &Request, verdict: &Verdict, events: Option<&Events>) -> Reply
     if let Some(events) = events {
         events.tell(request, verdict);
     }
-    Reply { body: admission::encode(request, verdict), facts: facts(request, verdict) }
+    let body = trace_span!(target: SPANS, "encode").in_scope(|| admission::encode(request, verdict));
+    Reply { body, facts: facts(request, verdict) }
 }
 
 fn facts(request: &Request, verdict: &Verdict) -> ReviewFacts {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::model::Metadata;
+use crate::model::{Metadata, ObjectsOnly, may_be_object};
 use crate::mutate::{LabelSkipped, pod_name_label};
 use crate::per_pod::problem::Problem;
 use crate::per_pod::service::PerPodService;
@@ -88,8 +88,13 @@ struct HookPod {
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<HookRequest<T>, Unanswered> {
+    if !may_be_object(body) {
+        return Err(Unanswered::Wrong(
+            "the body is not a JSON object; send the request of a DecoratorController".to_owned(),
+        ));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    serde_path_to_error::deserialize(ObjectsOnly(&mut json)).map_err(|error| {
         let pointer = crate::manifest::pointer_of(error.path());
         Unanswered::Wrong(format!(
             "not a request of a DecoratorController, at {pointer:?}: {}",

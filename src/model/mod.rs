@@ -25,6 +25,7 @@ mod namespace;
 mod nearest;
 mod nullable;
 mod object;
+mod objects_only;
 mod per_pod;
 mod pod;
 mod pod_template;
@@ -66,6 +67,7 @@ pub use namespace::Namespace;
 pub use nearest::{did_you_mean, nearest};
 pub use nullable::LIST_TOO_LONG;
 pub use object::{Object, ObjectRef};
+pub use objects_only::{ObjectsOnly, may_be_object};
 pub use per_pod::{PerPodType, PortPair, port_pairs};
 pub use pod::Pod;
 pub use pod_template::{

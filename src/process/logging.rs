@@ -1,8 +1,17 @@
 //! Logs, to stderr.
 
-use std::io::{self, IsTerminal, stderr};
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, stderr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tokio::time::sleep;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+
+use super::traces::Traces;
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,17 +39,70 @@ pub enum LoggingError {
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Sends what passes the filter (`info`, `warn,stateward=debug` …) to stderr; in colours only on a terminal.
-pub fn init(format: Format, filter: &str) -> Result<(), LoggingError> {
-    let parsed = EnvFilter::try_new(filter)
-        .map_err(|source| LoggingError::Filter { filter: filter.to_owned(), source })?;
-    let base = tracing_subscriber::registry().with(parsed);
+/// Sends events that pass the filter (`info`, `warn,stateward=debug` …) to stderr, in colours only on a terminal; and spans to
+/// a collector.
+pub fn init(format: Format, filter: &str, traces: Option<&Traces>) -> Result<LogFilter, LoggingError> {
+    let (in_force, handle) = reload::Layer::new(parsed(filter)?);
     let layer = fmt::layer().with_writer(|| OneLine(stderr())).with_ansi(stderr().is_terminal());
-    match format {
-        Format::Text => base.with(layer).try_init()?,
-        Format::Json => base.with(layer.json().flatten_event(true).with_ansi(false)).try_init()?,
+    let layer = match format {
+        Format::Text => layer.boxed(),
+        Format::Json => layer.json().flatten_event(true).with_ansi(false).boxed(),
+    };
+    let logs = tracing_subscriber::registry().with(layer.with_filter(in_force));
+    logs.with(traces.map(Traces::layer)).try_init()?;
+    Ok(LogFilter { handle, configured: filter.to_owned() })
+}
+
+fn parsed(filter: &str) -> Result<EnvFilter, LoggingError> {
+    EnvFilter::try_new(filter).map_err(|source| LoggingError::Filter { filter: filter.to_owned(), source })
+}
+
+/// The filter in force, which a file can change at run time.
+pub struct LogFilter {
+    handle: reload::Handle<EnvFilter, Registry>,
+    /// The filter of the command line.
+    configured: String,
+}
+
+/// How often the file is read.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// The longest filter in bytes.
+const LONGEST_FILTER: u64 = 4096;
+
+impl LogFilter {
+    /// Applies the filter in a file whenever it changes. Without a file, or with an empty one, the filter of the command line
+    /// applies; a filter that cannot be parsed changes nothing.
+    pub async fn follow(self, file: PathBuf) -> Infallible {
+        let mut seen = String::new();
+        loop {
+            let wanted = filter_in(&file);
+            if wanted != seen {
+                self.change(&wanted, &file);
+                seen = wanted;
+            }
+            sleep(LOOK_EVERY).await;
+        }
     }
-    Ok(())
+
+    fn change(&self, wanted: &str, file: &Path) {
+        let filter = if wanted.is_empty() { &*self.configured } else { wanted };
+        match parsed(filter).map(|parsed| self.handle.reload(parsed)) {
+            Ok(Ok(())) => tracing::info!(filter, "log filter changed"),
+            Ok(Err(error)) => tracing::warn!(filter, %error, "log filter not changed"),
+            Err(error) => tracing::warn!(file = %file.display(), "log filter not changed: {error}"),
+        }
+    }
+}
+
+/// The filter in a file; empty where the file cannot be read.
+fn filter_in(file: &Path) -> String {
+    let mut text = String::new();
+    let read = File::open(file).and_then(|file| file.take(LONGEST_FILTER).read_to_string(&mut text));
+    if read.is_err() {
+        text.clear();
+    }
+    text.trim().to_owned()
 }
 
 /// Writes each event as one line, whatever was written into its message: each call of `write` is one event.
@@ -87,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_wrong_filter_is_named() {
-        let error = init(Format::Text, "stateward=loud").unwrap_err();
+        let error = init(Format::Text, "stateward=loud", None).err().unwrap();
         assert!(
             matches!(&error, LoggingError::Filter { filter, .. } if filter == "stateward=loud"),
             "{error}"

@@ -18,17 +18,22 @@ use tokio::{
     task::spawn_blocking,
     time::{Instant, timeout_at},
 };
+use tracing::{Instrument, Span};
 
 use super::{
     body::{self, plain, wrong_method},
     catch_panic::{Panicked, catch_panic, catch_panic_in},
     deadline, hooks,
-    reviews::{FORBIDDEN, Reviews},
+    reviews::{FORBIDDEN, LARGE_AT_ONCE, Reviews},
 };
-use crate::guard::{Answer, DenialLog, HttpError, Reply, Webhook};
+use crate::guard::{Answer, DenialLog, HttpError, Reply, ReviewFacts, Webhook};
+use crate::process::traces::{Caller, TraceId, review_span};
 
 /// A body from this size on is judged on a thread of its own: it takes milliseconds, in which a thread serves others.
 const LARGE: usize = 64 << 10;
+
+/// A body from this size on is judged alone: lists of empty objects take fifteen times as much memory as their text.
+const HUGE: usize = 1 << 20;
 
 pub(super) fn router(reviews: Reviews, metacontroller: bool) -> Router {
     let has_token = reviews.callers.token.is_some();
@@ -67,6 +72,18 @@ type Asked<T> = Result<Result<T, HttpError>, Panicked>;
 
 impl Reviews {
     async fn review(self: Arc<Self>, webhook: Webhook, request: Request) -> Response {
+        let caller = Caller::of(request.headers());
+        let span = review_span(caller.as_ref(), webhook.as_str());
+        let trace = caller.map(|caller| caller.trace_id());
+        self.review_in(trace, webhook, request).instrument(span).await
+    }
+
+    async fn review_in(
+        self: Arc<Self>,
+        trace: Option<TraceId>,
+        webhook: Webhook,
+        request: Request,
+    ) -> Response {
         if let Err(refusal) = self.check_path(&request) {
             return self.refuse(webhook, &refusal);
         }
@@ -77,7 +94,7 @@ impl Reviews {
         };
         let started = Instant::now();
         match self.ask(webhook, body, deadline).await {
-            Ok(Ok(reply)) => self.answer(webhook, reply, started),
+            Ok(Ok(reply)) => self.answer(trace, webhook, reply, started),
             Ok(Err(refusal)) => self.refuse(webhook, &refusal),
             Err(panicked) => {
                 tracing::error!(place = panicked.place, "a review panicked and was answered with 500");
@@ -113,12 +130,14 @@ impl Reviews {
             let message = "too many large reviews are judged; ask again in a moment";
             Ok(Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, message)))
         };
-        let Ok(Ok(leave)) = timeout_at(deadline, Arc::clone(&self.large).acquire_owned()).await else {
+        let share = if body.len() < HUGE { 1 } else { LARGE_AT_ONCE };
+        let leave = Arc::clone(&self.large).acquire_many_owned(share);
+        let Ok(Ok(leave)) = timeout_at(deadline, leave).await else {
             return late();
         };
-        let reviews = Arc::clone(self);
+        let (reviews, span) = (Arc::clone(self), Span::current());
         let judging = spawn_blocking(move || {
-            let asked = reviews.ask_guard(webhook, &body, deadline);
+            let asked = span.in_scope(|| reviews.ask_guard(webhook, &body, deadline));
             drop(leave);
             asked
         });
@@ -129,10 +148,19 @@ impl Reviews {
         }
     }
 
-    fn answer(&self, webhook: Webhook, mut reply: Reply, started: Instant) -> Response {
+    fn answer(
+        &self,
+        trace: Option<TraceId>,
+        webhook: Webhook,
+        mut reply: Reply,
+        started: Instant,
+    ) -> Response {
         self.metrics.answered(webhook, &mut reply.facts, started.elapsed());
+        if trace.is_some() {
+            record(&reply.facts, &Span::current());
+        }
         if let Some(line) = &reply.facts.refused {
-            log_refused(line);
+            log_refused(line, trace);
         }
         let mut response = Response::new(Body::from(reply.body));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -157,8 +185,14 @@ impl Reviews {
     }
 }
 
+fn record(facts: &ReviewFacts, span: &Span) {
+    span.record("operation", facts.operation.name());
+    span.record("resource", facts.resource.name());
+    span.record("decision", facts.decision.as_str());
+}
+
 /// Strings are given as such, not by `Display`: the formatter then escapes them, and no name can forge a line.
-fn log_refused(line: &DenialLog) {
+fn log_refused(line: &DenialLog, trace: Option<TraceId>) {
     tracing::info!(
         uid = line.uid,
         user = line.user,
@@ -168,6 +202,7 @@ fn log_refused(line: &DenialLog) {
         dry_run = line.dry_run,
         rules = line.rules.join(","),
         reason = line.message,
+        trace_id = trace.map(display),
         "denied"
     );
 }

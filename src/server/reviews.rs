@@ -9,7 +9,7 @@ use super::{Callers, Limits, Metrics, in_flight::ByteBudget};
 use crate::guard::{Guard, HttpError};
 
 /// Large reviews that are judged at the same time.
-const LARGE_AT_ONCE: usize = 2;
+pub(super) const LARGE_AT_ONCE: u32 = 2;
 
 pub(super) struct Reviews {
     pub(super) guard: Box<dyn Guard>,
@@ -29,7 +29,7 @@ impl Reviews {
         callers: Arc<Callers>,
     ) -> Self {
         let bodies = ByteBudget::new(limits.bodies_bytes, metrics.body_bytes());
-        let large = Arc::new(Semaphore::new(LARGE_AT_ONCE));
+        let large = Arc::new(Semaphore::new(LARGE_AT_ONCE as usize));
         Self { guard, metrics, limits, callers, bodies, large }
     }
 

@@ -398,7 +398,7 @@ async fn is_held_up(api: &Api, namespace: &str) -> Option<String> {
     replies.into_iter().find(|reply| reply.status >= 300).map(|reply| format!("{reply:?}"))
 }
 
-async fn user_namespace(api: &Api, name: &str) {
+pub(crate) async fn user_namespace(api: &Api, name: &str) {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     api.create(&namespace).await.allowed();
 }
@@ -407,7 +407,7 @@ async fn until_gone(api: &Api, path: &str) {
     until(async || api.get(path).await.status == 404).await;
 }
 
-async fn apply_all(api: &Api, objects: &[Value]) {
+pub(crate) async fn apply_all(api: &Api, objects: &[Value]) {
     for object in objects {
         let reply = api.apply(object).await;
         assert!(reply.status < 300, "{}: {reply:?}", object["kind"]);
@@ -505,7 +505,7 @@ async fn who_cleans_up_is_free(api: &Api) {
     }
 }
 
-async fn until(condition: impl AsyncFn() -> bool) {
+pub(crate) async fn until(condition: impl AsyncFn() -> bool) {
     for _ in 0..1200 {
         if condition().await {
             return;
@@ -516,7 +516,7 @@ async fn until(condition: impl AsyncFn() -> bool) {
 }
 
 /// An address of this machine that is not loopback, which no `EndpointSlice` may name.
-fn address() -> Option<std::net::IpAddr> {
+pub(crate) fn address() -> Option<std::net::IpAddr> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
     // Nothing is sent: this asks for the way there.
     socket.connect("192.0.2.1:9").ok()?;
@@ -524,14 +524,14 @@ fn address() -> Option<std::net::IpAddr> {
 }
 
 /// A replica behind the Service as it is installed.
-struct Replica {
-    guard: Guard,
+pub(crate) struct Replica {
+    pub(crate) guard: Guard,
     slice: Value,
 }
 
 impl Replica {
     /// One that is ready, started as the Deployment does; the API server hears of it then.
-    async fn start(plane: &ControlPlane, number: usize) -> Self {
+    pub(crate) async fn start(plane: &ControlPlane, number: usize) -> Self {
         let deployment = installation().into_iter().find(|object| object["kind"] == "Deployment").unwrap();
         let flags =
             deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap().iter();
@@ -565,7 +565,7 @@ impl Replica {
 }
 
 /// The entries of both configurations, each with one thing changed.
-async fn patch_entries(api: &Api, manager: &str, change: &Value) {
+pub(crate) async fn patch_entries(api: &Api, manager: &str, change: &Value) {
     for object in installation().iter().filter(|object| object["webhooks"].is_array()) {
         let entries = object["webhooks"].as_array().unwrap().iter().map(|webhook| {
             let mut entry = change.clone();

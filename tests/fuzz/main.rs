@@ -1,4 +1,5 @@
 //! The fuzz targets on mutated seeds, a bounded number of executions each: `STATEWARD_FUZZ_EXECUTIONS`, default 1,500.
+//! `STATEWARD_FUZZ_SEED` chooses another sequence of mutations.
 //! `fuzz/README.md` says how to run them guided by coverage.
 
 #![allow(
@@ -123,11 +124,15 @@ fn mutate(seed: &[u8], others: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     input
 }
 
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 fn run(name: &str) {
-    let executions = std::env::var("STATEWARD_FUZZ_EXECUTIONS").ok().and_then(|number| number.parse().ok());
-    let executions: u64 = executions.unwrap_or(1_500);
+    let executions = setting("STATEWARD_FUZZ_EXECUTIONS").unwrap_or(1_500);
+    let sequence = setting("STATEWARD_FUZZ_SEED").unwrap_or(0x05ee_d0f5_7a7e_0d11);
     let (_, target) = TARGETS.into_iter().find(|(known, _)| *known == name).unwrap();
-    let (seeds, mut random) = (seeds(name), Random(0x05ee_d0f5_7a7e_0d11));
+    let (seeds, mut random) = (seeds(name), Random(sequence.max(1)));
     for seed in &seeds {
         target(seed);
     }

@@ -112,10 +112,12 @@ fn bad_bodies_are_refused_with_a_reason() {
     };
     let deep = format!(r#","object":{{"x":{}{}}}"#, "[".repeat(600), "]".repeat(600));
     for (body, reason) in [
-        (String::new(), "EOF"),
-        ("no".into(), "expected ident"),
-        ("[]".into(), "invalid length"),
-        ("null".into(), "invalid type: null"),
+        (String::new(), "not a JSON object; send an AdmissionReview"),
+        ("no".into(), "not a JSON object"),
+        (" []".into(), "not a JSON object"),
+        (r#"["admission.k8s.io/v1","AdmissionReview",null]"#.into(), "not a JSON object"),
+        ("null".into(), "not a JSON object"),
+        ("{]".into(), "key must be a string"),
         ("{}".into(), "send apiVersion admission.k8s.io/v1"),
         (r#"{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview"}"#.into(), "v1beta1"),
         (r#"{"apiVersion":"v1","kind":"Pod"}"#.into(), "\"Pod\""),
@@ -125,6 +127,7 @@ fn bad_bodies_are_refused_with_a_reason() {
         (request(""), "needs request.object"),
         (request(r#","object":null"#), "needs request.object"),
         (request(r#","object":[]"#), "request.object"),
+        (request(r#","object":{},"userInfo":["admin"]"#), "request.userInfo: invalid type: sequence"),
         (request(r#","object":{}"#).replace("CREATE", "PATCH"), "unknown variant `PATCH`"),
         (request(r#","object":{}"#).replace("CREATE", "UPDATE"), "needs request.oldObject"),
         (request(&deep), "nested more than 512"),

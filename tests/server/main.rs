@@ -30,6 +30,7 @@ mod per_pod;
 mod policy_files;
 mod policy_objects;
 mod reports;
+mod traces;
 mod watch;
 mod webhook_drain;
 mod webhook_http;

@@ -1,4 +1,4 @@
-//! What hostile input takes of the machine, in the process as it is built.
+//! What hostile input takes of the machine, in the process as it is built, with the environment of the installation.
 
 #![cfg(target_os = "linux")]
 
@@ -27,7 +27,8 @@ async fn stall(served: &Served) -> io::Result<Client> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn hostile_input_stays_below_the_limit_of_the_installation() {
-    let served = Served::start(|_| (vec!["--standalone".to_owned()], Vec::new())).await;
+    let allocator = ("MALLOC_MMAP_THRESHOLD_".to_owned(), "131072".to_owned());
+    let served = Served::start(|_| (vec!["--standalone".to_owned()], vec![allocator])).await;
     let empty = served.memory("VmRSS");
 
     // Bodies that never end, together more than a gigabyte.

@@ -30,6 +30,7 @@ pub(super) fn bundle(facts: &Facts, checks: &[Check]) -> Value {
         "version": facts.version,
         "deployment": safe(&facts.deployment),
         "pods": safe(&facts.pods),
+        "service": safe(&facts.service),
         "endpointSlices": safe(&facts.slices),
         "validatingWebhookConfiguration": safe(&facts.validating),
         "mutatingWebhookConfiguration": safe(&facts.mutating),

@@ -1,25 +1,27 @@
 //! What is to be said of an installation. Pure.
 
+mod certificate;
+mod webhooks;
+
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::ByteString;
+use jiff::Timestamp;
 use serde_json::Value;
 
+use self::certificate::certificate;
+use self::webhooks::{configurations, endpoints, service};
 use super::coverage::coverage;
-use super::facts::{Certificates, Facts, Read};
+use super::facts::{Facts, Read};
 use crate::api_server::ApiError;
-use crate::certs::x509::Certificate;
 use crate::cli::policies::Loaded;
+use crate::cli::sources::has_manifest_name;
 use crate::manifest::{Origin, Source};
 
 /// The oldest minor version of Kubernetes that has what the webhooks need.
 const OLDEST: u32 = 30;
-
-/// A certificate that was not renewed by then.
-const SOON: SignedDuration = SignedDuration::from_hours(24);
 
 /// How a check ends, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +76,7 @@ impl Check {
 
 /// Everything there is to say, in the order in which an installation is put right.
 pub(super) fn checks(facts: &Facts, now: Timestamp) -> Vec<Check> {
-    let mut checks = vec![version(&facts.version), deployment(facts), endpoints(facts)];
+    let mut checks = vec![version(&facts.version), deployment(facts), service(facts), endpoints(facts)];
     checks.extend(image(facts));
     checks.extend(configurations(facts));
     checks.push(certificate(facts, now));
@@ -136,27 +138,6 @@ fn deployment(facts: &Facts) -> Check {
     }
 }
 
-fn endpoints(facts: &Facts) -> Check {
-    let slices = match &facts.slices {
-        Ok(slices) => slices,
-        Err(error) => return Check::unread("endpoints", "the endpoints of the Service", error),
-    };
-    let endpoints = slices["items"].as_array().into_iter().flatten();
-    let endpoints = endpoints.flat_map(|slice| slice["endpoints"].as_array().into_iter().flatten());
-    let ready = endpoints.filter(|endpoint| endpoint["conditions"]["ready"] != false).count();
-    let (namespace, name) = (&facts.place.namespace, &facts.place.name);
-    if ready > 0 {
-        return Check::ok("endpoints", format!("the Service {namespace}/{name} leads to {ready} ready pods"));
-    }
-    let message = format!(
-        "the Service {namespace}/{name} leads to no ready pod, so the API server cannot call the webhooks"
-    );
-    let edit = format!(
-        "compare its selector with the labels of the pods: kubectl -n {namespace} get endpointslices,pods --show-labels"
-    );
-    Check::new(Status::Problem, "endpoints", message, edit)
-}
-
 /// Whether all pods run one image. In a rollout they do not.
 fn image(facts: &Facts) -> Option<Check> {
     let pods = facts.pods.as_ref().ok()?["items"].as_array()?;
@@ -180,120 +161,6 @@ fn image(facts: &Facts) -> Option<Check> {
             ),
         )),
     }
-}
-
-/// Whether both configurations are there and lead to the Service.
-fn configurations(facts: &Facts) -> Vec<Check> {
-    let (namespace, name) = (&facts.place.namespace, &facts.place.name);
-    let both = [
-        ("ValidatingWebhookConfiguration", &facts.validating),
-        ("MutatingWebhookConfiguration", &facts.mutating),
-    ];
-    let check = |(kind, read): (&str, &Read)| match read {
-        Err(ApiError::Status { code: 404, .. }) => Check::new(
-            Status::Problem,
-            "webhooks",
-            format!("there is no {kind} {name}: the API server asks nothing"),
-            "apply the manifests again (deploy/README.md)",
-        ),
-        Err(error) => Check::unread("webhooks", &format!("the {kind} {name}"), error),
-        Ok(configuration) => {
-            let entries = configuration["webhooks"].as_array().into_iter().flatten();
-            let strays = entries.filter(|entry| {
-                let config = &entry["clientConfig"];
-                config["url"].is_null()
-                    && (text(&config["service"], "namespace") != namespace
-                        || text(&config["service"], "name") != name)
-            });
-            let strays: Vec<&str> = strays.map(|entry| text(entry, "name")).collect();
-            if strays.is_empty() {
-                let message =
-                    format!("the {kind} {name} leads to the Service {namespace}/{name}, or to a URL");
-                return Check::ok("webhooks", message);
-            }
-            let message =
-                format!("{kind} {name}: these entries lead to another Service: {}", strays.join(", "));
-            Check::new(
-                Status::Problem,
-                "webhooks",
-                message,
-                format!("let clientConfig.service be {namespace}/{name}"),
-            )
-        }
-    };
-    both.map(check).into()
-}
-
-/// The CAs that the API server trusts, for each entry of both configurations.
-fn bundles(facts: &Facts) -> Vec<(&str, Vec<Certificate>)> {
-    let configurations = [&facts.validating, &facts.mutating].into_iter().flatten();
-    let entries =
-        configurations.flat_map(|configuration| configuration["webhooks"].as_array().into_iter().flatten());
-    let bundle = |entry: &Value| {
-        let pem = serde_json::from_value::<ByteString>(entry["clientConfig"]["caBundle"].clone());
-        Certificate::read_all(&pem.map(|pem| pem.0).unwrap_or_default()).unwrap_or_default()
-    };
-    entries.map(|entry| (text(entry, "name"), bundle(entry))).collect()
-}
-
-/// Whether the API server trusts the certificate that is presented, under the name that it calls.
-fn certificate(facts: &Facts, now: Timestamp) -> Check {
-    let bundles = bundles(facts);
-    let empty: Vec<&str> =
-        bundles.iter().filter(|(_, bundle)| bundle.is_empty()).map(|(name, _)| *name).collect();
-    let pages = "docs/certificates.md says what writes caBundle, and how to write it by hand";
-    if !empty.is_empty() {
-        let message =
-            format!("caBundle is empty in {}: the API server trusts no certificate there", empty.join(", "));
-        return Check::new(Status::Problem, "certificate", message, pages);
-    }
-    let Certificates { secret, leaf, .. } = match &facts.certificates {
-        Ok(certificates) => certificates,
-        Err(error) => return Check::unread("certificate", "the Secret of the certificate", error),
-    };
-    let Some(leaf) = leaf else {
-        return Check::new(
-            Status::Problem,
-            "certificate",
-            format!("the Secret {secret} has no certificate in tls.crt"),
-            pages,
-        );
-    };
-    let untrusted: Vec<&str> = bundles
-        .iter()
-        .filter(|(_, bundle)| !bundle.iter().any(|ca| leaf.is_signed_by(ca)))
-        .map(|(name, _)| *name)
-        .collect();
-    if !untrusted.is_empty() {
-        let message = format!(
-            "caBundle of {} has no CA that signed the certificate in the Secret {secret}",
-            untrusted.join(", ")
-        );
-        return Check::new(Status::Problem, "certificate", message, pages);
-    }
-    let host = format!("{}.{}.svc", facts.place.name, facts.place.namespace);
-    if !leaf.names.contains(&host) {
-        let message =
-            format!("the certificate in the Secret {secret} is not for {host}, which the API server calls");
-        return Check::new(Status::Problem, "certificate", message, format!("issue it for {host}"));
-    }
-    let until = leaf.until;
-    if !leaf.is_valid(now) {
-        let message = format!(
-            "the certificate in the Secret {secret} is valid from {} to {until}, and it is {now}",
-            leaf.from
-        );
-        return Check::new(Status::Problem, "certificate", message, pages);
-    }
-    if until.duration_since(now) < SOON {
-        let message =
-            format!("the certificate in the Secret {secret} ends at {until} and has not been renewed");
-        return Check::new(Status::Warning, "certificate", message, pages);
-    }
-    Check::ok(
-        "certificate",
-        format!("caBundle trusts the certificate in the Secret {secret}, which ends at {until}"),
-    )
 }
 
 fn rights(facts: &Facts) -> Check {
@@ -324,7 +191,9 @@ fn policies(read: &Read, now: Timestamp) -> Check {
         Err(error) => return Check::unread("policies", "the ConfigMap of the policies", error),
     };
     let mut loaded = Loaded::default();
-    for (name, text) in files.into_iter().flatten() {
+    // The others are not read by the server either.
+    let files = files.into_iter().flatten().filter(|(name, _)| has_manifest_name(Path::new(name)));
+    for (name, text) in files {
         let text = text.as_str().unwrap_or_default().to_owned();
         let source = Source { name: name.clone(), text, origin: Origin::Named };
         loaded.extend(Loaded::of(&Ok(Arc::new(source)), now));

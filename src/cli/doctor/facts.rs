@@ -35,6 +35,7 @@ pub(super) struct Facts {
     pub(super) version: Value,
     pub(super) deployment: Read,
     pub(super) pods: Read,
+    pub(super) service: Read,
     pub(super) slices: Read,
     pub(super) validating: Read,
     pub(super) mutating: Read,
@@ -94,6 +95,7 @@ impl Facts {
         let spec = spec.unwrap_or_default();
         Ok(Self {
             version,
+            service: asker.get(&format!("/api/v1/namespaces/{namespace}/services/{name}")).await,
             slices: asker.get(&slices).await,
             validating: asker.get(&format!("{registration}/validatingwebhookconfigurations/{name}")).await,
             mutating: asker.get(&format!("{registration}/mutatingwebhookconfigurations/{name}")).await,

@@ -1,7 +1,8 @@
 use base64::Engine as _;
+use jiff::SignedDuration;
 use serde_json::json;
 
-use super::super::facts::{Place, Probe};
+use super::super::facts::{Certificates, Place, Probe};
 use super::*;
 use crate::certs::authority::{Identity, Validity};
 use crate::webhook_config::{mutating, validating};
@@ -42,7 +43,11 @@ fn healthy() -> Facts {
             probe_namespace: "default".to_owned(),
         },
         version: json!({"minor": "36+", "gitVersion": "v1.36.1"}),
-        deployment: Ok(json!({"spec": {"replicas": 2}, "status": {"readyReplicas": 2}})),
+        deployment: Ok(json!({
+            "spec": {"replicas": 2, "template": {"spec": {"containers": [{"ports": [{"name": "webhook"}]}]}}},
+            "status": {"readyReplicas": 2},
+        })),
+        service: Ok(json!({"spec": {"ports": [{"port": 443, "targetPort": "webhook"}]}})),
         pods: Ok(json!({"items": [pod, pod]})),
         slices: Ok(json!({"items": [{"endpoints": [{"conditions": {"ready": true}}]}]})),
         validating: Ok(trusting(validating(), &ca)),
@@ -102,6 +107,14 @@ fn what_is_wrong_is_found_and_nothing_else() {
     finds(Warning, "deployment", "1 of 2", |facts| {
         facts.deployment = Ok(json!({"spec": {"replicas": 2}, "status": {"readyReplicas": 1}}));
     });
+    finds(Problem, "service", "does not exist", |facts| facts.service = Err(status(404)));
+    finds(Unknown, "service", "403", |facts| facts.service = Err(status(403)));
+    finds(Problem, "service", "no port 8443, which these webhooks name: statefulsets", |facts| {
+        facts.validating.as_mut().unwrap()["webhooks"][0]["clientConfig"]["service"]["port"] = 8443.into();
+    });
+    finds(Problem, "service", "leads port 443 to 9443", |facts| {
+        facts.service.as_mut().unwrap()["spec"]["ports"][0]["targetPort"] = 9443.into();
+    });
     finds(Problem, "endpoints", "no ready pod", |facts| facts.slices = Ok(json!({"items": []})));
     finds(Warning, "image", "a:1, a:2", |facts| {
         let pod = |image: &str| json!({"spec": {"containers": [{"image": image}]}});
@@ -147,6 +160,13 @@ fn what_is_wrong_is_found_and_nothing_else() {
         facts.namespaces = Ok(json!({"items": [{"metadata": {"name": "kube-system", "labels": labels}}]}));
         facts.sets = Ok(json!({"items": [{"metadata": {"namespace": "kube-system"}}]}));
     });
+}
+
+#[test]
+fn files_that_the_server_does_not_read_are_no_policies() {
+    let mut facts = healthy();
+    facts.policies = Ok(json!({"log": "info,stateward=debug"}));
+    assert!(found(&facts).iter().all(|(_, about, _)| *about != "policies"));
 }
 
 #[test]

@@ -1,0 +1,80 @@
+//! Requests to the collector.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt, Limited};
+use kube::client::Body;
+use opentelemetry_http::{HttpClient, HttpError};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+/// How long the collector may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The longest answer; an answer to spans is a few bytes.
+const LONGEST_ANSWER: usize = 64 << 10;
+
+/// Sends requests to a collector. The exporter's thread has no runtime, so they are sent from that of the process.
+pub(super) struct Collector {
+    client: kube::Client,
+    runtime: Handle,
+    /// Whether the last request failed, which is logged once.
+    is_failing: AtomicBool,
+}
+
+impl Collector {
+    pub(super) fn new(url: Uri) -> kube::Result<Self> {
+        // Without roots of its own the client loads those of the system, and an image without any could not even use http.
+        let has_tls = url.scheme_str() == Some("https");
+        let mut config = kube::Config::new(url);
+        config.root_cert = (!has_tls).then(Vec::new);
+        config.default_retry = false;
+        let client = kube::Client::try_from(config)?;
+        Ok(Self { client, runtime: Handle::current(), is_failing: AtomicBool::default() })
+    }
+
+    fn note(&self, failure: Option<String>) {
+        let was_failing = self.is_failing.swap(failure.is_some(), Ordering::Relaxed);
+        match failure {
+            Some(failure) if !was_failing => {
+                tracing::warn!("the collector cannot be reached; spans are dropped: {failure}");
+            }
+            None if was_failing => tracing::info!("the collector can be reached again"),
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for Collector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collector").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl HttpClient for Collector {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let sending = send(self.client.clone(), request);
+        // A time-out can only be made in the runtime.
+        let sending = self.runtime.spawn(async { timeout(PATIENCE, sending).await });
+        let sent = sending.await.map_err(HttpError::from);
+        let sent = sent.and_then(|sent| sent.unwrap_or_else(|_| Err("no answer within 10 s".into())));
+        self.note(match &sent {
+            Ok(answer) if answer.status().is_success() => None,
+            Ok(answer) => Some(format!("it answered with {}", answer.status())),
+            Err(error) => Some(error.to_string()),
+        });
+        sent
+    }
+}
+
+async fn send(client: kube::Client, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    let (head, body) = client.send(request.map(Body::from)).await?.into_parts();
+    let body = Limited::new(body, LONGEST_ANSWER).collect().await?;
+    Ok(Response::from_parts(head, body.to_bytes()))
+}
