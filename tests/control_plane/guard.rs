@@ -20,7 +20,7 @@ use kube_api::{Api, Reply, budget_path, example, pod_path, service_path, set_pat
 use serde_json::{Value, json};
 use stage::{SKIPPED, Stage, expected, set_of};
 
-const APPLICATIONS: [&str; 5] = [
+pub const APPLICATIONS: [&str; 5] = [
     "consul/consul.yaml",
     "macroservice/nginx.yaml",
     "random-generator/random-generator.yaml",
@@ -77,7 +77,7 @@ async fn good_applications_pass_strict_in_file_order() {
 }
 
 /// A sequence that is the same in every run.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
     fn below(&mut self, limit: usize) -> usize {
@@ -85,7 +85,7 @@ impl Dice {
         usize::try_from(self.0 >> 33).unwrap() % limit
     }
 
-    fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }
@@ -521,6 +521,11 @@ async fn deletions_complete() {
         stage.until_gone(&path).await;
     }
     assert!(api.exists(&pod_path(&namespace, "consul-2")).await, "orphans stay");
+    let mut consul = set_of(&example("consul/consul.yaml", &namespace)).clone();
+    api.try_out(&consul).await.allowed();
+    consul["spec"]["replicas"] = json!(1);
+    let reply = api.try_out(&consul).await;
+    assert!(reply.denials().contains("quorum-scale-loses-majority"), "they are adopted: {reply:?}");
     stage.until_gone(&pod_path(&namespace, "zk-2")).await;
     stage.until_gone(&pod_path(&namespace, "rg-0")).await;
 
