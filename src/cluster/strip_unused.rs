@@ -1,6 +1,7 @@
 //! Drops the fields no rule reads before an object is stored.
 
 use std::mem;
+use std::sync::Arc;
 
 use super::ClusterObject;
 use crate::model::{
@@ -19,11 +20,12 @@ impl ClusterObject {
         }
         match self {
             Self::StatefulSet(ref mut set) => {
-                strip_set(set, reads_variable);
+                strip_set(Arc::make_mut(set), reads_variable);
             }
             // Two budgets of one release may overlap for a moment.
             Self::DisruptionBudget(ref mut budget) => {
-                budget.metadata.labels = release_labels(&budget.metadata.labels);
+                let metadata = &mut Arc::make_mut(budget).metadata;
+                metadata.labels = release_labels(&metadata.labels);
             }
             // Policies select by the labels of sets and namespaces; no rule reads those of the others.
             Self::Service(_)
@@ -38,8 +40,9 @@ impl ClusterObject {
             | Self::DaemonSet(ref mut workload)
             | Self::Job(ref mut workload)
             | Self::CronJob(ref mut workload) => {
-                workload.template_mut().spec.init_containers = Vec::new();
-                strip_template(workload.template_mut(), reads_variable);
+                let template = Arc::make_mut(workload).template_mut();
+                template.spec.init_containers = Vec::new();
+                strip_template(template, reads_variable);
             }
             Self::Namespace(_) | Self::Claim(_) | Self::ConfigMap(_) | Self::Pod(_) => {}
         }
@@ -149,7 +152,7 @@ mod tests {
         assert_eq!(names.collect::<Vec<_>>(), ["ZOO_MY_ID", "KAFKA_PROCESS_ROLES"]);
     }
 
-    fn stripped(spec: &serde_json::Value) -> StatefulSet {
+    fn stripped(spec: &serde_json::Value) -> Arc<StatefulSet> {
         let json = serde_json::json!({"metadata": {"name": "zk"}, "spec": spec}).to_string();
         let object =
             ClusterObject::from_json(Kind::StatefulSet, &json).map(|object| object.strip_unused(|_| false));
