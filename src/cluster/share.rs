@@ -68,9 +68,10 @@ impl SharedParts {
     /// Lets the object share what others have too.
     pub fn share(&mut self, object: &mut ClusterObject) {
         match object {
-            ClusterObject::StatefulSet(set) => self.share_of_set(set),
-            ClusterObject::Service(service) => self.labels(&mut service.spec.selector),
+            ClusterObject::StatefulSet(set) => self.share_of_set(Arc::make_mut(set)),
+            ClusterObject::Service(service) => self.labels(&mut Arc::make_mut(service).spec.selector),
             ClusterObject::DisruptionBudget(budget) => {
+                let budget = Arc::make_mut(budget);
                 self.labels(&mut budget.metadata.labels);
                 budget.spec.selector.iter_mut().for_each(|selector| self.selector(selector));
             }
