@@ -78,6 +78,10 @@ impl Bench {
         for (sets, cluster) in &self.clusters {
             print(&format!("review/{sets}"), &|| drop(black_box(self.review(body, cluster))));
         }
+        let [(fewest, few), .., (most, many)] = &self.clusters[..] else { return };
+        let review = |cluster| move || drop(black_box(self.review(body, cluster)));
+        let growth = ratio(&review(many), &review(few));
+        println!("  among {most} sets {growth:.2} times as long as among {fewest} (wanted: 1.1)");
     }
 
     fn print_mutations(&self) {

@@ -1,7 +1,5 @@
 //! The StatefulSets that form one consensus group.
 
-use std::collections::BTreeSet;
-
 use super::table::IndexKey;
 use super::view::{ClusterView, MOST_OF_A_GROUP};
 use crate::model::{Kind, Owner, StatefulSet};
@@ -129,10 +127,11 @@ impl<'a> ClusterView<'a> {
     /// the pods of both. Published ensembles are split like this, to give some members other storage.
     pub fn sets_like(&self, set: &'a StatefulSet) -> Sets<'a> {
         let mut alike: Sets<'a> = Vec::new();
-        let mut seen = BTreeSet::from([&*set.metadata.name]);
         for service in self.services_selecting(&set.metadata.namespace, set.spec.template.labels()) {
             for (other, replicas) in self.group_behind(service) {
-                if seen.insert(&*other.metadata.name) && set.resembles(other) {
+                let is_new = other.metadata.name != set.metadata.name
+                    && alike.iter().all(|(known, _)| known.metadata.name != other.metadata.name);
+                if is_new && set.resembles(other) {
                     alike.push((other, replicas));
                 }
             }

@@ -1,7 +1,7 @@
 //! What is looked up once for many StatefulSets.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ptr;
 use std::rc::Rc;
 
@@ -11,8 +11,8 @@ use crate::model::{DisruptionBudget, Service};
 /// a thousand sets is a million looks. It holds for one snapshot, whose objects it tells apart by where they are in memory.
 #[derive(Debug, Default)]
 pub struct ViewMemory {
-    expected: RefCell<HashMap<*const DisruptionBudget, i32>>,
-    groups: RefCell<HashMap<*const Service, Names>>,
+    expected: RefCell<BTreeMap<*const DisruptionBudget, i32>>,
+    groups: RefCell<BTreeMap<*const Service, Names>>,
 }
 
 /// Names of StatefulSets.

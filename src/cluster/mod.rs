@@ -8,8 +8,10 @@ mod group;
 pub mod inventory;
 mod listing;
 mod memory;
+mod names;
 mod object;
 mod owner;
+mod share;
 mod strip_unused;
 mod table;
 mod view;
@@ -28,6 +30,7 @@ pub use listing::{Listing, ObjectRead, Unreadable};
 pub use memory::ViewMemory;
 pub use object::ClusterObject;
 use object::Tables;
+pub use share::SharedParts;
 use table::{IndexKey, selector_key};
 pub use view::{ClusterView, PendingChange};
 
@@ -264,7 +267,7 @@ impl Cluster {
     /// The workloads of other kinds whose pods `selector` selects.
     fn workloads_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<&Workload> {
         let key = selector_key(&selector.match_labels);
-        let tables = self.tables.workloads().into_iter();
+        let tables = self.tables.workloads().into_iter().filter(|table| table.len() > 0);
         let mut workloads: Vec<_> = tables.flat_map(|table| table.by_key(namespace, key)).collect();
         workloads.retain(|workload| selector.matches(workload.labels()));
         workloads

@@ -1,6 +1,7 @@
 //! Drops the fields no rule reads before an object is stored.
 
 use std::mem;
+use std::sync::Arc;
 
 use super::ClusterObject;
 use crate::model::{
@@ -54,7 +55,7 @@ fn strip_set(set: &mut StatefulSet, reads_variable: fn(&str) -> bool) {
         set.spec.volume_claim_templates.iter().map(|template| template.metadata.name.clone()).collect();
     let spec = &mut set.spec.template.spec;
     strip_mounts(spec, &claims);
-    for container in &mut spec.containers {
+    for container in Arc::make_mut(&mut spec.containers) {
         // Ordered start waits for these two.
         for probe in [&mut container.readiness_probe, &mut container.startup_probe] {
             strip_probe(probe, is_ordered);
@@ -71,7 +72,7 @@ fn strip_mounts(spec: &mut PodSpec, claims: &[Box<str>]) {
     let is_lasting = |volume: &&Volume| volume.persistent_volume_claim.is_some() || volume.nfs;
     let volumes = spec.volumes.iter().filter(is_lasting).map(|volume| volume.name.clone());
     let lasting: Vec<Box<str>> = volumes.chain(claims.iter().cloned()).collect();
-    for container in spec.init_containers.iter_mut().chain(&mut spec.containers) {
+    for container in spec.init_containers.iter_mut().chain(Arc::make_mut(&mut spec.containers)) {
         container.volume_mounts.retain(|mount| lasting.contains(&mount.name));
         container.volume_mounts.shrink_to_fit();
         container.volume_devices.retain(|device| lasting.contains(&device.name));
@@ -111,7 +112,7 @@ const MAX_PROBE_COMMAND: usize = 2_000;
 fn strip_template(template: &mut PodTemplate, reads_variable: fn(&str) -> bool) {
     let spec = &mut template.spec;
     spec.init_containers.shrink_to_fit();
-    for container in &mut spec.containers {
+    for container in Arc::make_mut(&mut spec.containers) {
         container.env.retain(|variable| reads_variable(&variable.name) || names_group(&variable.name));
         container.env.shrink_to_fit();
         container.env_from = Vec::new();
@@ -125,7 +126,6 @@ fn strip_template(template: &mut PodTemplate, reads_variable: fn(&str) -> bool) 
         volume.config_map = None;
         volume.projected = None;
     }
-    spec.containers.shrink_to_fit();
     spec.volumes.shrink_to_fit();
     spec.topology_spread_constraints.shrink_to_fit();
     spec.affinity.pod_anti_affinity.required.shrink_to_fit();

@@ -4,9 +4,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use imbl::ordmap::DiffItem;
-use imbl::{OrdMap, OrdSet};
+use imbl::OrdMap;
+use imbl::ordmap::{DiffItem, Entry};
 
+use super::names::Names;
 use crate::model::{
     Autoscaler, Claim, ConfigMap, DisruptionBudget, Labels, Namespace, Object, Pod, PolicyDocument, Service,
     StatefulSet, Workload,
@@ -42,27 +43,20 @@ pub(super) enum IndexKey<'a> {
 /// Objects of one kind over all namespaces. A copy costs nothing and a change costs the logarithm of the size, whatever
 /// shares the rest: the maps are persistent.
 ///
-/// Keys are `NAMESPACE NUL NAME`. No part can hold a NUL: the API server refuses it. The index has a hash of namespace and key
-/// beside the object's own key, so that what belongs together is one range, by name: an object has many keys, and spelt out they
-/// would take more memory than the object.
+/// Keys are `NAMESPACE NUL NAME`. No part can hold a NUL: the API server refuses it. The index has the keys of the objects by a
+/// hash of namespace and what they are found by: an object is found by many things, and spelt out they would take more memory than
+/// the object.
 #[derive(Clone, Debug)]
 pub(super) struct Table<T> {
     objects: OrdMap<Arc<str>, Arc<T>>,
-    index: OrdSet<(u64, Arc<str>)>,
-    /// Before every name.
-    first: Arc<str>,
+    index: OrdMap<u64, Names>,
     /// With a secret of its own, as for any hash over names that others choose.
     hasher: RandomState,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self {
-            objects: OrdMap::new(),
-            index: OrdSet::new(),
-            first: Arc::default(),
-            hasher: RandomState::new(),
-        }
+        Self { objects: OrdMap::new(), index: OrdMap::new(), hasher: RandomState::new() }
     }
 }
 
@@ -72,7 +66,11 @@ impl<T: Indexed> Table<T> {
     }
 
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<&T> {
-        self.objects.get(&*join(&[namespace, name])).map(|object| &**object)
+        // Of many kinds there is nothing.
+        if self.objects.is_empty() {
+            return None;
+        }
+        with_joined(namespace, name, |key| self.objects.get(key)).map(|object| &**object)
     }
 
     /// Every object, by namespace and name.
@@ -93,36 +91,34 @@ impl<T: Indexed> Table<T> {
         self.each_by_key(namespace, key).collect()
     }
 
-    /// The objects of `namespace` that have the rarest of `keys`, by name; all of them where there are no keys. No more than that
-    /// many are looked at for each key.
+    /// The objects of `namespace` that have the rarest of `keys`, by name; all of them where there are no keys.
     pub(super) fn by_rarest_key<'k>(
         &self,
         namespace: &str,
         keys: impl Iterator<Item = IndexKey<'k>>,
     ) -> Vec<&T> {
-        let mut lists: Vec<_> = keys.map(|key| (self.each_by_key(namespace, key), Vec::new())).collect();
-        if lists.is_empty() {
+        let mut lists = keys.map(|key| self.names(namespace, key)).peekable();
+        if lists.peek().is_none() {
             return self.by_key(namespace, IndexKey::AnyLabel);
         }
-        loop {
-            for (remaining, found) in &mut lists {
-                match remaining.next() {
-                    Some(object) => found.push(object),
-                    None => return std::mem::take(found),
-                }
-            }
-        }
+        let rarest = lists.min_by_key(|names| names.map_or(0, Names::len)).flatten();
+        self.named(namespace, rarest).collect()
     }
 
     /// The objects of `namespace` that have `key` among their keys, by name, found one after the other.
     pub(super) fn each_by_key(&self, namespace: &str, key: IndexKey<'_>) -> impl Iterator<Item = &T> {
-        // Of most kinds there is nothing, and a hash is not needed to see that.
-        let hash = (!self.index.is_empty()).then(|| self.hash(namespace, key));
-        let from = hash.map(|hash| (Bound::Included((hash, Arc::clone(&self.first))), Bound::Unbounded));
-        let entries = from.into_iter().flat_map(|from| self.index.range(from));
-        let names = entries.take_while(move |(other, _)| Some(*other) == hash).map(|(_, name)| name);
-        let found = names.filter_map(|name| self.objects.get(&**name)).map(|object| &**object);
-        found.filter(move |object| *object.metadata().namespace == *namespace)
+        self.named(namespace, self.names(namespace, key))
+    }
+
+    fn names(&self, namespace: &str, key: IndexKey<'_>) -> Option<&Names> {
+        // A hash is not needed to see that there is nothing.
+        if self.index.is_empty() { None } else { self.index.get(&self.hash(namespace, key)) }
+    }
+
+    /// Two keys may have the same hash: an object of another namespace may be among the names.
+    fn named<'a>(&'a self, namespace: &str, names: Option<&'a Names>) -> impl Iterator<Item = &'a T> {
+        let found = names.into_iter().flat_map(Names::iter).filter_map(|name| self.objects.get(&**name));
+        found.map(|object| &**object).filter(move |object| *object.metadata().namespace == *namespace)
     }
 
     /// The keys of the objects that are new, different or gone since `older`. What both share is not looked at.
@@ -170,7 +166,10 @@ impl<T: Indexed> Table<T> {
     /// Adds an object that is not there.
     fn insert_as(&mut self, key: Arc<str>, object: Arc<T>) {
         for index in object.keys() {
-            self.index.insert((self.hash(&object.metadata().namespace, index), Arc::clone(&key)));
+            match self.index.entry(self.hash(&object.metadata().namespace, index)) {
+                Entry::Occupied(mut names) => names.get_mut().insert(&key),
+                Entry::Vacant(vacant) => drop(vacant.insert(Names::One(Arc::clone(&key)))),
+            }
         }
         self.objects.insert(key, object);
     }
@@ -180,7 +179,10 @@ impl<T: Indexed> Table<T> {
         let key = join(&[namespace, name]);
         if let Some((key, old)) = self.objects.remove_with_key(&*key) {
             for index in old.keys() {
-                self.index.remove(&(self.hash(namespace, index), Arc::clone(&key)));
+                let hash = self.hash(namespace, index);
+                if self.index.get_mut(&hash).is_some_and(|names| names.remove(&key)) {
+                    self.index.remove(&hash);
+                }
             }
         }
     }
@@ -202,6 +204,24 @@ impl<T: Indexed> Table<T> {
 
 fn join(parts: &[&str]) -> String {
     parts.join("\0")
+}
+
+/// Namespaces and names together are hardly ever longer.
+const MOST_JOINED: usize = 256;
+
+/// Calls `look` with what [`join`] gives, for which no memory is allocated.
+fn with_joined<T>(namespace: &str, name: &str, look: impl FnOnce(&str) -> T) -> T {
+    let mut room = [0; MOST_JOINED];
+    let (start, end) = (namespace.len() + 1, namespace.len() + 1 + name.len());
+    if end > MOST_JOINED {
+        return look(&join(&[namespace, name]));
+    }
+    room[..start - 1].copy_from_slice(namespace.as_bytes());
+    room[start..end].copy_from_slice(name.as_bytes());
+    match str::from_utf8(&room[..end]) {
+        Ok(key) => look(key),
+        Err(_) => look(&join(&[namespace, name])),
+    }
 }
 
 /// A selector is filed under one of its labels: whatever it selects has that label.

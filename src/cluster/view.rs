@@ -62,6 +62,11 @@ impl<'a> ClusterView<'a> {
         self.cluster.is_complete(kind)
     }
 
+    /// Whether an object of this kind is known.
+    pub fn has_any(&self, kind: Kind) -> bool {
+        self.cluster.count(kind) > 0
+    }
+
     /// A Service by name.
     pub fn service(&self, namespace: &str, name: &str) -> Lookup<&'a Service> {
         let found = match self.pending {

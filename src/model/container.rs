@@ -6,7 +6,7 @@ use super::metadata::presence;
 use super::nullable;
 
 /// A container, main or init. Snapshots keep less of it: `cluster::strip_unused`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Container {
     #[serde(deserialize_with = "nullable::field")]
@@ -39,7 +39,7 @@ pub struct Container {
 }
 
 /// One environment variable.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EnvVar {
     #[serde(deserialize_with = "nullable::field")]
@@ -51,7 +51,7 @@ pub struct EnvVar {
 }
 
 /// `valueFrom` of a variable.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EnvSource {
     #[serde(deserialize_with = "nullable::field")]
@@ -61,7 +61,7 @@ pub struct EnvSource {
 }
 
 /// `fieldRef`: a field of the pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FieldRef {
     #[serde(deserialize_with = "nullable::field")]
@@ -69,7 +69,7 @@ pub struct FieldRef {
 }
 
 /// One key of a ConfigMap; the name is empty where none is referred to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct ConfigMapKey {
     #[serde(deserialize_with = "nullable::field")]
@@ -79,7 +79,7 @@ pub struct ConfigMapKey {
 }
 
 /// One item of `envFrom`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EnvFrom {
     #[serde(deserialize_with = "nullable::field")]
@@ -87,7 +87,7 @@ pub struct EnvFrom {
 }
 
 /// One container port.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerPort {
     /// The node's port it takes, 0 for none.
@@ -96,7 +96,7 @@ pub struct ContainerPort {
 }
 
 /// A probe: what the kubelet does to learn how the container is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Probe {
     pub http_get: Option<HttpGet>,
@@ -108,7 +108,7 @@ pub struct Probe {
     pub grpc: bool,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct HttpGet {
     /// Empty means `/`.
@@ -117,7 +117,7 @@ pub struct HttpGet {
 }
 
 /// A command that is run in the container; empty where there is none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct Exec {
     #[serde(deserialize_with = "nullable::list")]
@@ -125,7 +125,7 @@ pub struct Exec {
 }
 
 /// What is run when a container starts and before it stops.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Lifecycle {
     #[serde(deserialize_with = "nullable::field")]
@@ -134,7 +134,7 @@ pub struct Lifecycle {
     pub pre_stop: LifecycleHandler,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct LifecycleHandler {
     #[serde(deserialize_with = "nullable::field")]
@@ -142,7 +142,7 @@ pub struct LifecycleHandler {
 }
 
 /// Where a container mounts a volume.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VolumeMount {
     /// The volume's.
@@ -157,7 +157,7 @@ pub struct VolumeMount {
 }
 
 /// A volume that a container uses as a block device.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct VolumeDevice {
     /// The volume's.

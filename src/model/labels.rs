@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
@@ -10,9 +11,13 @@ use super::text::Text;
 
 /// Label keys and values, sorted by key.
 ///
-/// All in one text: a large cluster is half labels, and a text of its own for each key and value would take twice the memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Labels {
+/// All in one text: a large cluster is half labels, and a text of its own for each key and value would take twice the memory. A copy
+/// shares it, and so do the objects of a snapshot that have the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Labels(Option<Arc<Packed>>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Packed {
     text: Box<str>,
     /// Where each key and each value ends in the text.
     ends: Box<[(u32, u32)]>,
@@ -21,10 +26,11 @@ pub struct Labels {
 impl Labels {
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
-        let (mut low, mut high) = (0, self.ends.len());
+        let packed = self.0.as_deref()?;
+        let (mut low, mut high) = (0, packed.ends.len());
         while low < high {
             let middle = low.midpoint(high);
-            let (k, value) = self.at(middle);
+            let (k, value) = packed.at(middle);
             match k.cmp(key) {
                 Ordering::Less => low = middle + 1,
                 Ordering::Greater => high = middle,
@@ -36,12 +42,17 @@ impl Labels {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.0.is_none()
+    }
+
+    /// Whether others have the same, and share it.
+    pub fn is_shared(&self) -> bool {
+        self.0.as_ref().is_some_and(|packed| Arc::strong_count(packed) > 1)
     }
 
     /// Key and value, in order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        (0..self.ends.len()).map(|index| self.at(index))
+        self.0.iter().flat_map(|packed| (0..packed.ends.len()).map(|index| packed.at(index)))
     }
 
     /// Whether every label of `self` is on `labels` with the same value: how a Service selects.
@@ -54,7 +65,9 @@ impl Labels {
     pub fn without_versions(&self) -> Self {
         self.iter().filter(|(key, value)| !is_version_label(key, value)).collect()
     }
+}
 
+impl Packed {
     fn at(&self, index: usize) -> (&str, &str) {
         let start = if index == 0 { 0 } else { self.ends[index - 1].1 as usize };
         let (key, value) = self.ends[index];
@@ -84,7 +97,7 @@ impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for Labels {
             labels.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
             labels.dedup_by(|(later, _), (first, _)| later.as_ref() == first.as_ref());
         }
-        Self::pack(&labels)
+        Self((!labels.is_empty()).then(|| Arc::new(Packed::pack(&labels))))
     }
 }
 

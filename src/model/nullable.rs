@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -28,6 +29,15 @@ where
     T: Deserialize<'de> + Default,
 {
     Ok(Option::<List<T>>::deserialize(deserializer)?.map_or_else(Vec::new, |list| list.0))
+}
+
+/// The same, to be shared.
+pub(super) fn shared_list<'de, D, T>(deserializer: D) -> Result<Arc<[T]>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    list(deserializer).map(Into::into)
 }
 
 struct List<T>(Vec<T>);

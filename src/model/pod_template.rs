@@ -1,5 +1,7 @@
 //! What is kept of a pod template.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::metadata::presence;
@@ -21,9 +23,9 @@ pub struct PodTemplate {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodSpec {
-    /// The main containers.
-    #[serde(deserialize_with = "nullable::list")]
-    pub containers: Vec<Container>,
+    /// The main containers. The objects of a snapshot that have the same share them.
+    #[serde(deserialize_with = "nullable::shared_list")]
+    pub containers: Arc<[Container]>,
     #[serde(deserialize_with = "nullable::list")]
     pub init_containers: Vec<Container>,
     /// Of which only pod anti-affinity is kept.
@@ -195,7 +197,7 @@ impl PodTemplate {
 impl PodSpec {
     /// Init containers, then main containers.
     pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
-        self.init_containers.iter().chain(&self.containers)
+        self.init_containers.iter().chain(self.containers.iter())
     }
 
     /// The claims that a container may write to, by name, each with the place of its volume among the volumes.

@@ -32,6 +32,17 @@ pub struct Ruling<'a> {
     pub undecided: Option<&'a str>,
 }
 
+impl<'a> Ruling<'a> {
+    const OFF: Self =
+        Self { level: Level::Off, params: &NO_PARAMS, policy: None, uncapped: Level::Off, undecided: None };
+
+    fn by(policy: &'a Policy, setting: &'a Setting, only_likely: bool) -> Self {
+        let uncapped = setting.when_likely.filter(|_| only_likely).unwrap_or(setting.level);
+        let level = uncapped.min(policy.enforcement.level());
+        Self { level, params: &setting.params, policy: Some(policy), uncapped, undecided: None }
+    }
+}
+
 impl<'a> Applicable<'a> {
     /// What applies to the rule at `index` of [`rules::ALL`] for a subject that was classified so, or has no class. Where a policy
     /// that may or may not apply decides the class, a rule that would deny under the one class and not under the other does not
@@ -75,31 +86,25 @@ impl<'a> Applicable<'a> {
     /// never denies, and never switches off: it makes a denial a warning.
     pub fn ruling(&self, index: usize, class: Class, only_likely: bool) -> Ruling<'a> {
         let mut mildest: Option<(Level, &'a str)> = None;
-        let mut decided = Ruling {
-            level: Level::Off,
-            params: &NO_PARAMS,
-            policy: None,
-            uncapped: Level::Off,
-            undecided: None,
-        };
+        let mut decided = Ruling::OFF;
+        // Nearly always there is the profile alone.
+        if let [(policy, Certainty::Certain)] = self.policies[..]
+            && !policy.is_on_trial()
+        {
+            let setting = policy.setting(index, class);
+            return setting.map_or(decided, |setting| Ruling::by(policy, setting, only_likely));
+        }
         for (policy, certainty, setting) in self.settings(index, class) {
-            let level = setting.when_likely.filter(|_| only_likely).unwrap_or(setting.level);
-            let capped = level.min(policy.enforcement.level());
+            let ruling = Ruling::by(policy, setting, only_likely);
             match certainty {
                 Certainty::Certain => {
-                    if capped > decided.level || decided.level == Level::Off {
-                        decided = Ruling {
-                            level: capped,
-                            params: &setting.params,
-                            policy: Some(policy),
-                            uncapped: level,
-                            undecided: None,
-                        };
+                    if ruling.level > decided.level || decided.level == Level::Off {
+                        decided = ruling;
                     }
                 }
                 Certainty::Unknown if policy.is_on_trial() => {}
-                Certainty::Unknown if mildest.is_none_or(|(milder, _)| level < milder) => {
-                    mildest = Some((level, &policy.name));
+                Certainty::Unknown if mildest.is_none_or(|(milder, _)| ruling.uncapped < milder) => {
+                    mildest = Some((ruling.uncapped, &policy.name));
                 }
                 Certainty::Unknown => {}
             }

@@ -80,6 +80,9 @@ const MOST: i64 = 20;
 fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     let Some(before) = step.before.filter(|before| before.replicas > 0) else { return };
     let (after, set) = (step.after, step.after.set);
+    if !after.view.has_any(Kind::Claim) {
+        return;
+    }
     let (old, new) = (set.ordinals(before.replicas), set.ordinals(after.replicas));
     if before.set.spec.ordinals.start != set.spec.ordinals.start {
         return;

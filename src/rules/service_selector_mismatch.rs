@@ -3,7 +3,7 @@
 use super::edits::labels_json;
 use super::governing::differences;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
-use crate::model::{LabelSelector, Labels, Object, POD_NAME_LABEL, Service};
+use crate::model::{LabelSelector, Labels, Object, POD_NAME_LABEL, Service, is_given_by_controller};
 use crate::verdict::Level;
 
 rule! {
@@ -98,6 +98,10 @@ fn fault(at: &SetContext<'_>, selector: &Labels) -> Option<(String, Level)> {
     if selector.is_empty() {
         let what = "has no selector and leads only to endpoints that are written by hand";
         return Some((what.to_owned(), Level::Audit));
+    }
+    let template = at.set.spec.template.labels();
+    if selector.iter().all(|(key, value)| !is_given_by_controller(key) && template.get(key) == Some(value)) {
+        return None;
     }
     let (revision, lasting): (Vec<_>, Vec<_>) = selector.iter().partition(|(key, _)| *key == REVISION_LABEL);
     let lasting: Labels = lasting.into_iter().collect();

@@ -88,7 +88,10 @@ impl Patterns {
 
     fn matching_starred(&self, name: &str) -> impl Iterator<Item = &Vec<usize>> {
         let components = if self.by_component { 1 + slashes(name) } else { 1 };
-        let starred = self.starred.iter().filter(move |(pattern, _)| pattern.0.len() == components);
+        let ends =
+            [name.as_bytes().first(), name.as_bytes().last()].map(|byte| byte.copied().unwrap_or_default());
+        let starred = self.starred.iter().filter(move |(pattern, _)| pattern.may_match(ends));
+        let starred = starred.filter(move |(pattern, _)| pattern.components.len() == components);
         starred.filter(|(pattern, _)| pattern.matches(name)).map(|(_, indexes)| indexes)
     }
 }
@@ -102,19 +105,33 @@ fn slashes(name: &str) -> usize {
     name.bytes().filter(|byte| *byte == b'/').count()
 }
 
-/// A pattern of as many components as it is compared with at once, each as what stands between its `*`.
+/// A pattern with `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Starred(Vec<Vec<Box<str>>>);
+struct Starred {
+    /// As many components as it is compared with at once, each as what stands between its `*`.
+    components: Vec<Vec<Box<str>>>,
+    /// The first byte and the last one; 0 for any.
+    ends: [u8; 2],
+}
 
 impl Starred {
     fn new(pattern: &str, by_component: bool) -> Self {
         let parts = |component: &str| component.split('*').map(Into::into).collect();
-        if by_component { Self(pattern.split('/').map(parts).collect()) } else { Self(vec![parts(pattern)]) }
+        let components =
+            if by_component { pattern.split('/').map(parts).collect() } else { vec![parts(pattern)] };
+        let ends = [pattern.bytes().next(), pattern.bytes().next_back()];
+        Self { components, ends: ends.map(|byte| byte.filter(|byte| *byte != b'*').unwrap_or_default()) }
+    }
+
+    /// Whether a name with these ends may match: of most patterns that is all that has to be looked at.
+    fn may_match(&self, [first, last]: [u8; 2]) -> bool {
+        let fits = |wanted: u8, given: u8| wanted == 0 || wanted == given;
+        fits(self.ends[0], first) && fits(self.ends[1], last)
     }
 
     /// Whether it matches a name of as many components.
     fn matches(&self, name: &str) -> bool {
-        match &*self.0 {
+        match &*self.components {
             [whole] => fits(whole, name),
             components => components.iter().zip(name.split('/')).all(|(parts, name)| fits(parts, name)),
         }

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc::Receiver;
 
 use super::{Gauges, KindReadiness};
-use crate::cluster::{Cluster, Kind, ObjectRead, Unreadable};
+use crate::cluster::{Cluster, Kind, ObjectRead, SharedParts, Unreadable};
 
 /// One event of a list or watch of one kind.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub struct Writer {
     published: Arc<ArcSwap<Cluster>>,
     /// The lists that are not complete yet.
     staged: BTreeMap<Kind, Staged>,
+    shared: SharedParts,
     parts: BTreeMap<Kind, KindReadiness>,
     gauges: Gauges,
     /// The versions of unreadable objects that have been logged.
@@ -43,7 +44,7 @@ pub struct Writer {
 #[derive(Debug)]
 enum Staged {
     /// Of a kind of which it is not known what there is: kept apart until it is complete.
-    First(Cluster),
+    First(Box<Cluster>),
     /// Of one that was listed before. Its objects are taken over as they come, as those of a watch are: to keep all of the old ones
     /// until all of the new ones are there would take twice the memory. Namespace and name of those that came.
     Again(HashSet<(Box<str>, Box<str>)>),
@@ -60,7 +61,8 @@ impl Writer {
         gauges: Gauges,
     ) -> Self {
         let cluster = Cluster::clone(&published.load());
-        Self { cluster, published, staged: BTreeMap::new(), parts, gauges, logged: BTreeMap::new() }
+        let (staged, shared) = (BTreeMap::new(), SharedParts::default());
+        Self { cluster, published, staged, shared, parts, gauges, logged: BTreeMap::new() }
     }
 
     /// Applies events until all senders are gone.
@@ -83,15 +85,16 @@ impl Writer {
             WatchEvent::Listing => {
                 let is_known = self.cluster.is_complete(kind);
                 let staged =
-                    if is_known { Staged::Again(HashSet::new()) } else { Staged::First(Cluster::default()) };
+                    if is_known { Staged::Again(HashSet::new()) } else { Staged::First(Box::default()) };
                 self.staged.insert(kind, staged);
             }
             WatchEvent::Listed(item) => return self.stage(kind, item),
             WatchEvent::Complete => self.complete(kind),
             // Most events are about a status, which is not kept.
             WatchEvent::Changed(Ok(object)) if self.cluster.contains(&object) => return false,
-            WatchEvent::Changed(item) => {
+            WatchEvent::Changed(mut item) => {
                 self.note(&item);
+                self.share(&mut item);
                 self.cluster.insert_read(item);
             }
             WatchEvent::Deleted { namespace, name } => {
@@ -115,8 +118,9 @@ impl Writer {
     }
 
     /// Takes one object of a list; whether that changes what lookups answer.
-    fn stage(&mut self, kind: Kind, item: ObjectRead) -> bool {
+    fn stage(&mut self, kind: Kind, mut item: ObjectRead) -> bool {
         self.note(&item);
+        self.share(&mut item);
         match (self.staged.get_mut(&kind), item) {
             (Some(Staged::First(listed)), Ok(object)) => listed.take_over(&self.cluster, object),
             (Some(Staged::First(listed)), unreadable) => listed.insert_read(unreadable),
@@ -133,10 +137,16 @@ impl Writer {
         false
     }
 
+    fn share(&mut self, item: &mut ObjectRead) {
+        if let Ok(object) = item {
+            self.shared.share(object);
+        }
+    }
+
     fn complete(&mut self, kind: Kind) {
         let again = match self.staged.remove(&kind) {
             Some(Staged::First(listed)) => {
-                self.cluster.replace(kind, listed);
+                self.cluster.replace(kind, *listed);
                 false
             }
             Some(Staged::Again(names)) => {
