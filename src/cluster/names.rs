@@ -34,15 +34,14 @@ impl Names {
     }
 
     pub(super) fn insert(&mut self, name: &Arc<str>) {
-        match self {
-            Self::Many(names) => drop(names.insert(Arc::clone(name))),
-            _ => {
-                let (mut names, at) = (self.few(), self.iter().take_while(|known| *known < name).count());
-                if names.get(at) != Some(name) {
-                    names.insert(at, Arc::clone(name));
-                    *self = Self::of(names);
-                }
-            }
+        if let Self::Many(names) = self {
+            names.insert(Arc::clone(name));
+            return;
+        }
+        let (mut names, at) = (self.few(), self.iter().take_while(|known| *known < name).count());
+        if names.get(at) != Some(name) {
+            names.insert(at, Arc::clone(name));
+            *self = Self::of(names);
         }
     }
 
@@ -113,12 +112,8 @@ mod tests {
                 match &mut names {
                     Some(known) if inserts => known.insert(&name),
                     None if inserts => names = Some(Names::One(Arc::clone(&name))),
-                    Some(known) => {
-                        if known.remove(&name) {
-                            names = None;
-                        }
-                    }
-                    None => {}
+                    Some(known) if known.remove(&name) => names = None,
+                    Some(_) | None => {}
                 }
                 if inserts { expected.insert(name); } else { expected.remove(&name); }
                 let found: Vec<Arc<str>> = names.iter().flat_map(Names::iter).cloned().collect();
