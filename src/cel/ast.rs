@@ -55,6 +55,8 @@ pub(super) enum Expr {
     Conditional(Box<[Node; 3]>),
     Binary(Operator, Box<[Node; 2]>),
     List(Vec<Node>),
+    /// `?value` in a list or a map: it is left out where the optional is empty.
+    IfPresent(Box<Node>),
     Map(Vec<(Node, Node)>),
     /// The receiver is the first argument of a method.
     Call {
@@ -94,13 +96,15 @@ pub(super) enum Operator {
     Remainder,
 }
 
-/// `LIST.all(item, body)` and the other macros that go through a list or a map.
+/// `LIST.all(item, body)` and the other macros that go through a list, a map or an optional.
 #[derive(Debug)]
 pub(super) struct Folding {
     pub(super) kind: Fold,
     pub(super) over: Node,
     pub(super) item: Box<str>,
-    /// The condition of `map` with three arguments.
+    /// Where a macro has two names, the second: `list.all(index, item, …)`, `map.all(key, value, …)`.
+    pub(super) second: Option<Box<str>>,
+    /// What `map`, `transformList` and their like may have before their last argument.
     pub(super) condition: Option<Node>,
     pub(super) body: Node,
 }
@@ -112,6 +116,11 @@ pub(super) enum Fold {
     ExistsOne,
     Map,
     Filter,
+    SortBy,
+    TransformMap,
+    TransformMapEntry,
+    OptMap,
+    OptFlatMap,
 }
 
 impl Operator {
@@ -151,7 +160,7 @@ impl Node {
             | Expr::Text(_)
             | Expr::Name(_)
             | Expr::Derived(_) => {}
-            Expr::Select { of, .. } | Expr::Not(of) | Expr::Negate(of) => each(of),
+            Expr::Select { of, .. } | Expr::Not(of) | Expr::Negate(of) | Expr::IfPresent(of) => each(of),
             Expr::Index { of, key, .. } => {
                 each(of);
                 each(key);
@@ -180,10 +189,12 @@ impl Node {
             Expr::Derived(name) => drop(reads.insert(format!("variables.{name}"))),
             Expr::Fold(folding) => {
                 folding.over.collect_reads(items, reads);
+                let names = items.len();
                 items.push(&folding.item);
+                items.extend(folding.second.as_deref());
                 folding.condition.iter().for_each(|condition| condition.collect_reads(items, reads));
                 folding.body.collect_reads(items, reads);
-                items.pop();
+                items.truncate(names);
             }
             _ => self.for_each_child(|child| child.collect_reads(items, reads)),
         }

@@ -55,6 +55,11 @@ impl<'n> Checker<'n> {
                 binary(node, *operator, &left, &right)
             }
             Expr::List(nodes) => self.list(nodes),
+            Expr::IfPresent(of) => match self.of(of)? {
+                Type::Optional(inner) => Ok((*inner).clone()),
+                Type::Dyn => Ok(Type::Dyn),
+                other => wrong(of, format!("`?` takes an optional, not {other}")),
+            },
             Expr::Map(entries) => self.map(entries),
             Expr::Call { function, is_method, args, .. } => {
                 let args = args.iter().map(|arg| self.of(arg)).collect::<Result<Vec<_>, _>>()?;
@@ -154,41 +159,66 @@ impl<'n> Checker<'n> {
     }
 
     fn map(&mut self, entries: &'n [(Node, Node)]) -> Checked {
-        let mut joined: Option<Type> = None;
+        let (mut joined, mut are_texts) = (None::<Type>, true);
         for (key, value) in entries {
             let key_type = self.of(key)?;
-            if !key_type.may_be(&Type::Text) {
-                return wrong(key, format!("the keys of maps are texts here, not {key_type}"));
+            are_texts &= key_type == Type::Text;
+            if ![Type::Text, Type::Int, Type::Bool].iter().any(|wanted| key_type.may_be(wanted)) {
+                return wrong(key, format!("{key_type} is not the key of a map"));
             }
             let found = self.of(value)?;
             joined = Some(joined.map_or_else(|| found.clone(), |joined| joined.joined(&found)));
         }
-        Ok(Type::map(joined.unwrap_or(Type::Dyn)))
+        // Of maps with other keys the types are not followed.
+        Ok(if are_texts { Type::map(joined.unwrap_or(Type::Dyn)) } else { Type::Dyn })
     }
 
     fn fold(&mut self, folding: &'n Folding) -> Checked {
         let over = self.of(&folding.over)?;
-        let item = match &over {
-            Type::Dyn => Type::Dyn,
-            Type::List(item) => (**item).clone(),
-            Type::Map(_) | Type::Object(_) => Type::Text,
-            other => return wrong(&folding.over, format!("expected a list or a map, found {other}")),
+        let (first, second) = match (folding.kind, &over) {
+            (_, Type::Dyn) => (Type::Dyn, Type::Dyn),
+            (Fold::OptMap | Fold::OptFlatMap, Type::Optional(item)) => ((**item).clone(), Type::Dyn),
+            (Fold::OptMap | Fold::OptFlatMap, other) => {
+                return wrong(&folding.over, format!("expected an optional, found {other}"));
+            }
+            (_, Type::List(item)) if folding.second.is_some() => (Type::Int, (**item).clone()),
+            (_, Type::List(item)) => ((**item).clone(), Type::Dyn),
+            (_, Type::Map(value)) => (Type::Text, (**value).clone()),
+            (_, Type::Object(_)) => (Type::Text, Type::Dyn),
+            (_, other) => {
+                return wrong(&folding.over, format!("expected a list or a map, found {other}"));
+            }
         };
-        self.items.push((&folding.item, item.clone()));
-        let given = self.folded(folding, item);
-        self.items.pop();
+        let names = self.items.len();
+        self.items.push((&folding.item, first.clone()));
+        self.items.extend(folding.second.as_deref().map(|name| (name, second)));
+        let given = self.folded(folding, first);
+        self.items.truncate(names);
         given
     }
 
-    fn folded(&mut self, folding: &'n Folding, item: Type) -> Checked {
+    fn folded(&mut self, folding: &'n Folding, first: Type) -> Checked {
         if let Some(condition) = &folding.condition {
-            self.expect_bool(condition, "the condition of map()")?;
+            self.expect_bool(condition, "the condition of the macro")?;
         }
-        if folding.kind == Fold::Map {
-            return Ok(Type::list(self.of(&folding.body)?));
-        }
-        self.expect_bool(&folding.body, "the last argument of the macro")?;
-        Ok(if folding.kind == Fold::Filter { Type::list(item) } else { Type::Bool })
+        Ok(match folding.kind {
+            Fold::All | Fold::Exists | Fold::ExistsOne | Fold::Filter => {
+                self.expect_bool(&folding.body, "the last argument of the macro")?;
+                if folding.kind == Fold::Filter { Type::list(first) } else { Type::Bool }
+            }
+            Fold::Map => Type::list(self.of(&folding.body)?),
+            Fold::SortBy => {
+                self.of(&folding.body)?;
+                Type::list(first)
+            }
+            Fold::TransformMap if first == Type::Text => Type::map(self.of(&folding.body)?),
+            Fold::TransformMap => {
+                self.of(&folding.body)?;
+                Type::Dyn
+            }
+            Fold::OptMap => Type::optional(self.of(&folding.body)?),
+            Fold::TransformMapEntry | Fold::OptFlatMap => self.of(&folding.body)?,
+        })
     }
 }
 
@@ -216,7 +246,9 @@ fn binary(node: &Node, operator: Operator, left: &Type, right: &Type) -> Checked
             if may_be_equal { Ok(Type::Bool) } else { refuse() }
         }
         Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => {
-            let is_ordered = |found: &Type| matches!(found, Type::Text | Type::Bool | Type::Dyn);
+            let is_ordered = |found: &Type| {
+                matches!(found, Type::Text | Type::Bool | Type::Duration | Type::Timestamp | Type::Dyn)
+            };
             let are_ordered = are_numbers || (is_ordered(left) && is_ordered(right) && left.may_be(right));
             if are_ordered { Ok(Type::Bool) } else { refuse() }
         }
@@ -230,8 +262,11 @@ fn binary(node: &Node, operator: Operator, left: &Type, right: &Type) -> Checked
             (Type::Text, Type::Text | Type::Dyn) | (Type::Dyn, Type::Text) => Ok(Type::Text),
             (Type::List(_), Type::List(_)) => Ok(left.clone().joined(right)),
             (Type::List(_), Type::Dyn) | (Type::Dyn, Type::List(_)) => Ok(Type::list(Type::Dyn)),
-            _ => arithmetic(left, right).map_or_else(refuse, Ok),
+            _ => arithmetic(left, right).or_else(|| times(operator, left, right)).map_or_else(refuse, Ok),
         },
+        Operator::Subtract => {
+            arithmetic(left, right).or_else(|| times(operator, left, right)).map_or_else(refuse, Ok)
+        }
         Operator::Remainder if *left == Type::Double || *right == Type::Double => refuse(),
         _ => arithmetic(left, right).map_or_else(refuse, Ok),
     }
@@ -243,6 +278,21 @@ fn arithmetic(left: &Type, right: &Type) -> Option<Type> {
         (Type::Int, Type::Int | Type::Dyn) | (Type::Dyn, Type::Int) => Some(Type::Int),
         (Type::Double, Type::Double | Type::Dyn) | (Type::Dyn, Type::Double) => Some(Type::Double),
         (Type::Dyn, Type::Dyn) => Some(Type::Dyn),
+        _ => None,
+    }
+}
+
+/// Sums and differences of times and durations.
+fn times(operator: Operator, left: &Type, right: &Type) -> Option<Type> {
+    match (operator, left, right) {
+        (_, Type::Duration, Type::Duration) | (Operator::Subtract, Type::Timestamp, Type::Timestamp) => {
+            Some(Type::Duration)
+        }
+        (_, Type::Timestamp, Type::Duration) | (Operator::Add, Type::Duration, Type::Timestamp) => {
+            Some(Type::Timestamp)
+        }
+        (_, Type::Duration | Type::Timestamp, Type::Dyn)
+        | (_, Type::Dyn, Type::Duration | Type::Timestamp) => Some(Type::Dyn),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! What an expression is likely to cost, before it is evaluated.
 
 use super::CompileError;
-use super::ast::{Expr, Node};
+use super::ast::{Expr, Fold, Node};
 
 /// How many items a list is taken to have.
 const ITEMS: u64 = 30;
@@ -27,6 +27,7 @@ fn cost(node: &Node) -> u64 {
         return sum;
     };
     let items = match &folding.over.expr {
+        _ if matches!(folding.kind, Fold::OptMap | Fold::OptFlatMap) => 1,
         Expr::List(items) => u64::try_from(items.len()).unwrap_or(u64::MAX),
         _ => ITEMS,
     };

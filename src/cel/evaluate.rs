@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::ast::{Access, Expr, Node};
-use super::value::{List, Map, Text, Value};
+use super::value::{Key, Map, Text, Value, whole};
 use super::{Failure, Meter, Scope, functions, operators};
 
 pub(super) type Evaluated<'v> = Result<Value<'v>, Failure>;
@@ -46,10 +46,8 @@ impl<'v> Evaluator<'_, 'v> {
                 let (left, right) = (self.value(&nodes[0])?, self.value(&nodes[1])?);
                 operators::binary(*operator, &left, &right, self.meter)
             }
-            Expr::List(nodes) => {
-                let items = nodes.iter().map(|node| self.value(node)).collect::<Result<_, _>>()?;
-                Ok(Value::list(items))
-            }
+            Expr::List(nodes) => self.list(nodes),
+            Expr::IfPresent(of) => self.value(of),
             Expr::Map(entries) => self.map(entries),
             Expr::Call { function, is_method, args, regex } => {
                 let args = args.iter().map(|arg| self.value(arg)).collect::<Result<Vec<_>, _>>()?;
@@ -89,17 +87,43 @@ impl<'v> Evaluator<'_, 'v> {
         failures.unless_any(Value::Bool(!absorbing))
     }
 
+    /// An item of a list or a map: none where it is an optional that is empty.
+    fn present(&mut self, node: &'v Node) -> Result<Option<Value<'v>>, Failure> {
+        match (&node.expr, self.value(node)?) {
+            (Expr::IfPresent(_), Value::Optional(value)) => Ok(value.map(|value| (*value).clone())),
+            (Expr::IfPresent(_), other) => {
+                Err(Failure::new(format!("`?` takes an optional, not {}", other.kind())))
+            }
+            (_, value) => Ok(Some(value)),
+        }
+    }
+
+    fn list(&mut self, nodes: &'v [Node]) -> Evaluated<'v> {
+        let mut items = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            items.extend(self.present(node)?);
+        }
+        Ok(Value::list(items))
+    }
+
     fn map(&mut self, entries: &'v [(Node, Node)]) -> Evaluated<'v> {
         let mut map = BTreeMap::new();
         for (key, value) in entries {
-            let Value::Text(key) = self.value(key)? else {
-                return Err(Failure::new("the keys of maps are texts"));
-            };
-            self.meter.spend_bytes(key.as_str().len())?;
-            let value = self.value(value)?;
-            map.insert(key, value);
+            let key = self.value(key)?;
+            let key = self.key(&key)?;
+            if let Some(value) = self.present(value)? {
+                map.insert(key, value);
+            }
         }
-        Ok(Value::Map(Map::Made(Rc::new(map))))
+        Ok(Value::Map(Map::made(map)))
+    }
+
+    /// The key that a value is for a map that is made.
+    pub(super) fn key(&mut self, value: &Value<'v>) -> Result<Key<'v>, Failure> {
+        if let Value::Text(text) = value {
+            self.meter.spend_bytes(text.as_str().len())?;
+        }
+        Key::of(value).ok_or_else(|| Failure::new(format!("{} is not the key of a map", value.kind())))
     }
 
     fn select(&mut self, of: &'v Node, field: &str, mode: Access) -> Evaluated<'v> {
@@ -108,10 +132,12 @@ impl<'v> Evaluator<'_, 'v> {
             Ok(unwrapped) => unwrapped,
             Err(nothing) => return Ok(nothing),
         };
-        let Value::Map(map) = &value else {
-            return Err(Failure::new(format!("{} has no field `{field}`", value.kind())));
-        };
-        found(map.get(field), mode, || format!("no field `{field}`"))
+        match &value {
+            Value::Map(map) => found(map.get(field), mode, || format!("no field `{field}`")),
+            // Only a list that is asked for a field is an error where it is asked whether there is one.
+            Value::List(_) => Err(Failure::new(format!("{} has no field `{field}`", value.kind()))),
+            _ => found(None, mode, || format!("{} has no field `{field}`", value.kind())),
+        }
     }
 
     fn index(&mut self, of: &'v Node, key: &'v Node, mode: Access) -> Evaluated<'v> {
@@ -120,29 +146,28 @@ impl<'v> Evaluator<'_, 'v> {
             Ok(unwrapped) => unwrapped,
             Err(nothing) => return Ok(nothing),
         };
-        match (&value, &key) {
-            (Value::Map(map), Value::Text(key)) => {
+        if let Value::Map(map) = &value {
+            if let Value::Text(key) = &key {
                 self.meter.spend_bytes(key.as_str().len())?;
-                found(map.get(key.as_str()), mode, || "no such key".to_owned())
             }
-            (Value::List(list), Value::Int(index)) => {
-                let item = usize::try_from(*index).ok().and_then(|index| list.get(index));
+            return found(map.find(&key), mode, || "no such key".to_owned());
+        }
+        match (&value, position(&key)) {
+            (Value::List(list), Some(index)) => {
+                let item = usize::try_from(index).ok().and_then(|index| list.get(index));
                 found(item, mode, || format!("no item {index} in a list of {}", list.len()))
             }
             _ => Err(Failure::new(format!("no item of {} is named by {}", value.kind(), key.kind()))),
         }
     }
+}
 
-    /// The items that a macro goes through.
-    pub(super) fn items_of(&mut self, node: &'v Node) -> Result<List<'v>, Failure> {
-        match self.value(node)? {
-            Value::List(list) => Ok(list),
-            Value::Map(map) => {
-                self.meter.spend(map.capacity())?;
-                Ok(List::Made(map.keys().into_iter().map(Value::Text).collect()))
-            }
-            other => Err(Failure::new(format!("expected a list or a map, found {}", other.kind()))),
-        }
+/// What a value says as the position in a list.
+fn position(value: &Value<'_>) -> Option<i64> {
+    match value {
+        Value::Int(index) => Some(*index),
+        Value::Double(number) => whole(*number),
+        _ => None,
     }
 }
 

@@ -1,41 +1,58 @@
-//! Macros that go through lists and maps.
+//! Macros that go through lists, maps and optionals.
 
-use super::Failure;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use super::ast::{Fold, Folding};
 use super::evaluate::{Evaluated, Evaluator, Failures};
-use super::value::{List, Value};
+use super::operators::sorted;
+use super::value::{Map, Value};
+use super::{Failure, Meter};
+
+/// What a macro looks at in one step: the item of a list or the key of a map; where it has two names, the index and the item, or
+/// the key and its value.
+type Step<'v> = (Value<'v>, Option<Value<'v>>);
 
 impl<'v> Evaluator<'_, 'v> {
     pub(super) fn fold(&mut self, folding: &'v Folding) -> Evaluated<'v> {
-        let over = self.items_of(&folding.over)?;
+        let over = self.value(&folding.over)?;
+        if matches!(folding.kind, Fold::OptMap | Fold::OptFlatMap) {
+            return self.within(folding, &over);
+        }
+        let steps = steps(&over, folding.second.is_some(), self.meter)?;
         match folding.kind {
-            Fold::All => self.any(folding, &over, false),
-            Fold::Exists => self.any(folding, &over, true),
-            Fold::ExistsOne => self.exactly_one(folding, &over),
-            Fold::Map => self.mapped(folding, &over),
-            Fold::Filter => self.filtered(folding, &over),
+            Fold::All => self.any(folding, steps, false),
+            Fold::Exists => self.any(folding, steps, true),
+            Fold::ExistsOne => self.exactly_one(folding, steps),
+            Fold::Filter => self.filtered(folding, steps),
+            Fold::SortBy => self.sorted_by(folding, steps),
+            Fold::TransformMap => self.transformed(folding, steps),
+            Fold::TransformMapEntry => self.entries(folding, steps),
+            Fold::Map | Fold::OptMap | Fold::OptFlatMap => self.mapped(folding, steps),
         }
     }
 
-    /// Evaluates with `item` in scope.
+    /// Evaluates with the names of the macro in scope.
     fn with<T>(
         &mut self,
         folding: &'v Folding,
-        item: Value<'v>,
+        (first, second): Step<'v>,
         evaluate: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.meter.spend(1)?;
-        self.items.push((&folding.item, item));
+        let names = self.items.len();
+        self.items.push((&folding.item, first));
+        self.items.extend(folding.second.as_deref().zip(second));
         let evaluated = evaluate(self);
-        self.items.pop();
+        self.items.truncate(names);
         evaluated
     }
 
-    /// Whether the body is `deciding` for one item, which then decides, whatever is wrong with the others.
-    fn any(&mut self, folding: &'v Folding, over: &List<'v>, deciding: bool) -> Evaluated<'v> {
+    /// Whether the body is `deciding` for one step, which then decides, whatever is wrong with the others.
+    fn any(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>, deciding: bool) -> Evaluated<'v> {
         let mut failures = Failures::default();
-        for item in over.iter() {
-            match self.with(folding, item, |evaluator| evaluator.truth(&folding.body)) {
+        for step in steps {
+            match self.with(folding, step, |evaluator| evaluator.truth(&folding.body)) {
                 Ok(value) if value == deciding => return Ok(Value::Bool(deciding)),
                 Ok(_) => {}
                 Err(failure) => failures.note(failure)?,
@@ -44,36 +61,109 @@ impl<'v> Evaluator<'_, 'v> {
         failures.unless_any(Value::Bool(!deciding))
     }
 
-    fn exactly_one(&mut self, folding: &'v Folding, over: &List<'v>) -> Evaluated<'v> {
+    fn exactly_one(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
         let mut found = 0;
-        for item in over.iter() {
-            found += u64::from(self.with(folding, item, |evaluator| evaluator.truth(&folding.body))?);
+        for step in steps {
+            found += u64::from(self.with(folding, step, |evaluator| evaluator.truth(&folding.body))?);
         }
         Ok(Value::Bool(found == 1))
     }
 
-    fn mapped(&mut self, folding: &'v Folding, over: &List<'v>) -> Evaluated<'v> {
+    /// The value of the body, unless the condition is false.
+    fn body(&mut self, folding: &'v Folding, step: Step<'v>) -> Result<Option<Value<'v>>, Failure> {
+        self.with(folding, step, |evaluator| {
+            let is_taken = folding.condition.as_ref().map(|condition| evaluator.truth(condition));
+            if is_taken.transpose()? == Some(false) {
+                return Ok(None);
+            }
+            evaluator.value(&folding.body).map(Some)
+        })
+    }
+
+    fn mapped(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
         let mut made = Vec::new();
-        for item in over.iter() {
-            let value = self.with(folding, item, |evaluator| {
-                let is_taken = folding.condition.as_ref().map(|condition| evaluator.truth(condition));
-                if is_taken.transpose()? == Some(false) {
-                    return Ok(None);
-                }
-                evaluator.value(&folding.body).map(Some)
-            });
-            made.extend(value?);
+        for step in steps {
+            made.extend(self.body(folding, step)?);
         }
         Ok(Value::list(made))
     }
 
-    fn filtered(&mut self, folding: &'v Folding, over: &List<'v>) -> Evaluated<'v> {
+    fn filtered(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
         let mut made = Vec::new();
-        for item in over.iter() {
-            if self.with(folding, item.clone(), |evaluator| evaluator.truth(&folding.body))? {
+        for step in steps {
+            let item = step.0.clone();
+            if self.with(folding, step, |evaluator| evaluator.truth(&folding.body))? {
                 made.push(item);
             }
         }
         Ok(Value::list(made))
+    }
+
+    fn sorted_by(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
+        let mut made = Vec::new();
+        for step in steps {
+            let item = step.0.clone();
+            made.push((self.with(folding, step, |evaluator| evaluator.value(&folding.body))?, item));
+        }
+        let made = sorted(made, self.meter)?;
+        Ok(Value::list(made.into_iter().map(|(_, item)| item).collect()))
+    }
+
+    fn transformed(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
+        let mut made = BTreeMap::new();
+        for step in steps {
+            let key = self.key(&step.0)?;
+            if let Some(value) = self.body(folding, step)? {
+                made.insert(key, value);
+            }
+        }
+        Ok(Value::Map(Map::made(made)))
+    }
+
+    fn entries(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
+        let mut made = BTreeMap::new();
+        for step in steps {
+            let Some(entries) = self.body(folding, step)? else { continue };
+            for (key, value) in self::steps(&entries, true, self.meter)? {
+                let key = self.key(&key)?;
+                if made.insert(key, value.unwrap_or(Value::Null)).is_some() {
+                    return Err(Failure::new("transformMapEntry() makes one key twice"));
+                }
+            }
+        }
+        Ok(Value::Map(Map::made(made)))
+    }
+
+    /// `optional.optMap(item, …)`
+    fn within(&mut self, folding: &'v Folding, over: &Value<'v>) -> Evaluated<'v> {
+        let item = match over {
+            Value::Optional(Some(item)) => (**item).clone(),
+            Value::Optional(None) => return Ok(Value::Optional(None)),
+            other => return Err(Failure::new(format!("expected an optional, found {}", other.kind()))),
+        };
+        let value = self.with(folding, (item, None), |evaluator| evaluator.value(&folding.body))?;
+        match (folding.kind, value) {
+            (Fold::OptMap, value) => Ok(Value::Optional(Some(Rc::new(value)))),
+            (_, value @ Value::Optional(_)) => Ok(value),
+            (_, other) => Err(Failure::new(format!("optFlatMap() takes an optional, not {}", other.kind()))),
+        }
+    }
+}
+
+/// What a macro goes through, paid for.
+fn steps<'v>(over: &Value<'v>, both: bool, meter: &mut Meter) -> Result<Vec<Step<'v>>, Failure> {
+    match over {
+        Value::List(list) => {
+            meter.spend(list.len())?;
+            let indexed = (0_i64..).map(Value::Int).zip(list.iter());
+            let step = |(index, item)| if both { (index, Some(item)) } else { (item, None) };
+            Ok(indexed.map(step).collect())
+        }
+        Value::Map(map) => {
+            meter.spend(map.capacity())?;
+            let value = |key: &Value<'v>| both.then(|| map.find(key)).flatten();
+            Ok(map.keys().into_iter().map(|key| (key.clone(), value(&key))).collect())
+        }
+        other => Err(Failure::new(format!("expected a list or a map, found {}", other.kind()))),
     }
 }

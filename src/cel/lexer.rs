@@ -185,7 +185,10 @@ impl<'t> Lexer<'t> {
             return self.wrong("there are no unsigned numbers here; leave the `u` out");
         }
         if is_fraction || is_exponent {
-            return Ok(Token::Double(text.parse().unwrap_or(f64::INFINITY)));
+            return match text.parse() {
+                Ok(number) if f64::is_finite(number) => Ok(Token::Double(number)),
+                _ => self.wrong("the number is too large"),
+            };
         }
         match text.parse() {
             Ok(number) => Ok(Token::Int(number)),

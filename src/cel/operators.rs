@@ -51,34 +51,59 @@ fn compare<'v>(
     meter: &mut Meter,
     holds: impl Fn(Ordering) -> bool,
 ) -> Evaluated<'v> {
-    let is_number = |value: &Value<'_>| matches!(value, Value::Int(_) | Value::Double(_));
-    match order(left, right, meter)? {
-        Some(ordering) => Ok(Value::Bool(holds(ordering))),
-        // Not a number is neither less nor more.
-        None if is_number(left) && is_number(right) => Ok(Value::Bool(false)),
-        None => Err(unsupported(operator, left, right)),
-    }
+    let ordering = order(left, right, meter)?.ok_or_else(|| unsupported(operator, left, right))?;
+    Ok(Value::Bool(holds(ordering)))
 }
 
-/// How two values are ordered; `None` where they are not.
+/// Sorts by the first of each pair, for what it costs. By merging, which bears with an order that contradicts itself: beyond 2⁵³ two
+/// whole numbers may be equal to one double and not to each other.
+pub(super) fn sorted<'v, T>(
+    mut pairs: Vec<(Value<'v>, T)>,
+    meter: &mut Meter,
+) -> Result<Vec<(Value<'v>, T)>, Failure> {
+    if pairs.len() < 2 {
+        return Ok(pairs);
+    }
+    let mut merged = Vec::with_capacity(pairs.len());
+    let right = sorted(pairs.split_off(pairs.len() / 2), meter)?;
+    let (mut left, mut right) = (sorted(pairs, meter)?.into_iter().peekable(), right.into_iter().peekable());
+    while let (Some((one, _)), Some((other, _))) = (left.peek(), right.peek()) {
+        let ordering = order(one, other, meter)?.ok_or_else(unordered)?;
+        merged.extend(if ordering.is_gt() { right.next() } else { left.next() });
+    }
+    merged.extend(left.chain(right));
+    Ok(merged)
+}
+
+pub(super) fn unordered() -> Failure {
+    Failure::new("the items of the list have no order")
+}
+
+/// How two values are ordered; `None` where they are not, as what is not a number.
 pub(super) fn order(
     left: &Value<'_>,
     right: &Value<'_>,
     meter: &mut Meter,
 ) -> Result<Option<Ordering>, Failure> {
+    meter.spend(1)?;
     Ok(match (left, right) {
         (Value::Text(one), Value::Text(other)) => {
             meter.spend_bytes(one.as_str().len().min(other.as_str().len()))?;
             Some(one.cmp(other))
         }
         (Value::Bool(one), Value::Bool(other)) => Some(one.cmp(other)),
-        (Value::Quantity(one), Value::Quantity(other)) => Some(one.cmp(other)),
+        (Value::Duration(one), Value::Duration(other)) => Some(one.cmp(other)),
+        (Value::Timestamp(one), Value::Timestamp(other)) => Some(one.order(*other)),
         (one, other) => one.compare_numbers(other),
     })
 }
 
 /// `value in container`
-pub(super) fn contains(container: &Value<'_>, value: &Value<'_>, meter: &mut Meter) -> Result<bool, Failure> {
+pub(super) fn contains<'v>(
+    container: &Value<'v>,
+    value: &Value<'v>,
+    meter: &mut Meter,
+) -> Result<bool, Failure> {
     match (container, value) {
         (Value::List(list), _) => {
             for item in list.iter() {
@@ -88,9 +113,11 @@ pub(super) fn contains(container: &Value<'_>, value: &Value<'_>, meter: &mut Met
             }
             Ok(false)
         }
-        (Value::Map(map), Value::Text(key)) => {
-            meter.spend_bytes(key.as_str().len())?;
-            Ok(map.get(key.as_str()).is_some())
+        (Value::Map(map), key) => {
+            if let Value::Text(key) = key {
+                meter.spend_bytes(key.as_str().len())?;
+            }
+            Ok(map.find(key).is_some())
         }
         _ => Err(unsupported(Operator::In, value, container)),
     }
@@ -123,8 +150,29 @@ fn arithmetic<'v>(operator: Operator, left: &Value<'v>, right: &Value<'v>) -> Ev
             Operator::Divide => Ok(Value::Double(one / other)),
             _ => Err(unsupported(operator, left, right)),
         },
-        _ => Err(unsupported(operator, left, right)),
+        _ => times(operator, left, right).unwrap_or_else(|| Err(unsupported(operator, left, right))),
     }
+}
+
+/// Sums and differences of times and durations.
+fn times<'v>(operator: Operator, left: &Value<'v>, right: &Value<'v>) -> Option<Evaluated<'v>> {
+    let time = |moment: Option<_>| moment.map(Value::Timestamp);
+    let found = match (operator, left, right) {
+        (Operator::Add, Value::Duration(one), Value::Duration(other)) => {
+            one.plus(*other).map(Value::Duration)
+        }
+        (Operator::Subtract, Value::Duration(one), Value::Duration(other)) => {
+            one.minus(*other).map(Value::Duration)
+        }
+        (Operator::Add, Value::Timestamp(moment), Value::Duration(span))
+        | (Operator::Add, Value::Duration(span), Value::Timestamp(moment)) => time(moment.plus(*span)),
+        (Operator::Subtract, Value::Timestamp(moment), Value::Duration(span)) => time(moment.minus(*span)),
+        (Operator::Subtract, Value::Timestamp(one), Value::Timestamp(other)) => {
+            one.since(*other).map(Value::Duration)
+        }
+        _ => return None,
+    };
+    Some(found.ok_or_else(|| Failure::new("the duration or the time is beyond what there is")))
 }
 
 fn whole(operator: Operator, one: i64, other: i64) -> Result<i64, Failure> {

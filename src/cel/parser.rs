@@ -1,17 +1,14 @@
 //! From tokens to a tree.
 
-use regex::RegexBuilder;
-
 use super::CompileError;
-use super::ast::{Access, Expr, Fold, Folding, LONGEST, MAX_HEIGHT, Node, Operator};
+use super::ast::{Access, Expr, LONGEST, MAX_HEIGHT, Node, Operator};
 use super::functions;
 use super::lexer::{Spanned, Token, tokens};
+use super::macros::{folding, macro_named};
+use super::pattern;
 
 /// How deep parentheses, lists and signs may be nested.
 const MAX_NESTING: usize = 40;
-
-/// The largest compiled pattern, in bytes.
-pub(super) const LARGEST_REGEX: usize = 1 << 16;
 
 const RESERVED: [&str; 19] = [
     "as",
@@ -227,6 +224,9 @@ impl Parser {
         if mode == Access::Plain && self.accept("(") {
             return self.method(of, field, at);
         }
+        if let Some(kind) = dotted(&of).and_then(|of| functions::kind(&format!("{of}.{field}"))) {
+            return self.node(of.start, Expr::Name(kind.into()));
+        }
         match of.expr {
             Expr::Name(name) if &*name == "variables" => self.node(of.start, Expr::Derived(field)),
             _ => self.node(of.start, Expr::Select { of: Box::new(of), field, mode }),
@@ -251,6 +251,12 @@ impl Parser {
             Token::Text(text) => Expr::Text(text),
             Token::IntTooLarge => return self.wrong("not a whole number of 64 bits"),
             Token::Name(name) => return self.named(start, name),
+            // From the outermost names.
+            Token::Symbol(".") => {
+                self.at += 1;
+                let name = self.field()?;
+                return self.node(start, Expr::Name(name));
+            }
             Token::Symbol("(") => {
                 self.at += 1;
                 let node = self.expression()?;
@@ -296,7 +302,7 @@ impl Parser {
     fn list(&mut self, end: &str) -> Result<Vec<Node>, CompileError> {
         let mut items = Vec::new();
         while !self.accept(end) {
-            items.push(self.expression()?);
+            items.push(if end == "]" { self.entry()? } else { self.expression()? });
             if !self.accept(",") {
                 self.expect(end)?;
                 break;
@@ -305,12 +311,22 @@ impl Parser {
         Ok(items)
     }
 
+    /// An item of a list, which is optional after a `?`.
+    fn entry(&mut self) -> Parsed {
+        let (start, is_optional) = (self.start(), self.accept("?"));
+        let value = self.expression()?;
+        if is_optional { self.node(start, Expr::IfPresent(Box::new(value))) } else { Ok(value) }
+    }
+
     fn map(&mut self, start: usize) -> Parsed {
         let mut entries = Vec::new();
         while !self.accept("}") {
+            let (at, is_optional) = (self.start(), self.accept("?"));
             let key = self.expression()?;
             self.expect(":")?;
-            entries.push((key, self.expression()?));
+            let value = self.expression()?;
+            let value = if is_optional { self.node(at, Expr::IfPresent(Box::new(value)))? } else { value };
+            entries.push((key, value));
             if !self.accept(",") {
                 self.expect("}")?;
                 break;
@@ -344,51 +360,32 @@ impl Parser {
                 return self.function(of.start, qualified.into(), false, args);
             }
         }
-        let kind = match (&*name, args.len()) {
-            ("all", 2) => Fold::All,
-            ("exists", 2) => Fold::Exists,
-            ("exists_one" | "existsOne", 2) => Fold::ExistsOne,
-            ("map", 2 | 3) => Fold::Map,
-            ("filter", 2) => Fold::Filter,
-            _ => {
-                args.insert(0, of);
-                return self.function(at, name, true, args);
-            }
-        };
-        self.fold(kind, of, args)
-    }
-
-    fn fold(&mut self, kind: Fold, over: Node, mut args: Vec<Node>) -> Parsed {
-        let start = over.start;
-        let (body, condition) = (args.pop(), if args.len() == 2 { args.pop() } else { None });
-        match (args.pop(), body) {
-            (Some(Node { expr: Expr::Name(item), .. }), Some(body)) => {
-                self.node(start, Expr::Fold(Box::new(Folding { kind, over, item, condition, body })))
-            }
-            (other, _) => {
-                let offset = other.map_or(start, |node| node.start);
-                let message =
-                    "the first argument is a name for the items, as in list.all(item, …)".to_owned();
-                Err(CompileError { offset, message })
-            }
+        if let Some((kind, names)) = macro_named(&name, args.len()) {
+            let start = of.start;
+            return self.node(start, Expr::Fold(Box::new(folding(kind, names, of, args)?)));
         }
+        args.insert(0, of);
+        self.function(at, name, true, args)
     }
 
     fn function(&mut self, start: usize, function: Box<str>, is_method: bool, args: Vec<Node>) -> Parsed {
         let regex = match (&*function, args.get(1)) {
-            ("matches" | "find" | "findAll", Some(Node { expr: Expr::Text(pattern), start, .. })) => {
-                let regex = RegexBuilder::new(pattern).size_limit(LARGEST_REGEX).build();
-                let regex = regex.map_err(|error| CompileError {
-                    offset: *start,
-                    message: format!(
-                        "not a pattern: {}",
-                        error.to_string().lines().last().unwrap_or_default()
-                    ),
-                });
+            ("matches" | "find" | "findAll", Some(Node { expr: Expr::Text(text), start, .. })) => {
+                let regex = pattern::compile(text)
+                    .map_err(|why| CompileError { offset: *start, message: format!("not a pattern: {why}") });
                 Some(Box::new(regex?))
             }
             _ => None,
         };
         self.node(start, Expr::Call { function, is_method, args, regex })
+    }
+}
+
+/// `google.protobuf` as one name.
+fn dotted(node: &Node) -> Option<String> {
+    match &node.expr {
+        Expr::Name(name) => Some(name.to_string()),
+        Expr::Select { of, field, mode: Access::Plain } => Some(format!("{}.{field}", dotted(of)?)),
+        _ => None,
     }
 }

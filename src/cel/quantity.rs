@@ -8,8 +8,8 @@ pub struct Quantity(i128);
 
 const UNIT: i128 = 1_000_000_000;
 
-/// The largest number that Kubernetes keeps without rounding it down, and more than enough for bytes.
-const LARGEST: i128 = i64::MAX as i128 * UNIT;
+/// Where larger ones end: 10²⁹, of whatever it is.
+const LARGEST: i128 = i128::MAX;
 
 /// Longer texts are no quantities that anyone writes.
 const LONGEST: usize = 64;
@@ -25,17 +25,12 @@ impl Quantity {
         };
         let is_number = |c: char| c.is_ascii_digit() || c == '.';
         let (number, suffix) = unsigned.split_at(unsigned.find(|c| !is_number(c)).unwrap_or(unsigned.len()));
+        // A dot alone is none, to Kubernetes too.
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+        if number.is_empty() || fraction.contains('.') {
             return None;
         }
-        let digits: i128 = format!("{whole}{fraction}0").parse::<i128>().ok()? / 10;
-        let (multiplier, divisor) = factor(suffix)?;
-        let divisor = divisor.checked_mul(10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?)?;
-        let scaled = digits.checked_mul(multiplier)?.checked_mul(UNIT)?;
-        // What is finer than a billionth is rounded up.
-        let rounded = scaled.checked_add(divisor - 1)? / divisor;
-        (rounded <= LARGEST).then_some(Self(sign * rounded))
+        Some(Self(sign * billionths(&format!("{whole}{fraction}"), fraction.len(), factor(suffix)?)))
     }
 
     pub(super) fn of(number: i64) -> Self {
@@ -64,27 +59,41 @@ impl Quantity {
     }
 }
 
-/// By what a suffix multiplies and divides.
-fn factor(suffix: &str) -> Option<(i128, i128)> {
-    let binary = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-    if let Some(power) = binary.iter().position(|known| *known == suffix) {
-        return Some((1 << (10 * (power + 1)), 1));
+/// A number with so many of its digits after the dot, times a factor. What is finer than a billionth is rounded up.
+fn billionths(digits: &str, decimals: usize, (base, power): (i128, i32)) -> i128 {
+    let digits = digits.trim_start_matches('0');
+    if digits.is_empty() {
+        return 0;
     }
-    let decimal = ["k", "M", "G", "T", "P", "E"];
-    if let Some(power) = decimal.iter().position(|known| *known == suffix) {
-        return Some((1000_i128.pow(u32::try_from(power).ok()? + 1), 1));
+    let decimals = i32::try_from(decimals).unwrap_or(i32::MAX);
+    let (multiplier, divisor) = match base {
+        2 => (raised(2, power), raised(10, decimals)),
+        _ => (raised(10, power.saturating_sub(decimals)), raised(10, decimals.saturating_sub(power))),
+    };
+    let scaled =
+        digits.parse::<i128>().ok().and_then(|digits| digits.checked_mul(multiplier?)?.checked_mul(UNIT));
+    match (scaled, divisor) {
+        (_, None) => 1,
+        (None, _) => LARGEST,
+        (Some(scaled), Some(divisor)) => scaled.div_euclid(divisor) + i128::from(scaled % divisor != 0),
     }
-    match suffix {
-        "" => Some((1, 1)),
-        "m" => Some((1, 1000)),
-        "u" => Some((1, 1_000_000)),
-        "n" => Some((1, UNIT)),
-        _ => {
-            let exponent: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
-            let power = 10_i128.checked_pow(exponent.unsigned_abs())?;
-            Some(if exponent < 0 { (1, power) } else { (power, 1) })
-        }
+}
+
+/// A power; 1 where the exponent is negative.
+fn raised(base: i128, power: i32) -> Option<i128> {
+    base.checked_pow(u32::try_from(power.max(0)).ok()?)
+}
+
+/// The base and the exponent of a suffix.
+fn factor(suffix: &str) -> Option<(i128, i32)> {
+    let place = |known: &[&str]| known.iter().position(|known| *known == suffix);
+    if let Some(place) = place(&["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]) {
+        return Some((2, 10 * (i32::try_from(place).ok()? + 1)));
     }
+    if let Some(place) = place(&["n", "u", "m", "", "k", "M", "G", "T", "P", "E"]) {
+        return Some((10, 3 * (i32::try_from(place).ok()? - 3)));
+    }
+    suffix.strip_prefix(['e', 'E'])?.parse().ok().map(|power| (10, power))
 }
 
 impl fmt::Display for Quantity {

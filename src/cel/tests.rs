@@ -113,7 +113,7 @@ fn values() {
             "quantity('1e3').compareTo(quantity('1k')) == 0 && quantity('500m').add(quantity('0.5')).asInteger() == 1",
             "true",
         ),
-        ("isQuantity('10Gi') && !isQuantity('10 GB') && !isQuantity('.')", "true"),
+        ("isQuantity('10Gi') && !isQuantity('10 GB') && !isQuantity('')", "true"),
         ("int('42') + int(1.9) + size('zk') + size(object.labels)", "47"),
         ("string(1) + string(true) + string(1.5)", "1true1.5"),
         ("'%s has %d of %s, 100%%'.format(['zk', 3, [1, 2]])", "zk has 3 of [1, 2], 100%"),

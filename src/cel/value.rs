@@ -6,7 +6,10 @@ use std::rc::Rc;
 
 use serde_json::Value as Json;
 
+use super::addresses::{Address, Block};
 use super::quantity::Quantity;
+use super::times::{Moment, Span};
+use super::versions::Version;
 use super::{Failure, Meter};
 
 /// A value of an expression.
@@ -20,6 +23,11 @@ pub enum Value<'v> {
     List(List<'v>),
     Map(Map<'v>),
     Quantity(Quantity),
+    Duration(Span),
+    Timestamp(Moment),
+    Address(Address),
+    Block(Block),
+    Version(Rc<Version>),
     Optional(Option<Rc<Value<'v>>>),
     /// A type as a value: `int`.
     Kind(&'static str),
@@ -37,11 +45,19 @@ pub enum List<'v> {
     Made(Rc<[Value<'v>]>),
 }
 
-/// A map whose keys are texts. In JSON a member that is null counts as absent, as it does to the API server.
+/// In JSON a member that is null counts as absent, as it does to the API server.
 #[derive(Clone, Debug)]
 pub enum Map<'v> {
     Json(&'v serde_json::Map<String, Json>),
-    Made(Rc<BTreeMap<Text<'v>, Value<'v>>>),
+    Made(Rc<BTreeMap<Key<'v>, Value<'v>>>),
+}
+
+/// What names a value in a map.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key<'v> {
+    Bool(bool),
+    Int(i64),
+    Text(Text<'v>),
 }
 
 impl Text<'_> {
@@ -108,7 +124,12 @@ impl Value<'_> {
             Self::Text(_) => "string",
             Self::List(_) => "list",
             Self::Map(_) => "map",
-            Self::Quantity(_) => "quantity",
+            Self::Quantity(_) => "kubernetes.Quantity",
+            Self::Duration(_) => "google.protobuf.Duration",
+            Self::Timestamp(_) => "google.protobuf.Timestamp",
+            Self::Address(_) => "net.IP",
+            Self::Block(_) => "net.CIDR",
+            Self::Version(_) => "kubernetes.Semver",
             Self::Optional(_) => "optional_type",
             Self::Kind(_) => "type",
         }
@@ -127,40 +148,57 @@ impl Value<'_> {
             (Self::List(one), Self::List(other)) => return one.equals(other, meter),
             (Self::Map(one), Self::Map(other)) => return one.equals(other, meter),
             (Self::Quantity(one), Self::Quantity(other)) => one == other,
+            (Self::Duration(one), Self::Duration(other)) => one == other,
+            (Self::Timestamp(one), Self::Timestamp(other)) => one == other,
+            (Self::Address(one), Self::Address(other)) => one == other,
+            (Self::Block(one), Self::Block(other)) => one == other,
+            (Self::Version(one), Self::Version(other)) => one == other,
             (Self::Kind(one), Self::Kind(other)) => one == other,
             (Self::Optional(Some(one)), Self::Optional(Some(other))) => return one.equals(other, meter),
             (one, other) => one.compare_numbers(other) == Some(Ordering::Equal),
         })
     }
 
+    /// Numbers of both sorts are compared as doubles, beyond 2⁵³ too, where not every whole number is one.
+    #[expect(clippy::cast_precision_loss, reason = "as in every CEL")]
     pub(super) fn compare_numbers(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Int(one), Self::Int(other)) => Some(one.cmp(other)),
             (Self::Double(one), Self::Double(other)) => one.partial_cmp(other),
-            (Self::Int(one), Self::Double(other)) => compare_mixed(*one, *other),
-            (Self::Double(one), Self::Int(other)) => compare_mixed(*other, *one).map(Ordering::reverse),
+            (Self::Int(one), Self::Double(other)) => (*one as f64).partial_cmp(other),
+            (Self::Double(one), Self::Int(other)) => one.partial_cmp(&(*other as f64)),
             _ => None,
         }
     }
 }
 
-/// Beyond 2⁵³ not every whole number is a double.
-#[expect(clippy::cast_possible_truncation, reason = "the range is looked at first")]
-fn compare_mixed(int: i64, double: f64) -> Option<Ordering> {
-    if double.is_nan() {
-        return None;
+/// The whole number that a double is.
+#[expect(clippy::cast_possible_truncation, reason = "the range is looked at")]
+pub(super) fn whole(number: f64) -> Option<i64> {
+    let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number);
+    (fits && number.fract() == 0.0).then_some(number as i64)
+}
+
+impl<'v> Key<'v> {
+    /// The key that a value is; a double that is whole counts as a whole number where a map is asked, and not where it is made.
+    pub(super) fn of(value: &Value<'v>) -> Option<Self> {
+        match value {
+            Value::Bool(value) => Some(Self::Bool(*value)),
+            Value::Int(number) => Some(Self::Int(*number)),
+            Value::Text(text) => Some(Self::Text(text.clone())),
+            _ => None,
+        }
     }
-    if double >= 9_223_372_036_854_775_808.0 {
-        return Some(Ordering::Less);
+}
+
+impl<'v> From<&Key<'v>> for Value<'v> {
+    fn from(key: &Key<'v>) -> Self {
+        match key {
+            Key::Bool(value) => Self::Bool(*value),
+            Key::Int(number) => Self::Int(*number),
+            Key::Text(text) => Self::Text(text.clone()),
+        }
     }
-    if double < -9_223_372_036_854_775_808.0 {
-        return Some(Ordering::Greater);
-    }
-    let whole = double.trunc();
-    Some(
-        int.cmp(&(whole as i64))
-            .then_with(|| 0.0_f64.partial_cmp(&(double - whole)).unwrap_or(Ordering::Equal)),
-    )
 }
 
 impl<'v> List<'v> {
@@ -200,20 +238,34 @@ impl<'v> List<'v> {
 }
 
 impl<'v> Map<'v> {
+    pub fn made(entries: BTreeMap<Key<'v>, Value<'v>>) -> Self {
+        Self::Made(Rc::new(entries))
+    }
+
     pub fn get(&self, key: &str) -> Option<Value<'v>> {
         match self {
             Self::Json(members) => members.get(key).filter(|value| !value.is_null()).map(Into::into),
-            Self::Made(entries) => entries.get(&Text::Borrowed(key)).cloned(),
+            Self::Made(entries) => entries.get(&Key::Text(Text::Borrowed(key))).cloned(),
         }
     }
 
-    pub fn keys(&self) -> Vec<Text<'v>> {
+    /// The value that is named by another one.
+    pub(super) fn find(&self, key: &Value<'v>) -> Option<Value<'v>> {
+        match (self, key) {
+            (_, Value::Text(text)) => self.get(text.as_str()),
+            (Self::Made(entries), Value::Double(number)) => entries.get(&Key::Int(whole(*number)?)).cloned(),
+            (Self::Made(entries), key) => entries.get(&Key::of(key)?).cloned(),
+            (Self::Json(_), _) => None,
+        }
+    }
+
+    pub fn keys(&self) -> Vec<Value<'v>> {
         match self {
             Self::Json(members) => {
                 let present = members.iter().filter(|(_, value)| !value.is_null());
-                present.map(|(key, _)| Text::Borrowed(key)).collect()
+                present.map(|(key, _)| Value::Text(Text::Borrowed(key))).collect()
             }
-            Self::Made(entries) => entries.keys().cloned().collect(),
+            Self::Made(entries) => entries.keys().map(Into::into).collect(),
         }
     }
 
@@ -232,9 +284,7 @@ impl<'v> Map<'v> {
             return Ok(false);
         }
         for key in keys {
-            let (Some(one), Some(other)) = (self.get(key.as_str()), other.get(key.as_str())) else {
-                return Ok(false);
-            };
+            let (Some(one), Some(other)) = (self.find(&key), other.find(&key)) else { return Ok(false) };
             if !one.equals(&other, meter)? {
                 return Ok(false);
             }

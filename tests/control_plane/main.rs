@@ -9,6 +9,9 @@
     reason = "helpers beside the tests unwrap, and say what they skip"
 )]
 
+#[path = "../support/answers.rs"]
+#[allow(dead_code, reason = "not every helper is needed here")]
+mod answers;
 #[path = "../support/control_plane.rs"]
 #[allow(dead_code, reason = "not every helper is needed here")]
 mod control_plane;
@@ -22,6 +25,7 @@ mod pki;
 #[allow(dead_code, reason = "not every helper is needed here")]
 mod stage;
 
+mod cel;
 mod certificates;
 mod deployments;
 mod doctor;
@@ -32,6 +36,7 @@ mod members;
 mod mutate;
 mod per_pod;
 mod policies;
+mod race;
 mod reports;
 mod show;
 mod static_webhooks;

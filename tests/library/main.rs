@@ -14,6 +14,7 @@ mod case;
 
 mod bounds;
 mod captures;
+mod cel;
 mod checks;
 mod contexts;
 mod edits;

@@ -3,7 +3,7 @@
 #![allow(clippy::unnecessary_wraps, reason = "the table wants functions that can fail")]
 
 use super::super::value::Value;
-use super::super::{Failure, quantity::Quantity};
+use super::super::{Failure, numbers, quantity::Quantity};
 use super::{Call, Evaluated, Function, Gives, Kind, Style};
 
 const fn global(name: &'static str, takes: &'static [Kind], gives: Gives, run: super::Run) -> Function {
@@ -28,6 +28,10 @@ pub(super) const TABLE: &[Function] = &[
     global("string", &[Kind::Int], Gives::Text, string),
     global("string", &[Kind::Double], Gives::Text, string),
     global("string", &[Kind::Bool], Gives::Text, string),
+    global("string", &[Kind::Duration], Gives::Text, string),
+    global("string", &[Kind::Timestamp], Gives::Text, string),
+    global("string", &[Kind::Address], Gives::Text, string),
+    global("string", &[Kind::Block], Gives::Text, string),
     global("quantity", &[Kind::Text], Gives::Quantity, quantity),
     global("quantity", &[Kind::Int], Gives::Quantity, quantity_of_int),
     global("isQuantity", &[Kind::Text], Gives::Bool, is_quantity),
@@ -80,13 +84,14 @@ fn double_of_int<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
 }
 
 fn double_of_text<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    // Hexadecimal and underscores, which Go takes as well, nobody writes.
     call.text(0).parse().map(Value::Double).map_err(|_| Failure::new("the text is not a number"))
 }
 
 fn bool_of_text<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     match call.text(0) {
-        "true" | "True" | "TRUE" | "t" | "1" => Ok(Value::Bool(true)),
-        "false" | "False" | "FALSE" | "f" | "0" => Ok(Value::Bool(false)),
+        "true" | "True" | "TRUE" | "t" | "T" | "1" => Ok(Value::Bool(true)),
+        "false" | "False" | "FALSE" | "f" | "F" | "0" => Ok(Value::Bool(false)),
         _ => Err(Failure::new("the text is neither true nor false")),
     }
 }
@@ -94,8 +99,12 @@ fn bool_of_text<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
 fn string<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     Ok(match first(call) {
         Value::Int(number) => Value::text(number.to_string()),
-        Value::Double(number) => Value::text(number.to_string()),
+        Value::Double(number) => Value::text(numbers::shortest(number)),
         Value::Bool(value) => Value::text(value.to_string()),
+        Value::Duration(span) => Value::text(span.to_string()),
+        Value::Timestamp(moment) => Value::text(moment.to_string()),
+        Value::Address(address) => Value::text(address.to_string()),
+        Value::Block(block) => Value::text(block.to_string()),
         other => other,
     })
 }

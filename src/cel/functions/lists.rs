@@ -1,8 +1,9 @@
 //! Methods of lists, and lists as sets.
 
 use std::cmp::Ordering;
+use std::rc::Rc;
 
-use super::super::operators::{binary, contains, order};
+use super::super::operators::{binary, contains, order, sorted, unordered};
 use super::super::value::Value;
 use super::super::{Failure, ast::Operator};
 use super::{Call, Evaluated, Function, Gives, Kind, Style};
@@ -30,6 +31,25 @@ pub(super) const TABLE: &[Function] = &[
     function("lastIndexOf", Style::Method, AND_ITEM, Gives::Int, |call| index_of(call, true)),
     function("slice", Style::Method, &[Kind::List, Kind::Int, Kind::Int], Gives::First, slice),
     function("distinct", Style::Method, ONE, Gives::First, distinct),
+    function("sort", Style::Method, ONE, Gives::First, sort),
+    function("reverse", Style::Method, ONE, Gives::First, |call| {
+        Ok(Value::list(call.items(0)?.into_iter().rev().collect()))
+    }),
+    Function {
+        optional: 1,
+        ..function("flatten", Style::Method, &[Kind::List, Kind::Int], Gives::Anys, flatten)
+    },
+    function("first", Style::Method, ONE, Gives::OptionalItem, |call| {
+        Ok(Value::Optional(call.items(0)?.into_iter().next().map(Rc::new)))
+    }),
+    function("last", Style::Method, ONE, Gives::OptionalItem, |call| {
+        Ok(Value::Optional(call.items(0)?.pop().map(Rc::new)))
+    }),
+    function("lists.range", Style::Global, &[Kind::Int], Gives::Ints, |call| {
+        let end = call.int(0).unwrap_or_default().max(0);
+        call.meter.spend(usize::try_from(end).unwrap_or(usize::MAX))?;
+        Ok(Value::list((0..end).map(Value::Int).collect()))
+    }),
     function("sets.contains", Style::Global, TWO, Gives::Bool, |call| is_part(call, 1, 0)),
     function("sets.equivalent", Style::Global, TWO, Gives::Bool, |call| match is_part(call, 1, 0)? {
         Value::Bool(true) => is_part(call, 0, 1),
@@ -49,10 +69,6 @@ fn is_sorted<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
         }
     }
     Ok(Value::Bool(true))
-}
-
-fn unordered() -> Failure {
-    Failure::new("the items of the list have no order")
 }
 
 fn sum<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
@@ -92,6 +108,36 @@ fn slice<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     let part = bound(1).zip(bound(2)).and_then(|(from, to)| items.get(from..to));
     part.map(|part| Value::list(part.to_vec()))
         .ok_or_else(|| Failure::new("the slice is not within the list"))
+}
+
+fn sort<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    let items = call.items(0)?.into_iter().map(|item| (item, ())).collect();
+    let items = sorted(items, call.meter)?;
+    Ok(Value::list(items.into_iter().map(|(item, ())| item).collect()))
+}
+
+/// Lists in the list give their items, so many levels down.
+fn flatten<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    let depth = call.int(1).unwrap_or(1);
+    if depth < 0 {
+        return Err(Failure::new("the depth is negative"));
+    }
+    let mut items = call.items(0)?;
+    for _ in 0..depth {
+        if !items.iter().any(|item| matches!(item, Value::List(_))) {
+            break;
+        }
+        let mut flat = Vec::new();
+        for item in items {
+            match item {
+                Value::List(list) => flat.extend(list.iter()),
+                item => flat.push(item),
+            }
+        }
+        call.meter.spend(flat.len())?;
+        items = flat;
+    }
+    Ok(Value::list(items))
 }
 
 fn distinct<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {

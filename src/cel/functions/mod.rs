@@ -1,10 +1,14 @@
 //! The functions: one table, by which they are checked and called.
 
+mod addresses;
 mod convert;
+mod format;
 mod lists;
 mod optionals;
 mod quantities;
 mod texts;
+mod times;
+mod versions;
 
 use regex::Regex;
 
@@ -45,6 +49,11 @@ enum Kind {
     List,
     Map,
     Quantity,
+    Duration,
+    Timestamp,
+    Address,
+    Block,
+    Version,
     Optional,
 }
 
@@ -58,6 +67,11 @@ enum Gives {
     Text,
     Texts,
     Quantity,
+    Duration,
+    Timestamp,
+    Address,
+    Block,
+    Version,
     Kind,
     /// The type of the first argument.
     First,
@@ -67,6 +81,13 @@ enum Gives {
     Inner,
     /// An optional of the first argument.
     OptionalFirst,
+    /// An optional of an item of the first argument.
+    OptionalItem,
+    /// A list of what the optionals in the first argument hold.
+    Held,
+    Ints,
+    /// A list of anything.
+    Anys,
 }
 
 /// The arguments of one call.
@@ -77,11 +98,36 @@ pub(super) struct Call<'c, 'v> {
     meter: &'c mut Meter,
 }
 
-const TABLES: [&[Function]; 5] =
-    [convert::TABLE, texts::TABLE, lists::TABLE, quantities::TABLE, optionals::TABLE];
+const TABLES: [&[Function]; 9] = [
+    convert::TABLE,
+    texts::TABLE,
+    format::TABLE,
+    lists::TABLE,
+    quantities::TABLE,
+    optionals::TABLE,
+    times::TABLE,
+    addresses::TABLE,
+    versions::TABLE,
+];
 
 /// The types that expressions can name.
-const KINDS: [&str; 8] = ["bool", "int", "double", "string", "list", "map", "null_type", "type"];
+const KINDS: [&str; 15] = [
+    "bool",
+    "int",
+    "double",
+    "string",
+    "list",
+    "map",
+    "null_type",
+    "type",
+    "optional_type",
+    "google.protobuf.Duration",
+    "google.protobuf.Timestamp",
+    "kubernetes.Quantity",
+    "kubernetes.Semver",
+    "net.IP",
+    "net.CIDR",
+];
 
 pub(super) fn kind(name: &str) -> Option<&'static str> {
     KINDS.into_iter().find(|kind| *kind == name)
@@ -170,6 +216,11 @@ impl Kind {
                 | (Self::List, Type::List(_))
                 | (Self::Map, Type::Map(_) | Type::Object(_))
                 | (Self::Quantity, Type::Quantity)
+                | (Self::Duration, Type::Duration)
+                | (Self::Timestamp, Type::Timestamp)
+                | (Self::Address, Type::Address)
+                | (Self::Block, Type::Block)
+                | (Self::Version, Type::Version)
                 | (Self::Optional, Type::Optional(_))
         )
     }
@@ -185,6 +236,11 @@ impl Kind {
                 | (Self::List, Value::List(_))
                 | (Self::Map, Value::Map(_))
                 | (Self::Quantity, Value::Quantity(_))
+                | (Self::Duration, Value::Duration(_))
+                | (Self::Timestamp, Value::Timestamp(_))
+                | (Self::Address, Value::Address(_))
+                | (Self::Block, Value::Block(_))
+                | (Self::Version, Value::Version(_))
                 | (Self::Optional, Value::Optional(_))
         )
     }
@@ -200,6 +256,12 @@ impl Gives {
             (Self::Text, _) => Type::Text,
             (Self::Texts, _) => Type::list(Type::Text),
             (Self::Quantity, _) => Type::Quantity,
+            (Self::Duration, _) => Type::Duration,
+            (Self::Timestamp, _) => Type::Timestamp,
+            (Self::Address, _) => Type::Address,
+            (Self::Block, _) => Type::Block,
+            (Self::Version, _) => Type::Version,
+            (Self::Ints, _) => Type::list(Type::Int),
             (Self::Kind, _) => Type::Kind,
             (Self::First, first) => first,
             (Self::Item, Type::List(item)) => (*item).clone(),
@@ -208,6 +270,13 @@ impl Gives {
                 if fits { (*inner).clone() } else { Type::Dyn }
             }
             (Self::OptionalFirst, first) => Type::optional(first),
+            (Self::OptionalItem, Type::List(item)) => Type::optional((*item).clone()),
+            (Self::OptionalItem, _) => Type::optional(Type::Dyn),
+            (Self::Held, Type::List(item)) => match &*item {
+                Type::Optional(held) => Type::list((**held).clone()),
+                _ => Type::list(Type::Dyn),
+            },
+            (Self::Held | Self::Anys, _) => Type::list(Type::Dyn),
             (Self::Dyn | Self::Item | Self::Inner, _) => Type::Dyn,
         }
     }

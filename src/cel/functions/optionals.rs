@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::Failure;
 use super::super::value::Value;
-use super::{Call, Function, Gives, Kind, Style};
+use super::{Call, Evaluated, Function, Gives, Kind, Style};
 
 const fn function(
     name: &'static str,
@@ -27,6 +27,8 @@ pub(super) const TABLE: &[Function] = &[
         let value = argument(call, 0);
         Ok(if is_zero(&value) { Value::Optional(None) } else { some(value) })
     }),
+    function("optional.unwrap", Style::Global, &[Kind::List], Gives::Held, unwrap),
+    function("unwrapOpt", Style::Method, &[Kind::List], Gives::Held, unwrap),
     function("hasValue", Style::Method, ONE, Gives::Bool, |call| Ok(Value::Bool(held(call).is_some()))),
     function("value", Style::Method, ONE, Gives::Inner, |call| {
         held(call).ok_or_else(|| Failure::new("the optional is empty"))
@@ -54,11 +56,24 @@ fn held<'v>(call: &Call<'_, 'v>) -> Option<Value<'v>> {
     }
 }
 
+/// What the optionals of a list hold, as far as they hold something.
+fn unwrap<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    let mut held = Vec::new();
+    for item in call.items(0)? {
+        match item {
+            Value::Optional(value) => held.extend(value.map(|value| (*value).clone())),
+            other => return Err(Failure::new(format!("expected an optional, found {}", other.kind()))),
+        }
+    }
+    Ok(Value::list(held))
+}
+
 fn is_zero(value: &Value<'_>) -> bool {
     match value {
-        Value::Null | Value::Bool(false) | Value::Int(0) | Value::Optional(None) => true,
+        Value::Null | Value::Bool(false) | Value::Int(0) => true,
         Value::Double(number) => *number == 0.0,
         Value::Text(text) => text.as_str().is_empty(),
+        Value::Duration(span) => span.0 == 0,
         Value::List(list) => list.is_empty(),
         Value::Map(map) => map.capacity() == 0,
         _ => false,

@@ -1,12 +1,9 @@
 //! Methods of texts. Positions count characters.
 
-use std::fmt::Write as _;
+use regex::Regex;
 
-use regex::{Regex, RegexBuilder};
-
-use super::super::parser::LARGEST_REGEX;
 use super::super::value::Value;
-use super::super::{Failure, Meter};
+use super::super::{Failure, pattern as patterns};
 use super::{Call, Evaluated, Function, Gives, Kind, Style};
 
 const fn method(name: &'static str, takes: &'static [Kind], gives: Gives, run: super::Run) -> Function {
@@ -28,7 +25,7 @@ pub(super) const TABLE: &[Function] = &[
     Function { optional: 1, ..method("findAll", TWO_AND_INT, Gives::Texts, find_all) },
     method("charAt", AND_INT, Gives::Text, char_at),
     Function { optional: 1, ..method("indexOf", TWO_AND_INT, Gives::Int, index_of) },
-    method("lastIndexOf", TWO, Gives::Int, last_index_of),
+    Function { optional: 1, ..method("lastIndexOf", TWO_AND_INT, Gives::Int, last_index_of) },
     method("lowerAscii", ONE, Gives::Text, |call| made(call, str::to_ascii_lowercase)),
     method("upperAscii", ONE, Gives::Text, |call| made(call, str::to_ascii_uppercase)),
     method("trim", ONE, Gives::Text, |call| made(call, |text| text.trim().to_owned())),
@@ -40,7 +37,6 @@ pub(super) const TABLE: &[Function] = &[
     Function { optional: 1, ..method("split", TWO_AND_INT, Gives::Texts, split) },
     Function { optional: 1, ..method("substring", AND_INTS, Gives::Text, substring) },
     Function { optional: 1, ..method("join", &[Kind::List, Kind::Text], Gives::Text, join) },
-    method("format", &[Kind::Text, Kind::List], Gives::Text, format),
 ];
 
 /// Pays for looking through the receiver, and gives it.
@@ -74,8 +70,7 @@ fn pattern(call: &mut Call<'_, '_>) -> Result<Regex, Failure> {
         return Err(Failure::new(format!("a pattern may be {LONGEST_PATTERN} bytes long")));
     }
     call.meter.spend(COMPILING)?;
-    let regex = RegexBuilder::new(call.text(1)).size_limit(LARGEST_REGEX).build();
-    regex.map_err(|_| Failure::new("the text is not a pattern, or too large a one"))
+    patterns::compile(call.text(1)).map_err(|_| Failure::new("the text is not a pattern, or too large a one"))
 }
 
 fn matches<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
@@ -132,16 +127,37 @@ fn offset(text: &str, position: i64) -> Result<usize, Failure> {
     ends.into_iter().nth(position).ok_or_else(outside)
 }
 
+/// From a position on. One beyond the end finds nothing, but where nothing is looked for it is found everywhere.
 fn index_of<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     receiver(call)?;
-    let (text, part) = (call.text(0), call.text(1));
-    let from = offset(text, call.int(2).unwrap_or_default())?;
+    let (text, part, from) = (call.text(0), call.text(1), call.int(2).unwrap_or_default());
+    if part.is_empty() {
+        return Ok(Value::Int(from));
+    }
+    if from < 0 {
+        return Err(outside());
+    }
+    let Ok(from) = offset(text, from) else { return Ok(Value::Int(-1)) };
     Ok(position(text, text[from..].find(part).map(|found| from + found)))
 }
 
+/// The last one that begins at a position or before it, with the same exceptions.
 fn last_index_of<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     receiver(call)?;
-    Ok(position(call.text(0), call.text(0).rfind(call.text(1))))
+    let (text, part) = (call.text(0), call.text(1));
+    let Some(from) = call.int(2) else { return Ok(position(text, text.rfind(part))) };
+    if part.is_empty() {
+        return Ok(Value::Int(from));
+    }
+    if from < 0 {
+        return Err(outside());
+    }
+    let Some(from) = offset(text, from).ok().filter(|from| *from < text.len()) else {
+        return Ok(Value::Int(-1));
+    };
+    let end = text.len().min(from + part.len());
+    let end = (end..=text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
+    Ok(position(text, text[..end].rfind(part).filter(|found| *found <= from)))
 }
 
 fn substring<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
@@ -188,64 +204,4 @@ fn join<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
         joined.push_str(text.as_str());
     }
     Ok(Value::text(joined))
-}
-
-/// `"%s of %d".format([…])`
-fn format<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
-    receiver(call)?;
-    let mut items = call.items(1)?.into_iter();
-    let (mut made, mut rest) = (String::new(), call.text(0).to_owned());
-    while let Some((before, after)) = rest.split_once('%') {
-        made.push_str(before);
-        let verb = after.chars().next().ok_or_else(|| Failure::new("a `%` ends the format"))?;
-        if verb == '%' {
-            made.push('%');
-        } else {
-            let item = items.next().ok_or_else(|| Failure::new("the format has more parts than the list"))?;
-            formatted(verb, &item, &mut made, call.meter)?;
-        }
-        rest = after[verb.len_utf8()..].to_owned();
-        call.meter.spend_bytes(rest.len())?;
-    }
-    made.push_str(&rest);
-    Ok(Value::text(made))
-}
-
-fn formatted(verb: char, item: &Value<'_>, made: &mut String, meter: &mut Meter) -> Result<(), Failure> {
-    match (verb, item) {
-        ('s', _) | ('d', Value::Int(_)) => show(item, made, meter),
-        ('f', Value::Double(number)) => {
-            write!(made, "{number:.6}").map_err(|_| Failure::new("not formatted"))
-        }
-        _ => Err(Failure::new(format!("%{verb} does not take {}", item.kind()))),
-    }
-}
-
-/// A value as a part of a text.
-fn show(value: &Value<'_>, made: &mut String, meter: &mut Meter) -> Result<(), Failure> {
-    meter.spend(1)?;
-    match value {
-        Value::Text(text) => {
-            meter.spend_bytes(text.as_str().len())?;
-            made.push_str(text.as_str());
-        }
-        Value::Int(number) => made.push_str(&number.to_string()),
-        Value::Double(number) => made.push_str(&number.to_string()),
-        Value::Bool(value) => made.push_str(&value.to_string()),
-        Value::Quantity(quantity) => made.push_str(&quantity.to_string()),
-        Value::Null => made.push_str("null"),
-        Value::Kind(kind) => made.push_str(kind),
-        Value::List(list) => {
-            made.push('[');
-            for (index, item) in list.iter().enumerate() {
-                made.push_str(if index == 0 { "" } else { ", " });
-                show(&item, made, meter)?;
-            }
-            made.push(']');
-        }
-        Value::Map(_) | Value::Optional(_) => {
-            return Err(Failure::new(format!("%s does not take {}", value.kind())));
-        }
-    }
-    Ok(())
 }

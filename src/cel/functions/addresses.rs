@@ -1,0 +1,73 @@
+//! IP addresses and ranges of them.
+
+#![allow(clippy::unnecessary_wraps, reason = "the table wants functions that can fail")]
+
+use super::super::Failure;
+use super::super::addresses::{Address, Block};
+use super::super::value::Value;
+use super::{Call, Evaluated, Function, Gives, Kind, Style};
+
+const fn global(name: &'static str, gives: Gives, run: super::Run) -> Function {
+    Function { name, style: Style::Global, takes: &[Kind::Text], optional: 0, gives, run }
+}
+
+const fn method(name: &'static str, takes: &'static [Kind], gives: Gives, run: super::Run) -> Function {
+    Function { name, style: Style::Method, takes, optional: 0, gives, run }
+}
+
+const fn test(name: &'static str, run: super::Run) -> Function {
+    method(name, &[Kind::Address], Gives::Bool, run)
+}
+
+pub(super) const TABLE: &[Function] = &[
+    global("ip", Gives::Address, |call| address(call, 0).map(Value::Address)),
+    global("isIP", Gives::Bool, |call| Ok(Value::Bool(address(call, 0).is_ok()))),
+    global("ip.isCanonical", Gives::Bool, |call| {
+        address(call, 0).map(|address| Value::Bool(address.to_string() == call.text(0)))
+    }),
+    method("family", &[Kind::Address], Gives::Int, |call| {
+        address(call, 0).map(|address| Value::Int(if address.0.is_ipv4() { 4 } else { 6 }))
+    }),
+    test("isUnspecified", |call| is(call, |address| address.0.is_unspecified())),
+    test("isLoopback", |call| is(call, |address| address.0.is_loopback())),
+    test("isLinkLocalUnicast", |call| is(call, Address::is_link_local_unicast)),
+    test("isLinkLocalMulticast", |call| is(call, Address::is_link_local_multicast)),
+    test("isGlobalUnicast", |call| is(call, Address::is_global_unicast)),
+    global("cidr", Gives::Block, |call| block(call, 0).map(Value::Block)),
+    global("isCIDR", Gives::Bool, |call| Ok(Value::Bool(block(call, 0).is_ok()))),
+    method("containsIP", &[Kind::Block, Kind::Address], Gives::Bool, contains_address),
+    method("containsIP", &[Kind::Block, Kind::Text], Gives::Bool, contains_address),
+    method("containsCIDR", &[Kind::Block, Kind::Block], Gives::Bool, contains_block),
+    method("containsCIDR", &[Kind::Block, Kind::Text], Gives::Bool, contains_block),
+    method("ip", &[Kind::Block], Gives::Address, |call| Ok(Value::Address(block(call, 0)?.address))),
+    method("masked", &[Kind::Block], Gives::Block, |call| Ok(Value::Block(block(call, 0)?.masked()))),
+    method("prefixLength", &[Kind::Block], Gives::Int, |call| Ok(Value::Int(block(call, 0)?.length.into()))),
+];
+
+/// An argument as an address, whether it is one or a text.
+fn address(call: &Call<'_, '_>, index: usize) -> Result<Address, Failure> {
+    match call.args.get(index) {
+        Some(Value::Address(address)) => Ok(*address),
+        _ => Address::parse(call.text(index)).ok_or_else(|| Failure::new("the text is not an IP address")),
+    }
+}
+
+fn block(call: &Call<'_, '_>, index: usize) -> Result<Block, Failure> {
+    match call.args.get(index) {
+        Some(Value::Block(block)) => Ok(*block),
+        _ => Block::parse(call.text(index))
+            .ok_or_else(|| Failure::new("the text is not a range of addresses, such as 10.0.0.0/8")),
+    }
+}
+
+fn is<'v>(call: &Call<'_, 'v>, holds: impl Fn(Address) -> bool) -> Evaluated<'v> {
+    address(call, 0).map(|address| Value::Bool(holds(address)))
+}
+
+fn contains_address<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    Ok(Value::Bool(block(call, 0)?.contains(address(call, 1)?)))
+}
+
+fn contains_block<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    Ok(Value::Bool(block(call, 0)?.contains_block(block(call, 1)?)))
+}

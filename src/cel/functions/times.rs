@@ -1,0 +1,96 @@
+//! Times and durations.
+
+use jiff::civil::DateTime;
+
+use super::super::Failure;
+use super::super::times::{Moment, Span};
+use super::super::value::Value;
+use super::{Call, Evaluated, Function, Gives, Kind, Style};
+
+const fn function(
+    name: &'static str,
+    style: Style,
+    takes: &'static [Kind],
+    gives: Gives,
+    run: super::Run,
+) -> Function {
+    Function { name, style, takes, optional: 0, gives, run }
+}
+
+const fn part(name: &'static str, run: super::Run) -> Function {
+    Function { optional: 1, ..function(name, Style::Method, &[Kind::Timestamp, Kind::Text], Gives::Int, run) }
+}
+
+const fn length(name: &'static str, run: super::Run) -> Function {
+    function(name, Style::Method, &[Kind::Duration], Gives::Int, run)
+}
+
+const SECOND: i64 = 1_000_000_000;
+
+pub(super) const TABLE: &[Function] = &[
+    function("duration", Style::Global, &[Kind::Text], Gives::Duration, duration),
+    function("duration", Style::Global, &[Kind::Duration], Gives::Duration, same),
+    function("timestamp", Style::Global, &[Kind::Text], Gives::Timestamp, timestamp),
+    function("timestamp", Style::Global, &[Kind::Int], Gives::Timestamp, timestamp_of_int),
+    function("timestamp", Style::Global, &[Kind::Timestamp], Gives::Timestamp, same),
+    function("int", Style::Global, &[Kind::Duration], Gives::Int, |call| whole(call, 1)),
+    function("int", Style::Global, &[Kind::Timestamp], Gives::Int, seconds),
+    length("getHours", |call| whole(call, 3600 * SECOND)),
+    length("getMinutes", |call| whole(call, 60 * SECOND)),
+    length("getSeconds", |call| whole(call, SECOND)),
+    length("getMilliseconds", |call| whole(call, SECOND / 1000)),
+    part("getFullYear", |call| get(call, |time| time.year().into())),
+    part("getMonth", |call| get(call, |time| i64::from(time.month()) - 1)),
+    part("getDate", |call| get(call, |time| time.day().into())),
+    part("getDayOfMonth", |call| get(call, |time| i64::from(time.day()) - 1)),
+    part("getDayOfWeek", |call| get(call, |time| time.weekday().to_sunday_zero_offset().into())),
+    part("getDayOfYear", |call| get(call, |time| i64::from(time.day_of_year()) - 1)),
+    part("getHours", |call| get(call, |time| time.hour().into())),
+    part("getMinutes", |call| get(call, |time| time.minute().into())),
+    part("getSeconds", |call| get(call, |time| time.second().into())),
+    part("getMilliseconds", |call| get(call, |time| i64::from(time.subsec_nanosecond()) / 1_000_000)),
+];
+
+#[expect(clippy::unnecessary_wraps, reason = "the table wants functions that can fail")]
+fn same<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    Ok(call.args.first().cloned().unwrap_or(Value::Null))
+}
+
+fn duration<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    let span = Span::parse(call.text(0)).map(Value::Duration);
+    span.ok_or_else(|| Failure::new("the text is not a duration, such as 1h30m"))
+}
+
+fn timestamp<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    let moment = Moment::parse(call.text(0)).map(Value::Timestamp);
+    moment.ok_or_else(|| Failure::new("the text is not a time, such as 2027-01-31T00:00:00Z"))
+}
+
+fn timestamp_of_int<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    let moment = Moment::of_seconds(call.int(0).unwrap_or_default()).map(Value::Timestamp);
+    moment.ok_or_else(|| Failure::new("the time is beyond what there is"))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the table wants functions that can fail")]
+fn whole<'v>(call: &mut Call<'_, 'v>, unit: i64) -> Evaluated<'v> {
+    Ok(match call.args.first() {
+        Some(Value::Duration(span)) => Value::Int(span.whole(unit)),
+        _ => Value::Null,
+    })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the table wants functions that can fail")]
+fn seconds<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
+    Ok(match call.args.first() {
+        Some(Value::Timestamp(moment)) => Value::Int(moment.seconds()),
+        _ => Value::Null,
+    })
+}
+
+/// A part of a time in the zone that is asked for; without one, UTC.
+fn get<'v>(call: &mut Call<'_, 'v>, part: impl Fn(DateTime) -> i64) -> Evaluated<'v> {
+    let Some(Value::Timestamp(moment)) = call.args.first() else { return Ok(Value::Null) };
+    let time = moment.in_zone(call.text(1));
+    time.map(|time| Value::Int(part(time)))
+        .ok_or_else(|| Failure::new("the zone is neither UTC nor an offset such as +02:00"))
+}

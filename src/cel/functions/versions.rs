@@ -1,0 +1,57 @@
+//! Semantic versions.
+
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+use super::super::Failure;
+use super::super::value::Value;
+use super::super::versions::Version;
+use super::{Call, Evaluated, Function, Gives, Kind, Style};
+
+const fn global(name: &'static str, gives: Gives, run: super::Run) -> Function {
+    Function { name, style: Style::Global, takes: &[Kind::Text, Kind::Bool], optional: 1, gives, run }
+}
+
+const fn number(name: &'static str, run: super::Run) -> Function {
+    Function { name, style: Style::Method, takes: &[Kind::Version], optional: 0, gives: Gives::Int, run }
+}
+
+const fn method(name: &'static str, gives: Gives, run: super::Run) -> Function {
+    Function { name, style: Style::Method, takes: &[Kind::Version, Kind::Version], optional: 0, gives, run }
+}
+
+pub(super) const TABLE: &[Function] = &[
+    global("semver", Gives::Version, |call| {
+        let version = parsed(call).map(|version| Value::Version(Rc::new(version)));
+        version.ok_or_else(|| Failure::new("the text is not a version, such as 1.2.3"))
+    }),
+    global("isSemver", Gives::Bool, |call| Ok(Value::Bool(parsed(call).is_some()))),
+    number("major", |call| numbered(call, 0)),
+    number("minor", |call| numbered(call, 1)),
+    number("patch", |call| numbered(call, 2)),
+    method("isLessThan", Gives::Bool, |call| Ok(Value::Bool(order(call) == Ordering::Less))),
+    method("isGreaterThan", Gives::Bool, |call| Ok(Value::Bool(order(call) == Ordering::Greater))),
+    method("compareTo", Gives::Int, |call| Ok(Value::Int(i64::from(order(call) as i8)))),
+];
+
+/// The text, read leniently where the second argument says so.
+fn parsed(call: &Call<'_, '_>) -> Option<Version> {
+    Version::parse(call.text(0), matches!(call.args.get(1), Some(Value::Bool(true))))
+}
+
+fn version<'c>(call: &'c Call<'_, '_>, index: usize) -> Option<&'c Version> {
+    match call.args.get(index) {
+        Some(Value::Version(version)) => Some(version),
+        _ => None,
+    }
+}
+
+fn numbered<'v>(call: &Call<'_, 'v>, index: usize) -> Evaluated<'v> {
+    let number = version(call, 0).and_then(|version| i64::try_from(version.numbers[index]).ok());
+    number.map(Value::Int).ok_or_else(|| Failure::new("the number of the version is too large"))
+}
+
+fn order(call: &Call<'_, '_>) -> Ordering {
+    let both = version(call, 0).zip(version(call, 1));
+    both.map_or(Ordering::Equal, |(one, other)| one.order(other))
+}

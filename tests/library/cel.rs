@@ -1,0 +1,69 @@
+//! Expressions, and what a real API server makes of them: `tests/cel/answers.txt`.
+
+use serde_json::Value as Json;
+use stateward::cel::{Failure, Meter, Names, Program, Scope, Type, Value};
+
+#[path = "../support/answers.rs"]
+#[allow(dead_code, reason = "not every helper is needed here")]
+mod answers;
+
+use answers::{Answer, Asked, asked, shown};
+
+/// A StatefulSet of which nothing is known when an expression is compiled, as in a `ValidatingAdmissionPolicy`.
+struct Object(Json);
+
+impl Names for Object {
+    fn variable(&self, name: &str) -> Option<Type> {
+        ["object", "oldObject", "request"].contains(&name).then_some(Type::Dyn)
+    }
+
+    fn derived(&self, _: &str) -> Option<Type> {
+        None
+    }
+
+    fn all(&self) -> Vec<String> {
+        vec!["object".to_owned()]
+    }
+}
+
+impl<'v> Scope<'v> for &'v Object {
+    fn variable(&self, name: &str, _: &mut Meter) -> Result<Value<'v>, Failure> {
+        Ok(self.0.get(name).map_or(Value::Null, Into::into))
+    }
+
+    fn derived(&self, _: &str, _: &mut Meter) -> Result<Value<'v>, Failure> {
+        Ok(Value::Null)
+    }
+}
+
+/// What our own evaluation says.
+fn answer(expression: &str) -> Answer {
+    let object: Json = serde_json::from_str(include_str!("../cel/object.json")).unwrap();
+    let request = serde_json::json!({"operation": "CREATE", "namespace": "default", "dryRun": true});
+    let object = Object(serde_json::json!({"object": object, "request": request}));
+    let Ok(program) = Program::compile(&shown(expression), &object, &Type::Text) else {
+        return Answer::Refused;
+    };
+    match program.evaluate(&&object, &mut Meter::new(200_000)) {
+        Ok(Value::Text(text)) => Answer::Value(text.as_str().to_owned()),
+        Ok(other) => panic!("{expression}: {other:?}"),
+        Err(_) => Answer::Error,
+    }
+}
+
+/// A value is the same, and what has no value there has none here. Where we differ on purpose the file says what we answer.
+#[test]
+fn expressions_have_the_values_that_an_api_server_gives_them() {
+    let mut wrong = String::new();
+    for Asked { expression, theirs, ours } in asked() {
+        let found = answer(&expression);
+        let expected = ours.as_ref().unwrap_or(&theirs);
+        let is_same = found == *expected || !(found.is_value() || expected.is_value());
+        if !is_same {
+            wrong += &format!("{expression}\n  {theirs}\n  ours: {found}\n");
+        } else if ours.is_some() && !(theirs.is_value() || expected.is_value()) {
+            wrong += &format!("{expression}\n  no difference any more\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
