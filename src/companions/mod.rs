@@ -1,10 +1,12 @@
-//! What new StatefulSets still lack a minute after they were created.
+//! What StatefulSets still lack a minute after they were created, or after it was deleted.
 //!
-//! On creation a Service or a budget that is missing is only a warning, because it may come with the same manifests. The replica
-//! that leads judges the snapshot again: each set once it is a minute old, until it is ten minutes old. What it then still lacks is
-//! an Event, once, and a gauge as long as it lasts. Nothing is kept beyond that: a replica that leads anew finds the same.
+//! On creation a Service or a budget that is missing is only a warning, because it may come with the same manifests; and where one
+//! is deleted, because its set may go next. The replica that leads judges the snapshot again: each set once it is a minute old,
+//! until it is ten minutes old, and each set whose Service or last budget went, in the same time after that. What it then still
+//! lacks is an Event, once, and a gauge as long as it lasts. A replica that leads anew finds the same of new sets; what went before
+//! it led it does not know.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -18,10 +20,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::change::{Action, Change, Edit};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ClusterView, PendingChange};
 use crate::evaluate::evaluate;
 use crate::events::Events;
 use crate::lease::Leadership;
+use crate::model::StatefulSet;
 use crate::policy::Policies;
 use crate::verdict::{Finding, Level};
 
@@ -30,9 +33,9 @@ use crate::verdict::{Finding, Level};
 pub struct CompanionConfig {
     /// How often the snapshot is looked through. Default 10 s.
     pub every: Duration,
-    /// How old a set is when it is looked at first, in seconds. Default 60.
+    /// How old a set is, or how long ago it lost something, when it is looked at first, in seconds. Default 60.
     pub from_age: i64,
-    /// How old it is when it is not looked at any more, in seconds. Default 600.
+    /// When it is not looked at any more, in seconds. Default 600.
     pub to_age: i64,
 }
 
@@ -42,7 +45,7 @@ impl Default for CompanionConfig {
     }
 }
 
-/// New sets that are judged in one pass; the Events are fewer still.
+/// Sets that are judged in one pass; the Events are fewer still.
 const MOST_SETS: usize = 1_000;
 
 /// Looks for what new sets lack, as long as its replica leads.
@@ -66,7 +69,7 @@ impl CompanionCheck {
     ) -> Self {
         let missing = Gauge::default();
         let help =
-            "Findings about Services and budgets that new StatefulSets still lack, on the replica that leads";
+            "Findings about Services and budgets that StatefulSets still lack, on the replica that leads";
         registry.register("missing_companions", help, missing.clone());
         Self { cluster, policies, events, leadership, missing, config }
     }
@@ -78,40 +81,109 @@ impl CompanionCheck {
 
     async fn term(&self) -> Infallible {
         let hasher = RandomState::new();
-        let mut told: HashSet<u64> = HashSet::new();
+        let (mut told, mut lost) = (HashSet::<u64>::new(), Lost::default());
+        let mut older = self.cluster.load_full();
         loop {
             sleep(self.config.every).await;
             let (cluster, policies, config) =
                 (self.cluster.load_full(), self.policies.load_full(), self.config);
+            let (before, now, known) = (older, Timestamp::now(), lost.clone());
+            older = Arc::clone(&cluster);
             // Not on a thread that answers reviews.
-            let pass = spawn_blocking(move || still_missing(&cluster, &policies, config, Timestamp::now()));
-            let Ok(found) = pass.await else { continue };
+            let pass = spawn_blocking(move || {
+                let lost = known.with(&before, &cluster, config, now);
+                (still_missing(&cluster, &policies, config, &lost, now), lost)
+            });
+            let Ok((found, known)) = pass.await else { continue };
+            lost = known;
             self.missing.set(i64::try_from(found.len()).unwrap_or(i64::MAX));
             let key = |finding: &Finding| hasher.hash_one((&finding.subject, &finding.rule, &finding.path));
-            for finding in found.iter().filter(|finding| !told.contains(&key(finding))) {
-                self.events.tell_still_missing(finding);
+            for (finding, since) in found.iter().filter(|(finding, _)| !told.contains(&key(finding))) {
+                self.events.tell_still_missing(finding, since.name());
             }
-            told = found.iter().map(key).collect();
+            told = found.iter().map(|(finding, _)| key(finding)).collect();
         }
     }
 }
 
-/// What the sets of that age lack.
+/// Since when something is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Since {
+    Creation,
+    Deletion,
+}
+
+impl Since {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Creation => "creation",
+            Self::Deletion => "it was deleted",
+        }
+    }
+}
+
+/// The sets whose governing Service or last budget was deleted, by namespace and name, and when that was noticed.
+#[derive(Clone, Debug, Default)]
+struct Lost(BTreeMap<(Box<str>, Box<str>), i64>);
+
+impl Lost {
+    /// With what went from one snapshot to the next, and without what is too long ago or gone.
+    fn with(mut self, older: &Cluster, newer: &Cluster, config: CompanionConfig, now: Timestamp) -> Self {
+        let view = ClusterView::new(newer, PendingChange::Nothing);
+        self.0.retain(|(namespace, name), since| {
+            now.as_second() - *since < config.to_age && view.set(namespace, name).present().is_some()
+        });
+        // Where it has become known or unknown what there is, nothing is known to have gone.
+        for namespace in newer.namespaces_changed_since(older).unwrap_or_default() {
+            let sets = newer.sets_in(&namespace).into_iter();
+            for set in
+                sets.filter(|set| has_lost(set, older, newer)).take(MOST_SETS.saturating_sub(self.0.len()))
+            {
+                self.0.insert((namespace.clone(), set.metadata.name.clone()), now.as_second());
+            }
+        }
+        self
+    }
+
+    fn includes(&self, set: &StatefulSet, config: CompanionConfig, now: Timestamp) -> bool {
+        let key = (set.metadata.namespace.clone(), set.metadata.name.clone());
+        self.0.get(&key).is_some_and(|since| now.as_second() - since >= config.from_age)
+    }
+}
+
+/// Whether a set had its governing Service, or a budget, and has none any more.
+fn has_lost(set: &StatefulSet, older: &Cluster, newer: &Cluster) -> bool {
+    let (namespace, labels) = (&set.metadata.namespace, set.spec.template.labels());
+    let [had, has] = [older, newer].map(|cluster| {
+        let view = ClusterView::new(cluster, PendingChange::Nothing);
+        let service = view.service(namespace, &set.spec.service_name).present().is_some();
+        (service, !view.known_budgets_selecting(namespace, labels).is_empty())
+    });
+    (had.0 && !has.0) || (had.1 && !has.1)
+}
+
+/// What the sets lack that are new, or have lost something.
 fn still_missing(
     cluster: &Cluster,
     policies: &Policies,
     config: CompanionConfig,
+    lost: &Lost,
     now: Timestamp,
-) -> Vec<Finding> {
+) -> Vec<(Finding, Since)> {
     let ages = config.from_age..config.to_age;
-    let is_new = |created: u32| ages.contains(&(now.as_second() - i64::from(created)));
-    let new = cluster.sets().filter(|set| is_new(set.metadata.created)).take(MOST_SETS);
-    let findings = new.flat_map(|set| {
+    let since = |set: &StatefulSet| {
+        let age = now.as_second() - i64::from(set.metadata.created);
+        let is_new = ages.contains(&age).then_some(Since::Creation);
+        is_new.or_else(|| lost.includes(set, config, now).then_some(Since::Deletion))
+    };
+    let sets = cluster.sets().filter_map(|set| Some((set, since(set)?))).take(MOST_SETS);
+    let findings = sets.flat_map(|(set, since)| {
         let action = Action::StatefulSet(Edit::Create(set.clone()));
         let change = Change { action, has_all_objects: true, ..Change::default() };
-        evaluate(&change, cluster, policies, now).findings
+        evaluate(&change, cluster, policies, now).findings.into_iter().map(move |finding| (finding, since))
     });
-    findings.filter(|found| found.misses_companion && found.counts() && found.level >= Level::Warn).collect()
+    let counts = |found: &Finding| found.misses_companion && found.counts() && found.level >= Level::Warn;
+    findings.filter(|(found, _)| counts(found)).collect()
 }
 
 #[cfg(test)]
@@ -135,8 +207,8 @@ mod tests {
         cluster.insert(set);
         let found = |cluster: &Cluster, age: i64| -> Vec<(String, Level)> {
             let now = Timestamp::from_second(1_795_262_400 + age).unwrap();
-            let found = still_missing(cluster, &policies, CompanionConfig::default(), now);
-            found.iter().map(|found| (found.rule.to_string(), found.level)).collect()
+            let found = still_missing(cluster, &policies, CompanionConfig::default(), &Lost::default(), now);
+            found.iter().map(|(found, _)| (found.rule.to_string(), found.level)).collect()
         };
         assert_eq!(found(&cluster, 60), [], "what is unknown is not missing");
         for kind in Kind::ALL {
@@ -154,5 +226,43 @@ mod tests {
         .unwrap();
         cluster.insert(budget);
         assert_eq!(found(&cluster, 60), both[..1]);
+    }
+
+    #[test]
+    fn what_an_old_set_lost_and_does_not_get_back() {
+        let policies = Policies::new(Profile::Strict, Vec::new()).unwrap();
+        let config = CompanionConfig::default();
+        let mut with = Cluster::default();
+        let set: StatefulSet = serde_json::from_value(json!({
+            "metadata": {"namespace": "n", "name": "a", "creationTimestamp": "2020-11-21T12:00:00Z"},
+            "spec": {"replicas": 3, "template": {"metadata": {"labels": {"app": "a"}}}},
+        }))
+        .unwrap();
+        let budget: DisruptionBudget = serde_json::from_value(json!({
+            "metadata": {"namespace": "n", "name": "a"},
+            "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "a"}}},
+        }))
+        .unwrap();
+        with.insert(set);
+        for kind in Kind::ALL {
+            with.set_complete(kind, true);
+        }
+        let mut without = with.clone();
+        with.insert(budget);
+        let at = |second: i64| Timestamp::from_second(1_795_262_400 + second).unwrap();
+        let lost = Lost::default().with(&with, &without, config, at(0));
+        let found = |cluster: &Cluster, lost: &Lost, second: i64| -> Vec<(String, Since)> {
+            let found = still_missing(cluster, &policies, config, lost, at(second));
+            found.iter().map(|(found, since)| (found.rule.to_string(), *since)).collect()
+        };
+        assert_eq!(found(&without, &lost, 59), []);
+        assert_eq!(found(&without, &lost, 60), [("pdb-missing".to_owned(), Since::Deletion)]);
+        assert_eq!(found(&with, &lost, 60), [], "it is there again");
+        assert_eq!(found(&without, &Lost::default(), 60), [], "it never had one");
+        let kept =
+            |cluster: &Cluster, second| lost.clone().with(cluster, cluster, config, at(second)).0.len();
+        assert_eq!((kept(&without, 599), kept(&without, 600)), (1, 0));
+        without.remove(Kind::StatefulSet, "n", "a");
+        assert_eq!(kept(&without, 60), 0, "the set went too");
     }
 }

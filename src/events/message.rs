@@ -98,9 +98,9 @@ impl Happened {
         }
     }
 
-    /// What a StatefulSet still lacks a while after it was created.
-    pub(super) fn still_missing(finding: &Finding) -> Self {
-        let note = format!("still so a minute after creation: {}; {}", finding.message, finding.remedy);
+    /// What a StatefulSet still lacks a minute after `what`.
+    pub(super) fn still_missing(finding: &Finding, what: &str) -> Self {
+        let note = format!("still so a minute after {what}: {}; {}", finding.message, finding.remedy);
         Self {
             rule: finding.rule.label(),
             level: finding.level,

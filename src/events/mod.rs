@@ -129,9 +129,9 @@ impl Events {
         self.queue(Happened::undone(object, uid, Some(hurt), reason, note));
     }
 
-    /// Notes what a StatefulSet still lacks a while after it was created. Never waits.
-    pub fn tell_still_missing(&self, finding: &Finding) {
-        self.queue(Happened::still_missing(finding));
+    /// Notes what a StatefulSet still lacks a minute after `what`. Never waits.
+    pub fn tell_still_missing(&self, finding: &Finding, what: &str) {
+        self.queue(Happened::still_missing(finding, what));
     }
 
     fn queue(&self, news: Happened) {
