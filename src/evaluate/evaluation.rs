@@ -9,7 +9,7 @@ use crate::model::{Classified, Object, ObjectRef, Owner, cut, printable_lines};
 use crate::policy::{self, Applicable};
 use crate::rules::Params;
 use crate::rules::{
-    Changed, Check, Companion, FieldEdit, Place, Rule, SetContext, Transition, Trigger, Violation,
+    Changed, Check, Companion, FieldEdit, Left, Place, Rule, SetContext, Transition, Trigger, Violation,
     Violations, enumerate,
 };
 use crate::verdict::Level;
@@ -41,8 +41,8 @@ pub(super) struct Evaluation<'a> {
 pub(super) struct States<'a> {
     pub(super) before: Option<SetContext<'a>>,
     pub(super) after: SetContext<'a>,
-    /// Where it starts from no replicas: how many of its members, from the first on, have claims from before.
-    pub(super) claims_left: i32,
+    /// Where it starts from no replicas: what earlier pods left.
+    pub(super) left: Left,
 }
 
 /// What an operator has to do with a change.
@@ -62,8 +62,8 @@ impl States<'_> {
                 check(&self.after, params, &mut violations);
             }
             Check::Step(check) => {
-                let (before, claims_left) = (self.before.as_ref(), self.claims_left);
-                let transition = Transition { before, after: &self.after, claims_left };
+                let transition =
+                    Transition { before: self.before.as_ref(), after: &self.after, left: self.left };
                 check(&transition, params, &mut violations);
             }
             Check::Workload(_) | Check::Text(_) | Check::PodRemoval(_) => {}

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::Evaluator;
-use super::claims;
 use super::evaluation::{Evaluation, Operated, States};
 use super::groups::stronger;
+use super::{claims, pods};
 use crate::change::Edit;
 use crate::cluster::{ClusterView, Group, GroupEvidence, PendingChange, ViewMemory};
 use crate::model::{Classified, DisruptionBudget, Object, Owner, StatefulSet};
-use crate::rules::{self, Changed, Remembered, Rule, SetContext, Trigger, Violation};
+use crate::policy::alters_exemption;
+use crate::rules::{self, Changed, Left, Remembered, Rule, SetContext, Trigger, Violation};
 use crate::verdict::{Finding, Level};
 
 /// A set, its replica count, and what else is different then.
@@ -50,7 +51,12 @@ impl<'a> Evaluator<'a> {
         trigger: Trigger,
         asked: Asked<'a>,
     ) -> Vec<Finding> {
-        let applicable = self.policies.applicable(self.subject(&after.0.metadata));
+        let metadata = &after.0.metadata;
+        let is_edit = trigger == Trigger::Set && matches!(asked.changed, Changed::Set);
+        let sets_exemption =
+            is_edit && alters_exemption(before.as_ref().map(|(before, ..)| &before.metadata), metadata);
+        let applicable =
+            self.policies.applicable(self.subject(metadata)).asked_by(self.requester, sets_exemption);
         let class = self.policies.classify(after.0, &applicable);
         let before = before.map(|state| {
             let same = std::ptr::eq(state.0, after.0);
@@ -58,8 +64,9 @@ impl<'a> Evaluator<'a> {
         });
         let step_class = before.as_ref().map_or(&class, |(_, before)| stronger(&class, before)).clone();
         let after = (after, class);
-        let states =
+        let mut states =
             self.states(before.as_ref(), &after, asked, |view, set| self.group(view, set, &step_class));
+        states.after.refused_exemption = applicable.refused_exemption();
         let after_alone = (states.after.set, states.after.replicas);
         let may_be_more =
             states.is_alone() && self.presumed_group(&states.after.view, after_alone, &step_class).is_some();
@@ -104,14 +111,19 @@ impl<'a> Evaluator<'a> {
                     view,
                     changed,
                     dry_run: self.dry_run,
+                    refused_exemption: None,
                     remembered: Remembered::default(),
                 }
             };
         let before = before.map(|before| context(before, asked.was, &self.memories.before));
         let after = context(after, asked.changed, &self.memories.after);
         let starts = before.as_ref().is_none_or(|before| before.replicas == 0) && !self.has_all_objects;
-        let claims_left = if starts { claims::left(&after) } else { 0 };
-        States { before, after, claims_left }
+        let left = if starts {
+            Left { pods: pods::adopted(&after), claims: claims::left(&after) }
+        } else {
+            Left::default()
+        };
+        States { before, after, left }
     }
 
     fn run(&self, evaluation: &Evaluation<'a>) -> Vec<Finding> {

@@ -220,7 +220,7 @@ impl<'a> Evaluator<'a> {
         let owner = removal.pod.stateful_set();
         let set = owner.and_then(|owner| view.set(&metadata.namespace, &owner.name).present());
         let about = set.map_or(metadata, |set| &set.metadata);
-        let applicable = self.policies.applicable(self.subject(about));
+        let applicable = self.policies.applicable(self.subject(about)).asked_by(self.requester, false);
         let class = set.map(|set| self.policies.classify(set, &applicable));
         let found = |rule: &Rule, violations: &mut Violations| {
             if let Check::PodRemoval(check) = rule.check {

@@ -7,9 +7,14 @@ use crate::change::{Action, Change, Edit};
 use crate::cluster::{Cluster, ClusterView, PendingChange};
 use crate::model::{Class, Eviction, Pod, StatefulSet};
 use crate::policy::Policies;
+use crate::rules::SetContext;
 
 /// Pods that are read for one review.
 const MOST_PODS: usize = 32;
+
+/// Pods of a set that was deleted that are looked for: few groups have more members.
+const COMMON_MEMBERS: i64 = 9;
+const MOST_ORPHANS: i64 = 20;
 
 /// The names of the pods, in the namespace of the change, on which it depends whether anything is wrong with it. None for nearly all
 /// changes.
@@ -40,11 +45,40 @@ pub fn pods_in_question(change: &Change, cluster: &Cluster, policies: &Policies)
         Action::StatefulSet(Edit::Update { old, new }) if new.replicas() < old.replicas() => {
             evaluator.around_scale(old, old.replicas())
         }
+        Action::StatefulSet(Edit::Create(set)) => evaluator.orphans_of(set),
         _ => Vec::new(),
     }
 }
 
+/// How many pods run on without a set, and are adopted by one that is a consensus group: of one of its name that was deleted with
+/// `--cascade=orphan`.
+pub(super) fn adopted(at: &SetContext<'_>) -> i32 {
+    if at.class.class != Class::Quorum || at.replicas <= 0 {
+        return 0;
+    }
+    let pods = possible_orphans(at.set);
+    let pods = pods.iter().filter_map(|name| at.view.pod(at.namespace(), name).present());
+    let adopted = pods.filter(|pod| {
+        let metadata = &pod.metadata;
+        !metadata.deleting && metadata.owner.is_none() && at.set.spec.selector.matches(&metadata.labels)
+    });
+    i32::try_from(adopted.count()).unwrap_or(0)
+}
+
+/// The names of the pods that a set of this name and size may have left.
+fn possible_orphans(set: &StatefulSet) -> Vec<String> {
+    let count = i64::from(set.replicas()).saturating_mul(2).clamp(COMMON_MEMBERS, MOST_ORPHANS);
+    let start = i64::from(set.spec.ordinals.start);
+    (start..start.saturating_add(count)).map(|ordinal| set.pod_name(ordinal)).collect()
+}
+
 impl Evaluator<'_> {
+    fn orphans_of(&self, set: &StatefulSet) -> Vec<String> {
+        let may_adopt = set.replicas() > 0 && !set.metadata.deleting;
+        let is_group = may_adopt && self.classify(set).class == Class::Quorum;
+        if is_group { possible_orphans(set) } else { Vec::new() }
+    }
+
     fn around_deletion(&self, pod: &Pod) -> Vec<String> {
         let view = ClusterView::new(self.cluster, PendingChange::Nothing);
         let owner = pod.stateful_set().filter(|_| pod.is_serving());

@@ -8,7 +8,7 @@ use super::judge::Known;
 use crate::change::{Edit, WorkloadScale};
 use crate::cluster::{ClusterView, PendingChange};
 use crate::model::{Object, Owner, Workload};
-use crate::policy::Applicable;
+use crate::policy::{Applicable, alters_exemption};
 use crate::rules::{self, Check, Params, Rule, Trigger, Violation, Violations, WorkloadContext};
 use crate::verdict::{Finding, Level};
 
@@ -34,7 +34,10 @@ impl<'a> Evaluator<'a> {
         if self.is_being_deleted(after.0) || after.0.is_of_deployment() {
             return Vec::new();
         }
-        let applicable = self.policies.applicable(self.subject(&after.0.metadata));
+        let metadata = &after.0.metadata;
+        let sets_exemption = alters_exemption(before.map(|(before, _)| &before.metadata), metadata);
+        let applicable =
+            self.policies.applicable(self.subject(metadata)).asked_by(self.requester, sets_exemption);
         let context = |(workload, replicas): State<'a>| WorkloadContext {
             workload,
             replicas,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::scope::Certainty;
 use super::{Check, NamespaceExemption, OnMissingCompanion, Operated, Policy, Setting};
+use crate::change::Requester;
 use crate::model::{Because, Class, Classified, Labels};
 use crate::rules::{self, Check as RuleCheck, NO_PARAMS, Params};
 use crate::verdict::Level;
@@ -16,6 +17,15 @@ pub struct Applicable<'a> {
     /// Those of the namespace.
     pub(super) exemptions: &'a [Arc<NamespaceExemption>],
     pub(super) namespace_labels: Option<&'a Labels>,
+    pub(super) asked_by: Option<AskedBy<'a>>,
+}
+
+/// Who asks for a change, where that is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AskedBy<'a> {
+    pub(super) requester: &'a Requester,
+    /// Whether the change adds or alters the exempting annotations.
+    pub(super) sets_exemption: bool,
 }
 
 /// What applies to one rule and one subject.
@@ -33,6 +43,14 @@ pub struct Ruling<'a> {
 }
 
 impl<'a> Applicable<'a> {
+    /// The same for a change that somebody asks for, if it is known who. `sets_exemption` is whether it adds or alters the
+    /// exempting annotations: those that were there before were set by one who might.
+    #[must_use]
+    pub fn asked_by(self, requester: &'a Requester, sets_exemption: bool) -> Self {
+        let is_known = !requester.username.is_empty();
+        Self { asked_by: is_known.then_some(AskedBy { requester, sets_exemption }), ..self }
+    }
+
     /// What applies to the rule at `index` of [`rules::ALL`] for a subject that was classified so, or has no class. Where a policy
     /// that may or may not apply decides the class, a rule that would deny under the one class and not under the other does not
     /// deny.

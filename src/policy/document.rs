@@ -53,6 +53,8 @@ pub(super) struct PolicySpec {
     /// Whether the annotations stateward.dev/exempt and stateward.dev/exempt-reason of a StatefulSet count. They do unless a policy
     /// says false.
     pub(super) annotation_exemptions: Option<bool>,
+    /// Who may set these annotations; without it, whoever may change the StatefulSet. Set by anyone else they do not count.
+    pub(super) annotation_exemptions_by: Option<Subjects>,
     /// The namespaces whose StatefulSetExemptions count, among those that the policy is about. Without any policy that names their
     /// namespace they do not.
     pub(super) exemption_namespaces: Option<Selector>,
@@ -74,6 +76,28 @@ pub(super) struct PolicySpec {
     pub(super) mutate: Option<Mutate>,
     /// What the Services that are made for single pods look like.
     pub(super) service_per_pod: Option<PerPodServices>,
+}
+
+/// Those who ask for a change: all that one of the lists names.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields, default)]
+pub(super) struct Subjects {
+    /// Names of users, with * for any letters.
+    pub(super) users: Vec<String>,
+    /// Names of groups, with * for any letters.
+    pub(super) groups: Vec<String>,
+    /// Service accounts, as those of controllers and of continuous delivery.
+    pub(super) service_accounts: Vec<ServiceAccount>,
+}
+
+/// A service account.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
+pub(super) struct ServiceAccount {
+    /// Its namespace, with * for any letters.
+    pub(super) namespace: String,
+    /// Its name, with * for any letters.
+    pub(super) name: String,
 }
 
 /// The StatefulSets that a policy is about: those for which all of this is true.

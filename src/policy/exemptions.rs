@@ -2,8 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{Applicable, Certainty, Policy, namespace_selector};
+use super::scope::Certainty;
+use super::subjects::Subjects;
+use super::{Applicable, Policy, namespace_selector};
+use crate::change::Requester;
 use crate::model::{EXEMPT, EXEMPT_REASON, LabelSelector, Metadata, cut, printable};
+use crate::rules::RefusedExemption;
 use crate::software::Patterns;
 use crate::verdict::Exempt;
 
@@ -111,12 +115,12 @@ impl<'a> Applicable<'a> {
         answers.min_by_key(|(certainty, _)| *certainty == Certainty::Unknown)
     }
 
-    /// Whether annotations exempt at all, and the policy that is to be known for certain to say so.
-    fn annotation_exemptions(&self) -> (bool, Option<&'a str>) {
+    /// What the strongest policy allows that says anything of it, and the policy that is to be known for certain to say so.
+    fn allowed(&self, setting: impl Fn(&Policy) -> Option<bool>) -> (bool, Option<&'a str>) {
         let mut undecided: Option<(bool, &'a str)> = None;
         for (policy, certainty) in &self.policies {
             let policy: &'a Policy = policy;
-            match (policy.annotation_exemptions, certainty) {
+            match (setting(policy), certainty) {
                 (Some(allowed), Certainty::Certain) => return without(allowed, undecided),
                 (Some(allowed), Certainty::Unknown) => {
                     undecided = undecided.or(Some((allowed, &policy.name)));
@@ -127,14 +131,43 @@ impl<'a> Applicable<'a> {
         without(true, undecided)
     }
 
-    /// Whether an annotation exempts where one is set.
+    /// Whether annotations exempt that were set by this requester, or by one who might; and the policy that is to be known.
+    fn annotations_count(&self, set_by: Option<&Requester>) -> (bool, Option<&'a str>) {
+        let counted = self.allowed(|policy| policy.annotation_exemptions);
+        let Some(requester) = set_by else { return counted };
+        let may_set = |policy: &Policy| Some(policy.exemption_setters()?.include(requester));
+        match (counted, self.allowed(may_set)) {
+            (counted @ (false, None), _) => counted,
+            (_, refused @ (false, None)) => refused,
+            ((counted, doubt), (may_set, other)) => (counted && may_set, doubt.or(other)),
+        }
+    }
+
+    /// Whether an annotation would exempt if whoever asks for the change set one.
     pub fn honours_annotations(&self) -> bool {
-        self.annotation_exemptions() == (true, None)
+        self.annotations_count(self.asked_by.map(|asked| asked.requester)) == (true, None)
+    }
+
+    /// Who sets exempting annotations with this change and certainly may not, where such annotations count at all.
+    pub fn refused_exemption(&self) -> Option<RefusedExemption<'a>> {
+        let requester = self.asked_by.filter(|asked| asked.sets_exemption)?.requester;
+        let counts = self.annotations_count(None) == (true, None);
+        let refuses = counts && self.annotations_count(Some(requester)) == (false, None);
+        let (_, policy) = self.exemption_setters().filter(|_| refuses)?;
+        Some(RefusedExemption { user: &requester.username, policy })
+    }
+
+    /// Who may set the exempting annotations, and the policy that decides it.
+    pub(super) fn exemption_setters(&self) -> Option<(&'a Subjects, &'a str)> {
+        let certain = self.policies.iter().filter(|(_, certainty)| *certainty == Certainty::Certain);
+        let mut policies = certain.map(|(policy, _)| *policy);
+        policies.find_map(|policy| Some((policy.exemption_setters()?, &*policy.name)))
     }
 
     fn annotation_exemption(&self, rule: &str, metadata: &Metadata) -> Exemptness<'a> {
         let Some(reason) = exempting_reason(rule, metadata) else { return Exemptness::No };
-        match self.annotation_exemptions() {
+        let set_by = self.asked_by.filter(|asked| asked.sets_exemption).map(|asked| asked.requester);
+        match self.annotations_count(set_by) {
             (_, Some(policy)) => Exemptness::Undecided(policy),
             (false, None) => Exemptness::No,
             (true, None) => {
@@ -164,6 +197,11 @@ fn names_rule(rules: &[String], rule: &str) -> bool {
 }
 
 impl Policy {
+    /// Who may set the exempting annotations. A policy on trial makes no denial of what is exempt.
+    fn exemption_setters(&self) -> Option<&Subjects> {
+        self.annotation_exemptions_by.as_ref().filter(|_| !self.is_on_trial())
+    }
+
     fn exemption(
         &self,
         rule: &str,
@@ -214,4 +252,10 @@ impl NamespaceExemption {
             expires_at: self.expires_at,
         }
     }
+}
+
+/// Whether the exempting annotations of an object are others than it had.
+pub fn alters_exemption(before: Option<&Metadata>, after: &Metadata) -> bool {
+    let is_other = |key| before.and_then(|before| before.annotations.get(key)) != after.annotations.get(key);
+    is_other(EXEMPT) || is_other(EXEMPT_REASON)
 }

@@ -20,6 +20,9 @@ pub struct Explanation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
     class: ClassReason,
+    /// Who may set the exempting annotations, where a policy says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotation_exemptions_by: Option<ExemptionSetters>,
     /// The rules in the order of the documentation, then the checks of policies.
     pub decisions: Vec<Decision>,
 }
@@ -28,6 +31,13 @@ pub struct Explanation {
 struct ClassReason {
     name: Class,
     because: String,
+}
+
+/// Who may set the exempting annotations, and which policy says so.
+#[derive(Debug, Serialize)]
+struct ExemptionSetters {
+    subjects: Vec<String>,
+    policy: String,
 }
 
 /// What applies to one rule or check.
@@ -100,6 +110,9 @@ impl Explanation {
             object: Kind::StatefulSet.reference(&metadata.namespace, &metadata.name),
             context: None,
             decisions: of_rules.chain(of_checks).collect(),
+            annotation_exemptions_by: applicable.exemption_setters().map(|(subjects, policy)| {
+                ExemptionSetters { subjects: subjects.names.clone(), policy: policy.to_owned() }
+            }),
             class: ClassReason { name: class.class, because: class.because.to_string() },
         }
     }
@@ -111,7 +124,16 @@ impl Explanation {
         if let Some(context) = &self.context {
             writeln!(out, "in {}", printable(context))?;
         }
-        writeln!(out, "class {name}: {}\n", printable(because))?;
+        writeln!(out, "class {name}: {}", printable(because))?;
+        if let Some(ExemptionSetters { subjects, policy }) = &self.annotation_exemptions_by {
+            let subjects = if subjects.is_empty() { "nobody".to_owned() } else { subjects.join(", ") };
+            writeln!(
+                out,
+                "exempting annotations count where set by {} (policy {policy})",
+                printable(&subjects)
+            )?;
+        }
+        writeln!(out)?;
         let width = self.decisions.iter().map(|decision| decision.rule.len()).max().unwrap_or_default();
         writeln!(out, "{:5}  {:width$}  DECIDED BY", "LEVEL", "RULE")?;
         for decision in &self.decisions {
@@ -302,6 +324,21 @@ spec:
         assert_eq!(lines(&explanation, "pdb-missing").1[1], "exempt by annotation: a laboratory");
         let ended = &lines(&explanation, "quorum-too-small").1[1];
         assert_eq!(ended, "no longer exempt by policy mine until 1969-01-02T00:00:00Z: old");
+    }
+
+    #[test]
+    fn who_may_exempt_is_said() {
+        let by = "{users: [alice], serviceAccounts: [{namespace: argocd, name: \"*\"}]}";
+        let trial =
+            policy("trial", "{enforcement: warn, priority: 2, annotationExemptionsBy: {users: [bob]}}");
+        let explanation = explain(vec![trial, policy("mine", &format!("{{annotationExemptionsBy: {by}}}"))]);
+        let mut text = Vec::new();
+        explanation.write_text(&mut text).unwrap();
+        let said =
+            "exempting annotations count where set by user alice, service account argocd/* (policy mine)\n";
+        assert!(String::from_utf8(text).unwrap().contains(said));
+        let json = serde_json::to_value(&explanation).unwrap();
+        assert_eq!(json["annotationExemptionsBy"]["policy"], "mine");
     }
 
     #[test]

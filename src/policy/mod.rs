@@ -18,6 +18,7 @@ mod plain;
 mod schema;
 mod scope;
 mod status;
+mod subjects;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,7 +31,7 @@ use crate::verdict::{Level, RuleId};
 pub use applicable::{Applicable, Ruling};
 pub use checks::{Check, CheckedResource, Checks, FailurePolicy};
 use exemptions::Exemption;
-pub use exemptions::{Exemptness, NamespaceExemption};
+pub use exemptions::{Exemptness, NamespaceExemption, alters_exemption};
 pub use explain::{Decision, DecisionExemption, Explanation};
 pub use lint::{PolicyWarning, lint};
 use mutate::Mutate;
@@ -42,6 +43,7 @@ pub use schema::{exemption_schema, policy_schema, status_schema};
 pub use scope::Subject;
 use scope::{Certainty, Scope};
 pub use status::{Condition, PolicyStatus, statuses};
+use subjects::Subjects;
 
 /// A shipped set of levels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +77,7 @@ pub struct Policy {
     settings: Vec<Vec<Setting>>,
     exemptions: Vec<Exemption>,
     annotation_exemptions: Option<bool>,
+    annotation_exemptions_by: Option<Subjects>,
     exemption_namespaces: Option<LabelSelector>,
     operated: Option<Operated>,
     on_missing_companion: Option<OnMissingCompanion>,
@@ -192,7 +195,7 @@ impl Policies {
         let policies =
             policies.filter_map(|policy| Some((&**policy, policy.scope.covers(subject)?))).collect();
         let exemptions = self.exemptions.get(&*subject.metadata.namespace).map_or(&[][..], |all| all);
-        Applicable { policies, exemptions, namespace_labels: subject.namespace_labels }
+        Applicable { policies, exemptions, namespace_labels: subject.namespace_labels, asked_by: None }
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::document::{self, Document, ExemptionSpec, PolicySpec};
 use super::exemptions::{Exemption, LONGEST_REASON, NamespaceExemption};
 use super::plain::plain;
+use super::subjects::{Subjects, names, service_account};
 use super::{
     ClassRule, Policy, PolicyOrigin, Profile, Scope, Setting, checks, mutate, per_pod_services, rule_index,
 };
@@ -66,6 +67,7 @@ impl Policy {
             settings: settings(spec.rules)?,
             exemptions: each(spec.exemptions, "/spec/exemptions", exemption)?,
             annotation_exemptions: spec.annotation_exemptions,
+            annotation_exemptions_by: spec.annotation_exemptions_by.as_ref().map(subjects).transpose()?,
             exemption_namespaces: spec.exemption_namespaces.map(Into::into),
             operated: spec.operated,
             on_missing_companion: spec.on_missing_companion,
@@ -109,7 +111,8 @@ fn error(pointer: &str, message: impl Into<String>) -> PolicyError {
 }
 
 /// The fields that are maps, wherever they are.
-const MAPS: [&str; 12] = [
+const MAPS: [&str; 13] = [
+    "annotationExemptionsBy",
     "metadata",
     "spec",
     "match",
@@ -208,6 +211,18 @@ fn known_rule(id: &str, pointer: &str) -> Result<usize, PolicyError> {
         let meant = did_you_mean(id, rules::ALL.iter().map(|rule| rule.id));
         let message = format!("there is no rule {id:?}{meant}; `stateward explain` lists them");
         PolicyError { pointer: pointer.to_owned(), message, offset: None }
+    })
+}
+
+fn subjects(subjects: &document::Subjects) -> Result<Subjects, PolicyError> {
+    let at = |list| format!("/spec/annotationExemptionsBy/{list}");
+    let accounts = subjects.service_accounts.iter();
+    let accounts = accounts.map(|account| service_account(&account.namespace, &account.name));
+    Ok(Subjects {
+        users: patterns(&subjects.users, &at("users"))?,
+        groups: patterns(&subjects.groups, &at("groups"))?,
+        service_accounts: patterns(&accounts.collect::<Vec<_>>(), &at("serviceAccounts"))?,
+        names: names(subjects),
     })
 }
 

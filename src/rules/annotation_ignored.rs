@@ -1,6 +1,6 @@
 //! `annotation-ignored`
 
-use super::{Params, Place, SetContext, Violations};
+use super::{Params, Place, RefusedExemption, SetContext, Violations};
 use crate::model::{
     Annotations, CLASS, Class, DOMAIN, EXEMPT, EXEMPT_REASON, OWN_ANNOTATIONS, PER_POD_LABEL, PER_POD_PORTS,
     PER_POD_TYPE, PROTECTED, PerPodType, annotation_pointer, nearest, pointer_step,
@@ -15,7 +15,8 @@ rule! {
     /// without `stateward.dev/exempt-reason`; `stateward.dev/service-per-pod-type` names none of `LoadBalancer`, `NodePort` and
     /// `ClusterIP`; `stateward.dev/protected` is neither `true` nor `false`; one of `service-per-pod-label` and `service-per-pod-ports` is there without the other; the annotation is
     /// mistyped (`stateward.dev/clas`, `statward.dev/class`); or it is written as a label, or on the pod template, where it is not
-    /// read. Only the first of these is ever more than a warning.
+    /// read; or a user adds or changes `stateward.dev/exempt` whom a policy's `annotationExemptionsBy` does not name. Only the first
+    /// and the last of these are ever more than a warning.
     ///
     /// ## Why
     ///
@@ -76,7 +77,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     }
     per_pod(annotations, out);
     protection(annotations, out);
-    exemption(annotations, out);
+    exemption(annotations, at.refused_exemption, out);
     mistyped(annotations, out);
     misplaced(at, out);
 }
@@ -100,7 +101,7 @@ fn protection(annotations: &Annotations, out: &mut Violations) {
     out.add(place, message, remedy).keyed(value).at_most(Level::Warn);
 }
 
-fn exemption(annotations: &Annotations, out: &mut Violations) {
+fn exemption(annotations: &Annotations, refused: Option<RefusedExemption<'_>>, out: &mut Violations) {
     let Some(exempt) = annotations.get(EXEMPT) else { return };
     let place = || Place::in_set(annotation_pointer(EXEMPT));
     let reason = annotations.get(EXEMPT_REASON).unwrap_or_default();
@@ -108,6 +109,13 @@ fn exemption(annotations: &Annotations, out: &mut Violations) {
         let message = "an exemption without a reason does not count, so nothing is exempt";
         let remedy = "say why in the annotation stateward.dev/exempt-reason";
         out.add(place(), message, remedy).at_most(Level::Warn);
+    }
+    if let Some(RefusedExemption { user, policy }) = refused {
+        let message = format!("by policy {policy} {user} may not set an exemption, so nothing is exempt");
+        let remedy = format!(
+            "remove the annotation stateward.dev/exempt, or let somebody set it whom annotationExemptionsBy of policy {policy} names"
+        );
+        out.add(place(), message, remedy).keyed("set by");
     }
     let ids = exempt.split(',').map(str::trim).filter(|id| !id.is_empty());
     // POLICY/CHECK is a policy's own check.
@@ -224,6 +232,17 @@ mod tests {
             assert_eq!((found.len(), found[0].1), (1, Level::Warn), "{rules}");
         }
         assert_eq!(found(&json!({"stateward.dev/exempt-reason": "of nothing"})), []);
+    }
+
+    #[test]
+    fn who_may_not_exempt_is_told() {
+        let annotations = json!({"stateward.dev/exempt": "quorum-even", "stateward.dev/exempt-reason": "so"});
+        let annotated = set(json!({"metadata": {"annotations": annotations}}));
+        let found = annotated.refusing_exemption_by("bob", "strict").found(&RULE);
+        assert_eq!(found[0].message, "by policy strict bob may not set an exemption, so nothing is exempt");
+        assert_eq!((found.len(), found[0].at_most), (1, Level::Deny));
+        let none = set(json!({})).refusing_exemption_by("bob", "strict").found(&RULE);
+        assert!(none.is_empty(), "the annotations are gone");
     }
 
     #[test]

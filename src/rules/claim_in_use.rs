@@ -18,6 +18,10 @@ rule! {
     /// To replace a member, remove it from the group with the software's own tool, delete the claim and at once the pod. To
     /// shrink the set, lower `spec.replicas` first; the claims of the removed ordinals are free then.
     ///
+    /// To delete the whole application, delete the StatefulSet first. Where `kubectl delete -f` comes to a claim before its set, the
+    /// claim is refused where this rule denies and all else goes; the same command once more deletes it. Of a Service or a budget only
+    /// a warning is said then: they can be created again, and the mark on a claim cannot be taken back.
+    ///
     /// ## Fails
     ///
     /// ```yaml
@@ -84,7 +88,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let message =
         format!("pod {name}-{ordinal} uses it: it stays in Terminating while the pod runs, and {lost}");
     let remedy = format!(
-        "lower spec.replicas of StatefulSet {name} to {} first, or delete it together with pod {name}-{ordinal} on purpose",
+        "lower spec.replicas of StatefulSet {name} to {} first; if all of it is to go, delete StatefulSet {name} first; or delete the claim together with pod {name}-{ordinal} on purpose",
         ordinal - i64::from(at.set.spec.ordinals.start)
     );
     out.add(Place::of(claim.reference(), ""), message, remedy).related_to(Place::in_set("/spec/replicas"));

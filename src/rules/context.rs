@@ -56,8 +56,17 @@ pub struct SetContext<'a> {
     pub dry_run: bool,
     /// The consensus group that the set is in; `None` where that is unknown.
     pub group: Option<Group<'a>>,
+    /// Exempting annotations that are set with the change and do not count.
+    pub refused_exemption: Option<RefusedExemption<'a>>,
     /// What other rules have asked.
     pub remembered: Remembered<'a>,
+}
+
+/// Exempting annotations that somebody sets who may not, by a policy.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedExemption<'a> {
+    pub user: &'a str,
+    pub policy: &'a str,
 }
 
 /// What several rules ask of one set, looked up when the first one does.
@@ -114,8 +123,17 @@ pub struct Transition<'s, 'a> {
     pub before: Option<&'s SetContext<'a>>,
     /// As it will be.
     pub after: &'s SetContext<'a>,
-    /// Where a set starts from no replicas: how many of its members, from the first on, have a claim that earlier pods left.
-    pub claims_left: i32,
+    /// Where a set starts from no replicas: what earlier pods left.
+    pub left: Left,
+}
+
+/// What the pods of a set left that was scaled to 0, or deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Pods that run on without a set, and which this one adopts.
+    pub pods: i32,
+    /// How many members, from the first on, have a claim.
+    pub claims: i32,
 }
 
 /// The members of a consensus group before and after a step.
@@ -132,7 +150,7 @@ pub struct MemberCounts {
 pub enum CountEvidence {
     /// The replica count.
     Replicas,
-    /// Of a set that was scaled to 0, the pods that have not stopped yet.
+    /// Of a set that was scaled to 0 or deleted, the pods that are still there.
     Pods,
     /// Of one that was scaled to 0 or deleted, the claims that it left. Members that were removed before have left theirs too.
     Claims,
@@ -150,7 +168,8 @@ impl Transition<'_, '_> {
         let (before, evidence) = match replicas {
             Some(replicas) if replicas != 0 => (replicas, CountEvidence::Replicas),
             Some(_) if pods > 0 => (pods, CountEvidence::Pods),
-            _ if self.claims_left > 0 => (self.claims_left, CountEvidence::Claims),
+            _ if self.left.pods > 0 => (self.left.pods, CountEvidence::Pods),
+            _ if self.left.claims > 0 => (self.left.claims, CountEvidence::Claims),
             Some(_) => (0, CountEvidence::Replicas),
             None => return None,
         };

@@ -21,7 +21,8 @@ use crate::model::Class;
 use crate::verdict::RuleId;
 pub(crate) use budgets::enumerate;
 pub use context::{
-    Changed, CountEvidence, MemberCounts, Remembered, SetContext, Transition, Trigger, WorkloadContext,
+    Changed, CountEvidence, Left, MemberCounts, RefusedExemption, Remembered, SetContext, Transition,
+    Trigger, WorkloadContext,
 };
 pub use params::{NO_PARAMS, Param, ParamKind, Params};
 pub use violation::{Companion, FieldEdit, Place, Violation, Violations};

@@ -11,9 +11,9 @@ rule! {
     /// has, but with some: 5 to 1, 3 to 1, 2 to 1, also 4 to 2. Sets that share `stateward.dev/ensemble` are counted
     /// together. To stop all members is another matter (`quorum-scaled-to-zero`), and it can be undone.
     ///
-    /// A set that starts again from 0 has as many members as pods that have not stopped yet. When there are none, and when a set is
-    /// created again after it was deleted (also with `--cascade=orphan`), the claims of its first ordinals are counted, and that is
-    /// only a warning: claims stay when members are removed as they should be.
+    /// A set that starts again from 0 has as many members as pods that have not stopped yet, and one that is created again after
+    /// `kubectl delete --cascade=orphan` as many as pods that it adopts. When there are none, the claims of its first ordinals are
+    /// counted, and that is only a warning: claims stay when members are removed as they should be.
     ///
     /// Of several sets of one group that are scaled at once, each counts what was allowed for the others in the last five seconds. Each
     /// replica of the guard knows only what it has allowed itself: with several API servers, or several replicas of the guard, two

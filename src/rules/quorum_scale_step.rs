@@ -10,7 +10,7 @@ rule! {
     ///
     /// An update or a scale grows a consensus group (class `quorum`) so far that the members it has are no majority of
     /// those it will have: 3 to 6 or 7, 2 to 4. Sets that share `stateward.dev/ensemble` are counted together. To start
-    /// from no members is no step, unless some have left their claims: through 0, or with the set deleted and created again, 0 to 7
+    /// from no members is no step, unless some have left their claims or their pods: through 0, or with the set deleted and created again, 0 to 7
     /// is a step from as many members as have a claim. On creation that is a warning.
     ///
     /// One member is a majority of nothing larger, so the smallest steps are let pass: 1 to 2, and 1 to 3 where pods
@@ -109,7 +109,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     };
     let seen = match evidence {
         CountEvidence::Replicas => "",
-        CountEvidence::Pods => " (by the pods that have not stopped yet)",
+        CountEvidence::Pods => " (by the pods that are still there)",
         CountEvidence::Claims => " (by the claims that were left)",
     };
     let message = format!(

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Changed, Check, Params, Remembered, Rule, SetContext, Transition, Violation, Violations};
+use super::{
+    Changed, Check, Left, Params, RefusedExemption, Remembered, Rule, SetContext, Transition, Violation,
+    Violations,
+};
 use crate::change::PodRemoval;
 use crate::cluster::{Cluster, ClusterObject, ClusterView, Kind, PendingChange};
 use crate::model::{Because, Class, Classified, DisruptionBudget, Software, StatefulSet};
@@ -19,6 +22,7 @@ pub(super) struct RuleTest {
     cluster: Cluster,
     changed_budget: Option<DisruptionBudget>,
     dry_run: bool,
+    refused_exemption: Option<RefusedExemption<'static>>,
     params: Params,
 }
 
@@ -37,6 +41,7 @@ pub(super) fn set(patch: Value) -> RuleTest {
         cluster,
         changed_budget: None,
         dry_run: false,
+        refused_exemption: None,
         params: Params::default(),
     }
 }
@@ -119,6 +124,12 @@ impl RuleTest {
         self
     }
 
+    /// This user sets its annotations, and may not set an exemption.
+    pub(super) fn refusing_exemption_by(mut self, user: &'static str, policy: &'static str) -> Self {
+        self.refused_exemption = Some(RefusedExemption { user, policy });
+        self
+    }
+
     /// What changes is this budget.
     pub(super) fn changing(mut self, budget: Value) -> Self {
         self.changed_budget = Some(serde_json::from_value(budget).unwrap());
@@ -140,7 +151,7 @@ impl RuleTest {
                 Check::State(check) | Check::StateAndWorkload(check, _) => check(&at, &self.params, &mut out),
                 Check::Workload(_) | Check::Text(_) | Check::PodRemoval(_) => {}
                 Check::Step(check) => {
-                    let step = Transition { before: before.as_ref(), after: &at, claims_left: 0 };
+                    let step = Transition { before: before.as_ref(), after: &at, left: Left::default() };
                     check(&step, &self.params, &mut out);
                 }
             }
@@ -154,7 +165,7 @@ impl RuleTest {
         let view = ClusterView::new(&self.cluster, PendingChange::Nothing);
         let at = SetContext { changed: Changed::Pod(removal), view, ..self.context() };
         if let Check::Step(check) = rule.check {
-            check(&Transition { before: None, after: &at, claims_left: 0 }, &self.params, &mut out);
+            check(&Transition { before: None, after: &at, left: Left::default() }, &self.params, &mut out);
         }
         out.into_vec()
     }
@@ -186,6 +197,7 @@ impl RuleTest {
             changed: self.changed_budget.as_ref().map_or(Changed::Set, Changed::Budget),
             dry_run: self.dry_run,
             group: view.group_of(&self.set, self.replicas, |_, _| true),
+            refused_exemption: self.refused_exemption,
             remembered: Remembered::default(),
         }
     }

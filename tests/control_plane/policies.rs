@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::control_plane::{self, ControlPlane};
-use crate::kube_api::{Api, Reply, example, installation};
+use crate::kube_api::{Api, Reply, example, installation, path_of};
 use crate::stage::{SKIPPED, Stage, set_of};
 
 const POLICIES: &str = "/apis/stateward.dev/v1alpha1/statefulsetpolicies";
@@ -209,6 +209,48 @@ async fn an_exemption_counts_where_a_policy_lets_it_and_until_its_end() {
     until_ready_says(&stage, &path, "Ended").await;
     stage.api.delete(&path, &json!({})).await.allowed();
     stage.api.delete(&format!("{POLICIES}/exemptions-honoured"), &json!({})).await.allowed();
+    stage.end().await;
+}
+
+/// The users are those of the API server, and the annotation is judged by who sets it.
+#[tokio::test]
+async fn only_those_whom_a_policy_names_exempt_by_annotation() {
+    let policy = json!({
+        "annotationExemptionsBy": {
+            "users": ["carol"], "groups": ["platform"], "serviceAccounts": [{"namespace": "argocd", "name": "*"}],
+        },
+    });
+    let Some(stage) = Stage::set_with_policy("exempting", &policy).await else { return };
+    let namespace = stage.namespace("a").await;
+    let admin = |user: &str| stage.api.acting_as(user, "system:masters");
+    let (bob, carol) = (admin("bob"), admin("carol"));
+    let argo = admin("system:serviceaccount:argocd:argocd-application-controller");
+    let mut set = even(&namespace);
+    set["metadata"]["annotations"]["stateward.dev/exempt"] = "quorum-even".into();
+    set["metadata"]["annotations"]["stateward.dev/exempt-reason"] = "moving".into();
+
+    let reply = bob.try_out(&set).await;
+    reply.denied_by(&["quorum-even"]);
+    assert!(reply.warned().contains("annotation-ignored"), "{reply:?}");
+    argo.try_out(&set).await.allowed();
+    carol.try_out(&set).await.allowed();
+
+    set["spec"]["replicas"] = 3.into();
+    let reply = bob.apply(&set).await.allowed();
+    assert!(reply.warned().contains("annotation-ignored"), "{reply:?}");
+    stage.api.delete(&path_of(&set), &json!({})).await.allowed();
+    stage.until_gone(&path_of(&set)).await;
+
+    let reply = carol.apply(&set).await.allowed();
+    assert!(!reply.warned().contains("annotation-ignored"), "{reply:?}");
+    let name = set["metadata"]["name"].as_str().unwrap().to_owned();
+    let path = path_of(&set);
+    // It was set by one who may: others change and scale the set.
+    stage.until("the exemption is known", async || bob.scale(&namespace, &name, 4).await.status == 200).await;
+    let labelled = bob.merge(&path, &json!({"metadata": {"labels": {"touched": "yes"}}})).await.allowed();
+    assert!(!labelled.warned().contains("annotation-ignored"), "{labelled:?}");
+    let other = json!({"metadata": {"annotations": {"stateward.dev/exempt-reason": "because"}}});
+    assert!(bob.merge(&path, &other).await.allowed().warned().contains("annotation-ignored"));
     stage.end().await;
 }
 

@@ -497,6 +497,17 @@ fn what_is_wrong_with_a_policy_is_said_with_its_place() {
         ("{classes: [{class: quorom, images: [x]}]}", "/spec/classes/0/class", "did you mean \"quorum\"?"),
         ("{priority: high}", "/spec/priority", "expected a whole number, found \"high\""),
         ("{annotationExemptions: 1}", "/spec/annotationExemptions", "expected true or false, found 1"),
+        ("{annotationExemptionsBy: [a]}", "/spec/annotationExemptionsBy", "expected a map, found a list"),
+        (
+            "{annotationExemptionsBy: {user: [a]}}",
+            "/spec/annotationExemptionsBy/user",
+            "there is no field \"user\"; did you mean \"users\"?",
+        ),
+        (
+            "{annotationExemptionsBy: {serviceAccounts: [{name: a}]}}",
+            "/spec/annotationExemptionsBy/serviceAccounts/0",
+            "the field `namespace` is missing",
+        ),
         (
             "{exemptions: [{rules: ['*'], reason: x, expiresAt: '2027-01-31'}]}",
             "/spec/exemptions/0/expiresAt",

@@ -47,6 +47,8 @@ pub(super) struct CaseChange {
     #[serde(default)]
     pub(super) user: String,
     #[serde(default)]
+    pub(super) groups: Vec<String>,
+    #[serde(default)]
     pub(super) dry_run: bool,
 }
 

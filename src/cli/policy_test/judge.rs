@@ -43,7 +43,7 @@ pub(super) fn findings(case: &Case, policies: &Policies, now: Timestamp) -> anyh
 
 /// The review that an API server would send.
 fn review(change: &CaseChange) -> anyhow::Result<Value> {
-    let CaseChange { create, update, scale, delete, user, dry_run } = change;
+    let CaseChange { create, update, scale, delete, user, groups, dry_run } = change;
     let mut request = match (create, update, scale, delete) {
         (Some(new), None, None, None) => of_objects("CREATE", None, Some(new))?,
         (None, Some(update), None, None) => of_objects("UPDATE", Some(&update.from), Some(&update.to))?,
@@ -53,7 +53,7 @@ fn review(change: &CaseChange) -> anyhow::Result<Value> {
     };
     request["uid"] = "1".into();
     request["dryRun"] = (*dry_run).into();
-    request["userInfo"] = json!({"username": user});
+    request["userInfo"] = json!({"username": user, "groups": groups});
     Ok(json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}))
 }
 
