@@ -9,7 +9,7 @@ mod answers;
 
 use answers::{Answer, Asked, asked, shown};
 
-/// A StatefulSet of which nothing is known when an expression is compiled, as in a ValidatingAdmissionPolicy.
+/// A StatefulSet of which nothing is known when an expression is compiled, as in a `ValidatingAdmissionPolicy`.
 struct Object(Json);
 
 impl Names for Object {

@@ -48,7 +48,7 @@ impl fmt::Display for Answer {
 /// An expression for the type and the value of another one.
 pub fn shown(expression: &str) -> String {
     let value = format!("dyn({expression}\n)");
-    format!("'%s: %s'.format([type({value}), {value}]).replace('\\n', '\\\\n')")
+    format!("'%s <%s>'.format([type({value}), {value}]).replace('\\n', '\\\\n').replace('\\t', '\\\\t')")
 }
 
 pub fn asked() -> Vec<Asked> {
