@@ -14,13 +14,13 @@ pub(super) struct TelemetryArgs {
     /// How log lines look
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
-    /// What is logged: a level, or directives by module such as info,stateward::watch=debug
+    /// What is logged: a level, or directives by module such as `info,stateward::watch=debug`
     #[arg(long, visible_alias = "log-level", value_name = "FILTER", default_value = "info")]
     log: String,
     /// A file with a filter that replaces --log; it is read again when it changes, and may be missing or empty
     #[arg(long, value_name = "FILE")]
     log_filter_file: Option<PathBuf>,
-    /// A collector to send traces to, by OTLP over HTTP, such as http://collector:4318
+    /// A collector to send traces to, by OTLP over HTTP, such as `http://collector:4318`
     #[arg(long, value_name = "URL")]
     otlp_endpoint: Option<String>,
 }

@@ -109,13 +109,18 @@ mod tests {
             let (mut names, mut expected) = (None::<Names>, BTreeSet::new());
             for (inserts, number) in steps {
                 let name: Arc<str> = format!("{number:03}").into();
-                match &mut names {
-                    Some(known) if inserts => known.insert(&name),
-                    None if inserts => names = Some(Names::One(Arc::clone(&name))),
-                    Some(known) if known.remove(&name) => names = None,
-                    Some(_) | None => {}
+                if inserts {
+                    match &mut names {
+                        Some(known) => known.insert(&name),
+                        None => names = Some(Names::One(Arc::clone(&name))),
+                    }
+                    expected.insert(name);
+                } else {
+                    if names.as_mut().is_some_and(|known| known.remove(&name)) {
+                        names = None;
+                    }
+                    expected.remove(&name);
                 }
-                if inserts { expected.insert(name); } else { expected.remove(&name); }
                 let found: Vec<Arc<str>> = names.iter().flat_map(Names::iter).cloned().collect();
                 prop_assert_eq!(names.as_ref().map_or(0, Names::len), expected.len());
                 prop_assert_eq!(found, expected.iter().cloned().collect::<Vec<_>>());

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::control_plane::{self, ControlPlane};
-use crate::install::{Replica, address, apply_all, patch_entries, until, user_namespace};
+use crate::install::{Replica, address, apply_all, patch_entries, user_namespace};
 use crate::kube_api::{Api, example, installation, path_of};
 use crate::stage::{SKIPPED, Stage};
 
