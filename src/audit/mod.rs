@@ -17,7 +17,7 @@ use self::contexts::{Context, Contexts};
 use self::transition::OldState;
 use self::views::Views;
 use crate::change::{Action, Change, Edit, RawObjects};
-use crate::cluster::inventory::{Found, Inventory, position};
+use crate::cluster::inventory::{Found, Inventory};
 use crate::cluster::{Cluster, ClusterObject, Kind, Listing};
 use crate::evaluate::evaluate;
 use crate::manifest::{Note, NoteKind};
@@ -108,7 +108,7 @@ fn malformed_exemptions(inventory: &Inventory) -> impl Iterator<Item = Note> {
         let found = inventory.item(item)?;
         let ClusterObject::Exemption(document) = found.object() else { return None };
         let error = NamespaceExemption::from_json(&document.to_json()).err()?;
-        let place = position(found.manifest, &error.pointer);
+        let place = found.manifest.position(&error.pointer);
         Some(Note {
             file: place.file,
             line: place.span.line,
@@ -206,7 +206,9 @@ impl Audit<'_> {
 
     /// Judges one object, as it is or as it becomes.
     fn object(&mut self, number: usize, name: &Arc<str>, found: Found<'_>, before: Option<Found<'_>>) {
-        let is_same = before.is_some_and(|old| old.manifest.node.to_json() == found.manifest.node.to_json());
+        let is_same = before.is_some_and(|old| {
+            old.manifest.values.is_some() && old.manifest.values == found.manifest.values
+        });
         if is_same && self.config.changed {
             return;
         }
@@ -264,12 +266,12 @@ impl Audit<'_> {
             let is_own = finding.object == found.how().object;
             let elsewhere = |object, path: &str| self.views.locate(context, object, path);
             let position = if is_own && self.views.has(context, &found.name()) {
-                position(found.manifest, &finding.path)
+                found.manifest.position(&finding.path)
             } else {
                 // An object that is gone has no place any more; the one that misses it has.
                 elsewhere(&finding.object, &finding.path)
                     .or_else(|| elsewhere(&finding.subject, ""))
-                    .unwrap_or_else(|| position(found.manifest, &finding.path))
+                    .unwrap_or_else(|| found.manifest.position(&finding.path))
             };
             let related = finding.related.iter().filter_map(|(object, path)| {
                 let position = Some(self.views.locate(context, object, path)?);
@@ -313,7 +315,7 @@ fn remove_repeated(findings: &mut Vec<Located>) {
 
 /// A manifest as it is applied: into the namespace that it is judged in.
 fn raw_object(found: Found<'_>) -> Value {
-    let mut raw = found.manifest.node.to_json();
+    let mut raw = found.manifest.values.as_deref().cloned().unwrap_or_default();
     if let Some(metadata) = raw.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.entry("namespace").or_insert_with(|| found.object().metadata().namespace.to_string().into());
     }

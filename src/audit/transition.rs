@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::contexts::{Context, Contexts};
 use crate::change::{Action, Edit};
 use crate::cluster::ClusterObject;
-use crate::cluster::inventory::{Found, Inventory, ObjectName, Unit};
-use crate::manifest::{Manifest, Node};
+use crate::cluster::inventory::{Found, Inventory, ManifestRecord, ObjectName, Unit};
 
 /// The fields of a StatefulSet that no update may change, with their defaults. `ValidateStatefulSetUpdate` in
 /// `pkg/apis/apps/validation` lists those that may.
@@ -86,10 +87,11 @@ pub(super) fn change(old: Option<Found<'_>>, new: Option<Found<'_>>) -> Option<A
             ($($kind:ident => $action:ident),+) => {
                 match (old, new) {
                     $((Some(ClusterObject::$kind(old)), Some(ClusterObject::$kind(new))) => {
-                        Some(Action::$action(Edit::Update { old: old.clone(), new: new.clone() }))
+                        let (old, new) = ((**old).clone(), (**new).clone());
+                        Some(Action::$action(Edit::Update { old, new }))
                     }
-                    (None, Some(ClusterObject::$kind(new))) => Some(Action::$action(Edit::Create(new.clone()))),
-                    (Some(ClusterObject::$kind(old)), None) => Some(Action::$action(Edit::Delete(old.clone()))),)+
+                    (None, Some(ClusterObject::$kind(new))) => Some(Action::$action(Edit::Create((**new).clone()))),
+                    (Some(ClusterObject::$kind(old)), None) => Some(Action::$action(Edit::Delete((**old).clone()))),)+
                     _ => None,
                 }
             };
@@ -100,13 +102,15 @@ pub(super) fn change(old: Option<Found<'_>>, new: Option<Found<'_>>) -> Option<A
 }
 
 /// The fields of a StatefulSet whose change the API server refuses, as JSON pointers.
-pub(super) fn immutable_changes(old: &Manifest, new: &Manifest) -> Vec<&'static str> {
+pub(super) fn immutable_changes(old: &ManifestRecord, new: &ManifestRecord) -> Vec<&'static str> {
     let changed = IMMUTABLE.into_iter().filter(|(path, default)| {
-        let value = |manifest: &Manifest| match manifest.node.pointer(path).map(Node::to_json) {
-            None if !default.is_empty() => (*default).into(),
-            None => serde_json::Value::Null,
-            Some(value) if value == "" || value == serde_json::json!([]) => serde_json::Value::Null,
-            Some(value) => value,
+        let value = |manifest: &ManifestRecord| {
+            match manifest.values.as_ref().and_then(|values| values.pointer(path)).filter(|value| !value.is_null()) {
+                None if !default.is_empty() => (*default).into(),
+                None => Value::Null,
+                Some(value) if *value == "" || *value == serde_json::json!([]) => Value::Null,
+                Some(value) => value.clone(),
+            }
         };
         value(old) != value(new)
     });

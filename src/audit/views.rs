@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::contexts::Contexts;
-use crate::cluster::inventory::{Inventory, ObjectName, Position, position};
+use crate::cluster::inventory::{Inventory, ObjectName, Position};
 use crate::cluster::{Cluster, Kind};
 use crate::model::ObjectRef;
 
@@ -58,7 +58,7 @@ impl<'a> Views<'a> {
             Some(item) => self.inventory.item(item),
             None => names.iter().find_map(|name| self.inventory.last_named(name)),
         };
-        found.map(|found| position(found.manifest, path))
+        found.map(|found| found.manifest.position(path))
     }
 
     /// Whether an object of this name is seen from this context.

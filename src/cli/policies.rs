@@ -70,7 +70,7 @@ impl Loaded {
         loaded
     }
 
-    fn add(&mut self, manifest: &Manifest, now: Timestamp) -> Result<(), PolicyRemark> {
+    fn add(&mut self, manifest: &Manifest<'_>, now: Timestamp) -> Result<(), PolicyRemark> {
         if let Some(key) = manifest.duplicate_keys.first() {
             return Err(remark(manifest, &key.pointer, format!("`{}` is written twice", key.pointer)));
         }
@@ -101,7 +101,7 @@ fn unread(note: &Note) -> PolicyRemark {
     PolicyRemark { policy: file.clone(), place, message: note.message.clone(), is_unreadable: true }
 }
 
-fn error_remark(manifest: &Manifest, error: PolicyError) -> PolicyRemark {
+fn error_remark(manifest: &Manifest<'_>, error: PolicyError) -> PolicyRemark {
     let within = error.offset.and_then(|offset| expression_place(manifest, &error.pointer, offset));
     let remark = remark(manifest, &error.pointer, error.message);
     match within {
@@ -111,7 +111,7 @@ fn error_remark(manifest: &Manifest, error: PolicyError) -> PolicyRemark {
 }
 
 /// File, line and column of an offset in a text that is written at a pointer: on one line, or as a block from the next line on.
-fn expression_place(manifest: &Manifest, pointer: &str, offset: usize) -> Option<String> {
+fn expression_place(manifest: &Manifest<'_>, pointer: &str, offset: usize) -> Option<String> {
     let node = manifest.node.pointer(pointer)?;
     let text = node.as_str()?;
     let before = text.get(..offset)?;
@@ -131,13 +131,13 @@ fn expression_place(manifest: &Manifest, pointer: &str, offset: usize) -> Option
     Some(format!("{}:{line}:{column}", manifest.file.name))
 }
 
-fn remark(manifest: &Manifest, pointer: &str, message: String) -> PolicyRemark {
+fn remark(manifest: &Manifest<'_>, pointer: &str, message: String) -> PolicyRemark {
     let place = place(manifest, pointer);
     PolicyRemark { policy: manifest.name.clone().unwrap_or_default(), place, message, is_unreadable: false }
 }
 
 /// File, line and column of a field.
-fn place(manifest: &Manifest, pointer: &str) -> String {
+fn place(manifest: &Manifest<'_>, pointer: &str) -> String {
     let span = manifest.node.locate(pointer);
     format!("{}:{}:{}", manifest.file.name, span.line, span.column)
 }

@@ -1,13 +1,17 @@
 //! A snapshot from manifests, with the place each object was read from.
 
+mod objects;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::{Cluster, ClusterObject, Kind};
+pub use self::objects::{FileObjects, KeepValues, ManifestRecord};
+use self::objects::FileObject;
 use crate::change::{DuplicateKey, Written};
-use crate::manifest::{Manifest, Note, NoteKind, Source, Span, read};
-use crate::model::{ObjectRef, StatefulSet, printable};
+use crate::manifest::{Note, Source, Span};
+use crate::model::{ObjectRef, StatefulSet};
 
 /// The objects of some manifests, as far as they matter here.
 #[derive(Debug, Default)]
@@ -54,7 +58,7 @@ pub struct Definition {
 /// An object and where it was written.
 #[derive(Debug)]
 struct InventoryObject {
-    manifest: Manifest,
+    manifest: ManifestRecord,
     object: ClusterObject,
     /// Whether it is the output of a renderer: its file cannot be edited as it is written.
     rendered: bool,
@@ -70,7 +74,7 @@ pub type ObjectName = (&'static str, Box<str>, Box<str>);
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
     /// Where and how it is written.
-    pub manifest: &'a Manifest,
+    pub manifest: &'a ManifestRecord,
     object: &'a ClusterObject,
 }
 
@@ -100,16 +104,18 @@ impl Inventory {
 
     /// Reads one source, adding its objects and what else there is to say of it.
     pub fn add(&mut self, source: &Arc<Source>) {
-        self.add_read(read(source));
+        self.add_read(FileObjects::read(source, KeepValues::Yes));
     }
 
-    /// Adds what [`read`] has made of a source.
-    pub fn add_read(&mut self, (manifests, notes): (Vec<Manifest>, Vec<Note>)) {
-        for note in notes {
+    /// Adds what has been read of a source.
+    pub fn add_read(&mut self, file: FileObjects) {
+        for note in file.notes {
             self.add_note(note);
         }
-        for manifest in manifests {
-            self.add_manifest(manifest);
+        for object in file.objects {
+            let mut definition = self.definition(&object);
+            definition.item = object.model.map(|model| self.add_item(object.manifest, model));
+            self.definitions.push(definition);
         }
     }
 
@@ -151,26 +157,22 @@ impl Inventory {
         self.units.len() - 1
     }
 
-    fn add_manifest(&mut self, manifest: Manifest) {
-        let mut definition = self.definition(&manifest);
-        definition.item = self.add_item(manifest);
-        self.definitions.push(definition);
-    }
-
-    fn definition(&mut self, manifest: &Manifest) -> Definition {
+    fn definition(&mut self, object: &FileObject) -> Definition {
+        let FileObject { manifest, kind, name, .. } = object;
         let unit = self.unit();
         let group = manifest.api_version.rsplit_once('/').map_or("", |(group, _)| group);
         let namespace = manifest.namespace.as_deref().unwrap_or(&self.default_namespace);
         // An object without a name (`generateName`) is never the same as another.
         let number = self.definitions.len().to_string();
-        let name = manifest.name.as_deref().unwrap_or(&number);
-        let is_namespace = group.is_empty() && manifest.kind == "Namespace";
+        let name = name.as_deref().unwrap_or(&number);
+        let is_namespace = group.is_empty() && &**kind == "Namespace";
+        let (line, column) = manifest.start;
         Definition {
             unit,
             file: Arc::clone(&manifest.file),
-            line: manifest.node.line,
-            column: manifest.node.column,
-            key: [group, &manifest.kind, namespace, name].join("\0").into(),
+            line,
+            column,
+            key: [group, kind, namespace, name].join("\0").into(),
             item: None,
             has_namespace: manifest.namespace.is_some() || is_namespace,
             is_namespace,
@@ -178,31 +180,21 @@ impl Inventory {
     }
 
     /// Adds an object of a kind that the rules look at.
-    fn add_item(&mut self, manifest: Manifest) -> Option<usize> {
-        let kind = Kind::of_manifest(&manifest.api_version, &manifest.kind)?;
-        let parsed = parse(kind, &manifest);
-        match parsed {
-            Ok(mut object) => {
-                if object.metadata().namespace.is_empty() {
-                    move_to(&mut object, &self.default_namespace);
-                }
-                let (index, name) = (self.items.len(), name_of(&object));
-                self.by_name.entry(name).or_default().push(index);
-                let rendered = self.units.last().is_some_and(|unit| unit.rendered);
-                self.items.push(InventoryObject { manifest, object, rendered });
-                Some(index)
-            }
-            Err(note) => {
-                self.add_note(note);
-                None
-            }
+    fn add_item(&mut self, manifest: ManifestRecord, mut object: ClusterObject) -> usize {
+        if object.metadata().namespace.is_empty() {
+            move_to(&mut object, &self.default_namespace);
         }
+        let (index, name) = (self.items.len(), name_of(&object));
+        self.by_name.entry(name).or_default().push(index);
+        let rendered = self.units.last().is_some_and(|unit| unit.rendered);
+        self.items.push(InventoryObject { manifest, object, rendered });
+        index
     }
 
     /// The StatefulSets, in the order in which they were read, each with where and how it is written.
-    pub fn sets(&self) -> impl Iterator<Item = (&StatefulSet, &Manifest)> {
+    pub fn sets(&self) -> impl Iterator<Item = (&StatefulSet, &ManifestRecord)> {
         self.items.iter().filter_map(|item| match &item.object {
-            ClusterObject::StatefulSet(set) => Some((set, &item.manifest)),
+            ClusterObject::StatefulSet(set) => Some((&**set, &item.manifest)),
             _ => None,
         })
     }
@@ -257,7 +249,7 @@ impl Inventory {
     }
 
     /// The manifest of an object that is to be edited: that in the same file as `near`, in the same folder, or the only one.
-    pub fn manifest_of(&self, object: &ObjectRef, near: &Source) -> Result<&Manifest, String> {
+    pub fn manifest_of(&self, object: &ObjectRef, near: &Source) -> Result<&ManifestRecord, String> {
         let [own, presumed] = self.names_of(object);
         let items = self.by_name.get(&own).or_else(|| self.by_name.get(&presumed));
         let items = items.ok_or_else(|| format!("{object} is not in these files"))?;
@@ -345,55 +337,12 @@ impl<'a> Found<'a> {
         Written {
             object: self.object.kind().reference(&metadata.namespace, &metadata.name),
             metadata: metadata.clone(),
-            api_version: self.manifest.api_version.clone(),
-            has_selector: self.manifest.node.pointer("/spec/selector").is_some_and(|selector| {
-                selector.as_map().is_some_and(|entries| entries.iter().any(|entry| !entry.value.is_null()))
-            }),
+            api_version: self.manifest.api_version.to_string(),
+            has_selector: self.manifest.has_selector,
             duplicate_keys: duplicate_keys.collect(),
             immutable_changes: Vec::new(),
         }
     }
-}
-
-/// Where a field of a manifest is written, or what is nearest to it.
-pub fn position(manifest: &Manifest, path: &str) -> Position {
-    Position { file: Arc::clone(&manifest.file), span: manifest.node.locate(path) }
-}
-
-/// Reads an object's fields. One that has them of another type than Kubernetes would be refused by the API server, and what is
-/// not known of it must not be taken for absent.
-fn parse(kind: Kind, manifest: &Manifest) -> Result<ClusterObject, Note> {
-    let json = manifest.node.to_json();
-    let read = ClusterObject::deserialize(kind, &json);
-    // Reads it again, only to say where it is wrong.
-    let read = read.or_else(|_| {
-        let mut track = serde_path_to_error::Track::new();
-        let traced = serde_path_to_error::Deserializer::new(&json, &mut track);
-        ClusterObject::deserialize(kind, traced).map_err(|error| (track.path(), error))
-    });
-    read.map(|object| before_v1(object, &manifest.api_version)).map_err(|(path, error)| {
-        let span = manifest.node.locate(&crate::manifest::pointer_of(&path));
-        let name = manifest.name.as_deref().unwrap_or_default();
-        let message = printable(&format!("{} {name}: {path}: {error}", manifest.kind)).into_owned();
-        Note {
-            file: Arc::clone(&manifest.file),
-            line: span.line,
-            column: span.column,
-            kind: NoteKind::Unreadable,
-            message,
-            hides: vec![kind.name()],
-        }
-    })
-}
-
-/// Before policy/v1, an empty selector of a budget selected nothing.
-fn before_v1(mut object: ClusterObject, api_version: &str) -> ClusterObject {
-    if let ClusterObject::DisruptionBudget(budget) = &mut object
-        && api_version == "policy/v1beta1"
-    {
-        budget.spec.selector = budget.spec.selector.take().filter(|selector| !selector.is_empty());
-    }
-    object
 }
 
 /// What tells it from all others.

@@ -1,5 +1,7 @@
 //! The objects that a snapshot holds, by kind.
 
+use std::sync::Arc;
+
 use serde::de::{Deserialize, Deserializer};
 
 use super::Cluster;
@@ -12,11 +14,10 @@ use crate::model::{
 /// For each kind: the type that is kept of its objects, and their table.
 macro_rules! kinds {
     ($($kind:ident: $type:ident in $table:ident,)+) => {
-        /// One object, on its way into a snapshot.
-        #[allow(clippy::large_enum_variant, reason = "it lives for one call, and a box for each would cost more")]
+        /// One object, which a snapshot shares.
         #[derive(Clone, Debug)]
         pub enum ClusterObject {
-            $($kind($type),)+
+            $($kind(Arc<$type>),)+
         }
 
         /// The objects of a snapshot.
@@ -32,7 +33,7 @@ macro_rules! kinds {
                     $(Kind::$kind => {
                         let mut object = $type::deserialize(deserializer)?;
                         object.set_kind(kind);
-                        Ok(Self::$kind(object))
+                        Ok(Self::$kind(Arc::new(object)))
                     })+
                 }
             }
@@ -51,7 +52,7 @@ macro_rules! kinds {
 
             pub fn metadata_mut(&mut self) -> &mut Metadata {
                 match self {
-                    $(Self::$kind(object) => object.metadata_mut(),)+
+                    $(Self::$kind(object) => Arc::make_mut(object).metadata_mut(),)+
                 }
             }
         }
@@ -83,7 +84,7 @@ macro_rules! kinds {
 
             /// Inserts every object of `other`.
             pub(super) fn add(&mut self, other: &Self) {
-                $(other.$table.iter().for_each(|object| self.$table.insert(object.clone()));)+
+                $(other.$table.shared().for_each(|object| self.$table.insert(Arc::clone(object)));)+
             }
 
             /// Inserts an object, sharing it with `older` where it is the same there.
@@ -158,7 +159,7 @@ macro_rules! from {
     ($($kind:ident),+) => {
         $(impl From<$kind> for ClusterObject {
             fn from(object: $kind) -> Self {
-                Self::$kind(object)
+                Self::$kind(Arc::new(object))
             }
         })+
     };
@@ -168,6 +169,7 @@ from!(StatefulSet, Service, DisruptionBudget, Namespace, Claim, ConfigMap, Pod);
 
 impl From<Autoscaler> for ClusterObject {
     fn from(object: Autoscaler) -> Self {
+        let object = Arc::new(object);
         if object.kind == Kind::ScaledObject { Self::ScaledObject(object) } else { Self::Autoscaler(object) }
     }
 }

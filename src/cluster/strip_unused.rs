@@ -1,6 +1,7 @@
 //! Drops the fields no rule reads before an object is stored.
 
 use std::mem;
+use std::sync::Arc;
 
 use super::ClusterObject;
 use crate::model::{
@@ -19,11 +20,12 @@ impl ClusterObject {
         }
         match self {
             Self::StatefulSet(ref mut set) => {
-                strip_set(set, reads_variable);
+                strip_set(Arc::make_mut(set), reads_variable);
             }
             // Two budgets of one release may overlap for a moment.
             Self::DisruptionBudget(ref mut budget) => {
-                budget.metadata.labels = release_labels(&budget.metadata.labels);
+                let metadata = &mut Arc::make_mut(budget).metadata;
+                metadata.labels = release_labels(&metadata.labels);
             }
             // Policies select by the labels of sets and namespaces; no rule reads those of the others.
             Self::Service(_)
@@ -38,8 +40,9 @@ impl ClusterObject {
             | Self::DaemonSet(ref mut workload)
             | Self::Job(ref mut workload)
             | Self::CronJob(ref mut workload) => {
-                workload.template_mut().spec.init_containers = Vec::new();
-                strip_template(workload.template_mut(), reads_variable);
+                let template = Arc::make_mut(workload).template_mut();
+                template.spec.init_containers = Vec::new();
+                strip_template(template, reads_variable);
             }
             Self::Namespace(_) | Self::Claim(_) | Self::ConfigMap(_) | Self::Pod(_) => {}
         }

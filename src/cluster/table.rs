@@ -80,6 +80,11 @@ impl<T: Indexed> Table<T> {
         self.objects.values().map(|object| &**object)
     }
 
+    /// Every object, to be shared.
+    pub(super) fn shared(&self) -> impl Iterator<Item = &Arc<T>> {
+        self.objects.values()
+    }
+
     /// The objects of `namespace`, by name.
     pub(super) fn in_namespace(&self, namespace: &str) -> Vec<&T> {
         let prefix = join(&[namespace, ""]);
@@ -135,10 +140,10 @@ impl<T: Indexed> Table<T> {
     }
 
     /// Takes an object over from an older table, if it is there and the same: most of a list is what was known before.
-    pub(super) fn take_over(&mut self, older: &Self, object: T) {
+    pub(super) fn take_over(&mut self, older: &Self, object: Arc<T>) {
         let (namespace, name) = (&*object.metadata().namespace, &*object.metadata().name);
         match older.objects.get_key_value(&*join(&[namespace, name])) {
-            Some((key, known)) if **known == object => self.insert_as(Arc::clone(key), Arc::clone(known)),
+            Some((key, known)) if *known == object => self.insert_as(Arc::clone(key), Arc::clone(known)),
             _ => self.insert(object),
         }
     }
@@ -154,17 +159,17 @@ impl<T: Indexed> Table<T> {
         self.get(&metadata.namespace, &metadata.name) == Some(object)
     }
 
-    pub(super) fn insert(&mut self, object: T) {
+    pub(super) fn insert(&mut self, object: Arc<T>) {
         let (namespace, name) = (&*object.metadata().namespace, &*object.metadata().name);
         let (key, keys) = (join(&[namespace, name]), object.keys());
         if let Some(old) = self.objects.get_mut(&*key)
             && old.keys() == keys
         {
-            *old = Arc::new(object);
+            *old = object;
             return;
         }
         self.remove(namespace, name);
-        self.insert_as(key.into(), Arc::new(object));
+        self.insert_as(key.into(), object);
     }
 
     /// Adds an object that is not there.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::PathStep;
-use crate::manifest::{self, Manifest, Node, Source};
+use crate::cluster::inventory::ManifestRecord;
+use crate::manifest::{self, Node, Source};
 
 /// A document: its file, and the byte at which its text starts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +24,7 @@ pub(super) struct FileDocument {
     pub(super) range: Range<usize>,
     /// The line of the file on which it starts.
     line: u32,
-    node: Node,
+    node: Node<'static>,
     /// What it says.
     pub(super) json: Value,
 }
@@ -56,11 +57,11 @@ impl Documents {
     }
 
     /// Where an object is written.
-    pub(super) fn place(&mut self, manifest: &Manifest) -> Result<ObjectPlace, String> {
-        let source = &manifest.file;
+    pub(super) fn place(&mut self, manifest: &ManifestRecord) -> Result<ObjectPlace, String> {
+        let (source, (start, column)) = (&manifest.file, manifest.start);
         let outline =
             self.outlines.entry(source.name.clone()).or_insert_with(|| manifest::documents(&source.text));
-        let next = outline.partition_point(|(line, _)| *line <= manifest.node.line);
+        let next = outline.partition_point(|(line, _)| *line <= start);
         let (line, range) = outline.get(next.saturating_sub(1)).ok_or("its document is not found")?.clone();
         let key = DocumentKey { file: source.name.clone(), start: range.start };
         let document = match self.known.entry(key.clone()) {
@@ -68,7 +69,7 @@ impl Documents {
             std::collections::btree_map::Entry::Vacant(free) => free.insert(read(source, range, line)?),
         };
         let mut path = Vec::new();
-        let at = (manifest.node.line - document.line + 1, manifest.node.column);
+        let at = (start - document.line + 1, column);
         if find(&document.node, at, &mut path) {
             Ok(ObjectPlace { document: key, path })
         } else {
@@ -79,13 +80,13 @@ impl Documents {
 
 fn read(source: &Arc<Source>, range: Range<usize>, line: u32) -> Result<FileDocument, String> {
     let text = source.text.get(range.clone()).unwrap_or_default();
-    let node = manifest::document(text).map_err(|fault| fault.message)?;
+    let node = manifest::document(text).map_err(|fault| fault.message)?.into_owned();
     let json = node.to_json();
     Ok(FileDocument { source: Arc::clone(source), range, line, node, json })
 }
 
 /// Finds the object that starts at a line and column, and the path to it.
-fn find(node: &Node, at: (u32, u32), path: &mut Vec<PathStep>) -> bool {
+fn find(node: &Node<'_>, at: (u32, u32), path: &mut Vec<PathStep>) -> bool {
     if (node.line, node.column) == at {
         return true;
     }

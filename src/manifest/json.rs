@@ -3,6 +3,8 @@
 //! Only the structure is read here; strings and numbers go to `serde_json`, so that escapes mean exactly what they mean
 //! there. One pass over the text, whatever its shape.
 
+use std::borrow::Cow;
+
 use super::fault::Fault;
 use super::limits::{self, ParseLimits};
 use super::map::MapBuilder;
@@ -12,7 +14,7 @@ use super::scalar;
 /// Values that stand one after another, and how reading them ended.
 pub(super) struct Stream<'a> {
     /// The values before the end or the fault.
-    pub(super) values: Vec<Node>,
+    pub(super) values: Vec<Node<'a>>,
     /// What is wrong after them.
     pub(super) fault: Option<Fault>,
     /// The text that follows the last value.
@@ -49,7 +51,7 @@ struct Reader<'a, 'b> {
 }
 
 impl<'a> Reader<'a, '_> {
-    fn value(&mut self, depth: usize) -> Result<Node, Fault> {
+    fn value(&mut self, depth: usize) -> Result<Node<'a>, Fault> {
         let (line, column) = (self.line, self.column);
         self.limits.node(line, column)?;
         limits::depth(depth, line, column)?;
@@ -63,7 +65,7 @@ impl<'a> Reader<'a, '_> {
         Ok(Node { line, column, end_column: self.column, value })
     }
 
-    fn map(&mut self, depth: usize) -> Result<Node, Fault> {
+    fn map(&mut self, depth: usize) -> Result<Node<'a>, Fault> {
         let (line, column) = (self.line, self.column);
         let mut entries = MapBuilder::default();
         self.items(b'}', |reader| {
@@ -85,7 +87,7 @@ impl<'a> Reader<'a, '_> {
         Ok(Node { line, column, end_column: column + 1, value: Value::Map(entries.finish()) })
     }
 
-    fn list(&mut self, depth: usize) -> Result<Node, Fault> {
+    fn list(&mut self, depth: usize) -> Result<Node<'a>, Fault> {
         let (line, column) = (self.line, self.column);
         let mut items = Vec::new();
         self.items(b']', |reader| {
@@ -119,12 +121,13 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn string(&mut self) -> Result<String, Fault> {
+    fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
         let bytes = self.rest().as_bytes();
-        let mut escaped = false;
+        let (mut escaped, mut is_plain) = (false, true);
         let close = bytes.iter().skip(1).position(|byte| {
             let found = *byte == b'"' && !escaped;
             escaped = *byte == b'\\' && !escaped;
+            is_plain &= *byte >= b' ' && !escaped;
             found
         });
         let Some(close) = close else {
@@ -132,15 +135,19 @@ impl<'a> Reader<'a, '_> {
         };
         let length = close + 2;
         let text = &self.rest()[..length];
+        if is_plain {
+            self.advance(length);
+            return Ok(Cow::Borrowed(&text[1..=close]));
+        }
         let value =
             serde_json::from_str(text).or_else(|_| serde_json::from_str(&without_lone_surrogates(text)));
         let value = value.map_err(|_| self.fault("this string is not valid JSON"))?;
         self.advance(length);
-        Ok(value)
+        Ok(Cow::Owned(value))
     }
 
     /// A number or one of three words. It ends where it is complete, whatever follows.
-    fn word(&mut self) -> Result<Value, Fault> {
+    fn word(&mut self) -> Result<Value<'a>, Fault> {
         let words = [("null", Value::Null), ("true", Value::Bool(true)), ("false", Value::Bool(false))];
         for (word, value) in words {
             if self.rest().starts_with(word) {
@@ -175,18 +182,16 @@ impl<'a> Reader<'a, '_> {
 
     /// Goes on by so many bytes of one line.
     fn advance(&mut self, bytes: usize) {
-        let passed = self.rest().bytes().take(bytes).filter(|byte| byte & 0xc0 != 0x80).count();
+        let passed = self.rest()[..bytes].chars().count();
         self.column = self.column.saturating_add(u32::try_from(passed).unwrap_or(u32::MAX));
         self.at += bytes;
     }
 
     fn skip_blanks(&mut self) {
         while let Some(byte @ (b' ' | b'\t' | b'\r' | b'\n')) = self.peek() {
-            self.advance(1);
-            if byte == b'\n' {
-                self.line += 1;
-                self.column = 1;
-            }
+            self.at += 1;
+            (self.line, self.column) =
+                if byte == b'\n' { (self.line + 1, 1) } else { (self.line, self.column.saturating_add(1)) };
         }
     }
 

@@ -1,5 +1,6 @@
 //! Building a map as kubectl does: the last of several equal keys wins.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::node::Entry;
@@ -9,34 +10,34 @@ const LINEAR: usize = 24;
 
 /// The entries of a map that is being read.
 #[derive(Default)]
-pub(super) struct MapBuilder {
-    entries: Vec<Entry>,
+pub(super) struct MapBuilder<'a> {
+    entries: Vec<Entry<'a>>,
     /// Which entries came through `<<`: to override those is what merging is for. Those behind its end did not, as in nearly every map.
     merged: Vec<bool>,
-    index: HashMap<String, usize>,
+    /// Where each key behind the first [`LINEAR`] is.
+    index: Option<HashMap<Cow<'a, str>, usize>>,
 }
 
-impl MapBuilder {
+impl<'a> MapBuilder<'a> {
     /// Adds an entry that is written in the map itself.
-    pub(super) fn insert(&mut self, entry: Entry) {
+    pub(super) fn insert(&mut self, entry: Entry<'a>) {
         self.put(entry, false);
     }
 
     /// Adds an entry of a merged map. It replaces what is there already, as in go-yaml.
-    pub(super) fn merge(&mut self, entry: Entry) {
+    pub(super) fn merge(&mut self, entry: Entry<'a>) {
         self.put(entry, true);
     }
 
-    /// The entries, in no more memory than they need: most maps have one or two.
-    pub(super) fn finish(mut self) -> Vec<Entry> {
-        self.entries.shrink_to_fit();
+    pub(super) fn finish(self) -> Vec<Entry<'a>> {
         self.entries
     }
 
-    fn put(&mut self, mut entry: Entry, merged: bool) {
+    fn put(&mut self, mut entry: Entry<'a>, merged: bool) {
         let Some(at) = self.find(&entry.key) else {
             if self.entries.len() >= LINEAR {
-                self.index.insert(entry.key.clone(), self.entries.len());
+                let index = self.index.get_or_insert_default();
+                index.insert(entry.key.clone(), self.entries.len());
             }
             self.entries.push(entry);
             self.mark(self.entries.len() - 1, merged);
@@ -62,6 +63,6 @@ impl MapBuilder {
 
     fn find(&self, key: &str) -> Option<usize> {
         let first = self.entries.iter().take(LINEAR).position(|entry| entry.key == key);
-        first.or_else(|| self.index.get(key).copied())
+        first.or_else(|| self.index.as_ref()?.get(key).copied())
     }
 }

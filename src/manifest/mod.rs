@@ -1,7 +1,8 @@
 //! Manifests read from text as kubectl reads them, with the position of every value.
 //!
 //! ```text
-//! paths ─ sources ─▶ Source ─ json | split, yaml ─▶ Node ─ unwrap (List, Template) ─▶ Manifest
+//! paths ─ sources ─▶ Source ─ json | split, yaml ─▶ Node ─ unwrap (List, Template) ─▶ Manifest ─ de ─▶ models
+//!                                                                      │                  └─ outline ─▶ Outline
 //!                                                                      └─ passed over or unreadable ─▶ Note
 //! ```
 //!
@@ -9,6 +10,7 @@
 //! cannot be used is a [`Note`], which also says what it may hide, so that an object is not taken for absent that an
 //! unreadable text may hold.
 
+mod de;
 mod fault;
 mod json;
 mod limits;
@@ -16,6 +18,7 @@ mod lines;
 mod map;
 mod node;
 mod note;
+mod outline;
 mod scalar;
 mod split;
 mod template;
@@ -32,6 +35,7 @@ use limits::ParseLimits;
 pub use lines::{Excerpt, Lines};
 pub use node::{Entry, Node, Span, Value};
 pub use note::{Note, NoteKind, kinds_that_matter};
+pub use outline::Outline;
 use split::Document;
 
 /// A file, or what came through standard input.
@@ -58,11 +62,11 @@ pub enum Origin {
 
 /// An object as kubectl would apply it: a document, an item of a `List` or an object of an `OpenShift` Template.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Manifest {
+pub struct Manifest<'a> {
     /// The file it is in.
     pub file: Arc<Source>,
     /// The object; positions are those of the file.
-    pub node: Node,
+    pub node: Node<'a>,
     /// `apiVersion`.
     pub api_version: String,
     /// `kind`.
@@ -89,9 +93,17 @@ pub struct DuplicateKey {
 }
 
 /// Reads all documents of a source.
-pub fn read(source: &Arc<Source>) -> (Vec<Manifest>, Vec<Note>) {
+pub fn read(source: &Arc<Source>) -> (Vec<Manifest<'_>>, Vec<Note>) {
+    let mut manifests = Vec::new();
+    let notes = read_each(source, &mut |manifest| manifests.push(manifest));
+    (manifests, notes)
+}
+
+/// Reads all documents of a source and gives each object to `take` as soon as it is read: what that does not keep of it takes
+/// no memory while the rest is read.
+pub fn read_each<'a>(source: &'a Arc<Source>, take: &mut dyn FnMut(Manifest<'a>)) -> Vec<Note> {
     let limits = ParseLimits::default();
-    let mut reading = Reading { source, limits, manifests: Vec::new(), notes: Vec::new() };
+    let mut reading = Reading { source, limits, take, notes: Vec::new() };
     if source.origin == Origin::Chart {
         reading.note(
             1,
@@ -102,7 +114,7 @@ pub fn read(source: &Arc<Source>) -> (Vec<Manifest>, Vec<Note>) {
     } else {
         reading.text(source.text.strip_prefix('\u{feff}').unwrap_or(&source.text));
     }
-    (reading.manifests, reading.notes)
+    reading.notes
 }
 
 /// The documents of a text: the line on which each starts, and its bytes.
@@ -112,8 +124,16 @@ pub fn documents(text: &str) -> Vec<(u32, Range<usize>)> {
 }
 
 /// Reads a text that is one document, whatever it is about.
-pub fn document(text: &str) -> Result<Node, Fault> {
+pub fn document(text: &str) -> Result<Node<'_>, Fault> {
     yaml::first(text, 1, &mut ParseLimits::default()).map(|first| first.node)
+}
+
+impl Manifest<'_> {
+    /// The same, independent of the text it was read from.
+    pub fn into_owned(self) -> Manifest<'static> {
+        let Self { file, node, api_version, kind, name, namespace, duplicate_keys } = self;
+        Manifest { file, node: node.into_owned(), api_version, kind, name, namespace, duplicate_keys }
+    }
 }
 
 /// The JSON pointer of the place at which deserializing failed.
@@ -128,18 +148,18 @@ pub fn pointer_of(path: &serde_path_to_error::Path) -> String {
     segments.fold(String::new(), |pointer, segment| pointer + "/" + &segment)
 }
 
-/// What has been read of a source.
-struct Reading<'a> {
+/// A source that is being read.
+struct Reading<'a, 'b> {
     source: &'a Arc<Source>,
     limits: ParseLimits,
-    manifests: Vec<Manifest>,
+    take: &'b mut dyn FnMut(Manifest<'a>),
     notes: Vec<Note>,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a, '_> {
     /// Reads a file as kubectl's `YAMLOrJSONDecoder` does: JSON values as long as they follow one another, and where at
     /// most one was found, documents of YAML from there on.
-    fn text(&mut self, text: &str) {
+    fn text(&mut self, text: &'a str) {
         if !looks_like_json(text) {
             return self.documents(text, 1, None);
         }
@@ -154,7 +174,7 @@ impl Reading<'_> {
     }
 
     /// Reads documents of YAML. `json` is what is wrong with the first of them as JSON.
-    fn documents(&mut self, text: &str, line: u32, mut json: Option<Fault>) {
+    fn documents(&mut self, text: &'a str, line: u32, mut json: Option<Fault>) {
         for Document { text, line, fault, .. } in split::documents(text, line) {
             let first = match fault {
                 Some(fault) => Err(fault),
@@ -168,7 +188,7 @@ impl Reading<'_> {
         }
     }
 
-    fn first(&mut self, first: yaml::First) {
+    fn first(&mut self, first: yaml::First<'a>) {
         self.object(first.node);
         if let Some((line, column)) = first.ignored {
             let message = "kubectl ignores what follows here: separate documents with `---`";

@@ -1,10 +1,12 @@
 //! A parsed value that remembers where it was written.
 
+use std::borrow::Cow;
+
 use serde_json::Number;
 
 /// One value and where it starts in its file. Lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Node {
+pub struct Node<'a> {
     /// The line of its first character.
     pub line: u32,
     /// The column of its first character.
@@ -12,12 +14,12 @@ pub struct Node {
     /// The column after its last character, where it ends on the line it starts on.
     pub end_column: u32,
     /// What was written there.
-    pub value: Value,
+    pub value: Value<'a>,
 }
 
 /// What a [`Node`] holds: the values of JSON, with maps in the order they were written.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub enum Value<'a> {
     /// `null`, `~` or nothing at all. In Kubernetes it means the same as leaving the field out.
     Null,
     /// `true` or `false`, and what YAML 1.1 takes for them.
@@ -25,18 +27,18 @@ pub enum Value {
     /// A number; a float with an integral value is an integer, as it is after kubectl has read it.
     Number(Number),
     /// A string.
-    String(String),
+    String(Cow<'a, str>),
     /// A list.
-    List(Vec<Node>),
+    List(Vec<Node<'a>>),
     /// A map; of keys written twice only the last is here.
-    Map(Vec<Entry>),
+    Map(Vec<Entry<'a>>),
 }
 
 /// One key of a map and its value.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct Entry<'a> {
     /// The key, as a string whatever it was in YAML.
-    pub key: String,
+    pub key: Cow<'a, str>,
     /// The line of the key.
     pub line: u32,
     /// The column of the key's first character.
@@ -46,11 +48,11 @@ pub struct Entry {
     /// The line on which the same map had this key first, with a value that this one replaces.
     pub shadows: Option<u32>,
     /// The value.
-    pub value: Node,
+    pub value: Node<'a>,
 }
 
 /// A stretch of one line, to underline in a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
     /// The line, from 1.
     pub line: u32,
@@ -60,15 +62,15 @@ pub struct Span {
     pub end_column: u32,
 }
 
-impl Node {
+impl<'a> Node<'a> {
     /// The value of `key` in this map. Null counts as absent.
-    pub fn get(&self, key: &str) -> Option<&Node> {
+    pub fn get(&self, key: &str) -> Option<&Node<'a>> {
         let value = &self.entry(key)?.value;
         (!value.is_null()).then_some(value)
     }
 
     /// The value at a JSON pointer (RFC 6901), `""` being this node. Null counts as absent.
-    pub fn pointer(&self, json_pointer: &str) -> Option<&Node> {
+    pub fn pointer(&self, json_pointer: &str) -> Option<&Node<'a>> {
         let found =
             steps(json_pointer).try_fold(self, |node, step| node.step(&step).map(|(child, _)| child))?;
         (!found.is_null()).then_some(found)
@@ -93,13 +95,27 @@ impl Node {
             Value::Null => serde_json::Value::Null,
             Value::Bool(value) => (*value).into(),
             Value::Number(value) => value.clone().into(),
-            Value::String(value) => value.clone().into(),
+            Value::String(value) => (&**value).into(),
             Value::List(items) => items.iter().map(Node::to_json).collect(),
             Value::Map(entries) => {
                 let present = entries.iter().filter(|entry| !entry.value.is_null());
-                present.map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
+                present.map(|entry| (entry.key.clone().into_owned(), entry.value.to_json())).collect()
             }
         }
+    }
+
+    /// The same, independent of the text it was read from.
+    pub fn into_owned(self) -> Node<'static> {
+        let value = match self.value {
+            Value::Null => Value::Null,
+            Value::Bool(value) => Value::Bool(value),
+            Value::Number(value) => Value::Number(value),
+            Value::String(text) => Value::String(text.into_owned().into()),
+            Value::List(items) => Value::List(items.into_iter().map(Node::into_owned).collect()),
+            Value::Map(entries) => Value::Map(entries.into_iter().map(Entry::into_owned).collect()),
+        };
+        let Self { line, column, end_column, .. } = self;
+        Node { line, column, end_column, value }
     }
 
     /// The string, if it is one.
@@ -111,7 +127,7 @@ impl Node {
     }
 
     /// The items, if it is a list.
-    pub fn as_list(&self) -> Option<&[Node]> {
+    pub fn as_list(&self) -> Option<&[Node<'a>]> {
         match &self.value {
             Value::List(items) => Some(items),
             _ => None,
@@ -119,7 +135,7 @@ impl Node {
     }
 
     /// The entries, if it is a map.
-    pub fn as_map(&self) -> Option<&[Entry]> {
+    pub fn as_map(&self) -> Option<&[Entry<'a>]> {
         match &self.value {
             Value::Map(entries) => Some(entries),
             _ => None,
@@ -132,12 +148,12 @@ impl Node {
     }
 
     /// The entry of `key`, null or not.
-    pub fn entry(&self, key: &str) -> Option<&Entry> {
+    pub fn entry(&self, key: &str) -> Option<&Entry<'a>> {
         self.as_map()?.iter().find(|entry| entry.key == key)
     }
 
     /// Takes a list out of this map, so that its items need not be copied.
-    pub(super) fn take_list(&mut self, key: &str) -> Vec<Node> {
+    pub(super) fn take_list(&mut self, key: &str) -> Vec<Node<'a>> {
         let Value::Map(entries) = &mut self.value else { return Vec::new() };
         let entry = entries.iter_mut().find(|entry| entry.key == key);
         match entry.map(|entry| &mut entry.value.value) {
@@ -147,14 +163,14 @@ impl Node {
     }
 
     /// A block map starts with its first key, which shows better than a point of no width.
-    fn span(&self) -> Span {
-        match self.as_map().and_then(<[Entry]>::first) {
+    pub(super) fn span(&self) -> Span {
+        match self.as_map().and_then(<[Entry<'_>]>::first) {
             Some(first) if (first.line, first.column) == (self.line, self.column) => first.span(),
             _ => Span { line: self.line, column: self.column, end_column: self.end_column },
         }
     }
 
-    fn step(&self, step: &str) -> Option<(&Node, Span)> {
+    fn step(&self, step: &str) -> Option<(&Node<'a>, Span)> {
         if let Some(items) = self.as_list() {
             let item = items.get(step.parse::<usize>().ok()?)?;
             return Some((item, item.span()));
@@ -164,13 +180,21 @@ impl Node {
     }
 }
 
-impl Entry {
+impl Entry<'_> {
+    fn into_owned(self) -> Entry<'static> {
+        let Self { key, line, column, end_column, shadows, value } = self;
+        let (key, value) = (key.into_owned().into(), value.into_owned());
+        Entry { key, line, column, end_column, shadows, value }
+    }
+
     /// Where the key is written.
     pub fn span(&self) -> Span {
         Span { line: self.line, column: self.column, end_column: self.end_column }
     }
 }
 
-fn steps(json_pointer: &str) -> impl Iterator<Item = String> {
-    json_pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"))
+pub(super) fn steps(json_pointer: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    json_pointer.split('/').skip(1).map(|step| {
+        if step.contains('~') { step.replace("~1", "/").replace("~0", "~").into() } else { step.into() }
+    })
 }

@@ -1,5 +1,7 @@
 //! What an unquoted YAML word means: go-yaml v2's table, which is YAML 1.1 with changes of its own.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
@@ -97,7 +99,7 @@ fn decode_binary(text: &str) -> Result<String, String> {
 
 impl Scalar {
     /// The value in JSON, which knows neither infinity nor NaN.
-    pub(super) fn into_value(self, text: String) -> Result<Value, String> {
+    pub(super) fn into_value(self, text: Cow<'_, str>) -> Result<Value<'_>, String> {
         Ok(match self {
             Scalar::Null => Value::Null,
             Scalar::Bool(value) => Value::Bool(value),
@@ -107,21 +109,21 @@ impl Scalar {
                 Some(number) => Value::Number(number),
                 None => return Err(format!("`{text}` has no form in JSON")),
             },
-            Scalar::Binary(decoded) => Value::String(decoded),
+            Scalar::Binary(decoded) => Value::String(decoded.into()),
             Scalar::Text => Value::String(text),
         })
     }
 
     /// The word as a map key, as sigs.k8s.io/yaml makes strings of keys.
-    pub(super) fn into_key(self, text: String) -> Result<String, String> {
+    pub(super) fn into_key(self, text: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
         Ok(match self {
             Scalar::Null => return Err("a key is null".to_owned()),
-            Scalar::Bool(value) => value.to_string(),
-            Scalar::Int(value) => value.to_string(),
+            Scalar::Bool(value) => value.to_string().into(),
+            Scalar::Int(value) => value.to_string().into(),
             // sigs.k8s.io/yaml knows only keys that fit Go's int.
             Scalar::Uint(value) => return Err(format!("the key `{value}` is too large")),
-            Scalar::Float(value) => float_key(value),
-            Scalar::Binary(decoded) => decoded,
+            Scalar::Float(value) => float_key(value).into(),
+            Scalar::Binary(decoded) => decoded.into(),
             Scalar::Text => text,
         })
     }
@@ -137,7 +139,14 @@ pub(super) fn number(value: f64) -> Option<Number> {
     Number::from_f64(value)
 }
 
+/// The longest word that is no text: `false`.
+const LONGEST_WORD: usize = 5;
+
 fn plain(text: &str) -> Scalar {
+    let may_be_number = text.starts_with(|first: char| matches!(first, '0'..='9' | '+' | '-' | '.'));
+    if text.len() > LONGEST_WORD && !may_be_number {
+        return Scalar::Text;
+    }
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Scalar::Null,
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
@@ -234,17 +243,17 @@ mod tests {
     use serde_json::json;
 
     fn read(text: &str) -> serde_json::Value {
-        match resolve(text, Tag::Implicit).and_then(|scalar| scalar.into_value(text.to_owned())) {
+        match resolve(text, Tag::Implicit).and_then(|scalar| scalar.into_value(text.into())) {
             Ok(Value::Null) => json!(null),
             Ok(Value::Bool(value)) => json!(value),
             Ok(Value::Number(value)) => value.into(),
-            Ok(Value::String(value)) => value.into(),
+            Ok(Value::String(value)) => value.into_owned().into(),
             other => panic!("{text}: {other:?}"),
         }
     }
 
     fn key(text: &str) -> String {
-        resolve(text, Tag::Implicit).and_then(|scalar| scalar.into_key(text.to_owned())).unwrap()
+        resolve(text, Tag::Implicit).and_then(|scalar| scalar.into_key(text.into())).unwrap().into_owned()
     }
 
     #[test]
@@ -305,7 +314,7 @@ mod tests {
     #[test]
     fn infinity_has_no_form_in_json() {
         for text in [".inf", "-.Inf", ".nan"] {
-            assert!(resolve(text, Tag::Implicit).unwrap().into_value(text.to_owned()).is_err());
+            assert!(resolve(text, Tag::Implicit).unwrap().into_value(text.into()).is_err());
         }
     }
 
@@ -334,6 +343,6 @@ mod tests {
         ] {
             assert_eq!(key(text), expected, "{text}");
         }
-        assert!(resolve("~", Tag::Implicit).unwrap().into_key("~".to_owned()).is_err());
+        assert!(resolve("~", Tag::Implicit).unwrap().into_key("~".into()).is_err());
     }
 }

@@ -4,6 +4,8 @@
 //! the parser by itself. That is why anchors end with their document and one broken document leaves the others alone.
 //! A line ends with LF here, with or without a CR before it, and with nothing else.
 
+use memchr::memmem;
+
 use super::fault::Fault;
 
 /// One document's text.
@@ -25,8 +27,11 @@ pub(super) struct Document<'a> {
 pub(super) fn documents(text: &str, mut line: u32) -> Vec<Document<'_>> {
     let mut found = Vec::new();
     let (mut start, mut start_line, mut fault) = (0, line, None);
-    let mut at = 0;
-    for text_line in text.split_inclusive('\n') {
+    let mut last = 0;
+    for at in lines_of_dashes(text) {
+        line = line.saturating_add(count_lines(&text[last..at]));
+        last = at;
+        let text_line = text[at..].split_inclusive('\n').next().unwrap_or_default();
         match text_line.strip_prefix("---").map(str::trim) {
             Some(rest) if !rest.is_empty() && !rest.starts_with('#') => {
                 let message = "kubectl accepts only blanks or a comment after `---` at the start of a line";
@@ -38,13 +43,21 @@ pub(super) fn documents(text: &str, mut line: u32) -> Vec<Document<'_>> {
             }
             _ => {}
         }
-        at += text_line.len();
-        line += 1;
     }
-    if start < at {
+    if start < text.len() {
         found.push(Document { text: &text[start..], start, line: start_line, fault });
     }
     found
+}
+
+/// The bytes at which lines start that begin with `---`.
+fn lines_of_dashes(text: &str) -> impl Iterator<Item = usize> {
+    let first = text.starts_with("---").then_some(0);
+    first.into_iter().chain(memmem::find_iter(text.as_bytes(), "\n---").map(|at| at + 1))
+}
+
+fn count_lines(text: &str) -> u32 {
+    u32::try_from(memchr::memchr_iter(b'\n', text.as_bytes()).count()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `OpenShift` Templates, processed as `oc process` does without arguments.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::fault::Fault;
@@ -8,7 +9,7 @@ use super::limits::ParseLimits;
 use super::node::{Entry, Node, Value};
 
 /// The objects of a Template with its parameters' default values put in. A parameter without one stays as it is written.
-pub(super) fn objects(mut template: Node, limits: &mut ParseLimits) -> Result<Vec<Node>, Fault> {
+pub(super) fn objects<'a>(mut template: Node<'a>, limits: &mut ParseLimits) -> Result<Vec<Node<'a>>, Fault> {
     let parameters = template.take_list("parameters");
     let values = parameters.iter().filter_map(default).collect();
     let mut objects = template.take_list("objects");
@@ -19,7 +20,7 @@ pub(super) fn objects(mut template: Node, limits: &mut ParseLimits) -> Result<Ve
     Ok(objects)
 }
 
-fn default(parameter: &Node) -> Option<(&str, &str)> {
+fn default<'n>(parameter: &'n Node<'_>) -> Option<(&'n str, &'n str)> {
     Some((parameter.get("name")?.as_str()?, parameter.get("value")?.as_str()?))
 }
 
@@ -30,7 +31,7 @@ struct Filler<'a, 'b> {
 }
 
 impl<'a> Filler<'a, '_> {
-    fn fill(&mut self, node: &mut Node) -> Result<(), Fault> {
+    fn fill(&mut self, node: &mut Node<'_>) -> Result<(), Fault> {
         let (line, column) = (node.line, node.column);
         match &mut node.value {
             Value::String(text) => match self.whole(text, line, column)? {
@@ -50,26 +51,26 @@ impl<'a> Filler<'a, '_> {
     }
 
     /// `${{NAME}}` alone stands for a value that need not be a string.
-    fn whole(&mut self, text: &str, line: u32, column: u32) -> Result<Option<Value>, Fault> {
+    fn whole(&mut self, text: &str, line: u32, column: u32) -> Result<Option<Value<'static>>, Fault> {
         let name = text.strip_prefix("${{").and_then(|rest| rest.strip_suffix("}}"));
         let Some(text) = name.and_then(|name| self.values.get(name).copied()) else { return Ok(None) };
         self.limits.expand(text.len(), line, column)?;
         let parsed = json::stream(text, 1, &mut ParseLimits::default());
-        Ok(match <[Node; 1]>::try_from(parsed.values) {
+        Ok(match <[Node<'_>; 1]>::try_from(parsed.values) {
             Ok([node]) if parsed.fault.is_none() && !matches!(node.value, Value::List(_) | Value::Map(_)) => {
-                Some(node.value)
+                Some(node.into_owned().value)
             }
-            _ => Some(Value::String(text.to_owned())),
+            _ => Some(Value::String(text.to_owned().into())),
         })
     }
 
     /// Puts values in the place of `${NAME}`.
-    fn substitute(&mut self, text: &mut String, line: u32, column: u32) -> Result<(), Fault> {
+    fn substitute(&mut self, text: &mut Cow<'_, str>, line: u32, column: u32) -> Result<(), Fault> {
         if !text.contains("${") {
             return Ok(());
         }
         let mut filled = String::with_capacity(text.len());
-        let mut rest = text.as_str();
+        let mut rest = &**text;
         while let Some(start) = rest.find("${") {
             let (before, after) = (&rest[..start], &rest[start + 2..]);
             filled += before;
@@ -81,7 +82,7 @@ impl<'a> Filler<'a, '_> {
             filled += value;
             rest = after;
         }
-        *text = filled + rest;
+        *text = (filled + rest).into();
         Ok(())
     }
 
@@ -112,7 +113,7 @@ mod tests {
             ("$${B}", "$b"),
             ("${${A}}", "${1}"),
         ] {
-            let mut result = text.to_owned();
+            let mut result = Cow::from(text);
             filler.substitute(&mut result, 1, 1).unwrap();
             assert_eq!(result, expected, "{text}");
         }
@@ -125,7 +126,7 @@ mod tests {
         let mut whole = |text| filler.whole(text, 1, 1).unwrap();
         assert_eq!(whole("${{N}}"), Some(Value::Number(3.into())));
         assert_eq!(whole("${{T}}"), Some(Value::Bool(true)));
-        assert_eq!(whole("${{S}}"), Some(Value::String("a b".to_owned())));
+        assert_eq!(whole("${{S}}"), Some(Value::String("a b".into())));
         assert_eq!(whole("${{X}}"), None);
         assert_eq!(whole("${N}"), None);
     }
@@ -135,7 +136,7 @@ mod tests {
         let value = "x".repeat(100_000);
         let mut limits = ParseLimits::default();
         let mut filler = filler(&[("V", &value)], &mut limits);
-        let fault = filler.substitute(&mut "${V}".repeat(50_000), 7, 3).unwrap_err();
+        let fault = filler.substitute(&mut "${V}".repeat(50_000).into(), 7, 3).unwrap_err();
         assert!(fault.limit && fault.line == 7);
     }
 }

@@ -8,11 +8,11 @@ use super::node::{Entry, Node, Value};
 use super::{DuplicateKey, Manifest, NoteKind, Reading, template};
 use crate::model::pointer_step;
 
-impl Reading<'_> {
+impl<'a> Reading<'a, '_> {
     /// Takes in a document or an item of a list.
     ///
     /// To kubectl whatever has `items` is a list, of any kind, and it need not have an apiVersion.
-    pub(super) fn object(&mut self, node: Node) {
+    pub(super) fn object(&mut self, node: Node<'a>) {
         if node.is_null() {
             return;
         }
@@ -37,7 +37,7 @@ impl Reading<'_> {
     }
 
     /// The items of a list. Those of a `ServiceList` that say neither what they are nor of which version are Services.
-    fn items(&mut self, mut list: Node, api_version: Option<String>, kind: &str) {
+    fn items(&mut self, mut list: Node<'a>, api_version: Option<String>, kind: &str) {
         let api_version = api_version.unwrap_or_default();
         let kind = kind.strip_suffix("List").unwrap_or(kind);
         for mut item in list.take_list("items") {
@@ -54,13 +54,13 @@ impl Reading<'_> {
         }
     }
 
-    fn refused_items(&mut self, node: &Node, kind: &str) {
+    fn refused_items(&mut self, node: &Node<'_>, kind: &str) {
         let message = format!("{kind}: kubectl takes what has `items` for a list, and these are none");
         let span = node.locate("/items");
         self.unread_object(kind, span.line, span.column, &message);
     }
 
-    fn manifest(&mut self, node: Node, api_version: String, kind: String) {
+    fn manifest(&mut self, node: Node<'a>, api_version: String, kind: String) {
         let (line, column) = (node.line, node.column);
         let name = node.pointer("/metadata/name").and_then(Node::as_str).map(str::to_owned);
         if name.as_ref().is_some_and(|name| name.contains("{{")) {
@@ -78,29 +78,29 @@ impl Reading<'_> {
             self.too_large(&fault);
         }
         let file = Arc::clone(self.source);
-        self.manifests.push(Manifest { file, node, api_version, kind, name, namespace, duplicate_keys });
+        (self.take)(Manifest { file, node, api_version, kind, name, namespace, duplicate_keys });
     }
 }
 
-fn text(node: &Node, key: &str) -> Option<String> {
+fn text(node: &Node<'_>, key: &str) -> Option<String> {
     node.get(key).and_then(Node::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-fn is_template(node: &Node, api_version: &str, kind: &str) -> bool {
+fn is_template(node: &Node<'_>, api_version: &str, kind: &str) -> bool {
     kind == "Template"
         && matches!(api_version, "v1" | "template.openshift.io/v1")
         && node.get("objects").is_some_and(|objects| objects.as_list().is_some())
 }
 
 /// Gives an item what its list says. It is written nowhere but at the item.
-fn inherit(entries: &mut Vec<Entry>, key: &str, text: &str, (line, column): (u32, u32)) {
+fn inherit(entries: &mut Vec<Entry<'_>>, key: &str, text: &str, (line, column): (u32, u32)) {
     entries.retain(|entry| entry.key != key);
-    let value = Node { line, column, end_column: column + 1, value: Value::String(text.to_owned()) };
-    entries.push(Entry { key: key.to_owned(), line, column, end_column: column + 1, shadows: None, value });
+    let value = Node { line, column, end_column: column + 1, value: Value::String(text.to_owned().into()) };
+    entries.push(Entry { key: key.to_owned().into(), line, column, end_column: column + 1, shadows: None, value });
 }
 
 /// Why an object can only be a patch, if so.
-fn partial(node: &Node, api_version: &str, kind: &str) -> Option<&'static str> {
+fn partial(node: &Node<'_>, api_version: &str, kind: &str) -> Option<&'static str> {
     // What a ControllerRevision keeps is a patch, which makes it no patch itself.
     if kind != "ControllerRevision" && !is_complete(node, kind) && has_directive(node) {
         return Some("a patch: it has directives such as `$patch`");
@@ -117,7 +117,7 @@ fn partial(node: &Node, api_version: &str, kind: &str) -> Option<&'static str> {
 }
 
 /// Whether an object has all that the API server asks for. kubectl applies such a one, whatever else is in it.
-fn is_complete(node: &Node, kind: &str) -> bool {
+fn is_complete(node: &Node<'_>, kind: &str) -> bool {
     let has = |pointer: &str| node.pointer(pointer).is_some();
     match kind {
         "StatefulSet" => has("/spec/selector") && !is_empty(node, "/spec/template/spec/containers"),
@@ -130,12 +130,12 @@ fn is_complete(node: &Node, kind: &str) -> bool {
     }
 }
 
-fn is_empty(node: &Node, pointer: &str) -> bool {
-    node.pointer(pointer).and_then(Node::as_list).is_none_or(<[Node]>::is_empty)
+fn is_empty(node: &Node<'_>, pointer: &str) -> bool {
+    node.pointer(pointer).and_then(Node::as_list).is_none_or(<[Node<'_>]>::is_empty)
 }
 
 /// Whether a strategic merge patch gives itself away by a directive.
-fn has_directive(node: &Node) -> bool {
+fn has_directive(node: &Node<'_>) -> bool {
     match &node.value {
         Value::Map(entries) => {
             entries.iter().any(|entry| is_directive(&entry.key) || has_directive(&entry.value))
@@ -152,7 +152,7 @@ fn is_directive(key: &str) -> bool {
 }
 
 /// Whether some map has a key twice.
-fn has_shadow(node: &Node) -> bool {
+fn has_shadow(node: &Node<'_>) -> bool {
     match &node.value {
         Value::Map(entries) => {
             entries.iter().any(|entry| entry.shadows.is_some() || has_shadow(&entry.value))
@@ -169,7 +169,7 @@ struct Duplicates<'a> {
 }
 
 impl Duplicates<'_> {
-    fn search(&mut self, node: &Node, pointer: &mut String) -> Result<(), Fault> {
+    fn search(&mut self, node: &Node<'_>, pointer: &mut String) -> Result<(), Fault> {
         let length = pointer.len();
         for (index, item) in node.as_list().unwrap_or_default().iter().enumerate() {
             pointer.push('/');

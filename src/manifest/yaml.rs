@@ -1,14 +1,15 @@
 //! YAML with positions, as go-yaml v2 reads it for kubectl.
 //!
 //! ```text
-//! text ─ Cursor ─▶ characters ─ Scanner ─▶ tokens ─ parser ─▶ events ─ Builder ─▶ Node
+//! text ─ Scanner, with a Cursor ─▶ tokens ─ parser ─▶ events ─ Builder ─▶ Node
 //! ```
 //!
 //! The grammar is libyaml's, of which go-yaml's is a translation with changes: a parser of YAML 1.2, and libyaml as well,
 //! reject what kubectl accepts (a quoted string or a `]` that goes on left of its key, tabs inside braces, `[a:]`) and
 //! the other way round.
 //!
-//! Events are recorded first and built second, so that an alias is built by going back to its anchor.
+//! Events are recorded first and built second, so that an alias is built by going back to its anchor. Texts are parts of the
+//! source as long as nothing in them is folded or unescaped.
 
 mod cursor;
 mod events;
@@ -17,6 +18,7 @@ mod scanner;
 mod token;
 
 use std::borrow::Cow;
+use std::mem;
 
 use super::fault::Fault;
 use super::limits::{self, ParseLimits};
@@ -24,23 +26,32 @@ use super::map::MapBuilder;
 use super::node::{Entry, Node, Value};
 use super::scalar::{self, Scalar};
 use events::{Event, Item};
+use parser::FirstDocument;
 
 /// How many bytes go-yaml reads at a time. A character that YAML forbids counts from the moment it has been read.
 const READ_AHEAD: usize = 512;
 
 /// The first YAML document of a text, and where a second begins, which kubectl passes over in silence.
-pub(super) struct First {
-    pub(super) node: Node,
+pub(super) struct First<'a> {
+    pub(super) node: Node<'a>,
     pub(super) ignored: Option<(u32, u32)>,
 }
 
 /// Reads a text that starts on line `line` of its file.
-pub(super) fn first(text: &str, line: u32, limits: &mut ParseLimits) -> Result<First, Fault> {
+pub(super) fn first<'a>(text: &'a str, line: u32, limits: &mut ParseLimits) -> Result<First<'a>, Fault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.ends_with('\n') {
+        return first_of_lines(text, line, limits);
+    }
     // kubectl reads lines and ends every one of them, the last of a block scalar too.
-    let text = if text.ends_with('\n') { Cow::Borrowed(text) } else { Cow::Owned(format!("{text}\n")) };
-    let forbidden = text.find(is_forbidden);
-    let readable = forbidden.map_or(&*text, |at| &text[..at]);
+    let ended = format!("{text}\n");
+    let First { node, ignored } = first_of_lines(&ended, line, limits)?;
+    Ok(First { node: node.into_owned(), ignored })
+}
+
+fn first_of_lines<'a>(text: &'a str, line: u32, limits: &mut ParseLimits) -> Result<First<'a>, Fault> {
+    let forbidden = find_forbidden(text);
+    let readable = forbidden.map_or(text, |at| &text[..at]);
     let document = parser::first_document(readable, line, limits);
     if let Some(at) = forbidden
         && document.as_ref().map_or(true, |document| at < (document.read + 4).next_multiple_of(READ_AHEAD))
@@ -54,12 +65,14 @@ pub(super) fn first(text: &str, line: u32, limits: &mut ParseLimits) -> Result<F
         (fault.line, fault.column) = shown((fault.line, fault.column));
         fault
     })?;
-    let mut builder = Builder { events: &document.events, limits, aliases: 0 };
-    let node = match document.events.first() {
-        Some(_) => builder.node(&mut 0, 0)?,
-        None => Node { line, column: 1, end_column: 1, value: Value::Null },
+    let FirstDocument { events, has_aliases, ignored, .. } = document;
+    let is_empty = events.is_empty();
+    let mut builder = Builder { events, has_aliases, limits, aliases: 0 };
+    let node = match is_empty {
+        false => builder.node(&mut 0, 0)?,
+        true => Node { line, column: 1, end_column: 1, value: Value::Null },
     };
-    Ok(First { node, ignored: document.ignored.map(shown) })
+    Ok(First { node, ignored: ignored.map(|place| shown((place.line, place.column))) })
 }
 
 /// The line and the column after a text.
@@ -70,44 +83,59 @@ fn position(text: &str, line: u32) -> (u32, u32) {
     (line, number(last.chars().count()).saturating_add(1))
 }
 
+/// Where the first character is that YAML forbids.
+fn find_forbidden(text: &str) -> Option<usize> {
+    // So many bytes at a time are looked at together by what a processor has for that.
+    const CHUNK: usize = 64;
+    let may_start_one = |byte: u8| {
+        byte < b' ' && byte != b'\t' && byte != b'\n' && byte != b'\r' || byte == 0x7f || byte == 0xc2 || byte == 0xef
+    };
+    let chunks = text.as_bytes().chunks(CHUNK).enumerate();
+    let chunks = chunks.filter(|(_, chunk)| chunk.iter().fold(false, |found, byte| found | may_start_one(*byte)));
+    let places = chunks.flat_map(|(number, chunk)| (number * CHUNK..).zip(chunk));
+    let mut places = places.filter(|(_, byte)| may_start_one(**byte)).map(|(at, _)| at);
+    places.find(|at| text[*at..].starts_with(is_forbidden))
+}
+
 fn is_forbidden(character: char) -> bool {
     character.is_control() && !matches!(character, '\t' | '\n' | '\r' | '\u{85}')
         || matches!(character, '\u{fffe}' | '\u{ffff}')
 }
 
-struct Builder<'a> {
-    events: &'a [Event],
-    limits: &'a mut ParseLimits,
+struct Builder<'a, 'b> {
+    events: Vec<Event<'a>>,
+    /// Whether an event may be needed more than once.
+    has_aliases: bool,
+    limits: &'b mut ParseLimits,
     /// How many aliases lead to what is being built.
     aliases: usize,
 }
 
-impl<'a> Builder<'a> {
-    fn node(&mut self, at: &mut usize, depth: usize) -> Result<Node, Fault> {
+impl<'a> Builder<'a, '_> {
+    fn node(&mut self, at: &mut usize, depth: usize) -> Result<Node<'a>, Fault> {
         let event = self.next(at)?;
-        let (line, column) = (event.line, event.column);
+        let Event { line, column, end_column, .. } = event;
         limits::depth(depth, line, column)?;
-        self.charge(event)?;
-        let value = match &event.item {
-            Item::Scalar { text, tag } => scalar::resolve(text, *tag)
-                .and_then(|scalar| scalar.into_value(text.clone()))
+        self.charge(&event)?;
+        let value = match event.item {
+            Item::Scalar { text, tag } => scalar::resolve(&text, tag)
+                .and_then(|scalar| scalar.into_value(text))
                 .map_err(|message| Fault::syntax(line, column, message))?,
             Item::List => {
                 let mut items = Vec::new();
                 while !self.ends(at) {
                     items.push(self.node(at, depth + 1)?);
                 }
-                items.shrink_to_fit();
                 Value::List(items)
             }
             Item::Map => self.map(at, depth)?,
-            Item::Alias(target) => return self.alias(*target, depth),
+            Item::Alias(target) => return self.alias(target, depth),
             Item::End => return Err(Fault::syntax(line, column, "a value is missing")),
         };
-        Ok(Node { line, column, end_column: event.end_column, value })
+        Ok(Node { line, column, end_column, value })
     }
 
-    fn map(&mut self, at: &mut usize, depth: usize) -> Result<Value, Fault> {
+    fn map(&mut self, at: &mut usize, depth: usize) -> Result<Value<'a>, Fault> {
         let mut entries = MapBuilder::default();
         while !self.ends(at) {
             let event = self.next(at)?;
@@ -115,31 +143,31 @@ impl<'a> Builder<'a> {
                 self.merge(at, depth, &mut entries)?;
                 continue;
             }
+            let Event { line, column, end_column, .. } = event;
             let key = self.key(event)?;
             let value = self.node(at, depth + 1)?;
-            let (line, column, end_column) = (event.line, event.column, event.end_column);
             entries.insert(Entry { key, line, column, end_column, shadows: None, value });
         }
         Ok(Value::Map(entries.finish()))
     }
 
-    fn key(&mut self, event: &Event) -> Result<String, Fault> {
-        self.charge(event)?;
+    fn key(&mut self, event: Event<'a>) -> Result<Cow<'a, str>, Fault> {
+        self.charge(&event)?;
         let fault = |message: &str| Fault::syntax(event.line, event.column, message);
-        let scalar = match &event.item {
-            Item::Alias(target) => self.events.get(*target).map(|event| &event.item),
+        let scalar = match event.item {
+            Item::Alias(target) => self.events.get(target).map(|event| event.item.clone()),
             item => Some(item),
         };
         match scalar {
-            Some(Item::Scalar { text, tag }) => scalar::resolve(text, *tag)
-                .and_then(|scalar: Scalar| scalar.into_key(text.clone()))
+            Some(Item::Scalar { text, tag }) => scalar::resolve(&text, tag)
+                .and_then(|scalar: Scalar| scalar.into_key(text))
                 .map_err(|message| fault(&message)),
             _ => Err(fault("a key is a map or a list, which JSON does not know")),
         }
     }
 
     /// What `<<` brings in. Of several maps the earlier ones take precedence.
-    fn merge(&mut self, at: &mut usize, depth: usize, into: &mut MapBuilder) -> Result<(), Fault> {
+    fn merge(&mut self, at: &mut usize, depth: usize, into: &mut MapBuilder<'a>) -> Result<(), Fault> {
         let mut maps = Vec::new();
         if let Some(Item::List) = self.events.get(*at).map(|event| &event.item) {
             *at += 1;
@@ -156,7 +184,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The entries of a map that `<<` names; an alias counts only where it leads to a map.
-    fn merged_map(&mut self, at: &mut usize, depth: usize) -> Result<Vec<Entry>, Fault> {
+    fn merged_map(&mut self, at: &mut usize, depth: usize) -> Result<Vec<Entry<'a>>, Fault> {
         let node = self.node(at, depth + 1)?;
         match node.value {
             Value::Map(entries) => Ok(entries),
@@ -164,7 +192,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn alias(&mut self, target: usize, depth: usize) -> Result<Node, Fault> {
+    fn alias(&mut self, target: usize, depth: usize) -> Result<Node<'a>, Fault> {
         self.aliases += 1;
         let node = self.node(&mut { target }, depth);
         self.aliases -= 1;
@@ -172,7 +200,7 @@ impl<'a> Builder<'a> {
     }
 
     /// What is built a second time through an alias counts against the limits; the rest did when it was recorded.
-    fn charge(&mut self, event: &Event) -> Result<(), Fault> {
+    fn charge(&mut self, event: &Event<'_>) -> Result<(), Fault> {
         if self.aliases == 0 {
             return Ok(());
         }
@@ -180,10 +208,13 @@ impl<'a> Builder<'a> {
         self.limits.expand(bytes, event.line, event.column)
     }
 
-    fn next(&self, at: &mut usize) -> Result<&'a Event, Fault> {
-        let event = self.events.get(*at).ok_or_else(|| Fault::syntax(1, 1, "the document ends too early"))?;
+    fn next(&mut self, at: &mut usize) -> Result<Event<'a>, Fault> {
+        let event = self.events.get_mut(*at);
+        let event = event.ok_or_else(|| Fault::syntax(1, 1, "the document ends too early"))?;
         *at += 1;
-        Ok(event)
+        let &mut Event { line, column, end_column, ref mut item } = event;
+        let item = if self.has_aliases { item.clone() } else { mem::replace(item, Item::End) };
+        Ok(Event { line, column, end_column, item })
     }
 
     fn ends(&self, at: &mut usize) -> bool {

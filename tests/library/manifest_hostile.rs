@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use stateward::manifest::{Manifest, Note, NoteKind, Origin, Source, read};
 
-fn read_text(text: String) -> (Vec<Manifest>, Vec<Note>) {
-    read(&Arc::new(Source { name: "x.yaml".to_owned(), text, origin: Origin::Named }))
+fn read_text(text: String) -> (Vec<Manifest<'static>>, Vec<Note>) {
+    let source = Arc::new(Source { name: "x.yaml".to_owned(), text, origin: Origin::Named });
+    let (manifests, notes) = read(&source);
+    (manifests.into_iter().map(Manifest::into_owned).collect(), notes)
 }
 
 /// What a text becomes, in bytes of strings.
-fn size(manifests: &[Manifest]) -> usize {
+fn size(manifests: &[Manifest<'_>]) -> usize {
     manifests.iter().map(|manifest| manifest.node.to_json().to_string().len()).sum()
 }
 

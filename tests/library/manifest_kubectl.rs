@@ -18,7 +18,8 @@ fn read_text(text: &str) -> (Vec<String>, Vec<NoteKind>) {
 
 fn objects(text: &str) -> (Vec<Value>, Vec<NoteKind>) {
     let source = Source { name: "x.yaml".to_owned(), text: text.to_owned(), origin: Origin::Named };
-    let (manifests, notes) = read(&Arc::new(source));
+    let source = Arc::new(source);
+    let (manifests, notes) = read(&source);
     let objects = manifests.iter().map(|manifest| manifest.node.to_json()).collect();
     (objects, notes.iter().map(|note| note.kind).collect())
 }

@@ -10,8 +10,11 @@ use stateward::manifest::Origin;
 use stateward::manifest::Source;
 use stateward::manifest::read;
 
-fn read_text(text: &str) -> (Vec<Manifest>, Vec<Note>) {
-    read(&Arc::new(Source { name: "test.yaml".to_owned(), text: text.to_owned(), origin: Origin::Named }))
+fn read_text(text: &str) -> (Vec<Manifest<'static>>, Vec<Note>) {
+    let source = Source { name: "test.yaml".to_owned(), text: text.to_owned(), origin: Origin::Named };
+    let source = Arc::new(source);
+    let (manifests, notes) = read(&source);
+    (manifests.into_iter().map(Manifest::into_owned).collect(), notes)
 }
 
 /// Values whose floats are not integral: those become integers, as they do in Go.

@@ -16,18 +16,20 @@ fn source(text: &str, origin: Origin) -> Arc<Source> {
     Arc::new(Source { name: "test.yaml".to_owned(), text: text.to_owned(), origin })
 }
 
-fn read_text(text: &str) -> (Vec<Manifest>, Vec<Note>) {
-    read(&source(text, Origin::Named))
+fn read_text(text: &str) -> (Vec<Manifest<'static>>, Vec<Note>) {
+    let source = source(text, Origin::Named);
+    let (manifests, notes) = read(&source);
+    (manifests.into_iter().map(Manifest::into_owned).collect(), notes)
 }
 
-fn manifests(text: &str) -> Vec<Manifest> {
+fn manifests(text: &str) -> Vec<Manifest<'static>> {
     let (manifests, notes) = read_text(text);
     assert_eq!(notes, [], "{text}");
     manifests
 }
 
-fn names(manifests: &[Manifest]) -> Vec<String> {
-    let name = |manifest: &Manifest| format!("{}/{}", manifest.kind, manifest.name.as_deref().unwrap_or("-"));
+fn names(manifests: &[Manifest<'_>]) -> Vec<String> {
+    let name = |manifest: &Manifest<'_>| format!("{}/{}", manifest.kind, manifest.name.as_deref().unwrap_or("-"));
     manifests.iter().map(name).collect()
 }
 

@@ -145,7 +145,7 @@ pub fn findings(text: &str, policies: &Policies) -> Vec<Finding> {
 }
 
 /// What only a comparison of the manifests finds, where a StatefulSet is written twice: the API server never asks about it.
-fn step_of_two_states(text: &str, objects: &[Manifest], policies: &Policies) -> Vec<Finding> {
+fn step_of_two_states(text: &str, objects: &[Manifest<'_>], policies: &Policies) -> Vec<Finding> {
     let documents: Vec<&str> = text.split("\n---\n").collect();
     let Some((old, new)) = two_states(objects).filter(|_| documents.len() == objects.len()) else {
         return Vec::new();
@@ -165,7 +165,7 @@ fn step_of_two_states(text: &str, objects: &[Manifest], policies: &Policies) -> 
 }
 
 /// The places of a StatefulSet that is written twice.
-fn two_states(objects: &[Manifest]) -> Option<(usize, usize)> {
+fn two_states(objects: &[Manifest<'_>]) -> Option<(usize, usize)> {
     let is_set = |index: &usize| objects[*index].kind == "StatefulSet";
     let is_same = |a: usize, b: usize| {
         (&objects[a].namespace, &objects[a].name) == (&objects[b].namespace, &objects[b].name)
@@ -276,7 +276,7 @@ impl Case {
             || !unknown.is_empty()
     }
 
-    fn of_two_states(objects: &[Manifest]) -> Option<Self> {
+    fn of_two_states(objects: &[Manifest<'_>]) -> Option<Self> {
         let (old, new) = two_states(objects)?;
         let (old, new) = (&objects[old], &objects[new]);
         // A merge patch that leads from the new one back to the old one.
@@ -285,7 +285,7 @@ impl Case {
         Some(Self { update: Some(object), ..Self::default() })
     }
 
-    fn request(&self, objects: &[Manifest]) -> Value {
+    fn request(&self, objects: &[Manifest<'_>]) -> Value {
         if let Some(Deletion { kind, name, grace_period_seconds }) = &self.delete {
             let object = Object { kind: kind.clone(), name: name.clone(), was: Value::Null };
             let mut request = object.request("DELETE", &object.find(objects), &Value::Null);
@@ -351,8 +351,8 @@ impl Eviction {
 }
 
 impl Object {
-    fn find(&self, objects: &[Manifest]) -> Value {
-        let named = |o: &&Manifest| o.kind == self.kind && o.name.as_deref() == Some(&self.name);
+    fn find(&self, objects: &[Manifest<'_>]) -> Value {
+        let named = |o: &&Manifest<'_>| o.kind == self.kind && o.name.as_deref() == Some(&self.name);
         objects
             .iter()
             .rev()

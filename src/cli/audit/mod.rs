@@ -24,7 +24,7 @@ use super::{PolicyArgs, UNUSABLE, cluster};
 use crate::audit::transition::OldState;
 use crate::audit::{AuditConfig, audit_cluster, audit_step};
 use crate::cluster::Cluster;
-use crate::cluster::inventory::Inventory;
+use crate::cluster::inventory::{Inventory, KeepValues};
 use crate::fix::{attach, fix};
 use crate::model::printable_lines;
 use crate::report::formats::Format;
@@ -213,7 +213,9 @@ impl Args {
             let listing = cluster::read(kubeconfig, context, self.namespace.as_deref(), reads_raw_sets)?;
             return Ok(audit_cluster(&listing, &policies, config, Timestamp::now()));
         }
-        let inventory = self.reading()?.inventory(&self.paths)?;
+        let compares = !self.from.is_empty() || self.base.is_some();
+        let keep = if compares || policies.read_raw_sets() { KeepValues::Yes } else { KeepValues::No };
+        let inventory = self.reading(keep)?.inventory(&self.paths)?;
         let old = self.old()?;
         let old = old.as_ref().map(|old| OldState::of(old, self.together));
         let judge =
@@ -232,7 +234,7 @@ impl Args {
         let is_read = |file: &PathBuf| self.paths.iter().any(|path| path.is_dir() && file.starts_with(path));
         let new = new.into_iter().filter(|file| !is_read(file));
         let paths: Vec<PathBuf> = self.paths.iter().cloned().chain(new).collect();
-        let inventory = self.reading()?.inventory(&paths)?;
+        let inventory = self.reading(keep)?.inventory(&paths)?;
         let mut report = judge(&inventory);
         self.attach_fixes(&inventory, &mut report);
         Ok(report)
@@ -247,7 +249,7 @@ impl Args {
 
     /// The manifests to compare with.
     fn old(&self) -> anyhow::Result<Option<Inventory>> {
-        let reading = Reading { fail_on_empty: false, ..self.reading()? };
+        let reading = Reading { fail_on_empty: false, ..self.reading(KeepValues::Yes)? };
         let old = match &self.base {
             Some(revision) => {
                 let checkout = revision::check_out(revision)?;
@@ -263,13 +265,14 @@ impl Args {
         Ok(Some(old))
     }
 
-    fn reading(&self) -> anyhow::Result<Reading<'_>> {
+    fn reading(&self, keep_values: KeepValues) -> anyhow::Result<Reading<'_>> {
         let (values, set, network) = (self.values.clone(), self.set.clone(), self.allow_network);
         Ok(Reading {
             namespace: self.namespace.as_deref(),
             excludes: find::excludes(&self.exclude)?,
             render: RenderConfig { values, set, network },
             fail_on_empty: self.fail_on_empty.unwrap_or(true),
+            keep_values,
         })
     }
 
@@ -315,5 +318,6 @@ impl Args {
 pub(super) fn read_objects(paths: &[PathBuf], namespace: Option<&str>) -> anyhow::Result<Inventory> {
     let render = RenderConfig::default();
     let excludes = find::excludes(&[])?;
-    Reading { namespace, excludes, render, fail_on_empty: false }.inventory(paths)
+    let keep_values = KeepValues::No;
+    Reading { namespace, excludes, render, fail_on_empty: false, keep_values }.inventory(paths)
 }

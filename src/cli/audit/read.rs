@@ -10,10 +10,10 @@ use std::thread;
 use ignore::gitignore::Gitignore;
 
 use super::find::{Paths, find};
-use crate::cli::render::{RenderConfig, Renderable, Rendered};
+use crate::cli::render::{RenderConfig, Renderable};
 use crate::cli::sources;
-use crate::cluster::inventory::{Inventory, Unit};
-use crate::manifest::{Note, NoteKind, Origin, Source, read};
+use crate::cluster::inventory::{FileObjects, Inventory, KeepValues, Unit};
+use crate::manifest::{Note, NoteKind, Origin, Source};
 
 /// How many files are read between two reports of progress.
 const PROGRESS: usize = 500;
@@ -24,6 +24,7 @@ pub(super) struct Reading<'a> {
     pub(super) excludes: Gitignore,
     pub(super) render: RenderConfig,
     pub(super) fail_on_empty: bool,
+    pub(super) keep_values: KeepValues,
 }
 
 /// Something to read.
@@ -55,7 +56,7 @@ impl Reading<'_> {
                 units.push((Unit { name, rendered: true }, tasks.len()));
             }
         }
-        let mut results = run(&tasks, &self.render)?.into_iter();
+        let mut results = self.run(&tasks)?.into_iter();
         let mut inventory = Inventory::new(self.namespace);
         let (mut done, mut notes) = (0, notes.into_iter().peekable());
         let mut counts = Vec::new();
@@ -75,6 +76,38 @@ impl Reading<'_> {
             note_empty(&mut inventory, paths, &first_units, &counts);
         }
         Ok(inventory)
+    }
+
+    /// Reads and renders, each core taking the next task, and returns the results in the order of the tasks.
+    fn run(&self, tasks: &[Task]) -> io::Result<Vec<FileObjects>> {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get).min(tasks.len());
+        let (next, watched) = (AtomicUsize::new(0), io::stderr().is_terminal());
+        let results: Mutex<Vec<(usize, FileObjects)>> = Mutex::new(Vec::with_capacity(tasks.len()));
+        let work = || {
+            let mut own = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(task) = tasks.get(number) else { break };
+                own.push((number, task.run(self)));
+                if watched && number > 0 && number.is_multiple_of(PROGRESS) {
+                    // Progress that cannot be shown is not needed.
+                    let _ = write!(io::stderr(), "\r{number} files read");
+                }
+            }
+            results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(own);
+        };
+        thread::scope(|scope| {
+            for _ in 1..cores {
+                scope.spawn(work);
+            }
+            work();
+        });
+        if watched && tasks.len() > PROGRESS {
+            write!(io::stderr(), "\r\x1b[K")?;
+        }
+        let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        results.sort_by_key(|(number, _)| *number);
+        Ok(results.into_iter().map(|(_, result)| result).collect())
     }
 
     fn find(&self, path: &Path) -> Paths {
@@ -105,48 +138,16 @@ fn name(path: &Path) -> String {
     if path.as_os_str() == "-" { sources::STDIN.to_owned() } else { path.display().to_string() }
 }
 
-/// Reads and renders, each core taking the next task, and returns the results in the order of the tasks.
-fn run(tasks: &[Task], config: &RenderConfig) -> io::Result<Vec<Rendered>> {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get).min(tasks.len());
-    let (next, watched) = (AtomicUsize::new(0), io::stderr().is_terminal());
-    let results: Mutex<Vec<(usize, Rendered)>> = Mutex::new(Vec::with_capacity(tasks.len()));
-    let work = || {
-        let mut own = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(task) = tasks.get(number) else { break };
-            own.push((number, task.run(config)));
-            if watched && number > 0 && number.is_multiple_of(PROGRESS) {
-                // Progress that cannot be shown is not needed.
-                let _ = write!(io::stderr(), "\r{number} files read");
-            }
-        }
-        results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(own);
-    };
-    thread::scope(|scope| {
-        for _ in 1..cores {
-            scope.spawn(work);
-        }
-        work();
-    });
-    if watched && tasks.len() > PROGRESS {
-        write!(io::stderr(), "\r\x1b[K")?;
-    }
-    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    results.sort_by_key(|(number, _)| *number);
-    Ok(results.into_iter().map(|(_, result)| result).collect())
-}
-
 impl Task {
-    fn run(&self, config: &RenderConfig) -> Rendered {
+    fn run(&self, reading: &Reading<'_>) -> FileObjects {
         let source = match self {
-            Self::Render(renderable) => return renderable.render(config),
+            Self::Render(renderable) => return renderable.render(&reading.render, reading.keep_values),
             Self::File(path, origin) => sources::file(path, *origin),
             Self::Stdin => sources::stdin(),
         };
         match source {
-            Ok(source) => read(&source),
-            Err(note) => (Vec::new(), vec![note]),
+            Ok(source) => FileObjects::read(&source, reading.keep_values),
+            Err(note) => FileObjects::of(Vec::new(), vec![note], reading.keep_values),
         }
     }
 }

@@ -58,7 +58,7 @@ fn parse(text: &str) -> Result<Settings, String> {
     if node.is_null() {
         return Ok(Settings::default());
     }
-    serde_path_to_error::deserialize(node.to_json()).map_err(|error| {
+    serde_path_to_error::deserialize(&node).map_err(|error| {
         let line = node.locate(&manifest::pointer_of(error.path())).line;
         format!("line {line}: {error}")
     })

@@ -89,7 +89,7 @@ fn show(results: &[CaseResult], failures: &[String]) -> anyhow::Result<ExitCode>
 }
 
 fn run_file(name: &str, text: &str) -> anyhow::Result<Vec<CaseResult>> {
-    let document = manifest::document(text).map_err(|fault| anyhow::anyhow!("{fault}"))?.to_json();
+    let document = manifest::document(text).map_err(|fault| anyhow::anyhow!("{fault}"))?;
     let TestFile { policies: paths, profile, tests } = serde_path_to_error::deserialize(&document)?;
     let folder = Path::new(name).parent().unwrap_or(Path::new(""));
     let paths: Vec<PathBuf> = paths.into_iter().map(|path| folder.join(path)).collect();

@@ -6,7 +6,7 @@ use crate::manifest::{Entry, Node, Span, Value};
 
 /// Gives every value of a rendered object the position of the same field in the object as it is written. What is written elsewhere,
 /// as by a patch, gets the position of the nearest field above it.
-pub(super) fn onto_object(rendered: &mut Node, written: &Node) {
+pub(super) fn onto_object(rendered: &mut Node<'_>, written: &Node<'_>) {
     place(rendered, Span { line: written.line, column: written.column, end_column: written.end_column });
     match &mut rendered.value {
         Value::Map(entries) => {
@@ -33,13 +33,13 @@ pub(super) fn onto_object(rendered: &mut Node, written: &Node) {
     }
 }
 
-fn onto_place(entry: &mut Entry, above: &Node) {
+fn onto_place(entry: &mut Entry<'_>, above: &Node<'_>) {
     place_key(entry, span(above));
     all_at(&mut entry.value, span(above));
 }
 
 /// Gives every value the same position.
-pub(super) fn all_at(node: &mut Node, at: Span) {
+pub(super) fn all_at(node: &mut Node<'_>, at: Span) {
     place(node, at);
     match &mut node.value {
         Value::Map(entries) => {
@@ -74,7 +74,7 @@ pub(super) fn keys_of(template: &str) -> Keys {
 }
 
 /// Gives every value the position of its key in a template, where the template has that key once; else that of what is above.
-pub(super) fn onto_template(node: &mut Node, keys: &Keys, above: Span) {
+pub(super) fn onto_template(node: &mut Node<'_>, keys: &Keys, above: Span) {
     place(node, above);
     match &mut node.value {
         Value::Map(entries) => {
@@ -89,15 +89,15 @@ pub(super) fn onto_template(node: &mut Node, keys: &Keys, above: Span) {
     }
 }
 
-fn span(node: &Node) -> Span {
+fn span(node: &Node<'_>) -> Span {
     Span { line: node.line, column: node.column, end_column: node.end_column }
 }
 
-fn place(node: &mut Node, at: Span) {
+fn place(node: &mut Node<'_>, at: Span) {
     (node.line, node.column, node.end_column) = (at.line, at.column, at.end_column);
 }
 
-fn place_key(entry: &mut Entry, at: Span) {
+fn place_key(entry: &mut Entry<'_>, at: Span) {
     (entry.line, entry.column, entry.end_column) = (at.line, at.column, at.end_column);
 }
 

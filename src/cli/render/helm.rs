@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::graft::Keys;
-use super::{RenderConfig, Rendered, child, graft, source};
+use super::{RenderConfig, child, graft, source};
+use crate::cluster::inventory::{FileObjects, KeepValues};
 use crate::manifest::{Source, Span, read};
 
-/// Renders the chart in `folder`, with the dependencies that lie in it.
-pub(super) fn render(folder: &Path, config: &RenderConfig) -> Result<Rendered, String> {
+/// Renders the chart in `folder`, with the dependencies that lie in it. Positions are those of the templates.
+pub(super) fn render(folder: &Path, config: &RenderConfig, keep: KeepValues) -> Result<FileObjects, String> {
     if !super::is_there("helm") {
         return Err("a Helm chart, and helm is not there to render it".to_owned());
     }
@@ -22,8 +23,9 @@ pub(super) fn render(folder: &Path, config: &RenderConfig) -> Result<Rendered, S
         arguments.extend([Path::new("--set"), Path::new(set)]);
     }
     let text = child::output("helm", &arguments, config.network)?;
-    let origins = origins(&text);
-    let (mut manifests, notes) = read(&source(&folder.display().to_string(), text));
+    let rendered = source(&folder.display().to_string(), text);
+    let origins = origins(&rendered.text);
+    let (mut manifests, notes) = read(&rendered);
     let mut templates: BTreeMap<PathBuf, (Arc<Source>, Keys)> = BTreeMap::new();
     for manifest in &mut manifests {
         let before = origins.partition_point(|(line, _)| *line <= manifest.node.line);
@@ -39,7 +41,7 @@ pub(super) fn render(folder: &Path, config: &RenderConfig) -> Result<Rendered, S
         graft::onto_template(&mut manifest.node, keys, top);
         manifest.file = Arc::clone(template);
     }
-    Ok((manifests, notes))
+    Ok(FileObjects::of(manifests, notes, keep))
 }
 
 /// The lines on which Helm says which template follows, and the template within the chart.

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use super::{RenderConfig, Rendered, child, graft, source};
+use super::{RenderConfig, child, graft, source};
+use crate::cluster::inventory::{FileObjects, KeepValues};
 use crate::manifest::{Manifest, Node, Source, Span, Value, document, read};
 
 /// The names a kustomization may have.
@@ -26,7 +27,8 @@ pub(in crate::cli) struct References {
 pub(in crate::cli) fn references(file: &Path) -> References {
     let mut found = References::default();
     let folder = file.parent().unwrap_or(Path::new(""));
-    let Some(node) = fs::read_to_string(file).ok().and_then(|text| document(&text).ok()) else {
+    let text = fs::read_to_string(file);
+    let Some(node) = text.as_ref().ok().and_then(|text| document(text).ok()) else {
         return found;
     };
     found.is_component = node.get("kind").and_then(Node::as_str) == Some("Component");
@@ -55,7 +57,7 @@ fn is_remote(text: &str) -> bool {
         || text.starts_with("github.com/")
 }
 
-fn strings<'a>(node: &'a Node, found: &mut Vec<&'a str>) {
+fn strings<'a>(node: &'a Node<'_>, found: &mut Vec<&'a str>) {
     match &node.value {
         Value::String(text) if !text.is_empty() && !text.contains('\n') => found.push(text),
         Value::List(items) => items.iter().for_each(|item| strings(item, found)),
@@ -79,8 +81,13 @@ pub(in crate::cli) fn clean(path: &Path) -> PathBuf {
     clean
 }
 
-/// Renders the kustomization in `folder`.
-pub(super) fn render(folder: &Path, file: &Path, config: &RenderConfig) -> Result<Rendered, String> {
+/// Renders the kustomization in `folder`. Positions are those of the files that it names.
+pub(super) fn render(
+    folder: &Path,
+    file: &Path,
+    config: &RenderConfig,
+    keep: KeepValues,
+) -> Result<FileObjects, String> {
     let program = match (super::is_there("kustomize"), super::is_there("kubectl")) {
         (true, _) => "kustomize",
         (false, true) => "kubectl",
@@ -94,21 +101,22 @@ pub(super) fn render(folder: &Path, file: &Path, config: &RenderConfig) -> Resul
         "kustomize" => child::output(program, &[Path::new("build"), folder_of], config.network)?,
         _ => child::output(program, &[Path::new("kustomize"), folder_of], config.network)?,
     };
-    let (mut manifests, notes) = read(&source(&folder.display().to_string(), text));
+    let rendered = source(&folder.display().to_string(), text);
+    let (mut manifests, notes) = read(&rendered);
     let own = source(&file.display().to_string(), fs::read_to_string(file).unwrap_or_default());
     let mut originals = Originals::default();
     for manifest in &mut manifests {
         let path = overlay.origin(manifest);
         let found = path.and_then(|path| originals.find(&overlay.as_named(&path, folder), manifest));
         if let Some((source, node)) = found {
-            graft::onto_object(&mut manifest.node, &node);
+            graft::onto_object(&mut manifest.node, node);
             manifest.file = source;
         } else {
             graft::all_at(&mut manifest.node, Span { line: 1, column: 1, end_column: 1 });
             manifest.file = Arc::clone(&own);
         }
     }
-    Ok((manifests, notes))
+    Ok(FileObjects::of(manifests, notes, keep))
 }
 
 /// A kustomization of our own above the one to render, which asks for the origin of each object.
@@ -132,7 +140,7 @@ impl Overlay {
     }
 
     /// The file that an object comes from, where kustomize says so.
-    fn origin(&self, manifest: &Manifest) -> Option<PathBuf> {
+    fn origin(&self, manifest: &Manifest<'_>) -> Option<PathBuf> {
         let annotations = manifest.node.pointer("/metadata/annotations")?;
         let origin = document(annotations.get("config.kubernetes.io/origin")?.as_str()?).ok()?;
         if origin.get("repo").is_some() {
@@ -158,15 +166,17 @@ impl Overlay {
 
 /// Files that objects come from, each read once.
 #[derive(Default)]
-struct Originals(BTreeMap<PathBuf, Vec<Manifest>>);
+struct Originals(BTreeMap<PathBuf, Vec<Manifest<'static>>>);
 
 impl Originals {
     /// The object in `file` that a rendered one comes from: the only one of its kind, or the one of its name, which may have a prefix
     /// and a suffix by now.
-    fn find(&mut self, file: &Path, rendered: &Manifest) -> Option<(Arc<Source>, Node)> {
+    fn find(&mut self, file: &Path, rendered: &Manifest<'_>) -> Option<(Arc<Source>, &Node<'static>)> {
         let manifests = self.0.entry(file.to_owned()).or_insert_with(|| {
             let text = fs::read_to_string(file).unwrap_or_default();
-            read(&source(&file.display().to_string(), text)).0
+            let source = source(&file.display().to_string(), text);
+            let manifests = read(&source).0.into_iter();
+            manifests.map(Manifest::into_owned).collect()
         });
         let mut same = manifests.iter().filter(|manifest| manifest.kind == rendered.kind).collect::<Vec<_>>();
         if same.len() > 1 {
@@ -174,6 +184,6 @@ impl Originals {
             same.retain(|manifest| manifest.name.as_deref().is_some_and(|written| name.contains(written)));
             same.sort_by_key(|manifest| std::cmp::Reverse(manifest.name.as_ref().map_or(0, String::len)));
         }
-        same.first().map(|manifest| (Arc::clone(&manifest.file), manifest.node.clone()))
+        same.first().map(|manifest| (Arc::clone(&manifest.file), &manifest.node))
     }
 }

@@ -9,7 +9,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::manifest::{Manifest, Note, NoteKind, Origin, Source, kinds_that_matter};
+use crate::cluster::inventory::{FileObjects, KeepValues};
+use crate::manifest::{Note, NoteKind, Origin, Source, kinds_that_matter};
 
 /// How things are rendered.
 #[derive(Clone, Debug, Default)]
@@ -21,9 +22,6 @@ pub(super) struct RenderConfig {
     /// Whether the programs may use the network.
     pub(super) network: bool,
 }
-
-/// Objects with positions in the files that they come from.
-pub(super) type Rendered = (Vec<Manifest>, Vec<Note>);
 
 /// What can be rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,18 +42,18 @@ impl Renderable {
     }
 
     /// Renders it. What cannot be rendered is a note that makes the audit fail.
-    pub(super) fn render(&self, config: &RenderConfig) -> Rendered {
+    pub(super) fn render(&self, config: &RenderConfig, keep: KeepValues) -> FileObjects {
         let rendered = match self {
             Self::Kustomization(file) => match kustomize::references(file).remote.filter(|_| !config.network)
             {
                 Some(remote) => {
                     Err(format!("it needs the network for {remote}: allow it with --allow-network"))
                 }
-                None => kustomize::render(parent(file), file, config),
+                None => kustomize::render(parent(file), file, config, keep),
             },
-            Self::Chart(folder) => helm::render(folder, config),
+            Self::Chart(folder) => helm::render(folder, config, keep),
         };
-        rendered.unwrap_or_else(|message| (Vec::new(), vec![self.not_rendered(message)]))
+        rendered.unwrap_or_else(|message| FileObjects::of(Vec::new(), vec![self.not_rendered(message)], keep))
     }
 
     fn not_rendered(&self, message: String) -> Note {

@@ -1,23 +1,25 @@
 //! The values of a document in the order in which they are written, in the form the builder wants.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::super::fault::Fault;
 use super::super::limits::{self, ParseLimits};
 use super::super::scalar::Tag;
-use super::cursor::Mark;
+use super::cursor::LineColumn;
 
 /// One event and where it was written.
-pub(super) struct Event {
+pub(super) struct Event<'a> {
     pub(super) line: u32,
     pub(super) column: u32,
     pub(super) end_column: u32,
-    pub(super) item: Item,
+    pub(super) item: Item<'a>,
 }
 
-pub(super) enum Item {
+#[derive(Clone)]
+pub(super) enum Item<'a> {
     Scalar {
-        text: String,
+        text: Cow<'a, str>,
         tag: Tag,
     },
     List,
@@ -29,27 +31,30 @@ pub(super) enum Item {
 }
 
 /// Collects events within the limits.
-pub(super) struct Recorder<'a> {
-    pub(super) events: Vec<Event>,
-    limits: &'a mut ParseLimits,
-    anchors: HashMap<String, usize>,
+pub(super) struct Recorder<'a, 'b> {
+    pub(super) events: Vec<Event<'a>>,
+    /// Whether an alias makes a value of some events once more.
+    pub(super) has_aliases: bool,
+    limits: &'b mut ParseLimits,
+    anchors: HashMap<&'a str, usize>,
     /// The lists and maps that have not ended yet.
     open: Vec<usize>,
 }
 
-impl<'a> Recorder<'a> {
-    pub(super) fn new(limits: &'a mut ParseLimits) -> Self {
-        Recorder { events: Vec::new(), limits, anchors: HashMap::new(), open: Vec::new() }
+impl<'a, 'b> Recorder<'a, 'b> {
+    pub(super) fn new(limits: &'b mut ParseLimits) -> Self {
+        let (events, anchors, open) = (Vec::new(), HashMap::new(), Vec::new());
+        Recorder { events, has_aliases: false, limits, anchors, open }
     }
 
     pub(super) fn add(
         &mut self,
-        item: Item,
-        anchor: Option<String>,
-        start: Mark,
-        end: Mark,
+        item: Item<'a>,
+        anchor: Option<&'a str>,
+        start: LineColumn,
+        end: LineColumn,
     ) -> Result<(), Fault> {
-        let Mark { line, column, .. } = start;
+        let LineColumn { line, column } = start;
         self.limits.node(line, column)?;
         let at = self.events.len();
         if matches!(item, Item::List | Item::Map) {
@@ -65,19 +70,20 @@ impl<'a> Recorder<'a> {
     }
 
     /// Ends the innermost list or map.
-    pub(super) fn end(&mut self, mark: Mark) {
+    pub(super) fn end(&mut self, place: LineColumn) {
         self.open.pop();
-        let Mark { line, column, .. } = mark;
+        let LineColumn { line, column } = place;
         self.events.push(Event { line, column, end_column: column, item: Item::End });
     }
 
-    pub(super) fn alias(&mut self, anchor: &str, start: Mark, end: Mark) -> Result<(), Fault> {
+    pub(super) fn alias(&mut self, anchor: &str, start: LineColumn, end: LineColumn) -> Result<(), Fault> {
         let fault =
             |what: &str| Fault::syntax(start.line, start.column, format!("the anchor `{anchor}` {what}"));
         let target = *self.anchors.get(anchor).ok_or_else(|| fault("is not defined in this document"))?;
         if self.open.contains(&target) {
             return Err(fault("contains itself"));
         }
+        self.has_aliases = true;
         self.add(Item::Alias(target), None, start, end)
     }
 }

@@ -1,39 +1,44 @@
 //! From tokens to events, as `parserc.go` of go-yaml v2 does it.
 
+use std::borrow::Cow;
+
 use super::super::fault::Fault;
 use super::super::limits::ParseLimits;
 use super::super::scalar::Tag;
-use super::cursor::{Cursor, Mark};
+use super::cursor::{Cursor, LineColumn};
 use super::events::{Event, Item, Recorder};
 use super::scanner::Scanner;
 use super::token::{Token, TokenKind};
 
 /// The first document of a text as events.
-pub(super) struct FirstDocument {
-    pub(super) events: Vec<Event>,
+pub(super) struct FirstDocument<'a> {
+    pub(super) events: Vec<Event<'a>>,
+    /// Whether an alias makes a value of some events once more.
+    pub(super) has_aliases: bool,
     /// Where something follows the document.
-    pub(super) ignored: Option<(u32, u32)>,
+    pub(super) ignored: Option<LineColumn>,
     /// How many bytes had been read when the document was complete.
     pub(super) read: usize,
 }
 
 /// Parses the first document of a text that starts on line `line` of its file.
-pub(super) fn first_document(
-    text: &str,
+pub(super) fn first_document<'a>(
+    text: &'a str,
     line: u32,
     limits: &mut ParseLimits,
-) -> Result<FirstDocument, Fault> {
+) -> Result<FirstDocument<'a>, Fault> {
     let scanner = Scanner::new(Cursor::new(text, line));
     let mut parser = Parser { scanner, recorder: Recorder::new(limits), tags: Vec::new() };
     parser.document()?;
     let read = parser.scanner.cursor.mark.at;
     let ignored = parser.ignored();
-    Ok(FirstDocument { events: parser.recorder.events, ignored, read })
+    let Recorder { events, has_aliases, .. } = parser.recorder;
+    Ok(FirstDocument { events, has_aliases, ignored, read })
 }
 
 struct Parser<'a, 'b> {
     scanner: Scanner<'a>,
-    recorder: Recorder<'b>,
+    recorder: Recorder<'a, 'b>,
     /// The handles of `%TAG`, with what they stand for.
     tags: Vec<(String, String)>,
 }
@@ -49,14 +54,14 @@ enum Place {
 
 /// What may stand before a value: `!tag &anchor`.
 #[derive(Default)]
-struct Properties {
-    anchor: Option<String>,
+struct Properties<'a> {
+    anchor: Option<&'a str>,
     /// Empty without a tag.
     tag: String,
-    span: Option<(Mark, Mark)>,
+    span: Option<(LineColumn, LineColumn)>,
 }
 
-impl Parser<'_, '_> {
+impl<'a> Parser<'a, '_> {
     fn document(&mut self) -> Result<(), Fault> {
         let start = self.directives()?;
         match (&self.scanner.peek()?.kind, start) {
@@ -65,7 +70,7 @@ impl Parser<'_, '_> {
                 self.content(token.end)?;
             }
             // kubectl has cut the text at the `---` that was to follow.
-            (_, Some(Mark { line, column, .. })) => {
+            (_, Some(LineColumn { line, column })) => {
                 let message = "kubectl refuses a file in which a `%` line stands before `---`: remove it";
                 return Err(Fault::syntax(line, column, message));
             }
@@ -78,17 +83,18 @@ impl Parser<'_, '_> {
     }
 
     /// Reads `%YAML` and `%TAG`, and says where they start.
-    fn directives(&mut self) -> Result<Option<Mark>, Fault> {
+    fn directives(&mut self) -> Result<Option<LineColumn>, Fault> {
         let mut start = None;
         let mut has_version = false;
-        while let TokenKind::Version(..) | TokenKind::TagDirective(..) = self.scanner.peek()?.kind {
+        while let TokenKind::Version(..) | TokenKind::TagDirective(_) = self.scanner.peek()?.kind {
             let token = self.scanner.take()?;
             start = start.or(Some(token.start));
             let fault = |message: &str| Err(Fault::syntax(token.start.line, token.start.column, message));
             match token.kind {
                 TokenKind::Version(..) if has_version => return fault("found duplicate %YAML directive"),
                 TokenKind::Version(1, 1) => has_version = true,
-                TokenKind::TagDirective(handle, prefix) => {
+                TokenKind::TagDirective(tag) => {
+                    let [handle, prefix] = *tag;
                     if self.tags.iter().any(|(known, _)| *known == handle) {
                         return fault("found duplicate %TAG directive");
                     }
@@ -106,10 +112,10 @@ impl Parser<'_, '_> {
     }
 
     /// What stands after `---`.
-    fn content(&mut self, after: Mark) -> Result<(), Fault> {
+    fn content(&mut self, after: LineColumn) -> Result<(), Fault> {
         match self.scanner.peek()?.kind {
             TokenKind::Version(..)
-            | TokenKind::TagDirective(..)
+            | TokenKind::TagDirective(_)
             | TokenKind::DocumentStart
             | TokenKind::DocumentEnd
             | TokenKind::StreamEnd => self.empty(after),
@@ -120,7 +126,7 @@ impl Parser<'_, '_> {
     fn value(&mut self, place: Place) -> Result<(), Fault> {
         if let TokenKind::Alias(_) = self.scanner.peek()?.kind {
             let token = self.scanner.take()?;
-            let TokenKind::Alias(anchor) = &token.kind else { return Ok(()) };
+            let TokenKind::Alias(anchor) = token.kind else { return Ok(()) };
             return self.recorder.alias(anchor, token.start, token.end);
         }
         let properties = self.properties()?;
@@ -159,7 +165,7 @@ impl Parser<'_, '_> {
             _ => match properties.span {
                 Some((start, end)) => {
                     let tag = Tag::of(&properties.tag, true);
-                    self.recorder.add(Item::Scalar { text: String::new(), tag }, anchor, start, end)
+                    self.recorder.add(Item::Scalar { text: Cow::Borrowed(""), tag }, anchor, start, end)
                 }
                 None => Err(self.unexpected("did not find expected node content")?),
             },
@@ -167,8 +173,11 @@ impl Parser<'_, '_> {
     }
 
     /// A tag and an anchor, in either order.
-    fn properties(&mut self) -> Result<Properties, Fault> {
+    fn properties(&mut self) -> Result<Properties<'a>, Fault> {
         let mut properties = Properties::default();
+        if !matches!(self.scanner.peek()?.kind, TokenKind::Anchor(_) | TokenKind::Tag(_)) {
+            return Ok(properties);
+        }
         let mut tag = None;
         for _ in 0..2 {
             match self.scanner.peek()?.kind {
@@ -179,7 +188,7 @@ impl Parser<'_, '_> {
                         properties.anchor = Some(name);
                     }
                 }
-                TokenKind::Tag(..) if tag.is_none() => {
+                TokenKind::Tag(_) if tag.is_none() => {
                     let token = self.scanner.take()?;
                     properties.extend(&token);
                     tag = Some(token);
@@ -189,13 +198,14 @@ impl Parser<'_, '_> {
         }
         // What follows the properties is looked at before the tag is.
         self.scanner.peek()?;
-        if let Some(Token { start, kind: TokenKind::Tag(handle, suffix), .. }) = tag {
+        if let Some(Token { start, kind: TokenKind::Tag(tag), .. }) = tag {
+            let [handle, suffix] = *tag;
             properties.tag = self.full_tag(&handle, suffix, start)?;
         }
         Ok(properties)
     }
 
-    fn full_tag(&self, handle: &str, suffix: String, start: Mark) -> Result<String, Fault> {
+    fn full_tag(&self, handle: &str, suffix: String, start: LineColumn) -> Result<String, Fault> {
         if handle.is_empty() {
             return Ok(suffix);
         }
@@ -247,7 +257,7 @@ impl Parser<'_, '_> {
         self.end_block("did not find expected key")
     }
 
-    fn block_map_part(&mut self, after: Mark) -> Result<(), Fault> {
+    fn block_map_part(&mut self, after: LineColumn) -> Result<(), Fault> {
         match self.scanner.peek()?.kind {
             TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd => self.empty(after),
             _ => self.value(Place::BlockMap),
@@ -331,7 +341,7 @@ impl Parser<'_, '_> {
     }
 
     /// `: value` within brackets, or nothing.
-    fn flow_value(&mut self, close: &TokenKind) -> Result<(), Fault> {
+    fn flow_value(&mut self, close: &TokenKind<'_>) -> Result<(), Fault> {
         let mut mark = self.scanner.peek()?.start;
         if self.scanner.peek()?.kind == TokenKind::Value {
             self.scanner.take()?;
@@ -359,8 +369,8 @@ impl Parser<'_, '_> {
     }
 
     /// A value that is not written, which is null.
-    fn empty(&mut self, mark: Mark) -> Result<(), Fault> {
-        self.recorder.add(Item::Scalar { text: String::new(), tag: Tag::Implicit }, None, mark, mark)
+    fn empty(&mut self, mark: LineColumn) -> Result<(), Fault> {
+        self.recorder.add(Item::Scalar { text: Cow::Borrowed(""), tag: Tag::Implicit }, None, mark, mark)
     }
 
     /// The fault that the next token is.
@@ -370,22 +380,22 @@ impl Parser<'_, '_> {
     }
 
     /// Where something follows the document that is complete, if anything does.
-    fn ignored(&mut self) -> Option<(u32, u32)> {
+    fn ignored(&mut self) -> Option<LineColumn> {
         loop {
             match self.scanner.peek() {
                 Ok(token) if token.kind == TokenKind::StreamEnd => return None,
                 Ok(token) if token.kind != TokenKind::DocumentEnd => {
-                    return Some((token.start.line, token.start.column));
+                    return Some(token.start);
                 }
                 Ok(_) => drop(self.scanner.take()),
-                Err(fault) => return Some((fault.line, fault.column)),
+                Err(fault) => return Some(LineColumn { line: fault.line, column: fault.column }),
             }
         }
     }
 }
 
-impl Properties {
-    fn extend(&mut self, token: &Token) {
+impl Properties<'_> {
+    fn extend(&mut self, token: &Token<'_>) {
         let start = self.span.map_or(token.start, |(start, _)| start);
         self.span = Some((start, token.end));
     }

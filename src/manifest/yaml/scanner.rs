@@ -1,4 +1,4 @@
-//! From characters to tokens, as go-yaml v2 makes them.
+//! From text to tokens, as go-yaml v2 makes them.
 //!
 //! This follows `scannerc.go` of go-yaml v2 step by step, because the finer points of what it accepts are what kubectl
 //! accepts: `[a:]`, a `]` left of its key, tabs inside braces. Its notice is in `NOTICE` beside this file.
@@ -10,7 +10,7 @@ mod tag;
 use std::collections::VecDeque;
 
 use super::super::fault::Fault;
-use super::cursor::{Cursor, Mark};
+use super::cursor::{Cursor, Mark, LineColumn};
 use super::token::{Token, TokenKind};
 
 /// How many characters after its start a key without `?` must have its `:`.
@@ -22,7 +22,9 @@ const MAX_NESTING: usize = 10_000;
 pub(super) struct Scanner<'a> {
     pub(super) cursor: Cursor<'a>,
     /// The tokens that the parser has not taken yet.
-    tokens: VecDeque<Token>,
+    tokens: VecDeque<Token<'a>>,
+    /// Whether it is known that the next token is no key before which one is to be inserted.
+    is_ready: bool,
     /// How many tokens the parser has taken.
     taken: usize,
     /// The column of the innermost block collection, or -1.
@@ -50,6 +52,7 @@ impl<'a> Scanner<'a> {
         Scanner {
             cursor,
             tokens: VecDeque::new(),
+            is_ready: false,
             taken: 0,
             indent: -1,
             indents: Vec::new(),
@@ -59,18 +62,29 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next token, which stays the next.
-    pub(super) fn peek(&mut self) -> Result<&Token, Fault> {
-        while self.tokens.is_empty() || self.head_may_be_key()? {
-            self.fetch()?;
+    pub(super) fn peek(&mut self) -> Result<&Token<'a>, Fault> {
+        if !self.is_ready {
+            self.make_ready()?;
         }
         self.tokens.front().ok_or_else(|| self.fault_here("the text ends too early"))
     }
 
+    /// Apart from `peek`, which mostly has nothing to do and is called several times for each token.
+    #[inline(never)]
+    fn make_ready(&mut self) -> Result<(), Fault> {
+        while self.tokens.is_empty() || self.head_may_be_key()? {
+            self.fetch()?;
+        }
+        self.is_ready = true;
+        Ok(())
+    }
+
     /// Takes the next token.
-    pub(super) fn take(&mut self) -> Result<Token, Fault> {
+    pub(super) fn take(&mut self) -> Result<Token<'a>, Fault> {
         self.peek()?;
         let token = self.tokens.pop_front().ok_or_else(|| self.fault_here("the text ends too early"))?;
         self.taken += 1;
+        self.is_ready = false;
         Ok(token)
     }
 
@@ -124,8 +138,9 @@ impl<'a> Scanner<'a> {
     fn skip_to_token(&mut self) {
         loop {
             let tabs = self.in_flow() || !self.may_start_key;
-            while self.cursor.peek() == b' ' || tabs && self.cursor.peek() == b'\t' {
-                self.cursor.skip();
+            self.cursor.skip_spaces();
+            if tabs {
+                self.cursor.skip_blanks();
             }
             self.cursor.skip_comment();
             if !self.cursor.is_break() {
@@ -186,7 +201,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Starts a block collection where the column is right of the one around, at the place of the token `number`.
-    fn roll_indent(&mut self, mark: Mark, number: Option<usize>, kind: TokenKind) -> Result<(), Fault> {
+    fn roll_indent(&mut self, mark: Mark, number: Option<usize>, kind: TokenKind<'a>) -> Result<(), Fault> {
         if self.in_flow() || self.indent >= mark.indent {
             return Ok(());
         }
@@ -195,7 +210,7 @@ impl<'a> Scanner<'a> {
         if self.indents.len() > MAX_NESTING {
             return Err(self.fault_here("the indentation is too deep"));
         }
-        self.insert(number, Token { start: mark, end: mark, kind });
+        self.insert(number, Token { start: mark.place, end: mark.place, kind });
         Ok(())
     }
 
@@ -205,23 +220,23 @@ impl<'a> Scanner<'a> {
             return;
         }
         while self.indent > column {
-            let mark = self.cursor.mark;
-            self.tokens.push_back(Token { start: mark, end: mark, kind: TokenKind::BlockEnd });
+            let place = self.cursor.mark.place;
+            self.tokens.push_back(Token { start: place, end: place, kind: TokenKind::BlockEnd });
             self.indent = self.indents.pop().unwrap_or(-1);
         }
     }
 
     /// Puts a token where the token `number` is, or at the end where that has been taken already.
-    fn insert(&mut self, number: Option<usize>, token: Token) {
+    fn insert(&mut self, number: Option<usize>, token: Token<'a>) {
         let at = number.and_then(|number| number.checked_sub(self.taken)).unwrap_or(self.tokens.len());
         self.tokens.insert(at.min(self.tokens.len()), token);
     }
 
-    fn push(&mut self, start: Mark, kind: TokenKind) {
-        self.tokens.push_back(Token { start, end: self.cursor.mark, kind });
+    fn push(&mut self, start: Mark, kind: TokenKind<'a>) {
+        self.tokens.push_back(Token { start: start.place, end: self.cursor.mark.place, kind });
     }
 
-    fn push_characters(&mut self, count: usize, kind: TokenKind) {
+    fn push_characters(&mut self, count: usize, kind: TokenKind<'a>) {
         let start = self.cursor.mark;
         for _ in 0..count {
             self.cursor.skip();
@@ -259,7 +274,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn fetch_flow_start(&mut self, kind: TokenKind) -> Result<(), Fault> {
+    fn fetch_flow_start(&mut self, kind: TokenKind<'a>) -> Result<(), Fault> {
         self.save_key()?;
         let token = self.taken + self.tokens.len();
         self.keys.push(SimpleKey { token, ..SimpleKey::default() });
@@ -271,7 +286,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn fetch_flow_end(&mut self, kind: TokenKind) -> Result<(), Fault> {
+    fn fetch_flow_end(&mut self, kind: TokenKind<'a>) -> Result<(), Fault> {
         self.remove_key()?;
         if self.in_flow()
             && let Some(inner) = self.keys.pop()
@@ -322,7 +337,7 @@ impl<'a> Scanner<'a> {
         let level = self.level();
         if self.is_valid_key(level)? {
             let key = self.keys[level];
-            let token = Token { start: key.mark, end: key.mark, kind: TokenKind::Key };
+            let token = Token { start: key.mark.place, end: key.mark.place, kind: TokenKind::Key };
             self.insert(Some(key.token), token);
             self.roll_indent(key.mark, Some(key.token), TokenKind::BlockMapStart)?;
             self.keys[level].is_possible = false;
@@ -339,13 +354,14 @@ impl<'a> Scanner<'a> {
     /// A fault where the scanner is, within what starts at `start`.
     fn fault(&self, message: &str, context: &str, start: Mark) -> Fault {
         let fault = self.fault_here(message);
-        let message = format!("{} ({context} that starts on line {})", fault.message, start.line);
+        let message = format!("{} ({context} that starts on line {})", fault.message, start.place.line);
         Fault { message, ..fault }
     }
 
     pub(super) fn fault_here(&self, message: &str) -> Fault {
         let message =
             if self.cursor.peek() == b'\t' { "a tab where YAML allows only spaces" } else { message };
-        Fault::syntax(self.cursor.mark.line, self.cursor.mark.column, message)
+        let LineColumn { line, column } = self.cursor.mark.place;
+        Fault::syntax(line, column, message)
     }
 }

@@ -1,21 +1,23 @@
 //! The words of YAML's grammar.
 
-use super::cursor::Mark;
+use std::borrow::Cow;
+
+use super::cursor::LineColumn;
 
 #[derive(Debug)]
-pub(super) struct Token {
-    pub(super) start: Mark,
-    pub(super) end: Mark,
-    pub(super) kind: TokenKind,
+pub(super) struct Token<'a> {
+    pub(super) start: LineColumn,
+    pub(super) end: LineColumn,
+    pub(super) kind: TokenKind<'a>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum TokenKind {
+pub(super) enum TokenKind<'a> {
     StreamEnd,
     /// `%YAML 1.1`, with the two numbers.
     Version(u8, u8),
     /// `%TAG`, with the handle and what it stands for.
-    TagDirective(String, String),
+    TagDirective(Box<[String; 2]>),
     DocumentStart,
     DocumentEnd,
     BlockListStart,
@@ -29,12 +31,12 @@ pub(super) enum TokenKind {
     FlowEntry,
     Key,
     Value,
-    Alias(String),
-    Anchor(String),
+    Alias(&'a str),
+    Anchor(&'a str),
     /// The handle, empty for `!<…>` and `!`, and the rest.
-    Tag(String, String),
+    Tag(Box<[String; 2]>),
     Scalar {
-        text: String,
+        text: Cow<'a, str>,
         /// Without quotes, and no block scalar.
         is_plain: bool,
     },

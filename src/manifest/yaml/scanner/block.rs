@@ -1,7 +1,7 @@
 //! Block scalars: `|` and `>`.
 
 use super::super::super::fault::Fault;
-use super::super::cursor::Mark;
+use super::super::cursor::{Mark, LineColumn};
 use super::super::token::{Token, TokenKind};
 use super::Scanner;
 
@@ -24,11 +24,11 @@ impl Scanner<'_> {
         self.cursor.skip();
         let (chomp, increment) = self.scan_block_header(start)?;
         let indent = increment.map(|increment| self.indent.max(0) + increment);
-        let mut lines = BlockLines { indent, breaks: String::new(), end: self.cursor.mark };
+        let mut lines = BlockLines { indent, breaks: String::new(), end: self.cursor.mark.place };
         self.scan_block_breaks(&mut lines, start)?;
         let text = self.scan_block_lines(&mut lines, start, is_literal, chomp)?;
-        let kind = TokenKind::Scalar { text, is_plain: false };
-        self.tokens.push_back(Token { start, end: lines.end, kind });
+        let kind = TokenKind::Scalar { text: text.into(), is_plain: false };
+        self.tokens.push_back(Token { start: start.place, end: lines.end, kind });
         Ok(())
     }
 
@@ -72,7 +72,7 @@ impl Scanner<'_> {
         is_literal: bool,
         chomp: Chomp,
     ) -> Result<String, Fault> {
-        let (mut text, mut last_break) = (String::new(), String::new());
+        let (mut text, mut last_break) = (String::new(), "");
         let mut was_indented = false;
         while Some(self.cursor.mark.indent) == lines.indent && !self.cursor.is_end() {
             let is_indented = self.cursor.is_blank();
@@ -81,20 +81,17 @@ impl Scanner<'_> {
                     text.push(' ');
                 }
             } else {
-                text.push_str(&last_break);
+                text.push_str(last_break);
             }
-            last_break.clear();
             text.push_str(&lines.breaks);
             lines.breaks.clear();
             was_indented = is_indented;
-            while !self.cursor.is_line_end() {
-                self.cursor.read(&mut text);
-            }
-            self.cursor.read_line(&mut last_break);
+            text.push_str(self.cursor.skip_to_line_end());
+            last_break = self.cursor.skip_line();
             self.scan_block_breaks(lines, start)?;
         }
         if chomp != Chomp::Strip {
-            text.push_str(&last_break);
+            text.push_str(last_break);
         }
         if chomp == Chomp::Keep {
             text.push_str(&lines.breaks);
@@ -104,7 +101,7 @@ impl Scanner<'_> {
 
     /// Reads empty lines and the indentation of the next line. Where no indentation is set yet, the deepest of these sets it.
     fn scan_block_breaks(&mut self, lines: &mut BlockLines, start: Mark) -> Result<(), Fault> {
-        lines.end = self.cursor.mark;
+        lines.end = self.cursor.mark.place;
         let mut deepest = 0;
         loop {
             let is_outside = |column: isize| lines.indent.is_none_or(|indent| column < indent);
@@ -119,8 +116,8 @@ impl Scanner<'_> {
             if !self.cursor.is_break() {
                 break;
             }
-            self.cursor.read_line(&mut lines.breaks);
-            lines.end = self.cursor.mark;
+            lines.breaks.push_str(self.cursor.skip_line());
+            lines.end = self.cursor.mark.place;
         }
         lines.indent.get_or_insert(deepest.max(self.indent + 1).max(1));
         Ok(())
@@ -132,5 +129,5 @@ struct BlockLines {
     /// The line breaks since the last line that is not empty.
     breaks: String,
     /// Where the scalar ends as far as is known.
-    end: Mark,
+    end: LineColumn,
 }

@@ -1,51 +1,89 @@
 //! Scalars that go on over lines and are folded: plain ones and quoted ones.
 
+use std::borrow::Cow;
+
 use super::super::super::fault::Fault;
-use super::super::cursor::Mark;
+use super::super::cursor::{Bytes, Cursor, Mark, bytes};
 use super::super::token::TokenKind;
 use super::Scanner;
 
+/// What may end a word of a plain scalar.
+const PLAIN_END: Bytes = bytes(b" \t\0:,?[]{}");
+
+/// What may end a word of a quoted scalar.
+const QUOTED_END: Bytes = bytes(b" \t\0'\"\\");
+
+/// The text of a scalar that is being read: a part of the source until something is folded or unescaped.
+struct ScalarText<'a> {
+    /// Where it starts.
+    start: usize,
+    unchanged: &'a str,
+    changed: Option<String>,
+}
+
+impl<'a> ScalarText<'a> {
+    /// The text that starts here.
+    fn new(cursor: &Cursor<'_>) -> Self {
+        Self { start: cursor.mark.at, unchanged: "", changed: None }
+    }
+
+    /// Adds the next part of the source, up to the place of the cursor.
+    fn add(&mut self, part: &str, cursor: &Cursor<'a>) {
+        match &mut self.changed {
+            Some(text) => text.push_str(part),
+            None => self.unchanged = cursor.since(self.start),
+        }
+    }
+
+    /// The text, to be added to other than what the source has next.
+    fn change(&mut self) -> &mut String {
+        self.changed.get_or_insert_with(|| self.unchanged.to_owned())
+    }
+
+    fn finish(self) -> Cow<'a, str> {
+        self.changed.map_or(Cow::Borrowed(self.unchanged), Cow::Owned)
+    }
+}
+
 /// The blanks and line breaks between two words of a scalar.
 #[derive(Default)]
-struct Gap {
-    blanks: String,
-    first_break: String,
+struct Gap<'a> {
+    blanks: &'a str,
+    first_break: &'static str,
     more_breaks: String,
     has_break: bool,
 }
 
-impl Gap {
+impl<'a> Gap<'a> {
     /// Writes what remains of the gap after folding, and empties it. Without a first break (an escaped one is not kept)
     /// there is none to make a blank of.
-    fn fold(&mut self, into: &mut String) {
+    fn fold(&mut self, into: &mut ScalarText<'a>, cursor: &Cursor<'a>) {
         if !self.has_break {
-            into.push_str(&self.blanks);
+            into.add(self.blanks, cursor);
         } else if self.first_break == "\n" {
-            into.push_str(if self.more_breaks.is_empty() { " " } else { &self.more_breaks });
+            into.change().push_str(if self.more_breaks.is_empty() { " " } else { &self.more_breaks });
         } else {
-            into.push_str(&self.first_break);
-            into.push_str(&self.more_breaks);
+            into.change().push_str(self.first_break);
+            into.change().push_str(&self.more_breaks);
         }
-        self.blanks.clear();
-        self.first_break.clear();
-        self.more_breaks.clear();
-        self.has_break = false;
+        *self = Self::default();
     }
 }
 
-impl Scanner<'_> {
+impl<'a> Scanner<'a> {
     pub(super) fn fetch_plain(&mut self) -> Result<(), Fault> {
         self.save_key()?;
         self.may_start_key = false;
         let indent = self.indent + 1;
         let start = self.cursor.mark;
-        let mut end = start;
-        let (mut text, mut gap) = (String::new(), Gap::default());
+        let mut end = start.place;
+        let (mut text, mut gap) = (ScalarText::new(&self.cursor), Gap::default());
         while !self.cursor.is_document_indicator() && self.cursor.peek() != b'#' {
-            while !self.cursor.is_space(0) && !self.ends_plain() {
-                gap.fold(&mut text);
-                self.cursor.read(&mut text);
-                end = self.cursor.mark;
+            let word = self.scan_plain_word();
+            if !word.is_empty() {
+                gap.fold(&mut text, &self.cursor);
+                text.add(word, &self.cursor);
+                end = self.cursor.mark.place;
             }
             if !self.cursor.is_blank() && !self.cursor.is_break() {
                 break;
@@ -58,21 +96,24 @@ impl Scanner<'_> {
         if gap.has_break {
             self.may_start_key = true;
         }
-        let kind = TokenKind::Scalar { text, is_plain: true };
-        self.tokens.push_back(super::Token { start, end, kind });
+        let kind = TokenKind::Scalar { text: text.finish(), is_plain: true };
+        self.tokens.push_back(super::Token { start: start.place, end, kind });
         Ok(())
     }
 
-    fn ends_plain(&self) -> bool {
-        match self.cursor.peek() {
-            b':' => self.cursor.is_space(1),
-            b',' | b'?' | b'[' | b']' | b'{' | b'}' => self.in_flow(),
-            _ => false,
-        }
+    /// Reads up to a blank, a line break, the end, or what ends a plain scalar.
+    fn scan_plain_word(&mut self) -> &'a str {
+        let in_flow = self.in_flow();
+        self.cursor.skip_until(&PLAIN_END, |cursor| match cursor.peek() {
+            b':' => cursor.is_space(1),
+            b',' | b'?' | b'[' | b']' | b'{' | b'}' => in_flow,
+            _ => cursor.is_space(0),
+        })
     }
 
     /// Reads blanks and line breaks. Where a plain scalar goes on, tabs may not stand for its indentation.
-    fn scan_gap(&mut self, gap: &mut Gap, plain: Option<(isize, Mark)>) -> Result<(), Fault> {
+    fn scan_gap(&mut self, gap: &mut Gap<'a>, plain: Option<(isize, Mark)>) -> Result<(), Fault> {
+        let gap_start = self.cursor.mark.at;
         loop {
             if self.cursor.is_blank() {
                 if let Some((indent, start)) = plain
@@ -83,18 +124,17 @@ impl Scanner<'_> {
                     let message = "found a tab character that violates indentation";
                     return Err(self.fault(message, "while scanning a plain scalar", start));
                 }
-                if gap.has_break {
-                    self.cursor.skip();
-                } else {
-                    self.cursor.read(&mut gap.blanks);
+                if self.cursor.peek() == b' ' { self.cursor.skip_spaces() } else { self.cursor.skip() }
+                if !gap.has_break {
+                    gap.blanks = self.cursor.since(gap_start);
                 }
             } else if !self.cursor.is_break() {
                 return Ok(());
             } else if gap.has_break {
-                self.cursor.read_line(&mut gap.more_breaks);
+                gap.more_breaks.push_str(self.cursor.skip_line());
             } else {
-                gap.blanks.clear();
-                self.cursor.read_line(&mut gap.first_break);
+                gap.blanks = "";
+                gap.first_break = self.cursor.skip_line();
                 gap.has_break = true;
             }
         }
@@ -106,7 +146,7 @@ impl Scanner<'_> {
         let start = self.cursor.mark;
         let quote = self.cursor.peek();
         self.cursor.skip();
-        let (mut text, mut gap) = (String::new(), Gap::default());
+        let (mut text, mut gap) = (ScalarText::new(&self.cursor), Gap::default());
         loop {
             let fault = |message: &str| self.fault(message, "while scanning a quoted scalar", start);
             if self.cursor.is_document_indicator() {
@@ -121,33 +161,41 @@ impl Scanner<'_> {
                 break;
             }
             self.scan_gap(&mut gap, None)?;
-            gap.fold(&mut text);
+            gap.fold(&mut text, &self.cursor);
         }
         self.cursor.skip();
-        self.push(start, TokenKind::Scalar { text, is_plain: false });
+        self.push(start, TokenKind::Scalar { text: text.finish(), is_plain: false });
         Ok(())
     }
 
     /// Reads up to a blank, a line break or the end, and says whether it was ended by an escaped line break.
-    fn scan_quoted_word(&mut self, quote: u8, start: Mark, text: &mut String) -> Result<bool, Fault> {
-        while !self.cursor.is_space(0) {
+    fn scan_quoted_word(
+        &mut self,
+        quote: u8,
+        start: Mark,
+        text: &mut ScalarText<'a>,
+    ) -> Result<bool, Fault> {
+        let is_escape = |byte| byte == quote || byte == b'\\' && quote == b'"';
+        loop {
+            let ends = |cursor: &Cursor<'_>| is_escape(cursor.peek()) || cursor.is_space(0);
+            let part = self.cursor.skip_until(&QUOTED_END, ends);
+            text.add(part, &self.cursor);
             match self.cursor.peek() {
                 b'\'' if quote == b'\'' && self.cursor.byte(1) == b'\'' => {
-                    text.push('\'');
+                    text.change().push('\'');
                     self.cursor.skip();
                     self.cursor.skip();
                 }
-                byte if byte == quote => return Ok(false),
                 b'\\' if quote == b'"' && self.cursor.break_length(1) > 0 => {
+                    text.change();
                     self.cursor.skip();
                     self.cursor.skip_line();
                     return Ok(true);
                 }
-                b'\\' if quote == b'"' => self.scan_escape(start, text)?,
-                _ => self.cursor.read(text),
+                b'\\' if quote == b'"' => self.scan_escape(start, text.change())?,
+                _ => return Ok(false),
             }
         }
-        Ok(false)
     }
 
     fn scan_escape(&mut self, start: Mark, text: &mut String) -> Result<(), Fault> {

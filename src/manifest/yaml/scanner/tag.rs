@@ -12,7 +12,7 @@ struct TagContext {
     start: Mark,
 }
 
-impl Scanner<'_> {
+impl<'a> Scanner<'a> {
     pub(super) fn scan_directive(&mut self) -> Result<(), Fault> {
         let start = self.cursor.mark;
         let context = "while scanning a directive";
@@ -24,7 +24,7 @@ impl Scanner<'_> {
         if !self.cursor.is_space(0) {
             return Err(self.fault("found unexpected non-alphabetical character", context, start));
         }
-        let kind = match name.as_str() {
+        let kind = match name {
             "YAML" => self.scan_version(start)?,
             "TAG" => self.scan_tag_directive(start)?,
             _ => return Err(self.fault("found unknown directive name", context, start)),
@@ -39,7 +39,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn scan_version(&mut self, start: Mark) -> Result<TokenKind, Fault> {
+    fn scan_version(&mut self, start: Mark) -> Result<TokenKind<'a>, Fault> {
         self.cursor.skip_blanks();
         let major = self.scan_version_number(start)?;
         if self.cursor.peek() != b'.' {
@@ -67,7 +67,7 @@ impl Scanner<'_> {
         Ok(value)
     }
 
-    fn scan_tag_directive(&mut self, start: Mark) -> Result<TokenKind, Fault> {
+    fn scan_tag_directive(&mut self, start: Mark) -> Result<TokenKind<'a>, Fault> {
         let context = TagContext { is_directive: true, start };
         self.cursor.skip_blanks();
         let handle = self.scan_tag_handle(context)?;
@@ -79,7 +79,7 @@ impl Scanner<'_> {
         if !self.cursor.is_space(0) {
             return Err(self.tag_fault("did not find expected whitespace or line break", context));
         }
-        Ok(TokenKind::TagDirective(handle, prefix))
+        Ok(TokenKind::TagDirective([handle, prefix].into()))
     }
 
     pub(super) fn fetch_anchor(&mut self) -> Result<(), Fault> {
@@ -118,7 +118,7 @@ impl Scanner<'_> {
         if !self.cursor.is_space(0) {
             return Err(self.tag_fault("did not find expected whitespace or line break", context));
         }
-        self.push(context.start, TokenKind::Tag(handle, suffix));
+        self.push(context.start, TokenKind::Tag([handle, suffix].into()));
         Ok(())
     }
 
@@ -140,7 +140,8 @@ impl Scanner<'_> {
         self.cursor.skip();
         let mut handle = format!("!{}", self.scan_word());
         if self.cursor.peek() == b'!' {
-            self.cursor.read(&mut handle);
+            self.cursor.skip();
+            handle.push('!');
         } else if context.is_directive && handle != "!" {
             return Err(self.tag_fault("did not find expected '!'", context));
         }
@@ -155,7 +156,8 @@ impl Scanner<'_> {
             match self.cursor.peek() {
                 b'%' => self.scan_uri_escape(&mut uri, context)?,
                 byte if is_word(byte) || b";/?:@&=+$,.!~*'()[]".contains(&byte) => {
-                    self.cursor.read(&mut uri);
+                    self.cursor.skip();
+                    uri.push(char::from(byte));
                 }
                 _ => break,
             }
@@ -192,12 +194,12 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn scan_word(&mut self) -> String {
-        let mut word = String::new();
+    fn scan_word(&mut self) -> &'a str {
+        let start = self.cursor.mark.at;
         while is_word(self.cursor.peek()) {
-            self.cursor.read(&mut word);
+            self.cursor.skip();
         }
-        word
+        self.cursor.since(start)
     }
 
     fn tag_fault(&self, message: &str, context: TagContext) -> Fault {

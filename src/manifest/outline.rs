@@ -1,0 +1,308 @@
+//! Where the fields of an object are written, in little memory.
+//!
+//! Nodes take ten times the memory of their text, and once an object has been read only places are still asked for. These are packed,
+//! one record after the other: for each field and each item of a list where it is written and then, in the same way, what is in it.
+//! Numbers take as many bytes as they need, seven bits each, and are relative to the record above.
+//!
+//! ```text
+//! record   = line  column  width  [key]  children      the key of a field
+//! key      = 2 × (start in the text)      length       where the text has the key as it is
+//!          | 2 × length + 1               bytes        otherwise
+//! children = 0                                         of a scalar
+//!          | 1  size (4 bytes)  record…                of a map
+//!          | 2  size (4 bytes)  start (4 bytes)…  record…   of a list, with the start of each record
+//! ```
+
+use std::ops::Range;
+
+use super::node::{Node, Span, Value, steps};
+
+const SCALAR: u8 = 0;
+const MAP: u8 = 1;
+const LIST: u8 = 2;
+
+/// How many bytes a size or a start takes.
+const FIXED: usize = 4;
+
+/// The places of the fields and items of a value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outline {
+    root: Span,
+    children: Box<[u8]>,
+}
+
+/// What the numbers of a record are relative to: the line of the record above, and the start of its key.
+#[derive(Clone, Copy)]
+struct Above {
+    line: u32,
+    key: u32,
+}
+
+impl Outline {
+    /// The outline of a value that was read from `text`.
+    pub fn of(node: &Node<'_>, text: &str) -> Self {
+        let start = text.as_ptr().addr();
+        let mut writer = Writer { text: start..start + text.len(), bytes: Vec::new() };
+        let root = node.span();
+        writer.children(node, Above { line: root.line, key: 0 });
+        Self { root, children: writer.bytes.into() }
+    }
+
+    /// What [`Node::locate`] says of the value, which was read from `text`.
+    pub fn locate<'a>(&'a self, json_pointer: &str, text: &'a str) -> Span {
+        let mut span = self.root;
+        let mut above = Above { line: span.line, key: 0 };
+        let mut children = Reader { bytes: &self.children };
+        for step in steps(json_pointer) {
+            let Some(record) = children.find(&step, above, text) else { break };
+            (span, above, children) = (record.span, record.above, record.children);
+        }
+        span
+    }
+}
+
+struct Writer {
+    /// The addresses of the text.
+    text: Range<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    fn children(&mut self, node: &Node<'_>, above: Above) {
+        match &node.value {
+            Value::Map(entries) => {
+                let size = self.begin(MAP);
+                for entry in entries {
+                    self.span(entry.span(), above);
+                    let key = self.key(&entry.key, above.key);
+                    self.children(&entry.value, Above { line: entry.line, key });
+                }
+                self.set(size, self.bytes.len() - size - FIXED);
+            }
+            Value::List(items) => {
+                let size = self.begin(LIST);
+                let starts = self.bytes.len();
+                self.bytes.resize(starts + FIXED * items.len(), 0);
+                for (index, item) in items.iter().enumerate() {
+                    self.set(starts + FIXED * index, self.bytes.len() - starts);
+                    self.span(item.span(), above);
+                    self.children(item, Above { line: item.line, ..above });
+                }
+                self.set(size, self.bytes.len() - size - FIXED);
+            }
+            _ => self.bytes.push(SCALAR),
+        }
+    }
+
+    /// Starts the children of a map or list, and returns where their size is to be set.
+    fn begin(&mut self, kind: u8) -> usize {
+        self.bytes.push(kind);
+        let at = self.bytes.len();
+        self.bytes.resize(at + FIXED, 0);
+        at
+    }
+
+    fn set(&mut self, at: usize, number: usize) {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        if let Some(place) = self.bytes.get_mut(at..at + FIXED) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+    }
+
+    fn span(&mut self, span: Span, above: Above) {
+        self.number(zigzag(i64::from(span.line) - i64::from(above.line)));
+        self.number(span.column.into());
+        self.number(span.end_column.saturating_sub(span.column).into());
+    }
+
+    /// Writes a key, and returns where it starts in the text, or else what that would be relative to.
+    fn key(&mut self, key: &str, above: u32) -> u32 {
+        let address = key.as_ptr().addr();
+        let start = self.text.contains(&address).then(|| u32::try_from(address - self.text.start).ok());
+        let Some(start) = start.flatten() else {
+            self.number((key.len() as u64) << 1 | 1);
+            self.bytes.extend(key.as_bytes());
+            return above;
+        };
+        self.number(zigzag(i64::from(start) - i64::from(above)) << 1);
+        self.number(key.len() as u64);
+        start
+    }
+
+    fn number(&mut self, mut number: u64) {
+        while number > 0x7f {
+            self.bytes.push(number.to_le_bytes()[0] | 0x80);
+            number >>= 7;
+        }
+        self.bytes.push(number.to_le_bytes()[0]);
+    }
+}
+
+/// Small numbers of either sign as small ones without.
+fn zigzag(number: i64) -> u64 {
+    (number << 1 ^ number >> 63).cast_unsigned()
+}
+
+fn unzigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+}
+
+/// Reads what [`Writer`] wrote. Where that ends too early it reads zeros.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+struct Record<'a> {
+    span: Span,
+    above: Above,
+    children: Reader<'a>,
+}
+
+impl<'a> Reader<'a> {
+    /// The record of a field or an item.
+    fn find(mut self, step: &str, above: Above, text: &'a str) -> Option<Record<'a>> {
+        let kind = self.byte();
+        let mut records = self.sized();
+        if kind == MAP {
+            while !records.bytes.is_empty() {
+                let span = records.span(above);
+                let (key, start) = records.key(above.key, text);
+                let children = records;
+                if key == step {
+                    return Some(Record { span, above: Above { line: span.line, key: start }, children });
+                }
+                records.skip_children();
+            }
+        }
+        if kind != LIST {
+            return None;
+        }
+        let index: usize = step.parse().ok()?;
+        let start_of = |index: usize| Some(Reader { bytes: records.bytes.get(index.checked_mul(FIXED)?..)? }.fixed());
+        if index >= start_of(0)? / FIXED {
+            return None;
+        }
+        let mut children = Reader { bytes: records.bytes.get(start_of(index)?..)? };
+        let span = children.span(above);
+        Some(Record { span, above: Above { line: span.line, ..above }, children })
+    }
+
+    fn skip_children(&mut self) {
+        if self.byte() != SCALAR {
+            self.sized();
+        }
+    }
+
+    fn sized(&mut self) -> Self {
+        let size = self.fixed();
+        Reader { bytes: self.take(size) }
+    }
+
+    fn span(&mut self, above: Above) -> Span {
+        let line = i64::from(above.line) + unzigzag(self.number());
+        let (column, width) = (self.small(), self.small());
+        Span { line: u32::try_from(line).unwrap_or(u32::MAX), column, end_column: column.saturating_add(width) }
+    }
+
+    /// A key, and where it starts in the text, or else what that would be relative to.
+    fn key(&mut self, above: u32, text: &'a str) -> (&'a str, u32) {
+        let number = self.number();
+        if number & 1 == 1 {
+            let bytes = self.take(usize::try_from(number >> 1).unwrap_or(usize::MAX));
+            return (str::from_utf8(bytes).unwrap_or_default(), above);
+        }
+        let start = u32::try_from(i64::from(above) + unzigzag(number >> 1)).unwrap_or(u32::MAX);
+        let (from, length) = (start as usize, self.small() as usize);
+        (text.get(from..from.saturating_add(length)).unwrap_or_default(), start)
+    }
+
+    fn small(&mut self) -> u32 {
+        u32::try_from(self.number()).unwrap_or(u32::MAX)
+    }
+
+    fn number(&mut self) -> u64 {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte();
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        number
+    }
+
+    fn fixed(&mut self) -> usize {
+        let bytes = self.take(FIXED).try_into().unwrap_or_default();
+        u32::from_le_bytes(bytes) as usize
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.take(1).first().copied().unwrap_or_default()
+    }
+
+    fn take(&mut self, count: usize) -> &'a [u8] {
+        let (taken, rest) = self.bytes.split_at_checked(count).unwrap_or((self.bytes, &[]));
+        self.bytes = rest;
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::document;
+    use super::*;
+
+    fn pointers(node: &Node<'_>, pointer: &str, found: &mut Vec<String>) {
+        found.extend([pointer.to_owned(), format!("{pointer}/absent"), format!("{pointer}/7")]);
+        for (index, item) in node.as_list().unwrap_or_default().iter().enumerate() {
+            pointers(item, &format!("{pointer}/{index}"), found);
+        }
+        for entry in node.as_map().unwrap_or_default() {
+            let step = entry.key.replace('~', "~0").replace('/', "~1");
+            pointers(&entry.value, &format!("{pointer}/{step}"), found);
+        }
+    }
+
+    fn assert_same(node: &Node<'_>, text: &str) {
+        let outline = Outline::of(node, text);
+        let mut found = Vec::new();
+        pointers(node, "", &mut found);
+        for pointer in found {
+            assert_eq!(outline.locate(&pointer, text), node.locate(&pointer), "{pointer} of {text}");
+        }
+    }
+
+    #[test]
+    fn says_what_the_nodes_say() {
+        let long = format!("a: {}\n{}é: {{k: [1, 2]}}\n", "x".repeat(300), "\n".repeat(300));
+        for text in [
+            "a: {b: [1, {c: d}, [e]], f: ~}\ng:\n- h: 1\n  i: 2\n- j\n",
+            "{\"a\": {\"b/c\": [1, {\"d~\\u00e9\": null}]}, \"\": 3}",
+            "x: &x {a: 1, 'q r': 2}\ny:\n  <<: *x\n  b: 3\nz: [*x, *x]\n? *x\n: 1\n",
+            "x: &x {a: 1, 'q r': 2}\ny:\n  <<: *x\n  \"b\\n\": 3\nz: [*x, *x]\n1: 2\nyes: {}\n",
+            "- []\n- {}\n- \n- |\n  text\n",
+            "plain",
+            "",
+            "a: no newline",
+            &long,
+        ] {
+            let Ok(node) = document(text) else { continue };
+            assert_same(&node, text);
+        }
+    }
+
+    #[test]
+    fn says_it_of_nodes_that_are_in_another_text() {
+        let node = document("a: {b: 1, 'c': [2]}\n").unwrap();
+        assert_same(&node, "another text");
+    }
+
+    #[test]
+    fn is_smaller_than_its_text() {
+        let text = include_str!("../../deploy/examples/consul/consul.yaml");
+        let outline = Outline::of(&document(text).unwrap(), text);
+        assert!(outline.children.len() < text.len() / 2, "{} of {}", outline.children.len(), text.len());
+    }
+}
