@@ -2,6 +2,7 @@
 
 mod applications;
 pub mod contexts;
+mod threads;
 pub mod transition;
 mod views;
 
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 use self::applications::{Known, application};
 use self::contexts::{Context, Contexts};
+use self::threads::in_order;
 use self::transition::OldState;
 use self::views::Views;
 use crate::change::{Action, Change, Edit, RawObjects};
@@ -24,7 +26,7 @@ use crate::manifest::{Note, NoteKind};
 use crate::model::{StatefulSet, Workload};
 use crate::mutate::mutated;
 use crate::policy::{NamespaceExemption, Policies};
-use crate::report::{ContextSummary, Located, Related, Report, suppress};
+use crate::report::{Application, ContextSummary, Located, Related, Report, suppress};
 use crate::verdict::{RuleId, Verdict};
 
 /// What an audit is asked for.
@@ -36,6 +38,8 @@ pub struct AuditConfig {
     pub pictures: bool,
     /// With an old state: report only what the step to the new one touches.
     pub changed: bool,
+    /// On how many threads objects are judged; 0 is one.
+    pub threads: usize,
 }
 
 /// Judges everything in the inventory at the time `now`, sets as they will be once a policy's additions are on them.
@@ -53,13 +57,18 @@ pub fn audit_step(
 ) -> Report {
     let contexts = Contexts::of(inventory, config.together);
     let views = Views::of(inventory, &contexts);
-    let report = Report::default();
     let exempting = exempting(&views, contexts.list.len(), policies);
-    let mut audit = Audit { inventory, old, policies, exempting, config, now, views: &views, report };
+    let audit = Audit { inventory, old, policies, exempting, config, now, views: &views };
+    let mut report = Report::default();
+    let mut jobs = Vec::new();
     for (number, context) in contexts.list.iter().enumerate() {
-        audit.context(number, context);
+        report.contexts.extend(audit.plan(number, context, &mut jobs));
     }
-    let mut report = audit.report;
+    let judged = in_order(&jobs, config.threads, |job, found| audit.judge(job, found));
+    for Judged { findings, applications } in judged {
+        report.findings.extend(findings);
+        report.applications.extend(applications);
+    }
     report.objects = inventory.objects();
     report.stateful_sets = (0..inventory.len())
         .filter(|item| inventory.item(*item).is_some_and(|found| found.set().is_some()))
@@ -174,98 +183,108 @@ struct Audit<'a> {
     config: AuditConfig,
     now: Timestamp,
     views: &'a Views<'a>,
-    report: Report,
 }
 
-impl Audit<'_> {
+/// One object to judge in a context.
+struct Job<'a> {
+    context: usize,
+    context_name: Arc<str>,
+    before: Option<Found<'a>>,
+    /// `None` where the object is gone.
+    now: Option<Found<'a>>,
+}
+
+/// What was found.
+#[derive(Default)]
+struct Judged {
+    findings: Vec<Located>,
+    applications: Vec<Application>,
+}
+
+impl<'a> Audit<'a> {
     fn policies(&self, context: usize) -> &Policies {
         self.exempting.get(&context).unwrap_or(self.policies)
     }
 
-    fn context(&mut self, number: usize, context: &Context) {
+    /// Adds the objects to judge in a context.
+    fn plan(&self, number: usize, context: &Context, jobs: &mut Vec<Job<'a>>) -> Option<ContextSummary> {
         let old = self.old.and_then(|old| Some((old, old.context(self.inventory, context)?)));
-        if context.judged.is_empty() && old.is_none() {
-            return;
-        }
         let name: Arc<str> = (&*context.name).into();
         let mut stateful_sets = 0;
+        let job = |before, now| Job { context: number, context_name: Arc::clone(&name), before, now };
         for found in context.judged.iter().filter_map(|item| self.inventory.item(*item)) {
             let before = old.and_then(|(old, context)| old.find(context, &found.name()));
             stateful_sets += usize::from(found.set().is_some());
-            self.object(number, &name, found, before);
+            jobs.push(job(before, Some(found)));
         }
         if let Some((old, context)) = old {
-            for gone in old.own(context).filter(|gone| !self.views.has(number, &gone.name())) {
-                self.change(number, &name, gone, Some(gone), None);
-            }
+            let gone = old.own(context).filter(|gone| !self.views.has(number, &gone.name()));
+            jobs.extend(gone.map(|gone| job(Some(gone), None)));
         }
-        if !context.judged.is_empty() {
-            self.report.contexts.push(ContextSummary { name, stateful_sets });
+        (!context.judged.is_empty()).then_some(ContextSummary { name, stateful_sets })
+    }
+
+    fn judge(&self, job: &Job<'a>, judged: &mut Judged) {
+        match (job.before, job.now) {
+            (before, Some(found)) => self.object(job, found, before, judged),
+            (Some(gone), None) => self.change(job, gone, judged),
+            (None, None) => {}
         }
     }
 
     /// Judges one object, as it is or as it becomes.
-    fn object(&mut self, number: usize, name: &Arc<str>, found: Found<'_>, before: Option<Found<'_>>) {
-        let is_same = before.is_some_and(|old| {
-            old.manifest.values.is_some() && old.manifest.values == found.manifest.values
-        });
+    fn object(&self, job: &Job<'a>, found: Found<'a>, before: Option<Found<'a>>, judged: &mut Judged) {
+        let is_same = before
+            .is_some_and(|old| old.manifest.values.is_some() && old.manifest.values == found.manifest.values);
         if is_same && self.config.changed {
             return;
         }
-        let cluster = self.views.cluster(number);
+        let (cluster, policies) = (self.views.cluster(job.context), self.policies(job.context));
         let mut written = found.how();
         if let Some(old) = before.filter(|old| old.set().is_some() && found.set().is_some()) {
             written.immutable_changes = transition::immutable_changes(old.manifest, found.manifest);
         }
         let change = Change { action: Action::Manifest(written), ..Change::default() };
-        self.add(number, name, found, evaluate(&change, cluster, self.policies(number), self.now));
+        self.add(job, found, evaluate(&change, cluster, policies, self.now), judged);
         let Some(set) = found.set() else {
             if found.is_workload() || (self.old.is_some() && !is_same) {
-                self.change(number, name, found, before, Some(found));
+                self.change(job, found, judged);
             }
             return;
         };
-        let set = mutated(set, cluster, self.policies(number));
+        let set = mutated(set, cluster, policies);
         if self.config.pictures {
-            let context = Some(Arc::clone(name));
-            let known = Known { cluster, policies: self.policies(number), now: self.now };
-            self.report.applications.push(application(&set, known, context));
+            let context = Some(Arc::clone(&job.context_name));
+            let known = Known { cluster, policies, now: self.now };
+            judged.applications.push(application(&set, known, context));
         }
-        let policies = self.policies(number);
         let old_set = before.and_then(|old| Some((old, old.set()?)));
         let raw = policies.read_raw_sets().then(|| {
-            let old = old_set.as_ref().map(|(old, _)| raw_object(*old));
-            Box::new(RawObjects::new(old, raw_object(found)))
+            let old = old_set.as_ref().and_then(|(old, _)| raw_object(*old));
+            Some(Box::new(RawObjects::new(old, raw_object(found)?)))
         });
         let edit = match old_set {
             Some((_, old)) => Edit::Update { old: mutated(old, cluster, policies), new: set },
             None => Edit::Create(set),
         };
-        self.add(number, name, found, judge(edit, raw, cluster, policies, self.now));
+        self.add(job, found, judge(edit, raw.flatten(), cluster, policies, self.now), judged);
     }
 
     /// Judges what a change to `at` does to others.
-    fn change(
-        &mut self,
-        number: usize,
-        name: &Arc<str>,
-        at: Found<'_>,
-        old: Option<Found<'_>>,
-        new: Option<Found<'_>>,
-    ) {
-        if let Some(action) = transition::change(old, new) {
+    fn change(&self, job: &Job<'a>, at: Found<'a>, judged: &mut Judged) {
+        if let Some(action) = transition::change(job.before, job.now) {
             let change = Change { action, has_all_objects: true, ..Change::default() };
-            let verdict = evaluate(&change, self.views.cluster(number), self.policies(number), self.now);
-            self.add(number, name, at, verdict);
+            let cluster = self.views.cluster(job.context);
+            self.add(job, at, evaluate(&change, cluster, self.policies(job.context), self.now), judged);
         }
     }
 
     /// Adds what was found about one object in a context.
-    fn add(&mut self, context: usize, name: &Arc<str>, found: Found<'_>, verdict: Verdict) {
+    fn add(&self, job: &Job<'a>, found: Found<'a>, verdict: Verdict, judged: &mut Judged) {
         for finding in verdict.findings {
             let is_own = finding.object == found.how().object;
-            let elsewhere = |object, path: &str| self.views.locate(context, object, path);
-            let position = if is_own && self.views.has(context, &found.name()) {
+            let elsewhere = |object, path: &str| self.views.locate(job.context, object, path);
+            let position = if is_own && self.views.has(job.context, &found.name()) {
                 found.manifest.position(&finding.path)
             } else {
                 // An object that is gone has no place any more; the one that misses it has.
@@ -274,12 +293,12 @@ impl Audit<'_> {
                     .unwrap_or_else(|| found.manifest.position(&finding.path))
             };
             let related = finding.related.iter().filter_map(|(object, path)| {
-                let position = Some(self.views.locate(context, object, path)?);
+                let position = Some(self.views.locate(job.context, object, path)?);
                 Some(Related { object: object.clone(), path: path.clone(), position })
             });
             let related = related.collect();
-            let (position, context) = (Some(position), Some(Arc::clone(name)));
-            self.report.findings.push(Located { position, related, context, ..Located::of(finding) });
+            let (position, context) = (Some(position), Some(Arc::clone(&job.context_name)));
+            judged.findings.push(Located { position, related, context, ..Located::of(finding) });
         }
     }
 }
@@ -313,13 +332,13 @@ fn remove_repeated(findings: &mut Vec<Located>) {
     });
 }
 
-/// A manifest as it is applied: into the namespace that it is judged in.
-fn raw_object(found: Found<'_>) -> Value {
-    let mut raw = found.manifest.values.as_deref().cloned().unwrap_or_default();
+/// A manifest as it is applied, into the namespace that it is judged in, where its values were kept.
+fn raw_object(found: Found<'_>) -> Option<Value> {
+    let mut raw = found.manifest.values.as_deref()?.clone();
     if let Some(metadata) = raw.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.entry("namespace").or_insert_with(|| found.object().metadata().namespace.to_string().into());
     }
-    raw
+    Some(raw)
 }
 
 fn judge(

@@ -104,13 +104,16 @@ pub(super) fn change(old: Option<Found<'_>>, new: Option<Found<'_>>) -> Option<A
 /// The fields of a StatefulSet whose change the API server refuses, as JSON pointers.
 pub(super) fn immutable_changes(old: &ManifestRecord, new: &ManifestRecord) -> Vec<&'static str> {
     let changed = IMMUTABLE.into_iter().filter(|(path, default)| {
-        let value = |manifest: &ManifestRecord| {
-            match manifest.values.as_ref().and_then(|values| values.pointer(path)).filter(|value| !value.is_null()) {
-                None if !default.is_empty() => (*default).into(),
-                None => Value::Null,
-                Some(value) if *value == "" || *value == serde_json::json!([]) => Value::Null,
-                Some(value) => value.clone(),
-            }
+        let value = |manifest: &ManifestRecord| match manifest
+            .values
+            .as_ref()
+            .and_then(|values| values.pointer(path))
+            .filter(|value| !value.is_null())
+        {
+            None if !default.is_empty() => (*default).into(),
+            None => Value::Null,
+            Some(value) if *value == "" || *value == serde_json::json!([]) => Value::Null,
+            Some(value) => value.clone(),
         };
         value(old) != value(new)
     });

@@ -1,9 +1,9 @@
 //! The snapshot that the objects of each context see.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::contexts::Contexts;
-use crate::cluster::inventory::{Inventory, ObjectName, Position};
+use crate::cluster::inventory::{Inventory, NameRef, ObjectName, Position};
 use crate::cluster::{Cluster, Kind};
 use crate::model::ObjectRef;
 
@@ -17,13 +17,13 @@ pub(super) struct Views<'a> {
     inventory: &'a Inventory,
     contexts: &'a Contexts,
     clusters: Vec<Cluster>,
-    /// The last object of a name in a context, its parents aside.
-    named: BTreeMap<(usize, ObjectName), usize>,
+    /// The last object of a kind, namespace and name in a context, its parents aside.
+    named: HashMap<(usize, NameRef<'a>), usize>,
 }
 
 impl<'a> Views<'a> {
     pub(super) fn of(inventory: &'a Inventory, contexts: &'a Contexts) -> Self {
-        let mut views = Self { inventory, contexts, clusters: Vec::new(), named: BTreeMap::new() };
+        let mut views = Self { inventory, contexts, clusters: Vec::new(), named: HashMap::new() };
         let mut builder = Builder::of(inventory, contexts);
         let mut plain: Vec<Cluster> = Vec::with_capacity(contexts.list.len());
         for (number, context) in contexts.list.iter().enumerate() {
@@ -38,7 +38,7 @@ impl<'a> Views<'a> {
             views.clusters.push(cluster);
             for item in &context.own {
                 if let Some(found) = inventory.item(*item) {
-                    views.named.insert((number, found.name()), *item);
+                    views.named.insert((number, found.name_ref()), *item);
                 }
             }
         }
@@ -67,11 +67,10 @@ impl<'a> Views<'a> {
     }
 
     fn item_seen(&self, context: usize, name: &ObjectName) -> Option<usize> {
+        let (kind, namespace, name) = name;
         let mut at = Some(context);
-        let mut key = (context, name.clone());
         while let Some(context) = at {
-            key.0 = context;
-            if let Some(item) = self.named.get(&key) {
+            if let Some(item) = self.named.get(&(context, (*kind, &**namespace, &**name))) {
                 return Some(*item);
             }
             at = self.contexts.list[context].parent;

@@ -52,7 +52,7 @@ pub(super) enum ShowFormat {
     Json,
 }
 
-const PICTURES: AuditConfig = AuditConfig { together: false, pictures: true, changed: false };
+const PICTURES: AuditConfig = AuditConfig { together: false, pictures: true, changed: false, threads: 0 };
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {

@@ -129,7 +129,8 @@ fn load(name: String, origin: Origin, from: impl Read) -> Result<Arc<Source>, No
         let message = format!("larger than {} MiB", MAX_BYTES >> 20);
         return Err(note(name, origin, NoteKind::TooLarge, &message, kinds_that_matter().collect()));
     }
-    let text = decode(bytes);
+    let mut text = decode(bytes);
+    text.shrink_to_fit();
     Ok(Arc::new(Source { name, text, origin }))
 }
 

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Cluster, ClusterObject, Kind};
-pub use self::objects::{FileObjects, KeepValues, ManifestRecord};
 use self::objects::FileObject;
+pub use self::objects::{FileObjects, KeepValues, ManifestRecord};
+use super::{Cluster, ClusterObject, Kind};
 use crate::change::{DuplicateKey, Written};
 use crate::manifest::{Note, Source, Span};
 use crate::model::{ObjectRef, StatefulSet};
@@ -69,6 +69,9 @@ const MOST_OF_ONE_NAME: usize = 64;
 
 /// Kind, namespace and name.
 pub type ObjectName = (&'static str, Box<str>, Box<str>);
+
+/// The same, of an object that is there.
+pub type NameRef<'a> = (&'static str, &'a str, &'a str);
 
 /// An object of the inventory.
 #[derive(Clone, Copy, Debug)]
@@ -306,6 +309,12 @@ impl<'a> Found<'a> {
     /// What tells it from all others.
     pub fn name(&self) -> ObjectName {
         name_of(self.object)
+    }
+
+    /// The same.
+    pub fn name_ref(&self) -> NameRef<'a> {
+        let metadata = self.object.metadata();
+        (self.object.kind().name(), &metadata.namespace, &metadata.name)
     }
 
     /// The StatefulSet, if it is one.

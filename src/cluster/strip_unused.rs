@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(names.collect::<Vec<_>>(), ["ZOO_MY_ID", "KAFKA_PROCESS_ROLES"]);
     }
 
-    fn stripped(spec: &serde_json::Value) -> StatefulSet {
+    fn stripped(spec: &serde_json::Value) -> Arc<StatefulSet> {
         let json = serde_json::json!({"metadata": {"name": "zk"}, "spec": spec}).to_string();
         let object =
             ClusterObject::from_json(Kind::StatefulSet, &json).map(|object| object.strip_unused(|_| false));

@@ -4,16 +4,19 @@ use super::{Source, Span};
 use crate::model::push_printable;
 
 /// How many characters lie between two places of the index.
-const STEP: u32 = 1024;
+const STEP: usize = 1024;
 
 /// How many characters are shown before a place and how many from it on.
 const SHOWN: u32 = 160;
 
+/// Line, column and byte.
+type Place = (u32, u32, usize);
+
 /// Where the lines of a text are, so that each is found without reading all before it. A line may be a whole file.
 pub struct Lines<'a> {
     text: &'a str,
-    /// Line, column and byte, at the start of each line and of each 1024 characters of a line.
-    places: Vec<(u32, u32, usize)>,
+    /// The place of every [`STEP`]th character.
+    places: Vec<Place>,
 }
 
 /// A part of a line as it may be shown.
@@ -31,19 +34,7 @@ impl<'a> Lines<'a> {
     /// Reads a file once.
     pub fn new(source: &'a Source) -> Self {
         let text = source.text.as_str();
-        let mut places = vec![(1, 1, 0)];
-        let (mut line, mut column) = (1_u32, 1_u32);
-        for (at, character) in text.char_indices() {
-            if character == '\n' {
-                (line, column) = (line.saturating_add(1), 1);
-                places.push((line, column, at + 1));
-            } else {
-                column = column.saturating_add(1);
-                if column % STEP == 0 {
-                    places.push((line, column, at + character.len_utf8()));
-                }
-            }
-        }
+        let places = walk(text, (1, 1, 0)).step_by(STEP).map(|(place, _)| place).collect();
         Lines { text, places }
     }
 
@@ -87,16 +78,21 @@ impl<'a> Lines<'a> {
     /// The byte at which a column of a line starts, or the end of the line.
     fn byte_of(&self, line: u32, column: u32) -> usize {
         let after = self.places.partition_point(|(l, c, _)| (*l, *c) <= (line, column));
-        let Some((at_line, at_column, byte)) = after.checked_sub(1).map(|index| self.places[index]) else {
-            return 0;
-        };
-        if at_line != line {
-            return self.text.len();
-        }
-        let skipped = usize::try_from(column - at_column).unwrap_or(usize::MAX);
-        let before = self.text[byte..].chars().take(skipped).take_while(|character| *character != '\n');
-        byte + before.map(char::len_utf8).sum::<usize>()
+        let Some(start) = after.checked_sub(1).map(|index| self.places[index]) else { return 0 };
+        let is_there =
+            |((l, c, _), character): &(Place, char)| *l == line && (*c == column || *character == '\n');
+        walk(self.text, start).find(is_there).map_or(self.text.len(), |((.., byte), _)| byte)
     }
+}
+
+/// The characters from a place on, each with its line, column and byte.
+fn walk(text: &str, (line, column, start): Place) -> impl Iterator<Item = (Place, char)> {
+    text[start..].char_indices().scan((line, column), move |(line, column), (at, character)| {
+        let place = (*line, *column, start + at);
+        (*line, *column) =
+            if character == '\n' { (line.saturating_add(1), 1) } else { (*line, column.saturating_add(1)) };
+        Some((place, character))
+    })
 }
 
 #[cfg(test)]

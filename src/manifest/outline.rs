@@ -179,7 +179,8 @@ impl<'a> Reader<'a> {
             return None;
         }
         let index: usize = step.parse().ok()?;
-        let start_of = |index: usize| Some(Reader { bytes: records.bytes.get(index.checked_mul(FIXED)?..)? }.fixed());
+        let start_of =
+            |index: usize| Some(Reader { bytes: records.bytes.get(index.checked_mul(FIXED)?..)? }.fixed());
         if index >= start_of(0)? / FIXED {
             return None;
         }
@@ -202,7 +203,11 @@ impl<'a> Reader<'a> {
     fn span(&mut self, above: Above) -> Span {
         let line = i64::from(above.line) + unzigzag(self.number());
         let (column, width) = (self.small(), self.small());
-        Span { line: u32::try_from(line).unwrap_or(u32::MAX), column, end_column: column.saturating_add(width) }
+        Span {
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            column,
+            end_column: column.saturating_add(width),
+        }
     }
 
     /// A key, and where it starts in the text, or else what that would be relative to.

@@ -42,6 +42,9 @@ pub(super) enum Tag {
 impl Tag {
     /// The tag of a scalar in full, empty where it has none.
     pub(super) fn of(tag: &str, is_plain: bool) -> Self {
+        if tag.is_empty() {
+            return if is_plain { Tag::Implicit } else { Tag::Text };
+        }
         match tag.strip_prefix("tag:yaml.org,2002:").unwrap_or(tag) {
             "" if is_plain => Tag::Implicit,
             "!" => Tag::NonSpecific,

@@ -96,7 +96,14 @@ fn is_template(node: &Node<'_>, api_version: &str, kind: &str) -> bool {
 fn inherit(entries: &mut Vec<Entry<'_>>, key: &str, text: &str, (line, column): (u32, u32)) {
     entries.retain(|entry| entry.key != key);
     let value = Node { line, column, end_column: column + 1, value: Value::String(text.to_owned().into()) };
-    entries.push(Entry { key: key.to_owned().into(), line, column, end_column: column + 1, shadows: None, value });
+    entries.push(Entry {
+        key: key.to_owned().into(),
+        line,
+        column,
+        end_column: column + 1,
+        shadows: None,
+        value,
+    });
 }
 
 /// Why an object can only be a patch, if so.

@@ -88,10 +88,14 @@ fn find_forbidden(text: &str) -> Option<usize> {
     // So many bytes at a time are looked at together by what a processor has for that.
     const CHUNK: usize = 64;
     let may_start_one = |byte: u8| {
-        byte < b' ' && byte != b'\t' && byte != b'\n' && byte != b'\r' || byte == 0x7f || byte == 0xc2 || byte == 0xef
+        byte < b' ' && byte != b'\t' && byte != b'\n' && byte != b'\r'
+            || byte == 0x7f
+            || byte == 0xc2
+            || byte == 0xef
     };
     let chunks = text.as_bytes().chunks(CHUNK).enumerate();
-    let chunks = chunks.filter(|(_, chunk)| chunk.iter().fold(false, |found, byte| found | may_start_one(*byte)));
+    let chunks =
+        chunks.filter(|(_, chunk)| chunk.iter().fold(false, |found, byte| found | may_start_one(*byte)));
     let places = chunks.flat_map(|(number, chunk)| (number * CHUNK..).zip(chunk));
     let mut places = places.filter(|(_, byte)| may_start_one(**byte)).map(|(at, _)| at);
     places.find(|at| text[*at..].starts_with(is_forbidden))

@@ -48,7 +48,8 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for ListVisitor<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<List<T>, A::Error> {
-        let mut list = Vec::new();
+        // Nodes know how many items there are; JSON does not.
+        let mut list = Vec::with_capacity(items.size_hint().unwrap_or_default().min(MOST_ITEMS));
         while let Some(item) = items.next_element::<Option<T>>()? {
             if list.len() == MOST_ITEMS {
                 return Err(A::Error::custom(format!("{LIST_TOO_LONG} {MOST_ITEMS} items")));

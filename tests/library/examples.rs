@@ -3,7 +3,13 @@
 use crate::case;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use jiff::Timestamp;
+use stateward::audit::{AuditConfig, audit};
+use stateward::cluster::inventory::{FileObjects, Inventory, KeepValues};
+use stateward::manifest::{Origin, Source};
+use stateward::report::formats::Format;
 use stateward::verdict::Level;
 
 fn manifests(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -61,4 +67,28 @@ fn each_broken_variant_shows_its_mistake_and_no_other() {
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+#[test]
+fn a_report_is_the_same_on_all_threads_and_without_the_values_of_manifests() {
+    let report = |keep, threads| {
+        let mut inventory = Inventory::new(None);
+        // Several times, so that there is something for each thread.
+        for (number, file) in
+            (0..10).flat_map(|number| examples(true).into_iter().map(move |file| (number, file)))
+        {
+            let name = format!("{number}/{}", file.display());
+            let text = fs::read_to_string(&file).unwrap();
+            let source = Arc::new(Source { name, text, origin: Origin::Named });
+            inventory.add_read(FileObjects::read(&source, keep));
+        }
+        let config = AuditConfig { threads, ..AuditConfig::default() };
+        let report = audit(&inventory, &case::strict(), config, Timestamp::UNIX_EPOCH);
+        let mut json = Vec::new();
+        Format::Json.write(&report, &mut json).unwrap();
+        String::from_utf8(json).unwrap()
+    };
+    let plain = report(KeepValues::Yes, 0);
+    assert!(plain.matches("\"rule\"").count() > 100);
+    assert!(report(KeepValues::No, 4) == plain);
 }

@@ -29,7 +29,8 @@ fn manifests(text: &str) -> Vec<Manifest<'static>> {
 }
 
 fn names(manifests: &[Manifest<'_>]) -> Vec<String> {
-    let name = |manifest: &Manifest<'_>| format!("{}/{}", manifest.kind, manifest.name.as_deref().unwrap_or("-"));
+    let name =
+        |manifest: &Manifest<'_>| format!("{}/{}", manifest.kind, manifest.name.as_deref().unwrap_or("-"));
     manifests.iter().map(name).collect()
 }
 

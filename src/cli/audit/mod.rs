@@ -8,8 +8,10 @@ mod revision;
 mod settings;
 
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 
 use anyhow::bail;
 use clap::ArgAction;
@@ -206,7 +208,8 @@ impl Args {
     fn judge(&self) -> anyhow::Result<Report> {
         let policies = self.policy.load()?;
         let pictures = self.format.iter().any(|output| output.format == Format::Html);
-        let config = AuditConfig { together: self.together, pictures, changed: self.changed };
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let config = AuditConfig { together: self.together, pictures, changed: self.changed, threads };
         if self.cluster {
             let (kubeconfig, context) = (self.kubeconfig.as_deref(), self.context.as_deref());
             let reads_raw_sets = |cluster: &Cluster| policies.with_objects_of(cluster).0.read_raw_sets();

@@ -6,9 +6,7 @@ use serde_json::Value;
 
 use super::Position;
 use crate::cluster::{ClusterObject, Kind};
-use crate::manifest::{
-    DuplicateKey, Manifest, Note, NoteKind, Outline, Source, pointer_of, read_each,
-};
+use crate::manifest::{DuplicateKey, Manifest, Note, NoteKind, Outline, Source, pointer_of, read_each};
 use crate::model::printable;
 
 /// Whether objects are kept as they are written beside their models. Checks of policies and the comparison with an old state read
@@ -83,7 +81,12 @@ impl FileObjects {
         });
         let name = manifest.name.as_deref().map(Box::from);
         let (kind, is_kept) = (manifest.kind.as_str().into(), model.is_some());
-        self.objects.push(FileObject { manifest: ManifestRecord::of(manifest, is_kept, keep), kind, name, model });
+        self.objects.push(FileObject {
+            manifest: ManifestRecord::of(manifest, is_kept, keep),
+            kind,
+            name,
+            model,
+        });
     }
 }
 

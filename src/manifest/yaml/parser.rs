@@ -13,7 +13,7 @@ use super::token::{Token, TokenKind};
 /// The first document of a text as events.
 pub(super) struct FirstDocument<'a> {
     pub(super) events: Vec<Event<'a>>,
-    /// Whether an alias makes a value of some events once more.
+    /// Whether an alias makes values of some once more.
     pub(super) has_aliases: bool,
     /// Where something follows the document.
     pub(super) ignored: Option<LineColumn>,
@@ -27,8 +27,8 @@ pub(super) fn first_document<'a>(
     line: u32,
     limits: &mut ParseLimits,
 ) -> Result<FirstDocument<'a>, Fault> {
-    let scanner = Scanner::new(Cursor::new(text, line));
-    let mut parser = Parser { scanner, recorder: Recorder::new(limits), tags: Vec::new() };
+    let (scanner, recorder) = (Scanner::new(Cursor::new(text, line)), Recorder::new(limits));
+    let mut parser = Parser { scanner, recorder, tags: Vec::new() };
     parser.document()?;
     let read = parser.scanner.cursor.mark.at;
     let ignored = parser.ignored();
@@ -124,12 +124,14 @@ impl<'a> Parser<'a, '_> {
     }
 
     fn value(&mut self, place: Place) -> Result<(), Fault> {
-        if let TokenKind::Alias(_) = self.scanner.peek()?.kind {
-            let token = self.scanner.take()?;
-            let TokenKind::Alias(anchor) = token.kind else { return Ok(()) };
-            return self.recorder.alias(anchor, token.start, token.end);
-        }
-        let properties = self.properties()?;
+        let properties = match self.scanner.peek()?.kind {
+            TokenKind::Alias(anchor) => {
+                let Token { start, end, .. } = self.scanner.take()?;
+                return self.recorder.alias(anchor, start, end);
+            }
+            TokenKind::Anchor(_) | TokenKind::Tag(_) => self.properties()?,
+            _ => Properties::default(),
+        };
         let token = self.scanner.peek()?;
         let start = properties.span.map_or(token.start, |(start, _)| start);
         let end = token.end;
@@ -141,8 +143,7 @@ impl<'a> Parser<'a, '_> {
                 self.unindented_list()
             }
             TokenKind::Scalar { .. } => {
-                let token = self.scanner.take()?;
-                let TokenKind::Scalar { text, is_plain } = token.kind else { return Ok(()) };
+                let TokenKind::Scalar { text, is_plain } = self.scanner.take()?.kind else { return Ok(()) };
                 let tag = Tag::of(&properties.tag, is_plain);
                 self.recorder.add(Item::Scalar { text, tag }, anchor, start, end)
             }
@@ -175,9 +176,6 @@ impl<'a> Parser<'a, '_> {
     /// A tag and an anchor, in either order.
     fn properties(&mut self) -> Result<Properties<'a>, Fault> {
         let mut properties = Properties::default();
-        if !matches!(self.scanner.peek()?.kind, TokenKind::Anchor(_) | TokenKind::Tag(_)) {
-            return Ok(properties);
-        }
         let mut tag = None;
         for _ in 0..2 {
             match self.scanner.peek()?.kind {

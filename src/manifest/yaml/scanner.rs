@@ -10,7 +10,7 @@ mod tag;
 use std::collections::VecDeque;
 
 use super::super::fault::Fault;
-use super::cursor::{Cursor, Mark, LineColumn};
+use super::cursor::{Cursor, LineColumn, Mark};
 use super::token::{Token, TokenKind};
 
 /// How many characters after its start a key without `?` must have its `:`.
@@ -21,11 +21,11 @@ const MAX_NESTING: usize = 10_000;
 
 pub(super) struct Scanner<'a> {
     pub(super) cursor: Cursor<'a>,
-    /// The tokens that the parser has not taken yet.
+    /// The next token, once it is known that none is to be inserted before it.
+    next: Option<Token<'a>>,
+    /// The tokens behind it.
     tokens: VecDeque<Token<'a>>,
-    /// Whether it is known that the next token is no key before which one is to be inserted.
-    is_ready: bool,
-    /// How many tokens the parser has taken.
+    /// How many tokens have left `tokens`.
     taken: usize,
     /// The column of the innermost block collection, or -1.
     indent: isize,
@@ -51,8 +51,8 @@ impl<'a> Scanner<'a> {
     pub(super) fn new(cursor: Cursor<'a>) -> Self {
         Scanner {
             cursor,
+            next: None,
             tokens: VecDeque::new(),
-            is_ready: false,
             taken: 0,
             indent: -1,
             indents: Vec::new(),
@@ -63,29 +63,27 @@ impl<'a> Scanner<'a> {
 
     /// The next token, which stays the next.
     pub(super) fn peek(&mut self) -> Result<&Token<'a>, Fault> {
-        if !self.is_ready {
-            self.make_ready()?;
+        if self.next.is_none() {
+            self.find_next()?;
         }
-        self.tokens.front().ok_or_else(|| self.fault_here("the text ends too early"))
-    }
-
-    /// Apart from `peek`, which mostly has nothing to do and is called several times for each token.
-    #[inline(never)]
-    fn make_ready(&mut self) -> Result<(), Fault> {
-        while self.tokens.is_empty() || self.head_may_be_key()? {
-            self.fetch()?;
-        }
-        self.is_ready = true;
-        Ok(())
+        self.next.as_ref().ok_or_else(|| self.fault_here("the text ends too early"))
     }
 
     /// Takes the next token.
     pub(super) fn take(&mut self) -> Result<Token<'a>, Fault> {
-        self.peek()?;
-        let token = self.tokens.pop_front().ok_or_else(|| self.fault_here("the text ends too early"))?;
+        if self.next.is_none() {
+            self.find_next()?;
+        }
+        self.next.take().ok_or_else(|| self.fault_here("the text ends too early"))
+    }
+
+    fn find_next(&mut self) -> Result<(), Fault> {
+        while self.tokens.is_empty() || self.head_may_be_key()? {
+            self.fetch()?;
+        }
+        self.next = self.tokens.pop_front();
         self.taken += 1;
-        self.is_ready = false;
-        Ok(token)
+        Ok(())
     }
 
     /// Whether a `:` that has not been read yet may make the next token a key, before which a token must be inserted.

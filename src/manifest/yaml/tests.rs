@@ -2,7 +2,7 @@ use super::*;
 use serde_json::json;
 use std::fmt::Write;
 
-fn read(text: &str) -> Result<Node, Fault> {
+fn read(text: &str) -> Result<Node<'_>, Fault> {
     first(text, 1, &mut ParseLimits::default()).map(|first| first.node)
 }
 

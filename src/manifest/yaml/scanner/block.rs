@@ -1,7 +1,7 @@
 //! Block scalars: `|` and `>`.
 
 use super::super::super::fault::Fault;
-use super::super::cursor::{Mark, LineColumn};
+use super::super::cursor::{LineColumn, Mark};
 use super::super::token::{Token, TokenKind};
 use super::Scanner;
 

@@ -124,7 +124,11 @@ impl<'a> Scanner<'a> {
                     let message = "found a tab character that violates indentation";
                     return Err(self.fault(message, "while scanning a plain scalar", start));
                 }
-                if self.cursor.peek() == b' ' { self.cursor.skip_spaces() } else { self.cursor.skip() }
+                if self.cursor.peek() == b' ' {
+                    self.cursor.skip_spaces()
+                } else {
+                    self.cursor.skip()
+                }
                 if !gap.has_break {
                     gap.blanks = self.cursor.since(gap_start);
                 }
@@ -169,12 +173,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads up to a blank, a line break or the end, and says whether it was ended by an escaped line break.
-    fn scan_quoted_word(
-        &mut self,
-        quote: u8,
-        start: Mark,
-        text: &mut ScalarText<'a>,
-    ) -> Result<bool, Fault> {
+    fn scan_quoted_word(&mut self, quote: u8, start: Mark, text: &mut ScalarText<'a>) -> Result<bool, Fault> {
         let is_escape = |byte| byte == quote || byte == b'\\' && quote == b'"';
         loop {
             let ends = |cursor: &Cursor<'_>| is_escape(cursor.peek()) || cursor.is_space(0);
