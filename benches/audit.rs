@@ -3,7 +3,7 @@
 //! In-process on one core: reading, judging and writing JSON, as a ratio from rounds that alternate with the parse. Then the program
 //! itself on a tree of 25 files: its time in parses of that tree on one core, and its memory.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss, missing_docs)]
 
 use std::fs;
 use std::hint::black_box;

@@ -47,6 +47,6 @@ mod tests {
             let results = in_order(&jobs, threads, |job, done: &mut Vec<usize>| done.push(*job));
             assert_eq!(results.flatten().collect::<Vec<_>>(), jobs, "{threads}");
         }
-        assert_eq!(in_order(&[], 4, |(): &(), _: &mut ()| ()).count(), 0);
+        assert_eq!(in_order(&[], 4, |(): &(), (): &mut ()| ()).count(), 0);
     }
 }

@@ -66,13 +66,13 @@ fn first_of_lines<'a>(text: &'a str, line: u32, limits: &mut ParseLimits) -> Res
         fault
     })?;
     let FirstDocument { events, has_aliases, ignored, .. } = document;
-    let is_empty = events.is_empty();
-    let mut builder = Builder { events, has_aliases, limits, aliases: 0 };
-    let node = match is_empty {
-        false => builder.node(&mut 0, 0)?,
-        true => Node { line, column: 1, end_column: 1, value: Value::Null },
-    };
-    Ok(First { node, ignored: ignored.map(|place| shown((place.line, place.column))) })
+    let ignored = ignored.map(|place| (place.line, place.column));
+    if events.is_empty() {
+        let node = Node { line, column: 1, end_column: 1, value: Value::Null };
+        return Ok(First { node, ignored: ignored.map(shown) });
+    }
+    let node = Builder { events, has_aliases, limits, aliases: 0 }.node(&mut 0, 0)?;
+    Ok(First { node, ignored: ignored.map(shown) })
 }
 
 /// The line and the column after a text.

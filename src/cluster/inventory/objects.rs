@@ -65,7 +65,9 @@ impl FileObjects {
     /// What manifests and notes say.
     pub fn of(manifests: Vec<Manifest<'_>>, notes: Vec<Note>, keep: KeepValues) -> Self {
         let mut read = Self { objects: Vec::new(), notes };
-        manifests.into_iter().for_each(|manifest| read.add(manifest, keep));
+        for manifest in manifests {
+            read.add(manifest, keep);
+        }
         read
     }
 

@@ -125,9 +125,9 @@ impl<'a> Scanner<'a> {
                     return Err(self.fault(message, "while scanning a plain scalar", start));
                 }
                 if self.cursor.peek() == b' ' {
-                    self.cursor.skip_spaces()
+                    self.cursor.skip_spaces();
                 } else {
-                    self.cursor.skip()
+                    self.cursor.skip();
                 }
                 if !gap.has_break {
                     gap.blanks = self.cursor.since(gap_start);
