@@ -35,14 +35,19 @@ impl Collector {
     async fn start(&self) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Router::new().route("/v1/traces", post(Self::take)).with_state(self.clone());
+        let router = Router::new()
+            .route(
+                "/v1/traces",
+                post(async |State(collector): State<Self>, body: Bytes| collector.take(body)),
+            )
+            .with_state(self.clone());
         tokio::spawn(async { axum::serve(listener, router).await });
         address
     }
 
-    async fn take(State(collector): State<Self>, body: Bytes) -> StatusCode {
+    fn take(&self, body: Bytes) -> StatusCode {
         let request = ExportTraceServiceRequest::decode(body).unwrap();
-        let mut spans = collector.0.lock().unwrap();
+        let mut spans = self.0.lock().unwrap();
         for of in request.resource_spans {
             let attributes = of.resource.unwrap().attributes;
             assert!(attributes.iter().any(|attribute| attribute.key == "service.instance.id"));
@@ -57,7 +62,7 @@ impl Collector {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn attributes(span: &Span) -> BTreeMap<String, String> {
