@@ -109,6 +109,7 @@ mod tests {
             "{name: null, any: null}",
             "{kind: {Two: 3}}",
             "{ratio: 2}",
+            "[]",
         ] {
             let [node, json] = both(text);
             assert!(node.is_ok(), "{text}: {node:?}");
