@@ -67,3 +67,42 @@ fn expressions_have_the_values_that_an_api_server_gives_them() {
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+/// A sequence that is the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % limit.max(1)
+    }
+
+    fn of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        &items[self.below(items.len())]
+    }
+
+    /// An expression of which parts are gone, doubled, or from another one.
+    fn spoilt(&mut self, asked: &[Asked]) -> String {
+        let mut text: Vec<char> = self.of(asked).expression.chars().collect();
+        for _ in 0..=self.below(3) {
+            let other: Vec<char> = self.of(asked).expression.chars().collect();
+            let from = self.below(other.len());
+            let part = &other[from..from + self.below(other.len() - from + 1)];
+            let at = self.below(text.len() + 1);
+            let end = at + self.below((text.len() - at).min(3) + 1);
+            let keeps = self.below(2) == 0;
+            text.splice(at..if keeps { at } else { end }, part.iter().copied());
+        }
+        text.into_iter().collect()
+    }
+}
+
+/// Whatever is written, it is refused, or ends with a value or without one.
+#[test]
+fn no_expression_panics() {
+    let (asked, mut dice, mut values) = (asked(), Dice(1), 0);
+    for _ in 0..4_000 {
+        values += usize::from(answer(&dice.spoilt(&asked)).is_value());
+    }
+    assert!(values > 50, "{values}");
+}
