@@ -273,8 +273,10 @@ fn audit_annotations(verdict: &Verdict) -> BTreeMap<&'static str, String> {
     let findings = verdict.findings.iter().map(|finding| (&finding.rule, level(finding)));
     // One budget can be wrong for a thousand sets: the audit log need not say so a thousand times.
     let mut seen = HashSet::new();
-    let findings = findings.filter(|finding| seen.insert(*finding));
-    let findings: Vec<String> = findings.map(|(rule, level)| format!("{rule}={level}")).collect();
+    let findings: Vec<String> = findings
+        .filter(|finding| seen.insert(*finding))
+        .map(|(rule, level)| format!("{rule}={level}"))
+        .collect();
     BTreeMap::from([(FINDINGS, cut(findings.join(","), ALL_WARNINGS))])
 }
 

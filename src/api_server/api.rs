@@ -90,8 +90,13 @@ impl Api {
         }
         let body = self.read(&path).await?;
         let list: RawList<'_> = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
-        let items = list.items.unwrap_or_default().into_iter().map(|text| serde_json::from_str(text.get()));
-        let items = items.collect::<Result<_, _>>().map_err(|error| malformed(&error))?;
+        let items = list
+            .items
+            .unwrap_or_default()
+            .into_iter()
+            .map(|text| serde_json::from_str(text.get()))
+            .collect::<Result<_, _>>()
+            .map_err(|error| malformed(&error))?;
         Ok((items, Some(list.metadata.next.into_owned()).filter(|next| !next.is_empty())))
     }
 

@@ -63,12 +63,14 @@ fn ready(sets: &[(&StatefulSet, i32)]) -> Option<i32> {
 }
 
 fn budgets(set: &StatefulSet, view: &ClusterView<'_>) -> Vec<Budget> {
-    let budgets = view.known_budgets_selecting(&set.metadata.namespace, set.spec.template.labels());
-    let budgets = budgets.into_iter().map(|budget| {
-        let allows = budget.allowed_disruptions(view.expected_pods(budget));
-        let (name, limit) = (budget.metadata.name.clone(), budget.limit());
-        Budget { name, limit, allows, allows_now: allows_now(budget, view) }
-    });
+    let budgets = view
+        .known_budgets_selecting(&set.metadata.namespace, set.spec.template.labels())
+        .into_iter()
+        .map(|budget| {
+            let allows = budget.allowed_disruptions(view.expected_pods(budget));
+            let (name, limit) = (budget.metadata.name.clone(), budget.limit());
+            Budget { name, limit, allows, allows_now: allows_now(budget, view) }
+        });
     budgets.collect()
 }
 

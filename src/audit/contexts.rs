@@ -203,8 +203,12 @@ impl Tree<'_, '_> {
             let (Some(item), file) = (definition.item, &*definition.file.name) else { continue };
             if !targets.contains_key(file) {
                 let context = self.context_of(root, file);
-                let shared = folders(file).filter_map(|folder| leaves.get(&(context, folder.to_owned())));
-                let mut shared: Vec<usize> = shared.flatten().copied().take(MOST_ALTERNATIVES).collect();
+                let mut shared: Vec<usize> = folders(file)
+                    .filter_map(|folder| leaves.get(&(context, folder.to_owned())))
+                    .flatten()
+                    .copied()
+                    .take(MOST_ALTERNATIVES)
+                    .collect();
                 shared.sort_unstable();
                 targets.insert(file, if shared.is_empty() { vec![context] } else { shared });
             }

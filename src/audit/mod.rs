@@ -159,10 +159,14 @@ pub fn audit_namespace(
     now: Timestamp,
 ) -> Vec<Located> {
     let mut report = Report::default();
-    let sets = cluster.sets_in(namespace).into_iter();
-    let sets = sets.map(|set| judge(Edit::Create(set.clone()), None, cluster, policies, now));
-    let workloads = cluster.deployments_and_replica_sets_in(namespace).into_iter();
-    let workloads = workloads.map(|workload| judge_workload(workload, cluster, policies, now));
+    let sets = cluster
+        .sets_in(namespace)
+        .into_iter()
+        .map(|set| judge(Edit::Create(set.clone()), None, cluster, policies, now));
+    let workloads = cluster
+        .deployments_and_replica_sets_in(namespace)
+        .into_iter()
+        .map(|workload| judge_workload(workload, cluster, policies, now));
     for mut verdict in sets.chain(workloads) {
         for finding in &mut verdict.findings {
             finding.edits = Vec::new();
@@ -292,11 +296,14 @@ impl<'a> Audit<'a> {
                     .or_else(|| elsewhere(&finding.subject, ""))
                     .unwrap_or_else(|| found.manifest.position(&finding.path))
             };
-            let related = finding.related.iter().filter_map(|(object, path)| {
-                let position = Some(self.views.locate(job.context, object, path)?);
-                Some(Related { object: object.clone(), path: path.clone(), position })
-            });
-            let related = related.collect();
+            let related = finding
+                .related
+                .iter()
+                .filter_map(|(object, path)| {
+                    let position = Some(self.views.locate(job.context, object, path)?);
+                    Some(Related { object: object.clone(), path: path.clone(), position })
+                })
+                .collect();
             let (position, context) = (Some(position), Some(Arc::clone(&job.context_name)));
             judged.findings.push(Located { position, related, context, ..Located::of(finding) });
         }

@@ -74,8 +74,7 @@ fn key(inventory: &Inventory, context: &Context) -> (usize, String) {
     let argument = |number: &usize| units.get(*number).is_none_or(|unit| !unit.rendered);
     let first = (0..=context.unit).rev().find(argument).unwrap_or_default();
     let count = (0..first).filter(argument).count();
-    let above = units.get(first).map(|unit: &Unit| &*unit.name).unwrap_or_default();
-    let above = above.trim_end_matches('/');
+    let above = units.get(first).map(|unit: &Unit| &*unit.name).unwrap_or_default().trim_end_matches('/');
     let below = context.name.strip_prefix(above).unwrap_or(&context.name);
     (count, below.trim_start_matches('/').to_owned())
 }

@@ -150,8 +150,8 @@ impl<'a> Builder<'a> {
             if self.apart.contains(&context.unit) {
                 continue;
             }
-            let written = context.own.iter().copied().filter(|item| self.is_written[*item]);
-            let written: Vec<usize> = written.collect();
+            let written: Vec<usize> =
+                context.own.iter().copied().filter(|item| self.is_written[*item]).collect();
             let default = self.inventory.default_namespace();
             let is_elsewhere =
                 |item: &usize| self.inventory.item(*item).is_some_and(|found| &*found.name().1 != default);

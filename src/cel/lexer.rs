@@ -145,8 +145,8 @@ impl<'t> Lexer<'t> {
 
     fn string(&mut self, is_raw: bool) -> Result<Token, CompileError> {
         let rest = self.rest();
-        let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| rest.starts_with(quote));
-        let quote = quote.unwrap_or("\"");
+        let quote =
+            ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| rest.starts_with(quote)).unwrap_or("\"");
         let inner = &rest[quote.len()..];
         let Some(length) = strings::end(inner, quote, is_raw) else {
             return self.wrong("the text is not closed");

@@ -66,8 +66,11 @@ impl Content {
     /// Reads it, and tells people what is wrong with it.
     pub fn read(data: &Data) -> (Self, Vec<String>) {
         let mut defects = Vec::new();
-        let bundle = noted(certificates(data, BUNDLE), &mut defects).unwrap_or_default();
-        let bundle: Vec<Certificate> = bundle.into_iter().filter(|ca| ca.is_ca).collect();
+        let bundle: Vec<Certificate> = noted(certificates(data, BUNDLE), &mut defects)
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|ca| ca.is_ca)
+            .collect();
         let signer = noted(authority(data, SIGNER_KEY, &bundle), &mut defects);
         let is_next = data.contains_key(NEXT_KEY);
         let next = is_next.then(|| noted(authority(data, NEXT_KEY, &bundle), &mut defects)).flatten();
@@ -133,8 +136,11 @@ fn leaf(data: &Data, bundle: &[Certificate]) -> Result<Leaf, String> {
     if !certificate.fits(&key) {
         return Err(format!("{KEY} does not belong to {CERTIFICATE}"));
     }
-    let ca = bundle.iter().find(|ca| certificate.is_signed_by(ca));
-    let ca = ca.cloned().ok_or_else(|| format!("{CERTIFICATE} is signed by no CA in {BUNDLE}"))?;
+    let ca = bundle
+        .iter()
+        .find(|ca| certificate.is_signed_by(ca))
+        .cloned()
+        .ok_or_else(|| format!("{CERTIFICATE} is signed by no CA in {BUNDLE}"))?;
     Ok(Leaf { identity: Identity { certificate, key }, ca })
 }
 

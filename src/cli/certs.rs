@@ -158,7 +158,8 @@ impl Inspect {
 async fn fetch(secret: &Named, context: Option<&str>) -> anyhow::Result<Secret> {
     let client = kubernetes::client(context).await?;
     let (namespace, name) = secret.for_client(&client);
-    let found = manager::fetch(&client, (&namespace, &name), manager::PATIENCE).await;
-    let found = found.with_context(|| format!("cannot read the Secret {namespace}/{name}"))?;
+    let found = manager::fetch(&client, (&namespace, &name), manager::PATIENCE)
+        .await
+        .with_context(|| format!("cannot read the Secret {namespace}/{name}"))?;
     found.with_context(|| format!("there is no Secret {namespace}/{name}"))
 }

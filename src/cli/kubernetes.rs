@@ -20,8 +20,8 @@ pub(super) async fn client_of(
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let mut config = match (kubeconfig, context) {
         (Some(path), _) => {
-            let kubeconfig = Kubeconfig::read_from(path);
-            let kubeconfig = kubeconfig.with_context(|| format!("cannot read {}", path.display()))?;
+            let kubeconfig =
+                Kubeconfig::read_from(path).with_context(|| format!("cannot read {}", path.display()))?;
             let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
             config.with_context(|| format!("cannot use the kubeconfig {}", path.display()))?
         }

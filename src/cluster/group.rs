@@ -118,8 +118,10 @@ impl<'a> ClusterView<'a> {
         }
         let namespace = &*set.metadata.namespace;
         let known = listed.into_iter().filter_map(|name| self.set(namespace, name).present());
-        let sets = known.filter(|other| other.instance() == Some(instance) && other.ensemble().is_none());
-        let sets = sets.map(|other| (other, self.replicas_of(other))).collect();
+        let sets = known
+            .filter(|other| other.instance() == Some(instance) && other.ensemble().is_none())
+            .map(|other| (other, self.replicas_of(other)))
+            .collect();
         Some((GroupEvidence::InitialCluster, Some(sets)))
     }
 

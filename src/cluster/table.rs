@@ -86,8 +86,10 @@ impl<T: Indexed> Table<T> {
     /// The objects of `namespace`, by name.
     pub(super) fn in_namespace(&self, namespace: &str) -> Vec<&T> {
         let prefix = join(&[namespace, ""]);
-        let entries = self.objects.range::<_, str>((Bound::Included(&*prefix), Bound::Unbounded));
-        let entries = entries.take_while(|(key, _)| key.starts_with(&*prefix));
+        let entries = self
+            .objects
+            .range::<_, str>((Bound::Included(&*prefix), Bound::Unbounded))
+            .take_while(|(key, _)| key.starts_with(&*prefix));
         entries.map(|(_, object)| &**object).collect()
     }
 
@@ -195,8 +197,10 @@ impl<T: Indexed> Table<T> {
     /// Takes out the objects of which `is_there` is not true of namespace and name.
     pub(super) fn retain(&mut self, is_there: &dyn Fn(&str, &str) -> bool) {
         let names = self.iter().map(Object::metadata).map(|metadata| (&*metadata.namespace, &*metadata.name));
-        let gone = names.filter(|(namespace, name)| !is_there(namespace, name));
-        let gone: Vec<(String, String)> = gone.map(|(one, two)| (one.to_owned(), two.to_owned())).collect();
+        let gone: Vec<(String, String)> = names
+            .filter(|(namespace, name)| !is_there(namespace, name))
+            .map(|(one, two)| (one.to_owned(), two.to_owned()))
+            .collect();
         for (namespace, name) in gone {
             self.remove(&namespace, &name);
         }

@@ -112,8 +112,7 @@ impl<'a> ClusterView<'a> {
     /// How many pods a budget expects: those of all known sets that it is about, and of all known workloads that have a scale.
     pub fn expected_pods(&self, budget: &DisruptionBudget) -> i32 {
         let count = || {
-            let sets = self.sets_selected_by(budget);
-            let sets = sets.iter().map(|(_, replicas)| (*replicas).max(0));
+            let sets = self.sets_selected_by(budget).into_iter().map(|(_, replicas)| replicas.max(0));
             let workloads = self.workloads_selected_by(budget).into_iter().filter_map(Workload::scale);
             sets.chain(workloads).fold(0, i32::saturating_add)
         };

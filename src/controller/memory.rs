@@ -44,8 +44,10 @@ impl RoundMemories {
     /// The watch may be behind. The StatefulSet controller may also have dropped it, as it does with each change of the status.
     pub(super) fn condition_rests(&self, set: &PerPodSet, wanted: Option<&ConditionText>) -> Duration {
         let memories = self.lock();
-        let last = memories.get(&set.metadata.uid).and_then(|memory| memory.condition.as_ref());
-        let last = last.filter(|written| Some(&written.text) == wanted);
+        let last = memories
+            .get(&set.metadata.uid)
+            .and_then(|memory| memory.condition.as_ref())
+            .filter(|written| Some(&written.text) == wanted);
         last.map_or(Duration::ZERO, |written| written.rest.saturating_sub(written.at.elapsed()))
     }
 
@@ -63,8 +65,11 @@ impl RoundMemories {
             memories.clear();
         }
         let memory = memories.entry(set.metadata.uid.clone()).or_default();
-        let again = memory.condition.take().filter(|written| Some(&written.text) == wanted);
-        let again = again.filter(|written| written.at.elapsed() < 2 * most);
+        let again = memory
+            .condition
+            .take()
+            .filter(|written| Some(&written.text) == wanted)
+            .filter(|written| written.at.elapsed() < 2 * most);
         let rest = again.map_or(least, |written| (2 * written.rest).min(most));
         memory.condition =
             wanted.map(|text| WrittenCondition { text: text.clone(), at: Instant::now(), rest });

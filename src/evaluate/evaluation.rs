@@ -220,11 +220,13 @@ impl Evaluation<'_> {
                 objects.push(object);
             }
         }
-        let makers = objects.into_iter().filter_map(|object| Some((object, self.owner_of(object)?)));
-        let makers = makers.map(|(ObjectRef { kind, name, .. }, owner)| {
-            format!("{kind} {name} is made by {} {}", owner.kind, owner.name)
-        });
-        let makers: Vec<String> = makers.collect();
+        let makers: Vec<String> = objects
+            .into_iter()
+            .filter_map(|object| Some((object, self.owner_of(object)?)))
+            .map(|(ObjectRef { kind, name, .. }, owner)| {
+                format!("{kind} {name} is made by {} {}", owner.kind, owner.name)
+            })
+            .collect();
         (!makers.is_empty()).then(|| makers.join(", "))
     }
 
@@ -263,11 +265,13 @@ pub(super) fn finding_of(rule: RuleId, level: Level, subject: &ObjectRef, violat
     let (message, remedy) = (shown(message), shown(remedy));
     let object_of = |place: Place| (place.object.unwrap_or_else(|| subject.clone()), place.path);
     let related: Vec<(ObjectRef, String)> = related.into_iter().map(object_of).collect();
-    let edits = edits.into_iter().map(|FieldEdit { place, operation, value, is_safe }| {
-        let (object, path) = object_of(place);
-        Edit { object, path, operation, value, is_safe }
-    });
-    let edits = edits.collect();
+    let edits = edits
+        .into_iter()
+        .map(|FieldEdit { place, operation, value, is_safe }| {
+            let (object, path) = object_of(place);
+            Edit { object, path, operation, value, is_safe }
+        })
+        .collect();
     let (object, path) = object_of(place);
     let (subject, level) = (subject.clone(), level.min(at_most));
     Finding {

@@ -134,8 +134,13 @@ fn namespace(context: &SetContext<'_>) -> Option<Json> {
 }
 
 fn set(set: &StatefulSet, replicas: i32) -> Json {
-    let containers = set.spec.template.spec.containers.iter();
-    let containers = containers.map(|container| json!({"name": container.name, "image": container.image}));
+    let containers = set
+        .spec
+        .template
+        .spec
+        .containers
+        .iter()
+        .map(|container| json!({"name": container.name, "image": container.image}));
     json!({
         "metadata": metadata(&set.metadata, true),
         "spec": {

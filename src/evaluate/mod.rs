@@ -120,8 +120,10 @@ impl<'a> Evaluator<'a> {
             return Vec::new();
         }
         let view = ClusterView::new(self.cluster, PendingChange::Nothing);
-        let sets = view.sets_with_claim(&claim.metadata.namespace, &claim.metadata.name);
-        let sets = sets.into_iter().filter(|(set, _)| !set.metadata.deleting);
+        let sets = view
+            .sets_with_claim(&claim.metadata.namespace, &claim.metadata.name)
+            .into_iter()
+            .filter(|(set, _)| !set.metadata.deleting);
         let judged = sets.flat_map(|(set, ordinal)| {
             let state = (set, set.replicas(), PendingChange::Nothing);
             self.judge(None, state, Trigger::ClaimDeletion, self.asked(Changed::Claim(claim, ordinal), claim))
@@ -152,11 +154,16 @@ impl<'a> Evaluator<'a> {
             |budget: Option<&DisruptionBudget>| budget.map_or_else(Vec::new, |b| view.sets_covered_by(b));
         let now = selected(edit.after());
         let still: HashSet<*const StatefulSet> = now.iter().map(|(set, _)| ptr::from_ref(*set)).collect();
-        let gone = selected(edit.before()).into_iter();
-        let gone = gone.filter(|(set, _)| !still.contains(&ptr::from_ref(*set)));
-        let gone = gone.map(|set| (set, Trigger::BudgetGone)).collect::<Vec<_>>();
-        let sets = now.iter().map(|set| (*set, Trigger::Budget)).chain(gone);
-        let sets = sets.filter(|((set, _), _)| !set.metadata.deleting);
+        let gone = selected(edit.before())
+            .into_iter()
+            .filter(|(set, _)| !still.contains(&ptr::from_ref(*set)))
+            .map(|set| (set, Trigger::BudgetGone))
+            .collect::<Vec<_>>();
+        let sets = now
+            .iter()
+            .map(|set| (*set, Trigger::Budget))
+            .chain(gone)
+            .filter(|((set, _), _)| !set.metadata.deleting);
         let asked = Asked {
             is_tightening: is_tightening(edit, &view),
             ..self.asked(Changed::Budget(subject), edit.before().unwrap_or(subject))

@@ -56,8 +56,8 @@ pub(super) fn adopted(at: &SetContext<'_>) -> i32 {
     if at.class.class != Class::Quorum || at.replicas <= 0 {
         return 0;
     }
-    let pods = possible_orphans(at.set);
-    let pods = pods.iter().filter_map(|name| at.view.pod(at.namespace(), name).present());
+    let pods =
+        possible_orphans(at.set).into_iter().filter_map(|name| at.view.pod(at.namespace(), &name).present());
     let adopted = pods.filter(|pod| {
         let metadata = &pod.metadata;
         !metadata.deleting && metadata.owner.is_none() && at.set.spec.selector.matches(&metadata.labels)

@@ -136,10 +136,12 @@ fn culprits(
     if wanting.len() > MOST_TRIED {
         return all();
     }
-    let alone = wanting.iter().filter_map(|index| {
-        edit_document(documents, key, selected, &[*index]).err().map(|reason| (*index, reason))
-    });
-    let alone: BTreeMap<usize, String> = alone.collect();
+    let alone: BTreeMap<usize, String> = wanting
+        .iter()
+        .filter_map(|index| {
+            edit_document(documents, key, selected, &[*index]).err().map(|reason| (*index, reason))
+        })
+        .collect();
     if alone.is_empty() { all() } else { alone }
 }
 

@@ -70,8 +70,8 @@ impl Guard for WebhookGuard {
     fn mutate(&self, body: &[u8]) -> Result<Reply, HttpError> {
         let (cluster, policies) = (self.cluster.load(), self.policies.load());
         let mutated = trace_span!(target: SPANS, "mutate")
-            .in_scope(|| admission::mutate_review(body, &cluster, &policies));
-        let mutated = mutated.map_err(|invalid| refusal(&invalid))?;
+            .in_scope(|| admission::mutate_review(body, &cluster, &policies))
+            .map_err(|invalid| refusal(&invalid))?;
         Ok(Reply { facts: mutation_facts(&mutated), body: mutated.body })
     }
 
@@ -147,8 +147,7 @@ fn reply(request: &Request, verdict: &Verdict, events: Option<&Events>) -> Reply
 
 fn facts(request: &Request, verdict: &Verdict) -> ReviewFacts {
     let level = |finding: &Finding| if finding.counts() { finding.level.name() } else { "exempt" };
-    let findings = verdict.findings.iter();
-    let findings = findings.map(|f| CountedFinding { rule: f.rule.label(), level: level(f) });
+    let findings = verdict.findings.iter().map(|f| CountedFinding { rule: f.rule.label(), level: level(f) });
     let decision = decision(verdict);
     ReviewFacts {
         operation: request.operation,

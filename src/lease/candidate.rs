@@ -125,8 +125,12 @@ impl Candidate {
 
     /// The holder's own promise, where it is longer than ours: it may be set up otherwise.
     fn lasts(&self, lease: &Lease) -> Duration {
-        let written = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
-        let written = written.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+        let written = lease
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.lease_duration_seconds)
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .map(Duration::from_secs);
         written.unwrap_or_default().max(self.terms.lasts)
     }
 

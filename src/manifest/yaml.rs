@@ -96,8 +96,10 @@ fn find_forbidden(text: &str) -> Option<usize> {
     let chunks = text.as_bytes().chunks(CHUNK).enumerate();
     let chunks =
         chunks.filter(|(_, chunk)| chunk.iter().fold(false, |found, byte| found | may_start_one(*byte)));
-    let places = chunks.flat_map(|(number, chunk)| (number * CHUNK..).zip(chunk));
-    let mut places = places.filter(|(_, byte)| may_start_one(**byte)).map(|(at, _)| at);
+    let mut places = chunks
+        .flat_map(|(number, chunk)| (number * CHUNK..).zip(chunk))
+        .filter(|(_, byte)| may_start_one(**byte))
+        .map(|(at, _)| at);
     places.find(|at| text[*at..].starts_with(is_forbidden))
 }
 
@@ -213,8 +215,8 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn next(&mut self, at: &mut usize) -> Result<Event<'a>, Fault> {
-        let event = self.events.get_mut(*at);
-        let event = event.ok_or_else(|| Fault::syntax(1, 1, "the document ends too early"))?;
+        let event =
+            self.events.get_mut(*at).ok_or_else(|| Fault::syntax(1, 1, "the document ends too early"))?;
         *at += 1;
         let &mut Event { line, column, end_column, ref mut item } = event;
         let item = if self.has_aliases { item.clone() } else { mem::replace(item, Item::End) };

@@ -63,8 +63,8 @@ fn given<'a>(
     flags: [&'a str; 2],
 ) -> impl Iterator<Item = &'a str> {
     let variables = container.env.iter().filter(move |variable| variables.contains(&&*variable.name));
-    let words = container.command.iter().chain(&container.args).flat_map(|text| text.split_whitespace());
-    let words: Vec<&str> = words.collect();
+    let words: Vec<&str> =
+        container.command.iter().chain(&container.args).flat_map(|text| text.split_whitespace()).collect();
     let flagged: Vec<&str> = words
         .iter()
         .enumerate()

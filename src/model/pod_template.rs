@@ -213,8 +213,10 @@ impl PodSpec {
     /// Whether a volume is mounted, and each pod only reads it or writes to a folder of its own.
     pub fn has_folders_per_pod(&self, volume: &str) -> bool {
         let containers = self.all_containers();
-        let mounts = containers.flat_map(|container| &container.volume_mounts);
-        let mut mounts = mounts.filter(|mount| *mount.name == *volume).peekable();
+        let mut mounts = containers
+            .flat_map(|container| &container.volume_mounts)
+            .filter(|mount| *mount.name == *volume)
+            .peekable();
         mounts.peek().is_some() && mounts.all(|mount| mount.read_only || mount.is_folder_per_pod)
     }
 

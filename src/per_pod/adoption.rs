@@ -36,9 +36,12 @@ pub fn taken_over(managed_fields: &[Value], manager: &str) -> Option<Vec<Value>>
 /// Those fields that become ours.
 fn taken(fields: &Value) -> Value {
     let annotations = &fields["f:metadata"]["f:annotations"];
-    let own = [DECORATOR.0, LAST_APPLIED].map(|key| format!("f:{key}"));
-    let own = own.into_iter().filter(|key| !annotations[key].is_null()).map(|key| (key, json!({})));
-    let own: Map<String, Value> = own.collect();
+    let own: Map<String, Value> = [DECORATOR.0, LAST_APPLIED]
+        .map(|key| format!("f:{key}"))
+        .into_iter()
+        .filter(|key| !annotations[key].is_null())
+        .map(|key| (key, json!({})))
+        .collect();
     let mut taken = json!({"f:metadata": {"f:annotations": own}});
     if let Some(ports) = fields["f:spec"].get("f:ports") {
         taken["f:spec"]["f:ports"] = ports.clone();

@@ -157,8 +157,11 @@ impl<'a> Applicable<'a> {
 
     /// What the strongest policy says that is certain to apply and not on trial.
     pub(super) fn decided<T>(&self, setting: impl Fn(&Policy) -> Option<T>) -> Option<T> {
-        let certain = self.policies.iter().filter(|(_, certainty)| *certainty == Certainty::Certain);
-        let mut certain = certain.filter(|(policy, _)| !policy.is_on_trial());
+        let mut certain = self
+            .policies
+            .iter()
+            .filter(|(_, certainty)| *certainty == Certainty::Certain)
+            .filter(|(policy, _)| !policy.is_on_trial());
         certain.find_map(|(policy, _)| setting(policy))
     }
 }

@@ -232,8 +232,12 @@ impl Policy {
 
     /// The ids of the rules that it sets a level of, and of its own checks.
     pub fn named_rules(&self) -> impl Iterator<Item = String> {
-        let set = self.settings.iter().zip(rules::ALL).filter(|(settings, _)| !settings.is_empty());
-        let set = set.map(|(_, rule)| rule.id.to_owned());
+        let set = self
+            .settings
+            .iter()
+            .zip(rules::ALL)
+            .filter(|(settings, _)| !settings.is_empty())
+            .map(|(_, rule)| rule.id.to_owned());
         set.chain(self.checks.iter().map(|check| check.id.as_str().to_owned()))
     }
 

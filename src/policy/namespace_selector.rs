@@ -15,10 +15,10 @@ pub(super) fn selects(selector: &LabelSelector, name: &str, labels: Option<&Labe
         Some(labels) => Some(labels.get(key)),
         None => None,
     };
-    let by_label = selector.match_labels.iter();
-    let by_label = by_label.map(|(key, wanted)| value(key).map(|found| found == Some(wanted)));
-    let by_requirement = selector.match_expressions.iter();
-    let by_requirement = by_requirement.map(|r| value(&r.key).map(|found| r.holds_for(found)));
+    let by_label =
+        selector.match_labels.iter().map(|(key, wanted)| value(key).map(|found| found == Some(wanted)));
+    let by_requirement =
+        selector.match_expressions.iter().map(|r| value(&r.key).map(|found| r.holds_for(found)));
     let mut certainty = Certainty::Certain;
     for answer in by_label.chain(by_requirement) {
         match answer {

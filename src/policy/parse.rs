@@ -151,8 +151,7 @@ fn each<T, U>(
     list: &str,
     compile: impl Fn(T) -> Result<U, PolicyError>,
 ) -> Result<Vec<U>, PolicyError> {
-    let items = items.into_iter().enumerate();
-    let items = items.map(|(index, item)| {
+    let items = items.into_iter().enumerate().map(|(index, item)| {
         compile(item)
             .map_err(|error| PolicyError { pointer: format!("{list}/{index}{}", error.pointer), ..error })
     });
@@ -216,8 +215,8 @@ fn known_rule(id: &str, pointer: &str) -> Result<usize, PolicyError> {
 
 fn subjects(subjects: &document::Subjects) -> Result<Subjects, PolicyError> {
     let at = |list| format!("/spec/annotationExemptionsBy/{list}");
-    let accounts = subjects.service_accounts.iter();
-    let accounts = accounts.map(|account| service_account(&account.namespace, &account.name));
+    let accounts =
+        subjects.service_accounts.iter().map(|account| service_account(&account.namespace, &account.name));
     Ok(Subjects {
         users: patterns(&subjects.users, &at("users"))?,
         groups: patterns(&subjects.groups, &at("groups"))?,

@@ -69,12 +69,15 @@ impl Transform for Plain {
 
 /// The values of an enumeration some of which have comments.
 fn constants(kinds: &Value) -> Option<Value> {
-    let values = kinds.as_array()?.iter().map(|kind| match (kind.get("const"), kind.get("enum")) {
-        (Some(value), _) => Some(vec![value.clone()]),
-        (None, Some(Value::Array(values))) => Some(values.clone()),
-        _ => None,
-    });
-    let values: Vec<Vec<Value>> = values.collect::<Option<_>>()?;
+    let values: Vec<Vec<Value>> = kinds
+        .as_array()?
+        .iter()
+        .map(|kind| match (kind.get("const"), kind.get("enum")) {
+            (Some(value), _) => Some(vec![value.clone()]),
+            (None, Some(Value::Array(values))) => Some(values.clone()),
+            _ => None,
+        })
+        .collect::<Option<_>>()?;
     Some(values.concat().into())
 }
 

@@ -31,7 +31,9 @@ pub(super) fn service_account(namespace: &str, name: &str) -> String {
 pub(super) fn names(subjects: &document::Subjects) -> Vec<String> {
     let users = subjects.users.iter().map(|user| format!("user {user}"));
     let groups = subjects.groups.iter().map(|group| format!("group {group}"));
-    let accounts = subjects.service_accounts.iter();
-    let accounts = accounts.map(|account| format!("service account {}/{}", account.namespace, account.name));
+    let accounts = subjects
+        .service_accounts
+        .iter()
+        .map(|account| format!("service account {}/{}", account.namespace, account.name));
     users.chain(groups).chain(accounts).collect()
 }

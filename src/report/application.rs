@@ -233,15 +233,14 @@ impl Application {
 /// The first safe step, else the first that is not denied, and why not those before it.
 fn side_note(steps: &[&ScaleStep]) -> String {
     let first = |level: Level| steps.iter().position(|step| step.level <= level);
-    let next = first(Level::Off).map(|at| (at, format!("{} next", steps[at].replicas)));
-    let next = next.or_else(|| {
+    let next = first(Level::Off).map(|at| (at, format!("{} next", steps[at].replicas))).or_else(|| {
         let at = first(Level::Warn)?;
         Some((at, format!("{} with a warning ({})", steps[at].replicas, steps[at].rule_names())))
     });
     // Where every step is refused, the nearest says why.
     let (before, next) = next.map_or((1, None), |(at, next)| (at, Some(next)));
-    let not = steps.iter().take(before).map(|step| format!("{} ({})", step.replicas, step.refusal()));
-    let not: Vec<String> = not.collect();
+    let not: Vec<String> =
+        steps.iter().take(before).map(|step| format!("{} ({})", step.replicas, step.refusal())).collect();
     let not = (!not.is_empty()).then(|| format!("not {}", not.join(", ")));
     next.into_iter().chain(not).collect::<Vec<_>>().join("; ")
 }

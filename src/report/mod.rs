@@ -162,8 +162,9 @@ impl Report {
     /// Adds what was found about an object that was not read from a file.
     pub(crate) fn add_live(&mut self, verdict: Verdict) {
         self.findings.extend(verdict.findings.into_iter().map(|finding| {
-            let related = finding.related.iter();
-            let related = related
+            let related = finding
+                .related
+                .iter()
                 .map(|(object, path)| Related { object: object.clone(), path: path.clone(), position: None })
                 .collect();
             Located { related, ..Located::of(finding) }

@@ -213,8 +213,13 @@ impl<'a> SetContext<'a> {
 
     /// The sets of the group that have members, where there is more than one set; else none.
     pub fn sets_with_members(&self) -> Vec<&'a StatefulSet> {
-        let sets = self.group_sets().unwrap_or_default().iter().filter(|(_, replicas)| *replicas > 0);
-        let sets: Vec<_> = sets.map(|(set, _)| *set).collect();
+        let sets: Vec<_> = self
+            .group_sets()
+            .unwrap_or_default()
+            .iter()
+            .filter(|(_, replicas)| *replicas > 0)
+            .map(|(set, _)| *set)
+            .collect();
         if sets.len() > 1 { sets } else { Vec::new() }
     }
 

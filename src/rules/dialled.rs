@@ -39,12 +39,16 @@ impl SetContext<'_> {
     /// The ConfigMaps that the pods read, as files or as environment, each with the keys they read.
     fn config_maps_read(&self) -> BTreeMap<&str, ReadKeys<'_>> {
         let spec = &self.set.spec.template.spec;
-        let variables = spec.all_containers().flat_map(|container| &container.env);
-        let variables = variables.filter_map(|variable| variable.value_from.as_ref());
+        let variables = spec
+            .all_containers()
+            .flat_map(|container| &container.env)
+            .filter_map(|variable| variable.value_from.as_ref());
         let variables =
             variables.map(|from| (&*from.config_map_key_ref.name, Some(&*from.config_map_key_ref.key)));
-        let whole = spec.all_containers().flat_map(|container| &container.env_from);
-        let whole = whole.map(|from| (&*from.config_map_ref.name, None));
+        let whole = spec
+            .all_containers()
+            .flat_map(|container| &container.env_from)
+            .map(|from| (&*from.config_map_ref.name, None));
         let files = spec.config_map_files().flat_map(|files| {
             let items = files.items.iter().map(|item| (&*files.name, Some(&*item.key)));
             items.chain(files.items.is_empty().then_some((&*files.name, None)))

@@ -140,8 +140,10 @@ fn consequence(budget: &DisruptionBudget) -> &'static str {
 
 /// `CronJob backup`, `Deployment a, Deployment b, Deployment c and 4 more`.
 fn names(workloads: &[&Workload]) -> String {
-    let named = workloads.iter().take(MOST_NAMED);
-    let named = named.map(|workload| format!("{} {}", workload.kind.name(), workload.metadata.name));
+    let named = workloads
+        .iter()
+        .take(MOST_NAMED)
+        .map(|workload| format!("{} {}", workload.kind.name(), workload.metadata.name));
     let rest = workloads.len().saturating_sub(MOST_NAMED);
     enumerate(named.chain((rest > 0).then(|| format!("{rest} more"))))
 }

@@ -97,8 +97,13 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         return report(at, &certain, true, out);
     }
     let labels = at.set.spec.template.labels();
-    let partial = at.view.partial_budgets(at.namespace(), labels).into_iter().filter(is_there);
-    let partial: Vec<_> = partial.take(MOST_COMPARED).collect();
+    let partial: Vec<_> = at
+        .view
+        .partial_budgets(at.namespace(), labels)
+        .into_iter()
+        .filter(is_there)
+        .take(MOST_COMPARED)
+        .collect();
     if let Some(pair) = overlapping(&certain, &partial) {
         report(at, &pair, false, out);
     }

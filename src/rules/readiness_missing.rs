@@ -65,8 +65,9 @@ rule! {
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let containers = &at.set.spec.template.spec.containers;
     let others_have = containers.iter().any(|container| container.readiness_probe.is_some());
-    let serving = software::serving_containers(at.set, at.class.software.as_deref()).into_iter();
-    let serving = serving.filter_map(|index| Some((index, containers.get(index)?)));
+    let serving = software::serving_containers(at.set, at.class.software.as_deref())
+        .into_iter()
+        .filter_map(|index| Some((index, containers.get(index)?)));
     for (index, container) in serving.filter(|(_, container)| container.readiness_probe.is_none()) {
         let name = match &*container.name {
             "" => format!("number {}", index + 1),

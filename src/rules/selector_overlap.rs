@@ -96,8 +96,9 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
 /// Gives the workloads whose pods the selector selects.
 fn check_selector(at: &SetContext<'_>, out: &mut Violations) -> Vec<ObjectRef> {
     let set = at.set;
-    let sets = others(at, &set.spec.selector);
-    let sets = sets.into_iter().filter(|other| other.spec.selector.matches(set.spec.template.labels()));
+    let sets = others(at, &set.spec.selector)
+        .into_iter()
+        .filter(|other| other.spec.selector.matches(set.spec.template.labels()));
     let workloads = workloads(at, &set.spec.selector);
     let adopts = |workload: &&Workload| {
         !workload.spec.selector.is_empty() && workload.spec.selector.matches(set.spec.template.labels())

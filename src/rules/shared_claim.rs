@@ -72,8 +72,8 @@ rule! {
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let volumes = &at.set.spec.template.spec.volumes;
-    let templates = at.set.spec.volume_claim_templates.iter().map(|template| &*template.metadata.name);
-    let templates: BTreeSet<&str> = templates.collect();
+    let templates: BTreeSet<&str> =
+        at.set.spec.volume_claim_templates.iter().map(|template| &*template.metadata.name).collect();
     for (index, volume) in volumes.iter().enumerate() {
         let Some(claim) = volume.persistent_volume_claim.as_ref().filter(|claim| !claim.read_only) else {
             continue;

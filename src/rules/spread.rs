@@ -152,8 +152,11 @@ pub(super) fn terms<'a>(at: &SetContext<'a>) -> Option<Vec<Term<'a>>> {
             format!("{affinity}/preferredDuringSchedulingIgnoredDuringExecution/{index}/podAffinityTerm");
         of_affinity(at, &term.pod_affinity_term, Means::Preferred, path)
     });
-    let constraints = spec.topology_spread_constraints.iter().enumerate();
-    let constraints = constraints.map(|(index, constraint)| of_constraint(at, index, constraint));
+    let constraints = spec
+        .topology_spread_constraints
+        .iter()
+        .enumerate()
+        .map(|(index, constraint)| of_constraint(at, index, constraint));
     Some(required.chain(preferred).chain(constraints).collect())
 }
 
@@ -169,8 +172,8 @@ fn of_affinity<'a>(at: &SetContext<'a>, term: &'a AffinityTerm, means: Means, pa
     let effect = effect(at, &term.topology_key, selector, &term.match_label_keys)
         .or_else(|| excluded_by_key(at, &term.mismatch_label_keys))
         .or_else(|| (in_own == Some(false)).then(|| misses_namespace(at, term)));
-    let elsewhere = term.namespaces.iter().map(|namespace| &**namespace);
-    let elsewhere = elsewhere.filter(|namespace| *namespace != own);
+    let elsewhere =
+        term.namespaces.iter().map(|namespace| &**namespace).filter(|namespace| *namespace != own);
     let own = (in_own != Some(false)).then_some(own);
     Term {
         path,

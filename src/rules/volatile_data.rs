@@ -104,8 +104,15 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
 }
 
 fn is_nfs_folder_per_pod(at: &SetContext<'_>, volume: &Volume) -> bool {
-    let mounts = at.set.spec.template.spec.containers.iter().flat_map(|container| &container.volume_mounts);
-    let mut mounts = mounts.filter(|mount| mount.name == volume.name && !mount.read_only);
+    let mut mounts = at
+        .set
+        .spec
+        .template
+        .spec
+        .containers
+        .iter()
+        .flat_map(|container| &container.volume_mounts)
+        .filter(|mount| mount.name == volume.name && !mount.read_only);
     volume.nfs && mounts.any(|mount| mount.is_folder_per_pod)
 }
 

@@ -99,10 +99,12 @@ fn application<'a>(glance: &'a Glance<'_>) -> JsonApplication<'a> {
     let at = glance.application;
     let (drain, rollout) = (at.drain(), at.rolling_update());
     let placement = glance.placement;
-    let failures = placement.into_iter().flat_map(|placement| {
-        [("pods", placement.pods.as_ref().err()), ("nodes", placement.nodes.as_ref().err())]
-    });
-    let failures = failures.filter_map(|(what, error)| Some(format!("{what}: {}", error?)));
+    let failures = placement
+        .into_iter()
+        .flat_map(|placement| {
+            [("pods", placement.pods.as_ref().err()), ("nodes", placement.nodes.as_ref().err())]
+        })
+        .filter_map(|(what, error)| Some(format!("{what}: {}", error?)));
     JsonApplication {
         object: &at.object,
         context: at.context.as_deref(),

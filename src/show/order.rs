@@ -125,10 +125,13 @@ mod tests {
 
     fn says(nodes: &[NodeDrain]) -> String {
         let (steps, refused) = order(nodes);
-        let steps = steps.iter().map(|step| {
-            format!("{}{}", step.nodes.join("+"), if step.once_all_ready { " later" } else { "" })
-        });
-        let steps = steps.collect::<Vec<_>>().join(", ");
+        let steps = steps
+            .iter()
+            .map(|step| {
+                format!("{}{}", step.nodes.join("+"), if step.once_all_ready { " later" } else { "" })
+            })
+            .collect::<Vec<_>>()
+            .join(", ");
         if refused.is_empty() { steps } else { format!("{steps}, not {}", refused.join("+")) }
     }
 

@@ -57,15 +57,22 @@ impl Catalogue {
     /// Compiles the catalogue from its document.
     pub(super) fn from_json(document: serde_json::Value) -> anyhow::Result<Self> {
         let CatalogueDocument { tools, software } = serde_json::from_value(document)?;
-        let imageless = software.iter().enumerate().filter(|(_, entry)| entry.images.is_empty());
-        let imageless = imageless.map(|(index, _)| index).collect();
+        let imageless = software
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| entry.images.is_empty())
+            .map(|(index, _)| index)
+            .collect();
         let (owner, images) = with_owner(software.iter().map(|entry| &entry.images));
         let images = ImagePatterns::new(&images).map_err(anyhow::Error::msg)?;
         let (command_owner, commands) = with_owner(software.iter().map(|entry| &entry.commands));
         let commands = Patterns::new(&commands)?;
         let entries = software.into_iter().map(Entry::compile).collect::<Result<Vec<_>, _>>()?;
-        let variables = entries.iter().flat_map(|entry| &entry.environment);
-        let variables = variables.map(|variable| variable.name.clone()).collect();
+        let variables = entries
+            .iter()
+            .flat_map(|entry| &entry.environment)
+            .map(|variable| variable.name.clone())
+            .collect();
         let tools = Patterns::new(&tools)?;
         Ok(Self { entries, images, owner, commands, command_owner, imageless, tools, variables })
     }

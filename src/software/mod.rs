@@ -86,8 +86,8 @@ enum PassOver {
 
 /// The shipped catalogue, compiled once.
 static SHIPPED: LazyLock<Result<Catalogue, String>> = LazyLock::new(|| {
-    let document = crate::manifest::document(include_str!("../../policies/software.yaml"));
-    let document = document.map_err(|fault| fault.to_string())?;
+    let document = crate::manifest::document(include_str!("../../policies/software.yaml"))
+        .map_err(|fault| fault.to_string())?;
     Catalogue::from_json(document.to_json()).map_err(|error| error.to_string())
 });
 
@@ -170,8 +170,12 @@ impl Catalogue {
             (!entry.has_commands || named.contains(index) || entry.is_entry_point(&unnamed))
                 && entry.conditions_hold(container, pods)
         };
-        let by_image = self.images.matching(container.repository());
-        let by_image = by_image.map(|pattern| self.owner[pattern]).filter(holds).min();
+        let by_image = self
+            .images
+            .matching(container.repository())
+            .map(|pattern| self.owner[pattern])
+            .filter(holds)
+            .min();
         let by_command = self.imageless.iter().copied().find(holds);
         by_image.into_iter().chain(by_command).min()
     }
@@ -201,8 +205,11 @@ impl Catalogue {
     }
 
     fn runs_only_tools(&self, programs: &[Program]) -> bool {
-        let executables = programs.iter().filter_map(Program::executable);
-        let mut executables = executables.filter(|executable| !is_entry_point(executable)).peekable();
+        let mut executables = programs
+            .iter()
+            .filter_map(Program::executable)
+            .filter(|executable| !is_entry_point(executable))
+            .peekable();
         executables.peek().is_some() && executables.all(|executable| self.tools.matches(executable))
     }
 }

@@ -90,8 +90,11 @@ impl Patterns {
         let components = if self.by_component { 1 + slashes(name) } else { 1 };
         let ends =
             [name.as_bytes().first(), name.as_bytes().last()].map(|byte| byte.copied().unwrap_or_default());
-        let starred = self.starred.iter().filter(move |(pattern, _)| pattern.may_match(ends));
-        let starred = starred.filter(move |(pattern, _)| pattern.components.len() == components);
+        let starred = self
+            .starred
+            .iter()
+            .filter(move |(pattern, _)| pattern.may_match(ends))
+            .filter(move |(pattern, _)| pattern.components.len() == components);
         starred.filter(|(pattern, _)| pattern.matches(name)).map(|(_, indexes)| indexes)
     }
 }

@@ -126,10 +126,16 @@ fn asks(trigger: Trigger) -> Option<(&'static [Resource], &'static [Operation])>
 /// The entry for one sort of object, if a rule looks at it.
 fn validated(resource: Resource) -> Option<Entry> {
     let triggers = rules::ALL.iter().flat_map(|rule| rule.triggers);
-    let asked = triggers.filter_map(|trigger| asks(*trigger)).filter(|(of, _)| of.contains(&resource));
-    let asked: BTreeSet<&str> = asked.flat_map(|(_, operations)| operations).map(|o| o.name()).collect();
-    let operations = [Operation::Create, Operation::Update, Operation::Delete];
-    let operations: Vec<_> = operations.into_iter().filter(|o| asked.contains(o.name())).collect();
+    let asked: BTreeSet<&str> = triggers
+        .filter_map(|trigger| asks(*trigger))
+        .filter(|(of, _)| of.contains(&resource))
+        .flat_map(|(_, operations)| operations)
+        .map(|o| o.name())
+        .collect();
+    let operations: Vec<_> = [Operation::Create, Operation::Update, Operation::Delete]
+        .into_iter()
+        .filter(|o| asked.contains(o.name()))
+        .collect();
     let conditions = match resource {
         Resource::Pods => POD_DELETIONS.to_vec(),
         Resource::Eviction => EVICTIONS.to_vec(),

@@ -113,8 +113,9 @@ impl Configurations {
     }
 
     async fn read_one(&self, kind: Kind) -> Result<Option<Configuration>, ApiError> {
-        let request = Request::new(kind.path()).get(&self.name, &GetParams::default());
-        let request = request.map_err(|error| ApiError::from(kube::Error::BuildRequest(error)))?;
+        let request = Request::new(kind.path())
+            .get(&self.name, &GetParams::default())
+            .map_err(|error| ApiError::from(kube::Error::BuildRequest(error)))?;
         let read: Read = match answered(self.patience, self.client.request(request)).await {
             Err(error) if error.is_absence() => return Ok(None),
             read => read?,

@@ -38,8 +38,9 @@ impl Checkout {
     pub(super) fn paths(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         let empty = self.folder.path().join("empty");
         fs::create_dir_all(&empty).context("cannot make a folder for the revision")?;
-        let here = env::current_dir().and_then(|folder| folder.canonicalize());
-        let here = here.context("cannot tell the current folder")?;
+        let here = env::current_dir()
+            .and_then(|folder| folder.canonicalize())
+            .context("cannot tell the current folder")?;
         let old = paths.iter().map(|path| {
             if path.as_os_str() == "-" {
                 return Ok(empty.clone());

@@ -87,8 +87,8 @@ fn redact(value: &mut Value) {
 /// The names in a map, or in a list of things that have one.
 fn names_of(value: &Value) -> Vec<String> {
     let keys = value.as_object().into_iter().flat_map(|map| map.keys().cloned());
-    let named = value.as_array().into_iter().flatten();
-    let named = named.filter_map(|item| item["name"].as_str().map(str::to_owned));
+    let named =
+        value.as_array().into_iter().flatten().filter_map(|item| item["name"].as_str().map(str::to_owned));
     keys.chain(named).map(|name| format!("{name} (value left out)")).collect()
 }
 

@@ -61,9 +61,11 @@ fn missing_entries(found: &Value, shipped: &Value, checks: &mut Vec<Check>) {
 
 /// What passes while the guard is down.
 fn open_entries(validating: &Value, checks: &mut Vec<Check>) {
-    let open = entries(validating).filter(|entry| text(entry, "failurePolicy") == "Ignore");
-    let open = open.map(|entry| text(entry, "name")).filter(|name| !ALWAYS_OPEN.contains(name));
-    let open: Vec<&str> = open.collect();
+    let open: Vec<&str> = entries(validating)
+        .filter(|entry| text(entry, "failurePolicy") == "Ignore")
+        .map(|entry| text(entry, "name"))
+        .filter(|name| !ALWAYS_OPEN.contains(name))
+        .collect();
     if !open.is_empty() {
         checks.push(Check::new(
             Status::Note,

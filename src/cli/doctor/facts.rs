@@ -91,8 +91,10 @@ impl Facts {
             "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices?labelSelector=kubernetes.io/service-name={name}"
         );
         let registration = "/apis/admissionregistration.k8s.io/v1";
-        let spec = deployment.as_ref().map(|deployment| deployment["spec"]["template"]["spec"].clone());
-        let spec = spec.unwrap_or_default();
+        let spec = deployment
+            .as_ref()
+            .map(|deployment| deployment["spec"]["template"]["spec"].clone())
+            .unwrap_or_default();
         Ok(Self {
             version,
             service: asker.get(&format!("/api/v1/namespaces/{namespace}/services/{name}")).await,
@@ -222,9 +224,10 @@ impl Asker {
         let path = format!("/apis/apps/v1/namespaces/{namespace}/statefulsets?dryRun=All");
         let mut probe = Probe::default();
         for _ in 0..PROBES {
-            let request = Request::post(&path).header("content-type", "application/json");
-            let request = request.body(Body::from(set.to_string().into_bytes()));
-            let request = request.map_err(|error| ApiError::Malformed(error.to_string()))?;
+            let request = Request::post(&path)
+                .header("content-type", "application/json")
+                .body(Body::from(set.to_string().into_bytes()))
+                .map_err(|error| ApiError::Malformed(error.to_string()))?;
             let start = Instant::now();
             let (response, body) = answered(PATIENCE, self.send(request)).await?;
             probe.took.push(start.elapsed());

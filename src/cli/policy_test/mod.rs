@@ -99,8 +99,11 @@ fn run_file(name: &str, text: &str) -> anyhow::Result<Vec<CaseResult>> {
         let errors: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
         anyhow::bail!("{}", errors.join("\n"));
     }
-    let own = loaded.policies.iter().flat_map(|policy| Policy::named_rules(policy));
-    let own = own.chain(tests.iter().flat_map(|case| &case.expect).map(|expected| expected.rule.clone()));
+    let own = loaded
+        .policies
+        .iter()
+        .flat_map(|policy| Policy::named_rules(policy))
+        .chain(tests.iter().flat_map(|case| &case.expect).map(|expected| expected.rule.clone()));
     let compared: BTreeSet<String> = own.collect();
     let policies = Policies::with_exemptions(profile.into(), loaded.policies, loaded.exemptions)?;
     tests.iter().map(|case| run_case(name, case, &policies, &compared, now)).collect()

@@ -148,10 +148,18 @@ impl Compiler<'_, '_> {
         }
         bounded(&at("matchConditions"), document.match_conditions.len(), MOST_CONDITIONS)?;
         let expression = self.program(&document.expression, "expression", &Type::Bool)?;
-        let conditions = document.match_conditions.iter().enumerate().map(|(index, condition)| {
-            self.program(&condition.expression, &format!("matchConditions/{index}/expression"), &Type::Bool)
-        });
-        let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
+        let conditions = document
+            .match_conditions
+            .iter()
+            .enumerate()
+            .map(|(index, condition)| {
+                self.program(
+                    &condition.expression,
+                    &format!("matchConditions/{index}/expression"),
+                    &Type::Bool,
+                )
+            })
+            .collect::<Result<Vec<_>, _>>()?;
         let message_expression = document.message_expression.as_deref();
         let message_expression =
             message_expression.map(|text| self.program(text, "messageExpression", &Type::Text));

@@ -31,8 +31,11 @@ fn build<'t>(
         return known.clone();
     }
     let Some(fields) = written.get(name) else { return Type::Dyn };
-    let fields = fields.split(' ').filter_map(|field| field.split_once(':'));
-    let fields = fields.map(|(field, found)| (field.into(), field_type(found, written, built))).collect();
+    let fields = fields
+        .split(' ')
+        .filter_map(|field| field.split_once(':'))
+        .map(|(field, found)| (field.into(), field_type(found, written, built)))
+        .collect();
     let article = if name.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
     let object = Type::Object(Arc::new(Fields { name: format!("{article} {name}").into(), fields }));
     built.insert(name, object.clone());

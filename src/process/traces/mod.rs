@@ -56,8 +56,12 @@ impl Traces {
         let path = Some(uri.path()).filter(|path| *path != "/").unwrap_or("/v1/traces");
         let url = format!("{}{path}", endpoint.trim_end_matches(path).trim_end_matches('/'));
         let collector = Collector::new(uri).map_err(|error| wrong(error.to_string()))?;
-        let exporter = SpanExporter::builder().with_http().with_http_client(collector).with_endpoint(url);
-        let exporter = exporter.build().map_err(|error| wrong(error.to_string()))?;
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_http_client(collector)
+            .with_endpoint(url)
+            .build()
+            .map_err(|error| wrong(error.to_string()))?;
         let resource = Resource::builder().with_service_name("stateward").with_attributes([
             KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
             KeyValue::new("service.instance.id", instance),

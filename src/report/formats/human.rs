@@ -70,8 +70,12 @@ fn write_contexts(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     if contexts.len() < 2 {
         return Ok(());
     }
-    let names = contexts.iter().take(MOST_CONTEXTS).map(|context| printable(&context.name));
-    let names = names.collect::<Vec<_>>().join(", ");
+    let names = contexts
+        .iter()
+        .take(MOST_CONTEXTS)
+        .map(|context| printable(&context.name))
+        .collect::<Vec<_>>()
+        .join(", ");
     let more = match contexts.len().saturating_sub(MOST_CONTEXTS) {
         0 => String::new(),
         more => format!(" and {more} more"),
@@ -227,17 +231,18 @@ fn snippet<'a>(
 
 /// What was passed over, in one line.
 fn passed_over(notes: &[Note]) -> Option<String> {
-    let parts = [
+    let parts: Vec<String> = [
         (NoteKind::Template, "unrendered template"),
         (NoteKind::Partial, "patch"),
         (NoteKind::NotAManifest, "text that is not a manifest"),
         (NoteKind::Ignored, "text that kubectl ignores"),
         (NoteKind::Skipped, "file or folder that is not looked into"),
-    ];
-    let parts = parts.into_iter().filter_map(|(kind, name)| {
+    ]
+    .into_iter()
+    .filter_map(|(kind, name)| {
         let number = notes.iter().filter(|note| note.kind == kind).count();
         (number > 0).then(|| format!("{number} × {name}"))
-    });
-    let parts: Vec<String> = parts.collect();
+    })
+    .collect();
     (!parts.is_empty()).then(|| format!("passed over: {}", parts.join(", ")))
 }

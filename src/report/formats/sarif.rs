@@ -229,8 +229,7 @@ fn descriptor(rule: &Rule) -> Descriptor<'_> {
 }
 
 fn invocation(report: &Report) -> Invocation {
-    let notes = report.notes.iter().filter(|note| is_failure(note.kind));
-    let notes = notes.map(|note| {
+    let notes = report.notes.iter().filter(|note| is_failure(note.kind)).map(|note| {
         let region = Region { start_line: note.line, start_column: note.column, end_column: note.column };
         let artifact_location = artifact(&note.file.name);
         let location = Location {
@@ -241,8 +240,11 @@ fn invocation(report: &Report) -> Invocation {
         };
         notification(&note.message, vec![location])
     });
-    let gaps = report.gaps.iter().filter(|gap| gap.kind == GapKind::Unreadable);
-    let gaps = gaps.map(|gap| notification(&gap.message, Vec::new()));
+    let gaps = report
+        .gaps
+        .iter()
+        .filter(|gap| gap.kind == GapKind::Unreadable)
+        .map(|gap| notification(&gap.message, Vec::new()));
     Invocation {
         execution_successful: !report.is_incomplete(),
         tool_execution_notifications: notes.chain(gaps).collect(),

@@ -82,13 +82,15 @@ pub(super) fn configurations(facts: &Facts) -> Vec<Check> {
         Err(error) => Check::unread("webhooks", &format!("the {kind} {name}"), error),
         Ok(configuration) => {
             let entries = configuration["webhooks"].as_array().into_iter().flatten();
-            let strays = entries.filter(|entry| {
-                let config = &entry["clientConfig"];
-                config["url"].is_null()
-                    && (text(&config["service"], "namespace") != namespace
-                        || text(&config["service"], "name") != name)
-            });
-            let strays: Vec<&str> = strays.map(|entry| text(entry, "name")).collect();
+            let strays: Vec<&str> = entries
+                .filter(|entry| {
+                    let config = &entry["clientConfig"];
+                    config["url"].is_null()
+                        && (text(&config["service"], "namespace") != namespace
+                            || text(&config["service"], "name") != name)
+                })
+                .map(|entry| text(entry, "name"))
+                .collect();
             if strays.is_empty() {
                 let message =
                     format!("the {kind} {name} leads to the Service {namespace}/{name}, or to a URL");
