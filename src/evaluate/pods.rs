@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Evaluator, Memories};
 use crate::change::{Action, Change, Edit};
-use crate::cluster::{Cluster, ClusterView, PendingChange};
+use crate::cluster::{Cluster, ClusterView, Kind, PendingChange};
 use crate::model::{Class, Eviction, Pod, StatefulSet};
 use crate::policy::Policies;
 use crate::rules::SetContext;
@@ -76,7 +76,20 @@ impl Evaluator<'_> {
     fn orphans_of(&self, set: &StatefulSet) -> Vec<String> {
         let may_adopt = set.replicas() > 0 && !set.metadata.deleting;
         let is_group = may_adopt && self.classify(set).class == Class::Quorum;
-        if is_group { possible_orphans(set) } else { Vec::new() }
+        if !is_group || self.has_no_claims(set) {
+            return Vec::new();
+        }
+        possible_orphans(set)
+    }
+
+    /// Whether it is known that no pod is left of the set, because none of their claims is: a claim stays as long as its pod does.
+    fn has_no_claims(&self, set: &StatefulSet) -> bool {
+        let view = ClusterView::new(self.cluster, PendingChange::Nothing);
+        let start = i64::from(set.spec.ordinals.start);
+        let mut claims = (0..MOST_ORPHANS).map_while(|index| set.claim_name(start + index)).peekable();
+        view.is_complete(Kind::Claim)
+            && claims.peek().is_some()
+            && claims.all(|name| view.claim(&set.metadata.namespace, &name).is_none())
     }
 
     fn around_deletion(&self, pod: &Pod) -> Vec<String> {
