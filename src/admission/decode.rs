@@ -1,13 +1,12 @@
 //! From the bytes of a review to a change, in one pass.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::bounded::LONGEST_NAME;
 use super::depth::{MAX_DEPTH, is_too_deep};
-use super::json;
 use super::wire::{Body, Review, WireRequest};
-use crate::change::{Action, Change, Edit, PodDeletion, RawObjects, Requester, WorkloadScale};
+use super::{json, texts};
+use crate::change::{Action, Change, Edit, PodDeletion, Requester, WorkloadScale};
 use crate::model::{Kind, LIST_TOO_LONG, Metadata, ObjectsOnly, Scale, cut, may_be_object, printable};
 use crate::policy::Policies;
 
@@ -193,38 +192,9 @@ fn read(text: &str) -> Result<Review<'_>, serde_json::Error> {
 pub fn decode_for(body: &[u8], policies: &Policies) -> Result<Request, Invalid> {
     let mut request = decode(body)?;
     if policies.read_raw_sets() && matches!(request.change.action, Action::StatefulSet(_)) {
-        request.change.raw = raw_objects(body).map(Box::new);
+        request.change.raw = texts::raw_objects(body).map(Box::new);
     }
     Ok(request)
-}
-
-/// The largest StatefulSet that checks read, in bytes: etcd takes no larger one.
-const LARGEST_RAW: usize = 3 << 19;
-
-#[derive(Deserialize)]
-struct RawReview<'a> {
-    #[serde(borrow)]
-    request: RawRequest<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawRequest<'a> {
-    #[serde(borrow)]
-    object: Option<&'a RawValue>,
-    #[serde(borrow)]
-    old_object: Option<&'a RawValue>,
-}
-
-/// The objects of a review that has been decoded.
-fn raw_objects(body: &[u8]) -> Option<RawObjects> {
-    let RawReview { request: RawRequest { object, old_object } } = serde_json::from_slice(body).ok()?;
-    let (object, old_object) = (object?.get(), old_object.map(RawValue::get));
-    if object.len().max(old_object.map_or(0, str::len)) > LARGEST_RAW {
-        return Some(RawObjects::too_large());
-    }
-    let old = old_object.map(serde_json::from_str).transpose().ok()?;
-    Some(RawObjects::new(old, serde_json::from_str(object).ok()?))
 }
 
 /// The request of a review, if it is one.

@@ -8,6 +8,7 @@ mod depth;
 mod encode;
 mod json;
 mod mutate;
+mod texts;
 mod wire;
 
 use jiff::Timestamp;

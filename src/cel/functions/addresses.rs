@@ -5,14 +5,10 @@
 use super::super::Failure;
 use super::super::addresses::{Address, Block};
 use super::super::value::Value;
-use super::{Call, Evaluated, Function, Gives, Kind, Style};
+use super::{Call, Evaluated, Function, Gives, Kind, Style, method};
 
-const fn global(name: &'static str, gives: Gives, run: super::Run) -> Function {
+const fn of_text(name: &'static str, gives: Gives, run: super::Run) -> Function {
     Function { name, style: Style::Global, takes: &[Kind::Text], optional: 0, gives, run }
-}
-
-const fn method(name: &'static str, takes: &'static [Kind], gives: Gives, run: super::Run) -> Function {
-    Function { name, style: Style::Method, takes, optional: 0, gives, run }
 }
 
 const fn test(name: &'static str, run: super::Run) -> Function {
@@ -20,9 +16,9 @@ const fn test(name: &'static str, run: super::Run) -> Function {
 }
 
 pub(super) const TABLE: &[Function] = &[
-    global("ip", Gives::Address, |call| address(call, 0).map(Value::Address)),
-    global("isIP", Gives::Bool, |call| Ok(Value::Bool(address(call, 0).is_ok()))),
-    global("ip.isCanonical", Gives::Bool, |call| {
+    of_text("ip", Gives::Address, |call| address(call, 0).map(Value::Address)),
+    of_text("isIP", Gives::Bool, |call| Ok(Value::Bool(address(call, 0).is_ok()))),
+    of_text("ip.isCanonical", Gives::Bool, |call| {
         address(call, 0).map(|address| Value::Bool(address.to_string() == call.text(0)))
     }),
     method("family", &[Kind::Address], Gives::Int, |call| {
@@ -33,8 +29,8 @@ pub(super) const TABLE: &[Function] = &[
     test("isLinkLocalUnicast", |call| is(call, Address::is_link_local_unicast)),
     test("isLinkLocalMulticast", |call| is(call, Address::is_link_local_multicast)),
     test("isGlobalUnicast", |call| is(call, Address::is_global_unicast)),
-    global("cidr", Gives::Block, |call| block(call, 0).map(Value::Block)),
-    global("isCIDR", Gives::Bool, |call| Ok(Value::Bool(block(call, 0).is_ok()))),
+    of_text("cidr", Gives::Block, |call| block(call, 0).map(Value::Block)),
+    of_text("isCIDR", Gives::Bool, |call| Ok(Value::Bool(block(call, 0).is_ok()))),
     method("containsIP", &[Kind::Block, Kind::Address], Gives::Bool, contains_address),
     method("containsIP", &[Kind::Block, Kind::Text], Gives::Bool, contains_address),
     method("containsCIDR", &[Kind::Block, Kind::Block], Gives::Bool, contains_block),

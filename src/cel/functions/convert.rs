@@ -4,11 +4,7 @@
 
 use super::super::value::Value;
 use super::super::{Failure, numbers, quantity::Quantity};
-use super::{Call, Evaluated, Function, Gives, Kind, Style};
-
-const fn global(name: &'static str, takes: &'static [Kind], gives: Gives, run: super::Run) -> Function {
-    Function { name, style: Style::Global, takes, optional: 0, gives, run }
-}
+use super::{Call, Evaluated, Function, Gives, Kind, Style, global};
 
 pub(super) const TABLE: &[Function] = &[
     Function { style: Style::Either, ..global("size", &[Kind::Text], Gives::Int, size) },

@@ -6,56 +6,39 @@ use std::rc::Rc;
 use super::super::operators::{binary, contains, order, sorted, unordered};
 use super::super::value::Value;
 use super::super::{Failure, ast::Operator};
-use super::{Call, Evaluated, Function, Gives, Kind, Style};
-
-const fn function(
-    name: &'static str,
-    style: Style,
-    takes: &'static [Kind],
-    gives: Gives,
-    run: super::Run,
-) -> Function {
-    Function { name, style, takes, optional: 0, gives, run }
-}
+use super::{Call, Evaluated, Function, Gives, Kind, global, method};
 
 const ONE: &[Kind] = &[Kind::List];
 const TWO: &[Kind] = &[Kind::List, Kind::List];
 const AND_ITEM: &[Kind] = &[Kind::List, Kind::Any];
 
 pub(super) const TABLE: &[Function] = &[
-    function("isSorted", Style::Method, ONE, Gives::Bool, is_sorted),
-    function("sum", Style::Method, ONE, Gives::Item, sum),
-    function("min", Style::Method, ONE, Gives::Item, |call| extreme(call, Ordering::Less)),
-    function("max", Style::Method, ONE, Gives::Item, |call| extreme(call, Ordering::Greater)),
-    function("indexOf", Style::Method, AND_ITEM, Gives::Int, |call| index_of(call, false)),
-    function("lastIndexOf", Style::Method, AND_ITEM, Gives::Int, |call| index_of(call, true)),
-    function("slice", Style::Method, &[Kind::List, Kind::Int, Kind::Int], Gives::First, slice),
-    function("distinct", Style::Method, ONE, Gives::First, distinct),
-    function("sort", Style::Method, ONE, Gives::First, sort),
-    function("reverse", Style::Method, ONE, Gives::First, |call| {
-        Ok(Value::list(call.items(0)?.into_iter().rev().collect()))
-    }),
-    Function {
-        optional: 1,
-        ..function("flatten", Style::Method, &[Kind::List, Kind::Int], Gives::Anys, flatten)
-    },
-    function("first", Style::Method, ONE, Gives::OptionalItem, |call| {
+    method("isSorted", ONE, Gives::Bool, is_sorted),
+    method("sum", ONE, Gives::Item, sum),
+    method("min", ONE, Gives::Item, |call| extreme(call, Ordering::Less)),
+    method("max", ONE, Gives::Item, |call| extreme(call, Ordering::Greater)),
+    method("indexOf", AND_ITEM, Gives::Int, |call| index_of(call, false)),
+    method("lastIndexOf", AND_ITEM, Gives::Int, |call| index_of(call, true)),
+    method("slice", &[Kind::List, Kind::Int, Kind::Int], Gives::First, slice),
+    method("distinct", ONE, Gives::First, distinct),
+    method("sort", ONE, Gives::First, sort),
+    method("reverse", ONE, Gives::First, |call| Ok(Value::list(call.items(0)?.into_iter().rev().collect()))),
+    Function { optional: 1, ..method("flatten", &[Kind::List, Kind::Int], Gives::Anys, flatten) },
+    method("first", ONE, Gives::OptionalItem, |call| {
         Ok(Value::Optional(call.items(0)?.into_iter().next().map(Rc::new)))
     }),
-    function("last", Style::Method, ONE, Gives::OptionalItem, |call| {
-        Ok(Value::Optional(call.items(0)?.pop().map(Rc::new)))
-    }),
-    function("lists.range", Style::Global, &[Kind::Int], Gives::Ints, |call| {
+    method("last", ONE, Gives::OptionalItem, |call| Ok(Value::Optional(call.items(0)?.pop().map(Rc::new)))),
+    global("lists.range", &[Kind::Int], Gives::Ints, |call| {
         let end = call.int(0).unwrap_or_default().max(0);
         call.meter.spend(usize::try_from(end).unwrap_or(usize::MAX))?;
         Ok(Value::list((0..end).map(Value::Int).collect()))
     }),
-    function("sets.contains", Style::Global, TWO, Gives::Bool, |call| is_part(call, 1, 0)),
-    function("sets.equivalent", Style::Global, TWO, Gives::Bool, |call| match is_part(call, 1, 0)? {
+    global("sets.contains", TWO, Gives::Bool, |call| is_part(call, 1, 0)),
+    global("sets.equivalent", TWO, Gives::Bool, |call| match is_part(call, 1, 0)? {
         Value::Bool(true) => is_part(call, 0, 1),
         other => Ok(other),
     }),
-    function("sets.intersects", Style::Global, TWO, Gives::Bool, intersects),
+    global("sets.intersects", TWO, Gives::Bool, intersects),
 ];
 
 fn is_sorted<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {

@@ -189,6 +189,14 @@ pub(super) fn call<'v>(
     (form.run)(&mut Call { args, regex, meter })
 }
 
+const fn method(name: &'static str, takes: &'static [Kind], gives: Gives, run: Run) -> Function {
+    Function { name, style: Style::Method, takes, optional: 0, gives, run }
+}
+
+const fn global(name: &'static str, takes: &'static [Kind], gives: Gives, run: Run) -> Function {
+    Function { name, style: Style::Global, takes, optional: 0, gives, run }
+}
+
 impl Function {
     fn has_arity(&self, arguments: usize) -> bool {
         (self.takes.len() - self.optional..=self.takes.len()).contains(&arguments)

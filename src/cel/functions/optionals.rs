@@ -4,39 +4,27 @@ use std::rc::Rc;
 
 use super::super::Failure;
 use super::super::value::Value;
-use super::{Call, Evaluated, Function, Gives, Kind, Style};
-
-const fn function(
-    name: &'static str,
-    style: Style,
-    takes: &'static [Kind],
-    gives: Gives,
-    run: super::Run,
-) -> Function {
-    Function { name, style, takes, optional: 0, gives, run }
-}
+use super::{Call, Evaluated, Function, Gives, Kind, global, method};
 
 const ONE: &[Kind] = &[Kind::Optional];
 
 pub(super) const TABLE: &[Function] = &[
-    function("optional.of", Style::Global, &[Kind::Any], Gives::OptionalFirst, |call| {
-        Ok(some(argument(call, 0)))
-    }),
-    function("optional.none", Style::Global, &[], Gives::OptionalFirst, |_| Ok(Value::Optional(None))),
-    function("optional.ofNonZeroValue", Style::Global, &[Kind::Any], Gives::OptionalFirst, |call| {
+    global("optional.of", &[Kind::Any], Gives::OptionalFirst, |call| Ok(some(argument(call, 0)))),
+    global("optional.none", &[], Gives::OptionalFirst, |_| Ok(Value::Optional(None))),
+    global("optional.ofNonZeroValue", &[Kind::Any], Gives::OptionalFirst, |call| {
         let value = argument(call, 0);
         Ok(if is_zero(&value) { Value::Optional(None) } else { some(value) })
     }),
-    function("optional.unwrap", Style::Global, &[Kind::List], Gives::Held, unwrap),
-    function("unwrapOpt", Style::Method, &[Kind::List], Gives::Held, unwrap),
-    function("hasValue", Style::Method, ONE, Gives::Bool, |call| Ok(Value::Bool(held(call).is_some()))),
-    function("value", Style::Method, ONE, Gives::Inner, |call| {
+    global("optional.unwrap", &[Kind::List], Gives::Held, unwrap),
+    method("unwrapOpt", &[Kind::List], Gives::Held, unwrap),
+    method("hasValue", ONE, Gives::Bool, |call| Ok(Value::Bool(held(call).is_some()))),
+    method("value", ONE, Gives::Inner, |call| {
         held(call).ok_or_else(|| Failure::new("the optional is empty"))
     }),
-    function("orValue", Style::Method, &[Kind::Optional, Kind::Any], Gives::Inner, |call| {
+    method("orValue", &[Kind::Optional, Kind::Any], Gives::Inner, |call| {
         Ok(held(call).unwrap_or_else(|| argument(call, 1)))
     }),
-    function("or", Style::Method, &[Kind::Optional, Kind::Optional], Gives::First, |call| {
+    method("or", &[Kind::Optional, Kind::Optional], Gives::First, |call| {
         Ok(argument(call, usize::from(held(call).is_none())))
     }),
 ];

@@ -5,11 +5,7 @@ use std::cmp::Ordering;
 use super::super::Failure;
 use super::super::quantity::Quantity;
 use super::super::value::Value;
-use super::{Call, Evaluated, Function, Gives, Kind, Style};
-
-const fn method(name: &'static str, takes: &'static [Kind], gives: Gives, run: super::Run) -> Function {
-    Function { name, style: Style::Method, takes, optional: 0, gives, run }
-}
+use super::{Call, Evaluated, Function, Gives, Kind, method};
 
 const TWO: &[Kind] = &[Kind::Quantity, Kind::Quantity];
 const ONE: &[Kind] = &[Kind::Quantity];

@@ -4,11 +4,7 @@ use regex::Regex;
 
 use super::super::value::Value;
 use super::super::{Failure, pattern as patterns};
-use super::{Call, Evaluated, Function, Gives, Kind, Style};
-
-const fn method(name: &'static str, takes: &'static [Kind], gives: Gives, run: super::Run) -> Function {
-    Function { name, style: Style::Method, takes, optional: 0, gives, run }
-}
+use super::{Call, Evaluated, Function, Gives, Kind, Style, method};
 
 const ONE: &[Kind] = &[Kind::Text];
 const TWO: &[Kind] = &[Kind::Text, Kind::Text];

@@ -5,36 +5,26 @@ use jiff::civil::DateTime;
 use super::super::Failure;
 use super::super::times::{Moment, Span};
 use super::super::value::Value;
-use super::{Call, Evaluated, Function, Gives, Kind, Style};
-
-const fn function(
-    name: &'static str,
-    style: Style,
-    takes: &'static [Kind],
-    gives: Gives,
-    run: super::Run,
-) -> Function {
-    Function { name, style, takes, optional: 0, gives, run }
-}
+use super::{Call, Evaluated, Function, Gives, Kind, global, method};
 
 const fn part(name: &'static str, run: super::Run) -> Function {
-    Function { optional: 1, ..function(name, Style::Method, &[Kind::Timestamp, Kind::Text], Gives::Int, run) }
+    Function { optional: 1, ..method(name, &[Kind::Timestamp, Kind::Text], Gives::Int, run) }
 }
 
 const fn length(name: &'static str, run: super::Run) -> Function {
-    function(name, Style::Method, &[Kind::Duration], Gives::Int, run)
+    method(name, &[Kind::Duration], Gives::Int, run)
 }
 
 const SECOND: i64 = 1_000_000_000;
 
 pub(super) const TABLE: &[Function] = &[
-    function("duration", Style::Global, &[Kind::Text], Gives::Duration, duration),
-    function("duration", Style::Global, &[Kind::Duration], Gives::Duration, same),
-    function("timestamp", Style::Global, &[Kind::Text], Gives::Timestamp, timestamp),
-    function("timestamp", Style::Global, &[Kind::Int], Gives::Timestamp, timestamp_of_int),
-    function("timestamp", Style::Global, &[Kind::Timestamp], Gives::Timestamp, same),
-    function("int", Style::Global, &[Kind::Duration], Gives::Int, |call| whole(call, 1)),
-    function("int", Style::Global, &[Kind::Timestamp], Gives::Int, seconds),
+    global("duration", &[Kind::Text], Gives::Duration, duration),
+    global("duration", &[Kind::Duration], Gives::Duration, same),
+    global("timestamp", &[Kind::Text], Gives::Timestamp, timestamp),
+    global("timestamp", &[Kind::Int], Gives::Timestamp, timestamp_of_int),
+    global("timestamp", &[Kind::Timestamp], Gives::Timestamp, same),
+    global("int", &[Kind::Duration], Gives::Int, |call| whole(call, 1)),
+    global("int", &[Kind::Timestamp], Gives::Int, seconds),
     length("getHours", |call| whole(call, 3600 * SECOND)),
     length("getMinutes", |call| whole(call, 60 * SECOND)),
     length("getSeconds", |call| whole(call, SECOND)),

@@ -8,7 +8,7 @@ use super::super::value::Value;
 use super::super::versions::Version;
 use super::{Call, Evaluated, Function, Gives, Kind, Style};
 
-const fn global(name: &'static str, gives: Gives, run: super::Run) -> Function {
+const fn of_text(name: &'static str, gives: Gives, run: super::Run) -> Function {
     Function { name, style: Style::Global, takes: &[Kind::Text, Kind::Bool], optional: 1, gives, run }
 }
 
@@ -16,22 +16,22 @@ const fn number(name: &'static str, run: super::Run) -> Function {
     Function { name, style: Style::Method, takes: &[Kind::Version], optional: 0, gives: Gives::Int, run }
 }
 
-const fn method(name: &'static str, gives: Gives, run: super::Run) -> Function {
+const fn of_two(name: &'static str, gives: Gives, run: super::Run) -> Function {
     Function { name, style: Style::Method, takes: &[Kind::Version, Kind::Version], optional: 0, gives, run }
 }
 
 pub(super) const TABLE: &[Function] = &[
-    global("semver", Gives::Version, |call| {
+    of_text("semver", Gives::Version, |call| {
         let version = parsed(call).map(|version| Value::Version(Rc::new(version)));
         version.ok_or_else(|| Failure::new("the text is not a version, such as 1.2.3"))
     }),
-    global("isSemver", Gives::Bool, |call| Ok(Value::Bool(parsed(call).is_some()))),
+    of_text("isSemver", Gives::Bool, |call| Ok(Value::Bool(parsed(call).is_some()))),
     number("major", |call| numbered(call, 0)),
     number("minor", |call| numbered(call, 1)),
     number("patch", |call| numbered(call, 2)),
-    method("isLessThan", Gives::Bool, |call| Ok(Value::Bool(order(call) == Ordering::Less))),
-    method("isGreaterThan", Gives::Bool, |call| Ok(Value::Bool(order(call) == Ordering::Greater))),
-    method("compareTo", Gives::Int, |call| Ok(Value::Int(i64::from(order(call) as i8)))),
+    of_two("isLessThan", Gives::Bool, |call| Ok(Value::Bool(order(call) == Ordering::Less))),
+    of_two("isGreaterThan", Gives::Bool, |call| Ok(Value::Bool(order(call) == Ordering::Greater))),
+    of_two("compareTo", Gives::Int, |call| Ok(Value::Int(i64::from(order(call) as i8)))),
 ];
 
 /// The text, read leniently where the second argument says so.
