@@ -36,6 +36,7 @@ pub(super) fn bundle(facts: &Facts, checks: &[Check]) -> Value {
         "mutatingWebhookConfiguration": safe(&facts.mutating),
         "certificates": certificates,
         "policies": safe(&facts.policies),
+        "statefulSetPolicies": safe(&facts.policy_objects),
         "rights": rights.collect::<Map<_, _>>(),
         "probe": {
             "status": facts.probe.status,

@@ -9,16 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 
 use self::certificate::certificate;
 use self::webhooks::{configurations, endpoints, service};
 use super::coverage::coverage;
-use super::facts::{Facts, Read};
+use super::facts::Facts;
 use crate::api_server::ApiError;
 use crate::cli::policies::Loaded;
 use crate::cli::sources::has_manifest_name;
 use crate::manifest::{Origin, Source};
+use crate::model::PolicyDocument;
 
 /// The oldest minor version of Kubernetes that has what the webhooks need.
 const OLDEST: u32 = 30;
@@ -81,7 +83,7 @@ pub(super) fn checks(facts: &Facts, now: Timestamp) -> Vec<Check> {
     checks.extend(configurations(facts));
     checks.push(certificate(facts, now));
     checks.push(rights(facts));
-    checks.push(policies(&facts.policies, now));
+    checks.push(policies(facts, now));
     checks.push(reached(facts));
     checks.extend(latency(facts));
     coverage(facts, &mut checks);
@@ -185,18 +187,28 @@ fn rights(facts: &Facts) -> Check {
     }
 }
 
-fn policies(read: &Read, now: Timestamp) -> Check {
-    let files = match read {
+fn policies(facts: &Facts, now: Timestamp) -> Check {
+    let files = match &facts.policies {
         Ok(files) => files.as_object(),
         Err(error) => return Check::unread("policies", "the ConfigMap of the policies", error),
     };
+    let objects = match &facts.policy_objects {
+        Ok(objects) => objects.as_array(),
+        Err(error) => return Check::unread("policies", "StatefulSetPolicies", error),
+    };
     let mut loaded = Loaded::default();
+    let mut load = |name: String, text: String| {
+        let source = Source { name, text, origin: Origin::Named };
+        loaded.extend(Loaded::of(&Ok(Arc::new(source)), now));
+    };
     // The others are not read by the server either.
     let files = files.into_iter().flatten().filter(|(name, _)| has_manifest_name(Path::new(name)));
     for (name, text) in files {
-        let text = text.as_str().unwrap_or_default().to_owned();
-        let source = Source { name: name.clone(), text, origin: Origin::Named };
-        loaded.extend(Loaded::of(&Ok(Arc::new(source)), now));
+        load(name.clone(), text.as_str().unwrap_or_default().to_owned());
+    }
+    for object in objects.into_iter().flatten().filter_map(|object| PolicyDocument::deserialize(object).ok())
+    {
+        load(format!("StatefulSetPolicy {}", object.metadata.name), object.to_json().to_string());
     }
     if !loaded.errors.is_empty() {
         let errors: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();

@@ -43,6 +43,8 @@ pub(super) struct Facts {
     pub(super) certificates: Result<Certificates, ApiError>,
     /// The data of the ConfigMap with the policies; null where there is none.
     pub(super) policies: Read,
+    /// The `StatefulSetPolicy` objects; null where the kind is not served.
+    pub(super) policy_objects: Read,
     pub(super) namespaces: Read,
     /// Names and namespaces of all StatefulSets.
     pub(super) sets: Read,
@@ -103,6 +105,7 @@ impl Facts {
             mutating: asker.get(&format!("{registration}/mutatingwebhookconfigurations/{name}")).await,
             certificates: asker.certificates(namespace, &secret_of(&spec)).await,
             policies: asker.policies(namespace, &spec).await,
+            policy_objects: asker.policy_objects().await,
             namespaces: asker.get("/api/v1/namespaces").await,
             sets: asker.metadata("/apis/apps/v1/statefulsets").await,
             rights: asker.rights(&place, &spec).await,
@@ -176,6 +179,13 @@ impl Asker {
         match self.get(&format!("/api/v1/namespaces/{namespace}/configmaps/{name}")).await {
             Err(ApiError::Status { code: 404, .. }) => Ok(Value::Null),
             config_map => config_map.map(|config_map| config_map["data"].clone()),
+        }
+    }
+
+    async fn policy_objects(&self) -> Read {
+        match self.get("/apis/stateward.dev/v1alpha1/statefulsetpolicies").await {
+            Err(ApiError::Status { code: 404, .. }) => Ok(Value::Null),
+            list => list.map(|list| list["items"].clone()),
         }
     }
 

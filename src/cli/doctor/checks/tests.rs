@@ -58,6 +58,7 @@ fn healthy() -> Facts {
             leaf: Some(leaf.certificate),
         }),
         policies: Ok(Value::Null),
+        policy_objects: Ok(Value::Null),
         namespaces: Ok(json!({"items": [namespace]})),
         sets: Ok(json!({"items": [{"metadata": {"namespace": "prod", "name": "etcd"}}]})),
         rights: Vec::new(),
@@ -140,6 +141,11 @@ fn what_is_wrong_is_found_and_nothing_else() {
         }
     });
     finds(Problem, "policies", "not in force", |facts| facts.policies = Ok(json!({"a.yaml": "kind: x"})));
+    finds(Problem, "policies", "StatefulSetPolicy ours:", |facts| {
+        let spec = json!({"rules": [{"rule": "quorum-evne", "level": "deny"}]});
+        facts.policy_objects =
+            Ok(json!([{"metadata": {"name": "ours", "uid": "u"}, "spec": spec, "status": {}}]));
+    });
     finds(Problem, "reached", "x509", |facts| {
         facts.probe.message =
             "failed calling webhook \"statefulsets.stateward.dev\": x509: unknown".to_owned();
