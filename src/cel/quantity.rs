@@ -11,7 +11,7 @@ const UNIT: i128 = 1_000_000_000;
 /// Where larger ones end: 10²⁹, of whatever it is.
 const LARGEST: i128 = i128::MAX;
 
-/// Longer texts are no quantities that anyone writes.
+/// Longer texts are not quantities.
 const LONGEST: usize = 64;
 
 impl Quantity {

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time, datetime};
 
-/// Longer texts are no durations that anyone writes.
+/// Longer texts are not durations.
 const LONGEST: usize = 64;
 
 const SECOND: i64 = 1_000_000_000;

@@ -109,25 +109,25 @@ mod tests {
     const TERM: Duration = Duration::from_secs(10);
 
     fn led() -> (LeadershipSetter, Leadership) {
-        let (throne, leadership) = LeadershipSetter::new();
-        throne.set(Some(Instant::now() + TERM));
-        (throne, leadership)
+        let (setter, leadership) = LeadershipSetter::new();
+        setter.set(Some(Instant::now() + TERM));
+        (setter, leadership)
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_ends_by_itself_at_the_deadline() {
-        let (throne, leadership) = led();
+        let (setter, leadership) = led();
         assert!(leadership.is_leader());
         advance(TERM).await;
         assert!(!leadership.is_leader());
         leadership.lost().await;
-        drop(throne);
+        drop(setter);
         leadership.lost().await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_renewal_keeps_the_work_and_a_loss_ends_it() {
-        let (throne, leadership) = led();
+        let (setter, leadership) = led();
         let begun = std::sync::atomic::AtomicUsize::new(0);
         let count = || begun.load(std::sync::atomic::Ordering::Relaxed);
         let work = leadership.lead(|| {
@@ -137,13 +137,13 @@ mod tests {
         let renewals = async {
             for _ in 0..2 {
                 tokio::time::sleep(TERM / 2).await;
-                throne.set(Some(Instant::now() + TERM));
+                setter.set(Some(Instant::now() + TERM));
             }
             tokio::time::sleep(TERM / 2).await;
             assert_eq!(count(), 1);
-            throne.set(None);
-            throne.vacant().await;
-            throne.set(Some(Instant::now() + 4 * TERM));
+            setter.set(None);
+            setter.vacant().await;
+            setter.set(Some(Instant::now() + 4 * TERM));
         };
         tokio::join!(work, renewals);
         assert_eq!(count(), 2);

@@ -54,7 +54,7 @@ impl<'a> Ruling<'a> {
 }
 
 impl<'a> Applicable<'a> {
-    /// The same for a change that somebody asks for, if it is known who. `sets_exemption` is whether it adds or alters the
+    /// The same for a change, if the requesting user is known. `sets_exemption` is whether it adds or alters the
     /// exempting annotations: those that were there before were set by one who might.
     #[must_use]
     pub fn asked_by(self, requester: &'a Requester, sets_exemption: bool) -> Self {

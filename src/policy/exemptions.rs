@@ -143,7 +143,7 @@ impl<'a> Applicable<'a> {
         }
     }
 
-    /// Whether an annotation would exempt if whoever asks for the change set one.
+    /// Whether an annotation would exempt if the requesting user set it.
     pub fn honours_annotations(&self) -> bool {
         self.annotations_count(self.asked_by.map(|asked| asked.requester)) == (true, None)
     }
