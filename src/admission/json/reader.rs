@@ -27,6 +27,7 @@ const fn all(byte: u8) -> u64 {
 
 impl<'de> Reader<'de> {
     /// The next byte that is not white space.
+    #[inline]
     pub(super) fn peek(&mut self) -> Result<u8> {
         loop {
             match self.bytes.get(self.at) {
@@ -37,6 +38,7 @@ impl<'de> Reader<'de> {
         }
     }
 
+    #[inline]
     pub(super) fn expect(&mut self, wanted: u8) -> Result<()> {
         if self.peek()? != wanted {
             return Err(GaveUp);
@@ -55,6 +57,7 @@ impl<'de> Reader<'de> {
 
     /// The place of the next byte from `at` on that does not stand for itself in a string: a quote, a backslash or a control
     /// character.
+    #[inline]
     fn special(&self, mut at: usize) -> Result<usize> {
         while let Some(eight) = self.bytes.get(at..).and_then(|rest| rest.first_chunk()) {
             let eight = u64::from_le_bytes(*eight);
@@ -75,6 +78,7 @@ impl<'de> Reader<'de> {
     }
 
     /// Reads a string whose quote is next.
+    #[inline]
     pub(super) fn string(&mut self) -> Result<Text<'de>> {
         let start = self.at + 1;
         let end = self.special(start)?;
@@ -82,7 +86,13 @@ impl<'de> Reader<'de> {
             self.at = end + 1;
             return Ok(Text::Plain(&self.text[start..end]));
         }
-        let (mut text, mut from, mut end) = (String::new(), start, end);
+        self.unescaped(start, end)
+    }
+
+    /// Reads a string from its first byte on, whose first special byte has been found.
+    #[cold]
+    fn unescaped(&mut self, mut from: usize, mut end: usize) -> Result<Text<'de>> {
+        let mut text = String::new();
         loop {
             text.push_str(&self.text[from..end]);
             match self.bytes[end] {
@@ -123,6 +133,7 @@ impl<'de> Reader<'de> {
             .try_fold(0, |value, digit| Ok(value << 4 | char::from(*digit).to_digit(16).ok_or(GaveUp)?))
     }
 
+    #[inline]
     fn skip_string(&mut self) -> Result<()> {
         self.at += 1;
         loop {
@@ -145,12 +156,14 @@ impl<'de> Reader<'de> {
         self.escape().map(drop)
     }
 
+    #[inline]
     fn skip_digits(&mut self) -> Result<()> {
         let count = self.bytes[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += count;
         if count == 0 { Err(GaveUp) } else { Ok(()) }
     }
 
+    #[inline]
     fn takes(&mut self, is_wanted: impl Fn(u8) -> bool) -> bool {
         let found = self.bytes.get(self.at).is_some_and(|byte| is_wanted(*byte));
         self.at += usize::from(found);
@@ -169,11 +182,13 @@ impl<'de> Reader<'de> {
         Ok(())
     }
 
+    #[inline]
     fn skip_integer(&mut self) -> Result<()> {
         self.takes(|byte| byte == b'-');
         if self.takes(|byte| byte == b'0') { Ok(()) } else { self.skip_digits() }
     }
 
+    #[inline]
     pub(super) fn skip(&mut self, depth: usize) -> Result<()> {
         match self.peek()? {
             b'"' => self.skip_string(),
@@ -220,6 +235,7 @@ impl<'de> Reader<'de> {
     }
 
     /// Reads a comma, or the end.
+    #[inline]
     fn ends(&mut self, end: u8) -> Result<bool> {
         let byte = self.peek()?;
         self.at += 1;
@@ -230,6 +246,7 @@ impl<'de> Reader<'de> {
         }
     }
 
+    #[inline]
     pub(super) fn integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
         let start = self.at;
         self.skip_integer()?;
