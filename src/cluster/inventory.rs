@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use self::objects::FileObject;
 pub use self::objects::{FileObjects, KeepValues, ManifestRecord};
-use super::{Cluster, ClusterObject, Kind};
+use super::{Cluster, ClusterObject, Kind, SharedParts};
 use crate::change::{DuplicateKey, Written};
 use crate::manifest::{Note, Source, Span};
 use crate::model::{ObjectRef, StatefulSet};
@@ -27,6 +27,7 @@ pub struct Inventory {
     /// Whether the command line gives that namespace.
     namespace_is_given: bool,
     by_name: BTreeMap<ObjectName, Vec<usize>>,
+    shared: SharedParts,
 }
 
 /// What is applied together: an argument of the command line, or a rendered kustomization or chart.
@@ -187,6 +188,7 @@ impl Inventory {
         if object.metadata().namespace.is_empty() {
             move_to(&mut object, &self.default_namespace);
         }
+        self.shared.share(&mut object);
         let (index, name) = (self.items.len(), name_of(&object));
         self.by_name.entry(name).or_default().push(index);
         let rendered = self.units.last().is_some_and(|unit| unit.rendered);

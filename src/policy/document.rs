@@ -53,7 +53,8 @@ pub(super) struct PolicySpec {
     /// Whether the annotations stateward.dev/exempt and stateward.dev/exempt-reason of a StatefulSet count. They do unless a policy
     /// says false.
     pub(super) annotation_exemptions: Option<bool>,
-    /// Who may set these annotations; without it, whoever may change the StatefulSet. Set by anyone else they do not count.
+    /// The users who may set these annotations; without it, all who may change the StatefulSet. They do not count when another user
+    /// sets them.
     pub(super) annotation_exemptions_by: Option<Subjects>,
     /// The namespaces whose StatefulSetExemptions count, among those that the policy is about. Without any policy that names their
     /// namespace they do not.

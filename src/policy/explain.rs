@@ -126,7 +126,7 @@ impl Explanation {
         }
         writeln!(out, "class {name}: {}", printable(because))?;
         if let Some(ExemptionSetters { subjects, policy }) = &self.annotation_exemptions_by {
-            let subjects = if subjects.is_empty() { "nobody".to_owned() } else { subjects.join(", ") };
+            let subjects = if subjects.is_empty() { "no user".to_owned() } else { subjects.join(", ") };
             writeln!(
                 out,
                 "exempting annotations count where set by {} (policy {policy})",

@@ -147,7 +147,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// Half of a surrogate pair is no character, but nobody reads it.
+    /// Half of a surrogate pair is no character, but a skipped text is not kept.
     fn skip_escape(&mut self) -> Result<()> {
         if self.bytes.get(self.at) == Some(&b'u') {
             self.at += 1;

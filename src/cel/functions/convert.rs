@@ -80,7 +80,7 @@ fn double_of_int<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
 }
 
 fn double_of_text<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
-    // Hexadecimal and underscores, which Go takes as well, nobody writes.
+    // Hexadecimal and underscores, which Go takes as well, do not occur in manifests.
     call.text(0).parse().map(Value::Double).map_err(|_| Failure::new("the text is not a number"))
 }
 
