@@ -77,7 +77,7 @@ async fn consul(stage: &Stage, namespace: &str, nodes: [&str; 2]) {
         .await;
 }
 
-/// A token of an account that has the ClusterRole of Stateward and nothing else. Stateward's own account may have more here: other
+/// A token of an account that has the `ClusterRole` of Stateward and nothing else. Stateward's own account may have more here: other
 /// tests on the same control plane give it the rights of components, such as those to list pods.
 async fn token_with_base_rights(api: &Api, namespace: &str) -> String {
     let group = "rbac.authorization.k8s.io";
