@@ -1,7 +1,7 @@
 //! The hooks of Metacontroller's service-per-pod example, answered with the controller's own template.
 //!
 //! A request of a `DecoratorController` is `{controller, object, attachments: {"Service.v1": {NAME: …}}, finalizing}`; the name is
-//! `NAMESPACE/NAME` where the hook has `version: v2`. The answer is `{labels?, attachments, finalized?}` in both.
+//! `NAMESPACE/NAME` where the hook has `version: v2`. The answer is `{labels?, attachments, resyncAfterSeconds?, finalized?}` in both.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,10 @@ use crate::per_pod::service::PerPodService;
 use crate::per_pod::set::PerPodSet;
 use crate::per_pod::template::{POLICY_UNKNOWN, Template, is_service_name};
 use crate::policy::Policies;
+
+/// After how many seconds Metacontroller asks again while Services wait for pods to go. A decorator with `ignoreStatusChanges`
+/// does not ask when the last of them has gone.
+const ASK_AGAIN: u32 = 5;
 
 /// What Metacontroller may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +119,19 @@ impl<T> HookRequest<T> {
     }
 }
 
+impl HookRequest<PerPodSet> {
+    /// The Services of pods that are not asked for any more and that may still be terminating: a client is not cut off from a pod
+    /// that drains. The status counts pods without naming them, and they end in any order, so all of them stay until the last
+    /// has gone.
+    fn kept_for_pods(&self, template: &Template) -> impl Iterator<Item = &PerPodService> {
+        let services = self.services().filter(|_| self.object.has_superfluous_pods());
+        services.into_iter().flat_map(BTreeMap::values).filter(|service| {
+            let name = &service.metadata.name;
+            template.is_pod_name(name) && !template.is_wanted(name)
+        })
+    }
+}
+
 fn sync_services(
     request: &HookRequest<PerPodSet>,
     cluster: &Cluster,
@@ -122,13 +139,23 @@ fn sync_services(
 ) -> Result<Value, Unanswered> {
     let metadata = &request.object.metadata;
     named("a StatefulSet", metadata)?;
-    let template = Template::of(&request.object, cluster, policies).map_err(unanswered)?;
-    let names = template.iter().flat_map(Template::names).filter(|name| is_service_name(name));
-    let attachments = names.filter_map(|name| {
+    let Some(template) = Template::of(&request.object, cluster, policies).map_err(unanswered)? else {
+        return Ok(json!({"attachments": []}));
+    };
+    let wanted = template.names().filter(|name| is_service_name(name)).map(|name| {
         let seen = request.seen(&metadata.namespace, &name);
-        template.as_ref().map(|template| template.attachment(&name, seen))
+        template.attachment(&name, seen)
     });
-    Ok(json!({"attachments": attachments.collect::<Vec<_>>()}))
+    let mut attachments: Vec<Value> = wanted.collect();
+    let wanted = attachments.len();
+    let kept = request.kept_for_pods(&template);
+    attachments.extend(kept.map(|service| template.attachment(&service.metadata.name, Some(service))));
+    let is_any_kept = attachments.len() > wanted;
+    let mut answer = json!({"attachments": attachments});
+    if is_any_kept {
+        answer["resyncAfterSeconds"] = ASK_AGAIN.into();
+    }
+    Ok(answer)
 }
 
 fn finalize_services(request: &HookRequest<PerPodSet>) -> Value {
@@ -163,5 +190,89 @@ fn unanswered(problem: Problem) -> Unanswered {
     match problem.id {
         POLICY_UNKNOWN => Unanswered::NotYet(problem.message),
         _ => Unanswered::Wrong(problem.message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Profile;
+
+    fn sync(spec: &Value, status: &Value, existing: &[&str]) -> Value {
+        let mut metadata = json!({"namespace": "demo", "name": "web", "uid": "1"});
+        metadata["annotations"] =
+            json!({"service-per-pod-label": "pod-name", "service-per-pod-ports": "80:80"});
+        let mut set = json!({"metadata": metadata, "spec": spec});
+        if !status.is_null() {
+            set["status"] = status.clone();
+        }
+        let services = existing.iter().map(|name| {
+            let metadata = json!({"namespace": "demo", "name": name, "uid": name});
+            let spec = json!({"type": "LoadBalancer", "loadBalancerClass": format!("class-of-{name}")});
+            (format!("demo/{name}"), json!({"metadata": metadata, "spec": spec}))
+        });
+        let services: serde_json::Map<String, Value> = services.collect();
+        let request = json!({"object": set, "attachments": {"Service.v1": services}}).to_string();
+        let policies = Policies::new(Profile::Baseline, Vec::new()).unwrap();
+        let answer = Hook::SyncServices.answer(request.as_bytes(), &Cluster::default(), &policies);
+        serde_json::from_slice(&answer.unwrap()).unwrap()
+    }
+
+    fn names(answer: &Value) -> Vec<&str> {
+        let attachments = answer["attachments"].as_array().unwrap();
+        attachments.iter().map(|service| service["metadata"]["name"].as_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_service_stays_until_no_more_pods_run_than_asked_for() {
+        let all = ["web-0", "web-1", "web-2"];
+        let one = json!({"replicas": 1});
+        let running = |pods: i32| json!({"replicas": pods, "readyReplicas": 1});
+        for (spec, status, existing, wanted, kept) in [
+            (&one, running(3), &all[..], &["web-0"][..], &["web-1", "web-2"][..]),
+            // The pods end in any order: `web-2` may be the one that is left.
+            (&one, running(2), &all, &["web-0"], &["web-1", "web-2"]),
+            (&one, running(1), &all, &["web-0"], &[]),
+            (&one, running(0), &all, &["web-0"], &[]),
+            (&one, json!({}), &all, &["web-0"], &[]),
+            (&one, Value::Null, &all, &["web-0"], &[]),
+            // None is made anew for a pod that is about to go.
+            (&one, running(3), &["web-0"], &["web-0"], &[]),
+            (&one, running(3), &["web-2"], &["web-0"], &["web-2"]),
+            (&json!({}), running(2), &all, &["web-0"], &["web-1", "web-2"]),
+            (&json!({"replicas": 0}), running(3), &all, &[], &all),
+            (&json!({"replicas": 0}), running(0), &all, &[], &[]),
+            (
+                &json!({"replicas": 1, "ordinals": {"start": 5}}),
+                running(2),
+                &["web-5", "web-6"],
+                &["web-5"],
+                &["web-6"],
+            ),
+            // Those below a start that was raised go in the same way.
+            (
+                &json!({"replicas": 1, "ordinals": {"start": 1}}),
+                running(2),
+                &["web-0", "web-1"],
+                &["web-1"],
+                &["web-0"],
+            ),
+            (&json!({"replicas": 3}), running(1), &["web-0"], &all, &[]),
+            // Not the name of a pod of this set.
+            (&one, running(3), &["web-0", "web-01", "web-x", "web", "other-1"], &["web-0"], &[]),
+        ] {
+            let answer = sync(spec, &status, existing);
+            assert_eq!(names(&answer), [wanted, kept].concat(), "{spec} {status} {existing:?}");
+            let resync = &answer["resyncAfterSeconds"];
+            assert_eq!(resync.is_u64(), !kept.is_empty(), "{spec} {status} {existing:?}: {resync}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_stays_is_as_it_was_asked_for() {
+        let answer = sync(&json!({"replicas": 0}), &json!({"replicas": 1}), &["web-0"]);
+        let spec = &answer["attachments"][0]["spec"];
+        assert_eq!(spec["selector"], json!({"pod-name": "web-0"}));
+        assert_eq!(spec["loadBalancerClass"], "class-of-web-0");
     }
 }

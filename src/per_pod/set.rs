@@ -63,7 +63,16 @@ impl PerPodSet {
     /// The numbers of its pods.
     pub fn ordinals(&self) -> std::ops::Range<i64> {
         let start = i64::from(self.spec.ordinals.and_then(|ordinals| ordinals.start).unwrap_or(0));
-        start..start + i64::from(self.spec.replicas.unwrap_or(1).max(0))
+        start..start + i64::from(self.replicas())
+    }
+
+    /// Whether there are more pods than asked for, by a status that counts those that are terminating: a scale-down goes on.
+    pub fn has_superfluous_pods(&self) -> bool {
+        self.status.replicas > self.replicas()
+    }
+
+    fn replicas(&self) -> i32 {
+        self.spec.replicas.unwrap_or(1).max(0)
     }
 
     /// The selector of its pods as a query has it; `None` where it would select all pods of the namespace, or none.

@@ -69,11 +69,19 @@ impl Template {
         self.ordinals.clone().map(|ordinal| format!("{}-{ordinal}", self.set))
     }
 
-    /// Whether a pod has this name.
+    /// Whether a pod that is asked for has this name.
     pub fn is_wanted(&self, name: &str) -> bool {
-        let ordinal = name.strip_prefix(&*self.set).and_then(|rest| rest.strip_prefix('-'));
-        let number = ordinal.and_then(|text| text.parse::<i64>().ok().filter(|n| n.to_string() == text));
-        number.is_some_and(|number| self.ordinals.contains(&number))
+        self.ordinal_of(name).is_some_and(|ordinal| self.ordinals.contains(&ordinal))
+    }
+
+    /// Whether this is the name of a pod of the set, of any ordinal.
+    pub fn is_pod_name(&self, name: &str) -> bool {
+        self.ordinal_of(name).is_some()
+    }
+
+    fn ordinal_of(&self, name: &str) -> Option<i64> {
+        let text = name.strip_prefix(&*self.set)?.strip_prefix('-')?;
+        text.parse::<i64>().ok().filter(|ordinal| ordinal.to_string() == text)
     }
 
     /// The label that the Services select pods by.

@@ -22,6 +22,9 @@ rule! {
     /// StatefulSets only, because no PodDisruptionBudget counts them together, and warns otherwise. A dry run is only warned. Where
     /// the majority is lost already, a deletion or a scale may be the repair: then it only warns, but an eviction still waits.
     ///
+    /// `kubectl delete all -l app=NAME` deletes the pods before their StatefulSet: those that are denied are only error messages of the
+    /// command, because the pods go when it then deletes the set.
+    ///
     /// ## Why
     ///
     /// A group of 3 serves with 2. While one member restarts or catches up, the other two are the majority: the next pod that

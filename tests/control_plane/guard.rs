@@ -220,13 +220,23 @@ async fn broken_variants_in_strict() {
     broken(stage!(Stage::set("broken-strict", "strict")), "strict").await;
 }
 
+/// Allowed with warnings of these rules. No pod is ever ready here, and how many pods and claims the controllers have made by now
+/// differs from run to run: what is warned of for these does not count.
+#[track_caller]
+fn scaled(reply: &Reply, rules: &[&str]) {
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let mut warned = reply.warned();
+    warned.retain(|rule| !["quorum-no-spare", "quorum-claims-left"].contains(rule));
+    assert_eq!(warned, rules.iter().copied().collect(), "{reply:?}");
+}
+
 #[tokio::test]
 async fn a_quorum_is_scaled() {
     let stage = stage!(Stage::set("scale", "baseline"));
     let namespace = stage.namespace("consul").await;
     consul(&stage, &namespace).await;
     let api = &stage.api;
-    api.scale(&namespace, "consul", 5).await.warned_of(&[]);
+    scaled(&api.scale(&namespace, "consul", 5).await, &[]);
     api.scale(&namespace, "consul", 4).await.denied_by(&["quorum-even"]);
     api.scale(&namespace, "consul", 1).await.denied_by(&["quorum-scale-loses-majority"]);
     assert_eq!(replicas(api, &namespace, "consul").await, 5);
@@ -234,12 +244,12 @@ async fn a_quorum_is_scaled() {
     // The same through the set itself.
     let to = |replicas: i32| json!({"spec": {"replicas": replicas}});
     let path = set_path(&namespace, "consul");
-    api.merge(&path, &to(3)).await.warned_of(&[]);
-    api.merge(&path, &to(5)).await.warned_of(&[]);
+    scaled(&api.merge(&path, &to(3)).await, &[]);
+    scaled(&api.merge(&path, &to(5)).await, &[]);
     api.merge(&path, &to(4)).await.denied_by(&["quorum-even"]);
     api.merge(&path, &to(1)).await.denied_by(&["quorum-scale-loses-majority"]);
     assert_eq!(replicas(api, &namespace, "consul").await, 5);
-    api.scale(&namespace, "consul", 0).await.warned_of(&["quorum-scaled-to-zero"]);
+    scaled(&api.scale(&namespace, "consul", 0).await, &["quorum-scaled-to-zero"]);
     stage.end().await;
 }
 

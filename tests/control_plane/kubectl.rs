@@ -44,8 +44,8 @@ impl Kubectl {
         Some(Self { program, folder, namespace: namespace.to_owned() })
     }
 
-    /// A file with an object, for `-f`.
-    fn file(&self, object: &Value) -> String {
+    /// A file with an object or a List, for `-f`.
+    pub(crate) fn file(&self, object: &Value) -> String {
         let file = self.folder.path().join("object.json");
         fs::write(&file, object.to_string()).unwrap();
         file.display().to_string()

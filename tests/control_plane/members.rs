@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::kube_api::{example, path_of, pod_path, set_path};
+use crate::kube_api::{example, path_of, pod_path, service_path, set_path};
 use crate::kubectl::Kubectl;
 use crate::stage::Stage;
 
@@ -125,6 +125,104 @@ async fn a_whole_application_is_deleted_in_strict() {
                 stage.until_gone(&path_of(object)).await;
             }
         }
+    }
+    stage.end().await;
+}
+
+fn list_of(items: &[Value]) -> Value {
+    json!({"apiVersion": "v1", "kind": "List", "items": items})
+}
+
+/// All of these are gone.
+async fn until_all_gone(stage: &Stage, objects: &[Value]) {
+    for object in objects {
+        stage.until_gone(&path_of(object)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_deletes_an_application_in_whatever_order_its_file_has() {
+    let Some(stage) = Stage::set_with_controllers("delete-file", "strict").await else { return };
+    let namespace = stage.namespace("apps").await;
+    let Some(kubectl) = Kubectl::find(&namespace) else { return stage.end().await };
+    let objects = example("consul/consul.yaml", &namespace);
+    let first = objects.iter().position(|object| object["kind"] == "Service").unwrap();
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let file = order.map(|index| objects[first + index].clone());
+        for object in &objects {
+            stage.api.apply(object).await.allowed();
+        }
+        let pod = pod_path(&namespace, "consul-2");
+        stage.until("pods are made", async || stage.api.exists(&pod).await).await;
+        let (succeeded, said) = kubectl.run(&["delete", "-f", &kubectl.file(&list_of(&file))]);
+        assert!(succeeded, "{order:?}: {said}");
+        until_all_gone(&stage, &file).await;
+        for pod in ["consul-0", "consul-1", "consul-2"] {
+            stage.until_gone(&pod_path(&namespace, pod)).await;
+        }
+    }
+    stage.end().await;
+}
+
+/// As the page of `claim-in-use` says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_stands_before_its_set_goes_with_the_second_command() {
+    let Some(stage) = Stage::set_with_controllers("delete-claim", "strict").await else { return };
+    let namespace = stage.namespace("consul").await;
+    let Some(kubectl) = Kubectl::find(&namespace) else { return stage.end().await };
+    let mut objects = example("consul/consul.yaml", &namespace);
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data-consul-1", "namespace": namespace},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    });
+    objects.insert(0, claim.clone());
+    for object in &objects {
+        stage.api.apply(object).await.allowed();
+    }
+    let pod = pod_path(&namespace, "consul-1");
+    stage.until("its pod is made", async || stage.api.exists(&pod).await).await;
+
+    let file = kubectl.file(&list_of(&objects));
+    let (succeeded, said) = kubectl.run(&["delete", "-f", &file]);
+    assert!(!succeeded && said.contains("\n  claim-in-use: "), "{said}");
+    assert_eq!(said.matches("denied the request").count(), 1, "{said}");
+    until_all_gone(&stage, &objects[1..]).await;
+    let kept = stage.api.get(&path_of(&claim)).await.allowed();
+    assert_eq!(kept.body["metadata"]["deletionTimestamp"], Value::Null);
+
+    let (succeeded, said) = kubectl.run(&["delete", "--ignore-not-found", "-f", &file]);
+    assert!(succeeded, "{said}");
+    until_all_gone(&stage, &objects).await;
+    stage.end().await;
+}
+
+/// `kubectl delete all` begins with the pods: that of some is refused, and they go with their set.
+#[tokio::test(flavor = "multi_thread")]
+async fn delete_all_leaves_nothing_behind_in_strict() {
+    let Some(stage) = Stage::set_with_controllers("delete-all-l", "strict").await else { return };
+    let namespace = stage.namespace("consul").await;
+    let Some(kubectl) = Kubectl::find(&namespace) else { return stage.end().await };
+    for object in example("consul/consul.yaml", &namespace) {
+        stage.api.apply(&object).await.allowed();
+    }
+    let pods = ["consul-0", "consul-1", "consul-2"];
+    run_all(&stage, &namespace, &pods).await;
+
+    let (succeeded, said) = kubectl.run(&["delete", "all", "-l", "app=consul", "--wait=false"]);
+    assert!(!succeeded, "{said}");
+    assert_eq!(said.matches("quorum-no-spare: ").count(), 2, "{said}");
+    assert_eq!(said.matches("denied the request").count(), 2, "{said}");
+    stage.until_gone(&set_path(&namespace, "consul")).await;
+    stage.until_gone(&service_path(&namespace, "consul")).await;
+    for pod in pods {
+        let path = pod_path(&namespace, pod);
+        let is_going = async || stage.api.get(&path).await.body["metadata"]["deletionTimestamp"].is_string();
+        stage.until("the pod is being deleted", is_going).await;
+        // As the kubelet says that the process has ended.
+        let kubelet = stage.api.acting_as(&format!("system:node:{namespace}-{pod}"), "system:nodes");
+        kubelet.delete(&path, &json!({"gracePeriodSeconds": 0})).await.allowed();
+        stage.until_gone(&path).await;
     }
     stage.end().await;
 }

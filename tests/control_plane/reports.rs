@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::control_plane;
+use crate::control_plane::{self, ControlPlane};
 use crate::kube_api::{Api, example, manifests::objects, set_path};
 use crate::stage::{Guard, SKIPPED};
 
@@ -62,13 +62,16 @@ async fn reported(api: &Api, path: &str) -> Findings {
     found.collect()
 }
 
+/// With a control plane of its own: on the shared one other replicas hold the Lease, and the namespaces of all other tests would be
+/// judged first.
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_say_what_an_audit_says_and_go_with_their_sets() {
     control_plane::bound_lifetime();
-    let Some(plane) = control_plane::shared() else {
+    let Some(assets) = control_plane::assets() else {
         eprintln!("{SKIPPED}");
         return;
     };
+    let plane = ControlPlane::start(&assets, true).unwrap();
     let api = plane.api();
     install_crds(&api).await;
     for object in objects("components/reports/rbac.yaml") {
@@ -94,7 +97,7 @@ async fn reports_say_what_an_audit_says_and_go_with_their_sets() {
         let (folder, namespace, path) =
             (tempfile::tempdir_in(folder.path()).unwrap(), format!("reported-by-{kind}"), format!("/{path}"));
         let guard =
-            Guard::with_flags(plane, folder, &["--bind=127.0.0.1:0", &ca, &format!("--reports={kind}")])
+            Guard::with_flags(&plane, folder, &["--bind=127.0.0.1:0", &ca, &format!("--reports={kind}")])
                 .await;
         let audit = audited(&kubeconfig, &namespace);
         assert!(audit.iter().any(|found| found[0] == "quorum-even"), "{audit:?}");
