@@ -16,6 +16,8 @@ pub struct Change {
     pub requester: Requester,
     /// Whether nothing of it will persist.
     pub dry_run: bool,
+    /// Whether a deletion leaves what the object owns: `propagationPolicy: Orphan`, as `kubectl delete --cascade=orphan` asks.
+    pub orphans: bool,
     /// A StatefulSet as it is written, where a policy's check reads it.
     pub raw: Option<Box<RawObjects>>,
     /// Whether what belongs to it is there by now, as in manifests that are judged together. A request may be the first of

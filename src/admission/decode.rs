@@ -277,6 +277,7 @@ impl WireRequest {
                 action: action(self.operation, self.resource, old, new, self.grace_period)?,
                 requester: Requester { username: self.username, groups: self.groups },
                 dry_run,
+                orphans: self.orphans,
                 raw: None,
                 has_all_objects: false,
             },

@@ -38,6 +38,7 @@ pub(super) struct WireRequest {
     pub(super) groups: Vec<Box<str>>,
     pub(super) dry_run: bool,
     pub(super) grace_period: Option<i64>,
+    pub(super) orphans: bool,
     pub(super) object: Body,
     pub(super) old_object: Body,
 }
@@ -109,6 +110,22 @@ type Name<'a> = Short<'a, LONGEST_NAME>;
 #[serde(rename_all = "camelCase", default)]
 struct Options {
     grace_period_seconds: Option<i64>,
+    propagation_policy: Option<Propagation>,
+    /// The deprecated way to say `Orphan`.
+    orphan_dependents: Option<bool>,
+}
+
+#[derive(Deserialize, PartialEq)]
+enum Propagation {
+    Orphan,
+    #[serde(other)]
+    Other,
+}
+
+impl Options {
+    fn orphans(&self) -> bool {
+        self.orphan_dependents.unwrap_or(false) || self.propagation_policy == Some(Propagation::Orphan)
+    }
 }
 
 impl<'de> Deserialize<'de> for WireRequest {
@@ -252,6 +269,7 @@ impl<'de> Partial<'de> {
             username: username.into_box(),
             groups: groups.unwrap_or_default().0,
             dry_run: self.dry_run.unwrap_or_default(),
+            orphans: self.options.as_ref().is_some_and(Options::orphans),
             grace_period: self.options.and_then(|options| options.grace_period_seconds),
             object: self.object.into_body("object", resource)?,
             old_object: self.old_object.into_body("oldObject", resource)?,

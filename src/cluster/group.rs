@@ -25,7 +25,7 @@ pub enum GroupEvidence<'a> {
     Owner(&'a Owner),
     /// They name the same replica set, within one release.
     ReplicaSet(&'a str),
-    /// The initial cluster of one lists the pods of all, within one release.
+    /// The initial cluster of one lists the pods of all, and they are of one release or list each other.
     InitialCluster,
     /// They run the same image, and one Service selects the pods of both. Presumed: it proves nothing.
     Alike,
@@ -111,15 +111,22 @@ impl<'a> ClusterView<'a> {
 
     fn of_initial_cluster(&self, set: &'a StatefulSet) -> Option<Named<'a>> {
         let listed = set.initial_members();
-        let is_listed = set.ensemble().is_none() && listed.contains(&*set.metadata.name) && listed.len() > 1;
-        let instance = set.instance().filter(|_| is_listed)?;
+        let own_name = &*set.metadata.name;
+        let is_listed = set.ensemble().is_none() && listed.contains(own_name) && listed.len() > 1;
+        if !is_listed {
+            return None;
+        }
+        let instance = set.instance();
+        let lists_the_same = |other: &StatefulSet| {
+            (instance.is_some() && other.instance() == instance) || other.initial_members().contains(own_name)
+        };
         if listed.len() > MOST_OF_A_GROUP {
             return Some((GroupEvidence::InitialCluster, None));
         }
         let namespace = &*set.metadata.namespace;
         let known = listed.into_iter().filter_map(|name| self.set(namespace, name).present());
         let sets = known
-            .filter(|other| other.instance() == Some(instance) && other.ensemble().is_none())
+            .filter(|other| other.ensemble().is_none() && lists_the_same(other))
             .map(|other| (other, self.replicas_of(other)))
             .collect();
         Some((GroupEvidence::InitialCluster, Some(sets)))

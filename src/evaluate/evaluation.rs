@@ -19,6 +19,9 @@ use crate::verdict::{Edit, Finding, RuleId};
 const SAY_GROUP: &str =
     "say which sets are one group with the annotation stateward.dev/ensemble on each of them";
 
+/// The longest name of a host, in bytes (RFC 1035).
+const LONGEST_HOST: usize = 253;
+
 /// One set, its change, and the policies about it.
 pub(super) struct Evaluation<'a> {
     /// The set as one group with those that say that they belong to it.
@@ -99,7 +102,10 @@ impl Evaluation<'_> {
     /// wrong as ever, and what is wrong in one view only is a warning.
     pub(super) fn violations(&self, rule: &Rule, params: &Params) -> Vec<Violation> {
         let mut alone = self.states.violations(rule, params);
-        let Some(together) = self.together.as_ref().filter(|_| rule.counts_members()) else { return alone };
+        let Some(together) = self.together.as_ref().filter(|_| rule.counts_members()) else {
+            self.soften_by_list(rule, &mut alone);
+            return alone;
+        };
         let found = together.violations(rule, params);
         let mut in_group: HashMap<String, Violation> =
             found.into_iter().map(|violation| (violation.key.clone(), violation)).collect();
@@ -109,20 +115,32 @@ impl Evaluation<'_> {
             if in_group.remove(&violation.key).is_some() {
                 // Which count is right depends on what is one group.
                 violation.edits.clear();
-                let _ = write!(violation.remedy, "; {SAY_GROUP} if {others} is a part of the same group");
+                let _ = write!(violation.remedy, "; {SAY_GROUP} if the group includes {others}");
             } else {
-                violation.soften(&format!(
-                    "not so if {others}, which looks like a part of the same group, is one"
-                ));
+                violation.soften(&format!("not so if the group includes {others}, as it seems to"));
             }
         }
         let mut only_in_group: Vec<Violation> = in_group.into_values().collect();
         only_in_group.sort_by(|one, other| one.key.cmp(&other.key));
         for violation in &mut only_in_group {
-            violation
-                .soften(&format!("counted with {others}, which runs the same image behind the same Service"));
+            violation.soften(&format!("counted with {others}: the same image behind the same Service"));
         }
         alone.into_iter().chain(only_in_group).collect()
+    }
+
+    /// Members that the set itself lists may run outside the cluster: then its replicas are not all that vote.
+    fn soften_by_list(&self, rule: &Rule, violations: &mut [Violation]) {
+        if violations.is_empty() || !rule.counts_members() || !self.states.is_alone() {
+            return;
+        }
+        let States { after, .. } = &self.states;
+        if let Some(host) = after.set.member_elsewhere(after.replicas) {
+            let host = cut(host.to_owned(), LONGEST_HOST);
+            let how = format!("not so if {host}, which its list of members names as well, votes");
+            for violation in violations {
+                violation.soften(&how);
+            }
+        }
     }
 
     /// What a rule about states finds wrong already before the change.

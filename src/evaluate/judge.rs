@@ -180,7 +180,7 @@ impl<'v> Known<'v> {
 
 impl States<'_> {
     /// Whether nothing says that the set is in a group with others.
-    fn is_alone(&self) -> bool {
+    pub(super) fn is_alone(&self) -> bool {
         self.after.group.as_ref().is_some_and(|group| group.evidence == GroupEvidence::Alone)
     }
 }

@@ -53,7 +53,7 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
         raw: change.raw.as_deref(),
     };
     let mut findings: Vec<Finding> = match &change.action {
-        Action::StatefulSet(Edit::Delete(set)) => judge.set_deletion(set),
+        Action::StatefulSet(Edit::Delete(set)) => judge.set_deletion(set, change.orphans),
         Action::StatefulSet(edit) => judge.set(edit),
         Action::Scale { namespace, name, old, new } => judge.scale(namespace, name, *old, *new),
         Action::Workload(edit) => judge.workload(edit),
@@ -106,12 +106,13 @@ impl<'a> Evaluator<'a> {
         self.judge(edit.before().map(at), at(new), Trigger::Set, asked)
     }
 
-    fn set_deletion(&self, set: &'a StatefulSet) -> Vec<Finding> {
+    fn set_deletion(&self, set: &'a StatefulSet, orphans: bool) -> Vec<Finding> {
         if self.is_being_deleted(set) {
             return Vec::new();
         }
         let state = (set, set.replicas(), PendingChange::Nothing);
-        self.judge(None, state, Trigger::SetDeletion, self.asked(Changed::Set, set))
+        let changed = if orphans { Changed::SetAlone } else { Changed::Set };
+        self.judge(None, state, Trigger::SetDeletion, self.asked(changed, set))
     }
 
     /// Judges the sets that the claim was made for.

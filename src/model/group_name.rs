@@ -1,13 +1,20 @@
 //! What StatefulSets say themselves of the consensus group that they are in.
 
+use core::net::IpAddr;
 use std::collections::BTreeSet;
 
 use super::{Container, StatefulSet};
 
 const REPLICA_SET_VARIABLES: [&str; 2] = ["MONGODB_REPLICA_SET_NAME", "MONGO_REPLICA_SET_NAME"];
 const REPLICA_SET_FLAGS: [&str; 2] = ["--replSet", "--replSetName"];
-const INITIAL_CLUSTER_VARIABLES: [&str; 2] = ["ETCD_INITIAL_CLUSTER", "ZOO_SERVERS"];
-const INITIAL_CLUSTER_FLAGS: [&str; 2] = ["--initial-cluster", "-initial-cluster"];
+const INITIAL_CLUSTER_VARIABLES: [&str; 4] = [
+    "ETCD_INITIAL_CLUSTER",
+    "ZOO_SERVERS",
+    "KAFKA_CONTROLLER_QUORUM_VOTERS",
+    "KAFKA_CFG_CONTROLLER_QUORUM_VOTERS",
+];
+const INITIAL_CLUSTER_FLAGS: [&str; 4] =
+    ["--initial-cluster", "-initial-cluster", "--retry-join", "-retry-join"];
 /// Of Bitnami's MongoDB image: `primary`, `secondary`, `hidden` or `arbiter`.
 const MODE_VARIABLE: &str = "MONGODB_REPLICA_SET_MODE";
 const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
@@ -24,7 +31,7 @@ impl StatefulSet {
     /// The replica set that its containers name, as MongoDB does; `None` where the name is only known at run time.
     pub fn replica_set_name(&self) -> Option<&str> {
         let containers = self.spec.template.spec.containers.iter();
-        let mut names = containers.flat_map(|c| given(c, REPLICA_SET_VARIABLES, REPLICA_SET_FLAGS));
+        let mut names = containers.flat_map(|c| given(c, &REPLICA_SET_VARIABLES, &REPLICA_SET_FLAGS));
         names.find(|name| !name.is_empty() && !name.contains('$'))
     }
 
@@ -36,15 +43,38 @@ impl StatefulSet {
 
     /// The names of the StatefulSets whose pods its initial cluster lists.
     pub fn initial_members(&self) -> BTreeSet<&str> {
+        let words = self
+            .initial_clusters()
+            .flat_map(|list| list.split(|c: char| !c.is_ascii_alphanumeric() && c != '-'));
+        words.filter_map(set_of_pod).collect()
+    }
+
+    /// A host that its initial cluster lists and that is none of its pods, where the list has more members than there are
+    /// `replicas`: virtual machines that are moved here, pods of other sets.
+    pub fn member_elsewhere(&self, replicas: i32) -> Option<&str> {
+        self.initial_clusters().find_map(|list| {
+            let members: Vec<&str> =
+                list.split(|c: char| c == ',' || c.is_whitespace()).filter_map(host_of_member).collect();
+            let are_more = members.len() > usize::try_from(replicas).unwrap_or(0);
+            members.into_iter().find(|host| are_more && self.is_elsewhere(host))
+        })
+    }
+
+    fn initial_clusters(&self) -> impl Iterator<Item = &str> {
         let containers = self.spec.template.spec.containers.iter();
-        let lists = containers.flat_map(|c| given(c, INITIAL_CLUSTER_VARIABLES, INITIAL_CLUSTER_FLAGS));
-        let words = lists.flat_map(|list| list.split(|c: char| !c.is_ascii_alphanumeric() && c != '-'));
-        let sets = words.filter_map(|pod| {
-            let (set, ordinal) = pod.rsplit_once('-')?;
-            let is_ordinal = !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit());
-            is_ordinal.then_some(set)
-        });
-        sets.filter(|set| !set.is_empty()).collect()
+        containers.flat_map(|c| given(c, &INITIAL_CLUSTER_VARIABLES, &INITIAL_CLUSTER_FLAGS))
+    }
+
+    /// Whether a host is surely none of its pods. What is only known at run time may be.
+    fn is_elsewhere(&self, host: &str) -> bool {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return !address.is_loopback() && !address.is_unspecified();
+        }
+        let label = host.split('.').next().unwrap_or_default();
+        let (name, service) = (&*self.metadata.name, &*self.spec.service_name);
+        let is_known = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+        let is_own = ["", "localhost", name, service].contains(&label) || set_of_pod(label) == Some(name);
+        is_known && !is_own
     }
 
     /// Whether its pods only vote: they keep no data.
@@ -56,11 +86,29 @@ impl StatefulSet {
     }
 }
 
+/// The set that a pod is named after: `etcd-a` of `etcd-a-0`.
+fn set_of_pod(pod: &str) -> Option<&str> {
+    let (set, ordinal) = pod.rsplit_once('-')?;
+    let is_ordinal = !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit());
+    (is_ordinal && !set.is_empty()).then_some(set)
+}
+
+/// The host of `m1=http://HOST:2380`, `server.1=HOST:2888:3888;2181` or `1@HOST:9093`.
+fn host_of_member(member: &str) -> Option<&str> {
+    let address = member.rsplit(['=', '@']).next().unwrap_or(member);
+    let address = address.split_once("//").map_or(address, |(_, rest)| rest);
+    let host = match address.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => address.split([':', '/', ';']).next(),
+    };
+    host.filter(|host| !host.is_empty())
+}
+
 /// What a container gives as one of these variables, or after one of these flags.
 fn given<'a>(
     container: &'a Container,
-    variables: [&'a str; 2],
-    flags: [&'a str; 2],
+    variables: &'static [&'static str],
+    flags: &'static [&'static str],
 ) -> impl Iterator<Item = &'a str> {
     let variables = container.env.iter().filter(move |variable| variables.contains(&&*variable.name));
     let words: Vec<&str> =
@@ -112,6 +160,39 @@ mod tests {
         let zookeeper = set(&json!({"env": [{"name": "ZOO_SERVERS", "value": servers}]}));
         assert_eq!(zookeeper.initial_members().into_iter().collect::<Vec<_>>(), ["zk-a", "zk-b"]);
         assert!(set(&json!({"args": ["--peers=etcd-a-0", "-3"]})).initial_members().is_empty());
+    }
+
+    #[test]
+    fn a_member_elsewhere_is_one_that_is_no_pod_of_the_set() {
+        let elsewhere = |variable: &str, list: &str, replicas| {
+            let mut set = set(&json!({"env": [{"name": variable, "value": list}]}));
+            set.metadata.name = "zk".into();
+            set.spec.service_name = "zk-headless".into();
+            set.member_elsewhere(replicas).map(ToOwned::to_owned)
+        };
+        for (list, replicas, found) in [
+            ("m1=http://zk-0.zk:2380,vm1=https://10.0.0.1:2380,m2=http://zk-1.zk:2380", 2, Some("10.0.0.1")),
+            ("m1=http://zk-0.zk:2380,vm1=https://10.0.0.1:2380,m2=http://zk-1.zk:2380", 3, None),
+            ("m1=http://[::1]:2380,vm1=https://[2001:db8::1]:2380", 1, Some("2001:db8::1")),
+            ("server.1=zk-0.zk:2888:3888;2181 server.2=zk-b-0.zk-b:2888:3888;2181", 1, Some("zk-b-0.zk-b")),
+            ("zk-0.zk:2888:3888::1,old.example.com:2888:3888::2", 1, Some("old.example.com")),
+            ("1@zk-0.zk:9093,2@zk-1.zk:9093,3@zk-2.zk:9093", 2, None),
+            ("server.1=0.0.0.0:2888:3888 server.2=zk-1.zk:2888:3888 server.3=localhost:2888:3888", 1, None),
+            (
+                "m=http://$(POD_NAME).zk:2380,n=http://$(OTHER):2380,o=http://zk-headless:2380,p=http://zk:2380",
+                1,
+                None,
+            ),
+            ("", 0, None),
+            (",,=,@,//,[", 0, None),
+        ] {
+            assert_eq!(elsewhere("ETCD_INITIAL_CLUSTER", list, replicas).as_deref(), found, "{list}");
+        }
+        assert_eq!(
+            elsewhere("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@zk-0.zk:1,2@vm:1", 1).as_deref(),
+            Some("vm")
+        );
+        assert_eq!(elsewhere("PEERS", "1@zk-0.zk:1,2@vm:1", 1), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `claims-deleted-with-set`
 
-use super::{Params, Place, SetContext, Violations};
+use super::{Changed, Params, Place, SetContext, Violations};
 use crate::model::quorum::majority;
 use crate::model::{ClaimRetention, Class};
 
@@ -8,13 +8,13 @@ rule! {
     /// ## What it checks
     ///
     /// A StatefulSet is deleted whose `persistentVolumeClaimRetentionPolicy.whenDeleted` is `Delete`: its claims go with it. Also
-    /// told is the deletion of a consensus group (class `quorum`) that is running.
+    /// told is the deletion of a consensus group (class `quorum`) that is running. With `--cascade=orphan` pods and claims stay.
     ///
     /// ## Why
     ///
     /// Nothing asks again. What the storage class does not retain is gone, for every replica at once. A consensus group whose set
-    /// is deleted stops as a whole, and with `--cascade=orphan` its pods are replaced by no one. `kubectl replace --force` deletes
-    /// first and creates then: where the new manifest is refused, the group is gone, and nothing comes in its place.
+    /// is deleted stops as a whole; with `--cascade=orphan` its pods run on, and nothing replaces one that fails. `kubectl replace
+    /// --force` deletes first and creates then: where the new manifest is refused, the group is gone, and nothing comes in its place.
     ///
     /// ## How to fix
     ///
@@ -70,7 +70,8 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let (set, name) = (at.set, at.name());
     let claims = set.spec.volume_claim_templates.len();
     let policy = set.spec.persistent_volume_claim_retention_policy;
-    if claims > 0 && policy.when_deleted == ClaimRetention::Delete {
+    let leaves_all = matches!(at.changed, Changed::SetAlone);
+    if claims > 0 && !leaves_all && policy.when_deleted == ClaimRetention::Delete {
         let message =
             format!("the claims of all {} replicas are deleted with it, and their data", at.replicas.max(0));
         let remedy =
@@ -80,11 +81,23 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     }
     let ready = set.observed().map_or(0, |(_, ready)| ready);
     if at.class.class == Class::Quorum && at.replicas > 1 && ready >= majority(at.replicas) {
-        let message = format!("{ready} of {} members are running: the group stops as a whole", at.replicas);
-        let remedy = format!(
-            "scale StatefulSet {name} to 0 first to see who needs it; its claims stay; before kubectl replace --force, try kubectl apply \
-             --dry-run=server: what is refused after the deletion does not come back"
-        );
+        let running = format!("{ready} of {} members are running", at.replicas);
+        let (message, remedy) = if leaves_all {
+            let message = format!("{running} and run on, but nothing replaces one that fails");
+            (
+                message,
+                format!(
+                    "create StatefulSet {name} anew with the same selector and spec.replicas: {}",
+                    at.replicas
+                ),
+            )
+        } else {
+            let remedy = format!(
+                "scale StatefulSet {name} to 0 first to see who needs it; its claims stay; before kubectl replace --force, try kubectl apply \
+                 --dry-run=server: what is refused after the deletion does not come back"
+            );
+            (format!("{running}: the group stops as a whole"), remedy)
+        };
         out.add(Place::in_set(""), message, remedy).keyed("running").at_most(crate::verdict::Level::Warn);
     }
 }

@@ -104,6 +104,8 @@ impl<'a> WorkloadContext<'a> {
 pub enum Changed<'a> {
     /// The set itself.
     Set,
+    /// The set is deleted, and its pods and claims stay.
+    SetAlone,
     /// A budget, as it will be; as it was where it goes.
     Budget(&'a DisruptionBudget),
     /// A Service, as it will be; as it was where it goes.

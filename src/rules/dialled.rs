@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::SetContext;
+use crate::cluster::Lookup;
 use crate::model::{DialledName, OwnNames};
 use crate::verdict::Level;
 
@@ -13,12 +14,24 @@ impl SetContext<'_> {
     /// A name of one of the set's own pods that it dials: in its template, or, in manifests, in a ConfigMap that its pods read.
     /// A pod finds its own full name in its `/etc/hosts`: that one proves nothing.
     pub(super) fn dialled_name(&self) -> Option<DialledName> {
-        let counts = |name: &DialledName| !(name.is_full && (name.is_own || self.replicas <= 1));
+        let counts = |name: &DialledName| {
+            !(name.is_full && (name.is_own || self.replicas <= 1)) && !self.may_name_a_service(name)
+        };
         self.set.dialled_name().filter(counts).or_else(|| {
             let names = self.set.own_names()?;
             let config_maps = self.config_maps_read().into_iter();
             config_maps.flat_map(|(name, keys)| self.in_config_map(&names, name, &keys)).find(counts)
         })
+    }
+
+    /// Whether a name may be that of a Service of one pod: `kafka-0.kafka` is one in a namespace `kafka` that has a Service
+    /// `kafka-0`, because the search domains of a pod begin with its namespace and go on with `svc`.
+    fn may_name_a_service(&self, name: &DialledName) -> bool {
+        let Some((pod, domain)) = name.name.split_once('.') else { return false };
+        let is_plain = pod.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        domain == self.namespace()
+            && domain == &*self.set.spec.service_name
+            && !(is_plain && matches!(self.view.service(domain, pod), Lookup::Absent))
     }
 
     /// The highest level of a fault of the governing Service: with a single pod that dials no name there is nothing to find.

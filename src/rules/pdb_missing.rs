@@ -162,12 +162,16 @@ fn some_select(at: &SetContext<'_>, budgets: &[&DisruptionBudget], out: &mut Vio
     let labels = at.set.spec.template.labels();
     let selectors = budgets.iter().filter_map(|budget| budget.spec.selector.as_ref());
     let names = enumerate(budgets.iter().map(|budget| budget.metadata.name.to_string()));
+    let (budget, s, they) = match budgets {
+        [_] => ("PodDisruptionBudget", "s", "it"),
+        _ => ("PodDisruptionBudgets", "", "they"),
+    };
     let (message, remedy, level) = if selectors.clone().any(|selector| selector.depends_on_operators(labels))
     {
         let wanted = enumerate(selectors.map(ToString::to_string));
         let message = format!(
-            "PodDisruptionBudget {names} selects {wanted}, by labels that pods only get while they run: it may leave out some of \
-             these pods"
+            "{budget} {names} select{s} {wanted}, by labels that pods only get while they run: {they} may leave out some of these \
+             pods"
         );
         let remedy = "look which pods it selects (`kubectl get pods -l`), and widen its spec.selector if some are left out: a \
                       second budget for the same pods would make every eviction of them fail";
@@ -178,7 +182,7 @@ fn some_select(at: &SetContext<'_>, budgets: &[&DisruptionBudget], out: &mut Vio
             return;
         }
         let message = format!(
-            "PodDisruptionBudget {names} leaves out {}: draining nodes may evict what no budget selects, all at once",
+            "{budget} {names} leave{s} out {}: draining nodes may evict what no budget selects, all at once",
             enumerate(left_out.into_iter())
         );
         let remedy = format!(

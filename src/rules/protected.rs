@@ -66,7 +66,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         return;
     }
     let deleted = match at.changed {
-        Changed::Set => at.set.reference(),
+        Changed::Set | Changed::SetAlone => at.set.reference(),
         Changed::Claim(claim, _) => claim.reference(),
         Changed::Service(service) if at.view.is_deletion() => service.reference(),
         Changed::Budget(budget) if at.view.is_deletion() => budget.reference(),
@@ -74,7 +74,9 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     };
     let name = at.name();
     let message = match at.changed {
-        Changed::Set => "the annotation stateward.dev/protected forbids its deletion".to_owned(),
+        Changed::Set | Changed::SetAlone => {
+            "the annotation stateward.dev/protected forbids its deletion".to_owned()
+        }
         _ => format!(
             "StatefulSet {name} needs it, and the annotation stateward.dev/protected there forbids its deletion"
         ),

@@ -7,7 +7,7 @@
 //!   scale: {name: etcd, from: 3, to: 4, kind: Deployment}  # kind: StatefulSet if left out; or
 //!   update: {name: etcd, was: {spec: {replicas: 3}}, kind: PodDisruptionBudget}  # kind: StatefulSet if left out
 //!   create: {name: etcd, kind: PodDisruptionBudget}
-//!   delete: {name: etcd-0, kind: Pod, gracePeriodSeconds: 0}
+//!   delete: {name: etcd-0, kind: Pod, gracePeriodSeconds: 0, propagationPolicy: Orphan}
 //!   evict: {name: etcd-0, gracePeriodSeconds: 0}
 //!   user: system:serviceaccount:operators:etcd   # who asks
 //!   dryRun: true
@@ -105,6 +105,7 @@ struct Deletion {
     kind: String,
     name: String,
     grace_period_seconds: Option<i64>,
+    propagation_policy: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -286,10 +287,11 @@ impl Case {
     }
 
     fn request(&self, objects: &[Manifest<'_>]) -> Value {
-        if let Some(Deletion { kind, name, grace_period_seconds }) = &self.delete {
+        if let Some(Deletion { kind, name, grace_period_seconds, propagation_policy }) = &self.delete {
             let object = Object { kind: kind.clone(), name: name.clone(), was: Value::Null };
             let mut request = object.request("DELETE", &object.find(objects), &Value::Null);
-            request["options"] = json!({"gracePeriodSeconds": grace_period_seconds});
+            request["options"] =
+                json!({"gracePeriodSeconds": grace_period_seconds, "propagationPolicy": propagation_policy});
             return self.complete(request);
         }
         if let Some(eviction) = &self.evict {

@@ -90,7 +90,6 @@ impl<'de> Reader<'de> {
     }
 
     /// Reads a string from its first byte on, whose first special byte has been found.
-    #[cold]
     fn unescaped(&mut self, mut from: usize, mut end: usize) -> Result<Text<'de>> {
         let mut text = String::new();
         loop {
