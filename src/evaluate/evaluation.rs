@@ -133,8 +133,10 @@ impl Evaluation<'_> {
         if violations.is_empty() || !rule.counts_members() || !self.states.is_alone() {
             return;
         }
-        let States { after, .. } = &self.states;
-        if let Some(host) = after.set.member_elsewhere(after.replicas) {
+        let States { before, after, .. } = &self.states;
+        // A list names those too that go: there are as many names, maybe of Services, as there were pods.
+        let most = before.as_ref().map_or(after.replicas, |before| before.replicas.max(after.replicas));
+        if let Some(host) = after.set.member_elsewhere(most) {
             let host = cut(host.to_owned(), LONGEST_HOST);
             let how = format!("not so if {host}, which its list of members names as well, votes");
             for violation in violations {

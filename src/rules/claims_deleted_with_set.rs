@@ -2,13 +2,15 @@
 
 use super::{Changed, Params, Place, SetContext, Violations};
 use crate::model::quorum::majority;
-use crate::model::{ClaimRetention, Class};
+use crate::model::{ClaimRetention, Class, StatefulSet};
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
     ///
     /// A StatefulSet is deleted whose `persistentVolumeClaimRetentionPolicy.whenDeleted` is `Delete`: its claims go with it. Also
-    /// told is the deletion of a consensus group (class `quorum`) that is running. With `--cascade=orphan` pods and claims stay.
+    /// told is the deletion of a consensus group (class `quorum`) that is running, and of a set without which the others of its group
+    /// are no majority. With `--cascade=orphan` pods and claims stay.
     ///
     /// ## Why
     ///
@@ -79,25 +81,63 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         out.add(Place::in_set("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted"), message, remedy);
         return;
     }
-    let ready = set.observed().map_or(0, |(_, ready)| ready);
-    if at.class.class == Class::Quorum && at.replicas > 1 && ready >= majority(at.replicas) {
-        let running = format!("{ready} of {} members are running", at.replicas);
-        let (message, remedy) = if leaves_all {
-            let message = format!("{running} and run on, but nothing replaces one that fails");
-            (
-                message,
-                format!(
-                    "create StatefulSet {name} anew with the same selector and spec.replicas: {}",
-                    at.replicas
-                ),
-            )
-        } else {
-            let remedy = format!(
-                "scale StatefulSet {name} to 0 first to see who needs it; its claims stay; before kubectl replace --force, try kubectl apply \
-                 --dry-run=server: what is refused after the deletion does not come back"
-            );
-            (format!("{running}: the group stops as a whole"), remedy)
+    if let Some(loss) = Loss::of(at) {
+        let (message, remedy) = if leaves_all { loss.of_care(at) } else { loss.of_members(name) };
+        out.add(Place::in_set(""), message, remedy).keyed("running").at_most(Level::Warn);
+    }
+}
+
+/// What a running group loses with one of its sets.
+struct Loss {
+    members: i32,
+    ready: i32,
+    /// How many are ready in other sets.
+    left: i32,
+}
+
+impl Loss {
+    /// `None` where the group does not run, or goes on without the set.
+    fn of(at: &SetContext<'_>) -> Option<Self> {
+        if at.class.class != Class::Quorum {
+            return None;
+        }
+        let others = at.group_sets().unwrap_or_default().iter().skip(1);
+        let own = at.set.observed().map_or(0, |(_, ready)| ready);
+        // Where the controller has said nothing of the others, they are taken to run.
+        let ready_of = |set: &StatefulSet, replicas| set.observed().map_or(replicas, |(_, ready)| ready);
+        let (members, left) = others.fold((at.replicas, 0_i32), |(members, left), (set, replicas)| {
+            (members.saturating_add(*replicas), left.saturating_add(ready_of(set, *replicas)))
+        });
+        let (ready, needed) = (left.saturating_add(own), majority(members));
+        (members > 1 && own > 0 && ready >= needed && left < needed).then_some(Self { members, ready, left })
+    }
+
+    fn of_members(&self, name: &str) -> (String, String) {
+        let Self { members, ready, left } = self;
+        let loss = match left {
+            0 => "the group stops as a whole".to_owned(),
+            _ => format!("without {name} only {left} can vote, and {} must agree", majority(*members)),
         };
-        out.add(Place::in_set(""), message, remedy).keyed("running").at_most(crate::verdict::Level::Warn);
+        let remedy = format!(
+            "scale StatefulSet {name} to 0 first to see who needs it; its claims stay; before kubectl replace --force, try kubectl apply \
+             --dry-run=server: what is refused after the deletion does not come back"
+        );
+        (format!("{ready} of {members} members are running: {loss}"), remedy)
+    }
+
+    /// With the set goes what replaces its pods.
+    fn of_care(&self, at: &SetContext<'_>) -> (String, String) {
+        let Self { members, ready, .. } = self;
+        let remedy = format!(
+            "create StatefulSet {} anew with the same selector and spec.replicas: {}",
+            at.name(),
+            at.replicas
+        );
+        (
+            format!(
+                "{ready} of {members} members are running and run on, but nothing replaces one that fails"
+            ),
+            remedy,
+        )
     }
 }
