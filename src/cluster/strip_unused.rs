@@ -109,8 +109,7 @@ fn strip_probe(probe: &mut Option<Box<Probe>>, is_read: bool) {
 const MAX_PROBE_COMMAND: usize = 2_000;
 
 /// Of the environment, only what tells which software it is, and of which group, can decide something; it is also most of a template's
-/// bytes, and
-/// where people keep passwords.
+/// bytes, and where people keep passwords.
 fn strip_template(template: &mut PodTemplate, reads_variable: fn(&str) -> bool) {
     let spec = &mut template.spec;
     spec.init_containers.shrink_to_fit();
