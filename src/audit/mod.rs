@@ -1,6 +1,7 @@
 //! The audit of manifests and of live clusters: the same judgement as the webhook's.
 
 mod applications;
+mod applied;
 pub mod contexts;
 mod threads;
 pub mod transition;
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use self::applications::{Known, application};
+use self::applied::applied;
 use self::contexts::{Context, Contexts};
 use self::threads::in_order;
 use self::transition::OldState;
@@ -24,7 +26,6 @@ use crate::cluster::{Cluster, ClusterObject, Kind, Listing};
 use crate::evaluate::evaluate;
 use crate::manifest::{Note, NoteKind};
 use crate::model::{StatefulSet, Workload};
-use crate::mutate::mutated;
 use crate::policy::{NamespaceExemption, Policies};
 use crate::report::{Application, ContextSummary, Located, Related, Report, suppress};
 use crate::verdict::{RuleId, Verdict};
@@ -99,7 +100,7 @@ pub fn each_set(inventory: &Inventory, policies: &Policies, mut visit: impl FnMu
         let (cluster, policies) = (views.cluster(number), exempting.get(&number).unwrap_or(policies));
         let found = context.judged.iter().filter_map(|item| inventory.item(*item));
         for set in found.filter_map(|found| found.set()) {
-            let set = &mutated(set, cluster, policies);
+            let set = &applied(set, cluster, policies);
             visit(SetOfFiles { context: &context.name, set, cluster, policies });
         }
     }
@@ -256,7 +257,7 @@ impl<'a> Audit<'a> {
             }
             return;
         };
-        let set = mutated(set, cluster, policies);
+        let set = applied(set, cluster, policies);
         if self.config.pictures {
             let context = Some(Arc::clone(&job.context_name));
             let known = Known { cluster, policies, now: self.now };
@@ -268,7 +269,7 @@ impl<'a> Audit<'a> {
             Some(Box::new(RawObjects::new(old, raw_object(found)?)))
         });
         let edit = match old_set {
-            Some((_, old)) => Edit::Update { old: mutated(old, cluster, policies), new: set },
+            Some((_, old)) => Edit::Update { old: applied(old, cluster, policies), new: set },
             None => Edit::Create(set),
         };
         self.add(job, found, judge(edit, raw.flatten(), cluster, policies, self.now), judged);

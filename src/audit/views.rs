@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::applied::taken;
 use super::contexts::Contexts;
 use crate::cluster::inventory::{Inventory, NameRef, ObjectName, Position};
 use crate::cluster::{Cluster, Kind};
@@ -10,6 +11,9 @@ use crate::model::ObjectRef;
 /// How often, on average, an object may be put into the one namespace that its context names. Alternatives that share thousands of
 /// objects must not cost the product of both.
 const MOST_TWINS: usize = 64;
+
+/// Bytes of variables of ConfigMaps that are copied into the sets that take them. Many sets may name one ConfigMap.
+const MOST_TAKEN: usize = 16 << 20;
 
 /// A snapshot for each context.
 #[derive(Debug)]
@@ -33,6 +37,7 @@ impl<'a> Views<'a> {
             };
             let mut cluster = base;
             inventory.insert_into(&mut cluster, context.own.iter().copied());
+            builder.fill_environment(&mut cluster, &context.own);
             plain.push(cluster.clone());
             builder.finish(&mut cluster, number);
             views.clusters.push(cluster);
@@ -97,6 +102,7 @@ struct Builder<'a> {
     /// By context, the namespaces that are written in it and above.
     namespaces: Vec<Written<'a>>,
     twins_left: usize,
+    taken_left: usize,
 }
 
 /// Which namespaces some manifests write.
@@ -137,6 +143,7 @@ impl<'a> Builder<'a> {
             hidden: inventory.notes().iter().flat_map(|note| note.hides.iter().copied()).collect(),
             namespaces: Vec::new(),
             twins_left: inventory.len().saturating_mul(MOST_TWINS),
+            taken_left: MOST_TAKEN,
         };
         builder.fill_shared();
         builder
@@ -168,6 +175,17 @@ impl<'a> Builder<'a> {
         }
         let shared = if self.unwritten.contains(&unit) { &self.shared_elsewhere } else { &self.shared };
         shared.clone()
+    }
+
+    /// Writes into sets what they take from ConfigMaps: sets that list each other there are one group.
+    fn fill_environment(&mut self, cluster: &mut Cluster, items: &[usize]) {
+        for set in items.iter().filter_map(|item| self.inventory.item(*item)?.set()) {
+            let Some(variables) = taken(set, cluster) else { continue };
+            if let Some(left) = self.taken_left.checked_sub(variables.bytes()) {
+                self.taken_left = left;
+                cluster.insert(set.with_variables(variables));
+            }
+        }
     }
 
     /// Says what is known completely, and lets objects without a namespace see the others of their context.

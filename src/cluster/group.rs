@@ -29,6 +29,8 @@ pub enum GroupEvidence<'a> {
     InitialCluster,
     /// They run the same image, and one Service selects the pods of both. Presumed: it proves nothing.
     Alike,
+    /// They name the same replica set and no release. Presumed: names like `rs0` are everywhere.
+    SameName(&'a str),
 }
 
 type Sets<'a> = Vec<(&'a StatefulSet, i32)>;
@@ -49,7 +51,10 @@ impl<'a> Group<'a> {
     /// The name of its first set by name, which tells it from other groups of the namespace; `None` for one set alone and for
     /// sets of which nothing says that they belong together.
     pub fn key(&self) -> Option<&'a str> {
-        let declared = !matches!(self.evidence, GroupEvidence::Alone | GroupEvidence::Alike);
+        let declared = !matches!(
+            self.evidence,
+            GroupEvidence::Alone | GroupEvidence::Alike | GroupEvidence::SameName(_)
+        );
         let names = self.sets.iter().map(|(set, _)| &*set.metadata.name);
         names.min().filter(|_| declared && self.sets.len() > 1)
     }
@@ -130,6 +135,17 @@ impl<'a> ClusterView<'a> {
             .map(|other| (other, self.replicas_of(other)))
             .collect();
         Some((GroupEvidence::InitialCluster, Some(sets)))
+    }
+
+    /// The sets that name the same replica set as `set` where none of them says which release it is of.
+    pub fn sets_naming(&self, set: &'a StatefulSet, replica_set: &str) -> Sets<'a> {
+        let is_other = |other: &StatefulSet| {
+            other.metadata.name != set.metadata.name
+                && other.instance().is_none()
+                && other.ensemble().is_none()
+                && other.replica_set_name() == Some(replica_set)
+        };
+        self.sets_by_key(set, IndexKey::ReplicaSet("", replica_set), is_other).unwrap_or_default()
     }
 
     /// The sets that seem to be of one group with `set` although nothing says so: they run the same image, and a Service selects

@@ -282,7 +282,8 @@ impl Cluster {
         self.tables.claims.get(namespace, name)
     }
 
-    fn config_map(&self, namespace: &str, name: &str) -> Option<&ConfigMap> {
+    /// A ConfigMap.
+    pub fn config_map(&self, namespace: &str, name: &str) -> Option<&ConfigMap> {
         self.tables.config_maps.get(namespace, name)
     }
 

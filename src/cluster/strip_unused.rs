@@ -114,7 +114,12 @@ fn strip_template(template: &mut PodTemplate, reads_variable: fn(&str) -> bool) 
     let spec = &mut template.spec;
     spec.init_containers.shrink_to_fit();
     for container in Arc::make_mut(&mut spec.containers) {
-        container.env.retain(|variable| reads_variable(&variable.name) || names_group(&variable.name));
+        let folders: Vec<Box<str>> = container.folders().map(Box::from).collect();
+        container.env.retain(|variable| {
+            reads_variable(&variable.name)
+                || names_group(&variable.name)
+                || folders.iter().any(|folder| folder.contains(&*variable.name))
+        });
         container.env.shrink_to_fit();
         container.env_from = Vec::new();
         container.liveness_probe = None;

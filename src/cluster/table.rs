@@ -34,7 +34,7 @@ pub(super) enum IndexKey<'a> {
     Ensemble(&'a str),
     /// Kind and name of the custom resource that owns it.
     Owner(&'a str, &'a str),
-    /// The release and the replica set that it names.
+    /// The release, empty where it names none, and the replica set that it names.
     ReplicaSet(&'a str, &'a str),
     /// The set that it scales.
     Scales(&'a str),
@@ -245,7 +245,8 @@ impl Indexed for StatefulSet {
         keys.push(IndexKey::GoverningService(&self.spec.service_name));
         keys.extend(self.ensemble().map(IndexKey::Ensemble));
         keys.extend(self.operator().map(|owner| IndexKey::Owner(&owner.kind, &owner.name)));
-        keys.extend(self.named_group().map(|(instance, name)| IndexKey::ReplicaSet(instance, name)));
+        let release = self.instance().unwrap_or_default();
+        keys.extend(self.replica_set_name().map(|name| IndexKey::ReplicaSet(release, name)));
         keys.push(IndexKey::AnyLabel);
         keys
     }

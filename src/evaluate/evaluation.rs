@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use crate::cluster::Group;
+use crate::cluster::{Group, GroupEvidence};
 use crate::model::{Classified, Object, ObjectRef, Owner, cut, printable_lines};
 use crate::policy::{self, Applicable};
 use crate::rules::Params;
@@ -122,8 +122,12 @@ impl Evaluation<'_> {
         }
         let mut only_in_group: Vec<Violation> = in_group.into_values().collect();
         only_in_group.sort_by(|one, other| one.key.cmp(&other.key));
+        let why = match together.after.group.as_ref().map(|group| group.evidence) {
+            Some(GroupEvidence::SameName(name)) => format!("they name the same replica set, {name}"),
+            _ => "the same image behind the same Service".to_owned(),
+        };
         for violation in &mut only_in_group {
-            violation.soften(&format!("counted with {others}: the same image behind the same Service"));
+            violation.soften(&format!("counted with {others}: {why}"));
         }
         alone.into_iter().chain(only_in_group).collect()
     }
@@ -136,12 +140,17 @@ impl Evaluation<'_> {
         let States { before, after, .. } = &self.states;
         // A list names those too that go: there are as many names, maybe of Services, as there were pods.
         let most = before.as_ref().map_or(after.replicas, |before| before.replicas.max(after.replicas));
-        if let Some(host) = after.set.member_elsewhere(most) {
+        let how = if let Some(host) = after.set.member_elsewhere(most) {
             let host = cut(host.to_owned(), LONGEST_HOST);
-            let how = format!("not so if {host}, which its list of members names as well, votes");
-            for violation in violations {
-                violation.soften(&how);
-            }
+            format!("not so if {host}, which its list of members names as well, votes")
+        } else if let Some(variable) = after.set.list_elsewhere().filter(|_| most <= 1) {
+            // One set for each member is a common shape, and this is how its sets are told of each other.
+            format!("not so if {variable}, which is not written in the set, lists members beside it")
+        } else {
+            return;
+        };
+        for violation in violations {
+            violation.soften(&how);
         }
     }
 

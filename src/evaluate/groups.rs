@@ -37,10 +37,14 @@ impl<'a> Evaluator<'a> {
         if class.class != Class::Quorum || set.ensemble().is_some() {
             return None;
         }
-        let alike = view.sets_like(set).into_iter().filter(|(other, _)| self.may_vote(other));
-        let sets: Vec<_> = std::iter::once((set, replicas)).chain(alike).collect();
+        let named = set.replica_set_name().filter(|_| set.instance().is_none());
+        let same_name = named.map(|name| (GroupEvidence::SameName(name), view.sets_naming(set, name)));
+        let presumed = same_name.filter(|(_, others)| !others.is_empty());
+        let (evidence, others) = presumed.unwrap_or_else(|| (GroupEvidence::Alike, view.sets_like(set)));
+        let others = others.into_iter().filter(|(other, _)| self.may_vote(other));
+        let sets: Vec<_> = std::iter::once((set, replicas)).chain(others).collect();
         let is_several = sets.len() > 1;
-        is_several.then_some(Group { sets, evidence: GroupEvidence::Alike, may_grow: false })
+        is_several.then_some(Group { sets, evidence, may_grow: false })
     }
 
     /// Whether a set of the same owner is of the same group. An operator may keep several groups of one software, which then name

@@ -44,6 +44,12 @@ impl Claim {
         Some(if is_for_node { OneMount::Node } else { OneMount::Pod })
     }
 
+    /// Whether no pod may write to it.
+    pub fn is_only_read(&self) -> bool {
+        let mut modes = self.spec.access_modes.iter().peekable();
+        modes.peek().is_some() && modes.all(|mode| &**mode == "ReadOnlyMany")
+    }
+
     /// Whether pods on several nodes may write to it.
     pub fn is_shared(&self) -> bool {
         self.spec.access_modes.iter().any(|mode| &**mode == "ReadWriteMany")

@@ -17,6 +17,11 @@ pub struct ConfigMap {
 }
 
 impl ConfigMap {
+    /// The text under a key.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.data.get(key)?.as_deref()
+    }
+
     /// The texts in it.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.data.values().flatten().map(|text| &**text)

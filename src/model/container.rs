@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::metadata::presence;
-use super::nullable;
+use super::{POD_INDEX_LABEL, POD_NAME_LABEL, nullable};
 
 /// A container, main or init. Snapshots keep less of it: `cluster::strip_unused`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
@@ -84,6 +84,9 @@ pub struct ConfigMapKey {
 pub struct EnvFrom {
     #[serde(deserialize_with = "nullable::field")]
     pub config_map_ref: ConfigMapKey,
+    /// What the name of each variable begins with, before its key.
+    #[serde(deserialize_with = "nullable::field")]
+    pub prefix: Box<str>,
 }
 
 /// One container port.
@@ -150,10 +153,9 @@ pub struct VolumeMount {
     pub name: Box<str>,
     #[serde(deserialize_with = "nullable::field")]
     pub read_only: bool,
-    /// Whether only a folder of the volume is mounted whose name is made from the container's environment (`subPathExpr`), as
-    /// from the pod's name.
-    #[serde(rename = "subPathExpr", deserialize_with = "has_variable")]
-    pub is_folder_per_pod: bool,
+    /// The folder of the volume that is mounted, with variables of the container; empty where that is the whole volume.
+    #[serde(deserialize_with = "nullable::field")]
+    pub sub_path_expr: Box<str>,
 }
 
 /// A volume that a container uses as a block device.
@@ -165,9 +167,31 @@ pub struct VolumeDevice {
     pub name: Box<str>,
 }
 
-fn has_variable<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    let text = Option::<std::borrow::Cow<'_, str>>::deserialize(deserializer)?;
-    Ok(text.is_some_and(|text| text.contains("$(")))
+/// What a reference to a variable begins with.
+const VARIABLE: &str = "$(";
+/// How often a variable may be made of another.
+const DEEPEST: u8 = 2;
+/// More variables than this in one text are not looked at.
+const MOST_VARIABLES: usize = 8;
+
+impl FieldRef {
+    /// Whether it is a field that tells the pods of a set apart; with `false` it is none at all, or the same in all.
+    fn is_of_pod(&self) -> bool {
+        let path = &*self.field_path;
+        let is_of_template = path.starts_with("metadata.labels") || path.starts_with("metadata.annotations");
+        let is_number = path.contains(POD_NAME_LABEL) || path.contains(POD_INDEX_LABEL);
+        match path {
+            "" | "metadata.namespace" | "spec.serviceAccountName" => false,
+            _ => !is_of_template || is_number,
+        }
+    }
+}
+
+impl EnvVar {
+    /// One whose value is written.
+    pub fn new(name: &str, value: &str) -> Self {
+        Self { name: name.into(), value: value.into(), value_from: None }
+    }
 }
 
 impl Container {
@@ -180,6 +204,12 @@ impl Container {
         }
     }
 
+    /// The names, with variables, of the folders of volumes that it mounts.
+    pub fn folders(&self) -> impl Iterator<Item = &str> {
+        let folders = self.volume_mounts.iter().map(|mount| &*mount.sub_path_expr);
+        folders.filter(|folder| !folder.is_empty())
+    }
+
     /// Whether it mounts this volume, or uses it as a device.
     pub fn uses_volume(&self, name: &str) -> bool {
         self.volume_mounts.iter().any(|mount| *mount.name == *name)
@@ -190,6 +220,23 @@ impl Container {
     pub fn writes_volume(&self, name: &str) -> bool {
         self.volume_mounts.iter().any(|mount| *mount.name == *name && !mount.read_only)
             || self.volume_devices.iter().any(|device| *device.name == *name)
+    }
+
+    /// Whether each pod has a folder of its own in this mount: its name has a variable that is not known to be the same in all pods.
+    pub fn has_own_folder(&self, mount: &VolumeMount) -> bool {
+        self.names_pod(&mount.sub_path_expr, DEEPEST)
+    }
+
+    /// Whether a text with variables may differ between pods. What a variable is that is not written in the template is not known.
+    fn names_pod(&self, text: &str, depth: u8) -> bool {
+        let names = text.split(VARIABLE).skip(1).filter_map(|rest| rest.split(')').next());
+        let mut known =
+            names.take(MOST_VARIABLES).map(|name| self.env.iter().rev().find(|v| &*v.name == name));
+        known.any(|variable| match variable {
+            Some(EnvVar { value_from: Some(from), .. }) => from.field_ref.is_of_pod(),
+            Some(EnvVar { value, .. }) => depth > 0 && self.names_pod(value, depth - 1),
+            None => true,
+        })
     }
 
     /// Its probes, each with the name of its field.
@@ -208,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nulls_are_absent_and_expressions_are_told_from_plain_folders() {
+    fn nulls_are_absent() {
         let container: Container = serde_json::from_str(
             r#"{"env":[{"name":"A","valueFrom":null},{"name":"B","valueFrom":{"fieldRef":null}}],"lifecycle":{"preStop":null},
                 "readinessProbe":{"exec":{"command":null},"httpGet":null},"startupProbe":null,"envFrom":[{"secretRef":{"name":"x"}}],
@@ -216,8 +263,39 @@ mod tests {
         )
         .unwrap();
         assert_eq!(container.probes().map(|(field, _)| field).collect::<Vec<_>>(), ["readinessProbe"]);
-        let mounts = container.volume_mounts.iter().map(|mount| (mount.is_folder_per_pod, mount.read_only));
+        let mounts =
+            container.volume_mounts.iter().map(|mount| (container.has_own_folder(mount), mount.read_only));
         assert_eq!(mounts.collect::<Vec<_>>(), [(false, false), (true, false), (false, true)]);
         assert!(container.uses_volume("a") && !container.uses_volume("c"));
+    }
+
+    #[test]
+    fn a_folder_is_the_pods_own_unless_its_variables_are_the_same_in_all() {
+        let field =
+            |path: &str| serde_json::json!({"name": "A", "valueFrom": {"fieldRef": {"fieldPath": path}}});
+        let map =
+            serde_json::json!({"name": "A", "valueFrom": {"configMapKeyRef": {"name": "m", "key": "k"}}});
+        let other = |value: &str| serde_json::json!({"name": "B", "value": value});
+        for (folder, env, is_own) in [
+            ("", vec![], false),
+            ("data", vec![], false),
+            ("$(A)", vec![], true),
+            ("$(A)", vec![field("metadata.name")], true),
+            ("$(A)", vec![field("metadata.uid")], true),
+            ("$(A)", vec![field("metadata.labels['apps.kubernetes.io/pod-index']")], true),
+            ("$(A)", vec![field("metadata.labels['app']")], false),
+            ("$(A)", vec![field("metadata.namespace")], false),
+            ("$(A)", vec![map], false),
+            ("$(B)", vec![other("x")], false),
+            ("$(B)/$(A)", vec![other("x"), field("metadata.name")], true),
+            ("x-$(B)", vec![field("metadata.name"), other("y-$(A)")], true),
+            ("$(B)", vec![other("$(B)$(B)$(B)$(B)$(B)$(B)$(B)$(B)$(B)")], false),
+        ] {
+            let container: Container = serde_json::from_value(
+                serde_json::json!({"env": env, "volumeMounts": [{"name": "v", "subPathExpr": folder}]}),
+            )
+            .unwrap();
+            assert_eq!(container.has_own_folder(&container.volume_mounts[0]), is_own, "{folder} {env:?}");
+        }
     }
 }

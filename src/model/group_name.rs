@@ -20,11 +20,14 @@ const MODE_VARIABLE: &str = "MONGODB_REPLICA_SET_MODE";
 const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 
+/// The environment variables that say something of the group.
+pub fn group_variables() -> impl Iterator<Item = &'static str> {
+    [MODE_VARIABLE].into_iter().chain(REPLICA_SET_VARIABLES).chain(INITIAL_CLUSTER_VARIABLES)
+}
+
 /// Whether the environment variable says something of the group.
 pub fn names_group(variable: &str) -> bool {
-    variable == MODE_VARIABLE
-        || REPLICA_SET_VARIABLES.contains(&variable)
-        || INITIAL_CLUSTER_VARIABLES.contains(&variable)
+    group_variables().any(|name| name == variable)
 }
 
 impl StatefulSet {
@@ -58,6 +61,16 @@ impl StatefulSet {
             let are_more = members.len() > usize::try_from(replicas).unwrap_or(0);
             members.into_iter().find(|host| are_more && self.is_elsewhere(host))
         })
+    }
+
+    /// The variable with its list of members, where its value stands in an object that is not known.
+    pub fn list_elsewhere(&self) -> Option<&'static str> {
+        let containers = self.spec.template.spec.containers.iter();
+        let mut unread = containers.flat_map(|container| &container.env).filter(|variable| {
+            variable.value_from.as_ref().is_some_and(|from| from.field_ref.field_path.is_empty())
+        });
+        unread
+            .find_map(|variable| INITIAL_CLUSTER_VARIABLES.into_iter().find(|name| *name == &*variable.name))
     }
 
     fn initial_clusters(&self) -> impl Iterator<Item = &str> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::container::VolumeMount;
 use super::metadata::presence;
 use super::{ConfigMapKey, Container, DialledName, LabelSelector, Labels, Metadata, nullable};
 
@@ -212,12 +213,14 @@ impl PodSpec {
 
     /// Whether a volume is mounted, and each pod only reads it or writes to a folder of its own.
     pub fn has_folders_per_pod(&self, volume: &str) -> bool {
-        let containers = self.all_containers();
-        let mut mounts = containers
-            .flat_map(|container| &container.volume_mounts)
-            .filter(|mount| *mount.name == *volume)
-            .peekable();
-        mounts.peek().is_some() && mounts.all(|mount| mount.read_only || mount.is_folder_per_pod)
+        let mounts = self
+            .all_containers()
+            .flat_map(|container| container.volume_mounts.iter().map(move |mount| (container, mount)));
+        let mut mounts = mounts.filter(|(_, mount)| *mount.name == *volume).peekable();
+        let is_apart = |(container, mount): (&Container, &VolumeMount)| {
+            mount.read_only || container.has_own_folder(mount)
+        };
+        mounts.peek().is_some() && mounts.all(is_apart)
     }
 
     /// The ConfigMaps that its volumes hold as files.

@@ -11,7 +11,7 @@ rule! {
     ///
     /// The pod template of a set with two or more replicas mounts a PersistentVolumeClaim by name, so that all pods get the same
     /// one. A claim template of the volume's name takes its place and is what one wants; a claim whose volume says
-    /// `readOnly: true` is only read and is let be.
+    /// `readOnly: true`, or that is known to be `ReadOnlyMany`, is only read and is let be.
     ///
     /// It is only recorded where every mount is read-only or a folder of the pod's own (`subPathExpr`), and where the claim is
     /// known to be `ReadWriteMany` (in the same files or the live cluster), unless it is all the storage that the members of a
@@ -82,7 +82,14 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             continue;
         }
         let (replicas, name, volume) = (at.replicas, &claim.claim_name, &volume.name);
+        let known = at.view.claim(at.namespace(), name);
+        if known.is_some_and(Claim::is_only_read) {
+            continue;
+        }
+        // What is not mounted is not written either, but manifests that leave the mounts out prove nothing.
+        let is_kept_apart = at.set.spec.template.spec.has_folders_per_pod(volume);
         let consequence = match at.class.class {
+            _ if is_kept_apart => "each only reads it or has a folder of its own in it",
             Class::Quorum => "the members overwrite each other's copy of the data",
             Class::Singleton => "two instances write the same data",
             Class::Replicated => "each can overwrite what the others have written",
@@ -95,18 +102,16 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             "replace volume {volume} by a volumeClaimTemplate named {volume}, which makes a claim for each pod"
         );
         let path = format!("/spec/template/spec/volumes/{index}/persistentVolumeClaim/claimName");
-        // What is not mounted is not written either, but manifests that leave the mounts out prove nothing.
-        let is_kept_apart = at.set.spec.template.spec.has_folders_per_pod(volume);
-        let is_meant = is_kept_apart || is_meant_to_be_shared(at, name);
+        let is_meant = is_kept_apart || is_meant_to_be_shared(at, known);
         let level = if is_meant { Level::Audit } else { Level::Deny };
         out.add(Place::in_set(path), message, remedy).keyed(&**name).at_most(level);
     }
 }
 
 /// A claim that many nodes may write to, beside storage of the pods' own or for software that does not vote.
-fn is_meant_to_be_shared(at: &SetContext<'_>, claim: &str) -> bool {
+fn is_meant_to_be_shared(at: &SetContext<'_>, claim: Option<&Claim>) -> bool {
     let has_own = !at.set.spec.volume_claim_templates.is_empty() || at.class.class == Class::Replicated;
-    has_own && at.view.claim(at.namespace(), claim).is_some_and(Claim::is_shared)
+    has_own && claim.is_some_and(Claim::is_shared)
 }
 
 #[cfg(test)]
@@ -172,6 +177,21 @@ mod tests {
                 "spec": {"accessModes": [mode]}});
             let scene = scene(json!([{"name": "data"}]), own, class).with(claim);
             assert_eq!(level(&scene), expected, "{mode} {class}");
+        }
+    }
+
+    #[test]
+    fn a_claim_that_can_only_be_read_is_let_be() {
+        for (modes, found) in [
+            (json!(["ReadOnlyMany"]), 0),
+            (json!(["ReadOnlyMany", "ReadWriteOnce"]), 1),
+            (json!([]), 1),
+            (json!(["ReadWriteMany"]), 1),
+        ] {
+            let claim = json!({"kind": "PersistentVolumeClaim", "metadata": {"name": "zk", "namespace": "default"},
+                "spec": {"accessModes": modes}});
+            let volume = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "zk"}}]);
+            assert_eq!(volumes(&volume).with(claim).found(&RULE).len(), found, "{modes}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! `volatile-data`
 
 use super::{Params, Place, SetContext, Violations};
-use crate::model::Volume;
+use crate::model::{Container, Volume};
 
 rule! {
     /// ## What it checks
@@ -104,16 +104,12 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
 }
 
 fn is_nfs_folder_per_pod(at: &SetContext<'_>, volume: &Volume) -> bool {
-    let mut mounts = at
-        .set
-        .spec
-        .template
-        .spec
-        .containers
-        .iter()
-        .flat_map(|container| &container.volume_mounts)
-        .filter(|mount| mount.name == volume.name && !mount.read_only);
-    volume.nfs && mounts.any(|mount| mount.is_folder_per_pod)
+    let mut containers = at.set.spec.template.spec.containers.iter();
+    let has_own = |container: &Container| {
+        let mut mounts = container.volume_mounts.iter();
+        mounts.any(|mount| mount.name == volume.name && !mount.read_only && container.has_own_folder(mount))
+    };
+    volume.nfs && containers.any(has_own)
 }
 
 #[cfg(test)]

@@ -91,6 +91,9 @@ static SHIPPED: LazyLock<Result<Catalogue, String>> = LazyLock::new(|| {
     Catalogue::from_json(document.to_json()).map_err(|error| error.to_string())
 });
 
+/// In the name of a claim of a log of requests, as Vault keeps one wherever its data are.
+const AUDIT: &str = "audit";
+
 /// The pods that are to be recognised.
 #[derive(Clone, Copy, Debug)]
 pub struct Pods<'a> {
@@ -101,7 +104,8 @@ pub struct Pods<'a> {
 
 impl<'a> From<&'a StatefulSet> for Pods<'a> {
     fn from(set: &'a StatefulSet) -> Self {
-        let have_claims = !set.spec.volume_claim_templates.is_empty();
+        let mut claims = set.spec.volume_claim_templates.iter();
+        let have_claims = claims.any(|claim| !claim.metadata.name.contains(AUDIT));
         Self { containers: &set.spec.template.spec.containers, have_claims }
     }
 }
@@ -111,6 +115,11 @@ impl<'a> From<&'a Workload> for Pods<'a> {
         let spec = &workload.template().spec;
         Self { containers: &spec.containers, have_claims: spec.written_claims().next().is_some() }
     }
+}
+
+/// The environment variables that the shipped catalogue looks at.
+pub fn variables() -> impl Iterator<Item = &'static str> {
+    SHIPPED.iter().flat_map(|catalogue| catalogue.variables.iter().map(|name| &**name))
 }
 
 /// Whether the shipped catalogue looks at an environment variable of this name.

@@ -1,0 +1,26 @@
+//! A StatefulSet of manifests as it will run.
+
+use std::sync::LazyLock;
+
+use crate::cluster::Cluster;
+use crate::model::{StatefulSet, TakenVariables, group_variables};
+use crate::mutate::mutated;
+use crate::policy::Policies;
+use crate::software;
+
+/// The variables that say what a set is.
+static VARIABLES: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| software::variables().chain(group_variables()).collect());
+
+/// The set with what it takes from ConfigMaps of its context, and with a policy's additions.
+pub(super) fn applied(set: &StatefulSet, cluster: &Cluster, policies: &Policies) -> StatefulSet {
+    match taken(set, cluster) {
+        Some(variables) => mutated(&set.with_variables(variables), cluster, policies),
+        None => mutated(set, cluster, policies),
+    }
+}
+
+/// The variables that it takes from ConfigMaps, as far as they say what it is.
+pub(super) fn taken(set: &StatefulSet, cluster: &Cluster) -> Option<TakenVariables> {
+    set.variables_taken(&VARIABLES, |name| cluster.config_map(&set.metadata.namespace, name))
+}
