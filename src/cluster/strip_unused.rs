@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::ClusterObject;
 use crate::model::{
-    Container, Labels, PodSpec, PodTemplate, Probe, StatefulSet, Volume, names_group, release_labels,
+    Container, Labels, PodSpec, PodTemplate, Probe, StatefulSet, names_data_folder, names_group,
+    release_labels,
 };
 
 impl ClusterObject {
@@ -71,8 +72,8 @@ fn strip_set(set: &mut StatefulSet, reads_variable: fn(&str) -> bool) {
 /// Keeps which volumes with lasting data are mounted, and how. Of init containers nothing else is kept, and of most nothing at
 /// all, because a main container mounts the same.
 fn strip_mounts(spec: &mut PodSpec, claims: &[Box<str>]) {
-    let is_lasting = |volume: &&Volume| volume.persistent_volume_claim.is_some() || volume.nfs;
-    let volumes = spec.volumes.iter().filter(is_lasting).map(|volume| volume.name.clone());
+    let volumes = spec.volumes.iter().filter(|volume| !volume.is_volatile());
+    let volumes = volumes.map(|volume| volume.name.clone());
     let lasting: Vec<Box<str>> = volumes.chain(claims.iter().cloned()).collect();
     for container in spec.init_containers.iter_mut().chain(Arc::make_mut(&mut spec.containers)) {
         container.volume_mounts.retain(|mount| lasting.contains(&mount.name));
@@ -118,6 +119,7 @@ fn strip_template(template: &mut PodTemplate, reads_variable: fn(&str) -> bool) 
         container.env.retain(|variable| {
             reads_variable(&variable.name)
                 || names_group(&variable.name)
+                || names_data_folder(&variable.name)
                 || folders.iter().any(|folder| folder.contains(&*variable.name))
         });
         container.env.shrink_to_fit();

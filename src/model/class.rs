@@ -54,7 +54,7 @@ pub struct Classified {
 }
 
 /// Software that the shipped catalogue recognised.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Software {
     /// As people call it.
     pub name: String,

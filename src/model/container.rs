@@ -153,6 +153,9 @@ pub struct VolumeMount {
     pub name: Box<str>,
     #[serde(deserialize_with = "nullable::field")]
     pub read_only: bool,
+    /// The folder of the container that it becomes.
+    #[serde(deserialize_with = "nullable::field")]
+    pub mount_path: Box<str>,
     /// The folder of the volume that is mounted, with variables of the container; empty where that is the whole volume.
     #[serde(deserialize_with = "nullable::field")]
     pub sub_path_expr: Box<str>,

@@ -34,7 +34,7 @@ impl StatefulSet {
     /// The replica set that its containers name, as MongoDB does; `None` where the name is only known at run time.
     pub fn replica_set_name(&self) -> Option<&str> {
         let containers = self.spec.template.spec.containers.iter();
-        let mut names = containers.flat_map(|c| given(c, &REPLICA_SET_VARIABLES, &REPLICA_SET_FLAGS));
+        let mut names = containers.flat_map(|c| c.given(&REPLICA_SET_VARIABLES, &REPLICA_SET_FLAGS));
         names.find(|name| !name.is_empty() && !name.contains('$'))
     }
 
@@ -75,7 +75,7 @@ impl StatefulSet {
 
     fn initial_clusters(&self) -> impl Iterator<Item = &str> {
         let containers = self.spec.template.spec.containers.iter();
-        containers.flat_map(|c| given(c, &INITIAL_CLUSTER_VARIABLES, &INITIAL_CLUSTER_FLAGS))
+        containers.flat_map(|c| c.given(&INITIAL_CLUSTER_VARIABLES, &INITIAL_CLUSTER_FLAGS))
     }
 
     /// Whether a host is surely none of its pods. What is only known at run time may be.
@@ -117,24 +117,26 @@ fn host_of_member(member: &str) -> Option<&str> {
     host.filter(|host| !host.is_empty())
 }
 
-/// What a container gives as one of these variables, or after one of these flags.
-fn given<'a>(
-    container: &'a Container,
-    variables: &'static [&'static str],
-    flags: &'static [&'static str],
-) -> impl Iterator<Item = &'a str> {
-    let variables = container.env.iter().filter(move |variable| variables.contains(&&*variable.name));
-    let words: Vec<&str> =
-        container.command.iter().chain(&container.args).flat_map(|text| text.split_whitespace()).collect();
-    let flagged: Vec<&str> = words
-        .iter()
-        .enumerate()
-        .filter_map(|(index, word)| match word.split_once('=') {
-            Some((flag, value)) => flags.contains(&flag).then_some(value),
-            None => flags.contains(word).then(|| words.get(index + 1).copied()).flatten(),
-        })
-        .collect();
-    variables.map(|variable| &*variable.value).chain(flagged)
+impl Container {
+    /// What it gives as one of these variables, or after one of these flags.
+    pub(super) fn given(
+        &self,
+        variables: &'static [&'static str],
+        flags: &'static [&'static str],
+    ) -> impl Iterator<Item = &str> {
+        let variables = self.env.iter().filter(move |variable| variables.contains(&&*variable.name));
+        let words: Vec<&str> =
+            self.command.iter().chain(&self.args).flat_map(|text| text.split_whitespace()).collect();
+        let flagged: Vec<&str> = words
+            .iter()
+            .enumerate()
+            .filter_map(|(index, word)| match word.split_once('=') {
+                Some((flag, value)) => flags.contains(&flag).then_some(value),
+                None => flags.contains(word).then(|| words.get(index + 1).copied()).flatten(),
+            })
+            .collect();
+        variables.map(|variable| &*variable.value).chain(flagged)
+    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::container::VolumeMount;
 use super::metadata::presence;
-use super::{ConfigMapKey, Container, DialledName, LabelSelector, Labels, Metadata, nullable};
+use super::{ConfigMapKey, Container, DialledName, LabelSelector, Labels, Metadata, VolumeMount, nullable};
 
 /// `spec.template`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -144,6 +143,11 @@ pub struct Volume {
     /// Whether it is a folder of the node.
     #[serde(deserialize_with = "presence")]
     pub host_path: bool,
+    #[serde(deserialize_with = "presence")]
+    pub empty_dir: bool,
+    /// Whether its claim is made for the pod and deleted with it.
+    #[serde(deserialize_with = "presence")]
+    pub ephemeral: bool,
     /// Whether it is a folder of an NFS server.
     #[serde(deserialize_with = "presence")]
     pub nfs: bool,
@@ -186,6 +190,17 @@ pub struct ClaimSource {
     /// Whether no container can write to it.
     #[serde(deserialize_with = "nullable::field")]
     pub read_only: bool,
+}
+
+impl Volume {
+    /// Whether what is in it surely goes with the pod, or stays behind on its node.
+    pub fn is_volatile(&self) -> bool {
+        self.empty_dir
+            || self.ephemeral
+            || self.host_path
+            || self.config_map.is_some()
+            || self.projected.is_some()
+    }
 }
 
 impl PodTemplate {

@@ -12,6 +12,9 @@ rule! {
     /// counts where each pod mounts one of its own (`subPathExpr`). Software that votes without keeping anything (Redis Sentinel)
     /// is let be. Whatever the replica count.
     ///
+    /// Where the command line or the environment say in which folder the members keep their data (`--data-dir`, `ZOO_DATA_DIR`), a
+    /// claim or another lasting volume is mounted there, above or below it.
+    ///
     /// ## Why
     ///
     /// A member promises on disk whom it has voted for and which writes it has accepted. One that comes back without its disk has
@@ -76,13 +79,16 @@ rule! {
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let volumes = &at.set.spec.template.spec.volumes;
-    let is_kept = |volume: &Volume| volume.persistent_volume_claim.as_ref().is_some_and(|c| !c.read_only);
     let keeps_nothing = at.class.software.as_ref().is_some_and(|software| software.keeps_no_data);
+    if keeps_nothing {
+        return;
+    }
+    let is_kept = |volume: &Volume| volume.persistent_volume_claim.as_ref().is_some_and(|c| !c.read_only);
     if !at.set.spec.volume_claim_templates.is_empty()
         || volumes.iter().any(is_kept)
         || volumes.iter().any(|volume| is_nfs_folder_per_pod(at, volume))
-        || keeps_nothing
     {
+        check_mounts(at, out);
         return;
     }
     let on_node = volumes.iter().any(|volume| volume.host_path);
@@ -103,6 +109,29 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     out.add(Place::in_set(place), message, remedy).keyed("volatile");
 }
 
+/// There is storage, but the folder that the members are told to keep their data in may not be on it.
+fn check_mounts(at: &SetContext<'_>, out: &mut Violations) {
+    let spec = &at.set.spec.template.spec;
+    let Some(index) = at.class.software.as_ref().map(|software| software.index) else { return };
+    let Some(container) = spec.containers.get(index) else { return };
+    let folders = container.data_folders();
+    let Some(folder) = folders.first() else { return };
+    let is_volatile = |name: &str| spec.volumes.iter().any(|v| *v.name == *name && v.is_volatile());
+    let mut lasting = container.volume_mounts.iter().filter(|mount| !is_volatile(&mount.name));
+    if lasting.any(|mount| folders.iter().any(|folder| mount.holds(folder)))
+        || !container.volume_devices.is_empty()
+    {
+        return;
+    }
+    let message = format!(
+        "the members keep their data in {folder}, where no claim is mounted, so one whose pod is replaced has forgotten its data and \
+         its vote, and confirmed writes can be lost"
+    );
+    let remedy = format!("mount the claim at {folder} in container {}", container.name);
+    let path = format!("/spec/template/spec/containers/{index}/volumeMounts");
+    out.add(Place::in_set(path), message, remedy).keyed("volatile");
+}
+
 fn is_nfs_folder_per_pod(at: &SetContext<'_>, volume: &Volume) -> bool {
     let mut containers = at.set.spec.template.spec.containers.iter();
     let has_own = |container: &Container| {
@@ -114,10 +143,11 @@ fn is_nfs_folder_per_pod(at: &SetContext<'_>, volume: &Volume) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::super::testing::set;
     use super::*;
+    use crate::model::Software;
 
     #[test]
     fn without_a_claim_that_can_be_written() {
@@ -153,6 +183,29 @@ mod tests {
                 "volumes": [{"name": "data", "nfs": {"server": "nfs", "path": "/"}}]}}}}));
             assert_eq!(scene.found(&RULE).len(), found, "{expression}");
         }
+    }
+
+    #[test]
+    fn the_folder_of_the_data_is_on_the_claim() {
+        let found = |args: Value, mounts: Value| {
+            let scene = set(json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}],
+                "template": {"spec": {"containers": [{"name": "etcd", "args": args, "volumeMounts": mounts}],
+                    "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "other", "csi": {"driver": "x"}}]}}}}));
+            let scene = scene.software(Software { name: "etcd".to_owned(), ..Software::default() });
+            scene.found(&RULE).iter().map(|violation| violation.message.clone()).collect::<String>()
+        };
+        let at = |name: &str, path: &str| json!([{"name": name, "mountPath": path}]);
+        let flag = json!(["--data-dir=/var/lib/etcd"]);
+        assert!(found(flag.clone(), at("data", "/backup")).contains("in /var/lib/etcd, where no claim"));
+        assert!(!found(flag.clone(), at("tmp", "/var/lib/etcd")).is_empty());
+        assert!(!found(flag.clone(), json!([])).is_empty());
+        for (name, path) in
+            [("data", "/var/lib"), ("data", "/var/lib/etcd/member"), ("other", "/var/lib/etcd")]
+        {
+            assert_eq!(found(flag.clone(), at(name, path)), "", "{name} {path}");
+        }
+        assert_eq!(found(json!(["--data-dir=$(DIR)"]), at("data", "/backup")), "");
+        assert_eq!(found(json!([]), at("data", "/backup")), "");
     }
 
     #[test]

@@ -1,0 +1,78 @@
+//! Where a container keeps its data, as far as its command line and its environment say so.
+
+use super::{Container, VolumeMount};
+
+const FLAGS: [&str; 5] = ["--data-dir", "-data-dir", "--datadir", "--dbpath", "--store_dir"];
+const VARIABLES: [&str; 4] = ["ETCD_DATA_DIR", "ZOO_DATA_DIR", "KAFKA_LOG_DIRS", "KAFKA_CFG_LOG_DIRS"];
+
+/// Whether the environment variable says where data are.
+pub fn names_data_folder(variable: &str) -> bool {
+    VARIABLES.contains(&variable)
+}
+
+impl Container {
+    /// The folders that its programs are told to keep data in; none where one of them is only known at run time.
+    pub fn data_folders(&self) -> Vec<&str> {
+        let folders: Vec<&str> =
+            self.given(&VARIABLES, &FLAGS).map(|folder| folder.trim_end_matches('/')).collect();
+        let is_plain =
+            |folder: &&str| folder.starts_with('/') && !folder.contains(['$', ',', '"', '\'', ';']);
+        if folders.iter().all(is_plain) { folders } else { Vec::new() }
+    }
+}
+
+impl VolumeMount {
+    /// Whether a folder of the container is in the volume, or a part of it.
+    pub fn holds(&self, folder: &str) -> bool {
+        let mounted = self.mount_path.trim_end_matches('/');
+        let is_in = |inner: &str, outer: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        is_in(folder, mounted) || is_in(mounted, folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_folder_is_told_by_flag_or_variable() {
+        for (container, folders) in [
+            (json!({"args": ["--data-dir=/var/lib/etcd/"]}), vec!["/var/lib/etcd"]),
+            (json!({"command": ["consul", "agent", "-data-dir", "/consul/data"]}), vec!["/consul/data"]),
+            (
+                json!({"command": ["sh", "-c", "exec mongod --dbpath /data/db --bind_ip_all"]}),
+                vec!["/data/db"],
+            ),
+            (json!({"args": ["restore --data-dir /new && etcd --data-dir /d"]}), vec!["/new", "/d"]),
+            (json!({"env": [{"name": "ZOO_DATA_DIR", "value": "/store"}]}), vec!["/store"]),
+            (json!({"env": [{"name": "KAFKA_LOG_DIRS", "value": "/a,/b"}]}), vec![]),
+            (json!({"args": ["--data-dir=$(DATA)"]}), vec![]),
+            (json!({"args": ["--data-dir=default.etcd"]}), vec![]),
+            (json!({"args": ["--data-dir"]}), vec![]),
+            (json!({}), vec![]),
+        ] {
+            let container: Container = serde_json::from_value(container).unwrap();
+            assert_eq!(container.data_folders(), folders, "{container:?}");
+        }
+    }
+
+    #[test]
+    fn a_mount_holds_what_is_in_it_and_a_part_of_what_it_is_in() {
+        for (mounted, folder, holds) in [
+            ("/data", "/data", true),
+            ("/data/", "/data/etcd", true),
+            ("/data/etcd/member", "/data/etcd", true),
+            ("/dat", "/data", false),
+            ("/data", "/database", false),
+            ("/", "/data", true),
+            ("", "/data", true),
+        ] {
+            let mount = VolumeMount { mount_path: mounted.into(), ..VolumeMount::default() };
+            assert_eq!(mount.holds(folder), holds, "{mounted} {folder}");
+        }
+    }
+}
