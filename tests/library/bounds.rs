@@ -142,12 +142,22 @@ const ATTACKS: [Attack; 7] = [
     ("claims", claims, 250),
 ];
 
+/// For how long this thread has been running, to a few milliseconds. What else the machine does is not counted, where it is Linux.
+fn ran(started: Instant) -> Duration {
+    let read = || {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+    };
+    read().unwrap_or_else(|| started.elapsed())
+}
+
 /// The fastest of a few, as the others were disturbed.
 fn fastest(body: &[u8], cluster: &Cluster) -> Duration {
+    let started = Instant::now();
     let run = || {
-        let start = Instant::now();
+        let before = ran(started);
         answer(body, cluster);
-        start.elapsed()
+        ran(started) - before
     };
     (0..3).map(|_| run()).min().unwrap()
 }
@@ -161,7 +171,7 @@ fn eight_times_as_much_costs_nowhere_near_its_square() {
         });
         println!("{name} from {start}: {times:?}");
         // A square would be 64 times as much. What is constant and small is left out of the comparison.
-        let bound = times[0].max(Duration::from_millis(2)) * 30;
+        let bound = times[0].max(Duration::from_millis(4)) * 30;
         assert!(times[3] < bound, "{name}: {times:?}");
     }
 }
