@@ -34,13 +34,14 @@ impl StatefulSet {
         if !containers.iter().any(takes) {
             return None;
         }
-        let taken = |container: &Container| {
-            let values = names.iter().filter_map(|name| Some((*name, taken(container, name, &config_map)?)));
+        let of = |container: &Container| {
+            let values =
+                names.iter().filter_map(|name| Some((*name, value_taken(container, name, &config_map)?)));
             let short = values.filter(|(_, value)| value.len() <= LONGEST_VALUE);
             short.map(|(name, value)| EnvVar::new(name, value)).collect()
         };
-        let taken: Vec<Vec<EnvVar>> = containers.iter().map(taken).collect();
-        taken.iter().any(|variables| !variables.is_empty()).then_some(TakenVariables(taken))
+        let variables: Vec<Vec<EnvVar>> = containers.iter().map(of).collect();
+        variables.iter().any(|variables| !variables.is_empty()).then_some(TakenVariables(variables))
     }
 
     /// The set as if these variables were written in it.
@@ -57,7 +58,7 @@ impl StatefulSet {
 }
 
 /// The value that a container's variable has from a ConfigMap. What `env` says of it goes before `envFrom`, and of those the last.
-fn taken<'c>(
+fn value_taken<'c>(
     container: &Container,
     name: &str,
     config_map: &impl Fn(&str) -> Option<&'c ConfigMap>,

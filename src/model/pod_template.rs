@@ -132,6 +132,10 @@ pub enum WhenUnsatisfiable {
 }
 
 /// A volume of the pod.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says whether a field is there, as Kubernetes names it"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Volume {
