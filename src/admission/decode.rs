@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::bounded::LONGEST_NAME;
 use super::depth::{MAX_DEPTH, is_too_deep};
-use super::wire::{Body, Review, WireRequest};
+use super::wire::{AnyOrder, Body, Review, SUB_RESOURCE_IS_LATE, WireRequest};
 use super::{json, texts};
 use crate::change::{Action, Change, Edit, PodDeletion, Requester, WorkloadScale};
 use crate::model::{Kind, LIST_TOO_LONG, Metadata, ObjectsOnly, Scale, cut, may_be_object, printable};
@@ -177,11 +177,20 @@ pub fn decode(body: &[u8]) -> Result<Request, Invalid> {
     let review: Result<Review<'_>, _> = json::from_str(text).or_else(|json::GaveUp| read(text));
     match review {
         Ok(review) => checked(review)?.into_request(),
-        Err(error) => without_objects(text).ok_or_else(|| malformed(text, &error)),
+        Err(error) => in_any_order(text, &error),
     }
 }
 
-fn read(text: &str) -> Result<Review<'_>, serde_json::Error> {
+/// Reads a review that cannot be read as the API server writes it: an object of a `subResource` that follows is taken for another.
+fn in_any_order(text: &str, error: &serde_json::Error) -> Result<Request, Invalid> {
+    match read::<AnyOrder>(text) {
+        Ok(review) => checked(review)?.into_request(),
+        Err(other) if error.to_string().contains(SUB_RESOURCE_IS_LATE) => unread::<AnyOrder>(text, &other),
+        Err(_) => unread::<WireRequest>(text, error),
+    }
+}
+
+fn read<'a, R: Deserialize<'a>>(text: &'a str) -> Result<Review<'a, R>, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let review = Review::deserialize(ObjectsOnly(&mut json))?;
     json.end()?;
@@ -198,19 +207,25 @@ pub fn decode_for(body: &[u8], policies: &Policies) -> Result<Request, Invalid> 
 }
 
 /// The request of a review, if it is one.
-fn checked(review: Review<'_>) -> Result<WireRequest, Invalid> {
+fn checked<R: Into<WireRequest>>(review: Review<'_, R>) -> Result<WireRequest, Invalid> {
     if review.kind != "AdmissionReview" || review.api_version != "admission.k8s.io/v1" {
         let [api_version, kind] =
             [review.api_version, review.kind].map(|text| cut(text.into_owned(), LONGEST_NAME));
         return Err(Invalid::NotAReview { api_version, kind });
     }
-    review.request.ok_or(Invalid::NoRequest)
+    review.request.map(Into::into).ok_or(Invalid::NoRequest)
+}
+
+/// What becomes of a review that cannot be read as a whole.
+fn unread<'a, R: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> Result<Request, Invalid> {
+    let invalid = malformed::<R>(text, error);
+    without_objects(text, &invalid).ok_or(invalid)
 }
 
 /// Reads a review whose objects have a field of another type or form than Kubernetes', without the objects. An answer
 /// other than "allowed" would hide the API server's own message from the person who made the mistake.
-fn without_objects(text: &str) -> Option<Request> {
-    let Invalid::Malformed(reason) = malformed(text, &serde::de::Error::custom("")) else { return None };
+fn without_objects(text: &str, invalid: &Invalid) -> Option<Request> {
+    let Invalid::Malformed(reason) = invalid else { return None };
     let reason = reason.strip_prefix("request.").or(reason.strip_prefix("request: "))?;
     let is_of_object = reason.starts_with("object.") || reason.starts_with("oldObject.");
     // A list that is too long is refused: the API server might take the object, and it would pass unjudged.
@@ -225,16 +240,17 @@ fn without_objects(text: &str) -> Option<Request> {
         }
     }
     let rest = serde_json::to_vec(&review).ok()?;
-    let mut request = checked(serde_json::from_slice(&rest).ok()?).ok()?.into_request().ok()?;
+    let mut request =
+        checked::<WireRequest>(serde_json::from_slice(&rest).ok()?).ok()?.into_request().ok()?;
     request.change.action = Action::Other;
     request.unread = Some(format!("not judged by stateward: {}", printable(reason)));
     Some(request)
 }
 
 /// Reads the body again, only to say where it is wrong.
-fn malformed(text: &str, error: &serde_json::Error) -> Invalid {
+fn malformed<'a, R: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> Invalid {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let traced: Result<Review<'_>, _> = serde_path_to_error::deserialize(ObjectsOnly(&mut deserializer));
+    let traced: Result<Review<'a, R>, _> = serde_path_to_error::deserialize(ObjectsOnly(&mut deserializer));
     let message = match traced {
         _ if !may_be_object(text.as_bytes()) => return Invalid::NotAnObject,
         Err(traced) if traced.path().iter().next().is_some() => traced.to_string(),

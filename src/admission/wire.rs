@@ -18,12 +18,25 @@ use crate::model::{
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a JSON object")]
-pub(super) struct Review<'a> {
+pub(super) struct Review<'a, R = WireRequest> {
     #[serde(borrow, default)]
     pub(super) api_version: Cow<'a, str>,
     #[serde(borrow, default)]
     pub(super) kind: Cow<'a, str>,
-    pub(super) request: Option<WireRequest>,
+    pub(super) request: Option<R>,
+}
+
+/// Why a request is read again, as an [`AnyOrder`].
+pub(super) const SUB_RESOURCE_IS_LATE: &str = "subResource comes after the objects";
+
+/// A request whose `subResource` may come after the objects, which are kept as text until then. The API server sends it before
+/// them.
+pub(super) struct AnyOrder(WireRequest);
+
+impl From<AnyOrder> for WireRequest {
+    fn from(AnyOrder(request): AnyOrder) -> Self {
+        request
+    }
 }
 
 /// `request`, as it is read. The objects are read as what `resource` says they are.
@@ -130,11 +143,19 @@ impl Options {
 
 impl<'de> Deserialize<'de> for WireRequest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(RequestVisitor)
+        deserializer.deserialize_map(RequestVisitor { is_any_order: false })
     }
 }
 
-struct RequestVisitor;
+impl<'de> Deserialize<'de> for AnyOrder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RequestVisitor { is_any_order: true }).map(Self)
+    }
+}
+
+struct RequestVisitor {
+    is_any_order: bool,
+}
 
 impl<'de> Visitor<'de> for RequestVisitor {
     type Value = WireRequest;
@@ -144,7 +165,7 @@ impl<'de> Visitor<'de> for RequestVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireRequest, A::Error> {
-        let mut partial = Partial::default();
+        let mut partial = Partial { is_any_order: self.is_any_order, ..Partial::default() };
         while let Some(field) = map.next_key()? {
             partial.read(field, &mut map)?;
         }
@@ -155,6 +176,8 @@ impl<'de> Visitor<'de> for RequestVisitor {
 /// A request of which some fields have been read.
 #[derive(Default)]
 struct Partial<'de> {
+    /// Whether `subResource` may still follow.
+    is_any_order: bool,
     /// A bit for each field that has been read.
     seen: u16,
     uid: Option<Name<'de>>,
@@ -193,7 +216,7 @@ impl<'de> Partial<'de> {
                     .into_iter()
                     .any(|object| matches!(object, Pending::Read(_)))
                 {
-                    return Err(serde::de::Error::custom("subResource has to come before the objects"));
+                    return Err(serde::de::Error::custom(SUB_RESOURCE_IS_LATE));
                 }
                 self.sub_resource = map.next_value()?;
             }
@@ -222,7 +245,7 @@ impl<'de> Partial<'de> {
 
     /// The API server sends `resource` and `subResource` before the objects; another client need not.
     fn body<A: MapAccess<'de>>(&self, map: &mut A) -> Result<Pending<'de>, A::Error> {
-        if self.resource.is_some() {
+        if self.resource.is_some() && (self.sub_resource.is_some() || !self.is_any_order) {
             Ok(Pending::Read(map.next_value_seed(BodyOf(self.what()))?))
         } else {
             Ok(Pending::Text(map.next_value()?))

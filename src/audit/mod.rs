@@ -306,7 +306,8 @@ impl<'a> Audit<'a> {
                 })
                 .collect();
             let (position, context) = (Some(position), Some(Arc::clone(&job.context_name)));
-            judged.findings.push(Located { position, related, context, ..Located::of(finding) });
+            let is_rendered = found.manifest.is_rendered;
+            judged.findings.push(Located { position, related, is_rendered, context, ..Located::of(finding) });
         }
     }
 }

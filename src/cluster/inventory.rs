@@ -1,6 +1,7 @@
 //! A snapshot from manifests, with the place each object was read from.
 
 mod objects;
+mod parse;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,7 +11,8 @@ use self::objects::FileObject;
 pub use self::objects::{FileObjects, KeepValues, ManifestRecord};
 use super::{Cluster, ClusterObject, Kind, SharedParts};
 use crate::change::{DuplicateKey, Written};
-use crate::manifest::{Note, Source, Span};
+pub use crate::manifest::Position;
+use crate::manifest::{Note, Source};
 use crate::model::{ObjectRef, StatefulSet};
 
 /// The objects of some manifests, as far as they matter here.
@@ -61,8 +63,6 @@ pub struct Definition {
 struct InventoryObject {
     manifest: ManifestRecord,
     object: ClusterObject,
-    /// Whether it is the output of a renderer: its file cannot be edited as it is written.
-    rendered: bool,
 }
 
 /// Of more objects of one name the nearest is not looked for in other files.
@@ -80,15 +80,6 @@ pub struct Found<'a> {
     /// Where and how it is written.
     pub manifest: &'a ManifestRecord,
     object: &'a ClusterObject,
-}
-
-/// A place in a file.
-#[derive(Clone, Debug)]
-pub struct Position {
-    /// The file.
-    pub file: Arc<Source>,
-    /// What to underline in it.
-    pub span: Span,
 }
 
 impl Inventory {
@@ -191,8 +182,7 @@ impl Inventory {
         self.shared.share(&mut object);
         let (index, name) = (self.items.len(), name_of(&object));
         self.by_name.entry(name).or_default().push(index);
-        let rendered = self.units.last().is_some_and(|unit| unit.rendered);
-        self.items.push(InventoryObject { manifest, object, rendered });
+        self.items.push(InventoryObject { manifest, object });
         index
     }
 
@@ -206,7 +196,7 @@ impl Inventory {
 
     /// An object by its place in the order in which they were read.
     pub fn item(&self, index: usize) -> Option<Found<'_>> {
-        self.items.get(index).map(|InventoryObject { manifest, object, .. }| Found { manifest, object })
+        self.items.get(index).map(|InventoryObject { manifest, object }| Found { manifest, object })
     }
 
     /// How many objects of kinds that the rules look at there are.
@@ -268,7 +258,9 @@ impl Inventory {
             found = all().collect();
         }
         match found[..] {
-            [only] if only.rendered => Err(format!("{object} is rendered from a chart or a kustomization")),
+            [only] if only.manifest.is_rendered => {
+                Err(format!("{object} is rendered from a chart or a kustomization"))
+            }
             [only] => Ok(&only.manifest),
             _ => Err(format!("{object} is written {} times", items.len())),
         }

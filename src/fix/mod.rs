@@ -27,7 +27,7 @@ use self::place::{DocumentKey, Documents};
 use self::select::{Selected, Wanted};
 pub use self::text_fix::attach;
 use crate::cluster::inventory::Inventory;
-use crate::manifest::Source;
+use crate::manifest::{Source, Variable};
 use crate::model::ObjectRef;
 use crate::report::Report;
 use crate::verdict::{Finding, RuleId};
@@ -145,6 +145,15 @@ fn culprits(
     if alone.is_empty() { all() } else { alone }
 }
 
+/// The variable that is written at a path.
+fn variable_at<'v>(at: &'v Value, path: &[PathStep]) -> Option<&'v str> {
+    let found = path.iter().try_fold(at, |at, step| match step {
+        PathStep::Item(index) => at.get(index),
+        PathStep::Key(key) => at.get(key),
+    });
+    found?.as_str().filter(|text| Variable::of(text).is_some())
+}
+
 fn edit_document(
     documents: &Documents,
     key: &DocumentKey,
@@ -159,7 +168,10 @@ fn edit_document(
     });
     // Two findings may want the same: then it is done once.
     let mut done = BTreeSet::new();
-    let edits = edits.filter(|edit| done.insert(&edit.path));
+    let edits: Vec<&ValueEdit> = edits.filter(|edit| done.insert(&edit.path)).collect();
+    if let Some(variable) = edits.iter().find_map(|edit| variable_at(&document.json, &edit.path)) {
+        return Err(format!("{variable} is filled in from elsewhere"));
+    }
     let mut new: Value = document.json.clone();
     apply(&mut new, edits)?;
     if new == document.json {

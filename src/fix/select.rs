@@ -53,7 +53,8 @@ pub(super) fn select<'a>(
     let mut selected = Vec::new();
     for located in report.findings.iter().filter(|located| is_asked_for(&located.finding)) {
         let finding = &located.finding;
-        if !unsafe_too && finding.edits.iter().any(|edit| !edit.is_safe) {
+        let needs_a_person = !unsafe_too && !located.is_rendered;
+        if needs_a_person && finding.edits.iter().any(|edit| !edit.is_safe) {
             left.push(LeftAlone::new(finding, Reason::Unsafe));
             continue;
         }
@@ -86,6 +87,12 @@ fn resolve(
     edit: &Edit,
     documents: &mut Documents,
 ) -> Result<Wanted, String> {
+    if located.is_rendered {
+        let object = &edit.object;
+        return Err(format!(
+            "{object} is rendered from a chart or a kustomization: change it where the report points"
+        ));
+    }
     let near = &located.position.as_ref().ok_or("it was not read from a file")?.file;
     if edit.operation == Operation::Create {
         let beside = inventory.manifest_of(&located.finding.subject, near)?;

@@ -11,6 +11,7 @@
 //! unreadable text may hold.
 
 mod de;
+mod elsewhere;
 mod fault;
 mod json;
 mod limits;
@@ -23,6 +24,7 @@ mod scalar;
 mod split;
 mod template;
 mod unwrap;
+mod variable;
 mod yaml;
 
 use std::ops::Range;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 
 use crate::model::{pointer_step, printable};
 
+pub use elsewhere::{Elsewhere, Position};
 pub use fault::Fault;
 use limits::ParseLimits;
 pub use lines::{Excerpt, Lines};
@@ -37,6 +40,7 @@ pub use node::{Entry, Node, Span, Value};
 pub use note::{Note, NoteKind, kinds_that_matter};
 pub use outline::Outline;
 use split::Document;
+pub use variable::Variable;
 
 /// A file, or what came through standard input.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,6 +81,8 @@ pub struct Manifest<'a> {
     pub namespace: Option<String>,
     /// The keys that the object has twice.
     pub duplicate_keys: Vec<DuplicateKey>,
+    /// Where else its fields are written; empty unless it is rendered.
+    pub elsewhere: Elsewhere,
 }
 
 /// A key written twice in one map. kubectl takes the last.
@@ -131,8 +137,18 @@ pub fn document(text: &str) -> Result<Node<'_>, Fault> {
 impl Manifest<'_> {
     /// The same, independent of the text it was read from.
     pub fn into_owned(self) -> Manifest<'static> {
-        let Self { file, node, api_version, kind, name, namespace, duplicate_keys } = self;
-        Manifest { file, node: node.into_owned(), api_version, kind, name, namespace, duplicate_keys }
+        let Self { file, node, api_version, kind, name, namespace, duplicate_keys, elsewhere } = self;
+        let node = node.into_owned();
+        Manifest { file, node, api_version, kind, name, namespace, duplicate_keys, elsewhere }
+    }
+
+    /// Where to point a reader to for a JSON pointer, as [`Node::locate`] does.
+    pub fn locate(&self, json_pointer: &str) -> Position {
+        let elsewhere = self.elsewhere.find(json_pointer).cloned();
+        elsewhere.unwrap_or_else(|| Position {
+            file: Arc::clone(&self.file),
+            span: self.node.locate(json_pointer),
+        })
     }
 }
 
@@ -176,6 +192,11 @@ impl<'a> Reading<'a, '_> {
     /// Reads documents of YAML. `json` is what is wrong with the first of them as JSON.
     fn documents(&mut self, text: &'a str, line: u32, mut json: Option<Fault>) {
         for Document { text, line, fault, .. } in split::documents(text, line) {
+            if is_ytt(text) {
+                let message = "a ytt template that has not been rendered: audit the output of ytt";
+                self.push_note(line, 1, NoteKind::Template, message, note::hidden(text));
+                continue;
+            }
             let first = match fault {
                 Some(fault) => Err(fault),
                 None => yaml::first(text, line, &mut self.limits),
@@ -232,6 +253,11 @@ impl<'a> Reading<'a, '_> {
         let message = printable(message).into_owned();
         self.notes.push(Note { file, line, column, kind, message, hides });
     }
+}
+
+/// Whether a text has the code of ytt. It stands in comments, so that all it computes would be taken for null.
+fn is_ytt(text: &str) -> bool {
+    text.contains("#@") && [": #@ ", "- #@ ", "#@ load(", "#@data/"].iter().any(|code| text.contains(code))
 }
 
 /// Whether kubectl tries JSON first: by the first character among the first 4096 bytes.

@@ -76,6 +76,17 @@ impl<'a> Node<'a> {
         (!found.is_null()).then_some(found)
     }
 
+    /// The value at a JSON pointer, to be changed.
+    pub fn pointer_mut(&mut self, json_pointer: &str) -> Option<&mut Node<'a>> {
+        steps(json_pointer).try_fold(self, |node, step| match &mut node.value {
+            Value::List(items) => items.get_mut(step.parse::<usize>().ok()?),
+            Value::Map(entries) => {
+                entries.iter_mut().find(|entry| entry.key == step).map(|entry| &mut entry.value)
+            }
+            _ => None,
+        })
+    }
+
     /// Where to point a reader to for a JSON pointer: the key of the field, or of its nearest ancestor that is written.
     pub fn locate(&self, json_pointer: &str) -> Span {
         let mut node = self;
@@ -163,7 +174,7 @@ impl<'a> Node<'a> {
     }
 
     /// A block map starts with its first key, which shows better than a point of no width.
-    pub(super) fn span(&self) -> Span {
+    pub fn span(&self) -> Span {
         match self.as_map().and_then(<[Entry<'_>]>::first) {
             Some(first) if (first.line, first.column) == (self.line, self.column) => first.span(),
             _ => Span { line: self.line, column: self.column, end_column: self.end_column },

@@ -46,8 +46,10 @@ pub enum NoteKind {
     Skipped,
     /// One object is defined twice among those that are judged together.
     DefinedTwice,
-    /// A kustomization or a chart that could not be rendered.
+    /// A kustomization or a chart that could not be rendered, or a variable that has not been filled in.
     NotRendered,
+    /// A variable is taken for its default.
+    Default,
     /// A path that should hold manifests and holds none.
     Empty,
     /// A comment `stateward:ignore` that exempts nothing.

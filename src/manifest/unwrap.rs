@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::fault::Fault;
 use super::limits::ParseLimits;
 use super::node::{Entry, Node, Value};
-use super::{DuplicateKey, Manifest, NoteKind, Reading, template};
+use super::{DuplicateKey, Elsewhere, Manifest, NoteKind, Reading, template};
 use crate::model::pointer_step;
 
 impl<'a> Reading<'a, '_> {
@@ -23,10 +23,7 @@ impl<'a> Reading<'a, '_> {
             (_, Some(_), Some(Value::Null)) => {}
             (_, Some(kind), Some(_)) => self.refused_items(&node, &kind),
             (Some(api_version), Some(kind), None) if is_template(&node, &api_version, &kind) => {
-                match template::objects(node, &mut self.limits) {
-                    Ok(objects) => objects.into_iter().for_each(|object| self.object(object)),
-                    Err(fault) => self.too_large(&fault),
-                }
+                self.template(node);
             }
             (Some(api_version), Some(kind), None) => self.manifest(node, api_version, kind),
             _ => {
@@ -54,6 +51,19 @@ impl<'a> Reading<'a, '_> {
         }
     }
 
+    /// The objects of a Template. `oc` refuses one with a parameter that is no string.
+    fn template(&mut self, template: Node<'a>) {
+        for field in template::malformed_parameters(&template) {
+            let message = "a Template's parameter has a name or value that is not a string: put it in quotes \
+                           (YAML takes y, n, yes, no, on and off for true and false)";
+            self.unread_object("", field.line, field.column, message);
+        }
+        match template::objects(template, &mut self.limits) {
+            Ok(objects) => objects.into_iter().for_each(|object| self.object(object)),
+            Err(fault) => self.too_large(&fault),
+        }
+    }
+
     fn refused_items(&mut self, node: &Node<'_>, kind: &str) {
         let message = format!("{kind}: kubectl takes what has `items` for a list, and these are none");
         let span = node.locate("/items");
@@ -69,6 +79,12 @@ impl<'a> Reading<'a, '_> {
         if let Some(message) = partial(&node, &api_version, &kind) {
             return self.note(line, column, NoteKind::Partial, message);
         }
+        if installs_chart(&node, &api_version, &kind) {
+            let message = format!(
+                "the chart that this {kind} installs is not rendered: audit the output of `helm template`"
+            );
+            self.note(line, column, NoteKind::Template, &message);
+        }
         let namespace = node.pointer("/metadata/namespace").and_then(Node::as_str).map(str::to_owned);
         let mut duplicates = Duplicates { found: Vec::new(), limits: &mut self.limits };
         // Hardly any object has one, and without it no pointer is needed.
@@ -78,7 +94,8 @@ impl<'a> Reading<'a, '_> {
             self.too_large(&fault);
         }
         let file = Arc::clone(self.source);
-        (self.take)(Manifest { file, node, api_version, kind, name, namespace, duplicate_keys });
+        let elsewhere = Elsewhere::default();
+        (self.take)(Manifest { file, node, api_version, kind, name, namespace, duplicate_keys, elsewhere });
     }
 }
 
@@ -90,6 +107,21 @@ fn is_template(node: &Node<'_>, api_version: &str, kind: &str) -> bool {
     kind == "Template"
         && matches!(api_version, "v1" | "template.openshift.io/v1")
         && node.get("objects").is_some_and(|objects| objects.as_list().is_some())
+}
+
+/// Whether an object stands for a Helm chart that a controller in the cluster renders: Flux, k3s, Argo CD.
+fn installs_chart(node: &Node<'_>, api_version: &str, kind: &str) -> bool {
+    let has_chart = |source: &Node<'_>| source.get("chart").is_some();
+    let of_application = |spec: &str| {
+        let sources = node.pointer(&format!("{spec}/sources")).and_then(Node::as_list).unwrap_or_default();
+        sources.iter().chain(node.pointer(&format!("{spec}/source"))).any(has_chart)
+    };
+    match (api_version.split('/').next().unwrap_or_default(), kind) {
+        ("helm.toolkit.fluxcd.io", "HelmRelease") | ("helm.cattle.io", "HelmChart") => true,
+        ("argoproj.io", "Application") => of_application("/spec"),
+        ("argoproj.io", "ApplicationSet") => of_application("/spec/template/spec"),
+        _ => false,
+    }
 }
 
 /// Gives an item what its list says. It is written nowhere but at the item.

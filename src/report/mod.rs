@@ -59,6 +59,8 @@ pub struct Located {
     pub position: Option<Position>,
     /// Where else to look.
     pub related: Vec<Related>,
+    /// Whether it is about a rendered object: the place is where its value is set, and its edits are not made there as they are.
+    pub is_rendered: bool,
     /// The objects it was judged with; `None` in a live cluster.
     pub context: Option<Arc<str>>,
     /// What it is known by in a baseline: the same after lines have moved.
@@ -267,8 +269,16 @@ pub(crate) fn is_failure(kind: NoteKind) -> bool {
 impl Located {
     /// A finding of which nothing else is known.
     pub(crate) fn of(finding: Finding) -> Self {
-        let (related, fixes, fingerprint) = (Vec::new(), Vec::new(), String::new());
-        Self { finding, position: None, related, context: None, fingerprint, is_known: false, fixes }
+        Self {
+            finding,
+            position: None,
+            related: Vec::new(),
+            is_rendered: false,
+            context: None,
+            fingerprint: String::new(),
+            is_known: false,
+            fixes: Vec::new(),
+        }
     }
 
     pub(crate) fn exempt(&mut self, by: &str, reason: &str) {

@@ -47,7 +47,12 @@ pub(crate) fn apply(report: &mut Report, inventory: &Inventory) {
     }
     for located in &mut report.findings {
         let Some(position) = &located.position else { continue };
-        let Some(file) = files.get_mut(&Arc::as_ptr(&position.file)) else { continue };
+        // A field of a rendered object may be in a file without objects, such as a patch.
+        let key = Arc::as_ptr(&position.file);
+        let file = files.entry(key).or_insert_with(|| {
+            order.push(key);
+            OfFile::read(&position.file)
+        });
         if let Some(reason) = file.reason(position.span.line, located.finding.rule.as_str()) {
             located.exempt("comment", &reason);
         }

@@ -340,6 +340,15 @@ fn beside_json_and_lists_objects_are_created_in_files_of_their_own() {
 }
 
 #[test]
+fn a_variable_is_not_edited() {
+    let text = SET.replace("replicas: 2 ", "replicas: ${N:=4} ");
+    let (outcome, after) = fixed(&[("a.yaml".to_owned(), text)], true);
+    let reason = Reason::NotEditable("${N:=4} is filled in from elsewhere".to_owned());
+    assert_eq!(left(&outcome, "quorum-even"), reason);
+    assert!(after[0].1.contains("replicas: ${N:=4} ") && after[0].1.contains("kind: PodDisruptionBudget"));
+}
+
+#[test]
 fn a_template_is_not_edited() {
     let object = case::objects(SET).remove(0);
     let template = format!("apiVersion: v1\nkind: Template\nobjects:\n- {object}\n");

@@ -38,3 +38,4 @@ mod properties;
 mod rules;
 mod show;
 mod software;
+mod variables;

@@ -234,6 +234,30 @@ fn unrendered_templates_are_passed_over() {
 }
 
 #[test]
+fn the_code_of_ytt_is_not_taken_for_comments() {
+    let text = "kind: StatefulSet\nspec:\n  replicas: #@ data.values.replicas\n";
+    let (found, notes) = read_text(&format!("{}---\n{text}", service("a")));
+    assert_eq!((names(&found), kinds(&notes)), (vec!["Service/a".to_owned()], vec![(NoteKind::Template, 5)]));
+    assert_eq!(notes[0].hides, ["StatefulSet"]);
+}
+
+#[test]
+fn a_chart_that_a_controller_installs_is_named() {
+    for (api_version, kind, spec, count) in [
+        ("helm.toolkit.fluxcd.io/v2", "HelmRelease", "{}", 1),
+        ("helm.cattle.io/v1", "HelmChart", "{}", 1),
+        ("argoproj.io/v1alpha1", "Application", "{source: {chart: x}}", 1),
+        ("argoproj.io/v1alpha1", "Application", "{sources: [{path: a}, {chart: x}]}", 1),
+        ("argoproj.io/v1alpha1", "Application", "{source: {path: a}}", 0),
+        ("argoproj.io/v1alpha1", "ApplicationSet", "{template: {spec: {source: {chart: x}}}}", 1),
+        ("x/v1", "HelmRelease", "{}", 0),
+    ] {
+        let (found, notes) = read_text(&format!("apiVersion: {api_version}\nkind: {kind}\nspec: {spec}\n"));
+        assert_eq!((found.len(), kinds(&notes)), (1, vec![(NoteKind::Template, 1); count]), "{kind} {spec}");
+    }
+}
+
+#[test]
 fn patches_are_no_objects() {
     for text in [
         "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec: {replicas: 3}\n".to_owned(),

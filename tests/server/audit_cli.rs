@@ -244,14 +244,11 @@ fn findings_point_into_the_files_that_rendered_objects_come_from() {
     ]);
     let bin = repository.path().join("bin");
     // What kustomize says of the origin is relative to the kustomization that it was given.
-    let base = repository.path().canonicalize().unwrap().join("k/base/etcd.yaml");
-    let below = base.display().to_string();
-    let origin =
-        format!("annotations: {{config.kubernetes.io/origin: 'path: UP{}'}}", below.trim_start_matches('/'));
-    let rendered = ETCD.replace("  name: etcd\nspec", &format!("  name: a-etcd\n  {origin}\nspec"));
-    repository.write("bin/origin.yaml", &rendered);
-    let up = "up=$(cd \"$2\" && pwd -P | /usr/bin/sed 's#/[^/]*#../#g')";
-    fake(&bin, "kustomize", &format!("{up}\n/usr/bin/sed \"s#UP#$up#\" {}/origin.yaml", bin.display()));
+    fake_kustomize(
+        &repository,
+        &ETCD.replace("  name: etcd\nspec", "  name: a-etcd\nspec"),
+        "k/base/etcd.yaml",
+    );
     let helm =
         format!("printf '# Source: c/templates/etcd.yaml\\n'; /bin/cat {}/rendered.yaml", bin.display());
     fake(&bin, "helm", &helm);
@@ -269,10 +266,107 @@ fn findings_point_into_the_files_that_rendered_objects_come_from() {
         assert_eq!(report["contexts"].as_array().unwrap().len(), 1, "{report:#}");
         assert_eq!(even["context"], context);
     }
+    // Helm takes an empty path for the name of a repository.
+    fake(&bin, "helm", &format!("[ \"$2\" = . ] && exec /bin/cat {}/rendered.yaml", bin.display()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stateward"));
+    let output =
+        command.args(["audit", "."]).current_dir(repository.path().join("c")).env("PATH", &bin).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
     fake(&bin, "helm", "echo 'Error: no such value' >&2; exit 1");
     let output = repository.run_with(&bin, &["audit", "c"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stdout).contains("helm failed: Error: no such value"), "{}", text(&output.stdout));
+}
+
+/// A kustomize that prints this object, with the origin that it has in `file`.
+fn fake_kustomize(repository: &Repository, rendered: &str, file: &str) {
+    let bin = repository.path().join("bin");
+    let below = repository.path().canonicalize().unwrap().join(file).display().to_string();
+    let origin =
+        format!("annotations: {{config.kubernetes.io/origin: 'path: UP{}'}}", below.trim_start_matches('/'));
+    repository
+        .write("bin/origin.yaml", &rendered.replacen("metadata:\n", &format!("metadata:\n  {origin}\n"), 1));
+    let up = "up=$(cd \"$2\" && pwd -P | /usr/bin/sed 's#/[^/]*#../#g')";
+    fake(&bin, "kustomize", &format!("{up}\n/usr/bin/sed \"s#UP#$up#\" {}/origin.yaml", bin.display()));
+}
+
+#[test]
+fn a_finding_points_at_the_overlay_that_sets_the_value_and_nothing_is_edited_there() {
+    let base = ETCD.replace("replicas: 4", "replicas: 3");
+    let patch = "kind: StatefulSet\nmetadata: {name: etcd}\nspec:\n  replicas: 4\n";
+    let operations = "[{op: replace, path: /spec/replicas, value: 4}]\n";
+    let target = "target: {kind: Stateful.*, name: et.d}";
+    for (overlay, file, line) in [
+        ("replicas:\n- {name: other, count: 4}\n- name: etcd\n  count: 4\n", "k/over/kustomization.yaml", 5),
+        ("patches:\n- path: patch.yaml\n", "k/over/patch.yaml", 4),
+        ("patchesStrategicMerge: [patch.yaml]\n", "k/over/patch.yaml", 4),
+        (&format!("patches:\n- path: operations.yaml\n  {target}\n"), "k/over/operations.yaml", 1),
+        (
+            "patches:\n- patch: |\n    kind: StatefulSet\n    metadata: {name: etcd}\n    spec:\n      replicas: 4\n",
+            "k/over/kustomization.yaml",
+            7,
+        ),
+        ("components: [../part]\n", "k/part/kustomization.yaml", 2),
+        ("replicas: [{name: other, count: 4}]\n", "k/over/kustomization.yaml", 1),
+        ("patches:\n- path: operations.yaml\n  target: {kind: Deployment}\n", "k/over/kustomization.yaml", 1),
+    ] {
+        let overlay = format!("resources: [../base]\n{overlay}");
+        let repository = Repository::of(&[
+            ("k/base/kustomization.yaml", "resources: [etcd.yaml]\n"),
+            ("k/base/etcd.yaml", &base),
+            ("k/over/kustomization.yaml", &overlay),
+            ("k/over/patch.yaml", patch),
+            ("k/over/operations.yaml", operations),
+            ("k/part/kustomization.yaml", "kind: Component\nreplicas: [{name: etcd, count: 4}]\n"),
+            ("bin/x", ""),
+        ]);
+        fake_kustomize(&repository, ETCD, "k/base/etcd.yaml");
+        let bin = repository.path().join("bin");
+        let output = repository.run_with(&bin, &["audit", "--format", "json", "k/over"]);
+        let report: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+        let findings = report["findings"].as_array().unwrap();
+        let of =
+            |rule: &str| findings.iter().find(|f| f["rule"] == rule).unwrap_or_else(|| panic!("{report:#}"));
+        let place = |rule: &str| (of(rule)["file"].as_str().unwrap(), of(rule)["line"].as_u64().unwrap());
+        assert_eq!(place("quorum-even"), (file, line), "{overlay}");
+        assert_eq!(
+            place("spread-missing").0,
+            "k/base/etcd.yaml",
+            "what nothing sets is missing there: {overlay}"
+        );
+        assert_eq!(of("quorum-even")["rendered"], true);
+        let output =
+            repository.run_with(&bin, &["audit", "k/over", "--fix", "--unsafe-fixes", "--format", "sarif"]);
+        assert!(text(&output.stderr).contains("0 findings fixed in 0 files"), "{}", text(&output.stderr));
+        assert!(!text(&output.stdout).contains("\"fixes\""), "{overlay}");
+        let shown = text(&repository.run_with(&bin, &["audit", "k/over", "--diff"]).stderr);
+        assert!(!shown.contains("--unsafe-fixes"), "that would not make them either: {shown}");
+        for (name, before) in [
+            ("k/base/etcd.yaml", &*base),
+            ("k/over/kustomization.yaml", &*overlay),
+            ("k/over/patch.yaml", patch),
+        ] {
+            assert_eq!(fs::read_to_string(repository.path().join(name)).unwrap(), before);
+        }
+    }
+}
+
+#[test]
+fn a_comment_in_a_patch_exempts_what_the_patch_sets() {
+    let repository = Repository::of(&[
+        ("k/kustomization.yaml", "resources: [etcd.yaml]\npatches: [{path: patch.yaml}]\n"),
+        ("k/etcd.yaml", &ETCD.replace("replicas: 4", "replicas: 3")),
+        (
+            "k/patch.yaml",
+            "kind: StatefulSet\nmetadata: {name: etcd}\nspec:\n  replicas: 4 # stateward:ignore quorum-even -- a test\n",
+        ),
+        ("bin/x", ""),
+    ]);
+    fake_kustomize(&repository, ETCD, "k/etcd.yaml");
+    let output = repository.run_with(&repository.path().join("bin"), &["audit", "k"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
 }
 
 #[test]

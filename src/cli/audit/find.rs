@@ -113,7 +113,9 @@ fn sort_out(files: Vec<PathBuf>, found: &mut Paths) {
     roots.sort();
     for folder in roots {
         if !is_library(&folder.join("Chart.yaml")) {
-            found.renderables.push(Renderable::Chart(folder.clone()));
+            // To helm an empty path is the name of a repository.
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            found.renderables.push(Renderable::Chart(folder.to_owned()));
         }
     }
     let plain = plain.into_iter().filter(|file| is_manifest(file) && !used.contains(file.as_path()));

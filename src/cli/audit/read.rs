@@ -147,7 +147,7 @@ impl Task {
         };
         match source {
             Ok(source) => FileObjects::read(&source, reading.keep_values),
-            Err(note) => FileObjects::of(Vec::new(), vec![note], reading.keep_values),
+            Err(note) => FileObjects::unread(note),
         }
     }
 }

@@ -33,15 +33,21 @@ pub(super) fn output(program: &str, arguments: &[&Path], network: bool) -> Resul
     let complaint = until(end, &errors, &mut child, program)?;
     let status = wait(end, &mut child, program)?;
     if !status.success() {
-        let complaint = String::from_utf8_lossy(&complaint);
-        let last =
-            complaint.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason is given");
-        return Err(format!("{program} failed: {}", last.trim()));
+        return Err(format!("{program} failed: {}", reason(&String::from_utf8_lossy(&complaint))));
     }
     if printed.len() as u64 > MAX_BYTES {
         return Err(format!("{program} prints more than {} MiB", MAX_BYTES >> 20));
     }
     String::from_utf8(printed).map_err(|_| format!("{program} prints something that is not UTF-8 text"))
+}
+
+/// The last error, which may take several lines, or else the last line.
+fn reason(complaint: &str) -> String {
+    let is_reason = |line: &&str| !line.is_empty() && !line.starts_with("Use --debug flag");
+    let lines: Vec<&str> = complaint.lines().map(str::trim).filter(is_reason).collect();
+    let start = lines.iter().rposition(|line| line.starts_with("Error:"));
+    let reason = lines.get(start.unwrap_or(lines.len().saturating_sub(1))..).unwrap_or_default().join(" ");
+    if reason.is_empty() { "no reason is given".to_owned() } else { reason }
 }
 
 fn reader(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
@@ -84,4 +90,28 @@ fn give_up(child: &mut Child, program: &str) -> String {
     let _ = child.kill();
     let _ = child.wait();
     format!("{program} took longer than {} seconds", LIMIT.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_the_last_error() {
+        for (complaint, expected) in [
+            ("Error: a\nUse it\n", "Error: a Use it"),
+            (
+                "# warning: x\nError: trouble with `\npath: a\n`: no such file\n",
+                "Error: trouble with ` path: a `: no such file",
+            ),
+            (
+                "Error: execution error at (c/a.yaml:1:2): n is needed\n\nUse --debug flag to render out invalid YAML\n",
+                "Error: execution error at (c/a.yaml:1:2): n is needed",
+            ),
+            ("one\ntwo\n\n", "two"),
+            ("\n", "no reason is given"),
+        ] {
+            assert_eq!(reason(complaint), expected);
+        }
+    }
 }

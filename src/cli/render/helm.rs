@@ -41,7 +41,7 @@ pub(super) fn render(folder: &Path, config: &RenderConfig, keep: KeepValues) -> 
         graft::onto_template(&mut manifest.node, keys, top);
         manifest.file = Arc::clone(template);
     }
-    Ok(FileObjects::of(manifests, notes, keep))
+    Ok(FileObjects::rendered(manifests, notes, keep))
 }
 
 /// The lines on which Helm says which template follows, and the template within the chart.

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use super::settings::{Files, Settings};
 use super::{RenderConfig, child, graft, source};
 use crate::cluster::inventory::{FileObjects, KeepValues};
-use crate::manifest::{Manifest, Node, Source, Span, Value, document, read};
+use crate::manifest::{Entry, Manifest, Node, Position, Span, Value, document, read};
 
 /// The names a kustomization may have.
 pub(in crate::cli) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -36,6 +37,9 @@ pub(in crate::cli) fn references(file: &Path) -> References {
         let entries = node.get(key).and_then(Node::as_list).unwrap_or_default();
         let remote = entries.iter().filter_map(Node::as_str).find(|text| is_remote(text));
         found.remote = found.remote.take().or(remote.map(str::to_owned));
+    }
+    for key in ["helmCharts", "helmChartInflationGenerator"] {
+        found.remote = found.remote.take().or(node.get(key).map(|_| format!("the charts of {key}")));
     }
     let mut texts = Vec::new();
     strings(&node, &mut texts);
@@ -96,27 +100,21 @@ pub(super) fn render(
         }
     };
     let overlay = Overlay::over(folder)?;
-    let folder_of = overlay.folder.path();
-    let text = match program {
-        "kustomize" => child::output(program, &[Path::new("build"), folder_of], config.network)?,
-        _ => child::output(program, &[Path::new("kustomize"), folder_of], config.network)?,
-    };
-    let rendered = source(&folder.display().to_string(), text);
-    let (mut manifests, notes) = read(&rendered);
-    let own = source(&file.display().to_string(), fs::read_to_string(file).unwrap_or_default());
-    let mut originals = Originals::default();
-    for manifest in &mut manifests {
-        let path = overlay.origin(manifest);
-        let found = path.and_then(|path| originals.find(&overlay.as_named(&path, folder), manifest));
-        if let Some((source, node)) = found {
-            graft::onto_object(&mut manifest.node, node);
-            manifest.file = source;
-        } else {
-            graft::all_at(&mut manifest.node, Span { line: 1, column: 1, end_column: 1 });
-            manifest.file = Arc::clone(&own);
-        }
+    let command = if program == "kustomize" { "build" } else { "kustomize" };
+    let mut arguments = vec![Path::new(command), overlay.folder.path()];
+    if config.network {
+        arguments.push(Path::new("--enable-helm"));
     }
-    Ok(FileObjects::of(manifests, notes, keep))
+    let text =
+        child::output(program, &arguments, config.network).map_err(|error| overlay.fault(file, &error))?;
+    let printed = source(&folder.display().to_string(), text);
+    let (mut manifests, notes) = read(&printed);
+    let mut origins = Origins::of(file);
+    for manifest in &mut manifests {
+        let origin = overlay.take_origin(manifest).map(|path| overlay.as_named(&path, folder));
+        origins.place(manifest, origin.as_deref());
+    }
+    Ok(FileObjects::rendered(manifests, notes, keep))
 }
 
 /// A kustomization of our own above the one to render, which asks for the origin of each object.
@@ -139,10 +137,24 @@ impl Overlay {
         Ok(Self { folder: own, target })
     }
 
-    /// The file that an object comes from, where kustomize says so.
-    fn origin(&self, manifest: &Manifest<'_>) -> Option<PathBuf> {
-        let annotations = manifest.node.pointer("/metadata/annotations")?;
-        let origin = document(annotations.get("config.kubernetes.io/origin")?.as_str()?).ok()?;
+    /// What is wrong with the text of the kustomization `file`, which kustomize says with less precision; else what kustomize says,
+    /// without what it says of this overlay.
+    fn fault(&self, file: &Path, error: &str) -> String {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        if let Err(fault) = document(&text) {
+            return fault.to_string();
+        }
+        let of_target = format!("path '{}': ", self.target.display());
+        match (error.split_once(": "), error.rsplit_once(&of_target)) {
+            (Some((failed, _)), Some((_, reason))) => format!("{failed}: {reason}"),
+            _ => error.to_owned(),
+        }
+    }
+
+    /// The file that an object comes from, where kustomize says so. The annotation is only there because it was asked for.
+    fn take_origin(&self, manifest: &mut Manifest<'_>) -> Option<PathBuf> {
+        let origin = take_annotation(&mut manifest.node, "config.kubernetes.io/origin")?;
+        let origin = document(origin.as_str()?).ok()?;
         if origin.get("repo").is_some() {
             return None;
         }
@@ -164,26 +176,78 @@ impl Overlay {
     }
 }
 
-/// Files that objects come from, each read once.
-#[derive(Default)]
-struct Originals(BTreeMap<PathBuf, Vec<Manifest<'static>>>);
-
-impl Originals {
-    /// The object in `file` that a rendered one comes from: the only one of its kind, or the one of its name, which may have a prefix
-    /// and a suffix by now.
-    fn find(&mut self, file: &Path, rendered: &Manifest<'_>) -> Option<(Arc<Source>, &Node<'static>)> {
-        let manifests = self.0.entry(file.to_owned()).or_insert_with(|| {
-            let text = fs::read_to_string(file).unwrap_or_default();
-            let source = source(&file.display().to_string(), text);
-            let manifests = read(&source).0.into_iter();
-            manifests.map(Manifest::into_owned).collect()
-        });
-        let mut same = manifests.iter().filter(|manifest| manifest.kind == rendered.kind).collect::<Vec<_>>();
-        if same.len() > 1 {
-            let name = rendered.name.as_deref().unwrap_or_default();
-            same.retain(|manifest| manifest.name.as_deref().is_some_and(|written| name.contains(written)));
-            same.sort_by_key(|manifest| std::cmp::Reverse(manifest.name.as_ref().map_or(0, String::len)));
-        }
-        same.first().map(|manifest| (Arc::clone(&manifest.file), &manifest.node))
+fn take_annotation<'a>(object: &mut Node<'a>, key: &str) -> Option<Node<'a>> {
+    let metadata = entries(object)?.iter_mut().find(|entry| entry.key == "metadata")?;
+    let metadata = entries(&mut metadata.value)?;
+    let at = metadata.iter().position(|entry| entry.key == "annotations")?;
+    let annotations = entries(&mut metadata.get_mut(at)?.value)?;
+    let found = annotations.iter().position(|entry| entry.key == key)?;
+    let taken = annotations.remove(found).value;
+    if annotations.is_empty() {
+        metadata.remove(at);
     }
+    Some(taken)
+}
+
+fn entries<'n, 'a>(node: &'n mut Node<'a>) -> Option<&'n mut Vec<Entry<'a>>> {
+    match &mut node.value {
+        Value::Map(entries) => Some(entries),
+        _ => None,
+    }
+}
+
+/// What rendered objects come from.
+struct Origins {
+    files: Files,
+    settings: Settings,
+    /// The kustomization that is rendered, for what cannot be told.
+    top: Position,
+    manifests: BTreeMap<PathBuf, Vec<Manifest<'static>>>,
+}
+
+impl Origins {
+    fn of(file: &Path) -> Self {
+        let mut files = Files::default();
+        let settings = Settings::read(file, &mut files);
+        let top = Position { file: files.get(file), span: Span { line: 1, column: 1, end_column: 1 } };
+        Self { files, settings, top, manifests: BTreeMap::new() }
+    }
+
+    /// Gives the fields of a rendered object the positions at which they are set.
+    fn place(&mut self, rendered: &mut Manifest<'_>, origin: Option<&Path>) {
+        if let Some(origin) = origin
+            && let Some(written) = find(&mut self.manifests, &mut self.files, origin, rendered)
+        {
+            let name = written.name.as_deref().unwrap_or_default();
+            let layers = self.settings.layers(origin, name, rendered);
+            let (file, node) = (&written.file, &mut rendered.node);
+            rendered.elsewhere = graft::onto_object(node, &written.node, file, &layers, &self.top);
+            rendered.file = Arc::clone(file);
+            return;
+        }
+        let at = self.settings.generator(rendered).unwrap_or_else(|| self.top.clone());
+        graft::all_at(&mut rendered.node, at.span);
+        rendered.file = at.file;
+    }
+}
+
+/// The object in `file` that a rendered one comes from: the only one of its kind, or the one of its name, which may have a prefix
+/// and a suffix by now.
+fn find<'m>(
+    known: &'m mut BTreeMap<PathBuf, Vec<Manifest<'static>>>,
+    files: &mut Files,
+    file: &Path,
+    rendered: &Manifest<'_>,
+) -> Option<&'m Manifest<'static>> {
+    let manifests = known.entry(file.to_owned()).or_insert_with(|| {
+        let source = files.get(file);
+        read(&source).0.into_iter().map(Manifest::into_owned).collect()
+    });
+    let mut same = manifests.iter().filter(|manifest| manifest.kind == rendered.kind).collect::<Vec<_>>();
+    if same.len() > 1 {
+        let name = rendered.name.as_deref().unwrap_or_default();
+        same.retain(|manifest| manifest.name.as_deref().is_some_and(|written| name.contains(written)));
+        same.sort_by_key(|manifest| std::cmp::Reverse(manifest.name.as_ref().map_or(0, String::len)));
+    }
+    same.first().copied()
 }

@@ -4,6 +4,8 @@ mod child;
 mod graft;
 mod helm;
 pub(super) mod kustomize;
+mod partial;
+mod settings;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -53,7 +55,7 @@ impl Renderable {
             },
             Self::Chart(folder) => helm::render(folder, config, keep),
         };
-        rendered.unwrap_or_else(|message| FileObjects::of(Vec::new(), vec![self.not_rendered(message)], keep))
+        rendered.unwrap_or_else(|message| FileObjects::unread(self.not_rendered(message)))
     }
 
     fn not_rendered(&self, message: String) -> Note {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Position;
+use super::parse::parse;
 use crate::cluster::{ClusterObject, Kind};
-use crate::manifest::{DuplicateKey, Manifest, Note, NoteKind, Outline, Source, pointer_of, read_each};
-use crate::model::printable;
+use crate::manifest::{DuplicateKey, Elsewhere, Manifest, Note, Outline, Source, read_each};
 
 /// Whether objects are kept as they are written beside their models. Checks of policies and the comparison with an old state read
 /// them; they take several times the memory of the text.
@@ -50,7 +50,10 @@ pub struct ManifestRecord {
     pub duplicate_keys: Box<[DuplicateKey]>,
     /// The object as it is written, where values are kept.
     pub values: Option<Box<Value>>,
+    /// Whether it is the output of a renderer: it is not as it is written, and is not edited.
+    pub is_rendered: bool,
     outline: Outline,
+    elsewhere: Elsewhere,
 }
 
 impl FileObjects {
@@ -62,25 +65,27 @@ impl FileObjects {
         read
     }
 
-    /// What manifests and notes say.
-    pub fn of(manifests: Vec<Manifest<'_>>, notes: Vec<Note>, keep: KeepValues) -> Self {
+    /// What a renderer has made, and what is to be said of it.
+    pub fn rendered(manifests: Vec<Manifest<'_>>, notes: Vec<Note>, keep: KeepValues) -> Self {
         let mut read = Self { objects: Vec::new(), notes };
         for manifest in manifests {
             read.add(manifest, keep);
         }
+        for object in &mut read.objects {
+            object.manifest.is_rendered = true;
+        }
         read
     }
 
+    /// What is to be said of a source that cannot be read.
+    pub fn unread(note: Note) -> Self {
+        Self { objects: Vec::new(), notes: vec![note] }
+    }
+
     /// Adds an object, and after the other notes what is wrong with it.
-    fn add(&mut self, manifest: Manifest<'_>, keep: KeepValues) {
+    fn add(&mut self, mut manifest: Manifest<'_>, keep: KeepValues) {
         let kind = Kind::of_manifest(&manifest.api_version, &manifest.kind);
-        let model = kind.and_then(|kind| match parse(kind, &manifest) {
-            Ok(model) => Some(model),
-            Err(note) => {
-                self.notes.push(note);
-                None
-            }
-        });
+        let model = kind.and_then(|kind| parse(kind, &mut manifest, &mut self.notes));
         let name = manifest.name.as_deref().map(Box::from);
         let (kind, is_kept) = (manifest.kind.as_str().into(), model.is_some());
         self.objects.push(FileObject {
@@ -95,7 +100,7 @@ impl FileObjects {
 impl ManifestRecord {
     /// Of an object that rules do not look at, only what tells it from others is kept.
     fn of(manifest: Manifest<'_>, is_kept: bool, keep: KeepValues) -> Self {
-        let Manifest { file, node, api_version, namespace, duplicate_keys, .. } = manifest;
+        let Manifest { file, node, api_version, namespace, duplicate_keys, elsewhere, .. } = manifest;
         let selector = node.pointer("/spec/selector").and_then(|selector| selector.as_map());
         Self {
             start: (node.line, node.column),
@@ -106,47 +111,17 @@ impl ManifestRecord {
             api_version: api_version.into(),
             namespace: namespace.map(Box::from),
             duplicate_keys: duplicate_keys.into(),
+            is_rendered: false,
+            elsewhere,
         }
     }
 
     /// Where a field is written, or what is nearest to it.
     pub fn position(&self, path: &str) -> Position {
-        Position { file: Arc::clone(&self.file), span: self.outline.locate(path, &self.file.text) }
+        let elsewhere = self.elsewhere.find(path).cloned();
+        elsewhere.unwrap_or_else(|| Position {
+            file: Arc::clone(&self.file),
+            span: self.outline.locate(path, &self.file.text),
+        })
     }
-}
-
-/// Reads an object's fields. One that has them of another type than Kubernetes would be refused by the API server, and what is
-/// not known of it must not be taken for absent.
-fn parse(kind: Kind, manifest: &Manifest<'_>) -> Result<ClusterObject, Note> {
-    let read = ClusterObject::deserialize(kind, &manifest.node);
-    // Reads it again, only to say where it is wrong.
-    let read = read.or_else(|_| {
-        let mut track = serde_path_to_error::Track::new();
-        let traced = serde_path_to_error::Deserializer::new(&manifest.node, &mut track);
-        ClusterObject::deserialize(kind, traced).map_err(|error| (track.path(), error))
-    });
-    read.map(|object| before_v1(object, &manifest.api_version)).map_err(|(path, error)| {
-        let span = manifest.node.locate(&pointer_of(&path));
-        let name = manifest.name.as_deref().unwrap_or_default();
-        let message = printable(&format!("{} {name}: {path}: {error}", manifest.kind)).into_owned();
-        Note {
-            file: Arc::clone(&manifest.file),
-            line: span.line,
-            column: span.column,
-            kind: NoteKind::Unreadable,
-            message,
-            hides: vec![kind.name()],
-        }
-    })
-}
-
-/// Before policy/v1, an empty selector of a budget selected nothing.
-fn before_v1(mut object: ClusterObject, api_version: &str) -> ClusterObject {
-    if let ClusterObject::DisruptionBudget(budget) = &mut object
-        && api_version == "policy/v1beta1"
-    {
-        let budget = Arc::make_mut(budget);
-        budget.spec.selector = budget.spec.selector.take().filter(|selector| !selector.is_empty());
-    }
-    object
 }

@@ -53,7 +53,9 @@ fn write_unread(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
         let what = match note.kind {
             NoteKind::NotRendered | NoteKind::Empty => "NOT JUDGED",
             kind if is_failure(kind) => "cannot read",
-            NoteKind::DefinedTwice | NoteKind::IgnoreComment if !report.is_quiet => "note:",
+            NoteKind::DefinedTwice | NoteKind::IgnoreComment | NoteKind::Default if !report.is_quiet => {
+                "note:"
+            }
             _ => continue,
         };
         let (file, message) = (printable(&note.file.name), printable(&note.message));
@@ -232,7 +234,7 @@ fn snippet<'a>(
 /// What was passed over, in one line.
 fn passed_over(notes: &[Note]) -> Option<String> {
     let parts: Vec<String> = [
-        (NoteKind::Template, "unrendered template"),
+        (NoteKind::Template, "unrendered template or chart"),
         (NoteKind::Partial, "patch"),
         (NoteKind::NotAManifest, "text that is not a manifest"),
         (NoteKind::Ignored, "text that kubectl ignores"),

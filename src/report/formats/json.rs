@@ -37,6 +37,8 @@ struct JsonFinding<'a> {
     message: &'a str,
     remedy: &'a str,
     edits: &'a [Edit],
+    /// The edits are of the object as it is rendered, and no edits of `file`.
+    rendered: bool,
     exempt: Option<&'a Exempt>,
     related: Vec<JsonRelated<'a>>,
     context: Option<&'a str>,
@@ -129,6 +131,7 @@ fn item(located: &Located) -> JsonFinding<'_> {
         message: &finding.message,
         remedy: &finding.remedy,
         edits: &finding.edits,
+        rendered: located.is_rendered,
         exempt: finding.exempt.as_ref(),
         related: located.related.iter().map(related).collect(),
         context: located.context.as_deref(),
@@ -159,6 +162,7 @@ fn note(note: &Note) -> NoteItem<'_> {
         NoteKind::Skipped => "skipped",
         NoteKind::DefinedTwice => "definedTwice",
         NoteKind::NotRendered => "notRendered",
+        NoteKind::Default => "default",
         NoteKind::Empty => "empty",
         NoteKind::IgnoreComment => "ignoreComment",
     };
