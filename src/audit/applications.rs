@@ -104,7 +104,8 @@ fn steps(set: &StatefulSet, known: Known<'_>) -> Vec<ScaleStep> {
             .collect();
         let level = new.iter().map(|finding| finding.level).max().unwrap_or(Level::Off);
         let mut rules: Vec<RuleId> = Vec::new();
-        for finding in new {
+        // Those that only warn of what is denied are not why.
+        for finding in new.into_iter().filter(|finding| finding.level == level) {
             if !rules.contains(&finding.rule) {
                 rules.push(finding.rule);
             }

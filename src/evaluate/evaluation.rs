@@ -146,6 +146,10 @@ impl Evaluation<'_> {
         } else if let Some(variable) = after.set.list_elsewhere().filter(|_| most <= 1) {
             // One set for each member is a common shape, and this is how its sets are told of each other.
             format!("not so if {variable}, which is not written in the set, lists members beside it")
+        } else if let Some(members) =
+            after.set.expected_members().filter(|expected| most <= 1 && *expected > 1)
+        {
+            format!("not so if the {members} servers that -bootstrap-expect waits for are in other sets too")
         } else {
             return;
         };

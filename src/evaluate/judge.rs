@@ -67,6 +67,7 @@ impl<'a> Evaluator<'a> {
         let mut states =
             self.states(before.as_ref(), &after, asked, |view, set| self.group(view, set, &step_class));
         states.after.refused_exemption = applicable.refused_exemption();
+        states.after.honours_annotations = sets_exemption && applicable.honours_annotations();
         let after_alone = (states.after.set, states.after.replicas);
         let may_be_more =
             states.is_alone() && self.presumed_group(&states.after.view, after_alone, &step_class).is_some();
@@ -111,6 +112,7 @@ impl<'a> Evaluator<'a> {
                     view,
                     changed,
                     dry_run: self.dry_run,
+                    honours_annotations: false,
                     refused_exemption: None,
                     remembered: Remembered::default(),
                 }

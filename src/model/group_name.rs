@@ -15,6 +15,7 @@ const INITIAL_CLUSTER_VARIABLES: [&str; 4] = [
 ];
 const INITIAL_CLUSTER_FLAGS: [&str; 4] =
     ["--initial-cluster", "-initial-cluster", "--retry-join", "-retry-join"];
+const EXPECT_FLAGS: [&str; 2] = ["-bootstrap-expect", "--bootstrap-expect"];
 /// Of Bitnami's MongoDB image: `primary`, `secondary`, `hidden` or `arbiter`.
 const MODE_VARIABLE: &str = "MONGODB_REPLICA_SET_MODE";
 const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
@@ -71,6 +72,12 @@ impl StatefulSet {
         });
         unread
             .find_map(|variable| INITIAL_CLUSTER_VARIABLES.into_iter().find(|name| *name == &*variable.name))
+    }
+
+    /// How many servers Consul or Nomad wait for before the first election, where the command line says so.
+    pub fn expected_members(&self) -> Option<i32> {
+        let mut containers = self.spec.template.spec.containers.iter();
+        containers.find_map(|container| container.given(&[], &EXPECT_FLAGS).next()?.parse().ok())
     }
 
     fn initial_clusters(&self) -> impl Iterator<Item = &str> {

@@ -205,6 +205,20 @@ impl Kind {
         })
     }
 
+    /// The kind that a manifest surely means, which no API server finds by what is written there: letters of another case, or a
+    /// group without a dot, which no custom resource can have, that is not the kind's.
+    pub fn meant_by(api_version: &str, name: &str) -> Option<Self> {
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let is_meant = |kind: &Self| {
+            let facts = kind.facts();
+            let is_own = group == facts.group;
+            let is_other =
+                !group.contains('.') && !facts.group.contains('.') && !is_own && group != "extensions";
+            facts.name.eq_ignore_ascii_case(name) && (is_own && facts.name != name || is_other)
+        };
+        Self::written().find(is_meant).filter(|_| Self::of_manifest(api_version, name).is_none())
+    }
+
     /// The kind of this name in a manifest.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -229,6 +243,25 @@ mod tests {
             ("keda.sh/v1alpha1", "ScaledObject", Some(Kind::ScaledObject)),
         ] {
             assert_eq!(Kind::of_manifest(api_version, name), kind, "{api_version} {name}");
+        }
+    }
+
+    #[test]
+    fn what_no_api_server_knows_is_told_from_custom_resources() {
+        for (api_version, name, kind) in [
+            ("apps/v1", "Statefulset", Some(Kind::StatefulSet)),
+            ("app/v1", "StatefulSet", Some(Kind::StatefulSet)),
+            ("v1", "StatefulSet", Some(Kind::StatefulSet)),
+            ("apps/v1", "Service", Some(Kind::Service)),
+            ("v1", "service", Some(Kind::Service)),
+            ("apps/v1", "StatefulSet", None),
+            ("apps/v1alpha1", "StatefulSet", None),
+            ("apps.kruise.io/v1beta1", "StatefulSet", None),
+            ("serving.knative.dev/v1", "Service", None),
+            ("extensions/v1beta1", "Deployment", None),
+            ("v1", "Servicy", None),
+        ] {
+            assert_eq!(Kind::meant_by(api_version, name), kind, "{api_version} {name}");
         }
     }
 

@@ -199,15 +199,14 @@ impl Report {
         baseline.len() - seen.len()
     }
 
-    /// How many findings of this rule count, for each rule that has one, the gravest and most frequent first.
+    /// How many findings of a rule and a level count, for each that has one, the gravest and most frequent first.
     pub fn by_rule(&self) -> Vec<(&str, Level, usize)> {
-        let mut rules: BTreeMap<&str, (Level, usize)> = BTreeMap::new();
+        let mut rules: BTreeMap<(&str, Level), usize> = BTreeMap::new();
         for located in self.findings.iter().filter(|located| located.counts()) {
-            let rule = rules.entry(located.finding.rule.as_str()).or_insert((Level::Off, 0));
-            *rule = (rule.0.max(located.finding.level), rule.1 + 1);
+            *rules.entry((located.finding.rule.as_str(), located.finding.level)).or_default() += 1;
         }
         let mut rules: Vec<_> =
-            rules.into_iter().map(|(rule, (level, count))| (rule, level, count)).collect();
+            rules.into_iter().map(|((rule, level), count)| (rule, level, count)).collect();
         rules.sort_by_key(|(_, level, count)| Reverse((*level, *count)));
         rules
     }

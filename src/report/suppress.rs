@@ -10,6 +10,8 @@ use std::sync::Arc;
 use super::Report;
 use crate::cluster::inventory::Inventory;
 use crate::manifest::{Note, NoteKind, Source};
+use crate::model::did_you_mean;
+use crate::rules;
 
 const MARK: &str = "stateward:ignore";
 
@@ -97,6 +99,9 @@ impl OfFile {
             let rules = comment.rules.join(", ");
             let message = if comment.reason.is_empty() {
                 format!("`{MARK} {rules}` exempts nothing without a reason: write `# {MARK} RULE -- reason`")
+            } else if let Some(unknown) = comment.rules.iter().find(|rule| !is_rule(rule)) {
+                let meant = did_you_mean(unknown, rules::ALL.iter().map(|rule| rule.id));
+                format!("`{MARK} {rules}` exempts nothing: there is no rule {unknown}{meant}")
             } else {
                 format!("`{MARK} {rules}` is not needed: {rules} finds nothing here")
             };
@@ -105,6 +110,11 @@ impl OfFile {
             Note { file, line, column, kind: NoteKind::IgnoreComment, message, hides: Vec::new() }
         })
     }
+}
+
+/// Whether there may be a rule of this name; `POLICY/CHECK` is a policy's own check.
+fn is_rule(name: &str) -> bool {
+    name.contains('/') || rules::named(name).is_some()
 }
 
 /// The comments of a text.

@@ -56,6 +56,8 @@ pub struct SetContext<'a> {
     pub dry_run: bool,
     /// The consensus group that the set is in; `None` where that is unknown.
     pub group: Option<Group<'a>>,
+    /// Whether the change sets exempting annotations that count.
+    pub honours_annotations: bool,
     /// Exempting annotations that are set with the change and do not count.
     pub refused_exemption: Option<RefusedExemption<'a>>,
     /// What other rules have asked.

@@ -81,7 +81,9 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             "StatefulSet {name} needs it, and the annotation stateward.dev/protected there forbids its deletion"
         ),
     };
-    let remedy =
-        format!("remove the annotation first: kubectl annotate statefulset {name} stateward.dev/protected-");
+    let remedy = format!(
+        "remove the annotation first: kubectl annotate statefulset {name} -n {} stateward.dev/protected-",
+        at.namespace()
+    );
     out.add(Place::of(deleted, ""), message, remedy).related_to(Place::in_set(annotation_pointer(PROTECTED)));
 }

@@ -1,7 +1,7 @@
 //! `protection-lost`
 
 use super::{Params, Place, Transition, Violations};
-use crate::model::{CLASS, Class, EXEMPT, PROTECTED, annotation_pointer};
+use crate::model::{CLASS, Class, EXEMPT, EXEMPT_REASON, PROTECTED, annotation_pointer};
 
 rule! {
     /// ## What it checks
@@ -92,8 +92,15 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         let remedy = "keep the annotation stateward.dev/protected: \"true\", unless it is to be deleted";
         out.add(Place::in_set(annotation_pointer(PROTECTED)), message, remedy);
     }
-    let exempt = |at: &super::SetContext<'_>| at.set.metadata.annotations.get(EXEMPT).map(str::to_owned);
-    if let Some(rules) = exempt(after).filter(|_| exempt(before) != exempt(after)) {
+    // Without a reason nothing is exempt.
+    let exempt = |at: &super::SetContext<'_>| {
+        let annotations = &at.set.metadata.annotations;
+        let has_reason = annotations.get(EXEMPT_REASON).is_some_and(|reason| !reason.trim().is_empty());
+        annotations.get(EXEMPT).filter(|_| has_reason).map(str::to_owned)
+    };
+    if let Some(rules) =
+        exempt(after).filter(|_| after.honours_annotations && exempt(before) != exempt(after))
+    {
         let shown: String = rules.chars().take(120).collect();
         let message = format!("the rules {shown} do not apply to it from now on");
         let remedy = "remove the annotation stateward.dev/exempt when it is not needed any more";

@@ -197,6 +197,7 @@ impl RuleTest {
             changed: self.changed_budget.as_ref().map_or(Changed::Set, Changed::Budget),
             dry_run: self.dry_run,
             group: view.group_of(&self.set, self.replicas, |_, _| true),
+            honours_annotations: self.refused_exemption.is_none(),
             refused_exemption: self.refused_exemption,
             remembered: Remembered::default(),
         }

@@ -156,7 +156,13 @@ impl Writer {
             None => return,
         };
         self.cluster.set_complete(kind, true);
-        tracing::info!(kind = kind.name(), objects = self.cluster.count(kind), again, "listed completely");
+        let (name, objects) = (kind.name(), self.cluster.count(kind));
+        // A kind that the cluster does not have is looked for again and again.
+        if again {
+            tracing::debug!(kind = name, objects, "listed completely again");
+        } else {
+            tracing::info!(kind = name, objects, "listed completely");
+        }
         if let Some(part) = self.parts.get_mut(&kind) {
             (part.is_refused, part.was_listed) = (false, true);
             part.remark.clear();

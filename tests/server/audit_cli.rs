@@ -138,6 +138,21 @@ fn a_comment_exempts_with_a_reason_only() {
     repository.write("a.yaml", &comment(" -- why").replace("replicas: 4", "replicas: 3"));
     let (code, report) = repository.audit(&["a.yaml"]);
     assert_eq!((code, note_kinds(&report)), (Some(0), vec!["ignoreComment"]), "it is not needed");
+    repository.write("a.yaml", &comment(" -- why").replace("quorum-even", "quorum-evn"));
+    let (_, report) = repository.audit(&["a.yaml"]);
+    let message = report["notes"][0]["message"].as_str().unwrap();
+    assert!(message.contains("there is no rule quorum-evn; did you mean \"quorum-even\"?"), "{message}");
+}
+
+#[test]
+fn a_kind_that_no_api_server_knows_is_not_passed_over() {
+    let repository = Repository::of(&[]);
+    for (right, typed) in [("StatefulSet", "Statefulset"), ("apps/v1", "app/v1")] {
+        repository.write("a.yaml", &ETCD.replace(right, typed));
+        let (code, report) = repository.audit(&["a.yaml"]);
+        let message = report["notes"][0]["message"].as_str().unwrap();
+        assert!(code == Some(2) && message.ends_with("did you mean StatefulSet in apps/v1?"), "{message}");
+    }
 }
 
 #[test]

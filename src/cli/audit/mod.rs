@@ -103,7 +103,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "LEVEL")]
     fail_on: Option<FailOn>,
     /// Whether a path that holds no object makes the audit fail
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        action = ArgAction::Set
+    )]
     fail_on_empty: Option<bool>,
     /// The lowest level that is reported: deny, warn or audit
     #[arg(long, value_name = "LEVEL")]

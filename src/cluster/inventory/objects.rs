@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Position;
-use super::parse::parse;
+use super::parse::{mistyped, parse};
 use crate::cluster::{ClusterObject, Kind};
 use crate::manifest::{DuplicateKey, Elsewhere, Manifest, Note, Outline, Source, read_each};
 
@@ -86,6 +86,7 @@ impl FileObjects {
     fn add(&mut self, mut manifest: Manifest<'_>, keep: KeepValues) {
         let kind = Kind::of_manifest(&manifest.api_version, &manifest.kind);
         let model = kind.and_then(|kind| parse(kind, &mut manifest, &mut self.notes));
+        self.notes.extend(mistyped(&manifest));
         let name = manifest.name.as_deref().map(Box::from);
         let (kind, is_kept) = (manifest.kind.as_str().into(), model.is_some());
         self.objects.push(FileObject {

@@ -43,6 +43,24 @@ pub(super) fn parse(kind: Kind, manifest: &mut Manifest<'_>, notes: &mut Vec<Not
     }
 }
 
+/// What to say of a kind that no API server knows, where it is clear which one is meant.
+pub(super) fn mistyped(manifest: &Manifest<'_>) -> Option<Note> {
+    let kind = Kind::meant_by(&manifest.api_version, &manifest.kind)?;
+    let (facts, span) = (kind.facts(), manifest.node.locate("/kind"));
+    let message = format!(
+        "no API server knows {} in {}; did you mean {} in {}?",
+        manifest.kind, manifest.api_version, facts.name, facts.api_version
+    );
+    Some(Note {
+        file: Arc::clone(&manifest.file),
+        line: span.line,
+        column: span.column,
+        kind: NoteKind::Unreadable,
+        message: printable(&message).into_owned(),
+        hides: vec![kind.name()],
+    })
+}
+
 fn read(kind: Kind, manifest: &Manifest<'_>) -> Result<ClusterObject, Fault> {
     // Reads it again, only to say where it is wrong.
     ClusterObject::deserialize(kind, &manifest.node).or_else(|_| {
