@@ -243,7 +243,7 @@ impl PolicyHealth {
             let consequence = if is_held {
                 "not ready until all policies can be used"
             } else {
-                "the last good versions are in force"
+                "the last good versions are in force, where there are any"
             };
             self.remark.set(format!("policies: {}; {consequence}", texts.join("; ")));
         }
