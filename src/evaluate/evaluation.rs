@@ -137,9 +137,10 @@ impl Evaluation<'_> {
         if violations.is_empty() || !rule.counts_members() || !self.states.is_alone() {
             return;
         }
-        let States { before, after, .. } = &self.states;
+        let States { before, after, left } = &self.states;
         // A list names those too that go: there are as many names, maybe of Services, as there were pods.
-        let most = before.as_ref().map_or(after.replicas, |before| before.replicas.max(after.replicas));
+        let were = before.as_ref().map_or(0, |before| before.replicas).max(left.pods).max(left.claims);
+        let most = after.replicas.max(were);
         let how = if let Some(host) = after.set.member_elsewhere(most) {
             let host = cut(host.to_owned(), LONGEST_HOST);
             format!("not so if {host}, which its list of members names as well, votes")
