@@ -8,6 +8,7 @@ mod depth;
 mod encode;
 mod json;
 mod mutate;
+mod request;
 mod texts;
 mod wire;
 
@@ -17,9 +18,10 @@ use crate::cluster::Cluster;
 use crate::evaluate::evaluate;
 use crate::policy::Policies;
 use crate::verdict::Verdict;
-pub use decode::{Invalid, Operation, Request, Resource, decode, decode_for};
+pub use decode::{Invalid, decode, decode_for};
 pub use encode::{encode, encode_mutation};
 pub use mutate::{Mutated, mutate_review};
+pub use request::{Operation, Request, Resource};
 
 /// A review and what became of it.
 #[derive(Debug)]

@@ -86,7 +86,9 @@ impl FileObjects {
     fn add(&mut self, mut manifest: Manifest<'_>, keep: KeepValues) {
         let kind = Kind::of_manifest(&manifest.api_version, &manifest.kind);
         let model = kind.and_then(|kind| parse(kind, &mut manifest, &mut self.notes));
-        self.notes.extend(mistyped(&manifest));
+        if kind.is_none() {
+            self.notes.extend(mistyped(&manifest));
+        }
         let name = manifest.name.as_deref().map(Box::from);
         let (kind, is_kept) = (manifest.kind.as_str().into(), model.is_some());
         self.objects.push(FileObject {
