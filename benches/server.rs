@@ -6,6 +6,8 @@
 //! that the server's own thread was running.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
+#[path = "material/constant.rs"]
+mod constant;
 mod material;
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -15,24 +17,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use axum::Router;
-use axum::http::header::CONTENT_TYPE;
-use axum::routing::post;
-use bytes::Bytes;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use stateward::guard::WebhookGuard;
 use stateward::process::Readiness;
 use stateward::process::Stopper;
 use stateward::server::Metrics;
 use stateward::server::Server;
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 
 use material::{Recorded, recorded};
 use support::{client::Client, pki};
@@ -160,40 +151,10 @@ fn real_server(folder: &tempfile::TempDir, shutdown: stateward::process::Shutdow
     Subject { runtime, address, ca, clients: Vec::new() }
 }
 
-/// As axum's `low-level-rustls` example serves.
 fn constant_server() -> Subject {
-    const ANSWER: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"e20ebac5-b04a-4d5d-90f5-e13da4b145c3","allowed":true}}"#;
-    let handler = async |_: Bytes| ([(CONTENT_TYPE, "application/json")], ANSWER);
-    let router = Router::new().route("/validate", post(handler));
     let runtime = one_thread("constant");
-    let socket = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let (address, ca) = (socket.local_addr().unwrap(), pki::Ca::new());
-    let acceptor = acceptor(&ca.issue());
-    runtime.spawn(async move {
-        loop {
-            let (stream, _) = socket.accept().await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            let (acceptor, router) = (acceptor.clone(), router.clone());
-            tokio::spawn(async move {
-                let stream = TokioIo::new(acceptor.accept(stream).await.unwrap());
-                let service = TowerToHyperService::new(router);
-                http1::Builder::new().serve_connection(stream, service).await.unwrap();
-            });
-        }
-    });
-    Subject { runtime, address, ca: ca.pem().into_bytes(), clients: Vec::new() }
-}
-
-fn acceptor(pair: &pki::Pair) -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    TlsAcceptor::from(Arc::new(config))
+    let (address, ca) = runtime.block_on(runtime.spawn(constant::serve())).unwrap();
+    Subject { runtime, address, ca: ca.into_bytes(), clients: Vec::new() }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

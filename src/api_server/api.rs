@@ -61,7 +61,17 @@ impl Api {
         if let Some(next) = next {
             path = path + "&continue=" + &escaped(next);
         }
-        let body = match self.read(&path).await {
+        self.page(kind, &path).await
+    }
+
+    /// Reads the objects of a kind in a namespace as the API server has them in its cache, which may be a moment behind. An answer
+    /// that is not takes it 80 ms more where objects of another kind have changed last: it waits for etcd to say that nothing is missing.
+    pub(crate) async fn list_cached(&self, kind: Kind, namespace: &str) -> Result<Page, ApiError> {
+        self.page(kind, &format!("{}?resourceVersion=0", path_of(kind, Some(namespace))?)).await
+    }
+
+    async fn page(&self, kind: Kind, path: &str) -> Result<Page, ApiError> {
+        let body = match self.read(path).await {
             Err(error) if error.is_absence() && kind.facts().origin == Origin::WatchedIfServed => {
                 return Ok(Page { items: Vec::new(), version: String::new(), next: None });
             }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::live_read_error::LiveReadError;
-use super::live_reads::{Fresh, Wanted};
+use super::live_reads::{Fresh, Freshness, Wanted};
 use crate::change::{Action, Change, WorkloadScale};
 use crate::cluster::{Cluster, ClusterView, Kind, PendingChange};
 use crate::model::{Autoscaler, Workload};
@@ -34,7 +34,9 @@ pub(super) fn doubt(change: &Change, verdict: &Verdict, policies: &Policies) -> 
     if !shows_set(&change.action) && set.is_none() {
         kinds.insert(Kind::StatefulSet);
     }
-    Some(Wanted { namespace: namespace.into(), set: set.map(Into::into), kinds: kinds.into_iter().collect() })
+    let freshness = if verdict.is_denied() { Freshness::Latest } else { Freshness::Cached };
+    let (namespace, set, kinds) = (namespace.into(), set.map(Into::into), kinds.into_iter().collect());
+    Some(Wanted { namespace, set, kinds, freshness })
 }
 
 /// The rules and checks whose findings are not given without a second look: those that refuse, and those that call something

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::confirmation::{WhenOverloaded, doubt, is_confirmed, settle, unknown_objects, wider};
 use super::departures::Departures;
 use super::live_read_error::LiveReadError;
-use super::live_reads::{Reader, Wanted};
+use super::live_reads::{Freshness, Reader, Wanted};
 use super::reservations::Reserved;
 use super::webhook_guard::judge;
 use crate::admission::Request;
@@ -108,6 +108,11 @@ impl Confirmer {
         let is_behind = read.failed.is_empty() && !is_confirmed(change, &verdict, &live, policies);
         if let Some(all) = wider(&wanted, snapshot).filter(|_| is_behind) {
             wanted = all;
+            read = fresh(&wanted).await;
+            live = judge(change, &read.cluster, policies);
+        }
+        if live.is_denied() && wanted.freshness == Freshness::Cached {
+            wanted.freshness = Freshness::Latest;
             read = fresh(&wanted).await;
             live = judge(change, &read.cluster, policies);
         }

@@ -1,7 +1,8 @@
 //! Live reads of what a denial rests on.
 //!
 //! A watch is always a little behind. Before a change is refused for what other objects are like, those are read again: all of
-//! the kinds in question in the one namespace that the change is about, at the same time and within the request's own time.
+//! the kinds in question in the one namespace that the change is about, at the same time and within the request's own time. Where
+//! it is only warned of, the API server's cache is asked, which answers at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,17 @@ pub struct Wanted {
     pub set: Option<Box<str>>,
     /// The kinds that the judgement rests on.
     pub kinds: Vec<Kind>,
+    /// How fresh it has to be.
+    pub freshness: Freshness,
+}
+
+/// How fresh a list has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Freshness {
+    /// As the API server has it in its cache.
+    Cached,
+    /// As it is.
+    Latest,
 }
 
 /// What was read.
@@ -110,7 +122,7 @@ impl Reader {
             return (cluster, Some(LiveReadError::Overloaded));
         };
         let reads = names.iter().map(|name| {
-            let key = ReadKey { kind, namespace: namespace.into(), name: Some(name.as_str().into()) };
+            let key = ReadKey::named(kind, namespace, name);
             self.read(key, Lane::Denial, deadline)
         });
         let mut failure = None;
@@ -127,7 +139,7 @@ impl Reader {
     /// One object by name, or nothing where there is no such.
     pub(super) async fn object(&self, named: Named<'_>, deadline: Instant) -> Result<Cluster, LiveReadError> {
         let Named { kind, namespace, name } = named;
-        let key = ReadKey { kind, namespace: namespace.into(), name: Some(name.into()) };
+        let key = ReadKey::named(kind, namespace, name);
         let read = self.read(key.clone(), Lane::UnknownObject, deadline).await?;
         if read.is_empty() {
             self.queue.remember_absent(key);
@@ -141,6 +153,9 @@ impl Reader {
             let found = match (key.kind, &key.name) {
                 (Kind::Namespace, _) => get(&api, key.kind, None, &key.namespace).await,
                 (kind, Some(name)) => get(&api, kind, Some(&key.namespace), name).await,
+                (kind, None) if key.freshness == Freshness::Cached => {
+                    cached(&api, kind, &key.namespace).await
+                }
                 (kind, None) => list(&api, kind, &key.namespace).await,
             };
             let mut cluster = Cluster::default();
@@ -160,6 +175,11 @@ async fn get(
 ) -> Result<Vec<ObjectRead>, LiveReadError> {
     let found = api.get(kind, namespace, name).await.map_err(failure)?;
     Ok(found.into_iter().collect())
+}
+
+async fn cached(api: &Api, kind: Kind, namespace: &str) -> Result<Vec<ObjectRead>, LiveReadError> {
+    let items = api.list_cached(kind, namespace).await.map_err(failure)?.items;
+    if items.len() > PAGES * PAGE as usize { Err(LiveReadError::TooMany) } else { Ok(items) }
 }
 
 async fn list(api: &Api, kind: Kind, namespace: &str) -> Result<Vec<ObjectRead>, LiveReadError> {
@@ -184,7 +204,12 @@ impl Wanted {
     /// The one set where only that is wanted, else all of the kind.
     fn key(&self, kind: Kind) -> ReadKey {
         let one = kind == Kind::StatefulSet && !self.kinds.contains(&kind);
-        ReadKey { kind, namespace: self.namespace.clone(), name: self.set.clone().filter(|_| one) }
+        match self.set.as_deref().filter(|_| one) {
+            Some(name) => ReadKey::named(kind, &self.namespace, name),
+            None => {
+                ReadKey { kind, namespace: self.namespace.clone(), name: None, freshness: self.freshness }
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::live_read_error::LiveReadError;
+use super::live_reads::Freshness;
 use crate::cluster::{Cluster, Kind};
 
 /// Reads in flight about namespaces that the snapshot knows: a burst of denials must not become a burst of lists.
@@ -41,6 +42,15 @@ pub(super) struct ReadKey {
     pub(super) kind: Kind,
     pub(super) namespace: Box<str>,
     pub(super) name: Option<Box<str>>,
+    pub(super) freshness: Freshness,
+}
+
+impl ReadKey {
+    /// One object, which is always read as it is.
+    pub(super) fn named(kind: Kind, namespace: &str, name: &str) -> Self {
+        let (namespace, name) = (namespace.into(), Some(name.into()));
+        Self { kind, namespace, name, freshness: Freshness::Latest }
+    }
 }
 
 /// Whose slots a read takes.
@@ -254,7 +264,7 @@ mod tests {
 
     fn key(namespace: &str, name: &str) -> ReadKey {
         let name = Some(name).filter(|name| !name.is_empty()).map(Into::into);
-        ReadKey { kind: Kind::StatefulSet, namespace: namespace.into(), name }
+        ReadKey { kind: Kind::StatefulSet, namespace: namespace.into(), name, freshness: Freshness::Latest }
     }
 
     async fn never(_: ReadKey) -> Read {

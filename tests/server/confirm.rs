@@ -69,6 +69,10 @@ fn only(id: &str) -> Policies {
     let level = |rule: &Rule| if rule.id == id { "deny" } else { "off" };
     let rulings: Vec<Value> =
         rules::ALL.iter().map(|rule| json!({"rule": rule.id, "level": level(rule)})).collect();
+    policy(&rulings)
+}
+
+fn policy(rulings: &[Value]) -> Policies {
     let document = json!({
         "apiVersion": "stateward.dev/v1alpha1", "kind": "StatefulSetPolicy",
         "metadata": {"name": "test"}, "spec": {"rules": rulings},
@@ -199,6 +203,31 @@ async fn what_was_made_a_moment_ago_is_judged() {
     assert!(warnings.contains("pdb-below-quorum"), "{warnings}");
     let (decision, _) = behind_a_budget(Profile::Strict, 2).await;
     assert_eq!(decision, Decision::Denied);
+}
+
+#[tokio::test]
+async fn a_warning_waits_for_no_answer_that_misses_nothing_and_a_denial_does() {
+    let level = |rule: &Rule| match rule.id {
+        "pdb-missing" => "warn",
+        "pdb-below-quorum" => "deny",
+        _ => "off",
+    };
+    let rules: Vec<Value> =
+        rules::ALL.iter().map(|rule| json!({"rule": rule.id, "level": level(rule)})).collect();
+    let court = court_of(policy(&rules), &[]).await;
+    let mut set = member("b", 3);
+    set["metadata"]["annotations"] = json!({"stateward.dev/class": "quorum"});
+    let (decision, warnings, _) = court.hear(&creation(&set), support::PATIENCE).await;
+    assert_eq!(decision, Decision::Warned, "{warnings}");
+    assert_eq!(court.api.requests("/poddisruptionbudgets?resourceVersion=0"), 1);
+    assert_eq!(court.api.requests("?limit="), 0);
+
+    // What the cache shows would refuse it.
+    let budget = json!({"maxUnavailable": 2, "selector": {"matchLabels": {"app": "b"}}});
+    court.api.put("poddisruptionbudgets", "prod", "b", budget);
+    let (decision, warnings, _) = court.hear(&creation(&set), support::PATIENCE).await;
+    assert_eq!(decision, Decision::Denied, "{warnings}");
+    assert_eq!(court.api.requests("/poddisruptionbudgets?limit="), 1);
 }
 
 #[tokio::test]

@@ -64,12 +64,8 @@ impl Api {
         content: &str,
         body: Option<&Value>,
     ) -> Result<Reply, kube::Error> {
-        let mut request = Request::builder().method(method).uri(path).header("content-type", content);
-        for (name, value) in &self.headers {
-            request = request.header(*name, value);
-        }
         let body = body.map(|body| serde_json::to_vec(body).unwrap()).unwrap_or_default();
-        let response = self.client.send(request.body(Body::from(body)).unwrap()).await?;
+        let response = self.send(method, path, content, body).await?;
         let status = response.status().as_u16();
         let warnings = response
             .headers()
@@ -80,6 +76,26 @@ impl Api {
         let bytes = response.into_body().collect().await?.to_bytes();
         let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
         Ok(Reply { status, body: serde_json::from_slice(&bytes).unwrap_or_else(|_| text()), warnings })
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        content: &str,
+        body: Vec<u8>,
+    ) -> Result<http::Response<Body>, kube::Error> {
+        let mut request = Request::builder().method(method).uri(path).header("content-type", content);
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        self.client.send(request.body(Body::from(body)).unwrap()).await
+    }
+
+    /// The body of an answer as it comes.
+    pub async fn bytes(&self, path: &str) -> Vec<u8> {
+        let response = self.send(Method::GET, path, JSON, Vec::new()).await.unwrap();
+        response.into_body().collect().await.unwrap().to_bytes().into()
     }
 
     pub async fn try_get(&self, path: &str) -> Result<Reply, kube::Error> {
