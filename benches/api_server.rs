@@ -27,6 +27,9 @@ mod pki;
 #[allow(dead_code)]
 mod stage;
 
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::ByteString;
@@ -49,9 +52,18 @@ const APPLICATION: &str = include_str!("material/application.yaml");
 /// Who is asked about the objects of a namespace of this name.
 const ASKED: [&str; 3] = ["nobody", "constant", "guard"];
 
+/// Set for the process that is the webhook which does nothing: where it writes its CA.
+const CA_OUT: &str = "STATEWARD_CONSTANT_CA_OUT";
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
+        if let Some(ca_out) = std::env::var_os(CA_OUT) {
+            let (address, ca) = constant::serve().await;
+            std::fs::write(ca_out, ca).unwrap();
+            println!("{address}");
+            return std::future::pending().await;
+        }
         let Some(assets) = control_plane::assets() else { return println!("{}", stage::SKIPPED) };
         let plane = ControlPlane::start(&assets, false).unwrap();
         added(&plane).await;
@@ -61,7 +73,8 @@ fn main() {
 
 /// Changes of sets that only the API server, a webhook that does nothing, and the guard are asked about, in turn.
 async fn added(plane: &ControlPlane) {
-    let (api, (address, ca)) = (plane.api(), constant::serve().await);
+    let api = plane.api();
+    let constant = Constant::start();
     let folder = tempfile::tempdir().unwrap();
     let ca_out = format!("--ca-out={}", folder.path().join("ca.crt").display());
     let guard = Guard::with_flags(plane, folder, &["--bind=127.0.0.1:0", &ca_out]).await;
@@ -70,7 +83,7 @@ async fn added(plane: &ControlPlane) {
             api.create(&object).await.allowed();
         }
     }
-    register(&api, "constant", address.port(), ca.as_bytes()).await;
+    register(&api, "constant", constant.port, &constant.ca).await;
     register(&api, "guard", guard.webhook.port(), &std::fs::read(guard.ca()).unwrap()).await;
     // The API server takes a moment to ask those that it was told of.
     sleep(Duration::from_secs(3)).await;
@@ -88,6 +101,33 @@ async fn added(plane: &ControlPlane) {
     compare("warned", async |asked, round| scale(asked, "bare", round).await).await;
     let asked = guard.asked("statefulsets") - before;
     assert!(asked >= f64::from(u32::try_from(ROUNDS).unwrap()), "the guard was asked {asked} times only");
+}
+
+/// The webhook that does nothing, in a process of its own as the guard is.
+struct Constant {
+    process: Child,
+    port: u16,
+    ca: Vec<u8>,
+}
+
+impl Constant {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = folder.path().join("ca.crt");
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut process = command.env(CA_OUT, &ca).stdout(Stdio::piped()).spawn().unwrap();
+        let mut address = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        let port = address.trim().parse::<SocketAddr>().unwrap().port();
+        Self { process, port, ca: std::fs::read(ca).unwrap() }
+    }
+}
+
+impl Drop for Constant {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
 }
 
 async fn compare(what: &str, request: impl AsyncFn(&str, usize)) {
