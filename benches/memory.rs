@@ -108,7 +108,7 @@ fn updates(writer: &mut Writer, namespaces: usize) -> Duration {
 }
 
 fn object(kind: Kind, text: &str) -> ClusterObject {
-    ClusterObject::from_json(kind, text).unwrap().strip_unused(stateward::software::reads_variable)
+    ClusterObject::from_json(kind, text).unwrap().strip_unused(stateward::software::READS)
 }
 
 fn text(kind: Kind, namespace: usize, number: usize, generation: usize) -> String {

@@ -270,7 +270,7 @@ fn named(text: &str) -> Name<'_> {
 fn item(kind: Kind, text: &str) -> ObjectRead {
     let reason = match ClusterObject::from_json(kind, text) {
         Ok(object) if !object.metadata().name.is_empty() => {
-            return Ok(object.strip_unused(software::reads_variable));
+            return Ok(object.strip_unused(software::READS));
         }
         Ok(_) => "it has no name".to_owned(),
         Err(error) => error.to_string(),

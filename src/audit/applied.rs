@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::cluster::Cluster;
-use crate::model::{StatefulSet, TakenVariables, group_variables};
+use crate::model::{StatefulSet, TakenFromConfigMaps, WhatToTake, group_variables};
 use crate::mutate::mutated;
 use crate::policy::Policies;
 use crate::software;
@@ -15,12 +15,13 @@ static VARIABLES: LazyLock<Vec<&'static str>> =
 /// The set with what it takes from ConfigMaps of its context, and with a policy's additions.
 pub(super) fn applied(set: &StatefulSet, cluster: &Cluster, policies: &Policies) -> StatefulSet {
     match taken(set, cluster) {
-        Some(variables) => mutated(&set.with_variables(variables), cluster, policies),
+        Some(taken) => mutated(&set.with_taken(taken), cluster, policies),
         None => mutated(set, cluster, policies),
     }
 }
 
-/// The variables that it takes from ConfigMaps, as far as they say what it is.
-pub(super) fn taken(set: &StatefulSet, cluster: &Cluster) -> Option<TakenVariables> {
-    set.variables_taken(&VARIABLES, |name| cluster.config_map(&set.metadata.namespace, name))
+/// What it takes from ConfigMaps, as far as that says what it is.
+pub(super) fn taken(set: &StatefulSet, cluster: &Cluster) -> Option<TakenFromConfigMaps> {
+    let what = WhatToTake { variables: &VARIABLES, files_of: software::reads_files };
+    set.taken_from_config_maps(what, |name| cluster.config_map(&set.metadata.namespace, name))
 }

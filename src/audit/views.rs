@@ -12,7 +12,7 @@ use crate::model::ObjectRef;
 /// objects must not cost the product of both.
 const MOST_TWINS: usize = 64;
 
-/// Bytes of variables of ConfigMaps that are copied into the sets that take them. Many sets may name one ConfigMap.
+/// Bytes of ConfigMaps that are copied into the sets that take them. Many sets may name one ConfigMap.
 const MOST_TAKEN: usize = 16 << 20;
 
 /// A snapshot for each context.
@@ -180,10 +180,10 @@ impl<'a> Builder<'a> {
     /// Writes into sets what they take from ConfigMaps: sets that list each other there are one group.
     fn fill_environment(&mut self, cluster: &mut Cluster, items: &[usize]) {
         for set in items.iter().filter_map(|item| self.inventory.item(*item)?.set()) {
-            let Some(variables) = taken(set, cluster) else { continue };
-            if let Some(left) = self.taken_left.checked_sub(variables.bytes()) {
+            let Some(taken) = taken(set, cluster) else { continue };
+            if let Some(left) = self.taken_left.checked_sub(taken.bytes()) {
                 self.taken_left = left;
-                cluster.insert(set.with_variables(variables));
+                cluster.insert(set.with_taken(taken));
             }
         }
     }

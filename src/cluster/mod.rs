@@ -31,6 +31,7 @@ pub use memory::ViewMemory;
 pub use object::ClusterObject;
 use object::Tables;
 pub use share::SharedParts;
+pub use strip_unused::ReadByCatalogue;
 use table::{IndexKey, selector_key};
 pub use view::{ClusterView, PendingChange};
 

@@ -5,15 +5,22 @@ use std::sync::Arc;
 
 use super::ClusterObject;
 use crate::model::{
-    Container, Labels, PodSpec, PodTemplate, Probe, StatefulSet, names_data_folder, names_group,
+    Container, EnvFrom, Labels, PodSpec, PodTemplate, Probe, StatefulSet, VolumeMount, names_data_folder, names_group,
     release_labels,
 };
 
+/// What the catalogue of software reads of a container, besides its image and its command line.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadByCatalogue {
+    pub variable: fn(&str) -> bool,
+    pub mount: fn(&VolumeMount) -> bool,
+}
+
 impl ClusterObject {
-    /// The object without the fields that no rule reads of another object, and without spare capacity. Of the environment, the
-    /// variables stay for which `reads_variable` is true.
+    /// The object without the fields that no rule reads of another object, and without spare capacity. Of the environment and the
+    /// mounts, those stay that are `read`.
     #[must_use]
-    pub fn strip_unused(mut self, reads_variable: fn(&str) -> bool) -> Self {
+    pub fn strip_unused(mut self, read: ReadByCatalogue) -> Self {
         self.metadata_mut().uid = Box::default();
         if !matches!(self, Self::DisruptionBudget(_)) {
             let annotations = self.metadata().annotations.without_release();
@@ -21,7 +28,7 @@ impl ClusterObject {
         }
         match self {
             Self::StatefulSet(ref mut set) => {
-                strip_set(Arc::make_mut(set), reads_variable);
+                strip_set(Arc::make_mut(set), read);
             }
             // Two budgets of one release may overlap for a moment.
             Self::DisruptionBudget(ref mut budget) => {
@@ -43,7 +50,7 @@ impl ClusterObject {
             | Self::CronJob(ref mut workload) => {
                 let template = Arc::make_mut(workload).template_mut();
                 template.spec.init_containers = Vec::new();
-                strip_template(template, reads_variable);
+                strip_template(template, read);
             }
             Self::Namespace(_) | Self::Claim(_) | Self::ConfigMap(_) | Self::Pod(_) => {}
         }
@@ -51,13 +58,13 @@ impl ClusterObject {
     }
 }
 
-fn strip_set(set: &mut StatefulSet, reads_variable: fn(&str) -> bool) {
+fn strip_set(set: &mut StatefulSet, read: ReadByCatalogue) {
     let dialled = set.dialled_name().map(Box::new);
     let is_ordered = &*set.spec.pod_management_policy != "Parallel";
     let claims: Vec<Box<str>> =
         set.spec.volume_claim_templates.iter().map(|template| template.metadata.name.clone()).collect();
     let spec = &mut set.spec.template.spec;
-    strip_mounts(spec, &claims);
+    strip_mounts(spec, &claims, read);
     for container in Arc::make_mut(&mut spec.containers) {
         // Ordered start waits for these two.
         for probe in [&mut container.readiness_probe, &mut container.startup_probe] {
@@ -65,18 +72,23 @@ fn strip_set(set: &mut StatefulSet, reads_variable: fn(&str) -> bool) {
         }
     }
     spec.dialled = dialled;
-    strip_template(&mut set.spec.template, reads_variable);
+    strip_template(&mut set.spec.template, read);
     set.spec.volume_claim_templates.shrink_to_fit();
 }
 
-/// Keeps which volumes with lasting data are mounted, and how. Of init containers nothing else is kept, and of most nothing at
-/// all, because a main container mounts the same.
-fn strip_mounts(spec: &mut PodSpec, claims: &[Box<str>]) {
+/// Keeps which volumes with lasting data are mounted, and how, and what is mounted where software keeps its data or reads its
+/// configuration. Of init containers only the former is kept, and of most nothing at all, because a main container mounts the same.
+fn strip_mounts(spec: &mut PodSpec, claims: &[Box<str>], read: ReadByCatalogue) {
     let volumes = spec.volumes.iter().filter(|volume| !volume.is_volatile());
     let volumes = volumes.map(|volume| volume.name.clone());
     let lasting: Vec<Box<str>> = volumes.chain(claims.iter().cloned()).collect();
-    for container in spec.init_containers.iter_mut().chain(Arc::make_mut(&mut spec.containers)) {
+    for container in &mut spec.init_containers {
         container.volume_mounts.retain(|mount| lasting.contains(&mount.name));
+    }
+    for container in Arc::make_mut(&mut spec.containers) {
+        container.volume_mounts.retain(|mount| lasting.contains(&mount.name) || (read.mount)(mount));
+    }
+    for container in spec.init_containers.iter_mut().chain(Arc::make_mut(&mut spec.containers)) {
         container.volume_mounts.shrink_to_fit();
         container.volume_devices.retain(|device| lasting.contains(&device.name));
         container.volume_devices.shrink_to_fit();
@@ -111,28 +123,34 @@ const MAX_PROBE_COMMAND: usize = 2_000;
 
 /// Of the environment, only what tells which software it is, and of which group, can decide something; it is also most of a template's
 /// bytes, and where people keep passwords.
-fn strip_template(template: &mut PodTemplate, reads_variable: fn(&str) -> bool) {
+fn strip_template(template: &mut PodTemplate, read: ReadByCatalogue) {
     let spec = &mut template.spec;
     spec.init_containers.shrink_to_fit();
     for container in Arc::make_mut(&mut spec.containers) {
         let folders: Vec<Box<str>> = container.folders().map(Box::from).collect();
         container.env.retain(|variable| {
-            reads_variable(&variable.name)
+            (read.variable)(&variable.name)
                 || names_group(&variable.name)
                 || names_data_folder(&variable.name)
                 || folders.iter().any(|folder| folder.contains(&*variable.name))
         });
         container.env.shrink_to_fit();
-        container.env_from = Vec::new();
+        // Whether there is more than is seen.
+        container.env_from.truncate(1);
+        container.env_from.fill(EnvFrom::default());
+        container.env_from.shrink_to_fit();
         container.liveness_probe = None;
         container.lifecycle = None;
         container.command.shrink_to_fit();
         container.args.shrink_to_fit();
         container.ports.shrink_to_fit();
     }
-    for volume in &mut spec.volumes {
-        volume.config_map = None;
-        volume.projected = None;
+    let PodSpec { containers, volumes, .. } = spec;
+    for volume in volumes {
+        // That it is one says that it keeps no data.
+        let is_mounted = containers.iter().any(|container| container.uses_volume(&volume.name));
+        volume.config_map = volume.config_map.take().filter(|_| is_mounted).map(|_| Box::default());
+        volume.projected = volume.projected.take().filter(|_| is_mounted).map(|_| Box::default());
     }
     spec.volumes.shrink_to_fit();
     spec.topology_spread_constraints.shrink_to_fit();
@@ -145,13 +163,17 @@ mod tests {
     use super::*;
     use crate::cluster::Kind;
 
+    fn reading(variable: fn(&str) -> bool) -> ReadByCatalogue {
+        ReadByCatalogue { variable, mount: |mount| &*mount.mount_path == "/config" }
+    }
+
     #[test]
     fn the_environment_is_kept_as_far_as_the_catalogue_reads_it() {
         let json = r#"{"metadata":{"name":"a"},"spec":{"template":{"spec":{"containers":[
             {"name":"a","env":[{"name":"PASSWORD","value":"x"},{"name":"ZOO_MY_ID","value":"1"},
                 {"name":"KAFKA_PROCESS_ROLES","value":"controller"}]}]}}}}"#;
         let object = ClusterObject::from_json(Kind::StatefulSet, json)
-            .map(|object| object.strip_unused(|name| name.starts_with("ZOO_") || name.starts_with("KAFKA_")));
+            .map(|object| object.strip_unused(reading(|name| name.starts_with("ZOO_") || name.starts_with("KAFKA_"))));
         let Ok(ClusterObject::StatefulSet(set)) = object else { panic!("{object:?}") };
         let names = set.spec.template.spec.containers[0].env.iter().map(|variable| &*variable.name);
         assert_eq!(names.collect::<Vec<_>>(), ["ZOO_MY_ID", "KAFKA_PROCESS_ROLES"]);
@@ -160,7 +182,7 @@ mod tests {
     fn stripped(spec: &serde_json::Value) -> Arc<StatefulSet> {
         let json = serde_json::json!({"metadata": {"name": "zk"}, "spec": spec}).to_string();
         let object =
-            ClusterObject::from_json(Kind::StatefulSet, &json).map(|object| object.strip_unused(|_| false));
+            ClusterObject::from_json(Kind::StatefulSet, &json).map(|object| object.strip_unused(reading(|_| false)));
         let Ok(ClusterObject::StatefulSet(set)) = object else { panic!("{object:?}") };
         set
     }

@@ -42,6 +42,19 @@ impl fmt::Display for Class {
     }
 }
 
+/// How sure it is that software is of the class that follows from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidence {
+    /// Nothing shows it, though it is the more usual of two: never a reason to deny.
+    Presumed,
+    /// What is seen of it is usual for the class, and has other uses too.
+    #[default]
+    Likely,
+    /// Practically every deployment of it is of the class.
+    Certain,
+}
+
 /// A class and the reason for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Classified {
@@ -64,10 +77,11 @@ pub struct Software {
     pub container: String,
     /// Its index among the main containers.
     pub index: usize,
-    /// Whether practically every deployment of it is of the class that follows.
-    pub certain: bool,
+    pub confidence: Confidence,
     /// Whether its members keep nothing that a majority rests on.
     pub keeps_no_data: bool,
+    /// The folders in which its images keep data where nothing says otherwise.
+    pub data_folders: Arc<[Box<str>]>,
     /// Whether members that stop in order leave the group, so that they are no longer counted.
     pub leaves_in_order: bool,
     /// The probes that fail without a majority, if any is known.
@@ -100,10 +114,19 @@ impl Classified {
     /// Whether the class is only an inference that may be wrong.
     pub fn is_only_likely(&self) -> bool {
         match &self.because {
-            Because::Software(software) => !software.certain,
+            Because::Software(software) => software.confidence < Confidence::Certain,
             Because::Undecided { .. } => true,
             Because::Annotation | Because::Policy(_) | Because::Default => false,
         }
+    }
+
+    /// Whether the class rests on no evidence at all.
+    pub fn is_only_presumed(&self) -> bool {
+        let because = match &self.because {
+            Because::Undecided { otherwise, .. } => otherwise,
+            because => because,
+        };
+        matches!(because, Because::Software(software) if software.confidence == Confidence::Presumed)
     }
 }
 
@@ -130,6 +153,10 @@ impl fmt::Display for Software {
         if !self.container.is_empty() {
             write!(f, " in container {}", self.container)?;
         }
-        if self.certain { Ok(()) } else { write!(f, ", likely {}", self.name) }
+        match self.confidence {
+            Confidence::Certain => Ok(()),
+            Confidence::Likely => write!(f, ", likely {}", self.name),
+            Confidence::Presumed => write!(f, ", presumably {} with a vote", self.name),
+        }
     }
 }

@@ -22,8 +22,8 @@ impl ConfigMap {
         self.data.get(key)?.as_deref()
     }
 
-    /// The texts in it.
-    pub fn texts(&self) -> impl Iterator<Item = &str> {
-        self.data.values().flatten().map(|text| &**text)
+    /// The texts in it, each with its key.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.data.iter().filter_map(|(key, text)| Some((&**key, text.as_deref()?)))
     }
 }

@@ -36,6 +36,16 @@ pub struct Container {
     /// Claims that it uses as block devices.
     #[serde(deserialize_with = "nullable::list")]
     pub volume_devices: Vec<VolumeDevice>,
+    /// In manifests, files of ConfigMaps that it mounts, where they can say which software it is.
+    #[serde(skip)]
+    pub files: Vec<MountedFile>,
+}
+
+/// A file of a ConfigMap that a container mounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct MountedFile {
+    pub volume: Box<str>,
+    pub text: Box<str>,
 }
 
 /// One environment variable.

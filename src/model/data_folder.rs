@@ -3,7 +3,16 @@
 use super::{Container, VolumeMount};
 
 const FLAGS: [&str; 5] = ["--data-dir", "-data-dir", "--datadir", "--dbpath", "--store_dir"];
-const VARIABLES: [&str; 4] = ["ETCD_DATA_DIR", "ZOO_DATA_DIR", "KAFKA_LOG_DIRS", "KAFKA_CFG_LOG_DIRS"];
+const VARIABLES: [&str; 8] = [
+    "ETCD_DATA_DIR",
+    "ZOO_DATA_DIR",
+    "KAFKA_LOG_DIRS",
+    "KAFKA_CFG_LOG_DIRS",
+    "RABBITMQ_MNESIA_BASE",
+    "RABBITMQ_MNESIA_DIR",
+    "RABBITMQ_DATA_DIR",
+    "path.data",
+];
 
 /// Whether the environment variable says where data are.
 pub fn names_data_folder(variable: &str) -> bool {
@@ -11,25 +20,35 @@ pub fn names_data_folder(variable: &str) -> bool {
 }
 
 impl Container {
-    /// The folders that its programs are told to keep data in; none where one of them is only known at run time.
-    pub fn data_folders(&self) -> Vec<&str> {
+    /// The folders that its programs are told to keep data in; `None` where one of them is only known at run time.
+    pub fn data_folders(&self) -> Option<Vec<&str>> {
         let folders: Vec<&str> =
             self.given(&VARIABLES, &FLAGS).map(|folder| folder.trim_end_matches('/')).collect();
         let is_plain =
             |folder: &&str| folder.starts_with('/') && !folder.contains(['$', ',', '"', '\'', ';']);
-        if folders.iter().all(is_plain) { folders } else { Vec::new() }
+        folders.iter().all(is_plain).then_some(folders)
     }
 }
 
 impl VolumeMount {
     /// Whether a folder of the container is in the volume, or a part of it.
     pub fn holds(&self, folder: &str) -> bool {
-        let mounted = self.mount_path.trim_end_matches('/');
-        let is_in = |inner: &str, outer: &str| {
-            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        is_in(folder, mounted) || is_in(mounted, folder)
+        is_in(folder, self.folder()) || is_in(self.folder(), folder)
     }
+
+    /// Whether the volume is a part of a folder of the container.
+    pub fn is_below(&self, folder: &str) -> bool {
+        self.folder() != folder && is_in(self.folder(), folder)
+    }
+
+    /// The folder of the container that it becomes, without a slash at its end.
+    pub fn folder(&self) -> &str {
+        self.mount_path.trim_end_matches('/')
+    }
+}
+
+fn is_in(inner: &str, outer: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -41,19 +60,19 @@ mod tests {
     #[test]
     fn the_folder_is_told_by_flag_or_variable() {
         for (container, folders) in [
-            (json!({"args": ["--data-dir=/var/lib/etcd/"]}), vec!["/var/lib/etcd"]),
-            (json!({"command": ["consul", "agent", "-data-dir", "/consul/data"]}), vec!["/consul/data"]),
+            (json!({"args": ["--data-dir=/var/lib/etcd/"]}), Some(vec!["/var/lib/etcd"])),
+            (json!({"command": ["consul", "agent", "-data-dir", "/consul/data"]}), Some(vec!["/consul/data"])),
             (
                 json!({"command": ["sh", "-c", "exec mongod --dbpath /data/db --bind_ip_all"]}),
-                vec!["/data/db"],
+                Some(vec!["/data/db"]),
             ),
-            (json!({"args": ["restore --data-dir /new && etcd --data-dir /d"]}), vec!["/new", "/d"]),
-            (json!({"env": [{"name": "ZOO_DATA_DIR", "value": "/store"}]}), vec!["/store"]),
-            (json!({"env": [{"name": "KAFKA_LOG_DIRS", "value": "/a,/b"}]}), vec![]),
-            (json!({"args": ["--data-dir=$(DATA)"]}), vec![]),
-            (json!({"args": ["--data-dir=default.etcd"]}), vec![]),
-            (json!({"args": ["--data-dir"]}), vec![]),
-            (json!({}), vec![]),
+            (json!({"args": ["restore --data-dir /new && etcd --data-dir /d"]}), Some(vec!["/new", "/d"])),
+            (json!({"env": [{"name": "ZOO_DATA_DIR", "value": "/store"}]}), Some(vec!["/store"])),
+            (json!({"env": [{"name": "KAFKA_LOG_DIRS", "value": "/a,/b"}]}), None),
+            (json!({"args": ["--data-dir=$(DATA)"]}), None),
+            (json!({"args": ["--data-dir=default.etcd"]}), None),
+            (json!({"args": ["--data-dir"]}), Some(vec![])),
+            (json!({}), Some(vec![])),
         ] {
             let container: Container = serde_json::from_value(container).unwrap();
             assert_eq!(container.data_folders(), folders, "{container:?}");
@@ -73,6 +92,7 @@ mod tests {
         ] {
             let mount = VolumeMount { mount_path: mounted.into(), ..VolumeMount::default() };
             assert_eq!(mount.holds(folder), holds, "{mounted} {folder}");
+            assert_eq!(mount.is_below(folder), mounted == "/data/etcd/member", "{mounted} {folder}");
         }
     }
 }

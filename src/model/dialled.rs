@@ -1,4 +1,4 @@
-//! The DNS names of a set's own pods under its governing Service, as far as the set itself says that they are dialled.
+//! The DNS names of a set's own pods under a Service, as far as the set itself says that they are dialled.
 
 use std::collections::BTreeMap;
 
@@ -19,12 +19,12 @@ pub struct DialledName {
     pub is_own: bool,
 }
 
-/// The names that the pods of a set have under its governing Service.
+/// The names that the pods of a set have under a Service.
 #[derive(Clone, Debug)]
 pub struct OwnNames<'a> {
     set: &'a str,
     namespace: &'a str,
-    /// `.zk`
+    /// The Service: `.zk`
     under_service: String,
     /// Variables with the pod's own name, of whichever container.
     pod_variables: Vec<&'a str>,
@@ -36,7 +36,12 @@ const POD_VARIABLES: [&str; 4] = ["HOSTNAME", "POD_NAME", "MY_POD_NAME", "K8S_PO
 impl StatefulSet {
     /// The names of its own pods; `None` without a governing Service.
     pub fn own_names(&self) -> Option<OwnNames<'_>> {
-        if self.spec.service_name.is_empty() || self.metadata.name.is_empty() {
+        self.names_under(&self.spec.service_name)
+    }
+
+    /// The names that its own pods have under a Service, or would have if it governed them.
+    pub fn names_under(&self, service: &str) -> Option<OwnNames<'_>> {
+        if service.is_empty() || self.metadata.name.is_empty() {
             return None;
         }
         let variables = self.spec.template.spec.all_containers().flat_map(|container| &container.env);
@@ -46,7 +51,7 @@ impl StatefulSet {
         Some(OwnNames {
             set: &self.metadata.name,
             namespace: &self.metadata.namespace,
-            under_service: format!(".{}", self.spec.service_name),
+            under_service: format!(".{service}"),
             pod_variables: pod_variables.map(|variable| &*variable.name).collect(),
         })
     }
@@ -57,14 +62,18 @@ impl StatefulSet {
         if let Some(known) = &self.spec.template.spec.dialled {
             return Some((**known).clone());
         }
-        let names = self.own_names()?;
-        let containers = self.spec.template.spec.all_containers();
-        let found = containers.flat_map(|container| names.in_container(container));
-        found.min_by_key(|name| (name.is_full && name.is_own, name.is_full))
+        let found = self.own_names()?.in_template(self);
+        found.into_iter().min_by_key(|name| (name.is_full && name.is_own, name.is_full))
     }
 }
 
 impl OwnNames<'_> {
+    /// The names in the environment, command, arguments, probes and hooks of all containers.
+    pub fn in_template(&self, set: &StatefulSet) -> Vec<DialledName> {
+        let containers = set.spec.template.spec.all_containers();
+        containers.flat_map(|container| self.in_container(container)).collect()
+    }
+
     fn in_container(&self, container: &Container) -> Vec<DialledName> {
         let environment: BTreeMap<&str, &str> = container
             .env
@@ -254,6 +263,18 @@ mod tests {
         ] {
             assert_eq!(names(text), "", "{text}");
         }
+    }
+
+    #[test]
+    fn names_under_another_service_are_found_by_its_name() {
+        let set = set(&json!([{"args": ["zk-0.zk-hs", "zk-1.zk-other", "zk-2.zk"]}]));
+        let names = |service: &str| {
+            let found = set.names_under(service).map(|names| names.in_template(&set)).unwrap_or_default();
+            found.iter().map(|found| &*found.name).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(names("zk-other"), "zk-1.zk-other");
+        assert_eq!(names("zk"), "zk-2.zk");
+        assert_eq!(names(""), "");
     }
 
     #[test]

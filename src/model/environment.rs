@@ -1,60 +1,120 @@
-//! The variables that the containers of a set take from ConfigMaps.
+//! What the containers of a set take from ConfigMaps: variables and files.
 
 use std::sync::Arc;
 
-use super::{ConfigMap, Container, EnvVar, StatefulSet};
+use super::{ConfigMap, Container, EnvVar, MountedFile, StatefulSet};
 
 /// Bytes of a value beyond which it says nothing of what a set is.
 const LONGEST_VALUE: usize = 4_096;
+/// Bytes of the files of one container beyond which no more are read.
+const MOST_FILES: usize = 32_768;
 
 /// For each main container, what it takes from ConfigMaps.
 #[derive(Debug)]
-pub struct TakenVariables(Vec<Vec<EnvVar>>);
+pub struct TakenFromConfigMaps(Vec<Taken>);
 
-impl TakenVariables {
-    /// How many bytes of text they are.
+#[derive(Debug, Default)]
+struct Taken {
+    variables: Vec<EnvVar>,
+    files: Vec<MountedFile>,
+}
+
+/// What is to be taken.
+#[derive(Clone, Copy, Debug)]
+pub struct WhatToTake<'w> {
+    /// Variables of these names.
+    pub variables: &'w [&'w str],
+    /// The files of these containers.
+    pub files_of: fn(&Container) -> bool,
+}
+
+impl TakenFromConfigMaps {
+    /// How many bytes of text it is.
     pub fn bytes(&self) -> usize {
-        self.0.iter().flatten().map(|variable| variable.name.len() + variable.value.len()).sum()
+        self.0.iter().map(Taken::bytes).sum()
+    }
+}
+
+impl Taken {
+    fn is_empty(&self) -> bool {
+        self.variables.is_empty() && self.files.is_empty()
+    }
+
+    fn bytes(&self) -> usize {
+        let variables = self.variables.iter().map(|variable| variable.name.len() + variable.value.len());
+        variables.chain(self.files.iter().map(|file| file.text.len())).sum()
     }
 }
 
 impl StatefulSet {
-    /// Those of the variables called `names` that its main containers take from ConfigMaps which `config_map` knows; `None` where
-    /// there are none.
-    pub fn variables_taken<'c>(
+    /// What its main containers take from ConfigMaps which `config_map` knows; `None` where that is nothing.
+    pub fn taken_from_config_maps<'c>(
         &self,
-        names: &[&str],
+        what: WhatToTake<'_>,
         config_map: impl Fn(&str) -> Option<&'c ConfigMap>,
-    ) -> Option<TakenVariables> {
+    ) -> Option<TakenFromConfigMaps> {
         let containers = &self.spec.template.spec.containers;
-        let takes = |container: &Container| {
-            let mut from = container.env.iter().filter_map(|variable| variable.value_from.as_ref());
-            !container.env_from.is_empty() || from.any(|from| !from.config_map_key_ref.name.is_empty())
-        };
-        if !containers.iter().any(takes) {
+        if !containers.iter().any(|container| takes_variables(container) || (what.files_of)(container)) {
             return None;
         }
-        let of = |container: &Container| {
-            let values =
-                names.iter().filter_map(|name| Some((*name, value_taken(container, name, &config_map)?)));
-            let short = values.filter(|(_, value)| value.len() <= LONGEST_VALUE);
-            short.map(|(name, value)| EnvVar::new(name, value)).collect()
+        let of = |container: &Container| Taken {
+            variables: variables_taken(container, what.variables, &config_map),
+            files: if (what.files_of)(container) { self.files_taken(container, &config_map) } else { Vec::new() },
         };
-        let variables: Vec<Vec<EnvVar>> = containers.iter().map(of).collect();
-        variables.iter().any(|variables| !variables.is_empty()).then_some(TakenVariables(variables))
+        let taken: Vec<Taken> = containers.iter().map(of).collect();
+        taken.iter().any(|taken| !taken.is_empty()).then_some(TakenFromConfigMaps(taken))
     }
 
-    /// The set as if these variables were written in it.
+    /// The files that a container mounts from ConfigMaps that are known; none of a volume that has more than is kept.
+    fn files_taken<'c>(
+        &self,
+        container: &Container,
+        config_map: &impl Fn(&str) -> Option<&'c ConfigMap>,
+    ) -> Vec<MountedFile> {
+        let mut files = Vec::new();
+        let mut left = MOST_FILES;
+        for volume in self.spec.template.spec.volumes.iter().filter(|volume| container.uses_volume(&volume.name)) {
+            let Some(source) = &volume.config_map else { continue };
+            let Some(config_map) = config_map(&source.name) else { continue };
+            let is_read = |key: &str| source.items.is_empty() || source.items.iter().any(|item| &*item.key == key);
+            let read = || config_map.entries().filter(|(key, _)| is_read(key)).map(|(_, text)| text);
+            let Some(rest) = left.checked_sub(read().map(str::len).sum()) else { continue };
+            left = rest;
+            files.extend(read().map(|text| MountedFile { volume: volume.name.clone(), text: text.into() }));
+        }
+        files
+    }
+
+    /// The set as if this were written in it.
     #[must_use]
-    pub fn with_variables(&self, taken: TakenVariables) -> Self {
+    pub fn with_taken(&self, taken: TakenFromConfigMaps) -> Self {
         let mut set = self.clone();
         let containers = Arc::make_mut(&mut set.spec.template.spec.containers).iter_mut();
-        for (container, variables) in containers.zip(taken.0) {
+        for (container, Taken { variables, files }) in containers.zip(taken.0) {
             container.env.retain(|old| !variables.iter().any(|new| new.name == old.name));
             container.env.extend(variables);
+            container.files = files;
         }
         set
     }
+}
+
+fn takes_variables(container: &Container) -> bool {
+    let mut from = container.env.iter().filter_map(|variable| variable.value_from.as_ref());
+    !container.env_from.is_empty() || from.any(|from| !from.config_map_key_ref.name.is_empty())
+}
+
+fn variables_taken<'c>(
+    container: &Container,
+    names: &[&str],
+    config_map: &impl Fn(&str) -> Option<&'c ConfigMap>,
+) -> Vec<EnvVar> {
+    if !takes_variables(container) {
+        return Vec::new();
+    }
+    let values = names.iter().filter_map(|name| Some((*name, value_taken(container, name, config_map)?)));
+    let short = values.filter(|(_, value)| value.len() <= LONGEST_VALUE);
+    short.map(|(name, value)| EnvVar::new(name, value)).collect()
 }
 
 /// The value that a container's variable has from a ConfigMap. What `env` says of it goes before `envFrom`, and of those the last.
@@ -86,9 +146,10 @@ mod tests {
         let set: StatefulSet =
             serde_json::from_value(json!({"spec": {"template": {"spec": {"containers": [container]}}}}))
                 .unwrap();
-        let taken = set.variables_taken(&["PEERS", "MY_ROLE", "LONG"], |name| (name == "m").then_some(&map));
+        let what = WhatToTake { variables: &["PEERS", "MY_ROLE", "LONG"], files_of: |_| false };
+        let taken = set.taken_from_config_maps(what, |name| (name == "m").then_some(&map));
         let Some(taken) = taken else { return Vec::new() };
-        let set = set.with_variables(taken);
+        let set = set.with_taken(taken);
         let env = set.spec.template.spec.containers[0].env.iter();
         env.map(|variable| (variable.name.to_string(), variable.value.to_string())).collect()
     }
@@ -116,6 +177,40 @@ mod tests {
             let expected: Vec<_> =
                 expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             assert_eq!(taken_by(&container), expected, "{container}");
+        }
+    }
+    #[test]
+    fn files_are_those_of_the_config_maps_that_are_mounted() {
+        let map: ConfigMap = serde_json::from_value(
+            json!({"data": {"a.hcl": "a", "b.hcl": "b", "none": null}}),
+        )
+        .unwrap();
+        let large: ConfigMap =
+            serde_json::from_value(json!({"data": {"a": "x", "b": "y".repeat(MOST_FILES)}})).unwrap();
+        let volume = |source: Value| json!({"name": "conf", "configMap": source});
+        for (volume, mounted, expected) in [
+            (volume(json!({"name": "m"})), "conf", "conf=a conf=b"),
+            (volume(json!({"name": "m", "items": [{"key": "b.hcl"}]})), "conf", "conf=b"),
+            (volume(json!({"name": "m"})), "data", ""),
+            (volume(json!({"name": "other"})), "conf", ""),
+            (volume(json!({"name": "large"})), "conf", ""),
+            (json!({"name": "conf", "secret": {"secretName": "m"}}), "conf", ""),
+        ] {
+            let container = json!({"volumeMounts": [{"name": mounted, "mountPath": "/c"}]});
+            let spec = json!({"containers": [container], "volumes": [volume]});
+            let set: StatefulSet =
+                serde_json::from_value(json!({"spec": {"template": {"spec": spec}}})).unwrap();
+            let what = WhatToTake { variables: &[], files_of: |_| true };
+            let known = |name: &str| match name {
+                "m" => Some(&map),
+                "large" => Some(&large),
+                _ => None,
+            };
+            let taken = set.taken_from_config_maps(what, known);
+            let set = taken.map_or_else(|| set.clone(), |taken| set.with_taken(taken));
+            let files = set.spec.template.spec.containers[0].files.iter();
+            let files: Vec<String> = files.map(|file| format!("{}={}", file.volume, file.text)).collect();
+            assert_eq!(files.join(" "), expected, "{volume} {mounted}");
         }
     }
 }

@@ -52,13 +52,13 @@ pub use annotations::{
 };
 pub use autoscaler::{Autoscaler, ScaleTarget};
 pub use claim::{Claim, OneMount};
-pub use class::{Because, Class, Classified, Software};
+pub use class::{Because, Class, Classified, Confidence, Software};
 pub use config_map::ConfigMap;
-pub use container::{ConfigMapKey, Container, EnvVar, Probe, VolumeMount};
+pub use container::{ConfigMapKey, Container, EnvFrom, EnvVar, MountedFile, Probe, VolumeMount};
 pub use data_folder::names_data_folder;
 pub use dialled::{DialledName, OwnNames};
 pub use disruption_budget::DisruptionBudget;
-pub use environment::TakenVariables;
+pub use environment::{TakenFromConfigMaps, WhatToTake};
 pub use eviction::Eviction;
 pub use group_name::{group_variables, names_group};
 pub use int_or_percent::IntOrPercent;

@@ -4,33 +4,58 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::SetContext;
 use crate::cluster::Lookup;
-use crate::model::{DialledName, OwnNames};
+use crate::model::{DialledName, OwnNames, Service};
 use crate::verdict::Level;
+
+/// Beside the governing Service, so many are looked at.
+const MOST_SERVICES: usize = 8;
 
 /// Keys of a ConfigMap; `None` means all.
 type ReadKeys<'a> = Option<BTreeSet<&'a str>>;
 
-impl SetContext<'_> {
+impl<'a> SetContext<'a> {
     /// A name of one of the set's own pods that it dials: in its template, or, in manifests, in a ConfigMap that its pods read.
     /// A pod finds its own full name in its `/etc/hosts`: that one proves nothing.
     pub(super) fn dialled_name(&self) -> Option<DialledName> {
         let counts = |name: &DialledName| {
-            !(name.is_full && (name.is_own || self.replicas <= 1)) && !self.may_name_a_service(name)
+            !(name.is_full && (name.is_own || self.replicas <= 1))
+                && !self.may_name_a_service(name, &self.set.spec.service_name)
         };
-        self.set.dialled_name().filter(counts).or_else(|| {
-            let names = self.set.own_names()?;
-            let config_maps = self.config_maps_read().into_iter();
-            config_maps.flat_map(|(name, keys)| self.in_config_map(&names, name, &keys)).find(counts)
+        let names = || self.set.own_names().map(|names| self.in_config_maps(&names)).unwrap_or_default();
+        self.set.dialled_name().filter(counts).or_else(|| names().into_iter().find(counts))
+    }
+
+    /// A headless Service that selects the pods and does not govern them, and a name of one of them under it that is dialled. A
+    /// Service gives a pod a name only where the pod's `subdomain` is the Service's name (`ShouldSetHostname` of the endpoint
+    /// controllers), and the StatefulSet controller sets that to `spec.serviceName`.
+    pub(super) fn dialled_elsewhere(&self) -> Option<(&'a Service, DialledName)> {
+        let services = self.view.services_selecting(self.namespace(), self.set.spec.template.labels());
+        let others = services.into_iter().filter(|service| {
+            service.is_headless()
+                && !service.metadata.deleting
+                && service.metadata.name != self.set.spec.service_name
+        });
+        others.take(MOST_SERVICES).find_map(|service| {
+            let names = self.set.names_under(&service.metadata.name)?;
+            let counts = |name: &DialledName| !self.may_name_a_service(name, &service.metadata.name);
+            let in_template = names.in_template(self.set).into_iter().find(counts);
+            let found = in_template.or_else(|| self.in_config_maps(&names).into_iter().find(counts))?;
+            Some((service, found))
         })
+    }
+
+    fn in_config_maps(&self, names: &OwnNames<'_>) -> Vec<DialledName> {
+        let config_maps = self.config_maps_read().into_iter();
+        config_maps.flat_map(|(name, keys)| self.in_config_map(names, name, &keys)).collect()
     }
 
     /// Whether a name may be that of a Service of one pod: `kafka-0.kafka` is one in a namespace `kafka` that has a Service
     /// `kafka-0`, because the search domains of a pod begin with its namespace and go on with `svc`.
-    fn may_name_a_service(&self, name: &DialledName) -> bool {
+    fn may_name_a_service(&self, name: &DialledName, under: &str) -> bool {
         let Some((pod, domain)) = name.name.split_once('.') else { return false };
         let is_plain = pod.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         domain == self.namespace()
-            && domain == &*self.set.spec.service_name
+            && domain == under
             && !(is_plain && matches!(self.view.service(domain, pod), Lookup::Absent))
     }
 

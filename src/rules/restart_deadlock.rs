@@ -122,7 +122,7 @@ mod tests {
 
     use super::super::testing::{RuleTest, set};
     use super::*;
-    use crate::model::{Class, Software};
+    use crate::model::{Class, Confidence, Software};
 
     fn scene(policy: &str, probes: &Value, majority: &Value) -> RuleTest {
         let mut container = json!({"name": "etcd", "image": "etcd"});
@@ -132,8 +132,9 @@ mod tests {
             evidence: String::new(),
             container: "etcd".to_owned(),
             index: 1,
-            certain: true,
+            confidence: Confidence::Certain,
             keeps_no_data: false,
+            data_folders: Arc::default(),
             leaves_in_order: false,
             ready_needs_majority: Some(Arc::new(serde_json::from_value(majority.clone()).unwrap())),
         };

@@ -3,7 +3,7 @@
 use super::edits::labels_json;
 use super::governing::differences;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
-use crate::model::{LabelSelector, Labels, Object, POD_NAME_LABEL, Service, is_given_by_controller};
+use crate::model::{DialledName, LabelSelector, Labels, Object, POD_NAME_LABEL, Service, is_given_by_controller};
 use crate::verdict::Level;
 
 rule! {
@@ -15,13 +15,19 @@ rule! {
     /// its endpoints itself. A selector for one `controller-revision-hash` is at most a warning, since which revision is the
     /// current one is not known here. A set of one replica that dials no pod by name is only recorded.
     ///
+    /// Or pods are dialled by names under another headless Service, which selects them but is not the one that `spec.serviceName`
+    /// names. The environment, commands, arguments, probes and hooks of all containers are read, and in manifests the ConfigMaps
+    /// that the pods read.
+    ///
     /// ## Why
     ///
-    /// Pods that the governing Service does not select get no DNS names: members that dial each other by name never meet.
+    /// Pods that the governing Service does not select get no DNS names, and no other Service gives them any: members that dial
+    /// each other by name never meet.
     ///
     /// ## How to fix
     ///
-    /// Make the Service select labels of the pod template; a Service's selector can be changed at any time.
+    /// Make the Service select labels of the pod template; a Service's selector can be changed at any time. Where names under another
+    /// Service are dialled, name that one in `spec.serviceName`, or dial the pods under the one that is named there.
     ///
     /// ## Fails
     ///
@@ -68,7 +74,7 @@ rule! {
     ///   selector: {app: zk}
     ///   ports: [{port: 2181}]
     /// ```
-    "service-selector-mismatch": "the governing Service does not select the pods",
+    "service-selector-mismatch": "the pods have no names under the Service that is to give them",
     triggers: [Set],
     reads: [Service],
     check: State(check),
@@ -78,6 +84,7 @@ const REVISION_LABEL: &str = "controller-revision-hash";
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(service) = at.headless_service() else { return };
+    check_other_names(at, service, out);
     let Some((what, level)) = fault(at, &service.spec.selector) else {
         return;
     };
@@ -91,6 +98,26 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         .edits(edit(at, service))
         .at_most(level.min(at.service_level()))
         .related_to(Place::of(service.reference(), "/spec/selector"));
+}
+
+/// Names under a Service that does not govern the pods lead nowhere, although it selects them.
+fn check_other_names(at: &SetContext<'_>, governing: &Service, out: &mut Violations) {
+    let Some((other, DialledName { name, source, .. })) = at.dialled_elsewhere() else { return };
+    let (governing, other_name) = (&governing.metadata.name, &other.metadata.name);
+    let message = format!(
+        "{source} dials {name}, but Service {other_name} gives the pods no names: only {governing} does, which spec.serviceName names"
+    );
+    let own = format!("{}.{governing}", at.first_pod());
+    let found = if at.dialled_name().is_some() {
+        out.add(Place::in_set("/spec/serviceName"), message, format!("dial the pods as {own}"))
+    } else {
+        let remedy = format!(
+            "set spec.serviceName to {other_name} (on a live set the field cannot be changed: delete the set with --cascade=orphan \
+             and create it anew), or dial the pods as {own}"
+        );
+        out.add(Place::in_set("/spec/serviceName"), message, remedy).edit(FieldEdit::service_name(other_name))
+    };
+    found.keyed("dialled elsewhere").related_to(Place::of(other.reference(), "/metadata/name"));
 }
 
 /// What is wrong with the selector, and how gravely at most.
@@ -207,6 +234,35 @@ mod tests {
         for (pod, found) in [("zk-0", 0), ("zk-1", 1)] {
             let scene = selecting(json!({"statefulset.kubernetes.io/pod-name": pod})).scaled_to(1);
             assert_eq!(scene.found(&RULE).len(), found);
+        }
+    }
+
+    #[test]
+    fn names_under_another_service_lead_nowhere() {
+        let dials = |name: &str| {
+            set(json!({"spec": {"template": {"spec": {"containers": [{"name": "zk", "args": [name]}]}}}}))
+                .with(service(json!({})))
+        };
+        let other = |patch: Value| {
+            let mut other = service(json!({"metadata": {"name": "zk-hs"}}));
+            json_patch::merge(&mut other, &patch);
+            other
+        };
+        let said = dials("zk-1.zk-hs").with(other(json!({}))).says(&RULE);
+        assert!(said.contains("args of container zk dials zk-1.zk-hs, but Service zk-hs gives"), "{said}");
+        assert!(said.contains("set spec.serviceName to zk-hs"), "{said}");
+        let both = dials("zk-0.zk,zk-1.zk-hs").with(other(json!({}))).says(&RULE);
+        assert!(both.contains("dial the pods as zk-0.zk") && !both.contains("set spec"), "{both}");
+        for (name, patch) in [
+            ("zk-1.zk", json!({})),
+            ("zk-hs", json!({})),
+            ("zk-1.zk-hs", json!({"spec": {"clusterIP": "10.0.0.1"}})),
+            ("zk-1.zk-hs", json!({"spec": {"selector": {"app": "other"}}})),
+            ("zk-1.zk-hs", json!({"metadata": {"name": "zk-other"}})),
+            ("other-1.zk-hs", json!({})),
+            ("zk-1.default", json!({"metadata": {"name": "default"}})),
+        ] {
+            assert!(dials(name).with(other(patch.clone())).found(&RULE).is_empty(), "{name} {patch}");
         }
     }
 

@@ -9,11 +9,13 @@ rule! {
     /// A consensus group (class `quorum`) has no `volumeClaimTemplates`, and its pods mount no PersistentVolumeClaim by name that
     /// they can write to (one that all members share is `shared-claim`). Folders of the node (`hostPath`) do not count: they stay
     /// behind when a member moves. Nor do `emptyDir` and `ephemeral` volumes, which go with the pod. A folder of an NFS server
-    /// counts where each pod mounts one of its own (`subPathExpr`). Software that votes without keeping anything (Redis Sentinel)
-    /// is let be. Whatever the replica count.
+    /// counts where each pod mounts one of its own (`subPathExpr`). Software that votes without keeping anything (Redis Sentinel,
+    /// an arbiter of MongoDB) is let be. Whatever the replica count.
     ///
     /// Where the command line or the environment say in which folder the members keep their data (`--data-dir`, `ZOO_DATA_DIR`), a
-    /// claim or another lasting volume is mounted there, above or below it.
+    /// claim or another lasting volume is mounted there, above or below it. Where they say nothing, no `emptyDir` or `ephemeral`
+    /// volume is mounted at the folder in which the image keeps its data by itself (`/data` and `/datalog` of ZooKeeper, `/data/db`
+    /// of MongoDB).
     ///
     /// ## Why
     ///
@@ -80,7 +82,7 @@ rule! {
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let volumes = &at.set.spec.template.spec.volumes;
     let keeps_nothing = at.class.software.as_ref().is_some_and(|software| software.keeps_no_data);
-    if keeps_nothing {
+    if keeps_nothing || at.set.is_arbiter() {
         return;
     }
     let is_kept = |volume: &Volume| volume.persistent_volume_claim.as_ref().is_some_and(|c| !c.read_only);
@@ -109,27 +111,54 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     out.add(Place::in_set(place), message, remedy).keyed("volatile");
 }
 
-/// There is storage, but the folder that the members are told to keep their data in may not be on it.
+/// There is storage, but the folder that the members keep their data in may not be on it.
 fn check_mounts(at: &SetContext<'_>, out: &mut Violations) {
-    let spec = &at.set.spec.template.spec;
-    let Some(index) = at.class.software.as_ref().map(|software| software.index) else { return };
-    let Some(container) = spec.containers.get(index) else { return };
-    let folders = container.data_folders();
-    let Some(folder) = folders.first() else { return };
-    let is_volatile = |name: &str| spec.volumes.iter().any(|v| *v.name == *name && v.is_volatile());
-    let mut lasting = container.volume_mounts.iter().filter(|mount| !is_volatile(&mount.name));
-    if lasting.any(|mount| folders.iter().any(|folder| mount.holds(folder)))
-        || !container.volume_devices.is_empty()
-    {
-        return;
-    }
+    let containers = &at.set.spec.template.spec.containers;
+    let Some(software) = at.class.software.as_ref() else { return };
+    let Some(container) = containers.get(software.index) else { return };
+    let Some(told) = container.data_folders() else { return };
+    let fault = match told.first() {
+        Some(folder) => (!is_any_kept(at, container, &told))
+            .then(|| (*folder, format!("in {folder}, where no claim is mounted"))),
+        None => software.data_folders.iter().find_map(|folder| {
+            let kind = volatile_at(at, container, folder)?;
+            Some((&**folder, format!("in {folder} unless they are told otherwise, and {kind} is mounted there")))
+        }),
+    };
+    let Some((folder, where_it_is)) = fault else { return };
     let message = format!(
-        "the members keep their data in {folder}, where no claim is mounted, so one whose pod is replaced has forgotten its data and \
-         its vote, and confirmed writes can be lost"
+        "the members keep their data {where_it_is}, so one whose pod is replaced has forgotten its data and its vote, and confirmed \
+         writes can be lost"
     );
     let remedy = format!("mount the claim at {folder} in container {}", container.name);
-    let path = format!("/spec/template/spec/containers/{index}/volumeMounts");
+    let path = format!("/spec/template/spec/containers/{}/volumeMounts", software.index);
     out.add(Place::in_set(path), message, remedy).keyed("volatile");
+}
+
+/// Whether one of the folders is on a volume that lasts.
+fn is_any_kept(at: &SetContext<'_>, container: &Container, folders: &[&str]) -> bool {
+    let mut lasting =
+        container.volume_mounts.iter().filter(|mount| !volume(at, &mount.name).is_some_and(Volume::is_volatile));
+    lasting.any(|mount| folders.iter().any(|folder| mount.holds(folder)))
+        || !container.volume_devices.is_empty()
+}
+
+/// The kind of volume that is mounted at exactly this folder where it goes with the pod and no part of the folder lasts.
+fn volatile_at(at: &SetContext<'_>, container: &Container, folder: &str) -> Option<&'static str> {
+    let mounted = container.volume_mounts.iter().find(|mount| mount.folder() == folder)?;
+    let kind = match volume(at, &mounted.name)? {
+        Volume { empty_dir: true, .. } => "an emptyDir",
+        Volume { ephemeral: true, .. } => "an ephemeral volume",
+        _ => return None,
+    };
+    let mut below = container.volume_mounts.iter().filter(|mount| mount.is_below(folder));
+    below.all(|mount| volume(at, &mount.name).is_some_and(Volume::is_volatile)).then_some(kind)
+}
+
+/// The volume of the template that a mount names; `None` where that is a claim of the pod's own.
+fn volume<'a>(at: &SetContext<'a>, name: &str) -> Option<&'a Volume> {
+    let is_claim = at.set.spec.volume_claim_templates.iter().any(|claim| *claim.metadata.name == *name);
+    at.set.spec.template.spec.volumes.iter().find(|volume| !is_claim && *volume.name == *name)
 }
 
 fn is_nfs_folder_per_pod(at: &SetContext<'_>, volume: &Volume) -> bool {
@@ -143,6 +172,8 @@ fn is_nfs_folder_per_pod(at: &SetContext<'_>, volume: &Volume) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Value, json};
 
     use super::super::testing::set;
@@ -191,7 +222,9 @@ mod tests {
             let scene = set(json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}],
                 "template": {"spec": {"containers": [{"name": "etcd", "args": args, "volumeMounts": mounts}],
                     "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "other", "csi": {"driver": "x"}}]}}}}));
-            let scene = scene.software(Software { name: "etcd".to_owned(), ..Software::default() });
+            let data_folders = Arc::from(["/data".into(), "/datalog".into()]);
+            let scene =
+                scene.software(Software { name: "etcd".to_owned(), data_folders, ..Software::default() });
             scene.found(&RULE).iter().map(|violation| violation.message.clone()).collect::<String>()
         };
         let at = |name: &str, path: &str| json!([{"name": name, "mountPath": path}]);
@@ -204,8 +237,22 @@ mod tests {
         {
             assert_eq!(found(flag.clone(), at(name, path)), "", "{name} {path}");
         }
-        assert_eq!(found(json!(["--data-dir=$(DIR)"]), at("data", "/backup")), "");
+        assert_eq!(found(json!(["--data-dir=$(DIR)"]), at("tmp", "/data")), "");
         assert_eq!(found(json!([]), at("data", "/backup")), "");
+        assert_eq!(found(flag, json!([{"name": "data", "mountPath": "/var/lib/etcd"}, {"name": "tmp", "mountPath": "/data"}])), "");
+        for (name, path, is_found) in [
+            ("tmp", "/data", true),
+            ("tmp", "/datalog/", true),
+            ("tmp", "/data/tmp", false),
+            ("tmp", "/", false),
+            ("data", "/data", false),
+            ("other", "/data", false),
+        ] {
+            let said = found(json!([]), at(name, path));
+            assert_eq!(said.contains("an emptyDir is mounted there"), is_found, "{name} {path}: {said}");
+        }
+        let both = json!([{"name": "tmp", "mountPath": "/data"}, {"name": "data", "mountPath": "/data/version-2"}]);
+        assert_eq!(found(json!([]), both), "");
     }
 
     #[test]

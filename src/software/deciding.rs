@@ -1,7 +1,7 @@
 //! Which container of a pod decides what the pod is.
 
 use super::{ByImage, Catalogue, Entry, PassOver, Pods};
-use crate::model::{Class, Container};
+use crate::model::{Class, Confidence, Container};
 
 /// A container that is not passed over, with what the catalogue knows of it.
 #[derive(Clone, Copy, Debug)]
@@ -10,12 +10,12 @@ struct Candidate<'a> {
     entry: Option<(usize, &'a Entry)>,
 }
 
-/// The container that decides, the index of its entry, and whether that is as certain as the entry is.
+/// The container that decides, the index of its entry, and how sure that is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Decision<'a> {
     pub(super) container: &'a Container,
     pub(super) index: usize,
-    pub(super) certain: bool,
+    pub(super) confidence: Confidence,
 }
 
 /// The main container decides: the first that is not passed over. Pods do not say which of their containers is the
@@ -25,8 +25,9 @@ pub(super) fn decide<'a>(catalogue: &'a Catalogue, pods: Pods<'a>) -> Option<Dec
     let candidates = candidates(catalogue, pods);
     let (main, others) = candidates.split_first()?;
     if let Some((index, entry)) = main.entry.filter(|(_, entry)| entry.class != Class::Replicated) {
-        let certain = entry.certain && (others.is_empty() || entry.pass_over.is_none());
-        return Some(Decision { container: main.container, index, certain });
+        let is_alone = others.is_empty() || entry.pass_over.is_none();
+        let confidence = if is_alone { entry.confidence } else { entry.at_most_likely() };
+        return Some(Decision { container: main.container, index, confidence });
     }
     let decides = |other: &Candidate<'a>| {
         let (index, entry) = other.entry?;
@@ -35,12 +36,12 @@ pub(super) fn decide<'a>(catalogue: &'a Catalogue, pods: Pods<'a>) -> Option<Dec
         (entry.class == Class::Quorum && !entry.claims && is_meant).then_some(Decision {
             container: other.container,
             index,
-            certain: false,
+            confidence: entry.at_most_likely(),
         })
     };
     let is_known = |candidate: &Candidate<'a>| {
         let (index, entry) = candidate.entry.filter(|(_, entry)| entry.class != Class::Quorum)?;
-        Some(Decision { container: candidate.container, index, certain: entry.certain })
+        Some(Decision { container: candidate.container, index, confidence: entry.confidence })
     };
     others.iter().find_map(decides).or_else(|| candidates.iter().find_map(is_known))
 }
@@ -86,6 +87,10 @@ impl Catalogue {
 }
 
 impl Entry {
+    fn at_most_likely(&self) -> Confidence {
+        self.confidence.min(Confidence::Likely)
+    }
+
     /// Whether it goes by an image or a command rather than by the environment alone, which containers of a pod often share.
     fn names_a_server(&self) -> bool {
         self.by_image == ByImage::Named || self.has_commands

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::configuration::Configuration;
 use super::{ByImage, Catalogue, Entry, ImagePatterns, PassOver, Patterns, Variable};
-use crate::model::{Class, MajorityProbes};
+use crate::model::{Class, Confidence, MajorityProbes};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +37,9 @@ struct EntryDocument {
     environment: Vec<String>,
     #[serde(default)]
     claims: bool,
+    configuration: Option<Configuration>,
+    #[serde(default)]
+    data_folders: Vec<Box<str>>,
     #[serde(default)]
     keeps_no_data: bool,
     #[serde(default)]
@@ -43,14 +47,6 @@ struct EntryDocument {
     ready_needs_majority: Option<MajorityProbes>,
     #[serde(default, rename = "because")]
     _because: String,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Confidence {
-    Certain,
-    #[default]
-    Likely,
 }
 
 impl Catalogue {
@@ -68,13 +64,15 @@ impl Catalogue {
         let (command_owner, commands) = with_owner(software.iter().map(|entry| &entry.commands));
         let commands = Patterns::new(&commands)?;
         let entries = software.into_iter().map(Entry::compile).collect::<Result<Vec<_>, _>>()?;
-        let variables = entries
-            .iter()
-            .flat_map(|entry| &entry.environment)
-            .map(|variable| variable.name.clone())
-            .collect();
+        let conditions = entries.iter().flat_map(|entry| &entry.environment).map(|variable| &variable.name);
+        let configurations = || entries.iter().filter_map(|entry| entry.configuration.as_ref());
+        let texts = configurations().flat_map(|configuration| &configuration.variables);
+        let variables = conditions.chain(texts).cloned().collect();
+        let data = entries.iter().flat_map(|entry| &*entry.data_folders);
+        let folders = configurations().flat_map(|configuration| &configuration.folders).chain(data);
+        let folders = folders.cloned().collect();
         let tools = Patterns::new(&tools)?;
-        Ok(Self { entries, images, owner, commands, command_owner, imageless, tools, variables })
+        Ok(Self { entries, images, owner, commands, command_owner, imageless, tools, variables, folders })
     }
 }
 
@@ -103,9 +101,11 @@ impl Entry {
                 || !document.environment.is_empty(),
             "{name}: nothing to recognise it by"
         );
+        let is_clear = document.configuration.as_ref().is_none_or(Configuration::is_clear);
+        anyhow::ensure!(is_clear, "{name}: a configuration either `says` something or is `unknown`");
         Ok(Self {
             class: document.class.unwrap_or(Class::Replicated),
-            certain: document.confidence == Confidence::Certain,
+            confidence: document.confidence,
             pass_over: document.pass_over,
             by_image,
             containers: Patterns::new(&document.containers)?,
@@ -118,6 +118,8 @@ impl Entry {
                 .map(|entry| variable(entry))
                 .collect::<Result<_, _>>()?,
             claims: document.claims,
+            configuration: document.configuration,
+            data_folders: document.data_folders.into(),
             keeps_no_data: document.keeps_no_data,
             leaves_in_order: document.leaves_in_order,
             ready_needs_majority: document.ready_needs_majority.map(Arc::new),

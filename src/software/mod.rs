@@ -1,5 +1,6 @@
 //! The catalogue of software: `policies/software.yaml`.
 
+mod configuration;
 mod deciding;
 mod document;
 mod images;
@@ -12,7 +13,9 @@ use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
-use crate::model::{Class, Container, MajorityProbes, Software, StatefulSet, Workload, cut};
+use crate::cluster::ReadByCatalogue;
+use crate::model::{Class, Confidence, Container, MajorityProbes, Software, StatefulSet, Workload, cut};
+use configuration::Configuration;
 use deciding::Decision;
 pub use images::ImagePatterns;
 
@@ -37,6 +40,8 @@ pub struct Catalogue {
     tools: Patterns,
     /// The environment variables that some entry looks at.
     variables: BTreeSet<String>,
+    /// The folders at which some entry looks for volumes.
+    folders: BTreeSet<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -44,7 +49,7 @@ pub struct Catalogue {
 struct Entry {
     name: String,
     class: Class,
-    certain: bool,
+    confidence: Confidence,
     pass_over: Option<PassOver>,
     by_image: ByImage,
     containers: Patterns,
@@ -53,6 +58,8 @@ struct Entry {
     arguments: Patterns,
     environment: Vec<Variable>,
     claims: bool,
+    configuration: Option<Configuration>,
+    data_folders: Arc<[Box<str>]>,
     keeps_no_data: bool,
     leaves_in_order: bool,
     ready_needs_majority: Option<Arc<MajorityProbes>>,
@@ -122,9 +129,21 @@ pub fn variables() -> impl Iterator<Item = &'static str> {
     SHIPPED.iter().flat_map(|catalogue| catalogue.variables.iter().map(|name| &**name))
 }
 
-/// Whether the shipped catalogue looks at an environment variable of this name.
-pub fn reads_variable(name: &str) -> bool {
-    SHIPPED.as_ref().is_ok_and(|catalogue| catalogue.variables.contains(name))
+/// What the shipped catalogue reads of a container, besides its image and its command line.
+pub const READS: ReadByCatalogue = ReadByCatalogue {
+    variable: |name| SHIPPED.as_ref().is_ok_and(|catalogue| catalogue.variables.contains(name)),
+    mount: |mount| {
+        let holds = |folder: &Box<str>| mount.holds(folder);
+        SHIPPED.as_ref().is_ok_and(|catalogue| catalogue.folders.iter().any(holds))
+    },
+};
+
+/// Whether the shipped catalogue reads the configuration files of such a container.
+pub fn reads_files(container: &Container) -> bool {
+    SHIPPED.as_ref().is_ok_and(|catalogue| {
+        let mut entries = catalogue.images.matching(container.repository()).map(|pattern| catalogue.owner[pattern]);
+        entries.any(|entry| catalogue.entries[entry].configuration.is_some())
+    })
 }
 
 /// The indexes of the containers that serve: the one by which the shipped catalogue knows the software, which `known` is; where it
@@ -155,15 +174,16 @@ impl Catalogue {
     /// What the containers of the pods say of their class.
     pub fn classify<'a>(&self, pods: impl Into<Pods<'a>>) -> Option<(Class, Arc<Software>)> {
         let pods = pods.into();
-        let Decision { container, index, certain } = deciding::decide(self, pods)?;
+        let Decision { container, index, confidence } = deciding::decide(self, pods)?;
         let (entry, containers) = (&self.entries[index], pods.containers);
         let software = Software {
             name: entry.name.clone(),
             evidence: cut(self.evidence(index, container), LONGEST_EVIDENCE),
             container: container.name.to_string(),
             index: containers.iter().position(|one| std::ptr::eq(one, container)).unwrap_or_default(),
-            certain,
+            confidence,
             keeps_no_data: entry.keeps_no_data,
+            data_folders: Arc::clone(&entry.data_folders),
             leaves_in_order: entry.leaves_in_order,
             ready_needs_majority: entry.ready_needs_majority.clone(),
         };
@@ -229,6 +249,7 @@ impl Entry {
         (!self.claims || pods.have_claims)
             && (self.containers.is_empty() || self.containers.matches(&container.name))
             && (self.environment.is_empty() || self.variable(container).is_some())
+            && self.configuration.as_ref().is_none_or(|configuration| configuration.holds(container))
     }
 
     /// Whether the image's own entry point is one of the commands, because its arguments are theirs.

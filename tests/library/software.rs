@@ -1,7 +1,7 @@
 //! What the catalogue makes of pods as people write them: `tests/software/variants.txt`.
 
 use serde_json::{Value, json};
-use stateward::model::{Because, Classified, StatefulSet};
+use stateward::model::{Because, Classified, Confidence, StatefulSet};
 use stateward::policy::{Policies, Policy, Profile, Subject};
 
 /// Words separated by spaces; single quotes hold one together.
@@ -22,7 +22,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 fn container(text: &str) -> Value {
-    let (mut command, mut args, mut env, mut part) = (vec![], vec![], vec![], 0);
+    let (mut command, mut args, mut env, mut mounts, mut part) = (vec![], vec![], vec![], vec![], 0);
     let mut words = words(text).into_iter();
     let image = words.next().unwrap();
     let (name, image) = image.split_once('=').unwrap_or(("main", &image));
@@ -32,6 +32,9 @@ fn container(text: &str) -> Value {
             (">", 0 | 1) => part = 2,
             (_, 1) => command.push(word),
             (_, 2) => args.push(word),
+            (word, _) if word.starts_with("mount:") => {
+                mounts.push(json!({"name": "files", "mountPath": word.trim_start_matches("mount:")}));
+            }
             _ => {
                 let (name, value) =
                     word.strip_prefix("env:").unwrap_or_else(|| panic!("{text}")).split_once('=').unwrap();
@@ -39,7 +42,7 @@ fn container(text: &str) -> Value {
             }
         }
     }
-    json!({"name": name, "image": image, "command": command, "args": args, "env": env})
+    json!({"name": name, "image": image, "command": command, "args": args, "env": env, "volumeMounts": mounts})
 }
 
 fn set(pod: &str) -> StatefulSet {
@@ -58,7 +61,11 @@ fn classify(policies: &Policies, set: &StatefulSet) -> Classified {
 fn seen(classified: &Classified) -> String {
     match &classified.because {
         Because::Software(software) => {
-            let mark = if software.certain { '!' } else { '?' };
+            let mark = match software.confidence {
+                Confidence::Certain => '!',
+                Confidence::Likely => '?',
+                Confidence::Presumed => '~',
+            };
             format!("{}{mark} {}", classified.class, software.container)
         }
         _ => "unknown".to_owned(),
