@@ -8,23 +8,27 @@ use crate::verdict::Level;
 rule! {
     /// ## What it checks
     ///
-    /// A StatefulSet of class `singleton` has more than one replica, by its manifest or by `kubectl scale`, or an autoscaler
-    /// (HorizontalPodAutoscaler, ScaledObject) may give it more. The autoscaler is refused where it is created or edited, and told as a
-    /// warning with the set. So of a Deployment, and
-    /// of a ReplicaSet that no Deployment has made, with the annotation `stateward.dev/class: singleton` or of that class by a
-    /// policy (in a cluster, those by a policy alone are only looked at where they have a claim); of a Deployment also a rolling
-    /// update that starts the new pod before the old one stops.
+    /// An application of class `singleton` may run more than once at the same time. It is a singleton where the annotation
+    /// `stateward.dev/class: singleton` or a policy says so; the shipped catalogue makes nothing one.
+    ///
+    /// - A StatefulSet has more than one replica, by its manifest or by `kubectl scale`.
+    /// - An autoscaler (HorizontalPodAutoscaler, ScaledObject) may give a StatefulSet more than one replica. The autoscaler is
+    ///   refused when it is created or edited; when the StatefulSet is, the same is a warning.
+    /// - A Deployment, or a ReplicaSet that no Deployment has made, has more than one replica.
+    /// - A Deployment has one replica and a rolling update, which starts the new pod before the old one stops.
+    ///
+    /// In a cluster, a Deployment or ReplicaSet that is a singleton by a policy alone is only looked at where it mounts a claim.
     ///
     /// ## Why
     ///
-    /// The class says that at most one instance may ever run: two of them write to one store, hold one licence or
-    /// answer under one identity. A StatefulSet keeps that promise only as long as it has one replica. A Deployment comes near to it
-    /// with one replica and the strategy `Recreate`; where a node is cut off, it starts a second pod while the first may still run.
+    /// Two instances of a singleton write to one store, hold one licence, or answer under one identity. A StatefulSet with one
+    /// replica never has two: it starts a pod only when the one before is gone. A Deployment with one replica and the
+    /// strategy `Recreate` comes near to that. Where a node is cut off, it starts a second pod although the first may still run.
     ///
     /// ## How to fix
     ///
-    /// Set `spec.replicas` to 1, and of a Deployment `spec.strategy.type` to `Recreate`. If the software does tolerate several instances, say so with `stateward.dev/class:
-    /// replicated` or `quorum`.
+    /// Set `spec.replicas` to 1. Of a Deployment, set `spec.strategy.type` to `Recreate` too. Delete the autoscaler, or set its
+    /// maximum to 1. If several instances may run side by side after all, say so with `stateward.dev/class: replicated` or `quorum`.
     ///
     /// ## Fails
     ///
@@ -55,7 +59,7 @@ rule! {
     ///     metadata: {labels: {app: ledger}}
     ///     spec: {containers: [{name: ledger, image: "example.com/ledger:1.4"}]}
     /// ```
-    "singleton-scaled": "more than one instance of what may run once",
+    "singleton-scaled": "more than one instance of an application that may run only once",
     classes: [Singleton],
     triggers: [Set, Scale, Autoscaler, Workload, WorkloadScale],
     check: StateAndWorkload(check, check_workload),
