@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::ClusterObject;
 use crate::model::{
-    Container, EnvFrom, Labels, PodSpec, PodTemplate, Probe, StatefulSet, VolumeMount, names_data_folder, names_group,
-    release_labels,
+    Container, EnvFrom, Labels, PodSpec, PodTemplate, Probe, StatefulSet, VolumeMount, names_data_folder,
+    names_group, release_labels,
 };
 
 /// What the catalogue of software reads of a container, besides its image and its command line.
@@ -14,6 +14,8 @@ use crate::model::{
 pub struct ReadByCatalogue {
     pub variable: fn(&str) -> bool,
     pub mount: fn(&VolumeMount) -> bool,
+    /// What it reads in the value of a variable of this name, where that is less than all of it.
+    pub extract: fn(&str, &str) -> Option<String>,
 }
 
 impl ClusterObject {
@@ -134,6 +136,11 @@ fn strip_template(template: &mut PodTemplate, read: ReadByCatalogue) {
                 || names_data_folder(&variable.name)
                 || folders.iter().any(|folder| folder.contains(&*variable.name))
         });
+        for variable in container.env.iter_mut().filter(|variable| !variable.value.is_empty()) {
+            if let Some(extract) = (read.extract)(&variable.name, &variable.value) {
+                variable.value = extract.into();
+            }
+        }
         container.env.shrink_to_fit();
         // Whether there is more than is seen.
         container.env_from.truncate(1);
@@ -164,7 +171,8 @@ mod tests {
     use crate::cluster::Kind;
 
     fn reading(variable: fn(&str) -> bool) -> ReadByCatalogue {
-        ReadByCatalogue { variable, mount: |mount| &*mount.mount_path == "/config" }
+        let extract = |name: &str, _: &str| (name == "CONF").then(|| "extract".to_owned());
+        ReadByCatalogue { variable, mount: |mount| &*mount.mount_path == "/config", extract }
     }
 
     #[test]
@@ -172,8 +180,9 @@ mod tests {
         let json = r#"{"metadata":{"name":"a"},"spec":{"template":{"spec":{"containers":[
             {"name":"a","env":[{"name":"PASSWORD","value":"x"},{"name":"ZOO_MY_ID","value":"1"},
                 {"name":"KAFKA_PROCESS_ROLES","value":"controller"}]}]}}}}"#;
-        let object = ClusterObject::from_json(Kind::StatefulSet, json)
-            .map(|object| object.strip_unused(reading(|name| name.starts_with("ZOO_") || name.starts_with("KAFKA_"))));
+        let object = ClusterObject::from_json(Kind::StatefulSet, json).map(|object| {
+            object.strip_unused(reading(|name| name.starts_with("ZOO_") || name.starts_with("KAFKA_")))
+        });
         let Ok(ClusterObject::StatefulSet(set)) = object else { panic!("{object:?}") };
         let names = set.spec.template.spec.containers[0].env.iter().map(|variable| &*variable.name);
         assert_eq!(names.collect::<Vec<_>>(), ["ZOO_MY_ID", "KAFKA_PROCESS_ROLES"]);
@@ -181,8 +190,8 @@ mod tests {
 
     fn stripped(spec: &serde_json::Value) -> Arc<StatefulSet> {
         let json = serde_json::json!({"metadata": {"name": "zk"}, "spec": spec}).to_string();
-        let object =
-            ClusterObject::from_json(Kind::StatefulSet, &json).map(|object| object.strip_unused(reading(|_| false)));
+        let object = ClusterObject::from_json(Kind::StatefulSet, &json)
+            .map(|object| object.strip_unused(reading(|_| false)));
         let Ok(ClusterObject::StatefulSet(set)) = object else { panic!("{object:?}") };
         set
     }
@@ -202,6 +211,30 @@ mod tests {
                 && !kept.contains("hidden")
                 && set.spec.template.spec.init_containers.is_empty()
         );
+    }
+
+    #[test]
+    fn of_a_configuration_only_an_extract_stays() {
+        let env = serde_json::json!([{"name": "CONF", "value": "password"}, {"name": "CONF"}, {"name": "ROLE", "value": "x"}]);
+        let mounts = serde_json::json!([{"name": "conf", "mountPath": "/config"}, {"name": "conf", "mountPath": "/x"}]);
+        let from = serde_json::json!([{"secretRef": {"name": "a"}}, {"configMapRef": {"name": "b"}}]);
+        let container =
+            serde_json::json!({"name": "zk", "env": env, "volumeMounts": mounts, "envFrom": from});
+        let volumes =
+            serde_json::json!([{"name": "conf", "configMap": {"name": "a", "items": [{"key": "k"}]}}]);
+        let json = serde_json::json!({"metadata": {"name": "zk"},
+            "spec": {"template": {"spec": {"containers": [container], "volumes": volumes}}}})
+        .to_string();
+        let object = ClusterObject::from_json(Kind::StatefulSet, &json)
+            .map(|object| object.strip_unused(reading(|name| matches!(name, "CONF" | "ROLE"))));
+        let Ok(ClusterObject::StatefulSet(set)) = object else { panic!("{object:?}") };
+        let container = &set.spec.template.spec.containers[0];
+        let values: Vec<&str> = container.env.iter().map(|variable| &*variable.value).collect();
+        assert_eq!(values, ["extract", "", "x"]);
+        assert_eq!(container.volume_mounts.len(), 1);
+        assert_eq!(container.env_from, [EnvFrom::default()]);
+        let volume = &set.spec.template.spec.volumes[0];
+        assert!(volume.is_volatile() && volume.config_map.as_ref().is_some_and(|map| map.name.is_empty()));
     }
 
     #[test]

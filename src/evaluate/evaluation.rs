@@ -192,7 +192,9 @@ impl Evaluation<'_> {
             finding.spare("unless other sets of its group are still to come");
         }
         if !rule.classes.is_empty() && self.class_for(rule).is_only_presumed() {
-            finding.spare("not refused: its class is only presumed; stateward.dev/class on the set would settle it");
+            finding.spare(
+                "not refused: its class is only presumed; stateward.dev/class on the set would settle it",
+            );
         }
         if already {
             finding.spare("it was so before this change");

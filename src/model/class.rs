@@ -156,7 +156,7 @@ impl fmt::Display for Software {
         match self.confidence {
             Confidence::Certain => Ok(()),
             Confidence::Likely => write!(f, ", likely {}", self.name),
-            Confidence::Presumed => write!(f, ", presumably {} with a vote", self.name),
+            Confidence::Presumed => write!(f, ", presumably {}", self.name),
         }
     }
 }

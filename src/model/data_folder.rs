@@ -61,7 +61,10 @@ mod tests {
     fn the_folder_is_told_by_flag_or_variable() {
         for (container, folders) in [
             (json!({"args": ["--data-dir=/var/lib/etcd/"]}), Some(vec!["/var/lib/etcd"])),
-            (json!({"command": ["consul", "agent", "-data-dir", "/consul/data"]}), Some(vec!["/consul/data"])),
+            (
+                json!({"command": ["consul", "agent", "-data-dir", "/consul/data"]}),
+                Some(vec!["/consul/data"]),
+            ),
             (
                 json!({"command": ["sh", "-c", "exec mongod --dbpath /data/db --bind_ip_all"]}),
                 Some(vec!["/data/db"]),

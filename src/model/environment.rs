@@ -59,7 +59,11 @@ impl StatefulSet {
         }
         let of = |container: &Container| Taken {
             variables: variables_taken(container, what.variables, &config_map),
-            files: if (what.files_of)(container) { self.files_taken(container, &config_map) } else { Vec::new() },
+            files: if (what.files_of)(container) {
+                self.files_taken(container, &config_map)
+            } else {
+                Vec::new()
+            },
         };
         let taken: Vec<Taken> = containers.iter().map(of).collect();
         taken.iter().any(|taken| !taken.is_empty()).then_some(TakenFromConfigMaps(taken))
@@ -73,10 +77,13 @@ impl StatefulSet {
     ) -> Vec<MountedFile> {
         let mut files = Vec::new();
         let mut left = MOST_FILES;
-        for volume in self.spec.template.spec.volumes.iter().filter(|volume| container.uses_volume(&volume.name)) {
+        for volume in
+            self.spec.template.spec.volumes.iter().filter(|volume| container.uses_volume(&volume.name))
+        {
             let Some(source) = &volume.config_map else { continue };
             let Some(config_map) = config_map(&source.name) else { continue };
-            let is_read = |key: &str| source.items.is_empty() || source.items.iter().any(|item| &*item.key == key);
+            let is_read =
+                |key: &str| source.items.is_empty() || source.items.iter().any(|item| &*item.key == key);
             let read = || config_map.entries().filter(|(key, _)| is_read(key)).map(|(_, text)| text);
             let Some(rest) = left.checked_sub(read().map(str::len).sum()) else { continue };
             left = rest;
@@ -181,10 +188,8 @@ mod tests {
     }
     #[test]
     fn files_are_those_of_the_config_maps_that_are_mounted() {
-        let map: ConfigMap = serde_json::from_value(
-            json!({"data": {"a.hcl": "a", "b.hcl": "b", "none": null}}),
-        )
-        .unwrap();
+        let map: ConfigMap =
+            serde_json::from_value(json!({"data": {"a.hcl": "a", "b.hcl": "b", "none": null}})).unwrap();
         let large: ConfigMap =
             serde_json::from_value(json!({"data": {"a": "x", "b": "y".repeat(MOST_FILES)}})).unwrap();
         let volume = |source: Value| json!({"name": "conf", "configMap": source});

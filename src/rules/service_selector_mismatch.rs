@@ -3,7 +3,9 @@
 use super::edits::labels_json;
 use super::governing::differences;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
-use crate::model::{DialledName, LabelSelector, Labels, Object, POD_NAME_LABEL, Service, is_given_by_controller};
+use crate::model::{
+    DialledName, LabelSelector, Labels, Object, POD_NAME_LABEL, Service, is_given_by_controller,
+};
 use crate::verdict::Level;
 
 rule! {
@@ -260,10 +262,16 @@ mod tests {
             ("zk-1.zk-hs", json!({"spec": {"selector": {"app": "other"}}})),
             ("zk-1.zk-hs", json!({"metadata": {"name": "zk-other"}})),
             ("other-1.zk-hs", json!({})),
-            ("zk-1.default", json!({"metadata": {"name": "default"}})),
         ] {
             assert!(dials(name).with(other(patch.clone())).found(&RULE).is_empty(), "{name} {patch}");
         }
+        let as_namespace = dials("zk-1.default").with(other(json!({"metadata": {"name": "default"}})));
+        assert_eq!(as_namespace.found(&RULE).len(), 1);
+        let of_one_pod = service(json!({"metadata": {"name": "zk-1"}}));
+        assert!(
+            as_namespace.with(of_one_pod).found(&RULE).is_empty(),
+            "the Service zk-1 of namespace default"
+        );
     }
 
     #[test]

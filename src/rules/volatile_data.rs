@@ -122,7 +122,10 @@ fn check_mounts(at: &SetContext<'_>, out: &mut Violations) {
             .then(|| (*folder, format!("in {folder}, where no claim is mounted"))),
         None => software.data_folders.iter().find_map(|folder| {
             let kind = volatile_at(at, container, folder)?;
-            Some((&**folder, format!("in {folder} unless they are told otherwise, and {kind} is mounted there")))
+            Some((
+                &**folder,
+                format!("in {folder} unless they are told otherwise, and {kind} is mounted there"),
+            ))
         }),
     };
     let Some((folder, where_it_is)) = fault else { return };
@@ -137,8 +140,10 @@ fn check_mounts(at: &SetContext<'_>, out: &mut Violations) {
 
 /// Whether one of the folders is on a volume that lasts.
 fn is_any_kept(at: &SetContext<'_>, container: &Container, folders: &[&str]) -> bool {
-    let mut lasting =
-        container.volume_mounts.iter().filter(|mount| !volume(at, &mount.name).is_some_and(Volume::is_volatile));
+    let mut lasting = container
+        .volume_mounts
+        .iter()
+        .filter(|mount| !volume(at, &mount.name).is_some_and(Volume::is_volatile));
     lasting.any(|mount| folders.iter().any(|folder| mount.holds(folder)))
         || !container.volume_devices.is_empty()
 }
@@ -239,7 +244,13 @@ mod tests {
         }
         assert_eq!(found(json!(["--data-dir=$(DIR)"]), at("tmp", "/data")), "");
         assert_eq!(found(json!([]), at("data", "/backup")), "");
-        assert_eq!(found(flag, json!([{"name": "data", "mountPath": "/var/lib/etcd"}, {"name": "tmp", "mountPath": "/data"}])), "");
+        assert_eq!(
+            found(
+                flag,
+                json!([{"name": "data", "mountPath": "/var/lib/etcd"}, {"name": "tmp", "mountPath": "/data"}])
+            ),
+            ""
+        );
         for (name, path, is_found) in [
             ("tmp", "/data", true),
             ("tmp", "/datalog/", true),
@@ -251,7 +262,8 @@ mod tests {
             let said = found(json!([]), at(name, path));
             assert_eq!(said.contains("an emptyDir is mounted there"), is_found, "{name} {path}: {said}");
         }
-        let both = json!([{"name": "tmp", "mountPath": "/data"}, {"name": "data", "mountPath": "/data/version-2"}]);
+        let both =
+            json!([{"name": "tmp", "mountPath": "/data"}, {"name": "data", "mountPath": "/data/version-2"}]);
         assert_eq!(found(json!([]), both), "");
     }
 

@@ -34,21 +34,27 @@ impl Configuration {
         let files = container.files.iter().map(|file| &file.text);
         let words = container.command.iter().chain(&container.args);
         let mut texts = variables.map(|variable| &variable.value).chain(files).chain(words);
-        texts.any(|text| {
-            let text = condensed(text);
-            self.says.iter().any(|part| text.contains(&**part))
-        })
+        texts.any(|text| !self.parts_of(text).is_empty())
+    }
+
+    /// The parts that are in a text.
+    pub(super) fn parts_of(&self, text: &str) -> Vec<&str> {
+        let text = condensed(text);
+        self.says.iter().map(|part| &**part).filter(|part| text.contains(part)).collect()
     }
 
     fn may_be_more(&self, container: &Container) -> bool {
         let is_file = |mount: &VolumeMount| self.folders.iter().any(|folder| mount.holds(folder));
         let is_known = |mount: &VolumeMount| container.files.iter().any(|file| file.volume == mount.name);
         !container.env_from.is_empty()
-            || container.env.iter().any(|variable| self.is_variable(&variable.name) && variable.value.is_empty())
+            || container
+                .env
+                .iter()
+                .any(|variable| self.is_variable(&variable.name) && variable.value.is_empty())
             || container.volume_mounts.iter().any(|mount| is_file(mount) && !is_known(mount))
     }
 
-    fn is_variable(&self, name: &str) -> bool {
+    pub(super) fn is_variable(&self, name: &str) -> bool {
         self.variables.iter().any(|variable| variable == name)
     }
 }
@@ -77,7 +83,8 @@ mod tests {
 
     #[test]
     fn a_text_is_found_wherever_it_stands() {
-        let condition = || json!({"variables": ["CONF"], "says": ["storage\"raft\"", "\"storage\":{\"raft\""]});
+        let condition =
+            || json!({"variables": ["CONF"], "says": ["storage\"raft\"", "\"storage\":{\"raft\""]});
         let text = "ui = true\nstorage   \"raft\" {\n";
         for (container, files, expected) in [
             (json!({}), vec![text], true),

@@ -133,15 +133,17 @@ pub fn variables() -> impl Iterator<Item = &'static str> {
 pub const READS: ReadByCatalogue = ReadByCatalogue {
     variable: |name| SHIPPED.as_ref().is_ok_and(|catalogue| catalogue.variables.contains(name)),
     mount: |mount| {
-        let holds = |folder: &Box<str>| mount.holds(folder);
-        SHIPPED.as_ref().is_ok_and(|catalogue| catalogue.folders.iter().any(holds))
+        let mut folders = SHIPPED.iter().flat_map(|catalogue| &catalogue.folders);
+        folders.any(|folder| mount.holds(folder))
     },
+    extract: |name, value| SHIPPED.as_ref().ok()?.extract(name, value),
 };
 
 /// Whether the shipped catalogue reads the configuration files of such a container.
 pub fn reads_files(container: &Container) -> bool {
     SHIPPED.as_ref().is_ok_and(|catalogue| {
-        let mut entries = catalogue.images.matching(container.repository()).map(|pattern| catalogue.owner[pattern]);
+        let mut entries =
+            catalogue.images.matching(container.repository()).map(|pattern| catalogue.owner[pattern]);
         entries.any(|entry| catalogue.entries[entry].configuration.is_some())
     })
 }
@@ -188,6 +190,17 @@ impl Catalogue {
             ready_needs_majority: entry.ready_needs_majority.clone(),
         };
         Some((entry.class, Arc::new(software)))
+    }
+
+    /// The parts of a configuration in a variable that some entry looks for: the rest may be secret. `None` where the variable holds
+    /// no configuration.
+    fn extract(&self, name: &str, value: &str) -> Option<String> {
+        let configurations = self.entries.iter().filter_map(|entry| entry.configuration.as_ref());
+        let mut reading = configurations.filter(|configuration| configuration.is_variable(name)).peekable();
+        reading.peek()?;
+        let parts: Vec<&str> = reading.flat_map(|configuration| configuration.parts_of(value)).collect();
+        // A value that says nothing is still known.
+        Some(if parts.is_empty() { "-".to_owned() } else { parts.join("\n") })
     }
 
     fn first_entry(&self, container: &Container, programs: &[Program], pods: Pods<'_>) -> Option<usize> {

@@ -1,8 +1,12 @@
 //! What the catalogue makes of pods as people write them: `tests/software/variants.txt`.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+use stateward::cluster::ClusterObject;
 use stateward::model::{Because, Classified, Confidence, StatefulSet};
 use stateward::policy::{Policies, Policy, Profile, Subject};
+use stateward::software;
 
 /// Words separated by spaces; single quotes hold one together.
 fn words(text: &str) -> Vec<String> {
@@ -95,6 +99,24 @@ fn pods_are_what_people_run_in_them() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(count >= 390, "{count}");
+}
+
+/// Sets are recognised in a snapshot too, which keeps less of them.
+#[test]
+fn what_a_snapshot_keeps_says_the_same() {
+    let policies = Policies::new(Profile::Baseline, Vec::new()).unwrap();
+    let variants = include_str!("../software/variants.txt").lines().filter_map(|line| line.split_once(" | "));
+    for (_, pod) in variants {
+        let set = set(pod);
+        let whole = classify(&policies, &set);
+        let kept = ClusterObject::StatefulSet(Arc::new(set)).strip_unused(software::READS);
+        let ClusterObject::StatefulSet(kept) = kept else { panic!("{pod}") };
+        assert_eq!(classify(&policies, &kept), whole, "{pod}");
+    }
+    let secret =
+        set("vault 'env:VAULT_LOCAL_CONFIG=storage \"raft\" {}\\nseal \"x\" { key = \"secret\" }' @ claims");
+    let kept = ClusterObject::StatefulSet(Arc::new(secret)).strip_unused(software::READS);
+    assert!(format!("{kept:?}").contains("raft") && !format!("{kept:?}").contains("secret"), "{kept:?}");
 }
 
 /// The software of a pod whether or not it decides the class, and whether some probes of it wait for a majority.
