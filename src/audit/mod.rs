@@ -77,6 +77,7 @@ pub fn audit_step(
     report.notes = inventory.notes().iter().chain(&contexts.notes).cloned().collect();
     report.notes.extend(malformed_exemptions(inventory));
     remove_repeated(&mut report.findings);
+    remove_repeated_notes(&mut report.notes);
     suppress::apply(&mut report, inventory);
     report.finish();
     report
@@ -338,6 +339,15 @@ fn remove_repeated(findings: &mut Vec<Located>) {
             groups.insert((context, rule.clone(), Box::from(namespace), Box::from(group)))
         });
         seen.insert(key) && is_first_of_group
+    });
+}
+
+/// What several renderings have from one file is said once.
+fn remove_repeated_notes(notes: &mut Vec<Note>) {
+    let mut seen = HashSet::new();
+    notes.retain(|note| {
+        let Note { file, line, column, kind, message, .. } = note;
+        seen.insert((file.name.clone(), *line, *column, *kind, message.clone()))
     });
 }
 

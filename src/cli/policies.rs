@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::sources;
 use crate::manifest::{Manifest, Note, NoteKind, Source, read};
 use crate::model::Kind;
-use crate::policy::{NamespaceExemption, Policy, PolicyError, lint};
+use crate::policy::{NamespaceExemption, Policy, PolicyError, all_errors, lint};
 
 /// What is said of a document that is or should be a policy, and where.
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +35,28 @@ pub(super) struct Loaded {
     pub(super) warnings: Vec<PolicyRemark>,
 }
 
+const NO_POLICY: &str = "no StatefulSetPolicy and no StatefulSetExemption is found here (in folders *.yaml, *.yml and *.json are read)";
+
 /// A file, or why it cannot be read.
 pub(super) type PolicySource = Result<Arc<Source>, Note>;
 
-/// Reads all policies under some paths.
+/// Reads all policies under some paths. That there is none under one of them is an error: what it should say is not known.
 pub(super) fn load(paths: &[PathBuf], now: Timestamp) -> Loaded {
     let mut all = Loaded::default();
-    for source in sources::open(paths) {
-        all.extend(Loaded::of(&source, now));
+    for path in paths {
+        let mut of_path = Loaded::default();
+        for source in sources::open(std::slice::from_ref(path)) {
+            of_path.extend(Loaded::of(&source, now));
+        }
+        if of_path.is_empty() {
+            of_path.errors.push(PolicyRemark {
+                policy: path.display().to_string(),
+                place: path.display().to_string(),
+                message: NO_POLICY.to_owned(),
+                is_unreadable: true,
+            });
+        }
+        all.extend(of_path);
     }
     all
 }
@@ -63,23 +78,24 @@ impl Loaded {
             notes.iter().filter(|note| !matches!(note.kind, NoteKind::Ignored | NoteKind::Skipped));
         loaded.errors.extend(failures.map(unread));
         for manifest in &manifests {
-            if let Err(error) = loaded.add(manifest, now) {
-                loaded.errors.push(error);
+            if let Err(errors) = loaded.add(manifest, now) {
+                loaded.errors.extend(errors);
             }
         }
         loaded
     }
 
-    fn add(&mut self, manifest: &Manifest<'_>, now: Timestamp) -> Result<(), PolicyRemark> {
-        if let Some(key) = manifest.duplicate_keys.first() {
-            return Err(remark(manifest, &key.pointer, format!("`{}` is written twice", key.pointer)));
-        }
+    fn is_empty(&self) -> bool {
+        self.policies.is_empty() && self.exemptions.is_empty() && self.errors.is_empty()
+    }
+
+    fn add(&mut self, manifest: &Manifest<'_>, now: Timestamp) -> Result<(), Vec<PolicyRemark>> {
         let document = manifest.node.to_json();
-        let failed = |error: PolicyError| error_remark(manifest, error);
         if manifest.kind == Kind::Exemption.name() {
-            self.exemptions.push(Arc::new(NamespaceExemption::from_json(&document).map_err(failed)?));
+            let exemption = read_or_errors(manifest, &document, NamespaceExemption::from_json)?;
+            self.exemptions.push(Arc::new(exemption));
         } else {
-            let policy = Policy::from_json(&document).map_err(failed)?;
+            let policy = read_or_errors(manifest, &document, Policy::from_json)?;
             self.policies.push(Arc::new(policy.from_file(place(manifest, ""))));
         }
         let warnings = lint(&document, now).into_iter();
@@ -93,6 +109,31 @@ impl Loaded {
         self.errors.extend(other.errors);
         self.warnings.extend(other.warnings);
     }
+}
+
+/// Reads a document, or says all that is wrong with it, in the order in which it is written.
+fn read_or_errors<T>(
+    manifest: &Manifest<'_>,
+    document: &Value,
+    read: impl Fn(&Value) -> Result<T, PolicyError>,
+) -> Result<T, Vec<PolicyRemark>> {
+    let twice = manifest.duplicate_keys.iter();
+    let twice =
+        twice.map(|key| remark(manifest, &key.pointer, format!("`{}` is written twice", key.pointer)));
+    let mut remarks: Vec<PolicyRemark> = twice.collect();
+    let read_document = read(document);
+    if remarks.is_empty()
+        && let Ok(read) = read_document
+    {
+        return Ok(read);
+    }
+    let mut errors = all_errors(document, read);
+    errors.sort_by_key(|error| {
+        let at = manifest.node.locate(&error.pointer);
+        (at.line, at.column)
+    });
+    remarks.extend(errors.into_iter().map(|error| error_remark(manifest, error)));
+    Err(remarks)
 }
 
 fn unread(note: &Note) -> PolicyRemark {

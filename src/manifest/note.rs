@@ -50,6 +50,8 @@ pub enum NoteKind {
     NotRendered,
     /// A variable is taken for its default.
     Default,
+    /// A field that its kind does not have and that looks like one that it has.
+    UnknownField,
     /// A path that should hold manifests and holds none.
     Empty,
     /// A comment `stateward:ignore` that exempts nothing.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::fault::Fault;
 use super::limits::ParseLimits;
+use super::misspelt::misspelt_fields;
 use super::node::{Entry, Node, Value};
 use super::{DuplicateKey, Elsewhere, Manifest, NoteKind, Reading, template};
-use crate::model::pointer_step;
+use crate::model::{misspelt, pointer_step};
 
 impl<'a> Reading<'a, '_> {
     /// Takes in a document or an item of a list.
@@ -26,7 +27,25 @@ impl<'a> Reading<'a, '_> {
                 self.template(node);
             }
             (Some(api_version), Some(kind), None) => self.manifest(node, api_version, kind),
-            _ => {
+            (api_version, kind, _) => self.no_object(&node, api_version.is_some(), kind.as_deref()),
+        }
+    }
+
+    /// Takes in what has no apiVersion or no kind: it is an object all the same where one is there and the other is misspelt.
+    fn no_object(&mut self, node: &Node<'_>, has_api_version: bool, kind: Option<&str>) {
+        let missing = match (has_api_version, kind) {
+            (true, None) => "kind",
+            (false, Some(_)) => "apiVersion",
+            _ => "",
+        };
+        let texts = node.as_map().unwrap_or_default().iter().filter(|entry| entry.value.as_str().is_some());
+        match texts.filter(|_| !missing.is_empty()).find(|entry| misspelt(&entry.key, [missing]).is_some()) {
+            Some(entry) => {
+                let message = format!("no API server knows the field {}; did you mean {missing}?", entry.key);
+                let kind = kind.or(entry.value.as_str()).unwrap_or_default();
+                self.unread_object(kind, entry.line, entry.column, &message);
+            }
+            None => {
                 let message = "no Kubernetes object: it has no apiVersion or no kind";
                 self.note(node.line, node.column, NoteKind::NotAManifest, message);
             }
@@ -77,6 +96,10 @@ impl<'a> Reading<'a, '_> {
             return self.note(line, column, NoteKind::Template, "a template that has not been rendered");
         }
         if let Some(message) = partial(&node, &api_version, &kind) {
+            for field in misspelt_fields(&node, &api_version, &kind) {
+                let span = node.locate(&field.pointer);
+                self.note(span.line, span.column, NoteKind::UnknownField, &field.message(&kind));
+            }
             return self.note(line, column, NoteKind::Partial, message);
         }
         if installs_chart(&node, &api_version, &kind) {

@@ -23,9 +23,51 @@ pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -
     nearest(typed, known).map_or_else(String::new, |word| format!("; did you mean {word:?}?"))
 }
 
+/// The known word of which a word is surely a misspelling: the same letters, or one or two that are wrong, missing, added or
+/// changed places.
+pub fn misspelt<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let typed = letters(typed);
+    // In a short word two are half of it.
+    let most = if typed.len() < 6 { 1 } else { 2 };
+    let known = known.into_iter().filter(|word| word.len().abs_diff(typed.len()) <= most);
+    let distances = known.map(|word| (strsim::osa_distance(&typed, &letters(word)), word));
+    let near = distances.filter(|(distance, _)| *distance <= most);
+    near.min_by_key(|(distance, _)| *distance).map(|(_, word)| word)
+}
+
+/// A word without what people confuse when they write it in another style: `service_name`, `serviceName`, `Service-Name`.
+fn letters(word: &str) -> String {
+    let letters = word.chars().filter(|character| !matches!(character, '_' | '-'));
+    letters.flat_map(char::to_lowercase).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_misspelling_has_one_or_two_wrong_letters() {
+        let known =
+            ["env", "replicas", "spec", "serviceName", "ports", "resizePolicy", "volumeClaimTemplates"];
+        for (typed, meant) in [
+            ("replica", Some("replicas")),
+            ("rpelicsa", Some("replicas")),
+            ("sepc", Some("spec")),
+            ("sec", Some("spec")),
+            ("sed", None),
+            ("servicename", Some("serviceName")),
+            ("service_name", Some("serviceName")),
+            ("port", Some("ports")),
+            ("volumeClaimTemplate", Some("volumeClaimTemplates")),
+            ("resizePolicies", None),
+            ("envs", Some("env")),
+            ("replication", None),
+            ("", None),
+            (&"replicas".repeat(20), None),
+        ] {
+            assert_eq!(misspelt(typed, known), meant, "{typed}");
+        }
+    }
 
     #[test]
     fn only_what_looks_alike() {

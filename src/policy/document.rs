@@ -19,8 +19,10 @@ use crate::verdict::Level;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
 pub(super) struct Document<S> {
-    pub(super) api_version: String,
-    pub(super) kind: String,
+    #[serde(rename = "apiVersion")]
+    _api_version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
     pub(super) metadata: Name,
     pub(super) spec: Option<S>,
     #[serde(default, rename = "status")]

@@ -8,6 +8,7 @@ mod classify;
 mod document;
 mod exemptions;
 mod explain;
+mod faults;
 mod lint;
 mod mutate;
 mod namespace_selector;
@@ -33,12 +34,14 @@ pub use checks::{Check, CheckedResource, Checks, FailurePolicy};
 use exemptions::Exemption;
 pub use exemptions::{Exemptness, NamespaceExemption, alters_exemption};
 pub use explain::{Decision, DecisionExemption, Explanation};
+pub use faults::all_errors;
 pub use lint::{PolicyWarning, lint};
 use mutate::Mutate;
 pub use mutate::{Asked, ServicePerPod};
 pub use objects::{Malformed, PolicyObjects};
 pub use parse::PolicyError;
 pub use per_pod_services::{PerPodServices, TrafficPolicy};
+pub use plain::plain;
 pub use schema::{exemption_schema, policy_schema, status_schema};
 pub use scope::Subject;
 use scope::{Certainty, Scope};
@@ -182,6 +185,12 @@ impl Policies {
     /// The check of this id.
     pub fn check(&self, id: &RuleId) -> Option<&Check> {
         self.by_strength.iter().flat_map(|policy| policy.checks.iter()).find(|check| check.id == *id)
+    }
+
+    /// What findings may be named after: the rules, and the checks of these policies.
+    pub fn rule_names(&self) -> impl Iterator<Item = &str> {
+        let checks = self.by_strength.iter().flat_map(|policy| policy.checks.iter());
+        rules::ALL.iter().map(|rule| rule.id).chain(checks.map(|check| check.id.as_str()))
     }
 
     /// Whether a check reads StatefulSets as requests have them: a snapshot keeps less.

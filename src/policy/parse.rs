@@ -93,16 +93,19 @@ impl NamespaceExemption {
 
 /// Reads a document of this kind.
 fn read<S: DeserializeOwned>(document: &Value, kind: Kind) -> Result<Document<S>, PolicyError> {
+    let KindFacts { api_version, name, .. } = kind.facts();
+    let is_other = |field: &str, wanted: &str| {
+        document.get(field).and_then(Value::as_str).is_some_and(|text| text != wanted)
+    };
+    if is_other("apiVersion", api_version) || is_other("kind", name) {
+        return Err(error("/apiVersion", format!("a policy is apiVersion {api_version}, kind {name}")));
+    }
     refuse_lists(document, "", "")?;
     let document: Document<S> = serde_path_to_error::deserialize(document).map_err(|error| PolicyError {
         pointer: crate::manifest::pointer_of(error.path()),
         message: plain(&error.into_inner().to_string()),
         offset: None,
     })?;
-    if document.api_version != kind.facts().api_version || document.kind != kind.name() {
-        let KindFacts { api_version, name, .. } = kind.facts();
-        return Err(error("/apiVersion", format!("a policy is apiVersion {api_version}, kind {name}")));
-    }
     Ok(document)
 }
 

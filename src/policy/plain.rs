@@ -3,7 +3,7 @@
 use crate::model::{did_you_mean, nearest};
 
 /// Says it without the names of this program's types, and with what was probably meant.
-pub(super) fn plain(message: &str) -> String {
+pub fn plain(message: &str) -> String {
     let Some((what, expected)) = message.split_once(", expected ") else {
         return match message.strip_prefix("missing field ") {
             Some(field) => format!("the field {field} is missing"),

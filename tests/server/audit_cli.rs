@@ -114,7 +114,11 @@ fn settings_are_found_above_and_the_command_line_overrides_them() {
     repository.write(".stateward.yaml", "pathes: [a]\n");
     let output = repository.run(&["audit"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("unknown field `pathes`"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("there is no field \"pathes\"; did you mean \"paths\"?"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
@@ -152,6 +156,37 @@ fn a_kind_that_no_api_server_knows_is_not_passed_over() {
         let (code, report) = repository.audit(&["a.yaml"]);
         let message = report["notes"][0]["message"].as_str().unwrap();
         assert!(code == Some(2) && message.ends_with("did you mean StatefulSet in apps/v1?"), "{message}");
+    }
+}
+
+#[test]
+fn a_misspelt_field_is_named_and_fails_nothing() {
+    let three = ETCD.replace("replicas: 4", "replicas: 3");
+    let repository = Repository::of(&[("a.yaml", &three.replace("replicas: 3", "replica: 3"))]);
+    let (code, report) = repository.audit(&["a.yaml"]);
+    assert_eq!((code, note_kinds(&report)), (Some(0), vec!["unknownField"]));
+    let message = report["notes"][0]["message"].as_str().unwrap();
+    assert!(message.contains("spec.replica is not a field of a StatefulSet"), "{message}");
+    assert!(message.ends_with("did you mean replicas?"), "{message}");
+    let line = report["notes"][0]["line"].as_u64().unwrap();
+    assert!(three.lines().nth(usize::try_from(line).unwrap() - 1).unwrap().contains("replicas: 3"), "{line}");
+    let shown = text(&repository.run(&["audit", "a.yaml"]).stdout);
+    assert!(
+        shown.contains(&format!("note: a.yaml:{line}:3: StatefulSet etcd: spec.replica is not")),
+        "{shown}"
+    );
+
+    repository.write("a.yaml", &three.replace("spec:", "sepc:"));
+    let (code, report) = repository.audit(&["a.yaml"]);
+    assert!(
+        code == Some(2) && note_kinds(&report).contains(&"unknownField"),
+        "without a spec it is a patch: {report}"
+    );
+    for (right, typed) in [("apiVersion", "apiversion"), ("kind", "Kind")] {
+        repository.write("a.yaml", &three.replace(right, typed));
+        let (code, report) = repository.audit(&["a.yaml"]);
+        let message = report["notes"][0]["message"].as_str().unwrap();
+        assert!(code == Some(2) && message.ends_with(&format!("did you mean {right}?")), "{message}");
     }
 }
 

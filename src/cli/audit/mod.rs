@@ -28,10 +28,10 @@ use crate::audit::{AuditConfig, audit_cluster, audit_step};
 use crate::cluster::Cluster;
 use crate::cluster::inventory::{Inventory, KeepValues};
 use crate::fix::{attach, fix};
-use crate::model::printable_lines;
+use crate::model::{did_you_mean, printable_lines};
+use crate::policy::Policies;
 use crate::report::formats::Format;
 use crate::report::{FailOn, Report};
-use crate::rules;
 
 /// Judge manifests before they are applied, or a live cluster
 ///
@@ -153,11 +153,6 @@ impl Args {
         if self.write_baseline && self.baseline.is_none() {
             bail!("--write-baseline needs --baseline FILE");
         }
-        for rule in self.only.iter().chain(&self.skip).filter(|_| self.policy.policies.is_empty()) {
-            if rules::named(rule).is_none() {
-                bail!("there is no rule {rule:?}; `stateward explain` lists them");
-            }
-        }
         let mut report = self.judge()?;
         self.reduce(&mut report)?;
         for gap in &report.gaps {
@@ -212,8 +207,22 @@ impl Args {
         Ok(())
     }
 
+    /// Refuses --only and --skip of a rule that there is not: nothing would be found by it, whatever is wrong.
+    fn refuse_unknown_rules(&self, policies: &Policies) -> anyhow::Result<()> {
+        for name in self.only.iter().chain(&self.skip) {
+            // The cluster has policies with checks of their own.
+            let may_be = self.cluster && name.contains('/');
+            if !may_be && !policies.rule_names().any(|known| known == name) {
+                let meant = did_you_mean(name, policies.rule_names());
+                bail!("there is no rule {name:?}{meant}; `stateward explain` lists them");
+            }
+        }
+        Ok(())
+    }
+
     fn judge(&self) -> anyhow::Result<Report> {
         let policies = self.policy.load()?;
+        self.refuse_unknown_rules(&policies)?;
         let pictures = self.format.iter().any(|output| output.format == Format::Html);
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let config = AuditConfig { together: self.together, pictures, changed: self.changed, threads };

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 use crate::cli::render::kustomize::clean;
 
+const FETCH_IT: &str = "fetch it first (a shallow clone has few), or name another";
+
 /// A revision in a folder of its own, which goes with this value.
 pub(super) struct Checkout {
     folder: TempDir,
@@ -22,7 +24,7 @@ pub(super) fn check_out(revision: &str) -> anyhow::Result<Checkout> {
     ensure!(!revision.starts_with('-'), "{revision:?} is not a revision");
     let top = PathBuf::from(git(&["rev-parse", "--show-toplevel"], None)?.trim());
     let commit = git(&["rev-parse", "--verify", "--quiet", &format!("{revision}^{{commit}}")], None)
-        .with_context(|| format!("git does not know the revision {revision:?}"))?;
+        .map_err(|_| anyhow::anyhow!("there is no revision {revision:?} in {}: {FETCH_IT}", top.display()))?;
     let folder = tempfile::tempdir().context("cannot make a folder for the revision")?;
     let index = folder.path().join(".stateward-index");
     git(&["read-tree", commit.trim()], Some(&index))?;

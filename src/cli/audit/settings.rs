@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::cli::ProfileName;
 use crate::manifest;
+use crate::policy::plain;
 
 const NAME: &str = ".stateward.yaml";
 
@@ -60,7 +61,11 @@ fn parse(text: &str) -> Result<Settings, String> {
     }
     serde_path_to_error::deserialize(&node).map_err(|error| {
         let line = node.locate(&manifest::pointer_of(error.path())).line;
-        format!("line {line}: {error}")
+        let message = plain(&error.inner().to_string());
+        match error.path().to_string() {
+            path if path == "." => format!("line {line}: {message}"),
+            path => format!("line {line}: {path}: {message}"),
+        }
     })
 }
 
@@ -80,7 +85,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_named_with_its_line() {
         let error = parse("profile: strict\nfailon: deny\n").unwrap_err();
-        assert!(error.contains("unknown field `failon`"), "{error}");
+        assert!(error.ends_with("there is no field \"failon\"; did you mean \"failOn\"?"), "{error}");
         let error = parse("profile: strict\npaths: deploy\n").unwrap_err();
         assert!(error.starts_with("line 2: paths:"), "{error}");
         assert!(parse("# nothing\n").unwrap().paths.is_empty());

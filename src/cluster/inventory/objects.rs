@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Position;
-use super::parse::{mistyped, parse};
+use super::parse::{misspelt, mistyped, parse};
 use crate::cluster::{ClusterObject, Kind};
 use crate::manifest::{DuplicateKey, Elsewhere, Manifest, Note, Outline, Source, read_each};
 
@@ -86,8 +86,9 @@ impl FileObjects {
     fn add(&mut self, mut manifest: Manifest<'_>, keep: KeepValues) {
         let kind = Kind::of_manifest(&manifest.api_version, &manifest.kind);
         let model = kind.and_then(|kind| parse(kind, &mut manifest, &mut self.notes));
-        if kind.is_none() {
-            self.notes.extend(mistyped(&manifest));
+        match kind {
+            Some(_) => self.notes.extend(misspelt(&manifest)),
+            None => self.notes.extend(mistyped(&manifest)),
         }
         let name = manifest.name.as_deref().map(Box::from);
         let (kind, is_kept) = (manifest.kind.as_str().into(), model.is_some());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cluster::{ClusterObject, Kind};
-use crate::manifest::{Manifest, Note, NoteKind, Value, Variable, document, pointer_of};
+use crate::manifest::{Manifest, Note, NoteKind, Value, Variable, document, misspelt_fields, pointer_of};
 use crate::model::{field_path, printable};
 
 /// Each takes a reading of the object.
@@ -59,6 +59,12 @@ pub(super) fn mistyped(manifest: &Manifest<'_>) -> Option<Note> {
         message: printable(&message).into_owned(),
         hides: vec![kind.name()],
     })
+}
+
+/// What to say of the fields that are misspelt.
+pub(super) fn misspelt(manifest: &Manifest<'_>) -> impl Iterator<Item = Note> {
+    let found = misspelt_fields(&manifest.node, &manifest.api_version, &manifest.kind).into_iter();
+    found.map(|field| note(manifest, &field.pointer, NoteKind::UnknownField, &field.message(&manifest.kind)))
 }
 
 fn read(kind: Kind, manifest: &Manifest<'_>) -> Result<ClusterObject, Fault> {

@@ -53,7 +53,9 @@ fn write_unread(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
         let what = match note.kind {
             NoteKind::NotRendered | NoteKind::Empty => "NOT JUDGED",
             kind if is_failure(kind) => "cannot read",
-            NoteKind::DefinedTwice | NoteKind::IgnoreComment | NoteKind::Default if !report.is_quiet => {
+            NoteKind::DefinedTwice | NoteKind::IgnoreComment | NoteKind::Default | NoteKind::UnknownField
+                if !report.is_quiet =>
+            {
                 "note:"
             }
             _ => continue,

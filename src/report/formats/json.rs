@@ -163,6 +163,7 @@ fn note(note: &Note) -> NoteItem<'_> {
         NoteKind::DefinedTwice => "definedTwice",
         NoteKind::NotRendered => "notRendered",
         NoteKind::Default => "default",
+        NoteKind::UnknownField => "unknownField",
         NoteKind::Empty => "empty",
         NoteKind::IgnoreComment => "ignoreComment",
     };

@@ -1,0 +1,145 @@
+//! Fields that Kubernetes does not know and that look like one it knows.
+
+use super::node::{Entry, Node};
+use crate::model::{Fields, KUBERNETES_VERSION, Kind, field_path, misspelt, pointer_step};
+
+/// Of one object no more is compared: whoever has so many of them did not misspell them.
+const MOST_UNKNOWN: usize = 64;
+
+/// A field that is most likely misspelt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MisspeltField {
+    /// Its JSON pointer within the object.
+    pub pointer: String,
+    /// The field that Kubernetes knows.
+    pub meant: &'static str,
+}
+
+impl MisspeltField {
+    /// What to say of it.
+    pub fn message(&self, kind: &str) -> String {
+        let (field, meant) = (field_path(&self.pointer), self.meant);
+        format!(
+            "{field} is not a field of a {kind} in Kubernetes {KUBERNETES_VERSION}: kubectl refuses it, and clients without \
+             strict validation drop it silently; did you mean {meant}?"
+        )
+    }
+}
+
+/// The fields of an object that its kind does not have, where it has one of nearly the same name that is not written beside it.
+pub fn misspelt_fields(node: &Node<'_>, api_version: &str, kind: &str) -> Vec<MisspeltField> {
+    let fields = Kind::of_manifest(api_version, kind).and_then(|kind| Fields::of_kind(kind, api_version));
+    let Some(fields) = fields else { return Vec::new() };
+    let mut search = Search { found: Vec::new(), unknown: 0, pointer: String::new() };
+    search.value(node, fields);
+    search.found
+}
+
+struct Search {
+    found: Vec<MisspeltField>,
+    /// How many fields were compared.
+    unknown: usize,
+    /// Where the search is.
+    pointer: String,
+}
+
+impl Search {
+    fn value(&mut self, node: &Node<'_>, fields: &'static Fields) {
+        if fields.is_open() {
+            return;
+        }
+        for (index, item) in node.as_list().unwrap_or_default().iter().enumerate() {
+            self.below(&index.to_string(), |search| search.value(item, fields));
+        }
+        for Entry { key, value, .. } in node.as_map().unwrap_or_default() {
+            match fields.get(key) {
+                Some(inside) if inside.is_open() => {}
+                Some(inside) => self.below(key, |search| search.value(value, inside)),
+                None => self.unknown(key, node, fields),
+            }
+        }
+    }
+
+    fn unknown(&mut self, key: &str, map: &Node<'_>, fields: &'static Fields) {
+        if self.unknown == MOST_UNKNOWN {
+            return;
+        }
+        self.unknown += 1;
+        if let Some(meant) = misspelt(key, fields.names().filter(|name| map.entry(name).is_none())) {
+            let pointer = format!("{}/{}", self.pointer, pointer_step(key));
+            self.found.push(MisspeltField { pointer, meant });
+        }
+    }
+
+    fn below(&mut self, step: &str, search: impl FnOnce(&mut Self)) {
+        let length = self.pointer.len();
+        self.pointer.push('/');
+        self.pointer += &pointer_step(step);
+        search(self);
+        self.pointer.truncate(length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::document;
+    use super::*;
+
+    fn found(kind: &str, api_version: &str, text: &str) -> Vec<(String, &'static str)> {
+        let found = misspelt_fields(&document(text).unwrap(), api_version, kind);
+        found.into_iter().map(|field| (field_path(&field.pointer), field.meant)).collect()
+    }
+
+    #[test]
+    fn a_field_that_is_nearly_one_of_its_struct_is_found_where_it_is() {
+        for (text, field, meant) in [
+            ("sepc: {}", "sepc", "spec"),
+            ("spec: {replica: 3}", "spec.replica", "replicas"),
+            ("spec: {servicename: a}", "spec.servicename", "serviceName"),
+            ("spec: {volumeClaimTemplate: []}", "spec.volumeClaimTemplate", "volumeClaimTemplates"),
+            ("spec: {selector: {matchLables: {}}}", "spec.selector.matchLables", "matchLabels"),
+            (
+                "spec: {template: {spec: {affinity: {podAntiAfinity: {}}}}}",
+                "spec.template.spec.affinity.podAntiAfinity",
+                "podAntiAffinity",
+            ),
+            (
+                "spec: {template: {spec: {containers: [{}, {imag: a}]}}}",
+                "spec.template.spec.containers[1].imag",
+                "image",
+            ),
+        ] {
+            assert_eq!(found("StatefulSet", "apps/v1", text), [(field.to_owned(), meant)], "{text}");
+        }
+        assert_eq!(
+            found("Service", "v1", "spec: {clusterIp: None}"),
+            [("spec.clusterIp".into(), "clusterIP")]
+        );
+        let budget = found("PodDisruptionBudget", "policy/v1", "spec: {minavailable: 1}");
+        assert_eq!(budget, [("spec.minavailable".into(), "minAvailable")]);
+    }
+
+    #[test]
+    fn nothing_is_said_where_another_thing_may_be_meant() {
+        for (kind, api_version, text) in [
+            ("StatefulSet", "apps/v1", "spec: {replica: 3, replicas: 3}"),
+            ("StatefulSet", "apps/v1", "spec: {replicationFactor: 3}"),
+            ("StatefulSet", "apps/v1", "metadata: {labels: {replica: a}, annotations: {sepc: a}}"),
+            ("StatefulSet", "apps/v1", "spec: [replica]"),
+            ("StatefulSet", "apps/v1beta1", "spec: {replica: 3}"),
+            ("StatefulSet", "apps.kruise.io/v1beta1", "spec: {replica: 3}"),
+            ("Service", "v1", "spec: {selector: {prot: a}}"),
+            ("ConfigMap", "v1", "data: {dat: a}"),
+            ("Widget", "example.com/v1", "sepc: {}"),
+        ] {
+            assert_eq!(found(kind, api_version, text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn an_object_with_many_unknown_fields_costs_no_more_than_one_with_few() {
+        let text: String =
+            (0..100_000).map(|number| format!("replica{}: 1\n", number % 10 + number * 10)).collect();
+        assert!(found("StatefulSet", "apps/v1", &format!("spec: {{}}\n{text}")).len() <= MOST_UNKNOWN);
+    }
+}
