@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // No output is left to report a failure to.
-            let _ = writeln!(anstream::stderr(), "stateward: {error:#}");
+            let _ = writeln!(anstream::stderr(), "stateward: {}", stateward::cli::explained(&error));
             ExitCode::from(2)
         }
     }

@@ -68,6 +68,7 @@ impl From<kube::Error> for ApiError {
                 message: status.message.chars().take(LONGEST_MESSAGE).collect(),
             },
             kube::Error::SerdeError(error) => malformed(&error),
+            kube::Error::Service(error) => Self::Transport(transport(&*error)),
             error => Self::Transport(chain(&error)),
         }
     }
@@ -86,6 +87,15 @@ pub(crate) async fn answered<T>(
 
 pub(crate) fn malformed(error: &serde_json::Error) -> ApiError {
     ApiError::Malformed(error.to_string())
+}
+
+/// Why a request got no answer, in the words of what caused it.
+fn transport(error: &(dyn std::error::Error + 'static)) -> String {
+    let text = chain(error);
+    match text.strip_prefix("client error (Connect): ") {
+        Some(cause) => format!("no connection: {cause}"),
+        None => text,
+    }
 }
 
 /// An error with what caused it: the outermost alone says little more than that something failed.

@@ -9,5 +9,5 @@ pub use api::Api;
 pub(crate) use api::{WatchedChange, checked};
 pub use backoff::{Backoff, jittered};
 pub use error::ApiError;
-pub(crate) use error::answered;
+pub(crate) use error::{answered, chain};
 pub use rate_limiter::RateLimiter;

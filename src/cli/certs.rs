@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Secret;
 
 use super::UNUSABLE;
 use super::certificate::host;
-use super::kubernetes::{self, Named};
+use super::kubernetes::{self, Connection, Named};
 use crate::certs::authority::{CA_LIFETIME, Identity, LOCAL_HOSTS, SERVICE_HOSTS, Validity};
 use crate::certs::inspect::CertificateInventory;
 use crate::certs::manager;
@@ -156,10 +156,10 @@ impl Inspect {
 }
 
 async fn fetch(secret: &Named, context: Option<&str>) -> anyhow::Result<Secret> {
-    let client = kubernetes::client(context).await?;
+    let Connection { client, server } = kubernetes::connect(None, context).await?;
     let (namespace, name) = secret.for_client(&client);
     let found = manager::fetch(&client, (&namespace, &name), manager::PATIENCE)
         .await
-        .with_context(|| format!("cannot read the Secret {namespace}/{name}"))?;
-    found.with_context(|| format!("there is no Secret {namespace}/{name}"))
+        .with_context(|| format!("cannot read the Secret {namespace}/{name} at {server}"))?;
+    found.with_context(|| format!("there is no Secret {namespace}/{name} at {server}"))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::kubernetes;
+use super::kubernetes::{self, Connection};
 use crate::cluster::{Cluster, Kind, Listing};
 use crate::watch::{WatchConfig, list, list_raw_sets};
 
@@ -22,13 +22,13 @@ pub(super) fn read(
 ) -> anyhow::Result<Listing> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let listing = runtime.context("cannot start the runtime")?.block_on(async {
-        let client = kubernetes::client_of(kubeconfig, context).await?;
+        let Connection { client, server } = kubernetes::connect(kubeconfig, context).await?;
         let config = WatchConfig { page: PAGE, ..WatchConfig::default() };
         let listed = list(client.clone(), namespace, config, progress(io::stderr().is_terminal())).await;
-        let mut listing = listed.context("cannot list the StatefulSets")?;
+        let mut listing = listed.with_context(|| cannot_list(&server))?;
         if reads_raw_sets(&listing.cluster) {
             let raw = list_raw_sets(client, namespace, config).await;
-            raw.context("cannot list the StatefulSets")?.into_iter().for_each(|set| listing.add_raw_set(set));
+            raw.with_context(|| cannot_list(&server))?.into_iter().for_each(|set| listing.add_raw_set(set));
         }
         Ok(listing)
     });
@@ -36,6 +36,10 @@ pub(super) fn read(
         write!(io::stderr(), "\r\x1b[K")?;
     }
     listing
+}
+
+fn cannot_list(server: &str) -> String {
+    format!("cannot list the StatefulSets at {server}")
 }
 
 fn progress(watched: bool) -> impl FnMut(Kind, usize) {

@@ -1,39 +1,47 @@
 //! The connection to an API server.
 
+use std::env;
 use std::path::Path;
 
 use anyhow::Context;
-use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::client::AuthError;
+use kube::config::{Config, Kubeconfig};
 
+use super::kubeconfig;
 use crate::api_server::checked;
 
-/// A client for this context of the kubeconfig; without one, for its current context, or for the cluster this runs in.
-pub(super) async fn client(context: Option<&str>) -> anyhow::Result<kube::Client> {
-    client_of(None, context).await
+/// A client, and the address that it asks.
+pub(super) struct Connection {
+    pub(super) client: kube::Client,
+    /// For messages.
+    pub(super) server: String,
 }
 
-/// The same, from a kubeconfig at another place than the usual ones.
-pub(super) async fn client_of(
-    kubeconfig: Option<&Path>,
-    context: Option<&str>,
-) -> anyhow::Result<kube::Client> {
-    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
-    let mut config = match (kubeconfig, context) {
-        (Some(path), _) => {
-            let kubeconfig =
-                Kubeconfig::read_from(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-            config.with_context(|| format!("cannot use the kubeconfig {}", path.display()))?
+const NO_CLIENT: &str = "cannot use the credentials of the kubeconfig";
+
+/// A client for this context of this kubeconfig; without them, for the current context of the usual kubeconfig, or for the cluster
+/// this runs in.
+pub(super) async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> anyhow::Result<Connection> {
+    let is_pod = env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    let mut config = match kubeconfig::read(kubeconfig, context).await {
+        Err(_) if kubeconfig.is_none() && context.is_none() && is_pod => {
+            Config::incluster().context("cannot use the service account of this pod")?
         }
-        (None, Some(name)) => {
-            let config = Config::from_kubeconfig(&options).await;
-            config.with_context(|| format!("cannot use the context {name:?} of the kubeconfig"))?
-        }
-        (None, None) => Config::infer().await.context("found neither a kubeconfig nor a cluster around")?,
+        config => config?,
     };
     // Callers have a deadline or waits of their own, which hidden retries would exceed.
     config.default_retry = false;
-    kube::Client::try_from(config).context("cannot make a client from the kubeconfig")
+    let server = config.cluster_url.to_string();
+    let server = server.trim_end_matches('/').to_owned();
+    let plugin = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone()).unwrap_or_default();
+    let client = kube::Client::try_from(config).map_err(|error| match error {
+        kube::Error::Auth(AuthError::AuthExecStart(error)) => {
+            anyhow::anyhow!("cannot run {plugin:?}, which the kubeconfig names for credentials: {error}")
+        }
+        kube::Error::InferKubeconfig(error) => anyhow::Error::new(error).context(NO_CLIENT),
+        error => anyhow::Error::new(error).context(NO_CLIENT),
+    })?;
+    Ok(Connection { client, server })
 }
 
 /// Whether this is a pod that asks its own cluster.
@@ -49,7 +57,7 @@ pub(super) fn on_cluster<T>(
 ) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(async {
-        let client = client_of(kubeconfig, context).await?;
+        let client = connect(kubeconfig, context).await?.client;
         read(client).await
     })
 }

@@ -10,6 +10,7 @@ mod crds;
 mod doctor;
 mod explain;
 mod fix;
+mod kubeconfig;
 mod kubernetes;
 mod man;
 mod placement;
@@ -34,6 +35,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
+use crate::api_server::chain;
 use crate::policy::{Policies, Profile};
 
 /// An admission guard for stateful applications on Kubernetes.
@@ -130,6 +132,11 @@ impl Cli {
             done => done,
         }
     }
+}
+
+/// An error with what caused it, for the person who typed the command.
+pub fn explained(error: &anyhow::Error) -> String {
+    chain(error.as_ref())
 }
 
 /// Whether the reader of the output is gone, as in `stateward explain | head`.

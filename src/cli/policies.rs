@@ -137,9 +137,8 @@ fn read_or_errors<T>(
 }
 
 fn unread(note: &Note) -> PolicyRemark {
-    let file = &note.file.name;
-    let place = format!("{file}:{}:{}", note.line, note.column);
-    PolicyRemark { policy: file.clone(), place, message: note.message.clone(), is_unreadable: true }
+    let (policy, place) = (note.file.name.clone(), note.place());
+    PolicyRemark { policy, place, message: note.message.clone(), is_unreadable: true }
 }
 
 fn error_remark(manifest: &Manifest<'_>, error: PolicyError) -> PolicyRemark {

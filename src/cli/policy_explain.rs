@@ -57,12 +57,8 @@ impl ExplainArgs {
         };
         let Explained { mut explanations, mut sets } = found;
         if explanations.is_empty() {
-            sets.sort();
-            sets.dedup();
-            bail!(
-                "there is no StatefulSet {name} in namespace {namespace}{}",
-                hint(&namespace, &name, &sets)
-            );
+            let hint = hint(&namespace, &name, &mut sets);
+            bail!("there is no StatefulSet {name} in namespace {namespace}{hint}");
         }
         for explanation in &mut explanations {
             explanation.decisions.retain(|decision| decision.applies || self.all);
@@ -126,9 +122,11 @@ impl ExplainArgs {
 }
 
 /// The set that may be meant, and those that there are.
-fn hint(namespace: &str, name: &str, sets: &[String]) -> String {
+pub(super) fn hint(namespace: &str, name: &str, sets: &mut Vec<String>) -> String {
+    sets.sort();
+    sets.dedup();
     if sets.is_empty() {
-        return String::new();
+        return ": no StatefulSet was found at all".to_owned();
     }
     let asked = format!("{namespace}/{name}");
     let elsewhere = sets.iter().find(|set| set.rsplit('/').next() == Some(name));

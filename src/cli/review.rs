@@ -9,9 +9,10 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use super::PolicyArgs;
+use super::audit::read_all_objects;
+use super::sources::STDIN;
 use crate::admission;
 use crate::cluster::Cluster;
-use crate::model::printable;
 
 /// Answer one AdmissionReview, as the webhook would
 #[derive(Debug, clap::Args)]
@@ -32,17 +33,26 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let policies = self.policy.load()?;
-        let cluster = cluster(&self.objects)?;
+        let cluster = if self.objects.is_empty() {
+            Cluster::default()
+        } else {
+            read_all_objects(&self.objects, None)?.cluster()
+        };
         let body = self.read()?;
         let answer = if self.mutate {
-            admission::mutate_review(&body, &cluster, &policies)?.body
+            admission::mutate_review(&body, &cluster, &policies).map(|reviewed| reviewed.body)
         } else {
-            admission::review(&body, &cluster, &policies, Timestamp::now())?.body
+            admission::review(&body, &cluster, &policies, Timestamp::now()).map(|reviewed| reviewed.body)
         };
+        let answer = answer.with_context(|| self.shown())?;
         let mut out = io::stdout().lock();
         out.write_all(&answer)?;
         writeln!(out)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn shown(&self) -> String {
+        if self.file.as_os_str() == "-" { STDIN.to_owned() } else { self.file.display().to_string() }
     }
 
     fn read(&self) -> anyhow::Result<Vec<u8>> {
@@ -51,18 +61,6 @@ impl Args {
             io::stdin().read_to_end(&mut body).context("cannot read standard input")?;
             return Ok(body);
         }
-        fs::read(&self.file).with_context(|| format!("cannot read {}", self.file.display()))
+        fs::read(&self.file).with_context(|| format!("cannot read {}", self.shown()))
     }
-}
-
-/// What manifests say of what else exists.
-pub(super) fn cluster(paths: &[PathBuf]) -> anyhow::Result<Cluster> {
-    if paths.is_empty() {
-        return Ok(Cluster::default());
-    }
-    let inventory = super::audit::read_objects(paths, None)?;
-    for note in inventory.notes() {
-        tracing::warn!(file = &*printable(&note.file.name), line = note.line, "{}", note.message);
-    }
-    Ok(inventory.cluster())
 }

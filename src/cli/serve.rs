@@ -13,15 +13,17 @@ use arc_swap::ArcSwap;
 use clap::{ArgAction, ValueEnum};
 
 use super::policy_keeper::PolicyKeeper;
-use super::{PolicyArgs, kubernetes, review};
+use super::{PolicyArgs, audit, kubernetes};
 use super::{access::AccessArgs, certificate::CertificateArgs, telemetry::TelemetryArgs};
 use crate::certs::Provided;
 use crate::certs::manager::{CertificateManager, Settings};
+use crate::cluster::Cluster;
 use crate::companions::{CompanionCheck, CompanionConfig};
 use crate::controller::{Controller, ControllerConfig};
 use crate::events::{EventSender, Events};
 use crate::guard::{Confirmer, WebhookGuard, WhenOverloaded};
 use crate::lease::{Elector, LeaseConfig};
+use crate::model::printable;
 use crate::policy_status::{Known, PolicyStatusWriter, StatusConfig};
 use crate::process::{Readiness, Shutdown, descriptors};
 use crate::reports::{ReportKind, Reports, ReportsConfig};
@@ -144,7 +146,7 @@ impl Args {
         let policies = policy_keeper.policies();
         let shutdown = Shutdown::signals().context("cannot listen for signals")?;
         if self.standalone {
-            let cluster = review::cluster(&self.objects)?;
+            let cluster = objects(&self.objects)?;
             Gauges::register(metrics.registry()).show(&cluster);
             let cluster = Arc::new(ArcSwap::from_pointee(cluster));
             let excluded = self.access.exclude_namespace.clone();
@@ -162,9 +164,8 @@ impl Args {
                 stopped = policy_keeper.run() => match stopped? {},
             };
         }
-        let client = kubernetes::client(self.context.as_deref())
-            .await
-            .context("there is no API server to ask (--standalone does without)")?;
+        let connection = kubernetes::connect(None, self.context.as_deref()).await;
+        let client = connection.context("there is no API server to ask (--standalone does without)")?.client;
         let gauges = Gauges::register_live(metrics.registry());
         let live = Live::new(client.clone(), WatchConfig::default(), &readiness, gauges);
         let policy_keeper = policy_keeper.watching(live.cluster());
@@ -339,4 +340,16 @@ async fn tell(teller: Option<EventSender>) -> Infallible {
         teller.run().await;
     }
     pending().await
+}
+
+/// What manifests say of what else exists; what cannot be read of them is logged.
+fn objects(paths: &[PathBuf]) -> anyhow::Result<Cluster> {
+    if paths.is_empty() {
+        return Ok(Cluster::default());
+    }
+    let inventory = audit::read_objects(paths, None)?;
+    for note in inventory.notes() {
+        tracing::warn!(file = &*printable(&note.file.name), line = note.line, "{}", note.message);
+    }
+    Ok(inventory.cluster())
 }

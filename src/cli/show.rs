@@ -9,11 +9,12 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 
 use super::kubernetes::Named;
+use super::policy_explain::hint;
 use super::state::StateArgs;
 use super::{PolicyArgs, placement};
 use crate::audit::{AuditConfig, audit as audit_files, audit_cluster};
 use crate::cluster::{Cluster, Listing};
-use crate::model::{did_you_mean, printable};
+use crate::model::printable;
 use crate::report::Report;
 use crate::show::{BudgetStatus, DrainPlan, Glance, Placement};
 
@@ -119,8 +120,9 @@ impl Args {
     ) -> anyhow::Result<()> {
         let glances = Glance::of(report, namespace, name, placement);
         if glances.is_empty() {
-            let others = report.applications.iter().filter(|at| *at.object.namespace == *namespace);
-            let hint = did_you_mean(name, others.map(|at| &*at.object.name));
+            let others = report.applications.iter();
+            let named = others.map(|at| format!("{}/{}", at.object.namespace, at.object.name));
+            let hint = hint(namespace, name, &mut named.collect());
             bail!("there is no StatefulSet {name} in namespace {namespace}{hint}");
         }
         let mut out = BufWriter::new(anstream::stdout().lock());

@@ -152,13 +152,7 @@ fn decode(bytes: Vec<u8>) -> String {
 }
 
 pub(super) fn failed(name: String, origin: Origin, error: &str) -> Note {
-    note(
-        name,
-        origin,
-        NoteKind::Unreadable,
-        &format!("cannot be read: {error}"),
-        kinds_that_matter().collect(),
-    )
+    note(name, origin, NoteKind::Unreadable, error, kinds_that_matter().collect())
 }
 
 /// Notes that a file or folder that was found is not looked into.

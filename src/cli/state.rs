@@ -2,12 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
-
 use super::{audit, cluster, kubernetes};
 use crate::cluster::inventory::Inventory;
 use crate::cluster::{Cluster, Listing};
-use crate::report::is_failure;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct StateArgs {
@@ -42,12 +39,7 @@ impl StateArgs {
 
     /// The manifests, with `namespace` for what is written without one. A file that cannot be read is an error.
     pub(super) fn inventory(&self, namespace: &str) -> anyhow::Result<Inventory> {
-        let inventory = audit::read_objects(&self.objects, Some(namespace))?;
-        if let Some(note) = inventory.notes().iter().find(|note| is_failure(note.kind)) {
-            let (file, message) = (&note.file.name, &note.message);
-            bail!("cannot read {file}:{}:{}: {message}", note.line, note.column);
-        }
-        Ok(inventory)
+        audit::read_all_objects(&self.objects, Some(namespace))
     }
 
     /// What stands in a namespace of the cluster, or in all.

@@ -27,6 +27,14 @@ pub struct Note {
     pub hides: Vec<&'static str>,
 }
 
+impl Note {
+    /// The file, and where in it; of a file that could not be opened there is only its name.
+    pub fn place(&self) -> String {
+        let name = &self.file.name;
+        if self.file.text.is_empty() { name.clone() } else { format!("{name}:{}:{}", self.line, self.column) }
+    }
+}
+
 /// What sort of thing was passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NoteKind {

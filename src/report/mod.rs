@@ -253,6 +253,11 @@ impl Report {
         self.gaps.iter().any(|gap| gap.kind == GapKind::Unknown)
     }
 
+    /// The fields that are most likely misspelt.
+    pub fn misspelt(&self) -> impl Iterator<Item = &Note> {
+        self.notes.iter().filter(|note| note.kind == NoteKind::UnknownField)
+    }
+
     /// Whether something should have been read and could not be.
     pub fn is_incomplete(&self) -> bool {
         self.notes.iter().any(|note| is_failure(note.kind))

@@ -50,6 +50,16 @@ fn written(format: Format, report: &Report) -> String {
 }
 
 #[test]
+fn a_misspelt_field_is_shown_in_every_format_with_a_place_for_it() {
+    let report = report_of("a.yaml", manifest("zk").replace("serviceName:", "servicename:"));
+    for format in Format::ALL {
+        let is_shown = written(format, &report).contains("spec.servicename is not a field of a StatefulSet");
+        let has_place = !matches!(format, Format::Junit | Format::Gitlab);
+        assert_eq!(is_shown, has_place, "{format}");
+    }
+}
+
+#[test]
 fn no_format_passes_on_what_a_terminal_obeys() {
     let report = hostile();
     for format in Format::ALL.into_iter().filter(|format| *format != Format::Human) {

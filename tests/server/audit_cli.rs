@@ -463,6 +463,19 @@ fn a_step_between_two_folders_or_since_a_revision_is_judged() {
 }
 
 #[test]
+fn a_revision_that_there_is_not_is_named() {
+    let repository = Repository::of(&[("a.yaml", ETCD)]);
+    let path = std::env::var_os("PATH").unwrap();
+    let audit = || repository.run_with(Path::new(&path), &["audit", "a.yaml", "--base", "nope"]);
+    assert!(text(&audit().stderr).contains("not a git repository"), "{}", text(&audit().stderr));
+    repository.git(&["init", "-q"]);
+    let output = audit();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.contains("there is no revision \"nope\" in ") && said.contains("fetch it first"), "{said}");
+}
+
+#[test]
 fn a_github_job_gets_a_summary() {
     let repository = Repository::of(&[("a.yaml", ETCD)]);
     let summary = repository.path().join("summary.md");

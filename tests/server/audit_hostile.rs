@@ -55,7 +55,7 @@ fn a_pipe_without_a_writer_does_not_hang() {
     let named = audit_folder(folder.path(), &["pipe.yaml"]);
     let text = String::from_utf8_lossy(&named.stdout).into_owned();
     assert_eq!(named.status.code(), Some(2), "{text}");
-    assert!(text.contains("pipe.yaml:1:1: cannot be read: not a regular file"), "{text}");
+    assert!(text.contains("pipe.yaml: not a regular file"), "{text}");
     let found = audit_folder(folder.path(), &["."]);
     let text = String::from_utf8_lossy(&found.stdout).into_owned();
     assert_eq!(found.status.code(), Some(2), "nothing else is there: {text}");

@@ -191,6 +191,102 @@ fn policy_check_says_what_is_wrong_and_where() {
     assert!(code == 2 && said.contains("<stdin>:") && said.contains("error: "), "{said}");
     assert_eq!(check(&["/no/such/file"], "").0, 2);
     assert_eq!(check(&[], "").0, 2);
+
+    let empty = tempfile::tempdir().unwrap();
+    let path = empty.path().to_str().unwrap();
+    let (code, said) = check(&["policies/baseline.yaml", path], "");
+    assert!(code == 2 && said.contains(&format!("{path}: error: no StatefulSetPolicy")), "{said}");
+}
+
+#[test]
+fn policy_check_says_all_that_is_wrong_with_a_policy() {
+    let policy = POLICY.replace("spec:\n", "spec:\n  priorty: 1\n").replace("quorum-even", "quorum-evne");
+    let output = stateward(&["policy", "check", "-"], &policy.replace("2020-01-31", "2020-31-01"));
+    let said = text(&output.stdout);
+    let errors: Vec<&str> = said.lines().filter(|line| line.contains(": error: ")).collect();
+    let expected =
+        ["\"priorty\"; did you mean \"priority\"?", "\"quorum-evne\"", "is not a time of RFC 3339"];
+    assert_eq!((errors.len(), output.status.code()), (expected.len(), Some(1)), "{said}");
+    for (error, part) in errors.iter().zip(expected) {
+        assert!(error.contains(part), "in the order in which they are written: {said}");
+    }
+}
+
+#[test]
+fn policies_that_are_not_there_are_not_taken_for_none() {
+    let empty = tempfile::tempdir().unwrap();
+    let path = empty.path().to_str().unwrap();
+    let output = stateward(&["audit", "-", "--policies", path], ETCD);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+    assert!(text(&output.stderr).contains(path), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_rule_that_there_is_not_is_wrong_usage() {
+    for option in ["--only", "--skip"] {
+        let output = stateward(&["audit", "-", option, "quorum-evn"], ETCD);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(said.contains("no rule \"quorum-evn\"; did you mean \"quorum-even\"?"), "{said}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_named_once() {
+    for arguments in [
+        &["audit", "/no/such/file"][..],
+        &["audit", "-", "--from", "/no/such/file"],
+        &["audit", "-", "--policies", "/no/such/file"],
+        &["audit", "-", "--baseline", "/no/such/file"],
+        &["audit", "-", "--config", "/no/such/file"],
+        &["audit", "--cluster", "--kubeconfig", "/no/such/file"],
+        &["policy", "check", "/no/such/file"],
+        &["policy", "test", "/no/such/file"],
+        &["show", "a", "--objects", "/no/such/file"],
+        &["show", "a", "--kubeconfig", "/no/such/file"],
+        &["review", "/no/such/file"],
+        &["review", "tests/captures/consul-create.validate.json", "--objects", "/no/such/file"],
+        &["certs", "inspect", "/no/such/file"],
+        &["doctor", "--kubeconfig", "/no/such/file"],
+    ] {
+        let output = stateward(arguments, ETCD);
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        for part in ["/no/such/file", "No such file or directory"] {
+            assert_eq!(said.matches(part).count(), 1, "{arguments:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_kubeconfig_is_said_with_what_to_do() {
+    let config = |current: &str, user: &str| {
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: {current}\n\
+             clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1'}}}}]\n\
+             contexts: [{{name: test, context: {{cluster: c, user: u}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n"
+        )
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config");
+    let path = file.to_str().unwrap();
+    let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-plugin, interactiveMode: Never}";
+    for (text_of_it, said) in [
+        (String::new(), "has no context"),
+        ("clusters: [\n".to_owned(), "is not a kubeconfig: line 1"),
+        (config("''", ""), "has no current-context: name one of its contexts with --context; it has test"),
+        (config("tests", ""), "has no context \"tests\"; did you mean \"test\"?"),
+        (config("test", exec), "cannot run \"no-such-plugin\""),
+        (config("test", "client-certificate: /no/c, client-key: /no/k"), "failed to read file '\"/no/c\"'"),
+        (config("test", ""), "at https://127.0.0.1:1: no connection: tcp connect error: Connection refused"),
+    ] {
+        fs::write(&file, &text_of_it).unwrap();
+        let output = stateward(&["audit", "--cluster", "--kubeconfig", path], "");
+        let error = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && error.contains(said), "{text_of_it}: {error}");
+        let once = error.matches("os error").count() <= 1 && error.lines().count() == 1;
+        assert!(once, "{text_of_it}: {error}");
+    }
 }
 
 #[test]

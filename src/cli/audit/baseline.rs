@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use anyhow::Context;
@@ -44,13 +45,18 @@ pub(super) fn write(report: &Report, path: &Path) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
+fn hint(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::NotFound { " (--write-baseline writes it)" } else { "" }
+}
+
 /// The fingerprints in a file.
 pub(super) fn read(path: &Path) -> anyhow::Result<HashSet<String>> {
     let name = path.display();
     let text = fs::read_to_string(path)
-        .with_context(|| format!("cannot read {name}; --write-baseline writes it"))?;
-    let baseline: Baseline =
-        serde_json::from_str(&text).with_context(|| format!("{name} is not a baseline"))?;
+        .map_err(|error| anyhow::anyhow!("cannot read the baseline {name}: {error}{}", hint(&error)))?;
+    let baseline: Baseline = serde_json::from_str(&text).map_err(|error| {
+        anyhow::anyhow!("{name} is not a baseline: {error} (--write-baseline writes one)")
+    })?;
     anyhow::ensure!(
         baseline.schema_version == SCHEMA_VERSION,
         "{name} has schemaVersion {}, and this version reads {SCHEMA_VERSION}",

@@ -31,7 +31,7 @@ use crate::fix::{attach, fix};
 use crate::model::{did_you_mean, printable_lines};
 use crate::policy::Policies;
 use crate::report::formats::Format;
-use crate::report::{FailOn, Report};
+use crate::report::{FailOn, Report, is_failure};
 
 /// Judge manifests before they are applied, or a live cluster
 ///
@@ -277,9 +277,8 @@ impl Args {
             None if self.from.is_empty() => return Ok(None),
             None => reading.inventory(&self.from)?,
         };
-        if let Some(note) = old.notes().iter().find(|note| crate::report::is_failure(note.kind)) {
-            let (file, message) = (&note.file.name, &note.message);
-            bail!("the old manifests cannot be compared with: {file}:{}: {message}", note.line);
+        if let Some(note) = old.notes().iter().find(|note| is_failure(note.kind)) {
+            bail!("the old manifests cannot be compared with: {}: {}", note.place(), note.message);
         }
         Ok(Some(old))
     }
@@ -333,7 +332,16 @@ impl Args {
     }
 }
 
-/// Reads all manifests under some paths as one inventory, as what else exists.
+/// Reads all manifests under some paths as one inventory. That something in them cannot be read is an error.
+pub(super) fn read_all_objects(paths: &[PathBuf], namespace: Option<&str>) -> anyhow::Result<Inventory> {
+    let inventory = read_objects(paths, namespace)?;
+    match inventory.notes().iter().find(|note| is_failure(note.kind)) {
+        Some(note) => bail!("cannot read {}: {}", note.place(), note.message),
+        None => Ok(inventory),
+    }
+}
+
+/// Reads all manifests under some paths as one inventory, as far as they can be read.
 pub(super) fn read_objects(paths: &[PathBuf], namespace: Option<&str>) -> anyhow::Result<Inventory> {
     let render = RenderConfig::default();
     let excludes = find::excludes(&[])?;

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use self::checks::{Status, checks};
 use self::facts::{Facts, Place};
-use super::kubernetes;
+use super::kubernetes::{self, Connection};
 
 /// Look at an installation in a cluster, and say what is wrong and what to do
 ///
@@ -83,13 +83,15 @@ impl Args {
     }
 
     async fn facts(&self) -> anyhow::Result<Facts> {
-        let client = kubernetes::client_of(self.kubeconfig.as_deref(), self.context.as_deref()).await?;
+        let (kubeconfig, context) = (self.kubeconfig.as_deref(), self.context.as_deref());
+        let Connection { client, server } = kubernetes::connect(kubeconfig, context).await?;
         let place = Place {
             namespace: self.namespace.clone(),
             name: self.name.clone(),
             probe_namespace: self.probe_namespace.clone(),
         };
         let with_logs = self.bundle.is_some();
-        Facts::gather(client, place, with_logs).await.context("the API server cannot be asked")
+        let facts = Facts::gather(client, place, with_logs).await;
+        facts.with_context(|| format!("the API server at {server} cannot be asked"))
     }
 }

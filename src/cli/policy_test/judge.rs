@@ -11,7 +11,7 @@ use crate::admission;
 use crate::audit::{AuditConfig, audit};
 use crate::cluster::Kind;
 use crate::cluster::inventory::Inventory;
-use crate::manifest::{Origin, Source};
+use crate::manifest::{Note, NoteKind, Origin, Source};
 use crate::policy::Policies;
 use crate::verdict::Finding;
 
@@ -23,7 +23,8 @@ pub(super) fn findings(case: &Case, policies: &Policies, now: Timestamp) -> anyh
         let source = Source { name: "objects".to_owned(), text, origin: Origin::Named };
         inventory.add(&Arc::new(source));
     }
-    if let Some(note) = inventory.notes().first() {
+    let is_judged = |note: &&Note| matches!(note.kind, NoteKind::Default | NoteKind::UnknownField);
+    if let Some(note) = inventory.notes().iter().find(|note| !is_judged(note)) {
         bail!("an object cannot be read: {}", note.message);
     }
     let now = case.now.unwrap_or(now);

@@ -13,10 +13,10 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use self::document::{Case, Expected, TestFile};
-use super::{UNUSABLE, policies, sources};
+use super::{UNUSABLE, explained, policies, sources};
 use crate::manifest;
 use crate::model::printable_lines;
-use crate::policy::{Policies, Policy};
+use crate::policy::{Policies, Policy, plain};
 use crate::verdict::Finding;
 
 /// Judge cases in files, and compare what is found with what they expect
@@ -44,26 +44,37 @@ struct CaseResult {
 impl TestArgs {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let (mut results, mut failures) = (Vec::new(), Vec::new());
-        for source in sources::open(&self.paths) {
-            match source {
-                Ok(source) if source.name.ends_with(".test.yaml") => {
-                    let judged = run_file(&source.name, &source.text);
-                    match judged.with_context(|| source.name.clone()) {
-                        Ok(judged) => results.extend(judged),
-                        Err(error) => failures.push(format!("{error:#}")),
-                    }
-                }
-                Ok(_) => {}
-                Err(note) => failures.push(format!("{}: {}", note.file.name, note.message)),
+        for path in &self.paths {
+            let before = results.len() + failures.len();
+            run_path(path, &mut results, &mut failures);
+            // A file of a shell's `*` may be anything; a folder is named for its cases.
+            if path.is_dir() && results.len() + failures.len() == before {
+                failures.push(format!("{}: there are no files *.test.yaml", path.display()));
             }
         }
         if results.is_empty() && failures.is_empty() {
-            failures.push("there are no files *.test.yaml".to_owned());
+            failures.push("no file is named *.test.yaml, as files of cases are".to_owned());
         }
         if let Some(path) = &self.junit {
             fs::write(path, junit(&results)).with_context(|| format!("cannot write {}", path.display()))?;
         }
         show(&results, &failures)
+    }
+}
+
+fn run_path(path: &PathBuf, results: &mut Vec<CaseResult>, failures: &mut Vec<String>) {
+    for source in sources::open(std::slice::from_ref(path)) {
+        match source {
+            Ok(source) if source.name.ends_with(".test.yaml") => {
+                let judged = run_file(&source.name, &source.text);
+                match judged.with_context(|| source.name.clone()) {
+                    Ok(judged) => results.extend(judged),
+                    Err(error) => failures.push(explained(&error)),
+                }
+            }
+            Ok(_) => {}
+            Err(note) => failures.push(format!("{}: {}", note.place(), note.message)),
+        }
     }
 }
 
@@ -90,7 +101,11 @@ fn show(results: &[CaseResult], failures: &[String]) -> anyhow::Result<ExitCode>
 
 fn run_file(name: &str, text: &str) -> anyhow::Result<Vec<CaseResult>> {
     let document = manifest::document(text).map_err(|fault| anyhow::anyhow!("{fault}"))?;
-    let TestFile { policies: paths, profile, tests } = serde_path_to_error::deserialize(&document)?;
+    let read = serde_path_to_error::deserialize(&document);
+    let TestFile { policies: paths, profile, tests } = read.map_err(|error| {
+        let line = document.locate(&manifest::pointer_of(error.path())).line;
+        anyhow::anyhow!("line {line}: {}: {}", error.path(), plain(&error.inner().to_string()))
+    })?;
     let folder = Path::new(name).parent().unwrap_or(Path::new(""));
     let paths: Vec<PathBuf> = paths.into_iter().map(|path| folder.join(path)).collect();
     let now = Timestamp::now();

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::manifest::Note;
 use crate::report::text::{workflow_message, workflow_property};
 use crate::report::{GapKind, Located, Report, is_failure};
 use crate::verdict::Level;
@@ -11,17 +12,20 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         write_finding(located, out)?;
     }
     for note in report.notes.iter().filter(|note| is_failure(note.kind)) {
-        let (file, message) = (workflow_property(&note.file.name), workflow_message(&note.message));
-        writeln!(
-            out,
-            "::error file={file},line={},col={},title=not judged::{message}",
-            note.line, note.column
-        )?;
+        write_note("error", "not judged", note, out)?;
+    }
+    for note in report.misspelt() {
+        write_note("warning", "misspelt field", note, out)?;
     }
     for gap in report.gaps.iter().filter(|gap| gap.kind == GapKind::Unreadable) {
         writeln!(out, "::error title=not judged::{}", workflow_message(&gap.message))?;
     }
     Ok(())
+}
+
+fn write_note(command: &str, title: &str, note: &Note, out: &mut dyn io::Write) -> io::Result<()> {
+    let (file, message) = (workflow_property(&note.file.name), workflow_message(&note.message));
+    writeln!(out, "::{command} file={file},line={},col={},title={title}::{message}", note.line, note.column)
 }
 
 fn write_finding(located: &Located, out: &mut dyn io::Write) -> io::Result<()> {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::io;
 
 use super::summary;
+use crate::manifest::Note;
 use crate::model::ObjectRef;
 use crate::report::text::markup;
 use crate::report::{Application, Located, Report, is_failure};
@@ -63,14 +64,19 @@ fn write_counts(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
 }
 
 fn write_unread(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-    let notes: Vec<_> = report.notes.iter().filter(|note| is_failure(note.kind)).collect();
+    let unread: Vec<&Note> = report.notes.iter().filter(|note| is_failure(note.kind)).collect();
+    write_notes("Not judged", "deny", &unread, out)?;
+    write_notes("Misspelt", "warn", &report.misspelt().collect::<Vec<_>>(), out)
+}
+
+fn write_notes(title: &str, class: &str, notes: &[&Note], out: &mut dyn io::Write) -> io::Result<()> {
     if notes.is_empty() {
         return Ok(());
     }
-    writeln!(out, "<section class=\"card\"><h2>Not judged</h2><ul class=\"findings\">")?;
+    writeln!(out, "<section class=\"card\"><h2>{title}</h2><ul class=\"findings\">")?;
     for note in notes {
         let (file, message) = (markup(&note.file.name), markup(&note.message));
-        writeln!(out, "<li class=\"deny\"><code>{file}:{}</code>: {message}</li>", note.line)?;
+        writeln!(out, "<li class=\"{class}\"><code>{file}:{}</code>: {message}</li>", note.line)?;
     }
     writeln!(out, "</ul></section>")
 }

@@ -60,8 +60,8 @@ fn write_unread(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
             }
             _ => continue,
         };
-        let (file, message) = (printable(&note.file.name), printable(&note.message));
-        writeln!(out, "{what} {file}:{}:{}: {message}\n", note.line, note.column)?;
+        let place = note.place();
+        writeln!(out, "{what} {}: {}\n", printable(&place), printable(&note.message))?;
     }
     for gap in report.gaps.iter().filter(|gap| gap.kind == GapKind::Unreadable) {
         writeln!(out, "cannot read {}\n", printable(&gap.message))?;

@@ -11,11 +11,17 @@ use crate::verdict::Level;
 /// GitHub refuses a comment of more than 65,536 characters.
 const MOST_BYTES: usize = 60_000;
 
+/// How many texts that were not judged are named, and how many misspelt fields.
+const MOST_NOTES: usize = 20;
+
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let mut text = format!("### Stateward\n\n{}\n", markdown(&summary::line(report)));
-    for note in report.notes.iter().filter(|note| is_failure(note.kind)).take(20) {
+    let unread = report.notes.iter().filter(|note| is_failure(note.kind)).map(|note| ("Not judged", note));
+    for (what, note) in
+        unread.take(MOST_NOTES).chain(report.misspelt().map(|note| ("Misspelt", note)).take(MOST_NOTES))
+    {
         let place = format!("{}:{}", note.file.name, note.line);
-        let _ = write!(text, "\n**Not judged**: {}: {}\n", markdown(&place), markdown(&note.message));
+        let _ = write!(text, "\n**{what}**: {}: {}\n", markdown(&place), markdown(&note.message));
     }
     let counting: Vec<&Located> =
         report.gravest_first().into_iter().filter(|located| located.counts()).collect();

@@ -6,6 +6,7 @@ use std::io;
 use serde::Serialize;
 
 use crate::cluster::inventory::Position;
+use crate::manifest::Note;
 use crate::model::{ObjectRef, printable};
 use crate::report::text::uri;
 use crate::report::{GapKind, Located, Replacement, Report, is_failure};
@@ -229,7 +230,7 @@ fn descriptor(rule: &Rule) -> Descriptor<'_> {
 }
 
 fn invocation(report: &Report) -> Invocation {
-    let notes = report.notes.iter().filter(|note| is_failure(note.kind)).map(|note| {
+    let of_note = |level: &'static str, note: &Note| {
         let region = Region { start_line: note.line, start_column: note.column, end_column: note.column };
         let artifact_location = artifact(&note.file.name);
         let location = Location {
@@ -238,21 +239,23 @@ fn invocation(report: &Report) -> Invocation {
             logical_locations: Vec::new(),
             message: None,
         };
-        notification(&note.message, vec![location])
-    });
+        notification(level, &note.message, vec![location])
+    };
+    let unread = report.notes.iter().filter(|note| is_failure(note.kind)).map(|note| of_note("error", note));
+    let misspelt = report.misspelt().map(|note| of_note("warning", note));
     let gaps = report
         .gaps
         .iter()
         .filter(|gap| gap.kind == GapKind::Unreadable)
-        .map(|gap| notification(&gap.message, Vec::new()));
+        .map(|gap| notification("error", &gap.message, Vec::new()));
     Invocation {
         execution_successful: !report.is_incomplete(),
-        tool_execution_notifications: notes.chain(gaps).collect(),
+        tool_execution_notifications: unread.chain(misspelt).chain(gaps).collect(),
     }
 }
 
-fn notification(message: &str, locations: Vec<Location>) -> Notification {
-    Notification { level: "error", message: Text { text: printable(message).into_owned() }, locations }
+fn notification(level: &'static str, message: &str, locations: Vec<Location>) -> Notification {
+    Notification { level, message: Text { text: printable(message).into_owned() }, locations }
 }
 
 fn result<'a>(located: &'a Located, indexes: &BTreeMap<&str, usize>, is_compared: bool) -> ResultItem<'a> {

@@ -11,7 +11,7 @@ pub(super) fn line(report: &Report) -> String {
     let [deny, warn, audit] = [Level::Deny, Level::Warn, Level::Audit].map(|level| report.count(level));
     let unread = match report.notes.iter().filter(|note| is_failure(note.kind)).count() {
         0 => String::new(),
-        number => format!(" (and {} that cannot be read)", count(number, "text")),
+        number => format!(" (and {number} not judged)"),
     };
     if report.is_empty() && unread.is_empty() {
         return "nothing was judged: no Kubernetes object was found".to_owned();

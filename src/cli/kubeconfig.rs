@@ -1,0 +1,83 @@
+//! What is wrong with a kubeconfig, and what to do about it.
+
+use std::env;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::anyhow;
+use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
+
+use crate::api_server::chain;
+use crate::model::did_you_mean;
+
+/// Reads a kubeconfig, that of the environment where none is named, and takes this context of it or else its current one.
+pub(super) async fn read(path: Option<&Path>, context: Option<&str>) -> anyhow::Result<Config> {
+    let read = match path {
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
+    };
+    let place = place(path);
+    let kubeconfig = read.map_err(|error| anyhow!(unread(&error, &place, path.is_some())))?;
+    let contexts: Vec<String> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    config.map_err(|error| anyhow!("the kubeconfig {place} {}", unusable(&error, &contexts)))
+}
+
+/// Where a kubeconfig is looked for.
+fn place(path: Option<&Path>) -> String {
+    let of_environment = || env::var("KUBECONFIG").ok().filter(|value| !value.is_empty());
+    match path {
+        Some(path) => path.display().to_string(),
+        None => of_environment().unwrap_or_else(|| "~/.kube/config".to_owned()),
+    }
+}
+
+fn unread(error: &KubeconfigError, place: &str, is_named: bool) -> String {
+    match error {
+        KubeconfigError::ReadConfig(error, path) if error.kind() == ErrorKind::NotFound && !is_named => {
+            format!(
+                "there is no kubeconfig {}, and this is no pod of a cluster: put the path of one into KUBECONFIG",
+                path.display()
+            )
+        }
+        KubeconfigError::ReadConfig(error, path) => {
+            format!("cannot read the kubeconfig {}: {error}", path.display())
+        }
+        // What follows the first line shows the place in the text once more.
+        KubeconfigError::Parse(error) => {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            format!("{place} is not a kubeconfig: {}", line.trim_start_matches("error: "))
+        }
+        error => format!("cannot read the kubeconfig {place}: {}", chain(error)),
+    }
+}
+
+/// What a kubeconfig that can be read does not have, as the end of a sentence about it.
+fn unusable(error: &KubeconfigError, contexts: &[String]) -> String {
+    let there_are = contexts.join(", ");
+    match error {
+        KubeconfigError::CurrentContextNotSet | KubeconfigError::LoadContext(_) if contexts.is_empty() => {
+            "has no context".to_owned()
+        }
+        KubeconfigError::CurrentContextNotSet => no_current(&there_are),
+        KubeconfigError::LoadContext(name) if name.is_empty() => no_current(&there_are),
+        KubeconfigError::LoadContext(name) => {
+            let meant = did_you_mean(name, contexts.iter().map(String::as_str));
+            let hint = if meant.is_empty() { format!("; it has {there_are}") } else { meant };
+            format!("has no context {name:?}{hint}")
+        }
+        KubeconfigError::LoadClusterOfContext(name) => {
+            format!("has no cluster {name:?}, which its context names")
+        }
+        KubeconfigError::ParseClusterUrl(error) => {
+            format!("has a cluster whose server is not a URL such as https://10.0.0.1:6443: {error}")
+        }
+        error => format!("cannot be used: {}", chain(error)),
+    }
+}
+
+fn no_current(there_are: &str) -> String {
+    format!("has no current-context: name one of its contexts with --context; it has {there_are}")
+}
