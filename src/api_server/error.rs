@@ -91,7 +91,10 @@ pub(crate) fn malformed(error: &serde_json::Error) -> ApiError {
 
 /// Why a request got no answer, in the words of what caused it.
 fn transport(error: &(dyn std::error::Error + 'static)) -> String {
-    let text = chain(error);
+    let mut text = chain(error);
+    if ["UnknownIssuer", "BadSignature"].iter().any(|cause| text.ends_with(cause)) {
+        text += " (is the CA that the kubeconfig names that of this server?)";
+    }
     match text.strip_prefix("client error (Connect): ") {
         Some(cause) => format!("no connection: {cause}"),
         None => text,

@@ -63,7 +63,7 @@ struct Inspect {
     #[arg(long, value_name = "[NAMESPACE/]NAME")]
     secret: Option<Named>,
     /// With --secret: the context of the kubeconfig to use
-    #[arg(long, value_name = "NAME", requires = "secret")]
+    #[arg(long, value_name = "NAME", requires = "secret", conflicts_with = "files")]
     context: Option<String>,
 }
 

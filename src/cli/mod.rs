@@ -36,6 +36,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use crate::api_server::chain;
+use crate::model::is_dns_label;
 use crate::policy::{Policies, Profile};
 
 /// An admission guard for stateful applications on Kubernetes.
@@ -106,6 +107,14 @@ impl PolicyArgs {
         let profile = self.profile.unwrap_or_default().into();
         Policies::with_exemptions(profile, loaded.policies, loaded.exemptions)
     }
+}
+
+/// A namespace, as the command line names it.
+fn namespace(text: &str) -> Result<String, String> {
+    if is_dns_label(text) {
+        return Ok(text.to_owned());
+    }
+    Err("not a namespace: its name has small letters, digits and `-`, at most 63".to_owned())
 }
 
 /// The exit code of wrong usage and unreadable input.

@@ -27,7 +27,8 @@ enum Command {
 
 /// Say what is wrong with policies, and what in them has no effect
 ///
-/// Exits with 0 where every policy can be used, with 1 where one cannot, and with 2 where a file cannot be read.
+/// Exits with 0 where every policy can be used, with 1 where one cannot, and with 2 where a file cannot be read or a
+/// folder has no policy.
 #[derive(Debug, clap::Args)]
 struct CheckArgs {
     /// Files and folders with StatefulSetPolicy and StatefulSetExemption documents, `-` for standard input

@@ -128,11 +128,13 @@ pub(super) fn hint(namespace: &str, name: &str, sets: &mut Vec<String>) -> Strin
     if sets.is_empty() {
         return ": no StatefulSet was found at all".to_owned();
     }
-    let asked = format!("{namespace}/{name}");
     let elsewhere = sets.iter().find(|set| set.rsplit('/').next() == Some(name));
     let meant = match elsewhere {
         Some(set) => format!("; did you mean {set:?}?"),
-        None => did_you_mean(&asked, sets.iter().map(String::as_str)),
+        None => {
+            let beside = sets.iter().filter_map(|set| set.strip_prefix(namespace)?.strip_prefix('/'));
+            did_you_mean(name, beside)
+        }
     };
     let end = if meant.is_empty() { "." } else { "" };
     let more = if sets.len() > MOST_SETS { ", …" } else { "" };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{audit, cluster, kubernetes};
+use super::{audit, cluster, kubernetes, namespace};
 use crate::cluster::inventory::Inventory;
 use crate::cluster::{Cluster, Listing};
 
@@ -12,7 +12,7 @@ pub(super) struct StateArgs {
     #[arg(long, value_name = "PATH")]
     objects: Vec<PathBuf>,
     /// The namespace of the StatefulSet
-    #[arg(long, short, value_name = "NS")]
+    #[arg(long, short, value_name = "NS", value_parser = namespace)]
     namespace: Option<String>,
     /// The kubeconfig to use
     #[arg(long, value_name = "FILE", conflicts_with = "objects")]

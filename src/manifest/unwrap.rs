@@ -38,8 +38,10 @@ impl<'a> Reading<'a, '_> {
             (false, Some(_)) => "apiVersion",
             _ => "",
         };
-        let texts = node.as_map().unwrap_or_default().iter().filter(|entry| entry.value.as_str().is_some());
-        match texts.filter(|_| !missing.is_empty()).find(|entry| misspelt(&entry.key, [missing]).is_some()) {
+        let may_be_misspelt = !missing.is_empty() && node.entry(missing).is_none();
+        let mut texts =
+            node.as_map().unwrap_or_default().iter().filter(|entry| entry.value.as_str().is_some());
+        match texts.find(|entry| may_be_misspelt && misspelt(&entry.key, [missing]).is_some()) {
             Some(entry) => {
                 let message = format!("no API server knows the field {}; did you mean {missing}?", entry.key);
                 let kind = kind.or(entry.value.as_str()).unwrap_or_default();

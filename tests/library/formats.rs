@@ -253,3 +253,36 @@ fn one_long_line_with_many_findings_is_no_problem() {
     let text = written(Format::Human, &report);
     assert!(text.len() < report.findings.len() * 3000, "only the part of the line around a place is shown");
 }
+
+/// The contrast of two colours, `#rrggbb`, by the Web Content Accessibility Guidelines.
+fn contrast(a: &str, b: &str) -> f64 {
+    let light = |colour: &str| {
+        let part = |at: usize| {
+            let part = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+            if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5) + 0.05
+    };
+    let (a, b) = (light(a), light(b));
+    a.max(b) / a.min(b)
+}
+
+#[test]
+fn html_can_be_read_in_the_light_and_in_the_dark() {
+    assert!((contrast("#000000", "#ffffff") - 21.0).abs() < 0.01);
+    let page = include_str!("../../src/report/formats/html/page.css");
+    assert!(!page.contains("opacity"), "it takes contrast from text");
+    let (light, dark) = page.split_once("prefers-color-scheme: dark").unwrap();
+    for scheme in [light, dark] {
+        let colour = |name: &str| {
+            let (_, value) = scheme.split_once(&format!("--{name}: ")).unwrap();
+            value.split(';').next().unwrap()
+        };
+        for text in ["text", "soft", "deny", "warn", "audit"] {
+            for back in ["back", "card"] {
+                let contrast = contrast(colour(text), colour(back));
+                assert!(contrast >= 4.5, "{text} on {back}: {contrast}");
+            }
+        }
+    }
+}

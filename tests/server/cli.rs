@@ -232,6 +232,24 @@ fn a_rule_that_there_is_not_is_wrong_usage() {
 }
 
 #[test]
+fn an_option_that_would_have_no_effect_is_wrong_usage() {
+    for (arguments, said) in [
+        (&["audit", "-", "--kubeconfig", "x"][..], "cannot be used with"),
+        (&["audit", "-", "--context", "x"], "cannot be used with"),
+        (&["audit", "-", "--allow-partial"], "cannot be used with"),
+        (&["audit", "-", "--format", "json="], "no file is named after `json=`"),
+        (&["audit", "-", "--min-level", "never"], "one of deny, warn, audit"),
+        (&["audit", "-", "--namespace", "A b"], "\"A b\" is not a namespace"),
+        (&["show", "a", "--objects", ".", "--namespace", ""], "not a namespace"),
+        (&["certs", "inspect", "x", "--context", "y"], "cannot be used with"),
+    ] {
+        let output = stateward(arguments, ETCD);
+        let error = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && error.contains(said), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_named_once() {
     for arguments in [
         &["audit", "/no/such/file"][..],

@@ -22,7 +22,7 @@ use self::read::Reading;
 use self::settings::Settings;
 use super::fix::FixArgs;
 use super::render::RenderConfig;
-use super::{PolicyArgs, UNUSABLE, cluster};
+use super::{PolicyArgs, UNUSABLE, cluster, namespace};
 use crate::audit::transition::OldState;
 use crate::audit::{AuditConfig, audit_cluster, audit_step};
 use crate::cluster::Cluster;
@@ -80,16 +80,16 @@ pub(super) struct Args {
     #[arg(long)]
     cluster: bool,
     /// With --cluster: the kubeconfig to use
-    #[arg(long, value_name = "FILE", requires = "cluster")]
+    #[arg(long, value_name = "FILE", requires = "cluster", conflicts_with = "paths")]
     kubeconfig: Option<PathBuf>,
     /// With --cluster: the context of the kubeconfig to use
-    #[arg(long, value_name = "NAME", requires = "cluster")]
+    #[arg(long, value_name = "NAME", requires = "cluster", conflicts_with = "paths")]
     context: Option<String>,
     /// With --cluster: judge every namespace, as is done without --namespace
-    #[arg(long, requires = "cluster", conflicts_with = "namespace")]
+    #[arg(long, requires = "cluster", conflicts_with_all = ["namespace", "paths"])]
     all_namespaces: bool,
     /// With --cluster: do not fail where a kind of objects may not be listed
-    #[arg(long, requires = "cluster")]
+    #[arg(long, requires = "cluster", conflicts_with = "paths")]
     allow_partial: bool,
     #[command(flatten)]
     policy: PolicyArgs,
@@ -141,6 +141,12 @@ impl Args {
     pub(super) fn run(mut self) -> anyhow::Result<ExitCode> {
         let settings = Settings::load(self.config.as_deref())?;
         self.complete(settings)?;
+        if let Some(name) = &self.namespace {
+            namespace(name).map_err(|error| anyhow::anyhow!("{name:?} is {error}"))?;
+        }
+        if matches!(self.min_level, Some(FailOn(None))) {
+            bail!("--min-level is one of deny, warn, audit");
+        }
         if self.paths.is_empty() && !self.cluster {
             bail!("there is nothing to judge: name a file or folder, `-` for standard input, or --cluster");
         }

@@ -22,6 +22,7 @@ impl FromStr for Output {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (format, file) = match text.split_once('=') {
+            Some((format, "")) => return Err(format!("no file is named after `{format}=`")),
             Some((format, file)) => (format, Some(PathBuf::from(file))),
             None => (text, None),
         };

@@ -22,7 +22,9 @@ pub(super) struct Checkout {
 /// Writes all files of a revision, touching neither the work tree nor the index.
 pub(super) fn check_out(revision: &str) -> anyhow::Result<Checkout> {
     ensure!(!revision.starts_with('-'), "{revision:?} is not a revision");
-    let top = PathBuf::from(git(&["rev-parse", "--show-toplevel"], None)?.trim());
+    let top =
+        git(&["rev-parse", "--show-toplevel"], None).context("--base compares with a revision of git")?;
+    let top = PathBuf::from(top.trim());
     let commit = git(&["rev-parse", "--verify", "--quiet", &format!("{revision}^{{commit}}")], None)
         .map_err(|_| anyhow::anyhow!("there is no revision {revision:?} in {}: {FETCH_IT}", top.display()))?;
     let folder = tempfile::tempdir().context("cannot make a folder for the revision")?;

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use self::checks::{Status, checks};
 use self::facts::{Facts, Place};
 use super::kubernetes::{self, Connection};
+use super::namespace;
 
 /// Look at an installation in a cluster, and say what is wrong and what to do
 ///
@@ -32,13 +33,13 @@ use super::kubernetes::{self, Connection};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The namespace that Stateward is installed in
-    #[arg(long, short, value_name = "NS", default_value = "stateward")]
+    #[arg(long, short, value_name = "NS", default_value = "stateward", value_parser = namespace)]
     namespace: String,
     /// The name of its Deployment, Service and webhook configurations
     #[arg(long, value_name = "NAME", default_value = "stateward")]
     name: String,
     /// A guarded namespace, in which to try the creation of a StatefulSet that every profile refuses (a dry run)
-    #[arg(long, value_name = "NS", default_value = "default")]
+    #[arg(long, value_name = "NS", default_value = "default", value_parser = namespace)]
     probe_namespace: String,
     /// The kubeconfig to use
     #[arg(long, value_name = "FILE")]

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::graft::Keys;
-use super::{RenderConfig, child, graft, source};
+use super::template_keys::{Keys, onto_template};
+use super::{RenderConfig, child, source};
 use crate::cluster::inventory::{FileObjects, KeepValues};
-use crate::manifest::{Source, Span, read};
+use crate::manifest::{Source, read};
 
 /// Renders the chart in `folder`, with the dependencies that lie in it. Positions are those of the templates.
 pub(super) fn render(folder: &Path, config: &RenderConfig, keep: KeepValues) -> Result<FileObjects, String> {
@@ -34,11 +34,10 @@ pub(super) fn render(folder: &Path, config: &RenderConfig, keep: KeepValues) -> 
         let file = origin.filter(|path| path.is_file()).unwrap_or_else(|| folder.join("Chart.yaml"));
         let (template, keys) = templates.entry(file).or_insert_with_key(|file| {
             let text = fs::read_to_string(file).unwrap_or_default();
-            let keys = graft::keys_of(&text);
+            let keys = Keys::of(&text);
             (source(&file.display().to_string(), text), keys)
         });
-        let top = Span { line: 1, column: 1, end_column: 1 };
-        graft::onto_template(&mut manifest.node, keys, top);
+        onto_template(&mut manifest.node, keys);
         manifest.file = Arc::clone(template);
     }
     Ok(FileObjects::rendered(manifests, notes, keep))

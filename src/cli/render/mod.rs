@@ -6,6 +6,7 @@ mod helm;
 pub(super) mod kustomize;
 mod partial;
 mod settings;
+mod template_keys;
 
 use std::env;
 use std::path::{Path, PathBuf};
