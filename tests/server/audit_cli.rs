@@ -458,7 +458,7 @@ fn a_step_between_two_folders_or_since_a_revision_is_judged() {
     let unknown = repository
         .run_with(Path::new("/usr/bin:/usr/local/bin:/bin"), &["audit", "new", "--base", "nothing"]);
     assert_eq!(unknown.status.code(), Some(2));
-    assert!(text(&unknown.stderr).contains("does not know the revision"), "{}", text(&unknown.stderr));
+    assert!(text(&unknown.stderr).contains("there is no revision \"nothing\""), "{}", text(&unknown.stderr));
     assert_eq!(repository.run(&["audit", "new", "--changed"]).status.code(), Some(2));
 }
 

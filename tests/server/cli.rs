@@ -334,7 +334,7 @@ fn policy_explain_says_which_policy_decides() {
     assert!(decisions.iter().any(|decision| decision["applies"] == false));
 
     let (code, _, error) = explain(&["etc", "--objects", set]);
-    assert!(code == 2 && error.contains("did you mean \"default/etcd\"? There are: default/etcd"), "{error}");
+    assert!(code == 2 && error.contains("did you mean \"etcd\"? There are: default/etcd"), "{error}");
     assert_eq!(explain(&["etcd", "--objects", "/no/such/file"]).0, 2);
 }
 

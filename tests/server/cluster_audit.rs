@@ -117,7 +117,11 @@ async fn a_kind_that_may_not_be_listed_is_unknown_and_said_to_be() {
     let output = audit(&api, &["--format", "json"]).await;
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
     let complaint = text(&output.stderr);
-    assert!(complaint.contains("cannot list the StatefulSets: 403"), "{complaint}");
+    assert!(
+        complaint.contains("cannot list the StatefulSets at http://127.0.0.1:")
+            && complaint.contains(": 403"),
+        "{complaint}"
+    );
 }
 
 #[tokio::test]
