@@ -129,12 +129,10 @@ pub(super) fn hint(namespace: &str, name: &str, sets: &mut Vec<String>) -> Strin
         return ": no StatefulSet was found at all".to_owned();
     }
     let elsewhere = sets.iter().find(|set| set.rsplit('/').next() == Some(name));
+    let beside = || sets.iter().filter_map(|set| set.strip_prefix(namespace)?.strip_prefix('/'));
     let meant = match elsewhere {
         Some(set) => format!("; did you mean {set:?}?"),
-        None => {
-            let beside = sets.iter().filter_map(|set| set.strip_prefix(namespace)?.strip_prefix('/'));
-            did_you_mean(name, beside)
-        }
+        None => did_you_mean(name, beside()),
     };
     let end = if meant.is_empty() { "." } else { "" };
     let more = if sets.len() > MOST_SETS { ", …" } else { "" };

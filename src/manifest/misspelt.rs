@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn an_object_with_many_unknown_fields_costs_no_more_than_one_with_few() {
-        let text: String =
-            (0..100_000).map(|number| format!("replica{}: 1\n", number % 10 + number * 10)).collect();
-        assert!(found("StatefulSet", "apps/v1", &format!("spec: {{}}\n{text}")).len() <= MOST_UNKNOWN);
+        let keys: Vec<String> = (0..100_000).map(|number| format!("sp{number}")).collect();
+        let text = format!("{}: 1\n", keys.join(": 1\n"));
+        assert!(found("StatefulSet", "apps/v1", &text).len() <= MOST_UNKNOWN);
     }
 }

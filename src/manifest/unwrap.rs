@@ -41,16 +41,14 @@ impl<'a> Reading<'a, '_> {
         let may_be_misspelt = !missing.is_empty() && node.entry(missing).is_none();
         let mut texts =
             node.as_map().unwrap_or_default().iter().filter(|entry| entry.value.as_str().is_some());
-        match texts.find(|entry| may_be_misspelt && misspelt(&entry.key, [missing]).is_some()) {
-            Some(entry) => {
-                let message = format!("no API server knows the field {}; did you mean {missing}?", entry.key);
-                let kind = kind.or(entry.value.as_str()).unwrap_or_default();
-                self.unread_object(kind, entry.line, entry.column, &message);
-            }
-            None => {
-                let message = "no Kubernetes object: it has no apiVersion or no kind";
-                self.note(node.line, node.column, NoteKind::NotAManifest, message);
-            }
+        if let Some(entry) = texts.find(|entry| may_be_misspelt && misspelt(&entry.key, [missing]).is_some())
+        {
+            let message = format!("no API server knows the field {}; did you mean {missing}?", entry.key);
+            let kind = kind.or(entry.value.as_str()).unwrap_or_default();
+            self.unread_object(kind, entry.line, entry.column, &message);
+        } else {
+            let message = "no Kubernetes object: it has no apiVersion or no kind";
+            self.note(node.line, node.column, NoteKind::NotAManifest, message);
         }
     }
 

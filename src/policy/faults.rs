@@ -54,16 +54,14 @@ impl Remainder {
         let (mut value, mut original) = (&self.document, String::new());
         for step in pointer.split('/').skip(1) {
             let key = step.replace("~1", "/").replace("~0", "~");
-            let step = match value {
-                Value::Array(items) => {
-                    let index: usize = key.parse().ok()?;
-                    value = items.get(index)?;
-                    self.places.get(&original).map_or(index, |places| places[index]).to_string()
-                }
-                _ => {
-                    value = value.get(&key)?;
-                    pointer_step(&key)
-                }
+            let step = if let Value::Array(items) = value {
+                let index: usize = key.parse().ok()?;
+                value = items.get(index)?;
+                let before = self.places.get(&original).and_then(|places| places.get(index));
+                before.unwrap_or(&index).to_string()
+            } else {
+                value = value.get(&key)?;
+                pointer_step(&key)
             };
             original = original + "/" + &step;
         }
@@ -111,7 +109,7 @@ mod tests {
         errors.into_iter().map(|error| format!("{}: {}", error.pointer, error.message)).collect()
     }
 
-    fn policy(spec: Value) -> Vec<String> {
+    fn policy(spec: &Value) -> Vec<String> {
         let document = json!({
             "apiVersion": "stateward.dev/v1alpha1", "kind": "StatefulSetPolicy", "metadata": {"name": "p"}, "spec": spec,
         });
@@ -120,12 +118,12 @@ mod tests {
 
     #[test]
     fn nothing_is_said_of_a_good_policy() {
-        assert!(policy(json!({"rules": [{"rule": "quorum-even", "level": "warn"}]})).is_empty());
+        assert!(policy(&json!({"rules": [{"rule": "quorum-even", "level": "warn"}]})).is_empty());
     }
 
     #[test]
     fn every_independent_error_is_found_at_its_own_place() {
-        let found = policy(json!({
+        let found = policy(&json!({
             "priorty": 1,
             "priority": "high",
             "rules": [
@@ -157,7 +155,7 @@ mod tests {
     #[test]
     fn what_reads_a_wrong_part_is_not_called_wrong_for_that() {
         let check = json!({"name": "a", "expression": "variables.x == 1", "message": "m", "level": "warn"});
-        let found = policy(json!({"variables": [{"name": "x", "expression": "1 +"}], "checks": [check]}));
+        let found = policy(&json!({"variables": [{"name": "x", "expression": "1 +"}], "checks": [check]}));
         assert_eq!(found.len(), 1, "{found:#?}");
         assert!(found[0].starts_with("/spec/variables/0/expression"), "{found:#?}");
     }
@@ -178,6 +176,6 @@ mod tests {
     #[test]
     fn a_document_with_nothing_but_errors_ends() {
         let rules: Vec<Value> = (0..1000).map(|_| json!({"rule": "x", "level": "deny"})).collect();
-        assert!(policy(json!({"rules": rules})).len() <= MOST_READINGS);
+        assert!(policy(&json!({"rules": rules})).len() <= MOST_READINGS);
     }
 }
