@@ -151,7 +151,7 @@ impl Api {
         let request =
             Request::get(path).header("accept", "application/json").header("accept-encoding", "identity");
         let request = request.body(Body::empty()).map_err(|error| ApiError::Malformed(error.to_string()))?;
-        let response = self.client.send(request).await.map_err(ApiError::from)?;
+        let response = self.client.send(request).await.map_err(|error| ApiError::Transport(chain(&error)))?;
         if response.status().is_success() {
             return Ok(response);
         }

@@ -68,7 +68,6 @@ impl From<kube::Error> for ApiError {
                 message: status.message.chars().take(LONGEST_MESSAGE).collect(),
             },
             kube::Error::SerdeError(error) => malformed(&error),
-            kube::Error::Service(error) => Self::Transport(transport(&*error)),
             error => Self::Transport(chain(&error)),
         }
     }
@@ -89,18 +88,6 @@ pub(crate) fn malformed(error: &serde_json::Error) -> ApiError {
     ApiError::Malformed(error.to_string())
 }
 
-/// Why a request got no answer, in the words of what caused it.
-fn transport(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = chain(error);
-    if ["UnknownIssuer", "BadSignature"].iter().any(|cause| text.ends_with(cause)) {
-        text += " (is the CA that the kubeconfig names that of this server?)";
-    }
-    match text.strip_prefix("client error (Connect): ") {
-        Some(cause) => format!("no connection: {cause}"),
-        None => text,
-    }
-}
-
 /// An error with what caused it: the outermost alone says little more than that something failed.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -112,5 +99,15 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         }
         source = cause.source();
     }
-    text
+    unlayered(&text)
+}
+
+/// Without the names that kube and hyper give their layers, and with what to look at where it is known.
+fn unlayered(text: &str) -> String {
+    let text = text.strip_prefix("ServiceError: ").unwrap_or(text);
+    let Some(cause) = text.strip_prefix("client error (Connect): ") else { return text.to_owned() };
+    let is_of_other_ca = ["UnknownIssuer", "BadSignature"].iter().any(|end| cause.ends_with(end));
+    let hint =
+        if is_of_other_ca { " (is the CA that the kubeconfig names that of this server?)" } else { "" };
+    format!("no connection: {cause}{hint}")
 }
