@@ -235,6 +235,11 @@ fn nothing_to_judge_is_never_green() {
         assert!(rules(&report).contains(&"quorum-even"), "what could be read is reported");
     }
     assert_eq!(repository.audit(&["empty", "--fail-on-empty=false"]).0, Some(0));
+
+    repository.write("chart/Chart.yaml", "name: a\nversion: 1.0.0\n");
+    repository.write("chart/templates/a.yaml", "name: {{ .Values.name }}\n");
+    let shown = text(&repository.run(&["audit", "chart/templates"]).stdout);
+    assert!(shown.contains("only templates of a chart: name the folder of its Chart.yaml"), "{shown}");
 }
 
 #[test]

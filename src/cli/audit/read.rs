@@ -119,6 +119,8 @@ fn failures(inventory: &Inventory) -> usize {
     inventory.notes().iter().filter(|note| crate::report::is_failure(note.kind)).count()
 }
 
+const NAME_THE_CHART: &str = ", only templates of a chart: name the folder of its Chart.yaml";
+
 /// Notes the paths that hold no object: what is checked must be there.
 fn note_empty(inventory: &mut Inventory, paths: &[PathBuf], first_units: &[usize], counts: &[usize]) {
     let ends = first_units.iter().skip(1).copied().chain([counts.len()]);
@@ -127,7 +129,16 @@ fn note_empty(inventory: &mut Inventory, paths: &[PathBuf], first_units: &[usize
             continue;
         }
         let file = Source { name: name(path), text: String::new(), origin: Origin::Named };
-        let message = "no Kubernetes object is found here (--fail-on-empty=false accepts that)".to_owned();
+        let units = inventory.note_units().iter();
+        let is_of_chart = |note: &Note| note.file.origin == Origin::Chart;
+        let has_templates = inventory
+            .notes()
+            .iter()
+            .zip(units)
+            .any(|(note, unit)| (*first..end).contains(unit) && is_of_chart(note));
+        let hint = if has_templates { NAME_THE_CHART } else { "" };
+        let message =
+            format!("no Kubernetes object is found here{hint} (--fail-on-empty=false accepts that)");
         let (kind, hides) = (NoteKind::Empty, Vec::new());
         inventory.add_note(Note { file: file.into(), line: 1, column: 1, kind, message, hides });
     }
