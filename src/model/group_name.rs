@@ -137,17 +137,19 @@ impl Container {
         flags: &'static [&'static str],
     ) -> impl Iterator<Item = &str> {
         let variables = self.env.iter().filter(move |variable| variables.contains(&&*variable.name));
+        variables.map(|variable| &*variable.value).chain(self.given_by_flags(flags))
+    }
+
+    /// What its command line gives after one of these flags.
+    pub fn given_by_flags(&self, flags: &[impl AsRef<str>]) -> Vec<&str> {
         let words: Vec<&str> =
             self.command.iter().chain(&self.args).flat_map(|text| text.split_whitespace()).collect();
-        let flagged: Vec<&str> = words
-            .iter()
-            .enumerate()
-            .filter_map(|(index, word)| match word.split_once('=') {
-                Some((flag, value)) => flags.contains(&flag).then_some(value),
-                None => flags.contains(word).then(|| words.get(index + 1).copied()).flatten(),
-            })
-            .collect();
-        variables.map(|variable| &*variable.value).chain(flagged)
+        let is_flag = |word: &str| flags.iter().any(|flag| flag.as_ref() == word);
+        let given = words.iter().enumerate().filter_map(|(index, word)| match word.split_once('=') {
+            Some((flag, value)) => is_flag(flag).then_some(value),
+            None => is_flag(word).then(|| words.get(index + 1).copied()).flatten(),
+        });
+        given.collect()
     }
 }
 

@@ -12,6 +12,8 @@ pub(super) struct Configuration {
     pub(super) variables: Vec<String>,
     /// The folders from which the program reads files without being told.
     pub(super) folders: Vec<Box<str>>,
+    /// Flags of the program that name a file or a folder to read.
+    flags: Vec<String>,
     /// Parts of a text, without white space, of which one is to be there.
     says: Vec<Box<str>>,
     /// Whether it holds where there may be a text that is not known.
@@ -44,19 +46,29 @@ impl Configuration {
     }
 
     fn may_be_more(&self, container: &Container) -> bool {
-        let is_file = |mount: &VolumeMount| self.folders.iter().any(|folder| mount.holds(folder));
-        let is_known = |mount: &VolumeMount| container.files.iter().any(|file| file.volume == mount.name);
+        let is_unknown = |mount: &&VolumeMount| !container.files.iter().any(|file| file.volume == mount.name);
+        let is_elsewhere = |file: &str| {
+            let mounts = mounts_at(container, file);
+            // What is not mounted comes with the image, or a script writes it.
+            mounts.is_empty() || mounts.iter().any(is_unknown)
+        };
         !container.env_from.is_empty()
             || container
                 .env
                 .iter()
                 .any(|variable| self.is_variable(&variable.name) && variable.value.is_empty())
-            || container.volume_mounts.iter().any(|mount| is_file(mount) && !is_known(mount))
+            || self.folders.iter().any(|folder| mounts_at(container, folder).iter().any(is_unknown))
+            || container.given_by_flags(&self.flags).into_iter().any(is_elsewhere)
     }
 
     pub(super) fn is_variable(&self, name: &str) -> bool {
         self.variables.iter().any(|variable| variable == name)
     }
+}
+
+/// The mounts in which a file or folder is, or a part of it.
+fn mounts_at<'c>(container: &'c Container, path: &str) -> Vec<&'c VolumeMount> {
+    container.volume_mounts.iter().filter(|mount| mount.holds(path)).collect()
 }
 
 /// A text without what may stand in it or not: white space, lines that are comments, the escapes of a script.
@@ -102,8 +114,9 @@ mod tests {
 
     #[test]
     fn what_may_say_more_is_a_file_or_a_variable_that_is_not_known() {
-        let condition = || json!({"variables": ["CONF"], "folders": ["/consul/config"], "unknown": true});
+        let condition = || json!({"variables": ["CONF"], "folders": ["/consul/config"], "flags": ["-config-dir"], "unknown": true});
         let mount = |path: &str| json!({"volumeMounts": [{"name": "conf", "mountPath": path}]});
+        let told = |path: &str| json!({"args": ["agent", "-config-dir", "/etc/consul"], "volumeMounts": [{"name": "conf", "mountPath": path}]});
         let secret = json!([{"name": "CONF", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}]);
         for (container, files, expected) in [
             (json!({}), vec![], false),
@@ -114,6 +127,9 @@ mod tests {
             (mount("/consul/config/a.json"), vec![], true),
             (mount("/consul/data"), vec![], false),
             (mount("/consul/config"), vec!["{}"], false),
+            (told("/etc/consul"), vec!["{}"], false),
+            (told("/etc/consul"), vec![], true),
+            (told("/elsewhere"), vec!["{}"], true),
         ] {
             assert_eq!(holds(condition(), container.clone(), &files), expected, "{container} {files:?}");
         }
