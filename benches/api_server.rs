@@ -166,7 +166,7 @@ fn application(namespace: &str, name: &str) -> Vec<Value> {
     let text =
         APPLICATION.replace("@NAMESPACE@", namespace).replace("@NAME@", name).replace("@REPLICAS@", "3");
     let mut objects = vec![json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})];
-    objects.extend(manifests::parse("application.yaml", text));
+    objects.extend(manifests::parse("application.yaml", &text));
     let meta = |name: &str| json!({"name": name, "namespace": namespace});
     for name in ["plain", "bare"] {
         let (labels, port) = (json!({"app": name}), json!({"tcpSocket": {"port": 80}}));

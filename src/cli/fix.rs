@@ -76,14 +76,14 @@ fn write_file(file: &FixedFile) -> anyhow::Result<()> {
         let mut new = File::options().write(true).create_new(true).open(&file.name)?;
         return Ok(new.write_all(file.after.as_bytes())?);
     };
-    if before.name == sources::STDIN {
+    if file.name == sources::STDIN {
         bail!("standard input cannot be edited, --diff shows what would change");
     }
     // A link stays one.
     let path = fs::canonicalize(&file.name)?;
     let text = fs::read_to_string(&path)?;
     let mark = text.strip_prefix('\u{feff}').map_or("", |_| "\u{feff}");
-    if text.strip_prefix('\u{feff}').unwrap_or(&text) != before.text {
+    if text.strip_prefix('\u{feff}').unwrap_or(&text) != &**before {
         bail!("it has changed since it was read");
     }
     let beside = temporary(&path);

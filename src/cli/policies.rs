@@ -73,7 +73,8 @@ impl Loaded {
                 return loaded;
             }
         };
-        let (manifests, notes) = read(source);
+        let text = source.text();
+        let (manifests, notes) = read(source, &text);
         let failures =
             notes.iter().filter(|note| !matches!(note.kind, NoteKind::Ignored | NoteKind::Skipped));
         loaded.errors.extend(failures.map(unread));
@@ -156,7 +157,8 @@ fn expression_place(manifest: &Manifest<'_>, pointer: &str, offset: usize) -> Op
     let text = node.as_str()?;
     let before = text.get(..offset)?;
     let (line, last) = (before.matches('\n').count(), before.rsplit('\n').next()?);
-    let lines = &mut manifest.file.text.lines().skip(usize::try_from(node.line).ok()? - 1);
+    let file = manifest.file.text();
+    let lines = &mut file.lines().skip(usize::try_from(node.line).ok()? - 1);
     let first = lines.next()?;
     let start = usize::try_from(node.column).ok()? - 1;
     let written: String = first.chars().skip(start).collect();

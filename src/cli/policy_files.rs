@@ -86,7 +86,7 @@ pub(super) fn fingerprint(sources: &[PolicySource]) -> u64 {
     let mut hasher = DefaultHasher::new();
     for source in sources {
         match source {
-            Ok(source) => (&source.name, &source.text).hash(&mut hasher),
+            Ok(source) => (&source.name, source.text()).hash(&mut hasher),
             Err(note) => (&note.file.name, &note.message).hash(&mut hasher),
         }
     }

@@ -57,7 +57,7 @@ impl Iterator for Sources {
                     Ok(entry) if entry.file_type().is_dir() || !has_manifest_name(entry.path()) => {}
                     Ok(entry) => match entry.path().metadata() {
                         Ok(metadata) if metadata.is_file() => {
-                            return Some(file(entry.path(), Origin::Found));
+                            return Some(source(file(entry.path(), Origin::Found)));
                         }
                         Ok(metadata) if metadata.is_dir() => {}
                         Ok(_) => return Some(Err(skipped(entry.path(), NOT_REGULAR))),
@@ -71,19 +71,24 @@ impl Iterator for Sources {
             }
             let path = self.paths.next()?;
             if path.as_os_str() == "-" {
-                return Some(stdin());
+                return Some(source(stdin()));
             }
             if !path.is_dir() {
-                return Some(file(&path, Origin::Named));
+                return Some(source(file(&path, Origin::Named)));
             }
             self.walk = Some(WalkDir::new(&path).sort_by_file_name().into_iter());
         }
     }
 }
 
-/// Reads standard input.
-pub(super) fn stdin() -> Result<Arc<Source>, Note> {
-    load(STDIN.to_owned(), Origin::Named, io::stdin().lock())
+/// Without the text, of which it has a packed copy.
+fn source(read: Result<(Arc<Source>, String), Note>) -> Result<Arc<Source>, Note> {
+    read.map(|(source, _)| source)
+}
+
+/// Reads standard input: what is known of it, and its text.
+pub(super) fn stdin() -> Result<(Arc<Source>, String), Note> {
+    load(STDIN.to_owned(), Origin::Named, io::stdin().lock(), 0)
 }
 
 /// The folder that was named may be hidden, those in it may not.
@@ -98,8 +103,8 @@ pub(super) fn has_manifest_name(path: &Path) -> bool {
     extension == "yaml" || extension == "yml" || extension == "json"
 }
 
-/// Reads a file. Links count: that is how Kubernetes mounts the files of a `ConfigMap`.
-pub(super) fn file(path: &Path, origin: Origin) -> Result<Arc<Source>, Note> {
+/// Reads a file: what is known of it, and its text. Links count: that is how Kubernetes mounts the files of a `ConfigMap`.
+pub(super) fn file(path: &Path, origin: Origin) -> Result<(Arc<Source>, String), Note> {
     let origin = if is_in_chart(path) { Origin::Chart } else { origin };
     let failed = |error: &str| failed(name(path), origin, error);
     // What is open already can be opened without waiting: standard input, and `<(command)` of a shell.
@@ -109,7 +114,7 @@ pub(super) fn file(path: &Path, origin: Origin) -> Result<Arc<Source>, Note> {
         return Err(failed(NOT_REGULAR));
     }
     match File::open(path) {
-        Ok(file) => load(name(path), origin, file),
+        Ok(file) => load(name(path), origin, file, metadata.len()),
         Err(error) => Err(failed(&error.to_string())),
     }
 }
@@ -121,8 +126,10 @@ fn is_in_chart(path: &Path) -> bool {
     folders.any(|folder| folder.ends_with("templates") && folder.with_file_name("Chart.yaml").is_file())
 }
 
-fn load(name: String, origin: Origin, from: impl Read) -> Result<Arc<Source>, Note> {
-    let mut bytes = Vec::new();
+/// Reads a text of about so many bytes.
+fn load(name: String, origin: Origin, from: impl Read, expected: u64) -> Result<(Arc<Source>, String), Note> {
+    // With one byte more the end is seen without more room.
+    let mut bytes = Vec::with_capacity(usize::try_from(expected.min(MAX_BYTES)).unwrap_or_default() + 1);
     if let Err(error) = from.take(MAX_BYTES + 1).read_to_end(&mut bytes) {
         return Err(failed(name, origin, &error.to_string()));
     }
@@ -130,9 +137,8 @@ fn load(name: String, origin: Origin, from: impl Read) -> Result<Arc<Source>, No
         let message = format!("larger than {} MiB", MAX_BYTES >> 20);
         return Err(note(name, origin, NoteKind::TooLarge, &message, kinds_that_matter().collect()));
     }
-    let mut text = decode(bytes);
-    text.shrink_to_fit();
-    Ok(Arc::new(Source { name, text, origin }))
+    let text = decode(bytes);
+    Ok((Source::new(name, &text, origin), text))
 }
 
 /// A text as kubectl decodes it: UTF-16 with a byte order mark, or else UTF-8, with U+FFFD for what is none.
@@ -161,7 +167,7 @@ pub(super) fn skipped(path: &Path, reason: &str) -> Note {
 }
 
 fn note(name: String, origin: Origin, kind: NoteKind, message: &str, hides: Vec<&'static str>) -> Note {
-    let file = Arc::new(Source { name, text: String::new(), origin });
+    let file = Source::new(name, "", origin);
     let message = printable(message).into_owned();
     Note { file, line: 1, column: 1, kind, message, hides }
 }

@@ -99,7 +99,7 @@ impl Inventory {
 
     /// Reads one source, adding its objects and what else there is to say of it.
     pub fn add(&mut self, source: &Arc<Source>) {
-        self.add_read(FileObjects::read(source, KeepValues::Yes));
+        self.add_read(FileObjects::read(source, &source.text(), KeepValues::Yes));
     }
 
     /// Adds what has been read of a source.

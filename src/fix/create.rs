@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::FixedFile;
 use super::document::is_json;
-use super::place::{DocumentKey, Documents, ObjectPlace};
+use super::place::{DocumentKey, Documents, FileText, ObjectPlace};
 use super::render::{self, Lists};
 use super::select::{Selected, Wanted};
-use super::{FixedFile, Source};
 use crate::model::ObjectRef;
 
 /// The files that change, and new ones.
@@ -23,7 +23,7 @@ pub(super) fn files(
     // From the end, so that the ranges before stay what they are.
     for (key, text) in edited.into_iter().rev() {
         if let Some(document) = documents.get(&key) {
-            existing(&mut files, &document.source).after.replace_range(document.range.clone(), &text);
+            existing(&mut files, &document.file).after.replace_range(document.range.clone(), &text);
         }
     }
     let wanted = selected.iter().flat_map(|one| &one.wanted);
@@ -40,15 +40,16 @@ pub(super) fn files(
     }
     files
         .into_values()
-        .filter(|file| file.before.as_ref().is_none_or(|before| before.text != file.after))
+        .filter(|file| file.before.as_ref().is_none_or(|before| **before != *file.after))
         .collect()
 }
 
-fn existing<'a>(files: &'a mut BTreeMap<String, FixedFile>, source: &Arc<Source>) -> &'a mut FixedFile {
-    files.entry(source.name.clone()).or_insert_with(|| FixedFile {
-        name: source.name.clone(),
-        before: Some(Arc::clone(source)),
-        after: source.text.clone(),
+fn existing<'a>(files: &'a mut BTreeMap<String, FixedFile>, file: &FileText) -> &'a mut FixedFile {
+    let name = &file.source.name;
+    files.entry(name.clone()).or_insert_with(|| FixedFile {
+        name: name.clone(),
+        before: Some(Arc::clone(&file.text)),
+        after: file.text.to_string(),
     })
 }
 
@@ -62,12 +63,12 @@ fn create(
     files: &mut BTreeMap<String, FixedFile>,
 ) {
     let Some(document) = documents.get(&beside.document) else { return };
-    let text = render::block(manifest, Lists::of(&document.source.text));
+    let text = render::block(manifest, Lists::of(&document.file.text));
     if beside.path.is_empty() && !is_json(document.text()) {
-        append(&mut existing(files, &document.source).after, &text);
+        append(&mut existing(files, &document.file).after, &text);
     } else {
         let name = format!("{}-{}.yaml", object.name, object.kind.to_ascii_lowercase());
-        let name = Path::new(&document.source.name).with_file_name(name).display().to_string();
+        let name = Path::new(&document.file.source.name).with_file_name(name).display().to_string();
         files.insert(name.clone(), FixedFile { name, before: None, after: text });
     }
 }

@@ -7,7 +7,7 @@ use super::FixedFile;
 /// What is different in a file, as `patch` and `git apply` read it.
 pub fn unified(file: &FixedFile) -> String {
     let (old_name, old) = match &file.before {
-        Some(source) => (format!("a/{}", file.name), &*source.text),
+        Some(text) => (format!("a/{}", file.name), &**text),
         None => ("/dev/null".to_owned(), ""),
     };
     let new_name = format!("b/{}", file.name);

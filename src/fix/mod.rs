@@ -27,7 +27,7 @@ use self::place::{DocumentKey, Documents};
 use self::select::{Selected, Wanted};
 pub use self::text_fix::attach;
 use crate::cluster::inventory::Inventory;
-use crate::manifest::{Source, Variable};
+use crate::manifest::Variable;
 use crate::model::ObjectRef;
 use crate::report::Report;
 use crate::verdict::{Finding, RuleId};
@@ -48,7 +48,7 @@ pub struct Fixes {
 pub struct FixedFile {
     pub name: String,
     /// What it is now; `None` for a new file.
-    pub before: Option<Arc<Source>>,
+    pub before: Option<Arc<str>>,
     pub after: String,
 }
 

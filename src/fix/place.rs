@@ -20,7 +20,7 @@ pub(super) struct DocumentKey {
 /// One document of a file.
 #[derive(Debug)]
 pub(super) struct FileDocument {
-    pub(super) source: Arc<Source>,
+    pub(super) file: Arc<FileText>,
     pub(super) range: Range<usize>,
     /// The line of the file on which it starts.
     line: u32,
@@ -31,8 +31,17 @@ pub(super) struct FileDocument {
 
 impl FileDocument {
     pub(super) fn text(&self) -> &str {
-        self.source.text.get(self.range.clone()).unwrap_or_default()
+        self.file.text.get(self.range.clone()).unwrap_or_default()
     }
+}
+
+/// A file with its text.
+#[derive(Debug)]
+pub(super) struct FileText {
+    pub(super) source: Arc<Source>,
+    pub(super) text: Arc<str>,
+    /// The first line and the bytes of each document.
+    documents: Vec<(u32, Range<usize>)>,
 }
 
 /// An object's place.
@@ -47,8 +56,7 @@ pub(super) struct ObjectPlace {
 #[derive(Debug, Default)]
 pub(super) struct Documents {
     known: BTreeMap<DocumentKey, FileDocument>,
-    /// The first line and the bytes of each document of a file.
-    outlines: BTreeMap<String, Vec<(u32, Range<usize>)>>,
+    files: BTreeMap<String, Arc<FileText>>,
 }
 
 impl Documents {
@@ -59,14 +67,14 @@ impl Documents {
     /// Where an object is written.
     pub(super) fn place(&mut self, manifest: &ManifestRecord) -> Result<ObjectPlace, String> {
         let (source, (start, column)) = (&manifest.file, manifest.start);
-        let outline =
-            self.outlines.entry(source.name.clone()).or_insert_with(|| manifest::documents(&source.text));
-        let next = outline.partition_point(|(line, _)| *line <= start);
-        let (line, range) = outline.get(next.saturating_sub(1)).ok_or("its document is not found")?.clone();
+        let file = self.files.entry(source.name.clone()).or_insert_with(|| Arc::new(FileText::of(source)));
+        let next = file.documents.partition_point(|(line, _)| *line <= start);
+        let (line, range) =
+            file.documents.get(next.saturating_sub(1)).ok_or("its document is not found")?.clone();
         let key = DocumentKey { file: source.name.clone(), start: range.start };
         let document = match self.known.entry(key.clone()) {
             std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::btree_map::Entry::Vacant(free) => free.insert(read(source, range, line)?),
+            std::collections::btree_map::Entry::Vacant(free) => free.insert(read(file, range, line)?),
         };
         let mut path = Vec::new();
         let at = (start - document.line + 1, column);
@@ -78,11 +86,18 @@ impl Documents {
     }
 }
 
-fn read(source: &Arc<Source>, range: Range<usize>, line: u32) -> Result<FileDocument, String> {
-    let text = source.text.get(range.clone()).unwrap_or_default();
+impl FileText {
+    fn of(source: &Arc<Source>) -> Self {
+        let text = source.text();
+        Self { source: Arc::clone(source), documents: manifest::documents(&text), text: text.into() }
+    }
+}
+
+fn read(file: &Arc<FileText>, range: Range<usize>, line: u32) -> Result<FileDocument, String> {
+    let text = file.text.get(range.clone()).unwrap_or_default();
     let node = manifest::document(text).map_err(|fault| fault.message)?.into_owned();
     let json = node.to_json();
-    Ok(FileDocument { source: Arc::clone(source), range, line, node, json })
+    Ok(FileDocument { file: Arc::clone(file), range, line, node, json })
 }
 
 /// Finds the object that starts at a line and column, and the path to it.

@@ -38,7 +38,7 @@ pub fn attach(inventory: &Inventory, report: &mut Report) {
 }
 
 fn file_fix(file: &FixedFile) -> FileFix {
-    let before = file.before.as_ref().map_or("", |source| &source.text);
+    let before = file.before.as_deref().unwrap_or_default();
     FileFix { file: file.name.clone(), replacements: replacements(before, &file.after) }
 }
 

@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn a_field_is_where_the_nearest_known_one_above_it_is() {
-        let file = Arc::new(Source { name: "x".to_owned(), text: String::new(), origin: Origin::Named });
+        let file = Source::new("x", "", Origin::Named);
         let at = |line| Position { file: Arc::clone(&file), span: Span { line, column: 1, end_column: 2 } };
         let mut elsewhere = Elsewhere::default();
         assert_eq!(elsewhere.find("/a"), None);

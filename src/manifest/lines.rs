@@ -13,8 +13,8 @@ const SHOWN: u32 = 160;
 type Place = (u32, u32, usize);
 
 /// Where the lines of a text are, so that each is found without reading all before it. A line may be a whole file.
-pub struct Lines<'a> {
-    text: &'a str,
+pub struct Lines {
+    text: String,
     /// The place of every [`STEP`]th character.
     places: Vec<Place>,
 }
@@ -30,11 +30,11 @@ pub struct Excerpt {
     pub end: usize,
 }
 
-impl<'a> Lines<'a> {
+impl Lines {
     /// Reads a file once.
-    pub fn new(source: &'a Source) -> Self {
-        let text = source.text.as_str();
-        let places = walk(text, (1, 1, 0)).step_by(STEP).map(|(place, _)| place).collect();
+    pub fn new(source: &Source) -> Self {
+        let text = source.text();
+        let places = walk(&text, (1, 1, 0)).step_by(STEP).map(|(place, _)| place).collect();
         Lines { text, places }
     }
 
@@ -81,7 +81,7 @@ impl<'a> Lines<'a> {
         let Some(start) = after.checked_sub(1).map(|index| self.places[index]) else { return 0 };
         let is_there =
             |((l, c, _), character): &(Place, char)| *l == line && (*c == column || *character == '\n');
-        walk(self.text, start).find(is_there).map_or(self.text.len(), |((.., byte), _)| byte)
+        walk(&self.text, start).find(is_there).map_or(self.text.len(), |((.., byte), _)| byte)
     }
 }
 
@@ -100,8 +100,8 @@ mod tests {
     use super::super::Origin;
     use super::*;
 
-    fn source(text: &str) -> Source {
-        Source { name: String::new(), text: text.to_owned(), origin: Origin::Named }
+    fn source(text: &str) -> std::sync::Arc<Source> {
+        Source::new("", text, Origin::Named)
     }
 
     fn excerpt(text: &str, line: u32, column: u32, end_column: u32) -> (String, String) {

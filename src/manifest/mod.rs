@@ -22,6 +22,7 @@ mod node;
 mod note;
 mod outline;
 mod scalar;
+mod source;
 mod split;
 mod template;
 mod unwrap;
@@ -40,31 +41,10 @@ pub use lines::{Excerpt, Lines};
 pub use misspelt::misspelt_fields;
 pub use node::{Entry, Node, Span, Value};
 pub use note::{Note, NoteKind, kinds_that_matter};
-pub use outline::Outline;
+pub use outline::{KeyTable, Outline};
+pub use source::{Origin, Source};
 use split::Document;
 pub use variable::Variable;
-
-/// A file, or what came through standard input.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Source {
-    /// The path as the user would write it.
-    pub name: String,
-    /// What is in it, without a byte order mark.
-    pub text: String,
-    /// How it came to be read.
-    pub origin: Origin,
-}
-
-/// How a [`Source`] came to be read, which decides how much is expected of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// It was named: it should hold manifests.
-    Named,
-    /// It lies in a folder that was named, among whatever else is there.
-    Found,
-    /// It lies in the `templates` folder of a Helm chart.
-    Chart,
-}
 
 /// An object as kubectl would apply it: a document, an item of a `List` or an object of an `OpenShift` Template.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,16 +80,16 @@ pub struct DuplicateKey {
     pub first_line: u32,
 }
 
-/// Reads all documents of a source.
-pub fn read(source: &Arc<Source>) -> (Vec<Manifest<'_>>, Vec<Note>) {
+/// Reads all documents of a source, whose text is `text`.
+pub fn read<'a>(source: &Arc<Source>, text: &'a str) -> (Vec<Manifest<'a>>, Vec<Note>) {
     let mut manifests = Vec::new();
-    let notes = read_each(source, &mut |manifest| manifests.push(manifest));
+    let notes = read_each(source, text, &mut |manifest| manifests.push(manifest));
     (manifests, notes)
 }
 
-/// Reads all documents of a source and gives each object to `take` as soon as it is read: what that does not keep of it takes
-/// no memory while the rest is read.
-pub fn read_each<'a>(source: &'a Arc<Source>, take: &mut dyn FnMut(Manifest<'a>)) -> Vec<Note> {
+/// Reads all documents of a source, whose text is `text`, and gives each object to `take` as soon as it is read: what that does not
+/// keep of it takes no memory while the rest is read.
+pub fn read_each<'a>(source: &Arc<Source>, text: &'a str, take: &mut dyn FnMut(Manifest<'a>)) -> Vec<Note> {
     let limits = ParseLimits::default();
     let mut reading = Reading { source, limits, take, notes: Vec::new() };
     if source.origin == Origin::Chart {
@@ -120,7 +100,7 @@ pub fn read_each<'a>(source: &'a Arc<Source>, take: &mut dyn FnMut(Manifest<'a>)
             "the source of a Helm chart: render the chart and audit the result",
         );
     } else {
-        reading.text(source.text.strip_prefix('\u{feff}').unwrap_or(&source.text));
+        reading.text(text.strip_prefix('\u{feff}').unwrap_or(text));
     }
     reading.notes
 }
@@ -168,7 +148,7 @@ pub fn pointer_of(path: &serde_path_to_error::Path) -> String {
 
 /// A source that is being read.
 struct Reading<'a, 'b> {
-    source: &'a Arc<Source>,
+    source: &'b Arc<Source>,
     limits: ParseLimits,
     take: &'b mut dyn FnMut(Manifest<'a>),
     notes: Vec<Note>,

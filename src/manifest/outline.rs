@@ -2,18 +2,16 @@
 //!
 //! Nodes take ten times the memory of their text, and once an object has been read only places are still asked for. These are packed,
 //! one record after the other: for each field and each item of a list where it is written and then, in the same way, what is in it.
-//! Numbers take as many bytes as they need, seven bits each, and are relative to the record above.
+//! Numbers take as many bytes as they need, seven bits each, and a line is relative to that of the record above.
 //!
 //! ```text
-//! record   = line  column  width  [key]  children      the key of a field
-//! key      = 2 × (start in the text)      length       where the text has the key as it is
-//!          | 2 × length + 1               bytes        otherwise
+//! record   = line  column  width  [key]  children      the key of a field, by its number in a table
 //! children = 0                                         of a scalar
 //!          | 1  size (4 bytes)  record…                of a map
 //!          | 2  size (4 bytes)  start (4 bytes)…  record…   of a list, with the start of each record
 //! ```
 
-use std::ops::Range;
+use std::collections::HashMap;
 
 use super::node::{Node, Span, Value, steps};
 
@@ -31,51 +29,57 @@ pub struct Outline {
     children: Box<[u8]>,
 }
 
-/// What the numbers of a record are relative to: the line of the record above, and the start of its key.
-#[derive(Clone, Copy)]
-struct Above {
-    line: u32,
-    key: u32,
+/// The keys of the outlines of one file, each once.
+#[derive(Debug, Default)]
+pub struct KeyTable(HashMap<Box<str>, u32>);
+
+impl KeyTable {
+    fn number(&mut self, key: &str) -> u32 {
+        if let Some(number) = self.0.get(key) {
+            return *number;
+        }
+        let number = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        self.0.insert(key.into(), number);
+        number
+    }
 }
 
 impl Outline {
-    /// The outline of a value that was read from `text`.
-    pub fn of(node: &Node<'_>, text: &str) -> Self {
-        let start = text.as_ptr().addr();
-        let mut writer = Writer { text: start..start + text.len(), bytes: Vec::new() };
+    /// The outline of a value, whose keys are added to a table.
+    pub fn of(node: &Node<'_>, keys: &mut KeyTable) -> Self {
+        let mut writer = Writer { keys, bytes: Vec::new() };
         let root = node.span();
-        writer.children(node, Above { line: root.line, key: 0 });
+        writer.children(node, root.line);
         Self { root, children: writer.bytes.into() }
     }
 
-    /// What [`Node::locate`] says of the value, which was read from `text`.
-    pub fn locate<'a>(&'a self, json_pointer: &str, text: &'a str) -> Span {
-        let mut span = self.root;
-        let mut above = Above { line: span.line, key: 0 };
-        let mut children = Reader { bytes: &self.children };
+    /// What [`Node::locate`] says of the value, with the table of its keys; the value as a whole without one.
+    pub fn locate(&self, json_pointer: &str, keys: Option<&KeyTable>) -> Span {
+        let (mut span, mut children) = (self.root, Reader { bytes: &self.children });
         for step in steps(json_pointer) {
-            let Some(record) = children.find(&step, above, text) else { break };
-            (span, above, children) = (record.span, record.above, record.children);
+            let record = keys.and_then(|keys| children.find(&step, span.line, keys));
+            let Some(record) = record else { break };
+            (span, children) = (record.span, record.children);
         }
         span
     }
 }
 
-struct Writer {
-    /// The addresses of the text.
-    text: Range<usize>,
+struct Writer<'k> {
+    keys: &'k mut KeyTable,
     bytes: Vec<u8>,
 }
 
-impl Writer {
-    fn children(&mut self, node: &Node<'_>, above: Above) {
+impl Writer<'_> {
+    fn children(&mut self, node: &Node<'_>, above: u32) {
         match &node.value {
             Value::Map(entries) => {
                 let size = self.begin(MAP);
                 for entry in entries {
                     self.span(entry.span(), above);
-                    let key = self.key(&entry.key, above.key);
-                    self.children(&entry.value, Above { line: entry.line, key });
+                    let key = self.keys.number(&entry.key);
+                    self.number(key.into());
+                    self.children(&entry.value, entry.line);
                 }
                 self.set(size, self.bytes.len() - size - FIXED);
             }
@@ -86,7 +90,7 @@ impl Writer {
                 for (index, item) in items.iter().enumerate() {
                     self.set(starts + FIXED * index, self.bytes.len() - starts);
                     self.span(item.span(), above);
-                    self.children(item, Above { line: item.line, ..above });
+                    self.children(item, item.line);
                 }
                 self.set(size, self.bytes.len() - size - FIXED);
             }
@@ -109,24 +113,10 @@ impl Writer {
         }
     }
 
-    fn span(&mut self, span: Span, above: Above) {
-        self.number(zigzag(i64::from(span.line) - i64::from(above.line)));
+    fn span(&mut self, span: Span, above: u32) {
+        self.number(zigzag(i64::from(span.line) - i64::from(above)));
         self.number(span.column.into());
         self.number(span.end_column.saturating_sub(span.column).into());
-    }
-
-    /// Writes a key, and returns where it starts in the text, or else what that would be relative to.
-    fn key(&mut self, key: &str, above: u32) -> u32 {
-        let address = key.as_ptr().addr();
-        let start = self.text.contains(&address).then(|| u32::try_from(address - self.text.start).ok());
-        let Some(start) = start.flatten() else {
-            self.number((key.len() as u64) << 1 | 1);
-            self.bytes.extend(key.as_bytes());
-            return above;
-        };
-        self.number(zigzag(i64::from(start) - i64::from(above)) << 1);
-        self.number(key.len() as u64);
-        start
     }
 
     fn number(&mut self, mut number: u64) {
@@ -155,22 +145,22 @@ struct Reader<'a> {
 
 struct Record<'a> {
     span: Span,
-    above: Above,
     children: Reader<'a>,
 }
 
 impl<'a> Reader<'a> {
-    /// The record of a field or an item.
-    fn find(mut self, step: &str, above: Above, text: &'a str) -> Option<Record<'a>> {
+    /// The record of a field or an item, of which the line above is `above`.
+    fn find(mut self, step: &str, above: u32, keys: &KeyTable) -> Option<Record<'a>> {
         let kind = self.byte();
         let mut records = self.sized();
         if kind == MAP {
+            let wanted = *keys.0.get(step)?;
             while !records.bytes.is_empty() {
                 let span = records.span(above);
-                let (key, start) = records.key(above.key, text);
+                let key = records.small();
                 let children = records;
-                if key == step {
-                    return Some(Record { span, above: Above { line: span.line, key: start }, children });
+                if key == wanted {
+                    return Some(Record { span, children });
                 }
                 records.skip_children();
             }
@@ -186,7 +176,7 @@ impl<'a> Reader<'a> {
         }
         let mut children = Reader { bytes: records.bytes.get(start_of(index)?..)? };
         let span = children.span(above);
-        Some(Record { span, above: Above { line: span.line, ..above }, children })
+        Some(Record { span, children })
     }
 
     fn skip_children(&mut self) {
@@ -200,26 +190,14 @@ impl<'a> Reader<'a> {
         Reader { bytes: self.take(size) }
     }
 
-    fn span(&mut self, above: Above) -> Span {
-        let line = i64::from(above.line) + unzigzag(self.number());
+    fn span(&mut self, above: u32) -> Span {
+        let line = i64::from(above) + unzigzag(self.number());
         let (column, width) = (self.small(), self.small());
         Span {
             line: u32::try_from(line).unwrap_or(u32::MAX),
             column,
             end_column: column.saturating_add(width),
         }
-    }
-
-    /// A key, and where it starts in the text, or else what that would be relative to.
-    fn key(&mut self, above: u32, text: &'a str) -> (&'a str, u32) {
-        let number = self.number();
-        if number & 1 == 1 {
-            let bytes = self.take(usize::try_from(number >> 1).unwrap_or(usize::MAX));
-            return (str::from_utf8(bytes).unwrap_or_default(), above);
-        }
-        let start = u32::try_from(i64::from(above) + unzigzag(number >> 1)).unwrap_or(u32::MAX);
-        let (from, length) = (start as usize, self.small() as usize);
-        (text.get(from..from.saturating_add(length)).unwrap_or_default(), start)
     }
 
     fn small(&mut self) -> u32 {
@@ -270,17 +248,18 @@ mod tests {
         }
     }
 
-    fn assert_same(node: &Node<'_>, text: &str) {
-        let outline = Outline::of(node, text);
+    fn assert_same(node: &Node<'_>, keys: &mut KeyTable, text: &str) {
+        let outline = Outline::of(node, keys);
         let mut found = Vec::new();
         pointers(node, "", &mut found);
         for pointer in found {
-            assert_eq!(outline.locate(&pointer, text), node.locate(&pointer), "{pointer} of {text}");
+            assert_eq!(outline.locate(&pointer, Some(keys)), node.locate(&pointer), "{pointer} of {text}");
         }
     }
 
     #[test]
     fn says_what_the_nodes_say() {
+        let mut keys = KeyTable::default();
         let long = format!("a: {}\n{}é: {{k: [1, 2]}}\n", "x".repeat(300), "\n".repeat(300));
         for text in [
             "a: {b: [1, {c: d}, [e]], f: ~}\ng:\n- h: 1\n  i: 2\n- j\n",
@@ -294,20 +273,14 @@ mod tests {
             &long,
         ] {
             let Ok(node) = document(text) else { continue };
-            assert_same(&node, text);
+            assert_same(&node, &mut keys, text);
         }
-    }
-
-    #[test]
-    fn says_it_of_nodes_that_are_in_another_text() {
-        let node = document("a: {b: 1, 'c': [2]}\n").unwrap();
-        assert_same(&node, "another text");
     }
 
     #[test]
     fn is_smaller_than_its_text() {
         let text = include_str!("../../deploy/examples/consul/consul.yaml");
-        let outline = Outline::of(&document(text).unwrap(), text);
+        let outline = Outline::of(&document(text).unwrap(), &mut KeyTable::default());
         assert!(outline.children.len() < text.len() / 2, "{} of {}", outline.children.len(), text.len());
     }
 }

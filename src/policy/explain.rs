@@ -229,7 +229,6 @@ impl DecisionExemption {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
     use crate::cluster::inventory::Inventory;
@@ -262,8 +261,7 @@ spec:
 
     fn explain(policies: Vec<Policy>) -> Explanation {
         let mut inventory = Inventory::new(None);
-        let (name, text) = ("set.yaml".to_owned(), SET.to_owned());
-        inventory.add(&Arc::new(Source { name, text, origin: Origin::Named }));
+        inventory.add(&Source::new("set.yaml", SET, Origin::Named));
         let cluster = inventory.cluster();
         let policies = Policies::new(Profile::Baseline, policies).unwrap();
         let set = cluster.sets_in("prod")[0];

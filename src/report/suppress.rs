@@ -66,7 +66,8 @@ pub(crate) fn apply(report: &mut Report, inventory: &Inventory) {
 
 impl OfFile {
     fn read(file: &Arc<Source>) -> Self {
-        let comments = if file.text.contains(MARK) { comments(&file.text) } else { Vec::new() };
+        let text = file.text();
+        let comments = if text.contains(MARK) { comments(&text) } else { Vec::new() };
         let mut by_line: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (index, comment) in comments.iter().enumerate() {
             by_line.entry(*comment.about.start()).or_default().push(index);

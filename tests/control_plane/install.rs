@@ -463,7 +463,7 @@ async fn what_fail_holds_up_is_free_when_the_configurations_are_gone() {
         user_namespace(&api, name).await;
         apply_all(&api, &kube_api::example("zookeeper/zookeeper.yaml", name)).await;
     }
-    let objects = parse("overlays/fail", output(&kubectl, &["kustomize", "overlays/fail"]));
+    let objects = parse("overlays/fail", &output(&kubectl, &["kustomize", "overlays/fail"]));
     apply_all(&api, &objects).await;
     let (webhooks, others): (Vec<_>, Vec<_>) =
         objects.iter().partition(|object| object["webhooks"].is_array());

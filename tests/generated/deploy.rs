@@ -364,7 +364,7 @@ fn normalised(objects: Vec<Value>) -> BTreeMap<String, Value> {
 /// What the chart makes of values, in a namespace.
 fn templated(helm: &Path, chart: &str, namespace: &str, values: &[&str]) -> Vec<Value> {
     let arguments = [&["template", "stateward", chart, "--namespace", namespace], values].concat();
-    parse("chart", output(helm, &arguments))
+    parse("chart", &output(helm, &arguments))
 }
 
 /// Fails unless both have the same objects.

@@ -1,7 +1,6 @@
 //! Which objects are judged together, and what a step from one state to another is found to break.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use stateward::audit::contexts::Contexts;
@@ -41,11 +40,7 @@ fn inventory(units: Units<'_>) -> Inventory {
     for (name, files) in units {
         inventory.begin(Unit { name: (*name).into(), rendered: false });
         for (file, text) in *files {
-            inventory.add(&Arc::new(Source {
-                name: (*file).into(),
-                text: text.clone(),
-                origin: Origin::Found,
-            }));
+            inventory.add(&Source::new(*file, text, Origin::Found));
         }
     }
     inventory

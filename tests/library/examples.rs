@@ -3,7 +3,6 @@
 use crate::case;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use stateward::audit::{AuditConfig, audit};
@@ -79,8 +78,8 @@ fn a_report_is_the_same_on_all_threads_and_without_the_values_of_manifests() {
         {
             let name = format!("{number}/{}", file.display());
             let text = fs::read_to_string(&file).unwrap();
-            let source = Arc::new(Source { name, text, origin: Origin::Named });
-            inventory.add_read(FileObjects::read(&source, keep));
+            let source = Source::new(name, &text, Origin::Named);
+            inventory.add_read(FileObjects::read(&source, &text, keep));
         }
         let config = AuditConfig { threads, ..AuditConfig::default() };
         let report = audit(&inventory, &case::strict(), config, Timestamp::UNIX_EPOCH);

@@ -3,7 +3,6 @@
 use crate::case;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use stateward::audit::{AuditConfig, audit};
 use stateward::cluster::inventory::Inventory;
@@ -16,8 +15,7 @@ use stateward::verdict::{Finding, Level};
 fn inventory(files: &[(String, String)]) -> Inventory {
     let mut inventory = Inventory::new(None);
     for (name, text) in files {
-        let source = Source { name: name.clone(), text: text.clone(), origin: Origin::Named };
-        inventory.add(&Arc::new(source));
+        inventory.add(&Source::new(name, text, Origin::Named));
     }
     inventory
 }

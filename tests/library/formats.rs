@@ -1,7 +1,6 @@
 //! The formats of a report, of manifests whose names and annotations attack each of them.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -27,10 +26,10 @@ fn manifest(name: &str) -> String {
     )
 }
 
-fn report_of(file: &str, text: String) -> Report {
+fn report_of(file: &str, text: &str) -> Report {
     let mut inventory = Inventory::new(None);
     inventory.begin(Unit { name: "dir".into(), rendered: false });
-    inventory.add(&Arc::new(Source { name: file.into(), text, origin: Origin::Named }));
+    inventory.add(&Source::new(file, text, Origin::Named));
     let policies = Policies::new(Profile::Strict, Vec::new()).unwrap();
     let config = AuditConfig { pictures: true, ..AuditConfig::default() };
     let mut report = audit(&inventory, &policies, config, Timestamp::UNIX_EPOCH);
@@ -40,7 +39,7 @@ fn report_of(file: &str, text: String) -> Report {
 }
 
 fn hostile() -> Report {
-    report_of("dir/a,b:<i>|`%.yaml", manifest(HOSTILE))
+    report_of("dir/a,b:<i>|`%.yaml", &manifest(HOSTILE))
 }
 
 fn written(format: Format, report: &Report) -> String {
@@ -129,7 +128,7 @@ fn a_comment_is_never_too_long_for_github() {
     let text = (0..400).fold(String::new(), |text, n| {
         text + &manifest(&format!("zk-{n}")).replace("app: zk", &format!("app: zk{n}")) + "---\n"
     });
-    let text = written(Format::Markdown, &report_of("a.yaml", text));
+    let text = written(Format::Markdown, &report_of("a.yaml", &text));
     assert!(text.len() < 65_000 && text.contains("more, which did not fit"), "{}", text.len());
 }
 
@@ -139,7 +138,7 @@ fn sarif_has_the_edits_as_fixes() {
                 selector: {matchLabels: {app: zk}}\n  template:\n    metadata: {labels: {app: zk}}\n    \
                 spec: {containers: [{name: zk, image: 'zookeeper:3.9'}]}\n";
     let mut inventory = Inventory::new(None);
-    inventory.add(&Arc::new(Source { name: "a.yaml".into(), text: text.into(), origin: Origin::Named }));
+    inventory.add(&Source::new("a.yaml", text, Origin::Named));
     let policies = Policies::new(Profile::Strict, Vec::new()).unwrap();
     let mut report = audit(&inventory, &policies, AuditConfig::default(), Timestamp::UNIX_EPOCH);
     stateward::fix::attach(&inventory, &mut report);
@@ -193,7 +192,7 @@ fn sarif_has_the_required_shape() {
 #[test]
 fn fingerprints_survive_moved_lines_and_differ_from_each_other() {
     let prints = |text: String| -> Vec<String> {
-        report_of("a.yaml", text).findings.iter().map(|located| located.fingerprint.clone()).collect()
+        report_of("a.yaml", &text).findings.iter().map(|located| located.fingerprint.clone()).collect()
     };
     let before = prints(manifest("zk"));
     assert_eq!(before, prints(format!("# one\n\n# two\n{}", manifest("zk"))));
@@ -203,7 +202,7 @@ fn fingerprints_survive_moved_lines_and_differ_from_each_other() {
 
 #[test]
 fn junit_fails_where_the_audit_does() {
-    let mut report = report_of("a.yaml", manifest("zk") + "---\nkind: [\napiVersion: Service\n");
+    let mut report = report_of("a.yaml", &(manifest("zk") + "---\nkind: [\napiVersion: Service\n"));
     let text = written(Format::Junit, &report);
     let deny = report.count(Level::Deny);
     assert_eq!(text.matches("<failure ").count(), deny);
@@ -217,7 +216,7 @@ fn junit_fails_where_the_audit_does() {
 
 #[test]
 fn gitlab_has_its_five_names() {
-    let report = report_of("a.yaml", manifest("zk"));
+    let report = report_of("a.yaml", &manifest("zk"));
     let issues: Vec<Value> = serde_json::from_str(&written(Format::Gitlab, &report)).unwrap();
     assert_eq!(issues.len(), report.findings.len());
     for issue in issues {
@@ -232,7 +231,7 @@ fn gitlab_has_its_five_names() {
 #[test]
 fn findings_that_one_edit_ends_are_shown_as_one() {
     let two = manifest("zk").replace("replicas: 4", "replicas: 2");
-    let report = report_of("a.yaml", two);
+    let report = report_of("a.yaml", &two);
     let text = written(Format::Human, &report);
     let told = text.matches("set spec.replicas to 3").count();
     assert_eq!(told, 1, "{text}");
@@ -249,7 +248,7 @@ fn one_long_line_with_many_findings_is_no_problem() {
         })
         .collect();
     let text = format!(r#"{{"apiVersion":"v1","kind":"List","items":[{}]}}"#, items.join(","));
-    let report = report_of("a.json", text);
+    let report = report_of("a.json", &text);
     let text = written(Format::Human, &report);
     assert!(text.len() < report.findings.len() * 3000, "only the part of the line around a place is shown");
 }

@@ -1,12 +1,10 @@
 //! Manifests made to cost and to deceive.
 
-use std::sync::Arc;
-
 use stateward::manifest::{Manifest, Note, NoteKind, Origin, Source, read};
 
 fn read_text(text: String) -> (Vec<Manifest<'static>>, Vec<Note>) {
-    let source = Arc::new(Source { name: "x.yaml".to_owned(), text, origin: Origin::Named });
-    let (manifests, notes) = read(&source);
+    let source = Source::new("x.yaml", &text, Origin::Named);
+    let (manifests, notes) = read(&source, &text);
     (manifests.into_iter().map(Manifest::into_owned).collect(), notes)
 }
 

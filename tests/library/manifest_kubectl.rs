@@ -1,8 +1,6 @@
 //! Manifests read as kubectl reads them: what it takes for objects is judged, what it passes over is noted, and what it
 //! refuses is unreadable. The expectations are those of its `YAMLOrJSONDecoder`, go-yaml and unstructured decoder.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use stateward::manifest::{NoteKind, Origin, Source, read};
 
@@ -17,9 +15,8 @@ fn read_text(text: &str) -> (Vec<String>, Vec<NoteKind>) {
 }
 
 fn objects(text: &str) -> (Vec<Value>, Vec<NoteKind>) {
-    let source = Source { name: "x.yaml".to_owned(), text: text.to_owned(), origin: Origin::Named };
-    let source = Arc::new(source);
-    let (manifests, notes) = read(&source);
+    let source = Source::new("x.yaml", text, Origin::Named);
+    let (manifests, notes) = read(&source, text);
     let objects = manifests.iter().map(|manifest| manifest.node.to_json()).collect();
     (objects, notes.iter().map(|note| note.kind).collect())
 }

@@ -1,7 +1,5 @@
 //! What holds of reading manifests whatever the text.
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use stateward::manifest::Manifest;
@@ -11,9 +9,8 @@ use stateward::manifest::Source;
 use stateward::manifest::read;
 
 fn read_text(text: &str) -> (Vec<Manifest<'static>>, Vec<Note>) {
-    let source = Source { name: "test.yaml".to_owned(), text: text.to_owned(), origin: Origin::Named };
-    let source = Arc::new(source);
-    let (manifests, notes) = read(&source);
+    let source = Source::new("test.yaml", text, Origin::Named);
+    let (manifests, notes) = read(&source, text);
     (manifests.into_iter().map(Manifest::into_owned).collect(), notes)
 }
 

@@ -13,12 +13,12 @@ use stateward::manifest::Source;
 use stateward::manifest::read;
 
 fn source(text: &str, origin: Origin) -> Arc<Source> {
-    Arc::new(Source { name: "test.yaml".to_owned(), text: text.to_owned(), origin })
+    Source::new("test.yaml", text, origin)
 }
 
 fn read_text(text: &str) -> (Vec<Manifest<'static>>, Vec<Note>) {
     let source = source(text, Origin::Named);
-    let (manifests, notes) = read(&source);
+    let (manifests, notes) = read(&source, text);
     (manifests.into_iter().map(Manifest::into_owned).collect(), notes)
 }
 
@@ -215,7 +215,7 @@ fn other_yaml_is_passed_over() {
 #[test]
 fn broken_text_that_is_no_manifest_matters_only_where_it_was_named() {
     let text = "{\n  // a comment\n  \"compilerOptions\": {}\n}\n";
-    let kind = |origin| read(&source(text, origin)).1.remove(0).kind;
+    let kind = |origin| read(&source(text, origin), text).1.remove(0).kind;
     assert_eq!(kind(Origin::Named), NoteKind::Unreadable);
     assert_eq!(kind(Origin::Found), NoteKind::NotAManifest);
 }
@@ -311,7 +311,8 @@ fn the_corpus_reads() {
     let mut stateful_sets = 0;
     for source in sources::open(&[corpus]) {
         let source = source.unwrap();
-        let (manifests, notes) = read(&source);
+        let text = source.text();
+        let (manifests, notes) = read(&source, &text);
         let bad: Vec<_> = notes.iter().filter(|note| note.kind != NoteKind::NotAManifest).collect();
         for note in &bad {
             println!("{}:{}:{} {:?} {}", note.file.name, note.line, note.column, note.kind, note.message);

@@ -61,7 +61,7 @@ fn folders_are_walked() {
         ["readme.md Named", "templates/sub/f.yaml Chart", "a/.git/e.yaml Found", absent.as_str()]
     );
     let opened = sources::open(&[root.join("b.yaml")]).next().unwrap().unwrap();
-    assert_eq!(opened.text, "a: b\n");
+    assert_eq!(opened.text(), "a: b\n");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn texts_are_decoded_as_kubectl_decodes_them() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "a.yaml", &bytes);
         let opened = sources::open(&[folder.path().join("a.yaml")]).next().unwrap().unwrap();
-        assert_eq!(opened.text, text, "{bytes:?}");
+        assert_eq!(opened.text(), text, "{bytes:?}");
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -320,11 +319,7 @@ spec: {serviceName: web, selector: {matchLabels: {app: web}}, template: {metadat
 ";
     let rules = |specs: &[&str]| {
         let mut inventory = Inventory::new(None);
-        inventory.add(&Arc::new(Source {
-            name: "app.yaml".to_owned(),
-            text: manifest.to_owned(),
-            origin: Origin::Named,
-        }));
+        inventory.add(&Source::new("app.yaml", manifest, Origin::Named));
         let report = audit::audit(
             &inventory,
             &policies(specs),

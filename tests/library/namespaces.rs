@@ -1,7 +1,5 @@
 //! Manifests of which some name their namespace and others do not.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use stateward::audit::{AuditConfig, audit};
 use stateward::cluster::inventory::Inventory;
@@ -38,7 +36,7 @@ fn budget(name: &str, namespace: &str) -> String {
 fn found(documents: &[&str], namespace: Option<&str>) -> Vec<String> {
     let mut inventory = Inventory::new(namespace);
     let text = documents.join("---\n");
-    inventory.add(&Arc::new(Source { name: "app.yaml".into(), text, origin: Origin::Named }));
+    inventory.add(&Source::new("app.yaml", &text, Origin::Named));
     let policies = Policies::new(Profile::Strict, Vec::new()).unwrap();
     let report = audit(&inventory, &policies, AuditConfig::default(), Timestamp::UNIX_EPOCH);
     report.findings.iter().map(|located| located.finding.rule.to_string()).collect()

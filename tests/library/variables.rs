@@ -1,14 +1,12 @@
 //! Variables in manifests: parameters of Templates, and what envsubst and Flux fill in.
 
-use std::sync::Arc;
-
 use stateward::cluster::inventory::Inventory;
 use stateward::manifest::{NoteKind, Origin, Source};
 
 fn inventory(text: &str) -> Inventory {
     let mut inventory = Inventory::new(None);
     let text = text.to_owned();
-    inventory.add(&Arc::new(Source { name: "a.yaml".to_owned(), text, origin: Origin::Named }));
+    inventory.add(&Source::new("a.yaml", &text, Origin::Named));
     inventory
 }
 

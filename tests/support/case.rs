@@ -35,7 +35,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -122,12 +121,11 @@ fn stateful_set() -> String {
 /// What is found in a fixture.
 pub fn findings(text: &str, policies: &Policies) -> Vec<Finding> {
     let (case, manifests) = split(text);
-    let source =
-        Arc::new(Source { name: "fixture.yaml".into(), text: manifests.into(), origin: Origin::Named });
+    let source = Source::new("fixture.yaml", manifests, Origin::Named);
     let mut inventory = Inventory::new(None);
     inventory.add(&source);
     assert!(inventory.notes().is_empty(), "a fixture is read whole: {:?}", inventory.notes());
-    let (objects, _) = manifest::read(&source);
+    let (objects, _) = manifest::read(&source, manifests);
     let step = case.is_none().then(|| step_of_two_states(manifests, &objects, policies));
     let Some(case) = case.or_else(|| Case::of_two_states(&objects)) else {
         return audit(&inventory, policies, AuditConfig::default(), now())
@@ -155,7 +153,7 @@ fn step_of_two_states(text: &str, objects: &[Manifest<'_>], policies: &Policies)
         let kept = documents.iter().enumerate().filter(|(index, _)| *index != without);
         let text = kept.map(|(_, text)| *text).collect::<Vec<_>>().join("\n---\n");
         let mut inventory = Inventory::new(None);
-        inventory.add(&Arc::new(Source { name: "fixture.yaml".into(), text, origin: Origin::Named }));
+        inventory.add(&Source::new("fixture.yaml", &text, Origin::Named));
         inventory
     };
     let (old, new) = (inventory(new), inventory(old));
@@ -258,9 +256,8 @@ pub fn split_header(text: &str) -> (Option<&str>, &str) {
 
 /// The manifests as data.
 pub fn objects(manifests: &str) -> Vec<Value> {
-    let source =
-        Arc::new(Source { name: "fixture.yaml".into(), text: manifests.into(), origin: Origin::Named });
-    manifest::read(&source).0.iter().map(|object| object.node.to_json()).collect()
+    let source = Source::new("fixture.yaml", manifests, Origin::Named);
+    manifest::read(&source, manifests).0.iter().map(|object| object.node.to_json()).collect()
 }
 
 impl Case {

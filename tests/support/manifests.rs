@@ -4,7 +4,6 @@ use std::{
     env,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
 };
 
 use serde_json::Value;
@@ -17,16 +16,16 @@ pub fn deploy() -> PathBuf {
 }
 
 /// Every object of a text; nothing in it may be left over.
-pub fn parse(name: &str, text: String) -> Vec<Value> {
-    let source = Arc::new(Source { name: name.to_owned(), text, origin: Origin::Named });
-    let (manifests, notes) = manifest::read(&source);
+pub fn parse(name: &str, text: &str) -> Vec<Value> {
+    let source = Source::new(name, text, Origin::Named);
+    let (manifests, notes) = manifest::read(&source, text);
     assert!(notes.is_empty(), "{name}: {notes:?}");
     manifests.into_iter().map(|manifest| manifest.node.to_json()).collect()
 }
 
 /// The objects in a file of `deploy/`, in its order.
 pub fn objects(file: &str) -> Vec<Value> {
-    parse(file, std::fs::read_to_string(deploy().join(file)).unwrap())
+    parse(file, &std::fs::read_to_string(deploy().join(file)).unwrap())
 }
 
 /// What `deploy/base` installs, in its order, without the policies of a cluster.

@@ -128,7 +128,7 @@ fn note_empty(inventory: &mut Inventory, paths: &[PathBuf], first_units: &[usize
         if counts[*first..end].iter().sum::<usize>() > 0 {
             continue;
         }
-        let file = Source { name: name(path), text: String::new(), origin: Origin::Named };
+        let file = Source::new(name(path), "", Origin::Named);
         let units = inventory.note_units().iter();
         let is_of_chart = |note: &Note| note.file.origin == Origin::Chart;
         let has_templates = inventory
@@ -140,7 +140,7 @@ fn note_empty(inventory: &mut Inventory, paths: &[PathBuf], first_units: &[usize
         let message =
             format!("no Kubernetes object is found here{hint} (--fail-on-empty=false accepts that)");
         let (kind, hides) = (NoteKind::Empty, Vec::new());
-        inventory.add_note(Note { file: file.into(), line: 1, column: 1, kind, message, hides });
+        inventory.add_note(Note { file, line: 1, column: 1, kind, message, hides });
     }
 }
 
@@ -157,7 +157,7 @@ impl Task {
             Self::Stdin => sources::stdin(),
         };
         match source {
-            Ok(source) => FileObjects::read(&source, reading.keep_values),
+            Ok((source, text)) => FileObjects::read(&source, &text, reading.keep_values),
             Err(note) => FileObjects::unread(note),
         }
     }

@@ -5,7 +5,6 @@ mod webhooks;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -198,8 +197,8 @@ fn policies(facts: &Facts, now: Timestamp) -> Check {
     };
     let mut loaded = Loaded::default();
     let mut load = |name: String, text: String| {
-        let source = Source { name, text, origin: Origin::Named };
-        loaded.extend(Loaded::of(&Ok(Arc::new(source)), now));
+        let source = Source::new(name, &text, Origin::Named);
+        loaded.extend(Loaded::of(&Ok(source), now));
     };
     // The others are not read by the server either.
     let files = files.into_iter().flatten().filter(|(name, _)| has_manifest_name(Path::new(name)));

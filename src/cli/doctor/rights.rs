@@ -1,7 +1,5 @@
 //! The rights that an installation needs: those of its own manifests. Pure.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
 use super::facts::Place;
@@ -64,9 +62,8 @@ pub(super) fn rights(place: &Place, arguments: &[&str]) -> Vec<Right> {
 
 /// The rules of the roles in a manifest, each with whether it is of one namespace.
 fn rules(text: &str) -> Vec<(Value, bool)> {
-    let source = Source { name: "rbac.yaml".to_owned(), text: text.to_owned(), origin: Origin::Named };
-    let source = Arc::new(source);
-    let (manifests, _) = read(&source);
+    let source = Source::new("rbac.yaml", text, Origin::Named);
+    let (manifests, _) = read(&source, text);
     let of_roles = manifests.iter().filter(|manifest| manifest.kind.ends_with("Role"));
     let rules = of_roles.flat_map(|role| {
         let json = role.node.to_json();

@@ -1,7 +1,5 @@
 //! What a case finds, by the same code as the webhook and the audit.
 
-use std::sync::Arc;
-
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -20,8 +18,7 @@ pub(super) fn findings(case: &Case, policies: &Policies, now: Timestamp) -> anyh
     let mut inventory = Inventory::new(None);
     for object in &case.objects {
         let text = serde_json::to_string(object)?;
-        let source = Source { name: "objects".to_owned(), text, origin: Origin::Named };
-        inventory.add(&Arc::new(source));
+        inventory.add(&Source::new("objects", &text, Origin::Named));
     }
     let is_judged = |note: &&Note| matches!(note.kind, NoteKind::Default | NoteKind::UnknownField);
     if let Some(note) = inventory.notes().iter().find(|note| !is_judged(note)) {

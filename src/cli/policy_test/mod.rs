@@ -66,7 +66,7 @@ fn run_path(path: &PathBuf, results: &mut Vec<CaseResult>, failures: &mut Vec<St
     for source in sources::open(std::slice::from_ref(path)) {
         match source {
             Ok(source) if source.name.ends_with(".test.yaml") => {
-                let judged = run_file(&source.name, &source.text);
+                let judged = run_file(&source.name, &source.text());
                 match judged.with_context(|| source.name.clone()) {
                     Ok(judged) => results.extend(judged),
                     Err(error) => failures.push(explained(&error)),

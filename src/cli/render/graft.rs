@@ -308,7 +308,7 @@ mod tests {
     use crate::manifest::{Origin, document};
 
     fn file(name: &str) -> Arc<Source> {
-        Arc::new(Source { name: name.to_owned(), text: String::new(), origin: Origin::Named })
+        Source::new(name, "", Origin::Named)
     }
 
     /// Where the fields of an object are set, given the file it is written in and some patches.

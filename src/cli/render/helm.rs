@@ -23,9 +23,9 @@ pub(super) fn render(folder: &Path, config: &RenderConfig, keep: KeepValues) -> 
         arguments.extend([Path::new("--set"), Path::new(set)]);
     }
     let text = child::output("helm", &arguments, config.network)?;
-    let rendered = source(&folder.display().to_string(), text);
-    let origins = origins(&rendered.text);
-    let (mut manifests, notes) = read(&rendered);
+    let rendered = source(&folder.display().to_string(), &text);
+    let origins = origins(&text);
+    let (mut manifests, notes) = read(&rendered, &text);
     let mut templates: BTreeMap<PathBuf, (Arc<Source>, Keys)> = BTreeMap::new();
     for manifest in &mut manifests {
         let before = origins.partition_point(|(line, _)| *line <= manifest.node.line);
@@ -35,7 +35,7 @@ pub(super) fn render(folder: &Path, config: &RenderConfig, keep: KeepValues) -> 
         let (template, keys) = templates.entry(file).or_insert_with_key(|file| {
             let text = fs::read_to_string(file).unwrap_or_default();
             let keys = Keys::of(&text);
-            (source(&file.display().to_string(), text), keys)
+            (source(&file.display().to_string(), &text), keys)
         });
         onto_template(&mut manifest.node, keys);
         manifest.file = Arc::clone(template);

@@ -107,8 +107,8 @@ pub(super) fn render(
     }
     let text =
         child::output(program, &arguments, config.network).map_err(|error| overlay.fault(file, &error))?;
-    let printed = source(&folder.display().to_string(), text);
-    let (mut manifests, notes) = read(&printed);
+    let printed = source(&folder.display().to_string(), &text);
+    let (mut manifests, notes) = read(&printed, &text);
     let mut origins = Origins::of(file);
     for manifest in &mut manifests {
         let origin = overlay.take_origin(manifest).map(|path| overlay.as_named(&path, folder));
@@ -241,7 +241,7 @@ fn find<'m>(
 ) -> Option<&'m Manifest<'static>> {
     let manifests = known.entry(file.to_owned()).or_insert_with(|| {
         let source = files.get(file);
-        read(&source).0.into_iter().map(Manifest::into_owned).collect()
+        read(&source, &source.text()).0.into_iter().map(Manifest::into_owned).collect()
     });
     let mut same = manifests.iter().filter(|manifest| manifest.kind == rendered.kind).collect::<Vec<_>>();
     if same.len() > 1 {

@@ -65,7 +65,7 @@ impl Renderable {
             Self::Chart(folder) => folder.join("Chart.yaml"),
         };
         Note {
-            file: source(&file.display().to_string(), String::new()),
+            file: source(&file.display().to_string(), ""),
             line: 1,
             column: 1,
             kind: NoteKind::NotRendered,
@@ -82,9 +82,8 @@ fn parent(file: &Path) -> &Path {
     }
 }
 
-fn source(name: &str, text: String) -> Arc<Source> {
-    let name = name.strip_prefix("./").unwrap_or(name).to_owned();
-    Arc::new(Source { name, text, origin: Origin::Named })
+fn source(name: &str, text: &str) -> Arc<Source> {
+    Source::new(name.strip_prefix("./").unwrap_or(name), text, Origin::Named)
 }
 
 /// Whether a program is on the path.

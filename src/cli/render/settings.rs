@@ -25,7 +25,7 @@ pub(super) struct Files(HashMap<PathBuf, Arc<Source>>);
 impl Files {
     pub(super) fn get(&mut self, path: &Path) -> Arc<Source> {
         let known = self.0.entry(path.to_owned()).or_insert_with(|| {
-            source(&path.display().to_string(), fs::read_to_string(path).unwrap_or_default())
+            source(&path.display().to_string(), &fs::read_to_string(path).unwrap_or_default())
         });
         Arc::clone(known)
     }
@@ -117,7 +117,8 @@ impl Settings {
             return;
         }
         let own = files.get(file);
-        let Ok(node) = document(&own.text) else { return };
+        let text = own.text();
+        let Ok(node) = document(&text) else { return };
         let folder = file.parent().unwrap_or(Path::new(""));
         let paths = |key: &str| {
             let entries = node.get(key).and_then(Node::as_list).unwrap_or_default();
@@ -310,10 +311,10 @@ impl Reader<'_> {
         let path = clean(&self.folder.join(&**written));
         let (file, documents) = if !written.contains('\n') && path.is_file() {
             let file = self.files.get(&path);
-            let documents = partial::documents(&file.text);
+            let documents = partial::documents(&file.text());
             (file, documents)
         } else {
-            (Arc::clone(self.own), partial::inline(text, &self.own.text))
+            (Arc::clone(self.own), partial::inline(text, &self.own.text()))
         };
         for document in documents {
             self.document(&file, document, target);
@@ -361,8 +362,8 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         let settings = Settings::read(&folder.path().join("kustomization.yaml"), &mut Files::default());
-        let rendered = source("rendered", format!("apiVersion: v1\n{rendered}\n"));
-        let rendered = read(&rendered).0.remove(0);
+        let text = format!("apiVersion: v1\n{rendered}\n");
+        let rendered = read(&source("rendered", &text), &text).0.remove(0);
         let layers = settings.layers(&folder.path().join("base/x.yaml"), "x", &rendered);
         let place = |layer: &Layer<'_>| {
             let name = Path::new(&layer.file.name).strip_prefix(folder.path()).unwrap().display().to_string();

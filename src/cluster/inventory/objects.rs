@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Position;
 use super::parse::{misspelt, mistyped, parse};
 use crate::cluster::{ClusterObject, Kind};
-use crate::manifest::{DuplicateKey, Elsewhere, Manifest, Note, Outline, Source, read_each};
+use crate::manifest::{DuplicateKey, Elsewhere, KeyTable, Manifest, Note, Outline, Source, read_each};
 
 /// Whether objects are kept as they are written beside their models. Checks of policies and the comparison with an old state read
 /// them; they take several times the memory of the text.
@@ -53,24 +53,28 @@ pub struct ManifestRecord {
     /// Whether it is the output of a renderer: it is not as it is written, and is not edited.
     pub is_rendered: bool,
     outline: Outline,
+    /// The keys of the outlines of its file; `None` until that is read.
+    keys: Option<Arc<KeyTable>>,
     elsewhere: Elsewhere,
 }
 
 impl FileObjects {
-    /// Reads a source.
-    pub fn read(source: &Arc<Source>, keep: KeepValues) -> Self {
-        let mut read = Self::default();
-        let notes = read_each(source, &mut |manifest| read.add(manifest, keep));
+    /// Reads a source, whose text is `text`.
+    pub fn read(source: &Arc<Source>, text: &str, keep: KeepValues) -> Self {
+        let (mut read, mut keys) = (Self::default(), KeyTable::default());
+        let notes = read_each(source, text, &mut |manifest| read.add(manifest, keep, &mut keys));
         read.notes.splice(0..0, notes);
+        read.share(keys);
         read
     }
 
     /// What a renderer has made, and what is to be said of it.
     pub fn rendered(manifests: Vec<Manifest<'_>>, notes: Vec<Note>, keep: KeepValues) -> Self {
-        let mut read = Self { objects: Vec::new(), notes };
+        let (mut read, mut keys) = (Self { objects: Vec::new(), notes }, KeyTable::default());
         for manifest in manifests {
-            read.add(manifest, keep);
+            read.add(manifest, keep, &mut keys);
         }
+        read.share(keys);
         for object in &mut read.objects {
             object.manifest.is_rendered = true;
         }
@@ -83,7 +87,7 @@ impl FileObjects {
     }
 
     /// Adds an object, and after the other notes what is wrong with it.
-    fn add(&mut self, mut manifest: Manifest<'_>, keep: KeepValues) {
+    fn add(&mut self, mut manifest: Manifest<'_>, keep: KeepValues, keys: &mut KeyTable) {
         let kind = Kind::of_manifest(&manifest.api_version, &manifest.kind);
         let model = kind.and_then(|kind| parse(kind, &mut manifest, &mut self.notes));
         match kind {
@@ -93,29 +97,38 @@ impl FileObjects {
         let name = manifest.name.as_deref().map(Box::from);
         let (kind, is_kept) = (manifest.kind.as_str().into(), model.is_some());
         self.objects.push(FileObject {
-            manifest: ManifestRecord::of(manifest, is_kept, keep),
+            manifest: ManifestRecord::of(manifest, is_kept, keep, keys),
             kind,
             name,
             model,
         });
     }
+
+    /// Gives each object the keys of all.
+    fn share(&mut self, keys: KeyTable) {
+        let keys = Arc::new(keys);
+        for object in &mut self.objects {
+            object.manifest.keys = Some(Arc::clone(&keys));
+        }
+    }
 }
 
 impl ManifestRecord {
     /// Of an object that rules do not look at, only what tells it from others is kept.
-    fn of(manifest: Manifest<'_>, is_kept: bool, keep: KeepValues) -> Self {
+    fn of(manifest: Manifest<'_>, is_kept: bool, keep: KeepValues, keys: &mut KeyTable) -> Self {
         let Manifest { file, node, api_version, namespace, duplicate_keys, elsewhere, .. } = manifest;
         let selector = node.pointer("/spec/selector").and_then(|selector| selector.as_map());
         Self {
             start: (node.line, node.column),
             has_selector: selector.is_some_and(|entries| entries.iter().any(|entry| !entry.value.is_null())),
             values: (is_kept && keep == KeepValues::Yes).then(|| Box::new(node.to_json())),
-            outline: if is_kept { Outline::of(&node, &file.text) } else { Outline::default() },
+            outline: if is_kept { Outline::of(&node, keys) } else { Outline::default() },
             file,
             api_version: api_version.into(),
             namespace: namespace.map(Box::from),
             duplicate_keys: duplicate_keys.into(),
             is_rendered: false,
+            keys: None,
             elsewhere,
         }
     }
@@ -125,7 +138,7 @@ impl ManifestRecord {
         let elsewhere = self.elsewhere.find(path).cloned();
         elsewhere.unwrap_or_else(|| Position {
             file: Arc::clone(&self.file),
-            span: self.outline.locate(path, &self.file.text),
+            span: self.outline.locate(path, self.keys.as_deref()),
         })
     }
 }

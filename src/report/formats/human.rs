@@ -1,6 +1,6 @@
 //! The report for people, in the way rustc shows its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 
@@ -117,14 +117,24 @@ fn blocks(report: &Report) -> Vec<Vec<&Located>> {
     blocks
 }
 
-/// The lines of the files that have been shown. Two rendered files may have one name.
-#[derive(Default)]
-struct Files<'a>(HashMap<*const Source, Lines<'a>>);
+/// How many files are kept of those that have been shown: what is found in one is shown together.
+const MOST_FILES: usize = 4;
 
-impl<'a> Files<'a> {
-    fn excerpt(&mut self, position: &'a Position) -> Excerpt {
-        let file = &position.file;
-        self.0.entry(Arc::as_ptr(file)).or_insert_with(|| Lines::new(file)).excerpt(position.span)
+/// The lines of the files that were shown last.
+#[derive(Default)]
+struct Files(VecDeque<(Arc<Source>, Lines)>);
+
+impl Files {
+    fn excerpt(&mut self, position: &Position) -> Excerpt {
+        // Two rendered files may have one name.
+        let known = self.0.iter().position(|(file, _)| Arc::ptr_eq(file, &position.file));
+        let (file, lines) = known
+            .and_then(|at| self.0.remove(at))
+            .unwrap_or_else(|| (Arc::clone(&position.file), Lines::new(&position.file)));
+        let excerpt = lines.excerpt(position.span);
+        self.0.push_front((file, lines));
+        self.0.truncate(MOST_FILES);
+        excerpt
     }
 }
 
@@ -149,7 +159,7 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn of(block: &[&'a Located], files: &mut Files<'a>) -> Self {
+    fn of(block: &[&'a Located], files: &mut Files) -> Self {
         let first = block[0];
         let finding = &first.finding;
         let mut excerpt = |position: &'a Option<Position>| {

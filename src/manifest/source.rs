@@ -1,0 +1,62 @@
+//! A file, kept for when something in it is to be shown or mended.
+
+use std::sync::Arc;
+
+/// A file, or what came through standard input.
+///
+/// Its text is packed: an audit reads megabytes, of which a report shows a few lines.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The path as the user would write it.
+    pub name: String,
+    /// How it came to be read.
+    pub origin: Origin,
+    packed: Box<[u8]>,
+}
+
+/// How a [`Source`] came to be read, which decides how much is expected of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was named: it should hold manifests.
+    Named,
+    /// It lies in a folder that was named, among whatever else is there.
+    Found,
+    /// It lies in the `templates` folder of a Helm chart.
+    Chart,
+}
+
+impl Source {
+    /// A file with this text, which is without a byte order mark.
+    pub fn new(name: impl Into<String>, text: &str, origin: Origin) -> Arc<Self> {
+        let packed = lz4_flex::compress_prepend_size(text.as_bytes()).into();
+        Arc::new(Self { name: name.into(), origin, packed })
+    }
+
+    /// What is in it.
+    pub fn text(&self) -> String {
+        let bytes = lz4_flex::decompress_size_prepended(&self.packed).unwrap_or_default();
+        String::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_text_is_what_it_was(text in "(?s).{0,300}", times in 0..50_usize) {
+            let text = text.repeat(times);
+            prop_assert_eq!(Source::new("a", &text, Origin::Named).text(), text);
+        }
+    }
+
+    #[test]
+    fn manifests_take_a_part_of_their_memory() {
+        let text = include_str!("../../deploy/examples/consul/consul.yaml").repeat(100);
+        let source = Source::new("a", &text, Origin::Named);
+        assert!(source.packed.len() < text.len() / 10, "{} of {}", source.packed.len(), text.len());
+    }
+}
