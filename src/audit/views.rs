@@ -1,10 +1,11 @@
 //! The snapshot that the objects of each context see.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::successors;
 
 use super::applied::taken;
 use super::contexts::Contexts;
-use crate::cluster::inventory::{Inventory, NameRef, ObjectName, Position};
+use crate::cluster::inventory::{Inventory, ObjectName, Position, by_ref};
 use crate::cluster::{Cluster, Kind};
 use crate::model::ObjectRef;
 
@@ -21,13 +22,13 @@ pub(super) struct Views<'a> {
     inventory: &'a Inventory,
     contexts: &'a Contexts,
     clusters: Vec<Cluster>,
-    /// The last object of a kind, namespace and name in a context, its parents aside.
-    named: HashMap<(usize, NameRef<'a>), usize>,
+    /// The objects of each context, its parents aside, in the order of their names.
+    named: Vec<Vec<u32>>,
 }
 
 impl<'a> Views<'a> {
     pub(super) fn of(inventory: &'a Inventory, contexts: &'a Contexts) -> Self {
-        let mut views = Self { inventory, contexts, clusters: Vec::new(), named: HashMap::new() };
+        let mut views = Self { inventory, contexts, clusters: Vec::new(), named: Vec::new() };
         let mut builder = Builder::of(inventory, contexts);
         let mut plain: Vec<Cluster> = Vec::with_capacity(contexts.list.len());
         for (number, context) in contexts.list.iter().enumerate() {
@@ -41,11 +42,7 @@ impl<'a> Views<'a> {
             plain.push(cluster.clone());
             builder.finish(&mut cluster, number);
             views.clusters.push(cluster);
-            for item in &context.own {
-                if let Some(found) = inventory.item(*item) {
-                    views.named.insert((number, found.name_ref()), *item);
-                }
-            }
+            views.named.push(inventory.sorted_by_name(context.own.iter().copied()));
         }
         views
     }
@@ -72,15 +69,11 @@ impl<'a> Views<'a> {
     }
 
     fn item_seen(&self, context: usize, name: &ObjectName) -> Option<usize> {
-        let (kind, namespace, name) = name;
-        let mut at = Some(context);
-        while let Some(context) = at {
-            if let Some(item) = self.named.get(&(context, (*kind, &**namespace, &**name))) {
-                return Some(*item);
-            }
-            at = self.contexts.list[context].parent;
-        }
-        None
+        let mut above = successors(Some(context), |context| self.contexts.list[*context].parent);
+        // Of objects with one name the last counts.
+        above
+            .find_map(|context| self.inventory.of_name(&self.named[context], by_ref(name)).last())
+            .map(|item| *item as usize)
     }
 }
 
@@ -192,7 +185,7 @@ impl<'a> Builder<'a> {
     fn finish(&mut self, cluster: &mut Cluster, number: usize) {
         let written = self.written(number);
         self.namespaces.push(written);
-        let chain = || std::iter::successors(Some(number), |context| self.contexts.list[*context].parent);
+        let chain = || successors(Some(number), |context| self.contexts.list[*context].parent);
         let meets_others =
             self.inventory.units().len() > 1 && (written.only.is_some() || written.has_several);
         for kind in Kind::written() {

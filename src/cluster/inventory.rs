@@ -3,9 +3,9 @@
 mod objects;
 mod parse;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use self::objects::FileObject;
 pub use self::objects::{FileObjects, KeepValues, ManifestRecord};
@@ -28,7 +28,8 @@ pub struct Inventory {
     default_namespace: Box<str>,
     /// Whether the command line gives that namespace.
     namespace_is_given: bool,
-    by_name: BTreeMap<ObjectName, Vec<usize>>,
+    /// The items in the order of their names; made when it is first asked for.
+    by_name: OnceLock<Vec<u32>>,
     shared: SharedParts,
 }
 
@@ -180,8 +181,8 @@ impl Inventory {
             move_to(&mut object, &self.default_namespace);
         }
         self.shared.share(&mut object);
-        let (index, name) = (self.items.len(), name_of(&object));
-        self.by_name.entry(name).or_default().push(index);
+        let index = self.items.len();
+        self.by_name = OnceLock::new();
         self.items.push(InventoryObject { manifest, object });
         index
     }
@@ -245,11 +246,11 @@ impl Inventory {
 
     /// The manifest of an object that is to be edited: that in the same file as `near`, in the same folder, or the only one.
     pub fn manifest_of(&self, object: &ObjectRef, near: &Source) -> Result<&ManifestRecord, String> {
-        let [own, presumed] = self.names_of(object);
-        let items = self.by_name.get(&own).or_else(|| self.by_name.get(&presumed));
+        let names = self.names_of(object);
+        let items = names.iter().map(|name| self.named(by_ref(name))).find(|items| !items.is_empty());
         let items = items.ok_or_else(|| format!("{object} is not in these files"))?;
         let folder = |file: &Source| Path::new(&file.name).parent().map(Path::to_owned);
-        let all = || items.iter().take(MOST_OF_ONE_NAME).map(|index| &self.items[*index]);
+        let all = || items.iter().take(MOST_OF_ONE_NAME).filter_map(|index| self.items.get(*index as usize));
         let mut found: Vec<_> = all().filter(|item| item.manifest.file.name == near.name).collect();
         if found.is_empty() {
             found = all().filter(|item| folder(&item.manifest.file) == folder(near)).collect();
@@ -281,7 +282,28 @@ impl Inventory {
 
     /// The last object of a name, wherever it is.
     pub fn last_named(&self, name: &ObjectName) -> Option<Found<'_>> {
-        self.item(*self.by_name.get(name)?.last()?)
+        self.item(*self.named(by_ref(name)).last()? as usize)
+    }
+
+    /// The objects of a name, in the order in which they were read.
+    fn named(&self, name: NameRef<'_>) -> &[u32] {
+        let by_name = self.by_name.get_or_init(|| self.sorted_by_name(0..self.items.len()));
+        self.of_name(by_name, name)
+    }
+
+    /// Some items in the order of their names; those of one name stay in their order.
+    pub fn sorted_by_name(&self, items: impl IntoIterator<Item = usize>) -> Vec<u32> {
+        let mut items: Vec<u32> = items.into_iter().filter_map(|item| item.try_into().ok()).collect();
+        items.sort_by_key(|item| self.item(*item as usize).map(|found| found.name_ref()));
+        items
+    }
+
+    /// Those of one name among items that are in the order of their names.
+    pub fn of_name<'i>(&self, sorted: &'i [u32], name: NameRef<'_>) -> &'i [u32] {
+        let name_of = |item: &u32| self.item(*item as usize).map(|found| found.name_ref());
+        let start = sorted.partition_point(|item| name_of(item) < Some(name));
+        let count = sorted[start..].partition_point(|item| name_of(item) == Some(name));
+        &sorted[start..start + count]
     }
 
     /// The namespace of objects that name none.
@@ -346,6 +368,11 @@ impl<'a> Found<'a> {
             immutable_changes: Vec::new(),
         }
     }
+}
+
+/// The same name.
+pub fn by_ref((kind, namespace, name): &ObjectName) -> NameRef<'_> {
+    (kind, namespace, name)
 }
 
 /// What tells it from all others.
