@@ -1,7 +1,7 @@
 //! What every input must leave true, one function a target. The same functions run under cargo-fuzz (`fuzz/bin`) and, for a
 //! bounded number of mutated seeds, under `cargo test --test fuzz`.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use json_patch::Patch;
@@ -45,7 +45,7 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
         let up = if env!("CARGO_PKG_NAME") == "stateward-fuzz" { ".." } else { "." };
         let path = format!("{}/{up}/deploy/examples/{example}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();
-        inventory.add(&Arc::new(Source { name: example.into(), text, origin: Origin::Named }));
+        inventory.add(&Source::new(example, &text, Origin::Named));
     }
     inventory.cluster()
 });
@@ -105,9 +105,8 @@ fn patch_applies(input: &[u8], response: &Value) {
 /// Manifests from a file to the reports.
 pub fn manifests(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    let source = Source { name: "fuzz.yaml".into(), text: text.into(), origin: Origin::Found };
     let mut inventory = Inventory::new(None);
-    inventory.add(&Arc::new(source));
+    inventory.add(&Source::new("fuzz.yaml", text, Origin::Found));
     let report = audit(&inventory, &STRICT, AuditConfig::default(), now());
     let mut json = Vec::new();
     Format::Json.write(&report, &mut json).unwrap();

@@ -152,7 +152,11 @@ impl<'a> ClusterView<'a> {
     /// the pods of both. Published ensembles are split like this, to give some members other storage.
     pub fn sets_like(&self, set: &'a StatefulSet) -> Sets<'a> {
         let mut alike: Sets<'a> = Vec::new();
-        for service in self.services_selecting(&set.metadata.namespace, set.spec.template.labels()) {
+        let services = self.services_selecting(&set.metadata.namespace, set.spec.template.labels());
+        if services.len() > MOST_OF_A_GROUP {
+            return alike;
+        }
+        for service in services {
             for (other, replicas) in self.group_behind(service) {
                 let is_new = other.metadata.name != set.metadata.name
                     && alike.iter().all(|(known, _)| known.metadata.name != other.metadata.name);

@@ -310,10 +310,18 @@ impl Cluster {
 
     /// The sets of `namespace` whose pods `selector` selects.
     fn sets_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<&StatefulSet> {
+        let matches = |set: &&StatefulSet| selector.matches(set.spec.template.labels());
+        self.sets_that_may_match(namespace, selector).filter(matches).collect()
+    }
+
+    /// The sets that have one of the labels, found one after the other.
+    fn sets_that_may_match(
+        &self,
+        namespace: &str,
+        selector: &LabelSelector,
+    ) -> impl Iterator<Item = &StatefulSet> {
         let labels = selector.match_labels.iter().map(|(key, value)| IndexKey::Label(key, value));
-        let mut sets = self.tables.sets.by_rarest_key(namespace, labels);
-        sets.retain(|set| selector.matches(set.spec.template.labels()));
-        sets
+        self.tables.sets.each_by_rarest_key(namespace, labels)
     }
 
     fn budgets_in(&self, namespace: &str) -> Vec<&DisruptionBudget> {

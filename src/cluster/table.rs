@@ -98,18 +98,19 @@ impl<T: Indexed> Table<T> {
         self.each_by_key(namespace, key).collect()
     }
 
-    /// The objects of `namespace` that have the rarest of `keys`, by name; all of them where there are no keys.
-    pub(super) fn by_rarest_key<'k>(
+    /// The objects of `namespace` that have the rarest of `keys`, by name, found one after the other; all of them where there are
+    /// no keys.
+    pub(super) fn each_by_rarest_key<'k>(
         &self,
         namespace: &str,
         keys: impl Iterator<Item = IndexKey<'k>>,
-    ) -> Vec<&T> {
+    ) -> impl Iterator<Item = &T> {
         let mut lists = keys.map(|key| self.names(namespace, key)).peekable();
-        if lists.peek().is_none() {
-            return self.by_key(namespace, IndexKey::AnyLabel);
-        }
-        let rarest = lists.min_by_key(|names| names.map_or(0, Names::len)).flatten();
-        self.named(namespace, rarest).collect()
+        let names = match lists.peek() {
+            Some(_) => lists.min_by_key(|names| names.map_or(0, Names::len)).flatten(),
+            None => self.names(namespace, IndexKey::AnyLabel),
+        };
+        self.named(namespace, names)
     }
 
     /// The objects of `namespace` that have `key` among their keys, by name, found one after the other.

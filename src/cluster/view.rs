@@ -19,6 +19,8 @@ pub struct ClusterView<'a> {
 /// The most StatefulSets that one consensus group is taken to be spread over. Where more say or seem to be of one group, it is
 /// not known which are.
 pub(super) const MOST_OF_A_GROUP: usize = 50;
+/// So many sets are looked at to find those of one group.
+const MOST_LOOKED_AT: usize = 4 * MOST_OF_A_GROUP;
 
 /// How one object differs from the snapshot. The name is given apart, because the object may be absent.
 #[derive(Clone, Copy, Debug)]
@@ -204,13 +206,21 @@ impl<'a> ClusterView<'a> {
         }
     }
 
-    /// The StatefulSets whose pods a Service selects; none where it selects those of so many sets that they are no one group.
+    /// The StatefulSets whose pods a Service selects; none where there are so many of them, or so many that have the rarest of its
+    /// labels, that they are no one group.
     pub(super) fn group_behind(&self, service: &Service) -> Vec<(&'a StatefulSet, i32)> {
         let namespace = &*service.metadata.namespace;
         let find = || {
             let match_labels = service.spec.selector.clone();
             let selector = LabelSelector { match_labels, ..LabelSelector::default() };
-            let mut sets = self.sets_matching(namespace, &selector);
+            let found: Vec<_> =
+                self.cluster.sets_that_may_match(namespace, &selector).take(MOST_LOOKED_AT + 1).collect();
+            let belongs = |set: &StatefulSet| selector.matches(set.spec.template.labels());
+            let mut sets = self.with_pending(found, namespace, belongs);
+            if sets.len() > MOST_LOOKED_AT {
+                return Vec::new();
+            }
+            sets.retain(|(set, _)| belongs(set));
             if sets.len() > MOST_OF_A_GROUP {
                 sets.clear();
             }

@@ -31,7 +31,7 @@ impl Note {
     /// The file, and where in it; of a file that could not be opened there is only its name.
     pub fn place(&self) -> String {
         let name = &self.file.name;
-        if self.file.text.is_empty() { name.clone() } else { format!("{name}:{}:{}", self.line, self.column) }
+        if self.file.is_empty() { name.clone() } else { format!("{name}:{}:{}", self.line, self.column) }
     }
 }
 

@@ -32,6 +32,11 @@ impl Source {
         Arc::new(Self { name: name.into(), origin, packed })
     }
 
+    /// Whether nothing is in it, or it was not read. Its length stands before what is packed.
+    pub fn is_empty(&self) -> bool {
+        self.packed.starts_with(&0_u32.to_le_bytes())
+    }
+
     /// What is in it.
     pub fn text(&self) -> String {
         let bytes = lz4_flex::decompress_size_prepended(&self.packed).unwrap_or_default();
@@ -49,7 +54,9 @@ mod tests {
         #[test]
         fn a_text_is_what_it_was(text in "(?s).{0,300}", times in 0..50_usize) {
             let text = text.repeat(times);
-            prop_assert_eq!(Source::new("a", &text, Origin::Named).text(), text);
+            let source = Source::new("a", &text, Origin::Named);
+            prop_assert_eq!(source.is_empty(), text.is_empty());
+            prop_assert_eq!(source.text(), text);
         }
     }
 

@@ -397,7 +397,7 @@ fn chart_and_kustomization_are_the_same() {
         ("overlays/everything", "stateward", EVERYTHING),
         ("overlays/namespace", "guards", "certificates.mode=cert-manager"),
     ] {
-        let mut kustomized = parse(folder, output(&kubectl, &["kustomize", folder]));
+        let mut kustomized = parse(folder, &output(&kubectl, &["kustomize", folder]));
         // Helm installs what is in `crds/` without rendering it; a test of its own compares the two files.
         kustomized.retain(|object| object["kind"] != "CustomResourceDefinition");
         let mut templated = templated(&helm, "chart", namespace, &["--set", values]);

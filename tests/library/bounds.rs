@@ -83,6 +83,20 @@ fn budget_behind_one_service(number: usize) -> (Vec<u8>, Cluster) {
     (budget(), cluster(&sets, &[service]))
 }
 
+/// A set beside this many, and as many Services that select the pods of all.
+fn behind_as_many_services(number: usize) -> (Vec<u8>, Cluster) {
+    let of = |index: usize| set(&format!("s{index}"), "zookeeper:3.9", &json!({}));
+    let sets: Vec<Value> = (0..number).map(of).collect();
+    let service = |index: usize| {
+        json!({
+            "metadata": {"namespace": "prod", "name": format!("peers{index}")},
+            "spec": {"selector": {"tier": "data"}},
+        })
+    };
+    let services: Vec<Value> = (0..number).map(service).collect();
+    (review("CREATE", "apps", "statefulsets", &of(number)), cluster(&sets, &services))
+}
+
 /// A budget over this many sets that say they are one ensemble.
 fn budget_over_an_ensemble(number: usize) -> (Vec<u8>, Cluster) {
     let annotations = json!({"stateward.dev/ensemble": "ring"});
@@ -132,10 +146,11 @@ fn claims(number: usize) -> (Vec<u8>, Cluster) {
 type Attack = (&'static str, fn(usize) -> (Vec<u8>, Cluster), usize);
 
 /// Each with the size at which it begins to double.
-const ATTACKS: [Attack; 7] = [
+const ATTACKS: [Attack; 8] = [
     ("names of rules", exempt_from, 1000),
     ("a budget over sets", budget_over, 60),
     ("a budget behind one Service", budget_behind_one_service, 60),
+    ("as many Services as sets", behind_as_many_services, 100),
     ("a budget over an ensemble", budget_over_an_ensemble, 60),
     ("topology constraints", constraints, 60),
     ("containers", containers, 250),

@@ -50,7 +50,7 @@ fn written(format: Format, report: &Report) -> String {
 
 #[test]
 fn a_misspelt_field_is_shown_in_every_format_with_a_place_for_it() {
-    let report = report_of("a.yaml", manifest("zk").replace("serviceName:", "servicename:"));
+    let report = report_of("a.yaml", &manifest("zk").replace("serviceName:", "servicename:"));
     for format in Format::ALL {
         let is_shown = written(format, &report).contains("spec.servicename is not a field of a StatefulSet");
         let has_place = !matches!(format, Format::Junit | Format::Gitlab);
