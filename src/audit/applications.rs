@@ -17,8 +17,9 @@ use crate::verdict::{Finding, Level, RuleId};
 
 /// How many replica counts on each side of the present one are tried.
 const MOST_STEPS: i32 = 4;
-/// How many Services are named.
+/// How many Services are named, and how many budgets.
 const MOST_SERVICES: usize = 10;
+const MOST_BUDGETS: usize = 10;
 
 /// What it takes to judge.
 #[derive(Clone, Copy)]
@@ -66,6 +67,7 @@ fn budgets(set: &StatefulSet, view: &ClusterView<'_>) -> Vec<Budget> {
     let budgets = view
         .known_budgets_selecting(&set.metadata.namespace, set.spec.template.labels())
         .into_iter()
+        .take(MOST_BUDGETS)
         .map(|budget| {
             let allows = budget.allowed_disruptions(view.expected_pods(budget));
             let (name, limit) = (budget.metadata.name.clone(), budget.limit());

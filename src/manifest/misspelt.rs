@@ -26,7 +26,7 @@ impl MisspeltField {
     }
 }
 
-/// The fields of an object that its kind does not have, where it has one of nearly the same name that is not written beside it.
+/// The fields of an object that its kind does not have, where it has one of nearly the same name.
 pub fn misspelt_fields(node: &Node<'_>, api_version: &str, kind: &str) -> Vec<MisspeltField> {
     let fields = Kind::of_manifest(api_version, kind).and_then(|kind| Fields::of_kind(kind, api_version));
     let Some(fields) = fields else { return Vec::new() };
@@ -55,17 +55,19 @@ impl Search {
             match fields.get(key) {
                 Some(inside) if inside.is_open() => {}
                 Some(inside) => self.below(key, |search| search.value(value, inside)),
-                None => self.unknown(key, node, fields),
+                // A directive of a patch, such as `$patch`.
+                None if key.starts_with('$') => {}
+                None => self.unknown(key, fields),
             }
         }
     }
 
-    fn unknown(&mut self, key: &str, map: &Node<'_>, fields: &'static Fields) {
+    fn unknown(&mut self, key: &str, fields: &'static Fields) {
         if self.unknown == MOST_UNKNOWN {
             return;
         }
         self.unknown += 1;
-        if let Some(meant) = misspelt(key, fields.names().filter(|name| map.entry(name).is_none())) {
+        if let Some(meant) = misspelt(key, fields.names()) {
             let pointer = format!("{}/{}", self.pointer, pointer_step(key));
             self.found.push(MisspeltField { pointer, meant });
         }
@@ -95,6 +97,7 @@ mod tests {
         for (text, field, meant) in [
             ("sepc: {}", "sepc", "spec"),
             ("spec: {replica: 3}", "spec.replica", "replicas"),
+            ("spec: {replica: 3, replicas: 3}", "spec.replica", "replicas"),
             ("spec: {servicename: a}", "spec.servicename", "serviceName"),
             ("spec: {volumeClaimTemplate: []}", "spec.volumeClaimTemplate", "volumeClaimTemplates"),
             ("spec: {selector: {matchLables: {}}}", "spec.selector.matchLables", "matchLabels"),
@@ -122,7 +125,7 @@ mod tests {
     #[test]
     fn nothing_is_said_where_another_thing_may_be_meant() {
         for (kind, api_version, text) in [
-            ("StatefulSet", "apps/v1", "spec: {replica: 3, replicas: 3}"),
+            ("StatefulSet", "apps/v1", "spec: {template: {spec: {volumes: [{hostPath: {$patch: delete}}]}}}"),
             ("StatefulSet", "apps/v1", "spec: {replicationFactor: 3}"),
             ("StatefulSet", "apps/v1", "metadata: {labels: {replica: a}, annotations: {sepc: a}}"),
             ("StatefulSet", "apps/v1", "spec: [replica]"),

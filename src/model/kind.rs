@@ -208,13 +208,15 @@ impl Kind {
     /// The kind that a manifest surely means, which no API server finds by what is written there: letters of another case, or a
     /// group without a dot, which no custom resource can have, that is not the kind's.
     pub fn meant_by(api_version: &str, name: &str) -> Option<Self> {
-        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        // Versions are written in small letters.
+        let is_loud = version.contains(char::is_uppercase);
         let is_meant = |kind: &Self| {
             let facts = kind.facts();
             let is_own = group == facts.group;
             let is_other =
                 !group.contains('.') && !facts.group.contains('.') && !is_own && group != "extensions";
-            facts.name.eq_ignore_ascii_case(name) && (is_own && facts.name != name || is_other)
+            facts.name.eq_ignore_ascii_case(name) && (is_own && (facts.name != name || is_loud) || is_other)
         };
         Self::written().find(is_meant).filter(|_| Self::of_manifest(api_version, name).is_none())
     }
@@ -254,6 +256,8 @@ mod tests {
             ("v1", "StatefulSet", Some(Kind::StatefulSet)),
             ("apps/v1", "Service", Some(Kind::Service)),
             ("v1", "service", Some(Kind::Service)),
+            ("apps/V1", "StatefulSet", Some(Kind::StatefulSet)),
+            ("V1", "Service", Some(Kind::Service)),
             ("apps/v1", "StatefulSet", None),
             ("apps/v1alpha1", "StatefulSet", None),
             ("apps.kruise.io/v1beta1", "StatefulSet", None),

@@ -37,11 +37,22 @@ impl<'a> SetContext<'a> {
         });
         others.take(MOST_SERVICES).find_map(|service| {
             let names = self.set.names_under(&service.metadata.name)?;
-            let counts = |name: &DialledName| !self.may_name_a_service(name, &service.metadata.name);
+            let governs_others = self.governs_others(service);
+            let counts = |name: &DialledName| {
+                !self.may_name_a_service(name, &service.metadata.name)
+                    && !leads_elsewhere(name, &service.metadata.name)
+                    && (!governs_others || name.name.starts_with(&*self.set.metadata.name))
+            };
             let in_template = names.in_template(self.set).into_iter().find(counts);
             let found = in_template.or_else(|| self.in_config_maps(&names).into_iter().find(counts))?;
             Some((service, found))
         })
+    }
+
+    /// Whether pods of another set have names under a Service: a variable before it may stand for one of those.
+    fn governs_others(&self, service: &Service) -> bool {
+        let governed = self.view.sets_governed_by(self.namespace(), &service.metadata.name);
+        governed.iter().any(|(set, _)| set.metadata.name != self.set.metadata.name)
     }
 
     fn in_config_maps(&self, names: &OwnNames<'_>) -> Vec<DialledName> {
@@ -103,4 +114,9 @@ impl<'a> SetContext<'a> {
         }
         read
     }
+}
+/// Whether a name may be one outside the cluster: what follows the Service is a variable, and not a namespace before `svc`.
+fn leads_elsewhere(name: &DialledName, service: &str) -> bool {
+    let behind = name.name.rsplit_once(&format!(".{service}.")).map_or("", |(_, behind)| behind);
+    behind.starts_with('$') && !behind.contains(".svc")
 }

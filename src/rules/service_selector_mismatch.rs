@@ -17,8 +17,8 @@ rule! {
     /// its endpoints itself. A selector for one `controller-revision-hash` is at most a warning, since which revision is the
     /// current one is not known here. A set of one replica that dials no pod by name is only recorded.
     ///
-    /// Or pods are dialled by names under another headless Service, which selects them but is not the one that `spec.serviceName`
-    /// names. The environment, commands, arguments, probes and hooks of all containers are read, and in manifests the ConfigMaps
+    /// Or names of pods are written under another headless Service, which selects them but is not the one that `spec.serviceName`
+    /// names; that is at most a warning. The environment, commands, arguments, probes and hooks of all containers are read, and in manifests the ConfigMaps
     /// that the pods read.
     ///
     /// ## Why
@@ -102,12 +102,13 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         .related_to(Place::of(service.reference(), "/spec/selector"));
 }
 
-/// Names under a Service that does not govern the pods lead nowhere, although it selects them.
+/// Names under a Service that does not govern the pods lead nowhere, although it selects them. That a name is written does not say
+/// that it is dialled in the cluster (certificates, proxies, DNS outside), so this is no more than a warning.
 fn check_other_names(at: &SetContext<'_>, governing: &Service, out: &mut Violations) {
     let Some((other, DialledName { name, source, .. })) = at.dialled_elsewhere() else { return };
     let (governing, other_name) = (&governing.metadata.name, &other.metadata.name);
     let message = format!(
-        "{source} dials {name}, but Service {other_name} gives the pods no names: only {governing} does, which spec.serviceName names"
+        "{source} names {name}, but Service {other_name} gives the pods no names: only {governing} does, which spec.serviceName names"
     );
     let own = format!("{}.{governing}", at.first_pod());
     let found = if at.dialled_name().is_some() {
@@ -119,7 +120,10 @@ fn check_other_names(at: &SetContext<'_>, governing: &Service, out: &mut Violati
         );
         out.add(Place::in_set("/spec/serviceName"), message, remedy).edit(FieldEdit::service_name(other_name))
     };
-    found.keyed("dialled elsewhere").related_to(Place::of(other.reference(), "/metadata/name"));
+    found
+        .at_most(Level::Warn)
+        .keyed("dialled elsewhere")
+        .related_to(Place::of(other.reference(), "/metadata/name"));
 }
 
 /// What is wrong with the selector, and how gravely at most.
@@ -186,7 +190,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::RULE;
-    use crate::rules::testing::{RuleTest, service, set};
+    use crate::rules::testing::{RuleTest, service, set, set_json};
     use crate::verdict::Level;
 
     fn selecting(selector: Value) -> RuleTest {
@@ -251,11 +255,18 @@ mod tests {
             other
         };
         let said = dials("zk-1.zk-hs").with(other(json!({}))).says(&RULE);
-        assert!(said.contains("args of container zk dials zk-1.zk-hs, but Service zk-hs gives"), "{said}");
+        assert!(said.contains("args of container zk names zk-1.zk-hs, but Service zk-hs gives"), "{said}");
         assert!(said.contains("set spec.serviceName to zk-hs"), "{said}");
         let both = dials("zk-0.zk,zk-1.zk-hs").with(other(json!({}))).says(&RULE);
         assert!(both.contains("dial the pods as zk-0.zk") && !both.contains("set spec"), "{both}");
+        assert_eq!(dials("zk-1.zk-hs").with(other(json!({}))).found(&RULE)[0].at_most, Level::Warn);
+        let of_another = set_json(json!({"metadata": {"name": "peer"}, "spec": {"serviceName": "zk-hs"}}));
+        for (name, expected) in [("$(PEER).zk-hs.default.svc.cluster.local", 0), ("zk-1.zk-hs", 1)] {
+            let scene = dials(name).with(other(json!({})));
+            assert_eq!(scene.with(of_another.clone()).found(&RULE).len(), expected, "{name}");
+        }
         for (name, patch) in [
+            ("zk-1.zk-hs.$(DOMAIN)", json!({})),
             ("zk-1.zk", json!({})),
             ("zk-hs", json!({})),
             ("zk-1.zk-hs", json!({"spec": {"clusterIP": "10.0.0.1"}})),
