@@ -14,7 +14,7 @@ use crate::model::did_you_mean;
 pub(super) async fn read(path: Option<&Path>, context: Option<&str>) -> anyhow::Result<Config> {
     let read = match path {
         Some(path) => Kubeconfig::read_from(path),
-        None => Kubeconfig::read(),
+        None => of_environment(),
     };
     let place = place(path);
     let kubeconfig = read.map_err(|error| anyhow!(unread(&error, &place, path.is_some())))?;
@@ -22,6 +22,16 @@ pub(super) async fn read(path: Option<&Path>, context: Option<&str>) -> anyhow::
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
     config.map_err(|error| anyhow!("the kubeconfig {place} {}", unusable(&error, &contexts)))
+}
+
+/// The kubeconfig of the environment: of a list of files those that are there, as kubectl takes them.
+fn of_environment() -> Result<Kubeconfig, KubeconfigError> {
+    let list = env::var_os("KUBECONFIG").unwrap_or_default();
+    let mut files = env::split_paths(&list).filter(|file| file.exists()).map(Kubeconfig::read_from);
+    match files.next() {
+        Some(first) => files.try_fold(first?, |merged, next| merged.merge(next?)),
+        None => Kubeconfig::read(),
+    }
 }
 
 /// Where a kubeconfig is looked for.

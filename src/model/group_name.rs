@@ -7,11 +7,12 @@ use super::{Container, StatefulSet};
 
 const REPLICA_SET_VARIABLES: [&str; 2] = ["MONGODB_REPLICA_SET_NAME", "MONGO_REPLICA_SET_NAME"];
 const REPLICA_SET_FLAGS: [&str; 2] = ["--replSet", "--replSetName"];
-const INITIAL_CLUSTER_VARIABLES: [&str; 8] = [
+const INITIAL_CLUSTER_VARIABLES: [&str; 9] = [
     "ETCD_INITIAL_CLUSTER",
     "ZOO_SERVERS",
     // Elasticsearch and OpenSearch, by their own names and by Bitnami's.
     "cluster.initial_master_nodes",
+    "cluster.initial_cluster_manager_nodes",
     "discovery.seed_hosts",
     "ELASTICSEARCH_CLUSTER_MASTER_HOSTS",
     "OPENSEARCH_CLUSTER_MASTER_HOSTS",
