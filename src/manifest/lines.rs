@@ -28,6 +28,8 @@ pub struct Excerpt {
     pub start: usize,
     /// Where the span ends in it, in bytes.
     pub end: usize,
+    /// Whether what stands before it in the line is left out.
+    pub is_cut: bool,
 }
 
 impl Lines {
@@ -42,8 +44,8 @@ impl Lines {
     pub fn excerpt(&self, span: Span) -> Excerpt {
         let first = span.column.saturating_sub(SHOWN).max(1);
         let last = span.column.saturating_add(SHOWN);
-        let mut excerpt = Excerpt { text: String::new(), start: 0, end: 0 };
-        if first > 1 {
+        let mut excerpt = Excerpt { text: String::new(), start: 0, end: 0, is_cut: first > 1 };
+        if excerpt.is_cut {
             excerpt.text.push('…');
         }
         let (mut column, mut previous) = (first, ' ');
@@ -106,7 +108,7 @@ mod tests {
 
     fn excerpt(text: &str, line: u32, column: u32, end_column: u32) -> (String, String) {
         let source = source(text);
-        let Excerpt { text, start, end } = Lines::new(&source).excerpt(Span { line, column, end_column });
+        let Excerpt { text, start, end, .. } = Lines::new(&source).excerpt(Span { line, column, end_column });
         (text[start..end].to_owned(), text)
     }
 

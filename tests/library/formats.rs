@@ -251,6 +251,8 @@ fn one_long_line_with_many_findings_is_no_problem() {
     let report = report_of("a.json", &text);
     let text = written(Format::Human, &report);
     assert!(text.len() < report.findings.len() * 3000, "only the part of the line around a place is shown");
+    let last = report.findings.last().and_then(|located| located.position.as_ref()).unwrap();
+    assert!(text.contains(&format!("(column {})", last.span.column)), "{last:?}");
 }
 
 /// The contrast of two colours, `#rrggbb`, by the Web Content Accessibility Guidelines.

@@ -1,5 +1,6 @@
 //! The report for people, in the way rustc shows its own.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -239,6 +240,11 @@ fn snippet<'a>(
     label: &'a str,
 ) -> Snippet<'a, Annotation<'a>> {
     let number = usize::try_from(position.span.line).unwrap_or(1);
+    // The column that stands beside the file is that of the excerpt.
+    let label = match position.span.column {
+        column if excerpt.is_cut => Cow::Owned(format!("{label} (column {column})")),
+        _ => Cow::Borrowed(label),
+    };
     let marked = kind.span(excerpt.start..excerpt.end).label(label);
     Snippet::source(&*excerpt.text).line_start(number).path(file).annotation(marked)
 }
