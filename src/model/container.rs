@@ -44,7 +44,9 @@ pub struct Container {
 /// A file of a ConfigMap that a container mounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MountedFile {
-    pub volume: Box<str>,
+    /// The path at which the container mounts the volume, without a slash at its end.
+    pub mount: Box<str>,
+    pub path: Box<str>,
     pub text: Box<str>,
 }
 
@@ -166,6 +168,9 @@ pub struct VolumeMount {
     /// The folder of the container that it becomes.
     #[serde(deserialize_with = "nullable::field")]
     pub mount_path: Box<str>,
+    /// The folder or file of the volume that is mounted; empty where that is the whole volume.
+    #[serde(deserialize_with = "nullable::field")]
+    pub sub_path: Box<str>,
     /// The folder of the volume that is mounted, with variables of the container; empty where that is the whole volume.
     #[serde(deserialize_with = "nullable::field")]
     pub sub_path_expr: Box<str>,

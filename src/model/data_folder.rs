@@ -1,11 +1,12 @@
 //! Where a container keeps its data, as far as its command line and its environment say so.
 
-use super::{Container, VolumeMount};
+use super::{Container, MountedFile, VolumeMount};
 
-const FLAGS: [&str; 5] = ["--data-dir", "-data-dir", "--datadir", "--dbpath", "--store_dir"];
-const VARIABLES: [&str; 8] = [
+const FLAGS: [&str; 6] = ["--data-dir", "-data-dir", "--datadir", "--dbpath", "--store_dir", "-Epath.data"];
+const VARIABLES: [&str; 9] = [
     "ETCD_DATA_DIR",
     "ZOO_DATA_DIR",
+    "ZOO_DATA_LOG_DIR",
     "KAFKA_LOG_DIRS",
     "KAFKA_CFG_LOG_DIRS",
     "RABBITMQ_MNESIA_BASE",
@@ -45,6 +46,29 @@ impl VolumeMount {
     pub fn folder(&self) -> &str {
         self.mount_path.trim_end_matches('/')
     }
+
+    /// The path in the container of a file of the volume; `None` where it is not mounted, or not known to be.
+    pub fn path_of(&self, file: &str) -> Option<String> {
+        let mounted = self.sub_path.trim_matches('/');
+        let rest = match file.strip_prefix(mounted)? {
+            "" => return Some(self.folder().to_owned()),
+            rest if mounted.is_empty() => rest,
+            rest => rest.strip_prefix('/')?,
+        };
+        self.sub_path_expr.is_empty().then(|| format!("{}/{rest}", self.folder()))
+    }
+}
+
+impl MountedFile {
+    /// Whether it is this file, or in this folder.
+    pub fn is_in(&self, path: &str) -> bool {
+        is_in(&self.path, path)
+    }
+
+    /// Whether a path leads to a part of the volume that the file is in.
+    pub fn shares_volume_with(&self, path: &str) -> bool {
+        *self.mount != *path && is_in(path, &self.mount)
+    }
 }
 
 fn is_in(inner: &str, outer: &str) -> bool {
@@ -71,6 +95,8 @@ mod tests {
             ),
             (json!({"args": ["restore --data-dir /new && etcd --data-dir /d"]}), Some(vec!["/new", "/d"])),
             (json!({"env": [{"name": "ZOO_DATA_DIR", "value": "/store"}]}), Some(vec!["/store"])),
+            (json!({"env": [{"name": "ZOO_DATA_LOG_DIR", "value": "/data/log"}]}), Some(vec!["/data/log"])),
+            (json!({"args": ["-Epath.data=/store"]}), Some(vec!["/store"])),
             (json!({"env": [{"name": "KAFKA_LOG_DIRS", "value": "/a,/b"}]}), None),
             (json!({"args": ["--data-dir=$(DATA)"]}), None),
             (json!({"args": ["--data-dir=default.etcd"]}), None),

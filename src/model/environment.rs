@@ -42,7 +42,7 @@ impl Taken {
 
     fn bytes(&self) -> usize {
         let variables = self.variables.iter().map(|variable| variable.name.len() + variable.value.len());
-        variables.chain(self.files.iter().map(|file| file.text.len())).sum()
+        variables.chain(self.files.iter().map(|file| file.path.len() + file.text.len())).sum()
     }
 }
 
@@ -69,7 +69,7 @@ impl StatefulSet {
         taken.iter().any(|taken| !taken.is_empty()).then_some(TakenFromConfigMaps(taken))
     }
 
-    /// The files that a container mounts from ConfigMaps that are known; none of a volume that has more than is kept.
+    /// The files that a container mounts from ConfigMaps that are known; none of a mount that has more than is kept.
     fn files_taken<'c>(
         &self,
         container: &Container,
@@ -77,17 +77,21 @@ impl StatefulSet {
     ) -> Vec<MountedFile> {
         let mut files = Vec::new();
         let mut left = MOST_FILES;
-        for volume in
-            self.spec.template.spec.volumes.iter().filter(|volume| container.uses_volume(&volume.name))
-        {
-            let Some(source) = &volume.config_map else { continue };
+        for mount in &container.volume_mounts {
+            let volume = self.spec.template.spec.volumes.iter().find(|volume| volume.name == mount.name);
+            let Some(source) = volume.and_then(|volume| volume.config_map.as_ref()) else { continue };
             let Some(config_map) = config_map(&source.name) else { continue };
-            let is_read =
-                |key: &str| source.items.is_empty() || source.items.iter().any(|item| &*item.key == key);
-            let read = || config_map.entries().filter(|(key, _)| is_read(key)).map(|(_, text)| text);
-            let Some(rest) = left.checked_sub(read().map(str::len).sum()) else { continue };
+            let path = |key: &str| mount.path_of(source.path_of(key)?);
+            let mounted: Vec<(String, &str)> =
+                config_map.entries().filter_map(|(key, text)| Some((path(key)?, text))).collect();
+            let bytes = mounted.iter().map(|(path, text)| path.len() + text.len()).sum();
+            let Some(rest) = left.checked_sub(bytes) else { continue };
             left = rest;
-            files.extend(read().map(|text| MountedFile { volume: volume.name.clone(), text: text.into() }));
+            files.extend(mounted.into_iter().map(|(path, text)| MountedFile {
+                mount: mount.folder().into(),
+                path: path.into(),
+                text: text.into(),
+            }));
         }
         files
     }
@@ -193,15 +197,27 @@ mod tests {
         let large: ConfigMap =
             serde_json::from_value(json!({"data": {"a": "x", "b": "y".repeat(MOST_FILES)}})).unwrap();
         let volume = |source: Value| json!({"name": "conf", "configMap": source});
-        for (volume, mounted, expected) in [
-            (volume(json!({"name": "m"})), "conf", "conf=a conf=b"),
-            (volume(json!({"name": "m", "items": [{"key": "b.hcl"}]})), "conf", "conf=b"),
-            (volume(json!({"name": "m"})), "data", ""),
-            (volume(json!({"name": "other"})), "conf", ""),
-            (volume(json!({"name": "large"})), "conf", ""),
-            (json!({"name": "conf", "secret": {"secretName": "m"}}), "conf", ""),
+        let item = |path: &str| volume(json!({"name": "m", "items": [{"key": "b.hcl", "path": path}]}));
+        let at = |name: &str| json!({"name": name, "mountPath": "/c/"});
+        let part = |part: &str| json!({"name": "conf", "mountPath": "/c", "subPath": part});
+        for (volume, mount, expected) in [
+            (volume(json!({"name": "m"})), at("conf"), "/c/a.hcl=a /c/b.hcl=b"),
+            (item(""), at("conf"), "/c/b.hcl=b"),
+            (item("d/x.hcl"), at("conf"), "/c/d/x.hcl=b"),
+            (item("d/x.hcl"), part("d"), "/c/x.hcl=b"),
+            (volume(json!({"name": "m"})), part("a.hcl"), "/c=a"),
+            (volume(json!({"name": "m"})), part("a"), ""),
+            (
+                volume(json!({"name": "m"})),
+                json!({"name": "conf", "mountPath": "/c", "subPathExpr": "$(FILE)"}),
+                "",
+            ),
+            (volume(json!({"name": "m"})), at("data"), ""),
+            (volume(json!({"name": "other"})), at("conf"), ""),
+            (volume(json!({"name": "large"})), at("conf"), ""),
+            (json!({"name": "conf", "secret": {"secretName": "m"}}), at("conf"), ""),
         ] {
-            let container = json!({"volumeMounts": [{"name": mounted, "mountPath": "/c"}]});
+            let container = json!({"volumeMounts": [mount]});
             let spec = json!({"containers": [container], "volumes": [volume]});
             let set: StatefulSet =
                 serde_json::from_value(json!({"spec": {"template": {"spec": spec}}})).unwrap();
@@ -214,8 +230,8 @@ mod tests {
             let taken = set.taken_from_config_maps(what, known);
             let set = taken.map_or_else(|| set.clone(), |taken| set.with_taken(taken));
             let files = set.spec.template.spec.containers[0].files.iter();
-            let files: Vec<String> = files.map(|file| format!("{}={}", file.volume, file.text)).collect();
-            assert_eq!(files.join(" "), expected, "{volume} {mounted}");
+            let files: Vec<String> = files.map(|file| format!("{}={}", file.path, file.text)).collect();
+            assert_eq!(files.join(" "), expected, "{volume} {mount}");
         }
     }
 }

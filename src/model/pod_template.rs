@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::metadata::presence;
-use super::{ConfigMapKey, Container, DialledName, LabelSelector, Labels, Metadata, VolumeMount, nullable};
+use super::{Container, DialledName, LabelSelector, Labels, Metadata, VolumeMount, nullable};
 
 /// `spec.template`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -167,7 +167,29 @@ pub struct ConfigMapFiles {
     pub name: Box<str>,
     /// The keys that become files; empty means all.
     #[serde(deserialize_with = "nullable::list")]
-    pub items: Vec<ConfigMapKey>,
+    pub items: Vec<ConfigMapItem>,
+}
+
+/// A key of a ConfigMap as a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ConfigMapItem {
+    #[serde(deserialize_with = "nullable::field")]
+    pub key: Box<str>,
+    /// The file's path in the volume.
+    #[serde(deserialize_with = "nullable::field")]
+    pub path: Box<str>,
+}
+
+impl ConfigMapFiles {
+    /// The path in the volume of the file that a key becomes; `None` where it becomes none.
+    pub fn path_of<'p>(&'p self, key: &'p str) -> Option<&'p str> {
+        if self.items.is_empty() {
+            return Some(key);
+        }
+        let item = self.items.iter().find(|item| *item.key == *key)?;
+        Some(if item.path.is_empty() { key } else { &item.path })
+    }
 }
 
 /// Several sources as one volume.

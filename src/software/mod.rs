@@ -7,6 +7,7 @@ mod images;
 mod patterns;
 mod programs;
 mod shell;
+mod text;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
