@@ -234,9 +234,21 @@ fn with_joined<T>(namespace: &str, name: &str, look: impl FnOnce(&str) -> T) -> 
     }
 }
 
-/// A selector is filed under one of its labels: whatever it selects has that label.
+/// A selector is filed under one of its labels: whatever it selects has that label. The fewer objects have it, the less there is
+/// to look through.
 pub(super) fn selector_key(labels: &Labels) -> IndexKey<'_> {
-    labels.iter().next().map_or(IndexKey::AnyLabel, |(key, value)| IndexKey::Label(key, value))
+    let rarest = labels.iter().min_by_key(|(key, _)| commonness(key));
+    rarest.map_or(IndexKey::AnyLabel, |(key, value)| IndexKey::Label(key, value))
+}
+
+/// Of many applications in one namespace, how many may have the same value of a label.
+fn commonness(key: &str) -> u8 {
+    let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
+    match name {
+        "instance" | "release" | "pod-name" => 0,
+        "component" | "managed-by" | "part-of" | "role" | "tier" => 2,
+        _ => 1,
+    }
 }
 
 impl Indexed for StatefulSet {
@@ -307,5 +319,29 @@ impl Indexed for PolicyDocument {
 impl Indexed for Autoscaler {
     fn keys(&self) -> Vec<IndexKey<'_>> {
         self.scaled_set().map(IndexKey::Scales).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selector_is_filed_under_the_label_that_the_fewest_have() {
+        for (labels, rarest) in [
+            (
+                &[
+                    ("app.kubernetes.io/component", "server"),
+                    ("app.kubernetes.io/instance", "a"),
+                    ("app", "b"),
+                ][..],
+                IndexKey::Label("app.kubernetes.io/instance", "a"),
+            ),
+            (&[("tier", "db"), ("app", "b"), ("name", "c")], IndexKey::Label("app", "b")),
+            (&[("role", "db")], IndexKey::Label("role", "db")),
+            (&[], IndexKey::AnyLabel),
+        ] {
+            assert_eq!(selector_key(&labels.iter().copied().collect()), rarest, "{labels:?}");
+        }
     }
 }

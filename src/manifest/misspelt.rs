@@ -30,31 +30,36 @@ impl MisspeltField {
 pub fn misspelt_fields(node: &Node<'_>, api_version: &str, kind: &str) -> Vec<MisspeltField> {
     let fields = Kind::of_manifest(api_version, kind).and_then(|kind| Fields::of_kind(kind, api_version));
     let Some(fields) = fields else { return Vec::new() };
-    let mut search = Search { found: Vec::new(), unknown: 0, pointer: String::new() };
+    let mut search = Search { found: Vec::new(), unknown: 0, path: Vec::new() };
     search.value(node, fields);
     search.found
 }
 
-struct Search {
+struct Search<'n> {
     found: Vec<MisspeltField>,
     /// How many fields were compared.
     unknown: usize,
-    /// Where the search is.
-    pointer: String,
+    /// Where the search is. Hardly ever is it spelt out.
+    path: Vec<Step<'n>>,
 }
 
-impl Search {
-    fn value(&mut self, node: &Node<'_>, fields: &'static Fields) {
+#[derive(Clone, Copy)]
+enum Step<'n> {
+    Key(&'n str),
+    Index(usize),
+}
+
+impl<'n> Search<'n> {
+    fn value(&mut self, node: &'n Node<'_>, fields: &'static Fields) {
         if fields.is_open() {
             return;
         }
         for (index, item) in node.as_list().unwrap_or_default().iter().enumerate() {
-            self.below(&index.to_string(), |search| search.value(item, fields));
+            self.below(Step::Index(index), item, fields);
         }
         for Entry { key, value, .. } in node.as_map().unwrap_or_default() {
             match fields.get(key) {
-                Some(inside) if inside.is_open() => {}
-                Some(inside) => self.below(key, |search| search.value(value, inside)),
+                Some(inside) => self.below(Step::Key(key), value, inside),
                 // A directive of a patch, such as `$patch`.
                 None if key.starts_with('$') => {}
                 None => self.unknown(key, fields),
@@ -62,23 +67,25 @@ impl Search {
         }
     }
 
-    fn unknown(&mut self, key: &str, fields: &'static Fields) {
+    fn below(&mut self, step: Step<'n>, node: &'n Node<'_>, fields: &'static Fields) {
+        self.path.push(step);
+        self.value(node, fields);
+        self.path.pop();
+    }
+
+    fn unknown(&mut self, key: &'n str, fields: &'static Fields) {
         if self.unknown == MOST_UNKNOWN {
             return;
         }
         self.unknown += 1;
         if let Some(meant) = misspelt(key, fields.names()) {
-            let pointer = format!("{}/{}", self.pointer, pointer_step(key));
+            let steps = self.path.iter().copied().chain([Step::Key(key)]);
+            let pointer = steps.fold(String::new(), |pointer, step| match step {
+                Step::Key(key) => pointer + "/" + &pointer_step(key),
+                Step::Index(index) => format!("{pointer}/{index}"),
+            });
             self.found.push(MisspeltField { pointer, meant });
         }
-    }
-
-    fn below(&mut self, step: &str, search: impl FnOnce(&mut Self)) {
-        let length = self.pointer.len();
-        self.pointer.push('/');
-        self.pointer += &pointer_step(step);
-        search(self);
-        self.pointer.truncate(length);
     }
 }
 

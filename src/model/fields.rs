@@ -64,13 +64,18 @@ impl Fields {
 
     /// The fields of what this field holds, directly or as the items of a list; `None` where there is no such field.
     pub fn get(&self, name: &str) -> Option<&Self> {
-        let index = self.0.binary_search_by_key(&name, |(name, _)| name).ok()?;
+        let index = self.0.binary_search_by_key(&by_length(name), |(name, _)| by_length(name)).ok()?;
         self.0.get(index).map(|(_, fields)| fields)
     }
 
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().map(|(name, _)| *name)
     }
+}
+
+/// The order of the fields of a struct: most names differ in their length, which is quickly compared.
+fn by_length(name: &str) -> (usize, &str) {
+    (name.len(), name)
 }
 
 /// Reads as an object that has every field, and records which fields it is asked for.
@@ -93,7 +98,7 @@ impl<'de> Deserializer<'de> for FieldRecorder<'_> {
     ) -> Result<V::Value, Error> {
         let Self(Fields(fields)) = self;
         fields.extend(names.iter().map(|name| (*name, Fields::default())));
-        fields.sort_unstable_by_key(|(name, _)| *name);
+        fields.sort_unstable_by_key(|(name, _)| by_length(name));
         let variable = fields.iter_mut().filter(|(name, _)| !CONSTANTS.contains(name));
         visitor.visit_map(MapDeserializer::new(variable.map(|(name, fields)| (*name, FieldRecorder(fields)))))
     }
