@@ -1,7 +1,7 @@
 //! `stateward certs`
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,7 +12,8 @@ use k8s_openapi::api::core::v1::Secret;
 
 use super::UNUSABLE;
 use super::certificate::host;
-use super::kubernetes::{self, Connection, Named};
+use super::kubernetes::{self, Connection, Named, block_on};
+use super::streams::{stderr, stdout};
 use crate::certs::authority::{CA_LIFETIME, Identity, LOCAL_HOSTS, SERVICE_HOSTS, Validity};
 use crate::certs::inspect::CertificateInventory;
 use crate::certs::manager;
@@ -101,12 +102,8 @@ impl Issue {
             write_atomically(path, certificate.pem().as_bytes()).with_context(|| cannot_write(path))?;
         }
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        writeln!(
-            io::stdout(),
-            "wrote {}; the certificate is valid until {}",
-            names.join(", "),
-            validity.until
-        )?;
+        let until = validity.until.strftime("%Y-%m-%dT%H:%M:%SZ");
+        writeln!(stdout(), "wrote {}; the certificate is valid until {until}", names.join(", "))?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -123,13 +120,14 @@ impl Inspect {
             let added = pem.and_then(|pem| inventory.add(&origin, &pem));
             if let Err(error) = added {
                 is_readable = false;
-                writeln!(io::stderr(), "stateward: {error}")?;
+                writeln!(stderr(), "stateward: {error}")?;
             }
         }
         let inspection = inventory.inspect(Timestamp::now());
-        write!(io::stdout(), "{}", inspection.text)?;
+        let mut out = stdout();
+        write!(out, "{}", inspection.text)?;
         for finding in &inspection.findings {
-            writeln!(io::stdout(), "wrong: {finding}")?;
+            writeln!(out, "wrong: {finding}")?;
         }
         Ok(match (is_readable && !inventory.is_empty(), inspection.findings.is_empty()) {
             (false, _) => ExitCode::from(UNUSABLE),
@@ -143,14 +141,12 @@ impl Inspect {
         let Some(secret) = &self.secret else {
             let read = |path: &PathBuf| {
                 let origin = path.display().to_string();
-                let pem = fs::read(path).map_err(|error| format!("{origin}: {error}"));
+                let pem = fs::read(path).map_err(|error| format!("cannot read {origin}: {error}"));
                 (origin, pem)
             };
             return Ok(self.files.iter().map(read).collect());
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let secret =
-            runtime.context("cannot start the runtime")?.block_on(fetch(secret, self.context.as_deref()))?;
+        let secret = block_on(fetch(secret, self.context.as_deref()))?;
         Ok(secret.data.unwrap_or_default().into_iter().map(|(name, part)| (name, Ok(part.0))).collect())
     }
 }

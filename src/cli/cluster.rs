@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::kubernetes::{self, Connection};
+use super::kubernetes::{self, Connection, block_on};
+use super::streams::stderr;
 use crate::cluster::{Cluster, Kind, Listing};
 use crate::watch::{WatchConfig, list, list_raw_sets};
 
@@ -20,8 +21,7 @@ pub(super) fn read(
     namespace: Option<&str>,
     reads_raw_sets: impl Fn(&Cluster) -> bool,
 ) -> anyhow::Result<Listing> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let listing = runtime.context("cannot start the runtime")?.block_on(async {
+    let listing = block_on(async {
         let Connection { client, server } = kubernetes::connect(kubeconfig, context).await?;
         let config = WatchConfig { page: PAGE, ..WatchConfig::default() };
         let listed = list(client.clone(), namespace, config, progress(io::stderr().is_terminal())).await;
@@ -33,7 +33,7 @@ pub(super) fn read(
         Ok(listing)
     });
     if io::stderr().is_terminal() {
-        write!(io::stderr(), "\r\x1b[K")?;
+        write!(stderr(), "\r\x1b[K")?;
     }
     listing
 }

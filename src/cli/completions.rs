@@ -1,10 +1,12 @@
 //! `stateward completions`
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
+
+use super::streams::stdout;
 
 /// Print the completions of a shell, to be put where it looks for them
 #[derive(Debug, clap::Args)]
@@ -17,7 +19,7 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut super::Cli::command(), "stateward", &mut script);
-        io::stdout().write_all(&script)?;
+        stdout().write_all(&script)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,8 +1,9 @@
 //! `stateward crds`
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
+use super::streams::stdout;
 use crate::crds;
 
 /// Print the CustomResourceDefinitions of StatefulSetPolicy and StatefulSetExemption
@@ -15,7 +16,7 @@ pub(super) struct Args {}
 impl Args {
     #[expect(clippy::unused_self, reason = "as every command has it")]
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        io::stdout().lock().write_all(crds::yaml()?.as_bytes())?;
+        stdout().write_all(crds::yaml()?.as_bytes())?;
         Ok(ExitCode::SUCCESS)
     }
 }

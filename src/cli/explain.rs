@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-use crate::model::did_you_mean;
+use super::no_rule;
+use super::streams::stdout;
 use crate::rules::{self, Rule};
 
 /// Say what a rule checks, why, and how to fix what it finds
@@ -17,15 +18,12 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let mut out = io::stdout().lock();
+        let mut out = stdout();
         match self.rule {
             None => list(&mut out)?,
             Some(id) => {
                 let Some(rule) = rules::named(&id) else {
-                    bail!(
-                        "there is no rule {id:?}{}; `stateward explain` lists them",
-                        did_you_mean(&id, rules::ALL.iter().map(|rule| rule.id))
-                    );
+                    bail!(no_rule(&id, rules::ALL.iter().map(|rule| rule.id)));
                 };
                 explain(&mut out, rule)?;
             }

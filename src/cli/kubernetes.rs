@@ -55,11 +55,16 @@ pub(super) fn on_cluster<T>(
     context: Option<&str>,
     read: impl AsyncFnOnce(kube::Client) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(async {
+    block_on(async {
         let client = connect(kubeconfig, context).await?.client;
         read(client).await
     })
+}
+
+/// Runs the requests of a command that makes a few and ends.
+pub(super) fn block_on<T>(requests: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(requests)
 }
 
 /// An object of a namespace, as the command line names it: `NAMESPACE/NAME`, or `NAME` in the namespace of the client.

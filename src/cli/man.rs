@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Command, CommandFactory};
 
+use super::streams::stdout;
+
 /// Print the manual, one page a command, in roff
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}
@@ -14,7 +16,7 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut command = super::Cli::command();
         command.build();
-        let mut out = io::stdout().lock();
+        let mut out = stdout();
         write(&command, &mut out)?;
         for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
             write(command, &mut out)?;

@@ -26,9 +26,9 @@ mod serve;
 mod show;
 pub mod sources;
 mod state;
+mod streams;
 mod telemetry;
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -36,7 +36,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use crate::api_server::chain;
-use crate::model::is_dns_label;
+use crate::model::{did_you_mean, is_dns_label};
 use crate::policy::{Policies, Profile};
 
 /// An admission guard for stateful applications on Kubernetes.
@@ -74,6 +74,16 @@ enum ProfileName {
     Baseline,
     /// Denies whatever can be proven
     Strict,
+}
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum ResultFormat {
+    /// For people
+    #[default]
+    Human,
+    /// For programs
+    Json,
 }
 
 /// What every command takes that judges.
@@ -117,13 +127,20 @@ fn namespace(text: &str) -> Result<String, String> {
     Err("not a namespace: its name has small letters, digits and `-`, at most 63".to_owned())
 }
 
+/// What to say of a rule that there is not.
+fn no_rule<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let meant = did_you_mean(name, known);
+    let hint = if meant.is_empty() { "; `stateward explain` lists them" } else { &meant };
+    format!("there is no rule {name:?}{hint}")
+}
+
 /// The exit code of wrong usage and unreadable input.
 const UNUSABLE: u8 = 2;
 
 impl Cli {
     /// Does what the command line says. An error is for the person who typed it.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let done = match self.command {
+        match self.command {
             Command::Serve(args) => args.run(),
             Command::Audit(args) => args.run(),
             Command::Show(args) => args.run(),
@@ -135,10 +152,6 @@ impl Cli {
             Command::Doctor(args) => args.run(),
             Command::Completions(args) => args.run(),
             Command::Man(args) => args.run(),
-        };
-        match done {
-            Err(error) if is_closed_pipe(&error) => Ok(ExitCode::SUCCESS),
-            done => done,
         }
     }
 }
@@ -146,9 +159,4 @@ impl Cli {
 /// An error with what caused it, for the person who typed the command.
 pub fn explained(error: &anyhow::Error) -> String {
     chain(error.as_ref())
-}
-
-/// Whether the reader of the output is gone, as in `stateward explain | head`.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

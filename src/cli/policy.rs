@@ -1,7 +1,7 @@
 //! `stateward policy`
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,6 +10,8 @@ use jiff::Timestamp;
 
 use super::UNUSABLE;
 use super::policies::{self, Loaded};
+use super::streams::stdout;
+use crate::report::text::count;
 
 /// Work on policies
 #[derive(Debug, clap::Args)]
@@ -61,7 +63,7 @@ impl Args {
 impl CheckArgs {
     fn run(self) -> anyhow::Result<ExitCode> {
         let loaded = policies::load(&self.files, Timestamp::now());
-        let mut out = io::stdout().lock();
+        let mut out = stdout();
         for error in &loaded.errors {
             writeln!(out, "{}: error: {}", error.place, error.message)?;
         }
@@ -72,19 +74,13 @@ impl CheckArgs {
         for name in &doubles {
             writeln!(out, "warning: several policies are named {name}; in a cluster only one can be")?;
         }
-        let mut usable = count(loaded.policies.len(), "policy", "policies");
+        let mut usable = count(loaded.policies.len(), "policy");
         if !loaded.exemptions.is_empty() {
-            usable = format!("{usable} and {}", count(loaded.exemptions.len(), "exemption", "exemptions"));
+            usable = format!("{usable} and {}", count(loaded.exemptions.len(), "exemption"));
         }
         let errors = loaded.errors.len();
         let warnings = loaded.warnings.len() + doubles.len();
-        writeln!(
-            out,
-            "{} can be used, {}, {}",
-            usable,
-            count(errors, "error", "errors"),
-            count(warnings, "warning", "warnings")
-        )?;
+        writeln!(out, "{} can be used, {}, {}", usable, count(errors, "error"), count(warnings, "warning"))?;
         Ok(self.verdict(&loaded, warnings))
     }
 
@@ -104,8 +100,4 @@ impl CheckArgs {
 fn doubles(loaded: &Loaded) -> BTreeSet<&str> {
     let mut seen = BTreeSet::new();
     loaded.policies.iter().map(|policy| policy.name()).filter(|name| !seen.insert(*name)).collect()
-}
-
-fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
 }

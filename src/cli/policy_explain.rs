@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::bail;
 use jiff::Timestamp;
 
-use super::PolicyArgs;
 use super::kubernetes::Named;
-use super::show::ShowFormat;
 use super::state::StateArgs;
+use super::streams::{stderr, styled_stdout};
+use super::{PolicyArgs, ResultFormat};
 use crate::audit::each_set;
 use crate::cluster::Cluster;
 use crate::model::{did_you_mean, printable};
@@ -35,9 +35,9 @@ pub(super) struct ExplainArgs {
     /// Also the rules that are not about the class of the StatefulSet
     #[arg(long)]
     all: bool,
-    /// For people, or for programs
-    #[arg(long, value_enum, default_value_t)]
-    format: ShowFormat,
+    /// How the result is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: ResultFormat,
 }
 
 /// The explanations of the sets of one name, and all sets that were read, as `NAMESPACE/NAME`.
@@ -90,7 +90,7 @@ impl ExplainArgs {
         let mut report = Report::of_cluster(&listing);
         report.add_malformed(&malformed);
         for gap in &report.gaps {
-            writeln!(anstream::stderr(), "not known: {}", printable(&gap.message))?;
+            writeln!(stderr(), "not known: {}", printable(&gap.message))?;
         }
         let sets = listing.cluster.sets_in(namespace);
         let named = sets.iter().filter(|set| *set.metadata.name == *name);
@@ -102,9 +102,9 @@ impl ExplainArgs {
     }
 
     fn write(&self, explanations: &[Explanation]) -> anyhow::Result<()> {
-        let mut out = BufWriter::new(anstream::stdout().lock());
+        let mut out = BufWriter::new(styled_stdout());
         match self.format {
-            ShowFormat::Human => {
+            ResultFormat::Human => {
                 for (number, explanation) in explanations.iter().enumerate() {
                     if number > 0 {
                         writeln!(out)?;
@@ -112,7 +112,7 @@ impl ExplainArgs {
                     explanation.write_text(&mut out)?;
                 }
             }
-            ShowFormat::Json => {
+            ResultFormat::Json => {
                 serde_json::to_writer_pretty(&mut out, explanations)?;
                 writeln!(out)?;
             }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::PolicyArgs;
 use super::audit::read_all_objects;
 use super::sources::STDIN;
+use super::streams::stdout;
 use crate::admission;
 use crate::cluster::Cluster;
 
@@ -45,7 +46,7 @@ impl Args {
             admission::review(&body, &cluster, &policies, Timestamp::now()).map(|reviewed| reviewed.body)
         };
         let answer = answer.with_context(|| self.shown())?;
-        let mut out = io::stdout().lock();
+        let mut out = stdout();
         out.write_all(&answer)?;
         writeln!(out)?;
         Ok(ExitCode::SUCCESS)

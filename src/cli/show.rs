@@ -5,13 +5,13 @@ use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 use anyhow::bail;
-use clap::ValueEnum;
 use jiff::Timestamp;
 
 use super::kubernetes::Named;
 use super::policy_explain::hint;
 use super::state::StateArgs;
-use super::{PolicyArgs, placement};
+use super::streams::styled_stdout;
+use super::{PolicyArgs, ResultFormat, placement};
 use crate::audit::{AuditConfig, audit as audit_files, audit_cluster};
 use crate::cluster::{Cluster, Listing};
 use crate::model::printable;
@@ -28,7 +28,6 @@ use crate::show::{BudgetStatus, DrainPlan, Glance, Placement};
 /// Pods and nodes are read with the caller's rights; where those are missing, that part says so. Exit codes: 0, whatever is
 /// found; 2 wrong usage, or something could not be read.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Args {
     /// The StatefulSet
     #[arg(value_name = "[NAMESPACE/]SET", required_unless_present = "node")]
@@ -40,17 +39,9 @@ pub(super) struct Args {
     state: StateArgs,
     #[command(flatten)]
     policy: PolicyArgs,
-    /// For people, or for programs
-    #[arg(long, value_enum, default_value_t)]
-    format: ShowFormat,
-}
-
-/// How it is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum ShowFormat {
-    #[default]
-    Human,
-    Json,
+    /// How the result is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    format: ResultFormat,
 }
 
 const PICTURES: AuditConfig = AuditConfig { together: false, pictures: true, changed: false, threads: 0 };
@@ -94,10 +85,10 @@ impl Args {
         let (placement, statuses): (Placement, Vec<BudgetStatus>) = self.state.on_cluster(read)?;
         let mut plan = DrainPlan::of(&self.node, &report, &listing.cluster, &placement, &statuses);
         plan.unknown.extend(report.gaps.iter().map(|gap| gap.message.clone()));
-        let mut out = BufWriter::new(anstream::stdout().lock());
+        let mut out = BufWriter::new(styled_stdout());
         match self.format {
-            ShowFormat::Human => plan.write_text(&mut out)?,
-            ShowFormat::Json => plan.write_json(&mut out)?,
+            ResultFormat::Human => plan.write_text(&mut out)?,
+            ResultFormat::Json => plan.write_json(&mut out)?,
         }
         Ok(out.flush()?)
     }
@@ -125,9 +116,9 @@ impl Args {
             let hint = hint(namespace, name, &mut named.collect());
             bail!("there is no StatefulSet {name} in namespace {namespace}{hint}");
         }
-        let mut out = BufWriter::new(anstream::stdout().lock());
+        let mut out = BufWriter::new(styled_stdout());
         match self.format {
-            ShowFormat::Human => {
+            ResultFormat::Human => {
                 for glance in &glances {
                     glance.write_text(&mut out)?;
                 }
@@ -135,7 +126,7 @@ impl Args {
                     writeln!(out, "  {:9} {}", "not known", printable(&gap.message))?;
                 }
             }
-            ShowFormat::Json => Glance::write_json(&glances, &mut out)?,
+            ResultFormat::Json => Glance::write_json(&glances, &mut out)?,
         }
         Ok(out.flush()?)
     }

@@ -5,6 +5,15 @@ use std::fmt::Write as _;
 
 use crate::model::is_deceptive;
 
+/// `1 object`, `2 objects`, `2 policies`.
+pub fn count(number: usize, noun: &str) -> String {
+    match noun.strip_suffix('y') {
+        _ if number == 1 => format!("1 {noun}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {noun}s"),
+    }
+}
+
 /// Text of HTML and XML, also within quotes.
 pub fn markup(text: &str) -> Cow<'_, str> {
     escaped(text, &|character| {

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use anyhow::Context;
 
+use crate::cli::streams::styled_stdout;
 use crate::report::Report;
 use crate::report::formats::Format;
 
@@ -35,7 +36,7 @@ impl Output {
         if let Some(path) = &self.file {
             return self.write_file(report, path).with_context(|| format!("cannot write {}", path.display()));
         }
-        let mut out = BufWriter::new(anstream::stdout().lock());
+        let mut out = BufWriter::new(styled_stdout());
         self.format.write(report, &mut out)?;
         Ok(out.flush()?)
     }

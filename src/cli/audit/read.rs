@@ -12,6 +12,7 @@ use ignore::gitignore::Gitignore;
 use super::find::{Paths, find};
 use crate::cli::render::{RenderConfig, Renderable};
 use crate::cli::sources;
+use crate::cli::streams::stderr;
 use crate::cluster::inventory::{FileObjects, Inventory, KeepValues, Unit};
 use crate::manifest::{Note, NoteKind, Origin, Source};
 
@@ -103,7 +104,7 @@ impl Reading<'_> {
             work();
         });
         if watched && tasks.len() > PROGRESS {
-            write!(io::stderr(), "\r\x1b[K")?;
+            write!(stderr(), "\r\x1b[K")?;
         }
         let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         results.sort_by_key(|(number, _)| *number);

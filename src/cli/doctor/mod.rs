@@ -7,18 +7,17 @@ mod facts;
 mod output;
 mod rights;
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::ValueEnum;
 use jiff::Timestamp;
 
 use self::checks::{Status, checks};
 use self::facts::{Facts, Place};
-use super::kubernetes::{self, Connection};
-use super::namespace;
+use super::kubernetes::{self, Connection, block_on};
+use super::streams::stdout;
+use super::{ResultFormat, namespace};
 
 /// Look at an installation in a cluster, and say what is wrong and what to do
 ///
@@ -49,25 +48,15 @@ pub(super) struct Args {
     context: Option<String>,
     /// How the result is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    format: Format,
+    format: ResultFormat,
     /// Also write what was read to this file, as JSON
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Format {
-    /// For people
-    #[default]
-    Human,
-    /// For programs
-    Json,
-}
-
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let facts = runtime.context("cannot start the runtime")?.block_on(self.facts())?;
+        let facts = block_on(self.facts())?;
         let checks = checks(&facts, Timestamp::now());
         if let Some(path) = &self.bundle {
             let bundle = bundle::bundle(&facts, &checks);
@@ -76,8 +65,8 @@ impl Args {
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         match self.format {
-            Format::Human => output::human(&checks, &mut io::stdout().lock())?,
-            Format::Json => output::json(&checks, &mut io::stdout().lock())?,
+            ResultFormat::Human => output::human(&checks, &mut stdout())?,
+            ResultFormat::Json => output::json(&checks, &mut stdout())?,
         }
         let is_wrong = checks.iter().any(|check| check.status == Status::Problem);
         Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })

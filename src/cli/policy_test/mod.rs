@@ -5,7 +5,7 @@ mod judge;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,6 +13,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use self::document::{Case, Expected, TestFile};
+use super::streams::stdout;
 use super::{UNUSABLE, explained, policies, sources};
 use crate::manifest;
 use crate::model::printable_lines;
@@ -79,7 +80,7 @@ fn run_path(path: &PathBuf, results: &mut Vec<CaseResult>, failures: &mut Vec<St
 }
 
 fn show(results: &[CaseResult], failures: &[String]) -> anyhow::Result<ExitCode> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     for CaseResult { file, name, differences } in results {
         let verdict = if differences.is_empty() { "ok  " } else { "FAIL" };
         writeln!(out, "{verdict} {file}: {name}")?;

@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::summary::count;
 use crate::manifest::Note;
-use crate::report::text::markup;
+use crate::report::text::{count, markup};
 use crate::report::{Located, Report, is_failure};
 
 /// What `JUnit` has no name for: findings in a live cluster belong to no context.

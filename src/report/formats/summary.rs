@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::report::text::count;
 use crate::report::{Report, is_failure};
 use crate::verdict::Level;
 
@@ -28,9 +29,4 @@ pub(super) fn line(report: &Report) -> String {
         }
     }
     text
-}
-
-pub(super) fn count(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
 }
