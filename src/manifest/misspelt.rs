@@ -6,6 +6,19 @@ use crate::model::{Fields, KUBERNETES_VERSION, Kind, field_path, misspelt, point
 /// Of one object no more is compared: whoever has so many of them did not misspell them.
 const MOST_UNKNOWN: usize = 64;
 
+/// The fields that only the API server sets. Nobody misspells them, and what is in them is not applied.
+const OF_SERVER: [&str; 9] = [
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+    "selfLink",
+    "status",
+    "uid",
+];
+
 /// A field that is most likely misspelt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MisspeltField {
@@ -59,6 +72,7 @@ impl<'n> Search<'n> {
         }
         for Entry { key, value, .. } in node.as_map().unwrap_or_default() {
             match fields.get(key) {
+                Some(inside) if !inside.is_open() && is_of_server(key) => {}
                 Some(inside) => self.below(Step::Key(key), value, inside),
                 // A directive of a patch, such as `$patch`.
                 None if key.starts_with('$') => {}
@@ -78,7 +92,7 @@ impl<'n> Search<'n> {
             return;
         }
         self.unknown += 1;
-        if let Some(meant) = misspelt(key, fields.names()) {
+        if let Some(meant) = misspelt(key, fields.names().filter(|name| !is_of_server(name))) {
             let steps = self.path.iter().copied().chain([Step::Key(key)]);
             let pointer = steps.fold(String::new(), |pointer, step| match step {
                 Step::Key(key) => pointer + "/" + &pointer_step(key),
@@ -87,6 +101,10 @@ impl<'n> Search<'n> {
             self.found.push(MisspeltField { pointer, meant });
         }
     }
+}
+
+fn is_of_server(field: &str) -> bool {
+    OF_SERVER.contains(&field)
 }
 
 #[cfg(test)]
@@ -136,6 +154,12 @@ mod tests {
             ("StatefulSet", "apps/v1", "spec: {replicationFactor: 3}"),
             ("StatefulSet", "apps/v1", "metadata: {labels: {replica: a}, annotations: {sepc: a}}"),
             ("StatefulSet", "apps/v1", "spec: [replica]"),
+            (
+                "StatefulSet",
+                "apps/v1",
+                "metadata: {id: a, selfLnk: a, generatoin: 1}\nstatuz: {}\nstatus: {replica: 1}",
+            ),
+            ("StatefulSet", "apps/v1", "spec: {template: {metadata: {id: a}}}"),
             ("StatefulSet", "apps/v1beta1", "spec: {replica: 3}"),
             ("StatefulSet", "apps.kruise.io/v1beta1", "spec: {replica: 3}"),
             ("Service", "v1", "spec: {selector: {prot: a}}"),

@@ -59,6 +59,8 @@ pub struct Manifest<'a> {
     pub kind: String,
     /// `metadata.name`.
     pub name: Option<String>,
+    /// `metadata.name` as it is written, where the object is rendered from a file: a kustomization may change it.
+    pub written_name: Option<String>,
     /// `metadata.namespace`.
     pub namespace: Option<String>,
     /// The keys that the object has twice.
@@ -119,9 +121,7 @@ pub fn document(text: &str) -> Result<Node<'_>, Fault> {
 impl Manifest<'_> {
     /// The same, independent of the text it was read from.
     pub fn into_owned(self) -> Manifest<'static> {
-        let Self { file, node, api_version, kind, name, namespace, duplicate_keys, elsewhere } = self;
-        let node = node.into_owned();
-        Manifest { file, node, api_version, kind, name, namespace, duplicate_keys, elsewhere }
+        Manifest { node: self.node.into_owned(), ..self }
     }
 
     /// Where to point a reader to for a JSON pointer, as [`Node::locate`] does.

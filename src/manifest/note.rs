@@ -66,6 +66,43 @@ pub enum NoteKind {
     IgnoreComment,
 }
 
+impl NoteKind {
+    pub const ALL: [Self; 13] = [
+        Self::Unreadable,
+        Self::TooLarge,
+        Self::NotAManifest,
+        Self::Template,
+        Self::Partial,
+        Self::Ignored,
+        Self::Skipped,
+        Self::DefinedTwice,
+        Self::NotRendered,
+        Self::Default,
+        Self::UnknownField,
+        Self::Empty,
+        Self::IgnoreComment,
+    ];
+
+    /// Its name in reports and in comments that silence it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::TooLarge => "tooLarge",
+            Self::NotAManifest => "notAManifest",
+            Self::Template => "template",
+            Self::Partial => "partial",
+            Self::Ignored => "ignored",
+            Self::Skipped => "skipped",
+            Self::DefinedTwice => "definedTwice",
+            Self::NotRendered => "notRendered",
+            Self::Default => "default",
+            Self::UnknownField => "unknownField",
+            Self::Empty => "empty",
+            Self::IgnoreComment => "ignoreComment",
+        }
+    }
+}
+
 /// The watched kinds that a text names.
 pub(super) fn hidden(text: &str) -> Vec<&'static str> {
     kinds_that_matter()
@@ -83,6 +120,14 @@ pub(super) fn mentions(text: &str, word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_kinds_have_names_of_their_own() {
+        let order: Vec<usize> = NoteKind::ALL.iter().map(|kind| *kind as usize).collect();
+        assert_eq!(order, (0..=NoteKind::IgnoreComment as usize).collect::<Vec<_>>());
+        let names: std::collections::BTreeSet<&str> = NoteKind::ALL.map(NoteKind::name).into();
+        assert_eq!(names.len(), NoteKind::ALL.len());
+    }
 
     #[test]
     fn hidden_kinds_are_whole_words() {

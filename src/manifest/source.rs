@@ -5,17 +5,19 @@ use std::sync::Arc;
 /// A file, or what came through standard input.
 ///
 /// Its text is packed: an audit reads megabytes, of which a report shows a few lines.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Source {
     /// The path as the user would write it.
     pub name: String,
     /// How it came to be read.
     pub origin: Origin,
+    /// Whether its bytes are its text in UTF-8; otherwise the text is what kubectl decodes them to.
+    pub is_utf8: bool,
     packed: Box<[u8]>,
 }
 
 /// How a [`Source`] came to be read, which decides how much is expected of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// It was named: it should hold manifests.
     Named,
@@ -28,8 +30,13 @@ pub enum Origin {
 impl Source {
     /// A file with this text, which is without a byte order mark.
     pub fn new(name: impl Into<String>, text: &str, origin: Origin) -> Arc<Self> {
+        Self::decoded(name, text, true, origin)
+    }
+
+    /// A file whose bytes, in UTF-8 or not, come to this text.
+    pub fn decoded(name: impl Into<String>, text: &str, is_utf8: bool, origin: Origin) -> Arc<Self> {
         let packed = lz4_flex::compress_prepend_size(text.as_bytes()).into();
-        Arc::new(Self { name: name.into(), origin, packed })
+        Arc::new(Self { name: name.into(), origin, is_utf8, packed })
     }
 
     /// Whether nothing is in it, or it was not read. Its length stands before what is packed.

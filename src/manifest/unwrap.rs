@@ -7,7 +7,7 @@ use super::limits::ParseLimits;
 use super::misspelt::misspelt_fields;
 use super::node::{Entry, Node, Value};
 use super::{DuplicateKey, Elsewhere, Manifest, NoteKind, Reading, template};
-use crate::model::{misspelt, pointer_step};
+use crate::model::{Kind, misspelt, pointer_step};
 
 impl<'a> Reading<'a, '_> {
     /// Takes in a document or an item of a list.
@@ -21,10 +21,13 @@ impl<'a> Reading<'a, '_> {
         let items = node.entry("items").map(|entry| &entry.value.value);
         match (api_version, kind, items) {
             (api_version, Some(kind), Some(Value::List(_))) => self.items(node, api_version, &kind),
-            (_, Some(_), Some(Value::Null)) => {}
+            (_, Some(kind), Some(Value::Null)) => self.empty(&node, &kind, "items"),
             (_, Some(kind), Some(_)) => self.refused_items(&node, &kind),
-            (Some(api_version), Some(kind), None) if is_template(&node, &api_version, &kind) => {
-                self.template(node);
+            (api_version, Some(kind), None) if is_list(api_version.as_deref(), &kind) => {
+                self.without_items(&node, &kind);
+            }
+            (Some(api_version), Some(kind), None) if is_template(&api_version, &kind) => {
+                self.template(node, &kind);
             }
             (Some(api_version), Some(kind), None) => self.manifest(node, api_version, kind),
             (api_version, kind, _) => self.no_object(&node, api_version.is_some(), kind.as_deref()),
@@ -70,8 +73,42 @@ impl<'a> Reading<'a, '_> {
         }
     }
 
+    /// A list without `items` is an object to kubectl, of a kind that no API server has.
+    fn without_items(&mut self, list: &Node<'_>, kind: &str) {
+        if !self.is_misspelt(list, kind, "items") {
+            let message = format!("{kind}: it has no `items`, and kubectl refuses it");
+            self.unread_object(kind, list.line, list.column, &message);
+        }
+    }
+
+    /// Whether a field that holds objects is misspelt, which is noted.
+    fn is_misspelt(&mut self, node: &Node<'_>, kind: &str, field: &'static str) -> bool {
+        let mut entries = node.as_map().unwrap_or_default().iter();
+        let Some(entry) = entries.find(|entry| misspelt(&entry.key, [field]).is_some()) else {
+            return false;
+        };
+        let message = format!("{kind}: no API server knows the field {}; did you mean {field}?", entry.key);
+        let objects = entry.value.as_list().unwrap_or_default();
+        let kinds: Vec<&str> =
+            objects.iter().filter_map(|object| object.get("kind")?.as_str()).chain([kind]).collect();
+        self.unread_object(&kinds.join(" "), entry.line, entry.column, &message);
+        true
+    }
+
+    /// Notes that kubectl or `oc` finds no objects in a list or a Template, and says nothing of it.
+    fn empty(&mut self, node: &Node<'_>, kind: &str, field: &str) {
+        let span = node.locate(&format!("/{field}"));
+        self.note(span.line, span.column, NoteKind::Ignored, &format!("{kind}: it has no `{field}`"));
+    }
+
     /// The objects of a Template. `oc` refuses one with a parameter that is no string.
-    fn template(&mut self, template: Node<'a>) {
+    fn template(&mut self, template: Node<'a>, kind: &str) {
+        if template.get("objects").and_then(Node::as_list).is_none() {
+            if !self.is_misspelt(&template, kind, "objects") {
+                self.empty(&template, kind, "objects");
+            }
+            return;
+        }
         for field in template::malformed_parameters(&template) {
             let message = "a Template's parameter has a name or value that is not a string: put it in quotes \
                            (YAML takes y, n, yes, no, on and off for true and false)";
@@ -117,8 +154,17 @@ impl<'a> Reading<'a, '_> {
             self.too_large(&fault);
         }
         let file = Arc::clone(self.source);
-        let elsewhere = Elsewhere::default();
-        (self.take)(Manifest { file, node, api_version, kind, name, namespace, duplicate_keys, elsewhere });
+        (self.take)(Manifest {
+            file,
+            node,
+            api_version,
+            kind,
+            name,
+            written_name: None,
+            namespace,
+            duplicate_keys,
+            elsewhere: Elsewhere::default(),
+        });
     }
 }
 
@@ -126,10 +172,15 @@ fn text(node: &Node<'_>, key: &str) -> Option<String> {
     node.get(key).and_then(Node::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-fn is_template(node: &Node<'_>, api_version: &str, kind: &str) -> bool {
-    kind == "Template"
-        && matches!(api_version, "v1" | "template.openshift.io/v1")
-        && node.get("objects").is_some_and(|objects| objects.as_list().is_some())
+/// Whether it is a `List`, which need not have an apiVersion, or one of a kind that the rules look at.
+fn is_list(api_version: Option<&str>, kind: &str) -> bool {
+    let api_version = api_version.unwrap_or("v1");
+    (kind == "List" && api_version == "v1")
+        || kind.strip_suffix("List").is_some_and(|kind| Kind::of_manifest(api_version, kind).is_some())
+}
+
+fn is_template(api_version: &str, kind: &str) -> bool {
+    kind == "Template" && matches!(api_version, "v1" | "template.openshift.io/v1")
 }
 
 /// Whether an object stands for a Helm chart that a controller in the cluster renders: Flux, k3s, Argo CD.

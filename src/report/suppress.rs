@@ -1,7 +1,8 @@
-//! Comments that exempt findings: `# stateward:ignore RULE[,RULE] -- reason`.
+//! Comments that exempt findings and silence notes: `# stateward:ignore NAME[,NAME] -- reason`. A name is that of a rule or of a kind
+//! of notes.
 //!
 //! Behind a value, or on a line of its own before one, a comment is about that line; before the first value of a document it is
-//! about the document. A comment without a reason exempts nothing, and one that exempts nothing is reported.
+//! about the document. A comment without a reason has no effect, and one that has none is reported.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
@@ -22,9 +23,19 @@ struct IgnoreComment {
     column: u32,
     /// The lines it is about.
     about: RangeInclusive<u32>,
-    rules: Vec<String>,
+    /// Rules and kinds of notes.
+    names: Vec<String>,
     /// Empty where none is given.
     reason: String,
+}
+
+/// The comments of the files, each read once: several kustomizations may have read the same file.
+#[derive(Default)]
+struct Comments {
+    files: Vec<OfFile>,
+    /// Of each source its place in `files`; `None` where there is no comment.
+    by_source: HashMap<*const Source, Option<usize>>,
+    by_text: HashMap<Arc<Source>, usize>,
 }
 
 /// The comments of one file.
@@ -36,38 +47,47 @@ struct OfFile {
     by_line: BTreeMap<u32, Vec<usize>>,
 }
 
-/// Exempts the findings that comments are about, and notes the comments that are of no use.
+/// Exempts the findings and takes out the notes that comments are about, and notes the comments that are of no use.
 pub(crate) fn apply(report: &mut Report, inventory: &Inventory) {
-    let mut files: HashMap<*const Source, OfFile> = HashMap::new();
-    let mut order = Vec::new();
+    let mut comments = Comments::default();
     for definition in inventory.definitions() {
-        let key = Arc::as_ptr(&definition.file);
-        files.entry(key).or_insert_with(|| {
-            order.push(key);
-            OfFile::read(&definition.file)
-        });
+        comments.of(&definition.file);
     }
     for located in &mut report.findings {
         let Some(position) = &located.position else { continue };
         // A field of a rendered object may be in a file without objects, such as a patch.
-        let key = Arc::as_ptr(&position.file);
-        let file = files.entry(key).or_insert_with(|| {
-            order.push(key);
-            OfFile::read(&position.file)
-        });
+        let Some(file) = comments.of(&position.file) else { continue };
         if let Some(reason) = file.reason(position.span.line, located.finding.rule.as_str()) {
             located.exempt("comment", &reason);
         }
     }
-    for file in order.iter().filter_map(|key| files.get(key)) {
-        report.notes.extend(file.notes());
+    report.notes.retain(|note| {
+        let reason = comments.of(&note.file).and_then(|file| file.reason(note.line, note.kind.name()));
+        reason.is_none()
+    });
+    report.notes.extend(comments.files.iter().flat_map(OfFile::notes));
+}
+
+impl Comments {
+    /// The comments of a file, if it has any.
+    fn of(&mut self, file: &Arc<Source>) -> Option<&mut OfFile> {
+        let (files, by_text) = (&mut self.files, &mut self.by_text);
+        let index = *self.by_source.entry(Arc::as_ptr(file)).or_insert_with(|| {
+            let text = file.text();
+            text.contains(MARK).then(|| {
+                *by_text.entry(Arc::clone(file)).or_insert_with(|| {
+                    files.push(OfFile::of(file, &text));
+                    files.len() - 1
+                })
+            })
+        });
+        self.files.get_mut(index?)
     }
 }
 
 impl OfFile {
-    fn read(file: &Arc<Source>) -> Self {
-        let text = file.text();
-        let comments = if text.contains(MARK) { comments(&text) } else { Vec::new() };
+    fn of(file: &Arc<Source>, text: &str) -> Self {
+        let comments = comments(text);
         let mut by_line: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (index, comment) in comments.iter().enumerate() {
             by_line.entry(*comment.about.start()).or_default().push(index);
@@ -75,8 +95,8 @@ impl OfFile {
         Self { file: Arc::clone(file), is_used: vec![false; comments.len()], comments, by_line }
     }
 
-    /// The reason of the comment that exempts a finding of `rule` on `line`.
-    fn reason(&mut self, line: u32, rule: &str) -> Option<String> {
+    /// The reason of the comment that says not to mind `name` on `line`.
+    fn reason(&mut self, line: u32, name: &str) -> Option<String> {
         let on_line = self.by_line.get(&line).into_iter().flatten();
         let is_about_more = |(_, list): &(&u32, &Vec<usize>)| {
             list.iter().any(|index| self.comments[*index].about.end() > self.comments[*index].about.start())
@@ -87,7 +107,7 @@ impl OfFile {
             let comment = &self.comments[**index];
             comment.about.contains(&line)
                 && !comment.reason.is_empty()
-                && comment.rules.iter().any(|r| r == rule)
+                && comment.names.iter().any(|known| known == name)
         });
         let index = *found?;
         self.is_used[index] = true;
@@ -97,14 +117,17 @@ impl OfFile {
     fn notes(&self) -> impl Iterator<Item = Note> {
         let useless = self.comments.iter().zip(&self.is_used).filter(|(_, is_used)| !**is_used);
         useless.map(|(comment, _)| {
-            let rules = comment.rules.join(", ");
-            let message = if comment.reason.is_empty() {
-                format!("`{MARK} {rules}` exempts nothing without a reason: write `# {MARK} RULE -- reason`")
-            } else if let Some(unknown) = comment.rules.iter().find(|rule| !is_rule(rule)) {
-                let meant = did_you_mean(unknown, rules::ALL.iter().map(|rule| rule.id));
-                format!("`{MARK} {rules}` exempts nothing: there is no rule {unknown}{meant}")
+            let names = comment.names.join(", ");
+            let message = if names.is_empty() {
+                format!("`{MARK}` names no rule and no note: write `# {MARK} NAME -- reason`")
+            } else if comment.reason.is_empty() {
+                format!("`{MARK} {names}` has no effect without a reason: write `# {MARK} NAME -- reason`")
+            } else if let Some(unknown) = comment.names.iter().find(|name| !is_known(name)) {
+                let known = rules::ALL.iter().map(|rule| rule.id).chain(kinds_of_notes());
+                let meant = did_you_mean(unknown, known);
+                format!("`{MARK} {names}` has no effect: there is no rule or note {unknown}{meant}")
             } else {
-                format!("`{MARK} {rules}` is not needed: {rules} finds nothing here")
+                format!("`{MARK} {names}` is not needed: {names} finds nothing here")
             };
             let file = Arc::clone(&self.file);
             let (line, column) = (comment.line, comment.column);
@@ -113,9 +136,14 @@ impl OfFile {
     }
 }
 
-/// Whether there may be a rule of this name; `POLICY/CHECK` is a policy's own check.
-fn is_rule(name: &str) -> bool {
-    name.contains('/') || rules::named(name).is_some()
+/// Whether there may be a rule or a kind of notes of this name; `POLICY/CHECK` is a policy's own check.
+fn is_known(name: &str) -> bool {
+    name.contains('/') || rules::named(name).is_some() || kinds_of_notes().any(|kind| kind == name)
+}
+
+/// The kinds of notes that a comment may silence: not what is said of comments.
+fn kinds_of_notes() -> impl Iterator<Item = &'static str> {
+    NoteKind::ALL.into_iter().filter(|kind| *kind != NoteKind::IgnoreComment).map(NoteKind::name)
 }
 
 /// The comments of a text.
@@ -161,14 +189,14 @@ fn comment(text: &str, line: u32) -> Option<IgnoreComment> {
         return None;
     }
     let rest = &text[at + MARK.len()..];
-    let (rules, reason) = rest.split_once(" -- ").unwrap_or((rest, ""));
-    let rules = rules.split([',', ' ', '\t']).filter(|rule| !rule.is_empty()).map(str::to_owned);
+    let (names, reason) = rest.split_once(" -- ").unwrap_or((rest, ""));
+    let names = names.split([',', ' ', '\t']).filter(|name| !name.is_empty()).map(str::to_owned);
     let column = u32::try_from(before.chars().count()).unwrap_or(u32::MAX).saturating_add(1);
     Some(IgnoreComment {
         line,
         column,
         about: line..=line,
-        rules: rules.collect(),
+        names: names.collect(),
         reason: reason.trim().to_owned(),
     })
 }
@@ -181,7 +209,7 @@ mod tests {
     fn comments_are_about_a_line_or_a_document() {
         let text = "# stateward:ignore a,b -- whole\nx: 1\ny: 2 # stateward:ignore c -- line\n# stateward:ignore d -- next\n\n# and\nz: 3\n---\n# stateward:ignore e\nw: '#stateward:ignore f -- no'\n";
         let found = comments(text);
-        let about: Vec<_> = found.iter().map(|c| (c.rules.join("+"), c.about.clone(), &*c.reason)).collect();
+        let about: Vec<_> = found.iter().map(|c| (c.names.join("+"), c.about.clone(), &*c.reason)).collect();
         assert_eq!(
             about,
             [

@@ -71,7 +71,7 @@ fn documents_are_cut_where_kubectl_cuts_them() {
 
 #[test]
 fn whatever_has_items_is_a_list() {
-    use NoteKind::{NotAManifest, Unreadable};
+    use NoteKind::{Ignored, NotAManifest, Unreadable};
     let typed = "{apiVersion: v1, kind: Service, metadata: {name: a}}";
     let bare = "{metadata: {name: a}}";
     let cases: &[(String, &[&str], &[NoteKind])] = &[
@@ -89,7 +89,7 @@ fn whatever_has_items_is_a_list() {
             &[NotAManifest],
         ),
         (format!("items: [{typed}]\n"), &[], &[NotAManifest]),
-        ("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nitems:\n".to_owned(), &[], &[]),
+        ("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nitems:\n".to_owned(), &[], &[Ignored]),
         ("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nitems: {}\n".to_owned(), &[], &[Unreadable]),
         (
             format!("apiVersion: v1\nkind: X\nitems: [{{kind: Z, apiVersion: v1, items: [{typed}]}}]\n"),

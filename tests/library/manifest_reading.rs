@@ -160,7 +160,51 @@ fn lists_are_unwrapped() {
     let found = manifests(&list);
     assert_eq!(names(&found), ["Service/a", "Service/a"]);
     assert_eq!(found[1].node.locate("/metadata").line, 8);
-    assert_eq!(manifests("apiVersion: v1\nkind: List\nitems:\n"), []);
+    let (found, notes) = read_text("apiVersion: v1\nkind: List\nitems:\n");
+    assert_eq!((found, kinds(&notes)), (Vec::new(), vec![(NoteKind::Ignored, 3)]));
+}
+
+#[test]
+fn a_list_without_items_is_refused_as_kubectl_does() {
+    let item = "- {apiVersion: apps/v1, kind: StatefulSet, metadata: {name: a}}";
+    for (text, line, message, hides) in [
+        (
+            format!("apiVersion: v1\nkind: List\nitem:\n{item}\n"),
+            3,
+            "List: no API server knows the field item; did you mean items?",
+            &["StatefulSet"][..],
+        ),
+        (
+            "kind: List\nItems: []\n".to_owned(),
+            2,
+            "List: no API server knows the field Items; did you mean items?",
+            &[],
+        ),
+        (
+            "apiVersion: v1\nkind: ServiceList\nitesm:\n- metadata: {name: a}\n".to_owned(),
+            3,
+            "ServiceList: no API server knows the field itesm; did you mean items?",
+            &["Service"],
+        ),
+        (
+            "apiVersion: v1\nkind: List\nobjects: []\n".to_owned(),
+            1,
+            "List: it has no `items`, and kubectl refuses it",
+            &[],
+        ),
+        (
+            format!("apiVersion: template.openshift.io/v1\nkind: Template\nobject:\n{item}\n"),
+            3,
+            "Template: no API server knows the field object; did you mean objects?",
+            &["StatefulSet"],
+        ),
+    ] {
+        let (found, notes) = read_text(&text);
+        assert_eq!((found, kinds(&notes)), (Vec::new(), vec![(NoteKind::Unreadable, line)]), "{text}");
+        assert_eq!((notes[0].message.as_str(), &notes[0].hides[..]), (message, hides), "{text}");
+    }
+    let (found, notes) = read_text("apiVersion: v1\nkind: Template\nmetadata: {name: a}\n");
+    assert_eq!((found, kinds(&notes)), (Vec::new(), vec![(NoteKind::Ignored, 1)]));
 }
 
 #[test]

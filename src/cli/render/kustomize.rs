@@ -223,6 +223,7 @@ impl Origins {
             let (file, node) = (&written.file, &mut rendered.node);
             rendered.elsewhere = graft::onto_object(node, &written.node, file, &layers, &self.top);
             rendered.file = Arc::clone(file);
+            rendered.written_name.clone_from(&written.name);
             return;
         }
         let at = self.settings.generator(rendered).unwrap_or_else(|| self.top.clone());

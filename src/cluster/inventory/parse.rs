@@ -110,7 +110,8 @@ fn unread(kind: Kind, manifest: &Manifest<'_>, fault: &Fault) -> Note {
 
 fn note(manifest: &Manifest<'_>, pointer: &str, kind: NoteKind, message: &str) -> Note {
     let at = manifest.locate(pointer);
-    let name = manifest.name.as_deref().unwrap_or_default();
+    // What several kustomizations have from one file is said of it in the same words.
+    let name = manifest.written_name.as_deref().or(manifest.name.as_deref()).unwrap_or_default();
     let message = printable(&format!("{} {name}: {message}", manifest.kind)).into_owned();
     let (file, line, column) = (Arc::clone(&at.file), at.span.line, at.span.column);
     Note { file, line, column, kind, message, hides: Vec::new() }

@@ -5,7 +5,7 @@ use std::io;
 use serde::Serialize;
 
 use crate::cluster::inventory::Position;
-use crate::manifest::{Note, NoteKind};
+use crate::manifest::Note;
 use crate::model::ObjectRef;
 use crate::report::{Gap, GapKind, Located, Related, Report};
 use crate::verdict::{Edit, Exempt, Level};
@@ -152,23 +152,8 @@ fn place(position: Option<&Position>) -> (Option<&str>, Option<u32>, Option<u32>
 }
 
 fn note(note: &Note) -> NoteItem<'_> {
-    let kind = match note.kind {
-        NoteKind::Unreadable => "unreadable",
-        NoteKind::TooLarge => "tooLarge",
-        NoteKind::NotAManifest => "notAManifest",
-        NoteKind::Template => "template",
-        NoteKind::Partial => "partial",
-        NoteKind::Ignored => "ignored",
-        NoteKind::Skipped => "skipped",
-        NoteKind::DefinedTwice => "definedTwice",
-        NoteKind::NotRendered => "notRendered",
-        NoteKind::Default => "default",
-        NoteKind::UnknownField => "unknownField",
-        NoteKind::Empty => "empty",
-        NoteKind::IgnoreComment => "ignoreComment",
-    };
     let (line, column) = (Some(note.line), Some(note.column));
-    NoteItem { kind, file: Some(&note.file.name), line, column, message: &note.message }
+    NoteItem { kind: note.kind.name(), file: Some(&note.file.name), line, column, message: &note.message }
 }
 
 fn gap(gap: &Gap) -> NoteItem<'_> {
