@@ -1,13 +1,15 @@
 //! `stateward audit --fix` and `--diff`: the edits of findings, made in files or shown.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 
 use super::sources;
+use super::streams::{stderr, stdout};
 use crate::fix::{FixedFile, Fixes, LeftAlone, Reason, unified};
+use crate::report::text::count;
 
 #[derive(Debug, clap::Args)]
 #[group(id = "edits", multiple = true)]
@@ -39,27 +41,48 @@ impl FixArgs {
         self.unsafe_fixes
     }
 
-    /// Writes the files or the diff, and says what is left alone. Returns the new files.
+    /// Writes the files or the diff, and says what is left alone. Returns the new files. Nothing is written, and no diff is shown,
+    /// where one of the files cannot be edited.
     pub(super) fn finish(&self, fixes: &Fixes) -> anyhow::Result<Vec<PathBuf>> {
+        let cannot_edit = |file: &FixedFile| format!("cannot edit {}", file.name);
+        let targets: Vec<(&FixedFile, Target)> = fixes
+            .files
+            .iter()
+            .map(|file| Ok((file, Target::of(file, self.diff).with_context(|| cannot_edit(file))?)))
+            .collect::<anyhow::Result<_>>()?;
         if self.diff {
-            let mut out = io::stdout().lock();
+            let mut out = stdout();
             for file in &fixes.files {
                 write!(out, "{}", unified(file))?;
             }
         } else {
-            for file in &fixes.files {
-                write_file(file).with_context(|| format!("cannot edit {}", file.name))?;
+            for (file, target) in targets {
+                target.write(file).with_context(|| cannot_edit(file))?;
             }
         }
         let verb = if self.diff { "would be fixed" } else { "fixed" };
-        let mut err = io::stderr().lock();
-        writeln!(err, "stateward: {} findings {verb} in {} files", fixes.fixed, fixes.files.len())?;
+        let (findings, changed) = (count(fixes.fixed, "finding"), count(fixes.files.len(), "file"));
+        let mut err = stderr();
+        writeln!(err, "stateward: {findings} {verb} in {changed}")?;
         for left in &fixes.left {
             writeln!(err, "stateward: not fixed: {} at {}: {}", left.rule, left.object, why(left))?;
         }
         let new = fixes.files.iter().filter(|file| file.before.is_none());
         Ok(new.map(|file| PathBuf::from(&file.name)).collect())
     }
+}
+
+/// Where a changed text goes.
+enum Target {
+    New(PathBuf),
+    /// Standard input, of which only a diff is shown.
+    Stdin,
+    Existing {
+        /// Without links: a link stays one.
+        path: PathBuf,
+        /// The byte order mark of the file, or nothing.
+        mark: &'static str,
+    },
 }
 
 fn why(left: &LeftAlone) -> String {
@@ -70,34 +93,48 @@ fn why(left: &LeftAlone) -> String {
     }
 }
 
-/// Replaces a file as a whole, so that it is never half written.
-fn write_file(file: &FixedFile) -> anyhow::Result<()> {
-    let Some(before) = &file.before else {
-        let mut new = File::options().write(true).create_new(true).open(&file.name)?;
-        return Ok(new.write_all(file.after.as_bytes())?);
-    };
-    if file.name == sources::STDIN {
-        bail!("standard input cannot be edited, --diff shows what would change");
+impl Target {
+    /// Looks whether a file can be edited as it is now.
+    fn of(file: &FixedFile, is_diff: bool) -> anyhow::Result<Self> {
+        let path = PathBuf::from(&file.name);
+        let Some(before) = &file.before else {
+            ensure!(path.symlink_metadata().is_err(), "it is to be made, and there is one already");
+            return Ok(Self::New(path));
+        };
+        if file.name == sources::STDIN {
+            ensure!(is_diff, "standard input cannot be edited, --diff shows what would change");
+            return Ok(Self::Stdin);
+        }
+        let path = fs::canonicalize(path)?;
+        let text = fs::read_to_string(&path)?;
+        let (mark, text) = text.strip_prefix('\u{feff}').map_or(("", &*text), |text| ("\u{feff}", text));
+        ensure!(text == &**before, "it has changed since it was read");
+        Ok(Self::Existing { path, mark })
     }
-    // A link stays one.
-    let path = fs::canonicalize(&file.name)?;
-    let text = fs::read_to_string(&path)?;
-    let mark = text.strip_prefix('\u{feff}').map_or("", |_| "\u{feff}");
-    if text.strip_prefix('\u{feff}').unwrap_or(&text) != &**before {
-        bail!("it has changed since it was read");
+
+    /// Replaces a file as a whole, so that it is never half written.
+    fn write(&self, file: &FixedFile) -> anyhow::Result<()> {
+        let (path, mark) = match self {
+            Self::Stdin => return Ok(()),
+            Self::New(path) => {
+                let mut new = File::options().write(true).create_new(true).open(path)?;
+                return Ok(new.write_all(file.after.as_bytes())?);
+            }
+            Self::Existing { path, mark } => (path, mark),
+        };
+        let beside = temporary(path);
+        let written = File::options().write(true).create_new(true).open(&beside).and_then(|mut new| {
+            new.set_permissions(fs::metadata(path)?.permissions())?;
+            new.write_all(mark.as_bytes())?;
+            new.write_all(file.after.as_bytes())?;
+            fs::rename(&beside, path)
+        });
+        if written.is_err() {
+            // What is left of it helps no one; the first error says what went wrong.
+            drop(fs::remove_file(&beside));
+        }
+        Ok(written?)
     }
-    let beside = temporary(&path);
-    let written = File::options().write(true).create_new(true).open(&beside).and_then(|mut new| {
-        new.set_permissions(fs::metadata(&path)?.permissions())?;
-        new.write_all(mark.as_bytes())?;
-        new.write_all(file.after.as_bytes())?;
-        fs::rename(&beside, &path)
-    });
-    if written.is_err() {
-        // What is left of it helps no one; the first error says what went wrong.
-        drop(fs::remove_file(&beside));
-    }
-    Ok(written?)
 }
 
 fn temporary(path: &Path) -> PathBuf {

@@ -4,7 +4,7 @@ use std::env;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
 
 use crate::api_server::chain;
@@ -19,9 +19,23 @@ pub(super) async fn read(path: Option<&Path>, context: Option<&str>) -> anyhow::
     let place = place(path);
     let kubeconfig = read.map_err(|error| anyhow!(unread(&error, &place, path.is_some())))?;
     let contexts: Vec<String> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
+    let missing_user = missing_user(&kubeconfig, context);
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    config.map_err(|error| anyhow!("the kubeconfig {place} {}", unusable(&error, &contexts)))
+    let config = config.map_err(|error| anyhow!("the kubeconfig {place} {}", unusable(&error, &contexts)))?;
+    match missing_user {
+        None => Ok(config),
+        Some(user) => bail!("the kubeconfig {place} has no user {user:?}, which its context names"),
+    }
+}
+
+/// The user of this context, or of the current one, where it is not there: requests would go without credentials.
+fn missing_user(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
+    let context = context.or(kubeconfig.current_context.as_deref())?;
+    let context = kubeconfig.contexts.iter().find(|named| named.name == context)?.context.as_ref()?;
+    let user = context.user.as_ref().filter(|user| !user.is_empty())?;
+    let is_there = kubeconfig.auth_infos.iter().any(|named| named.name == *user);
+    (!is_there).then(|| user.clone())
 }
 
 /// The kubeconfig of the environment: of a list of files those that are there, as kubectl takes them.
@@ -77,6 +91,9 @@ fn unusable(error: &KubeconfigError, contexts: &[String]) -> String {
             let meant = did_you_mean(name, contexts.iter().map(String::as_str));
             let hint = if meant.is_empty() { format!("; it has {there_are}") } else { meant };
             format!("has no context {name:?}{hint}")
+        }
+        KubeconfigError::LoadClusterOfContext(name) if name.is_empty() => {
+            "has a context that names no cluster".to_owned()
         }
         KubeconfigError::LoadClusterOfContext(name) => {
             format!("has no cluster {name:?}, which its context names")

@@ -137,23 +137,30 @@ fn load(name: String, origin: Origin, from: impl Read, expected: u64) -> Result<
         let message = format!("larger than {} MiB", MAX_BYTES >> 20);
         return Err(note(name, origin, NoteKind::TooLarge, &message, kinds_that_matter().collect()));
     }
-    let text = decode(bytes);
-    Ok((Source::new(name, &text, origin), text))
+    let (text, is_utf8) = decode(bytes);
+    Ok((Source::decoded(name, &text, is_utf8, origin), text))
 }
 
-/// A text as kubectl decodes it: UTF-16 with a byte order mark, or else UTF-8, with U+FFFD for what is none.
-fn decode(bytes: Vec<u8>) -> String {
+/// A text as kubectl decodes it, and whether it is UTF-8: UTF-16 with a byte order mark, or else UTF-8, with U+FFFD for what is
+/// none.
+fn decode(bytes: Vec<u8>) -> (String, bool) {
     let utf16 = |unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> =
             bytes[2..].chunks(2).map(|pair| unit([pair[0], *pair.get(1).unwrap_or(&0)])).collect();
-        String::from_utf16_lossy(&units)
+        (String::from_utf16_lossy(&units), false)
     };
     match bytes.as_slice() {
         [0xff, 0xfe, ..] => utf16(u16::from_le_bytes),
         [0xfe, 0xff, ..] => utf16(u16::from_be_bytes),
-        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
-        _ => String::from_utf8(bytes)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        [0xef, 0xbb, 0xbf, rest @ ..] => utf8(rest.to_vec()),
+        _ => utf8(bytes),
+    }
+}
+
+fn utf8(bytes: Vec<u8>) -> (String, bool) {
+    match String::from_utf8(bytes) {
+        Ok(text) => (text, true),
+        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), false),
     }
 }
 

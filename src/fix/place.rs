@@ -67,6 +67,9 @@ impl Documents {
     /// Where an object is written.
     pub(super) fn place(&mut self, manifest: &ManifestRecord) -> Result<ObjectPlace, String> {
         let (source, (start, column)) = (&manifest.file, manifest.start);
+        if !source.is_utf8 {
+            return Err(format!("{} is not UTF-8 text, and only that is edited", source.name));
+        }
         let file = self.files.entry(source.name.clone()).or_insert_with(|| Arc::new(FileText::of(source)));
         let next = file.documents.partition_point(|(line, _)| *line <= start);
         let (line, range) =

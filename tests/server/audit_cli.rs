@@ -2,75 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::Value;
 
+use crate::repository::{Repository, fake, fake_kustomize, note_kinds, rules, text};
 use crate::support::etcd::MANIFEST as ETCD;
-
-struct Repository(tempfile::TempDir);
-
-impl Repository {
-    fn of(files: &[(&str, &str)]) -> Self {
-        let repository = Self(tempfile::tempdir().unwrap());
-        for (name, text) in files {
-            repository.write(name, text);
-        }
-        repository
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    /// Runs the command in the repository, with only these programs on the path.
-    fn run_with(&self, programs: &Path, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stateward"));
-        command
-            .args(arguments)
-            .current_dir(self.path())
-            .env("PATH", programs)
-            .env_remove("GITHUB_STEP_SUMMARY");
-        command.output().unwrap()
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.run_with(Path::new("/nowhere"), arguments)
-    }
-
-    fn audit(&self, arguments: &[&str]) -> (Option<i32>, Value) {
-        let output = self.run(&[&["audit", "--format", "json"], arguments].concat());
-        let report = serde_json::from_slice(&output.stdout);
-        (output.status.code(), report.unwrap_or_else(|_| panic!("{}", text(&output.stderr))))
-    }
-
-    fn git(&self, arguments: &[&str]) {
-        let mut command = Command::new("git");
-        command.args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "commit.gpgsign=false"]);
-        assert!(
-            command.args(arguments).current_dir(self.path()).output().unwrap().status.success(),
-            "{arguments:?}"
-        );
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-fn rules(report: &Value) -> Vec<&str> {
-    report["findings"].as_array().unwrap().iter().map(|finding| finding["rule"].as_str().unwrap()).collect()
-}
-
-fn note_kinds(report: &Value) -> Vec<&str> {
-    report["notes"].as_array().unwrap().iter().map(|note| note["kind"].as_str().unwrap()).collect()
-}
 
 #[test]
 fn gitignore_and_excludes_are_honoured() {
@@ -145,7 +82,7 @@ fn a_comment_exempts_with_a_reason_only() {
     repository.write("a.yaml", &comment(" -- why").replace("quorum-even", "quorum-evn"));
     let (_, report) = repository.audit(&["a.yaml"]);
     let message = report["notes"][0]["message"].as_str().unwrap();
-    assert!(message.contains("there is no rule quorum-evn; did you mean \"quorum-even\"?"), "{message}");
+    assert!(message.contains("there is no rule or note quorum-evn; did you mean \"quorum-even\"?"), "{message}");
 }
 
 #[test]
@@ -235,6 +172,13 @@ fn nothing_to_judge_is_never_green() {
         assert!(rules(&report).contains(&"quorum-even"), "what could be read is reported");
     }
     assert_eq!(repository.audit(&["empty", "--fail-on-empty=false"]).0, Some(0));
+    let from = repository.run(&["audit", "a.yaml", "--from", "empty"]);
+    let said = text(&from.stderr);
+    assert!(
+        from.status.code() == Some(2) && said.contains("empty: no Kubernetes object is found here"),
+        "{said}"
+    );
+    assert_eq!(repository.audit(&["a.yaml", "--from", "empty", "--fail-on-empty=false"]).0, Some(1));
 
     repository.write("chart/Chart.yaml", "name: a\nversion: 1.0.0\n");
     repository.write("chart/templates/a.yaml", "name: {{ .Values.name }}\n");
@@ -278,13 +222,6 @@ fn what_cannot_be_rendered_is_not_judged_and_fails() {
 }
 
 /// A program that stands for kustomize or helm: it prints what is rendered.
-fn fake(folder: &Path, name: &str, script: &str) {
-    use std::os::unix::fs::PermissionsExt;
-    let path = folder.join(name);
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
 #[test]
 fn findings_point_into_the_files_that_rendered_objects_come_from() {
     let template = ETCD.replace("replicas: 4", "replicas: {{ .Values.replicas }}");
@@ -332,18 +269,6 @@ fn findings_point_into_the_files_that_rendered_objects_come_from() {
     let output = repository.run_with(&bin, &["audit", "c"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stdout).contains("helm failed: Error: no such value"), "{}", text(&output.stdout));
-}
-
-/// A kustomize that prints this object, with the origin that it has in `file`.
-fn fake_kustomize(repository: &Repository, rendered: &str, file: &str) {
-    let bin = repository.path().join("bin");
-    let below = repository.path().canonicalize().unwrap().join(file).display().to_string();
-    let origin =
-        format!("annotations: {{config.kubernetes.io/origin: 'path: UP{}'}}", below.trim_start_matches('/'));
-    repository
-        .write("bin/origin.yaml", &rendered.replacen("metadata:\n", &format!("metadata:\n  {origin}\n"), 1));
-    let up = "up=$(cd \"$2\" && pwd -P | /usr/bin/sed 's#/[^/]*#../#g')";
-    fake(&bin, "kustomize", &format!("{up}\n/usr/bin/sed \"s#UP#$up#\" {}/origin.yaml", bin.display()));
 }
 
 #[test]

@@ -133,6 +133,40 @@ fn explain_lists_and_explains() {
 }
 
 #[test]
+fn the_exit_code_does_not_depend_on_who_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = folder.path().join("report.json");
+    let file = format!("json={}", written.display());
+    let run = |arguments: &[&str]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_stateward"))
+            .args(arguments)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        let _ = child.stdin.take().unwrap().write_all(ETCD.as_bytes());
+        child.wait().unwrap().code()
+    };
+    assert_eq!(run(&["audit", "-", "--format", "human", "--format", &file]), Some(1));
+    assert!(fs::read_to_string(written).unwrap().contains("quorum-even"));
+    assert_eq!(run(&["audit", "/no/such/file"]), Some(2));
+    assert_eq!(run(&["policy", "check", "/no/such/file"]), Some(2));
+    for arguments in [
+        &["explain"][..],
+        &["man"],
+        &["crds"],
+        &["completions", "bash"],
+        &["policy", "explain", "etcd", "--objects", "-", "--format", "json"],
+        &["show", "etcd", "--objects", "-", "--format", "json"],
+    ] {
+        assert_eq!(run(arguments), Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
 fn nothing_but_text_goes_into_a_pipe() {
     let output = stateward(&["audit", "-"], ETCD);
     assert!(!output.stdout.contains(&0x1b));
@@ -239,6 +273,13 @@ fn an_option_that_would_have_no_effect_is_wrong_usage() {
         (&["audit", "-", "--allow-partial"], "cannot be used with"),
         (&["audit", "-", "--format", "json="], "no file is named after `json=`"),
         (&["audit", "-", "--min-level", "never"], "one of deny, warn, audit"),
+        (&["audit", "-", "--exclude", "[a"], "cannot use --exclude \"[a\""),
+        (&["audit", "-", "--exclude", "{a"], "cannot use --exclude \"{a\""),
+        (&["audit", "-", "--set", "a"], "expected KEY=VALUE"),
+        (
+            &["audit", "-", "--values", "/no/such/file"],
+            "there is no file /no/such/file, which --values names",
+        ),
         (&["audit", "-", "--namespace", "A b"], "\"A b\" is not a namespace"),
         (&["show", "a", "--objects", ".", "--namespace", ""], "not a namespace"),
         (&["certs", "inspect", "x", "--context", "y"], "cannot be used with"),
@@ -282,7 +323,8 @@ fn what_is_wrong_with_a_kubeconfig_is_said_with_what_to_do() {
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: {current}\n\
              clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1'}}}}]\n\
-             contexts: [{{name: test, context: {{cluster: c, user: u}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n"
+             contexts: [{{name: test, context: {{cluster: c, user: u}}}}, {{name: lost, context: {{cluster: d, user: u}}}}, \
+             {{name: nobody, context: {{cluster: c, user: v}}}}, {{name: anonymous, context: {{cluster: c}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n"
         )
     };
     let folder = tempfile::tempdir().unwrap();
@@ -293,6 +335,9 @@ fn what_is_wrong_with_a_kubeconfig_is_said_with_what_to_do() {
         (String::new(), "has no context"),
         ("clusters: [\n".to_owned(), "is not a kubeconfig: line 1"),
         (config("''", ""), "has no current-context: name one of its contexts with --context; it has test"),
+        (config("lost", ""), "has no cluster \"d\", which its context names"),
+        (config("nobody", ""), "has no user \"v\", which its context names"),
+        (config("anonymous", ""), "at https://127.0.0.1:1: no connection"),
         (config("tests", ""), "has no context \"tests\"; did you mean \"test\"?"),
         (config("test", exec), "cannot run \"no-such-plugin\""),
         (config("test", "client-certificate: /no/c, client-key: /no/k"), "failed to read file '\"/no/c\"'"),

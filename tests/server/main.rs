@@ -14,6 +14,7 @@ mod support;
 
 mod audit_cli;
 mod audit_hostile;
+mod audit_notes;
 mod certificates;
 mod certs_cli;
 mod chaos;
@@ -30,6 +31,7 @@ mod per_pod;
 mod policy_files;
 mod policy_objects;
 mod reports;
+mod repository;
 mod traces;
 mod watch;
 mod webhook_drain;

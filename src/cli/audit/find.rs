@@ -24,6 +24,8 @@ pub(super) struct Paths {
 /// Patterns as in `.gitignore`.
 pub(super) fn excludes(patterns: &[String]) -> anyhow::Result<Gitignore> {
     let mut builder = GitignoreBuilder::new("");
+    // In a file git takes `[a` for text; on a command line it is a slip.
+    builder.allow_unclosed_class(false);
     for pattern in patterns {
         builder.add_line(None, pattern).with_context(|| format!("cannot use --exclude {pattern:?}"))?;
     }

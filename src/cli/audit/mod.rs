@@ -7,7 +7,7 @@ mod read;
 mod revision;
 mod settings;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,15 +22,17 @@ use self::read::Reading;
 use self::settings::Settings;
 use super::fix::FixArgs;
 use super::render::RenderConfig;
-use super::{PolicyArgs, UNUSABLE, cluster, namespace};
+use super::streams::stderr;
+use super::{PolicyArgs, UNUSABLE, cluster, namespace, no_rule};
 use crate::audit::transition::OldState;
 use crate::audit::{AuditConfig, audit_cluster, audit_step};
 use crate::cluster::Cluster;
 use crate::cluster::inventory::{Inventory, KeepValues};
 use crate::fix::{attach, fix};
-use crate::model::{did_you_mean, printable_lines};
+use crate::model::printable_lines;
 use crate::policy::Policies;
 use crate::report::formats::Format;
+use crate::report::text::count;
 use crate::report::{FailOn, Report, is_failure};
 
 /// Judge manifests before they are applied, or a live cluster
@@ -40,12 +42,12 @@ use crate::report::{FailOn, Report, is_failure};
 /// the same object twice is split into one context for each of them. With --cluster an API server is asked instead.
 ///
 /// Settings come from the nearest .stateward.yaml in this folder or above; the command line overrides them. A comment
-/// `# stateward:ignore RULE -- reason` exempts the line it is on, the line after it, or, at the top, the document.
+/// `# stateward:ignore NAME -- reason` exempts the line it is on, the line after it, or, at the top, the document, from the rule or
+/// the kind of notes of this name.
 ///
 /// Exit codes: 0 nothing reaches --fail-on; 1 something does; 2 wrong usage, or something could not be read or rendered, or holds no
 /// object. What could be read is reported all the same.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Args {
     /// Files and folders of manifests, `-` for standard input
@@ -71,7 +73,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     values: Vec<PathBuf>,
     /// For charts: a value (repeatable)
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     set: Vec<String>,
     /// Let kustomize and helm use the network
     #[arg(long)]
@@ -156,15 +158,23 @@ impl Args {
         if !self.from.is_empty() && self.from.len() != self.paths.len() {
             bail!("--from is wanted once for each path: {} for {}", self.from.len(), self.paths.len());
         }
+        if let Some(file) = self.values.iter().find(|file| !file.exists()) {
+            bail!("there is no file {}, which --values names", file.display());
+        }
         if self.write_baseline && self.baseline.is_none() {
             bail!("--write-baseline needs --baseline FILE");
         }
         let mut report = self.judge()?;
         self.reduce(&mut report)?;
         for gap in &report.gaps {
-            writeln!(io::stderr(), "stateward: {}", printable_lines(&gap.message))?;
+            writeln!(stderr(), "stateward: {}", printable_lines(&gap.message))?;
         }
         if self.fixes.shows_diff() {
+            // The report, which would say so, is not written.
+            for note in report.notes.iter().filter(|note| is_failure(note.kind)) {
+                let remark = format!("{}: {}", note.place(), note.message);
+                writeln!(stderr(), "stateward: {}", printable_lines(&remark))?;
+            }
             return Ok(self.exit_code(&report));
         }
         for output in &self.format {
@@ -219,8 +229,7 @@ impl Args {
             // The cluster has policies with checks of their own.
             let may_be = self.cluster && name.contains('/');
             if !may_be && !policies.rule_names().any(|known| known == name) {
-                let meant = did_you_mean(name, policies.rule_names());
-                bail!("there is no rule {name:?}{meant}; `stateward explain` lists them");
+                bail!(no_rule(name, policies.rule_names()));
             }
         }
         Ok(())
@@ -274,10 +283,12 @@ impl Args {
 
     /// The manifests to compare with.
     fn old(&self) -> anyhow::Result<Option<Inventory>> {
-        let reading = Reading { fail_on_empty: false, ..self.reading(KeepValues::Yes)? };
+        let reading = self.reading(KeepValues::Yes)?;
         let old = match &self.base {
             Some(revision) => {
                 let checkout = revision::check_out(revision)?;
+                // What is new was not there.
+                let reading = Reading { fail_on_empty: false, ..reading };
                 reading.inventory(&checkout.paths(&self.paths)?)?
             }
             None if self.from.is_empty() => return Ok(None),
@@ -318,11 +329,9 @@ impl Args {
         }
         let gone = report.compare(&baseline::read(path)?);
         if gone > 0 && !self.quiet {
-            writeln!(
-                io::stderr(),
-                "stateward: {gone} findings of {} are gone: write it anew",
-                path.display()
-            )?;
+            let findings = count(gone, "finding");
+            let verb = if gone == 1 { "is" } else { "are" };
+            writeln!(stderr(), "stateward: {findings} of {} {verb} gone: write it anew", path.display())?;
         }
         Ok(())
     }
@@ -336,6 +345,12 @@ impl Args {
             ExitCode::SUCCESS
         }
     }
+}
+
+/// A value for charts, as the command line gives it.
+fn assignment(text: &str) -> Result<String, String> {
+    let has_key = text.split_once('=').is_some_and(|(key, _)| !key.is_empty());
+    if has_key { Ok(text.to_owned()) } else { Err("expected KEY=VALUE".to_owned()) }
 }
 
 /// Reads all manifests under some paths as one inventory. That something in them cannot be read is an error.
