@@ -82,7 +82,10 @@ fn a_comment_exempts_with_a_reason_only() {
     repository.write("a.yaml", &comment(" -- why").replace("quorum-even", "quorum-evn"));
     let (_, report) = repository.audit(&["a.yaml"]);
     let message = report["notes"][0]["message"].as_str().unwrap();
-    assert!(message.contains("there is no rule or note quorum-evn; did you mean \"quorum-even\"?"), "{message}");
+    assert!(
+        message.contains("there is no rule or note quorum-evn; did you mean \"quorum-even\"?"),
+        "{message}"
+    );
 }
 
 #[test]
