@@ -76,9 +76,9 @@ impl Contexts {
                 tree.contexts[context].own.push(item);
             }
         }
-        let is_here = |of: &usize| number.is_none_or(|number| number == *of);
-        let notes = inventory.notes().iter().zip(inventory.note_units());
-        for (note, _) in notes.filter(|(_, of)| is_here(of)) {
+        let notes =
+            number.map_or(inventory.notes(), |number| inventory.notes_of(number..number.saturating_add(1)));
+        for note in notes {
             let context = tree.context_of(root, &note.file.name);
             tree.contexts[context].hidden.extend(&note.hides);
         }

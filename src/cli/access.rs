@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
+use super::namespace;
 use crate::events::ReviewOrigin;
 use crate::server::Callers;
 
@@ -21,7 +22,7 @@ pub(super) struct AccessArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) path_token_file: Option<PathBuf>,
     /// A namespace that is not guarded, as in the webhook configurations; say nothing about it (repeatable)
-    #[arg(long, value_name = "NAMESPACE")]
+    #[arg(long, value_name = "NAMESPACE", value_parser = namespace)]
     pub(super) exclude_namespace: Vec<String>,
     /// Answer Metacontroller's hooks under /metacontroller
     #[arg(long)]

@@ -75,6 +75,11 @@ pub(super) struct Named {
 }
 
 impl Named {
+    /// The namespace that it names.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
     /// Its namespace and name, for this client.
     pub(super) fn for_client(&self, client: &kube::Client) -> (String, String) {
         self.or_in(client.default_namespace())

@@ -109,11 +109,7 @@ impl From<ProfileName> for Profile {
 impl PolicyArgs {
     /// The policies that are to apply; all that is wrong with them is one error.
     fn load(&self) -> anyhow::Result<Policies> {
-        let loaded = policies::load(&self.policies, Timestamp::now());
-        if !loaded.errors.is_empty() {
-            let errors: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
-            anyhow::bail!("{}", errors.join("\n"));
-        }
+        let loaded = policies::load(&self.policies, Timestamp::now()).or_error()?;
         let profile = self.profile.unwrap_or_default().into();
         Policies::with_exemptions(profile, loaded.policies, loaded.exemptions)
     }

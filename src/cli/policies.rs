@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::bail;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -102,6 +103,12 @@ impl Loaded {
         let warnings = lint(&document, now).into_iter();
         self.warnings.extend(warnings.map(|w| remark(manifest, &w.pointer, w.message)));
         Ok(())
+    }
+
+    /// All that is wrong with them, as one error.
+    pub(super) fn or_error(self) -> anyhow::Result<Self> {
+        let errors: Vec<String> = self.errors.iter().map(ToString::to_string).collect();
+        if errors.is_empty() { Ok(self) } else { bail!("{}", errors.join("\n")) }
     }
 
     pub(super) fn extend(&mut self, other: Self) {

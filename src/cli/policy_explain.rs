@@ -49,7 +49,7 @@ struct Explained {
 
 impl ExplainArgs {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
-        let (namespace, name) = self.set.or_in(&self.state.default_namespace()?);
+        let (namespace, name) = self.state.place_of(&self.set)?;
         let found = if self.state.are_files() {
             self.in_files(&namespace, &name)?
         } else {

@@ -1,16 +1,16 @@
 //! `stateward review`
 
-use std::fs;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use jiff::Timestamp;
 
 use super::PolicyArgs;
 use super::audit::read_all_objects;
-use super::sources::STDIN;
+use super::sources::{MAX_BYTES, STDIN};
 use super::streams::stdout;
 use crate::admission;
 use crate::cluster::Cluster;
@@ -57,11 +57,15 @@ impl Args {
     }
 
     fn read(&self) -> anyhow::Result<Vec<u8>> {
-        if self.file.as_os_str() == "-" {
-            let mut body = Vec::new();
-            io::stdin().read_to_end(&mut body).context("cannot read standard input")?;
-            return Ok(body);
-        }
-        fs::read(&self.file).with_context(|| format!("cannot read {}", self.shown()))
+        let cannot_read = || format!("cannot read {}", self.shown());
+        let mut body = Vec::new();
+        let read = if self.file.as_os_str() == "-" {
+            io::stdin().take(MAX_BYTES + 1).read_to_end(&mut body)
+        } else {
+            File::open(&self.file).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut body))
+        };
+        read.with_context(cannot_read)?;
+        ensure!(body.len() as u64 <= MAX_BYTES, "{}: larger than {} MiB", cannot_read(), MAX_BYTES >> 20);
+        Ok(body)
     }
 }

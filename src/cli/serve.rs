@@ -349,7 +349,7 @@ fn objects(paths: &[PathBuf]) -> anyhow::Result<Cluster> {
     }
     let inventory = audit::read_objects(paths, None)?;
     for note in inventory.notes() {
-        tracing::warn!(file = &*printable(&note.file.name), line = note.line, "{}", note.message);
+        tracing::warn!("--objects: {}: {}", printable(&note.place()), note.message);
     }
     Ok(inventory.cluster())
 }

@@ -57,14 +57,14 @@ impl Args {
     }
 
     fn set_of_files(&self, set: &Named) -> anyhow::Result<()> {
-        let (namespace, name) = set.or_in(&self.state.default_namespace()?);
+        let (namespace, name) = self.state.place_of(set)?;
         let inventory = self.state.inventory(&namespace)?;
         let report = audit_files(&inventory, &self.policy.load()?, PICTURES, Timestamp::now());
         self.write_set(&report, &namespace, &name, None)
     }
 
     fn live_set(&self, set: &Named) -> anyhow::Result<()> {
-        let (namespace, name) = set.or_in(&self.state.default_namespace()?);
+        let (namespace, name) = self.state.place_of(set)?;
         let (report, _) = self.judged(Some(&namespace))?;
         let sets: BTreeSet<(Box<str>, Box<str>)> = report
             .applications

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use anyhow::ensure;
+
+use super::kubernetes::Named;
 use super::{audit, cluster, kubernetes, namespace};
 use crate::cluster::inventory::Inventory;
 use crate::cluster::{Cluster, Listing};
@@ -28,13 +31,19 @@ impl StateArgs {
         !self.objects.is_empty()
     }
 
-    /// The namespace of what is named without one.
-    pub(super) fn default_namespace(&self) -> anyhow::Result<String> {
-        match &self.namespace {
-            Some(namespace) => Ok(namespace.clone()),
-            None if self.are_files() => Ok("default".to_owned()),
-            None => self.on_cluster(async |client| Ok(client.default_namespace().to_owned())),
+    /// The namespace and the name of a StatefulSet that the command line names.
+    pub(super) fn place_of(&self, set: &Named) -> anyhow::Result<(String, String)> {
+        if let (Some(own), Some(other)) = (set.namespace(), &self.namespace) {
+            ensure!(
+                own == other,
+                "the StatefulSet is named in namespace {own}, and --namespace says {other}"
+            );
         }
+        Ok(match &self.namespace {
+            Some(namespace) => set.or_in(namespace),
+            None if self.are_files() => set.or_in("default"),
+            None => self.on_cluster(async |client| Ok(set.for_client(&client)))?,
+        })
     }
 
     /// The manifests, with `namespace` for what is written without one. A file that cannot be read is an error.

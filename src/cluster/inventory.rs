@@ -4,6 +4,7 @@ mod objects;
 mod parse;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -20,7 +21,7 @@ use crate::model::{ObjectRef, StatefulSet};
 pub struct Inventory {
     items: Vec<InventoryObject>,
     notes: Vec<Note>,
-    /// For each note, the unit it belongs to.
+    /// For each note, the unit it belongs to: in their order, as they were read.
     note_units: Vec<usize>,
     units: Vec<Unit>,
     definitions: Vec<Definition>,
@@ -127,9 +128,11 @@ impl Inventory {
         &self.notes
     }
 
-    /// For each note, the unit among [`Inventory::units`] that it belongs to.
-    pub fn note_units(&self) -> &[usize] {
-        &self.note_units
+    /// Those of the notes that belong to some of [`Inventory::units`].
+    pub fn notes_of(&self, units: Range<usize>) -> &[Note] {
+        let start = self.note_units.partition_point(|unit| *unit < units.start);
+        let end = self.note_units.partition_point(|unit| *unit < units.end);
+        self.notes.get(start..end).unwrap_or_default()
     }
 
     /// How many objects were read, of whatever kind.

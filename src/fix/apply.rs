@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use serde_json::{Map, Value};
 
+use crate::model::pointer_keys;
 use crate::verdict::Operation;
 
 /// One step of a path: numbers compare as numbers, so that items of a list sort as they stand.
@@ -23,9 +24,9 @@ pub struct ValueEdit {
 
 /// The steps of a JSON pointer.
 pub fn steps(json_pointer: &str) -> Vec<PathStep> {
-    let steps = json_pointer.split('/').skip(1).map(|step| match step.parse() {
+    let steps = pointer_keys(json_pointer).map(|key| match key.parse() {
         Ok(index) => PathStep::Item(index),
-        Err(_) => PathStep::Key(step.replace("~1", "/").replace("~0", "~")),
+        Err(_) => PathStep::Key(key.into_owned()),
     });
     steps.collect()
 }

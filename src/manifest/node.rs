@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::Number;
 
+use crate::model::pointer_keys;
+
 /// One value and where it starts in its file. Lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node<'a> {
@@ -71,14 +73,14 @@ impl<'a> Node<'a> {
 
     /// The value at a JSON pointer (RFC 6901), `""` being this node. Null counts as absent.
     pub fn pointer(&self, json_pointer: &str) -> Option<&Node<'a>> {
-        let found =
-            steps(json_pointer).try_fold(self, |node, step| node.step(&step).map(|(child, _)| child))?;
+        let found = pointer_keys(json_pointer)
+            .try_fold(self, |node, step| node.step(&step).map(|(child, _)| child))?;
         (!found.is_null()).then_some(found)
     }
 
     /// The value at a JSON pointer, to be changed.
     pub fn pointer_mut(&mut self, json_pointer: &str) -> Option<&mut Node<'a>> {
-        steps(json_pointer).try_fold(self, |node, step| match &mut node.value {
+        pointer_keys(json_pointer).try_fold(self, |node, step| match &mut node.value {
             Value::List(items) => items.get_mut(step.parse::<usize>().ok()?),
             Value::Map(entries) => {
                 entries.iter_mut().find(|entry| entry.key == step).map(|entry| &mut entry.value)
@@ -91,7 +93,7 @@ impl<'a> Node<'a> {
     pub fn locate(&self, json_pointer: &str) -> Span {
         let mut node = self;
         let mut span = self.span();
-        for step in steps(json_pointer) {
+        for step in pointer_keys(json_pointer) {
             let Some((child, at)) = node.step(&step) else {
                 break;
             };
@@ -202,10 +204,4 @@ impl Entry<'_> {
     pub fn span(&self) -> Span {
         Span { line: self.line, column: self.column, end_column: self.end_column }
     }
-}
-
-pub(super) fn steps(json_pointer: &str) -> impl Iterator<Item = Cow<'_, str>> {
-    json_pointer.split('/').skip(1).map(|step| {
-        if step.contains('~') { step.replace("~1", "/").replace("~0", "~").into() } else { step.into() }
-    })
 }

@@ -15,7 +15,8 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::node::{Node, Span, Value, steps};
+use super::node::{Node, Span, Value};
+use crate::model::pointer_keys;
 
 const SCALAR: u8 = 0;
 const MAP: u8 = 1;
@@ -59,7 +60,7 @@ impl Outline {
     /// What [`Node::locate`] says of the value, with the table of its keys; the value as a whole without one.
     pub fn locate(&self, json_pointer: &str, keys: Option<&KeyTable>) -> Span {
         let (mut span, mut children) = (self.root, Reader { bytes: &self.children });
-        for step in steps(json_pointer) {
+        for step in pointer_keys(json_pointer) {
             let record = keys.and_then(|keys| children.find(&step, span.line, keys));
             let Some(record) = record else { break };
             (span, children) = (record.span, record.children);

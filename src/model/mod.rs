@@ -90,5 +90,5 @@ pub use service::Service;
 pub use stateful_set::{
     ClaimRetention, POD_INDEX_LABEL, POD_NAME_LABEL, Scale, StatefulSet, StatefulSetStatus,
 };
-pub use text::{cut, field_path, pointer_step};
+pub use text::{cut, field_path, pointer_key, pointer_keys, pointer_step};
 pub use workload::{DeploymentRollingUpdate, DeploymentStrategy, Rollout, Workload, WorkloadSpec};

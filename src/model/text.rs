@@ -61,11 +61,20 @@ pub fn pointer_step(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
+/// The key that one step of a JSON pointer stands for.
+pub fn pointer_key(step: &str) -> Cow<'_, str> {
+    if step.contains('~') { step.replace("~1", "/").replace("~0", "~").into() } else { step.into() }
+}
+
+/// The keys of a JSON pointer.
+pub fn pointer_keys(json_pointer: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    json_pointer.split('/').skip(1).map(pointer_key)
+}
+
 /// `/spec/template/spec/containers/0` as Kubernetes' own errors write it: `spec.template.spec.containers[0]`.
 pub fn field_path(pointer: &str) -> String {
     let mut path = String::new();
-    for part in pointer.split('/').skip(1) {
-        let part = part.replace("~1", "/").replace("~0", "~");
+    for part in pointer_keys(pointer) {
         let index = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if index || part.contains(['/', '.']) {
             let _ = write!(path, "[{part}]");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::PolicyError;
-use crate::model::pointer_step;
+use crate::model::{pointer_key, pointer_step};
 
 /// Each costs a reading of the document.
 const MOST_READINGS: usize = 100;
@@ -53,14 +53,14 @@ impl Remainder {
     fn original(&self, pointer: &str) -> Option<String> {
         let (mut value, mut original) = (&self.document, String::new());
         for step in pointer.split('/').skip(1) {
-            let key = step.replace("~1", "/").replace("~0", "~");
+            let key = pointer_key(step);
             let step = if let Value::Array(items) = value {
                 let index: usize = key.parse().ok()?;
                 value = items.get(index)?;
                 let before = self.places.get(&original).and_then(|places| places.get(index));
                 before.unwrap_or(&index).to_string()
             } else {
-                value = value.get(&key)?;
+                value = value.get(&*key)?;
                 pointer_step(&key)
             };
             original = original + "/" + &step;
@@ -86,7 +86,7 @@ impl Remainder {
                 true
             }
             Some(Value::Object(map)) => {
-                let is_there = map.remove(&step.replace("~1", "/").replace("~0", "~")).is_some();
+                let is_there = map.remove(&*pointer_key(step)).is_some();
                 if is_there {
                     self.lacking.insert(original_above.to_owned());
                 }

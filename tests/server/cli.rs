@@ -2,21 +2,20 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
 use crate::support::etcd::MANIFEST as ETCD;
 
+fn started(arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stateward"));
+    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
 fn stateward(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_stateward"))
-        .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = started(arguments);
     // A command that refuses its arguments does not read.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
@@ -138,14 +137,7 @@ fn the_exit_code_does_not_depend_on_who_reads() {
     let written = folder.path().join("report.json");
     let file = format!("json={}", written.display());
     let run = |arguments: &[&str]| {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_stateward"))
-            .args(arguments)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = started(arguments);
         drop((child.stdout.take(), child.stderr.take()));
         let _ = child.stdin.take().unwrap().write_all(ETCD.as_bytes());
         child.wait().unwrap().code()
@@ -282,6 +274,8 @@ fn an_option_that_would_have_no_effect_is_wrong_usage() {
         ),
         (&["audit", "-", "--namespace", "A b"], "\"A b\" is not a namespace"),
         (&["show", "a", "--objects", ".", "--namespace", ""], "not a namespace"),
+        (&["show", "a/b", "--objects", "-", "--namespace", "c"], "in namespace a, and --namespace says c"),
+        (&["serve", "--standalone", "--exclude-namespace", "A b"], "not a namespace"),
         (&["certs", "inspect", "x", "--context", "y"], "cannot be used with"),
     ] {
         let output = stateward(arguments, ETCD);

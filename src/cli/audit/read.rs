@@ -15,6 +15,7 @@ use crate::cli::sources;
 use crate::cli::streams::stderr;
 use crate::cluster::inventory::{FileObjects, Inventory, KeepValues, Unit};
 use crate::manifest::{Note, NoteKind, Origin, Source};
+use crate::report::is_failure;
 
 /// How many files are read between two reports of progress.
 const PROGRESS: usize = 500;
@@ -62,7 +63,7 @@ impl Reading<'_> {
         let (mut done, mut notes) = (0, notes.into_iter().peekable());
         let mut counts = Vec::new();
         for (number, (unit, end)) in units.into_iter().enumerate() {
-            let before = inventory.objects() + failures(&inventory);
+            let (objects, notes_before) = (inventory.objects(), inventory.notes().len());
             inventory.begin(unit);
             while let Some((_, note)) = notes.next_if(|(of, _)| *of == number) {
                 inventory.add_note(note);
@@ -71,7 +72,9 @@ impl Reading<'_> {
                 inventory.add_read(result);
             }
             done = end;
-            counts.push(inventory.objects() + failures(&inventory) - before);
+            let new = inventory.notes().iter().skip(notes_before);
+            let failures = new.filter(|note| is_failure(note.kind)).count();
+            counts.push(inventory.objects() - objects + failures);
         }
         if self.fail_on_empty {
             note_empty(&mut inventory, paths, &first_units, &counts);
@@ -116,10 +119,6 @@ impl Reading<'_> {
     }
 }
 
-fn failures(inventory: &Inventory) -> usize {
-    inventory.notes().iter().filter(|note| crate::report::is_failure(note.kind)).count()
-}
-
 const NAME_THE_CHART: &str = ", only templates of a chart: name the folder of its Chart.yaml";
 
 /// Notes the paths that hold no object: what is checked must be there.
@@ -130,13 +129,8 @@ fn note_empty(inventory: &mut Inventory, paths: &[PathBuf], first_units: &[usize
             continue;
         }
         let file = Source::new(name(path), "", Origin::Named);
-        let units = inventory.note_units().iter();
-        let is_of_chart = |note: &Note| note.file.origin == Origin::Chart;
-        let has_templates = inventory
-            .notes()
-            .iter()
-            .zip(units)
-            .any(|(note, unit)| (*first..end).contains(unit) && is_of_chart(note));
+        let has_templates =
+            inventory.notes_of(*first..end).iter().any(|note| note.file.origin == Origin::Chart);
         let hint = if has_templates { NAME_THE_CHART } else { "" };
         let message =
             format!("no Kubernetes object is found here{hint} (--fail-on-empty=false accepts that)");

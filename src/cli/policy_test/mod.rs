@@ -18,6 +18,7 @@ use super::{UNUSABLE, explained, policies, sources};
 use crate::manifest;
 use crate::model::printable_lines;
 use crate::policy::{Policies, Policy, plain};
+use crate::report::text::markup;
 use crate::verdict::Finding;
 
 /// Judge cases in files, and compare what is found with what they expect
@@ -110,11 +111,7 @@ fn run_file(name: &str, text: &str) -> anyhow::Result<Vec<CaseResult>> {
     let folder = Path::new(name).parent().unwrap_or(Path::new(""));
     let paths: Vec<PathBuf> = paths.into_iter().map(|path| folder.join(path)).collect();
     let now = Timestamp::now();
-    let loaded = policies::load(&paths, now);
-    if !loaded.errors.is_empty() {
-        let errors: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
-        anyhow::bail!("{}", errors.join("\n"));
-    }
+    let loaded = policies::load(&paths, now).or_error()?;
     let own = loaded
         .policies
         .iter()
@@ -165,10 +162,7 @@ fn found_line(finding: &Finding) -> String {
 
 /// The results as XML, as `JUnit` does.
 fn junit(results: &[CaseResult]) -> String {
-    let escaped = |text: &str| {
-        let text = printable_lines(text).replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-        text.replace('\n', "&#10;")
-    };
+    let escaped = |text: &str| markup(text).replace('\n', "&#10;");
     let failed = results.iter().filter(|result| !result.differences.is_empty()).count();
     let mut xml = vec![
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>".to_owned(),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::graft::all_at;
 use crate::manifest::{self, Entry, Node, Span, Value, document};
+use crate::model::pointer_keys;
 
 /// The documents of a file.
 pub(super) fn documents(text: &str) -> Vec<Node<'static>> {
@@ -46,9 +47,8 @@ fn indentation(field: &Node<'_>, file: &str) -> Option<u32> {
 /// What an operation of a JSON patch sets: `path` as maps, in which an item of a list has its number for a key.
 pub(super) fn operation(operation: &Node<'_>) -> Option<Node<'static>> {
     let field = |key| operation.get(key).and_then(Node::as_str);
-    let steps: Vec<String> =
-        field("path")?.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
-    let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+    let steps: Vec<Cow<'_, str>> = pointer_keys(field("path")?).collect();
+    let steps: Vec<&str> = steps.iter().map(AsRef::as_ref).collect();
     match field("op")? {
         "add" | "replace" => {
             let value = operation.get("value")?.clone().into_owned();

@@ -12,7 +12,8 @@ const MOST_OF_ONE_NAME: usize = 64;
 pub(super) struct Keys {
     /// By line.
     by_name: HashMap<String, Vec<Key>>,
-    lines: u32,
+    /// The template as a whole.
+    top: Key,
 }
 
 #[derive(Clone, Copy)]
@@ -28,7 +29,9 @@ impl Keys {
     /// Reads the lines of a template that have a key, whatever its actions make of them.
     pub(super) fn of(template: &str) -> Self {
         let lines = u32::try_from(template.lines().count()).unwrap_or(u32::MAX);
-        let mut keys = Self { by_name: HashMap::new(), lines };
+        // An object may begin on the first line.
+        let top = Key { span: Span { line: 0, column: 1, end_column: 1 }, end: lines, inner: u32::MAX };
+        let mut keys = Self { by_name: HashMap::new(), top };
         let mut found: Vec<(&str, Key)> = Vec::new();
         let mut open: Vec<usize> = Vec::new();
         for (name, span) in written(template) {
@@ -46,21 +49,10 @@ impl Keys {
             found.push((name, Key { span, end: lines, inner: u32::MAX }));
         }
         for (name, key) in found {
+            keys.top.inner = key.span.column.min(keys.top.inner);
             keys.by_name.entry(name.to_owned()).or_default().push(key);
         }
         keys
-    }
-
-    /// The template as a whole.
-    fn top(&self) -> Key {
-        let span = Span { line: 1, column: 1, end_column: 1 };
-        let all = self.by_name.values().flatten();
-        // An object may begin on the first line.
-        Key {
-            span: Span { line: 0, ..span },
-            end: self.lines,
-            inner: all.map(|key| key.span.column).min().unwrap_or(u32::MAX),
-        }
     }
 
     /// The only key of this name below another: right below it, or else anywhere.
@@ -94,8 +86,7 @@ fn written(template: &str) -> impl Iterator<Item = (&str, Span)> {
 /// Gives every value the position of its key in a template, where the template has only one such key there; else that of what is
 /// above.
 pub(super) fn onto_template(node: &mut Node<'_>, keys: &Keys) {
-    let top = keys.top();
-    onto_block(node, keys, top, Span { line: 1, column: 1, end_column: 1 });
+    onto_block(node, keys, keys.top, Span { line: 1, column: 1, end_column: 1 });
 }
 
 fn onto_block(node: &mut Node<'_>, keys: &Keys, block: Key, at: Span) {
