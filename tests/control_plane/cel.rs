@@ -6,9 +6,8 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::answers::{Answer, asked, rewritten, shown};
-use crate::control_plane;
 use crate::kube_api::Api;
-use crate::stage::SKIPPED;
+use crate::stage::shared_plane;
 
 /// How many expressions one policy has: their answers are warnings, of which an API server sends some 4000 letters.
 const AT_ONCE: usize = 16;
@@ -96,11 +95,7 @@ async fn answers(api: &Api, name: &str, mut questions: BTreeMap<usize, &str>) ->
 
 #[tokio::test]
 async fn cel_has_the_answers_of_a_real_api_server() {
-    control_plane::bound_lifetime();
-    let Some(plane) = control_plane::shared() else {
-        eprintln!("{SKIPPED}");
-        return;
-    };
+    let Some(plane) = shared_plane() else { return };
     let (api, asked) = (plane.api(), asked());
     let mut found = BTreeMap::new();
     for (number, part) in asked.chunks(AT_ONCE).enumerate() {
@@ -156,11 +151,7 @@ fn written(schema: &Value, all: &serde_json::Map<String, Value>) -> String {
 /// A newer version of Kubernetes has more fields: then `objects.types` is to have them, too.
 #[tokio::test]
 async fn checks_know_the_fields_that_the_api_server_has() {
-    control_plane::bound_lifetime();
-    let Some(plane) = control_plane::shared() else {
-        eprintln!("{SKIPPED}");
-        return;
-    };
+    let Some(plane) = shared_plane() else { return };
     let api = plane.api();
     let mut all = serde_json::Map::new();
     for group in ["apps/v1", "autoscaling/v1"] {

@@ -428,8 +428,7 @@ fn orders(objects: &[Value]) -> Vec<Vec<Value>> {
 #[tokio::test]
 async fn it_goes_in_any_order_and_holds_nothing_up() {
     let plane = plane!(true);
-    if !plane.has_controllers {
-        eprintln!("{}", stage::NO_CONTROLLERS);
+    if !stage::has_controllers(&plane) {
         return;
     }
     let (api, objects) = (plane.api(), installation());
@@ -454,8 +453,7 @@ async fn it_goes_in_any_order_and_holds_nothing_up() {
 async fn what_fail_holds_up_is_free_when_the_configurations_are_gone() {
     let plane = plane!(true);
     let Some(kubectl) = tool("kubectl") else { return };
-    if !plane.has_controllers {
-        eprintln!("{}", stage::NO_CONTROLLERS);
+    if !stage::has_controllers(&plane) {
         return;
     }
     let api = plane.api();
@@ -634,8 +632,7 @@ async fn reviews_without_pause(api: Api) {
 #[tokio::test]
 async fn the_controller_does_its_work_with_the_rights_of_its_component() {
     let plane = plane!(true);
-    if !plane.has_controllers {
-        eprintln!("{}", stage::NO_CONTROLLERS);
+    if !stage::has_controllers(&plane) {
         return;
     }
     let api = plane.api();

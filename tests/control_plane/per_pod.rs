@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use control_plane::ControlPlane;
 use kube_api::{Api, example, manifests::objects, pod_path, service_path, set_path};
 use serde_json::{Value, json};
-use stage::{Guard, NO_CONTROLLERS, SKIPPED};
+use stage::{Guard, SKIPPED, has_controllers, shared_plane};
 use tokio::sync::OnceCell;
 
 /// Far longer than anything here takes, 900 Services included: what is not over by then hangs.
@@ -65,15 +65,7 @@ spec:
 /// The API of the plane that most tests share, with a replica that works on it; `None`, said aloud, where there is none.
 async fn shared() -> Option<Api> {
     static REPLICA: OnceCell<Guard> = OnceCell::const_new();
-    control_plane::bound_lifetime();
-    let Some(plane) = control_plane::shared() else {
-        eprintln!("{SKIPPED}");
-        return None;
-    };
-    if !plane.has_controllers {
-        eprintln!("{NO_CONTROLLERS}");
-        return None;
-    }
+    let plane = shared_plane().filter(|plane| has_controllers(plane))?;
     REPLICA.get_or_init(|| replica(plane)).await;
     Some(plane.api())
 }
@@ -511,8 +503,7 @@ async fn nine_hundred_and_the_leader_killed_midway() {
         return;
     };
     let plane = ControlPlane::start(&assets, true).unwrap();
-    if !plane.has_controllers {
-        eprintln!("{NO_CONTROLLERS}");
+    if !has_controllers(&plane) {
         return;
     }
     let api = plane.api();

@@ -21,7 +21,26 @@ use super::kube_api::{Api, pod_path};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const SKIPPED: &str = "SKIPPED: KUBEBUILDER_ASSETS names no folder with kube-apiserver and etcd";
-pub const NO_CONTROLLERS: &str = "SKIPPED: KUBEBUILDER_ASSETS names no folder with kube-controller-manager";
+const NO_CONTROLLERS: &str = "SKIPPED: KUBEBUILDER_ASSETS names no folder with kube-controller-manager";
+
+/// The shared control plane; says so and gives `None` where there is none.
+pub fn shared_plane() -> Option<&'static ControlPlane> {
+    control_plane::bound_lifetime();
+    // Started by whichever test comes first; the others wait for it.
+    let plane = control_plane::shared();
+    if plane.is_none() {
+        eprintln!("{SKIPPED}");
+    }
+    plane
+}
+
+/// Whether the controllers run there; says so where they do not.
+pub fn has_controllers(plane: &ControlPlane) -> bool {
+    if !plane.has_controllers {
+        eprintln!("{NO_CONTROLLERS}");
+    }
+    plane.has_controllers
+}
 
 /// A guard, and the namespaces it guards.
 pub struct Stage {
@@ -41,22 +60,13 @@ pub struct Guard {
 impl Stage {
     /// On the shared control plane; says so and gives `None` where there is none.
     pub async fn set(name: &'static str, profile: &str) -> Option<Self> {
-        control_plane::bound_lifetime();
-        // Started by whichever test comes first; the others wait for it.
-        let Some(plane) = control_plane::shared() else {
-            eprintln!("{SKIPPED}");
-            return None;
-        };
-        Some(Self::on(plane, name, profile).await)
+        Some(Self::on(shared_plane()?, name, profile).await)
     }
 
     /// As [`Self::set`], where the controllers run.
     pub async fn set_with_controllers(name: &'static str, profile: &str) -> Option<Self> {
-        if control_plane::shared().is_some_and(|plane| !plane.has_controllers) {
-            eprintln!("{NO_CONTROLLERS}");
-            return None;
-        }
-        Self::set(name, profile).await
+        let plane = shared_plane().filter(|plane| has_controllers(plane))?;
+        Some(Self::on(plane, name, profile).await)
     }
 
     pub async fn on(plane: &ControlPlane, name: &'static str, profile: &str) -> Self {
@@ -65,15 +75,7 @@ impl Stage {
 
     /// Where the controllers run, under a policy with this `spec`.
     pub async fn set_with_policy(name: &'static str, spec: &Value) -> Option<Self> {
-        control_plane::bound_lifetime();
-        let Some(plane) = control_plane::shared() else {
-            eprintln!("{SKIPPED}");
-            return None;
-        };
-        if !plane.has_controllers {
-            eprintln!("{NO_CONTROLLERS}");
-            return None;
-        }
+        let plane = shared_plane().filter(|plane| has_controllers(plane))?;
         let policy = json!({
             "apiVersion": "stateward.dev/v1alpha1", "kind": "StatefulSetPolicy", "metadata": {"name": name}, "spec": spec,
         });
