@@ -4,16 +4,15 @@ use std::collections::HashMap;
 
 use super::Located;
 
-/// Gives each finding a fingerprint of rule, object, field and file. Lines are left out, since they move. Of several findings that
-/// agree in all of these, each has its number.
+/// Gives each finding a fingerprint of rule, object, field and file. Lines are left out, since they move.
 pub(super) fn assign(findings: &mut [Located]) {
-    let mut seen: HashMap<u128, usize> = HashMap::new();
+    let mut fingerprints = Fingerprints::default();
     for located in findings {
         let finding = &located.finding;
         let file = located.position.as_ref().map_or("", |position| &position.file.name);
         let object = &finding.object;
         let subject = &finding.subject;
-        let parts = [
+        located.fingerprint = fingerprints.of(&[
             finding.rule.as_str(),
             file,
             object.kind,
@@ -22,12 +21,21 @@ pub(super) fn assign(findings: &mut [Located]) {
             subject.kind,
             &subject.name,
             &finding.path,
-        ];
+        ]);
+    }
+}
+
+/// The fingerprints that a report has so far: of several things that agree in all parts, each has its number.
+#[derive(Default)]
+pub(super) struct Fingerprints(HashMap<u128, usize>);
+
+impl Fingerprints {
+    pub(super) fn of(&mut self, parts: &[&str]) -> String {
         let hash = parts.iter().fold(OFFSET, |hash, part| mix(mix(hash, part.as_bytes()), &[0]));
-        let number = seen.entry(hash).or_default();
+        let number = self.0.entry(hash).or_default();
         *number += 1;
         let hash = if *number == 1 { hash } else { mix(hash, number.to_string().as_bytes()) };
-        located.fingerprint = format!("{hash:032x}");
+        format!("{hash:032x}")
     }
 }
 

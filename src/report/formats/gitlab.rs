@@ -1,18 +1,21 @@
 //! GitLab's code quality report: a subset of Code Climate's format.
 
+use std::borrow::Cow;
 use std::io;
 
 use serde::Serialize;
 
+use crate::manifest::Note;
 use crate::model::printable;
-use crate::report::{Located, Report};
+use crate::report::fingerprint::Fingerprints;
+use crate::report::{Located, Report, is_failure};
 use crate::verdict::Level;
 
 #[derive(Serialize)]
 struct Issue<'a> {
     description: String,
     check_name: &'a str,
-    fingerprint: &'a str,
+    fingerprint: Cow<'a, str>,
     severity: &'static str,
     location: Location<'a>,
 }
@@ -30,7 +33,12 @@ struct Lines {
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let counting = report.findings.iter().filter(|located| located.counts());
-    let issues: Vec<Issue<'_>> = counting.map(issue).collect();
+    let mut fingerprints = Fingerprints::default();
+    let failures = report.notes.iter().filter(|note| is_failure(note.kind)).map(|note| ("critical", note));
+    let misspelt = report.misspelt().map(|note| ("minor", note));
+    let notes =
+        failures.chain(misspelt).map(|(severity, note)| issue_of_note(severity, note, &mut fingerprints));
+    let issues: Vec<Issue<'_>> = counting.map(issue).chain(notes).collect();
     serde_json::to_writer_pretty(&mut *out, &issues)?;
     writeln!(out)
 }
@@ -42,7 +50,7 @@ fn issue(located: &Located) -> Issue<'_> {
     Issue {
         description: printable(&text).into_owned(),
         check_name: finding.rule.as_str(),
-        fingerprint: &located.fingerprint,
+        fingerprint: Cow::Borrowed(&located.fingerprint),
         severity: match finding.level {
             Level::Deny => "critical",
             Level::Warn => "minor",
@@ -53,5 +61,16 @@ fn issue(located: &Located) -> Issue<'_> {
             path: position.map_or("cluster", |position| &position.file.name),
             lines: Lines { begin: position.map_or(1, |position| position.span.line) },
         },
+    }
+}
+
+fn issue_of_note<'a>(severity: &'static str, note: &'a Note, fingerprints: &mut Fingerprints) -> Issue<'a> {
+    let (name, file) = (note.kind.name(), &*note.file.name);
+    Issue {
+        description: note.message.clone(),
+        check_name: name,
+        fingerprint: Cow::Owned(fingerprints.of(&[name, file, &note.message])),
+        severity,
+        location: Location { path: file, lines: Lines { begin: note.line } },
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use super::summary;
+use crate::manifest::Note;
 use crate::report::text::markdown;
 use crate::report::{Located, Report, is_failure};
 use crate::verdict::Level;
@@ -11,18 +12,14 @@ use crate::verdict::Level;
 /// GitHub refuses a comment of more than 65,536 characters.
 const MOST_BYTES: usize = 60_000;
 
-/// How many texts that were not judged are named, and how many misspelt fields.
+/// How many texts that were not judged are named, and how many misspelt fields; of the others there is the number.
 const MOST_NOTES: usize = 20;
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let mut text = format!("### Stateward\n\n{}\n", markdown(&summary::line(report)));
-    let unread = report.notes.iter().filter(|note| is_failure(note.kind)).map(|note| ("Not judged", note));
-    for (what, note) in
-        unread.take(MOST_NOTES).chain(report.misspelt().map(|note| ("Misspelt", note)).take(MOST_NOTES))
-    {
-        let place = format!("{}:{}", note.file.name, note.line);
-        let _ = write!(text, "\n**{what}**: {}: {}\n", markdown(&place), markdown(&note.message));
-    }
+    let unread = report.notes.iter().filter(|note| is_failure(note.kind));
+    write_notes("Not judged", unread, &mut text);
+    write_notes("Misspelt", report.misspelt(), &mut text);
     let counting: Vec<&Located> =
         report.gravest_first().into_iter().filter(|located| located.counts()).collect();
     if !counting.is_empty() {
@@ -40,6 +37,17 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         let _ = write!(text, "\n<sub>{} groups of objects were judged apart.</sub>\n", report.contexts.len());
     }
     out.write_all(text.as_bytes())
+}
+
+fn write_notes<'a>(what: &str, mut notes: impl Iterator<Item = &'a Note>, text: &mut String) {
+    for note in notes.by_ref().take(MOST_NOTES) {
+        let place = format!("{}:{}", note.file.name, note.line);
+        let _ = write!(text, "\n**{what}**: {}: {}\n", markdown(&place), markdown(&note.message));
+    }
+    let more = notes.count();
+    if more > 0 {
+        let _ = write!(text, "\n**{what}**: and {more} more.\n");
+    }
 }
 
 fn row(located: &Located) -> String {
