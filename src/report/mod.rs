@@ -9,7 +9,6 @@ pub mod text;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::cluster::inventory::Position;
@@ -287,29 +286,5 @@ impl Located {
 
     pub(crate) fn exempt(&mut self, by: &str, reason: &str) {
         self.finding.exempt = Some(Exempt { by: by.to_owned(), reason: reason.to_owned(), expires_at: None });
-    }
-}
-
-/// The level from which on findings make an audit fail; `None` is never.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FailOn(pub Option<Level>);
-
-impl Default for FailOn {
-    fn default() -> Self {
-        Self(Some(Level::Deny))
-    }
-}
-
-impl FromStr for FailOn {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "deny" => Ok(Self(Some(Level::Deny))),
-            "warn" => Ok(Self(Some(Level::Warn))),
-            "audit" => Ok(Self(Some(Level::Audit))),
-            "never" => Ok(Self(None)),
-            _ => Err("one of deny, warn, audit, never".to_owned()),
-        }
     }
 }

@@ -8,6 +8,7 @@ use anyhow::Context;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{DirEntry, WalkBuilder};
 
+use super::options::ExcludePattern;
 use crate::cli::render::Renderable;
 use crate::cli::render::kustomize::{NAMES, References, clean, references};
 use crate::cli::sources;
@@ -21,13 +22,11 @@ pub(super) struct Paths {
     pub(super) notes: Vec<Note>,
 }
 
-/// Patterns as in `.gitignore`.
-pub(super) fn excludes(patterns: &[String]) -> anyhow::Result<Gitignore> {
+/// What is passed over.
+pub(super) fn excludes(patterns: &[ExcludePattern]) -> anyhow::Result<Gitignore> {
     let mut builder = GitignoreBuilder::new("");
-    // In a file git takes `[a` for text; on a command line it is a slip.
-    builder.allow_unclosed_class(false);
-    for pattern in patterns {
-        builder.add_line(None, pattern).with_context(|| format!("cannot use --exclude {pattern:?}"))?;
+    for ExcludePattern(pattern) in patterns {
+        builder.add_line(None, pattern)?;
     }
     builder.build().context("cannot use --exclude")
 }

@@ -2,6 +2,7 @@
 
 mod baseline;
 mod find;
+mod options;
 mod output;
 mod read;
 mod revision;
@@ -17,13 +18,14 @@ use anyhow::bail;
 use clap::ArgAction;
 use jiff::Timestamp;
 
+use self::options::{ChartValue, Checked, ExcludePattern, FailOn, MinLevel, NamespaceName};
 use self::output::{Output, write_job_summary};
 use self::read::Reading;
 use self::settings::Settings;
 use super::fix::FixArgs;
 use super::render::RenderConfig;
 use super::streams::stderr;
-use super::{PolicyArgs, UNUSABLE, cluster, namespace, no_rule};
+use super::{PolicyArgs, UNUSABLE, cluster, no_rule};
 use crate::audit::transition::OldState;
 use crate::audit::{AuditConfig, audit_cluster, audit_step};
 use crate::cluster::Cluster;
@@ -33,7 +35,7 @@ use crate::model::printable_lines;
 use crate::policy::Policies;
 use crate::report::formats::Format;
 use crate::report::text::count;
-use crate::report::{FailOn, Report, is_failure};
+use crate::report::{Report, is_failure};
 
 /// Judge manifests before they are applied, or a live cluster
 ///
@@ -58,7 +60,7 @@ pub(super) struct Args {
     together: bool,
     /// Pass over files and folders that match, as in .gitignore, which is honoured too (repeatable)
     #[arg(long, value_name = "PATTERN")]
-    exclude: Vec<String>,
+    exclude: Vec<ExcludePattern>,
     /// Judge the step from the manifests in OLD, one for each path: what is wrong in both is a warning, and what the step itself
     /// breaks is found
     #[arg(long, value_name = "OLD", conflicts_with = "cluster")]
@@ -73,8 +75,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     values: Vec<PathBuf>,
     /// For charts: a value (repeatable)
-    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
-    set: Vec<String>,
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<ChartValue>,
     /// Let kustomize and helm use the network
     #[arg(long)]
     allow_network: bool,
@@ -97,7 +99,7 @@ pub(super) struct Args {
     policy: PolicyArgs,
     /// The namespace of objects that name none [default: default]; with --cluster the one to judge [default: all]
     #[arg(long, short, value_name = "NS")]
-    namespace: Option<String>,
+    namespace: Option<NamespaceName>,
     /// human, json, sarif, junit, github, gitlab, markdown or html; as FORMAT=FILE it goes to a file (repeatable) [default: human]
     #[arg(long, value_name = "FORMAT[=FILE]")]
     format: Vec<Output>,
@@ -116,7 +118,7 @@ pub(super) struct Args {
     fail_on_empty: Option<bool>,
     /// The lowest level that is reported: deny, warn or audit
     #[arg(long, value_name = "LEVEL")]
-    min_level: Option<FailOn>,
+    min_level: Option<MinLevel>,
     /// Report these rules only
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     only: Vec<String>,
@@ -142,13 +144,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(mut self) -> anyhow::Result<ExitCode> {
         let settings = Settings::load(self.config.as_deref())?;
-        self.complete(settings)?;
-        if let Some(name) = &self.namespace {
-            namespace(name).map_err(|error| anyhow::anyhow!("{name:?} is {error}"))?;
-        }
-        if matches!(self.min_level, Some(FailOn(None))) {
-            bail!("--min-level is one of deny, warn, audit");
-        }
+        self.complete(settings);
         if self.paths.is_empty() && !self.cluster {
             bail!("there is nothing to judge: name a file or folder, `-` for standard input, or --cluster");
         }
@@ -159,7 +155,7 @@ impl Args {
             bail!("--from is wanted once for each path: {} for {}", self.from.len(), self.paths.len());
         }
         if let Some(file) = self.values.iter().find(|file| !file.exists()) {
-            bail!("there is no file {}, which --values names", file.display());
+            bail!("there is no file of values {}", file.display());
         }
         if self.write_baseline && self.baseline.is_none() {
             bail!("--write-baseline needs --baseline FILE");
@@ -187,40 +183,33 @@ impl Args {
     }
 
     /// Takes from the settings what the command line does not say.
-    fn complete(&mut self, settings: Settings) -> anyhow::Result<()> {
-        let parsed =
-            |text: &str| text.parse::<FailOn>().map_err(|error| anyhow::anyhow!("{text:?} is not {error}"));
+    fn complete(&mut self, settings: Settings) {
         if self.paths.is_empty() && !self.cluster {
             self.paths = settings.paths;
         }
         if self.format.is_empty() {
-            let formats =
-                settings.format.iter().map(|text| text.parse::<Output>().map_err(anyhow::Error::msg));
-            self.format = formats.collect::<anyhow::Result<_>>()?;
+            self.format = settings.format.into_iter().map(|Checked(format)| format).collect();
         }
         if self.format.is_empty() {
-            self.format = vec!["human".parse().map_err(anyhow::Error::msg)?];
+            self.format = vec![Output::default()];
         }
-        let fail_on = settings.fail_on.as_deref().map(parsed).transpose()?;
-        self.fail_on = self.fail_on.or(fail_on);
-        let min_level = settings.min_level.as_deref().map(parsed).transpose()?;
-        self.min_level = self.min_level.or(min_level);
+        self.fail_on = self.fail_on.or(settings.fail_on.map(|Checked(level)| level));
+        self.min_level = self.min_level.or(settings.min_level.map(|Checked(level)| level));
         self.policy.profile = self.policy.profile.or(settings.profile);
         self.policy.policies.extend(settings.policies);
-        self.exclude.extend(settings.exclude);
+        self.exclude.extend(settings.exclude.into_iter().map(|Checked(pattern)| pattern));
         self.skip.extend(settings.skip);
-        self.set.splice(0..0, settings.set);
+        self.set.splice(0..0, settings.set.into_iter().map(|Checked(value)| value));
         self.values.splice(0..0, settings.values);
         if self.only.is_empty() {
             self.only = settings.only;
         }
         if !self.cluster {
-            self.namespace = self.namespace.take().or(settings.namespace);
+            self.namespace = self.namespace.take().or(settings.namespace.map(|Checked(name)| name));
             self.together |= settings.together.unwrap_or_default();
         }
         self.fail_on_empty = self.fail_on_empty.or(settings.fail_on_empty);
         self.baseline = self.baseline.take().or(settings.baseline);
-        Ok(())
     }
 
     /// Refuses --only and --skip of a rule that there is not: nothing would be found by it, whatever is wrong.
@@ -244,7 +233,7 @@ impl Args {
         if self.cluster {
             let (kubeconfig, context) = (self.kubeconfig.as_deref(), self.context.as_deref());
             let reads_raw_sets = |cluster: &Cluster| policies.with_objects_of(cluster).0.read_raw_sets();
-            let listing = cluster::read(kubeconfig, context, self.namespace.as_deref(), reads_raw_sets)?;
+            let listing = cluster::read(kubeconfig, context, self.namespace(), reads_raw_sets)?;
             return Ok(audit_cluster(&listing, &policies, config, Timestamp::now()));
         }
         let compares = !self.from.is_empty() || self.base.is_some();
@@ -300,10 +289,15 @@ impl Args {
         Ok(Some(old))
     }
 
+    fn namespace(&self) -> Option<&str> {
+        self.namespace.as_ref().map(|NamespaceName(name)| name.as_str())
+    }
+
     fn reading(&self, keep_values: KeepValues) -> anyhow::Result<Reading<'_>> {
-        let (values, set, network) = (self.values.clone(), self.set.clone(), self.allow_network);
+        let set = self.set.iter().map(|ChartValue(value)| value.clone()).collect();
+        let (values, network) = (self.values.clone(), self.allow_network);
         Ok(Reading {
-            namespace: self.namespace.as_deref(),
+            namespace: self.namespace(),
             excludes: find::excludes(&self.exclude)?,
             render: RenderConfig { values, set, network },
             fail_on_empty: self.fail_on_empty.unwrap_or(true),
@@ -316,12 +310,11 @@ impl Args {
         let FailOn(fail_on) = self.fail_on.unwrap_or_default();
         (report.fail_on, report.is_quiet) = (fail_on, self.quiet);
         let is_named = |rules: &[String], rule: &str| rules.iter().any(|name| name == rule);
-        let min_level = self.min_level.and_then(|FailOn(level)| level);
         report.retain(|finding| {
             let rule = finding.rule.as_str();
             (self.only.is_empty() || is_named(&self.only, rule))
                 && !is_named(&self.skip, rule)
-                && min_level.is_none_or(|level| finding.level >= level)
+                && self.min_level.is_none_or(|MinLevel(level)| finding.level >= level)
         });
         let Some(path) = &self.baseline else { return Ok(()) };
         if self.write_baseline {
@@ -345,12 +338,6 @@ impl Args {
             ExitCode::SUCCESS
         }
     }
-}
-
-/// A value for charts, as the command line gives it.
-fn assignment(text: &str) -> Result<String, String> {
-    let has_key = text.split_once('=').is_some_and(|(key, _)| !key.is_empty());
-    if has_key { Ok(text.to_owned()) } else { Err("expected KEY=VALUE".to_owned()) }
 }
 
 /// Reads all manifests under some paths as one inventory. That something in them cannot be read is an error.

@@ -18,6 +18,12 @@ pub(super) struct Output {
     file: Option<PathBuf>,
 }
 
+impl Default for Output {
+    fn default() -> Self {
+        Self { format: Format::Human, file: None }
+    }
+}
+
 impl FromStr for Output {
     type Err = String;
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Deserialize;
 
+use super::options::{ChartValue, Checked, ExcludePattern, FailOn, MinLevel, NamespaceName};
+use super::output::Output;
 use crate::cli::ProfileName;
 use crate::manifest;
 use crate::policy::plain;
@@ -14,23 +16,23 @@ const NAME: &str = ".stateward.yaml";
 
 /// The file. Paths in it are relative to its folder.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "a map")]
 pub(super) struct Settings {
     pub(super) profile: Option<ProfileName>,
     pub(super) policies: Vec<PathBuf>,
     pub(super) paths: Vec<PathBuf>,
-    pub(super) exclude: Vec<String>,
-    pub(super) namespace: Option<String>,
-    pub(super) format: Vec<String>,
-    pub(super) fail_on: Option<String>,
-    pub(super) min_level: Option<String>,
+    pub(super) exclude: Vec<Checked<ExcludePattern>>,
+    pub(super) namespace: Option<Checked<NamespaceName>>,
+    pub(super) format: Vec<Checked<Output>>,
+    pub(super) fail_on: Option<Checked<FailOn>>,
+    pub(super) min_level: Option<Checked<MinLevel>>,
     pub(super) only: Vec<String>,
     pub(super) skip: Vec<String>,
     pub(super) baseline: Option<PathBuf>,
     pub(super) together: Option<bool>,
     pub(super) fail_on_empty: Option<bool>,
     pub(super) values: Vec<PathBuf>,
-    pub(super) set: Vec<String>,
+    pub(super) set: Vec<Checked<ChartValue>>,
 }
 
 impl Settings {
@@ -88,6 +90,27 @@ mod tests {
         assert!(error.ends_with("there is no field \"failon\"; did you mean \"failOn\"?"), "{error}");
         let error = parse("profile: strict\npaths: deploy\n").unwrap_err();
         assert!(error.starts_with("line 2: paths:"), "{error}");
+        for (text, said) in [
+            (
+                "paths: []\nfailOn: zork\n",
+                "line 2: failOn: there is no level \"zork\"; there are deny, warn, audit, never",
+            ),
+            (
+                "minLevel: never\n",
+                "line 1: minLevel: there is no level \"never\"; there are deny, warn, audit",
+            ),
+            (
+                "format:\n- json=x\n- zork\n",
+                "line 3: format[1]: there is no format \"zork\"; there are human, ",
+            ),
+            ("exclude: ['[a']\n", "line 1: exclude[0]: error parsing glob '[a': unclosed character class"),
+            ("set: [a]\n", "line 1: set[0]: expected KEY=VALUE, found \"a\""),
+            ("namespace: A b\n", "line 1: namespace: not a namespace"),
+            ("3\n", "line 1: expected a map, found 3"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.starts_with(said), "{error}");
+        }
         assert!(parse("# nothing\n").unwrap().paths.is_empty());
     }
 }
