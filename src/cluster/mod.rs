@@ -258,11 +258,11 @@ impl Cluster {
     }
 
     /// HorizontalPodAutoscalers, then ScaledObjects.
-    fn autoscalers_of(&self, namespace: &str, set: &str) -> Vec<&Autoscaler> {
-        let key = IndexKey::Scales(set);
-        let mut autoscalers = self.tables.autoscalers.by_key(namespace, key);
-        autoscalers.extend(self.tables.scaled_objects.by_key(namespace, key));
-        autoscalers
+    fn autoscalers_of(&self, namespace: &str, kind: Kind, name: &str) -> Vec<&Autoscaler> {
+        let key = IndexKey::Scales(name);
+        let tables = [&self.tables.autoscalers, &self.tables.scaled_objects];
+        let named = tables.into_iter().flat_map(|table| table.each_by_key(namespace, key));
+        named.filter(|autoscaler| autoscaler.scaled(kind) == Some(name)).collect()
     }
 
     /// The workloads of other kinds whose pods `selector` selects.

@@ -36,7 +36,7 @@ pub(super) enum IndexKey<'a> {
     Owner(&'a str, &'a str),
     /// The release, empty where it names none, and the replica set that it names.
     ReplicaSet(&'a str, &'a str),
-    /// The set that it scales.
+    /// The name of what it scales.
     Scales(&'a str),
 }
 
@@ -318,7 +318,7 @@ impl Indexed for PolicyDocument {
 
 impl Indexed for Autoscaler {
     fn keys(&self) -> Vec<IndexKey<'_>> {
-        self.scaled_set().map(IndexKey::Scales).into_iter().collect()
+        vec![IndexKey::Scales(&self.spec.scale_target_ref.name)]
     }
 }
 

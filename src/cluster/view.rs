@@ -233,9 +233,9 @@ impl<'a> ClusterView<'a> {
         sets.map(|set| (set, self.replicas_of(set))).collect()
     }
 
-    /// The known autoscalers that scale a StatefulSet: HorizontalPodAutoscalers, then ScaledObjects, by name.
-    pub fn autoscalers_of(&self, namespace: &str, set: &str) -> Vec<&'a Autoscaler> {
-        self.cluster.autoscalers_of(namespace, set)
+    /// The known autoscalers that scale an object of a kind: HorizontalPodAutoscalers, then ScaledObjects, by name.
+    pub fn autoscalers_of(&self, namespace: &str, kind: Kind, name: &str) -> Vec<&'a Autoscaler> {
+        self.cluster.autoscalers_of(namespace, kind, name)
     }
 
     /// The known Deployments, ReplicaSets, DaemonSets, Jobs and CronJobs whose pods `selector` selects. Only manifests and audits

@@ -183,6 +183,7 @@ impl Evaluation<'_> {
         let companion = violation.companion.filter(|_| !self.denies_missing_companions);
         let is_early = companion == Some(Companion::Missing) && self.is_first;
         let is_left = companion == Some(Companion::Lost) && self.may_continue;
+        let is_unwanted = violation.companion == Some(Companion::Unwanted) && self.may_continue;
         let of_group = violation.is_of_group;
         let mut finding = finding(rule, level, &after.set.reference(), violation);
         finding.class = Some(self.class_for(rule).clone());
@@ -204,6 +205,9 @@ impl Evaluation<'_> {
         }
         if is_left {
             finding.spare("not refused: the set may be deleted next");
+        }
+        if is_unwanted {
+            finding.spare("not refused: it may be deleted next");
         }
         if is_passing && !self.operated.is_enforced {
             finding.spare("its operator may only be passing through this count");

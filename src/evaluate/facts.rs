@@ -211,7 +211,7 @@ fn autoscalers(context: &SetContext<'_>) -> Option<Json> {
     if !context.view.knows_all(Kind::Autoscaler, namespace) {
         return None;
     }
-    let scalers = context.view.autoscalers_of(namespace, context.name());
+    let scalers = context.view.autoscalers_of(namespace, Kind::StatefulSet, context.name());
     Some(scalers.into_iter().map(autoscaler).collect())
 }
 

@@ -70,9 +70,15 @@ impl Autoscaler {
 
     /// The name of the StatefulSet it scales, if that is what it scales.
     pub fn scaled_set(&self) -> Option<&str> {
-        let ScaleTarget { api_version, kind, name } = &self.spec.scale_target_ref;
+        self.scaled(Kind::StatefulSet)
+    }
+
+    /// The name of the object of a kind of the API group `apps`, if that is what it scales. To KEDA, no kind means a Deployment.
+    pub fn scaled(&self, kind: Kind) -> Option<&str> {
+        let ScaleTarget { api_version, kind: written, name } = &self.spec.scale_target_ref;
         let group = api_version.split_once('/').map_or(&**api_version, |(group, _)| group);
-        (&**kind == "StatefulSet" && matches!(group, "apps" | "")).then_some(&**name)
+        let is_default = written.is_empty() && self.kind == Kind::ScaledObject && kind == Kind::Deployment;
+        ((&**written == kind.name() || is_default) && matches!(group, "apps" | "")).then_some(&**name)
     }
 }
 
@@ -96,6 +102,14 @@ mod tests {
         ] {
             assert_eq!(scaling(other).scaled_set(), None, "{other}");
         }
+    }
+
+    #[test]
+    fn to_keda_no_kind_is_a_deployment() {
+        let mut scaler = scaling(r#"{"name":"web"}"#);
+        assert_eq!(scaler.scaled(Kind::Deployment), None);
+        scaler.kind = Kind::ScaledObject;
+        assert_eq!((scaler.scaled(Kind::Deployment), scaler.scaled_set()), (Some("web"), None));
     }
 
     #[test]

@@ -7,7 +7,9 @@ use super::budgets::enumerate;
 use super::spread::{self, Term};
 use crate::change::PodRemoval;
 use crate::cluster::{ClusterView, Group, GroupEvidence, Lookup};
-use crate::model::{Autoscaler, Claim, Classified, DisruptionBudget, Service, StatefulSet, Workload};
+use crate::model::{
+    Autoscaler, Claim, Classified, DisruptionBudget, Kind, Metadata, Service, StatefulSet, Workload,
+};
 
 /// The kinds of change that a rule can look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +95,12 @@ impl<'a> WorkloadContext<'a> {
     /// The claim of this name in its namespace, where it is known.
     pub fn claim(&self, name: &str) -> Option<&'a Claim> {
         self.view.claim(&self.workload.metadata.namespace, name)
+    }
+
+    /// The known autoscalers that scale it.
+    pub fn autoscalers(&self) -> Vec<&'a Autoscaler> {
+        let Metadata { namespace, name, .. } = &self.workload.metadata;
+        self.view.autoscalers_of(namespace, self.workload.kind, name)
     }
 
     /// As people call it: `Deployment web`.
@@ -268,6 +276,11 @@ impl<'a> SetContext<'a> {
     pub fn known_budgets(&self) -> &[&'a DisruptionBudget] {
         let labels = self.set.spec.template.labels();
         self.remembered.budgets.get_or_init(|| self.view.known_budgets_selecting(self.namespace(), labels))
+    }
+
+    /// The known autoscalers that scale the set.
+    pub fn autoscalers(&self) -> Vec<&'a Autoscaler> {
+        self.view.autoscalers_of(self.namespace(), Kind::StatefulSet, self.name())
     }
 
     /// Every term and constraint that is to keep the pods apart; `None` where there are too many to look at.

@@ -2,7 +2,7 @@
 
 use super::edits::recreate;
 use super::{FieldEdit, Params, Place, Violations, WorkloadContext};
-use crate::model::{Claim, Object, OneMount};
+use crate::model::{Autoscaler, Claim, Object, ObjectRef, OneMount};
 use crate::verdict::Level;
 
 rule! {
@@ -10,7 +10,8 @@ rule! {
     ///
     /// A Deployment, or a ReplicaSet that no Deployment has made, has two or more replicas that write to one PersistentVolumeClaim
     /// which only one node (`ReadWriteOnce`) or one pod (`ReadWriteOncePod`) may mount. It is judged when the object is created or
-    /// edited, and when it is scaled from one pod to more.
+    /// edited, and when it is scaled from one pod to more. An autoscaler (HorizontalPodAutoscaler, ScaledObject) that may start a
+    /// second pod of it is a warning.
     ///
     /// Claims that several nodes may mount (`ReadWriteMany`, `ReadOnlyMany`) and read-only mounts are let be, and so are ephemeral
     /// volumes, of which each pod has its own. Where the claim is in the same files, or in the cluster, its access modes are read;
@@ -69,12 +70,13 @@ rule! {
     /// ```
     "deployment-claim-shared": "replicas of a Deployment share a claim that only one node or pod can mount",
     triggers: [Workload, WorkloadScale],
-    reads: [Claim],
+    reads: [Claim, Autoscaler, ScaledObject],
     check: Workload(check),
 }
 
 fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
-    if at.replicas <= 1 {
+    let pods = Pods::of(at);
+    if pods.most <= 1 {
         return;
     }
     let spec = &at.workload.template().spec;
@@ -97,15 +99,16 @@ fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
             }
             None => "if it is ReadWriteOnce, only pods on one node can start, and they write the same files",
         };
-        let message = format!(
-            "{} pods of {} mount the one PersistentVolumeClaim {}: {consequence}",
-            at.replicas,
-            at.called(),
-            source.claim_name
-        );
+        let message =
+            format!("{} the one PersistentVolumeClaim {}: {consequence}", pods.mount(at), source.claim_name);
         let path = format!("/spec/template/spec/volumes/{index}/persistentVolumeClaim/claimName");
-        let found = out.add(Place::in_set(path), message, remedy(at)).keyed(&*source.claim_name);
-        found.edit(FieldEdit::replicas(1)).edits(recreate(at.workload));
+        let found = out.add(Place::in_set(path), message, remedy(at, pods.scaler)).keyed(&*source.claim_name);
+        if let Some(scaler) = pods.scaler {
+            // Nobody knows whether it ever will.
+            found.related_to(Place::of(scaler.reference(), "/spec/scaleTargetRef")).at_most(Level::Warn);
+        } else {
+            found.edit(FieldEdit::replicas(1)).edits(recreate(at.workload));
+        }
         match claim {
             Some(claim) => {
                 found.related_to(Place::of(claim.reference(), "/spec/accessModes"));
@@ -118,10 +121,40 @@ fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
     }
 }
 
-fn remedy(at: &WorkloadContext<'_>) -> String {
+/// How many pods there may be.
+struct Pods<'a> {
+    most: i32,
+    /// What may start so many, where there is only one so far.
+    scaler: Option<&'a Autoscaler>,
+}
+
+impl<'a> Pods<'a> {
+    fn of(at: &WorkloadContext<'a>) -> Self {
+        // Without replicas an autoscaler is off.
+        let scalers = if at.replicas == 1 { at.autoscalers() } else { Vec::new() };
+        let scaler = scalers.into_iter().find(|scaler| scaler.max_replicas() > 1);
+        Self { most: scaler.map_or(at.replicas, Autoscaler::max_replicas), scaler }
+    }
+
+    fn mount(&self, at: &WorkloadContext<'_>) -> String {
+        let (most, called) = (self.most, at.called());
+        match self.scaler.map(Object::reference) {
+            Some(ObjectRef { kind, name, .. }) => {
+                format!("{kind} {name} may start up to {most} pods of {called}, which mount")
+            }
+            None => format!("{most} pods of {called} mount"),
+        }
+    }
+}
+
+fn remedy(at: &WorkloadContext<'_>, scaler: Option<&Autoscaler>) -> String {
     let strategy = if at.workload.rollout(1).is_some() { " and spec.strategy.type to Recreate" } else { "" };
+    let fewer = match scaler.map(Object::reference) {
+        Some(ObjectRef { kind, name, .. }) => format!("delete {kind} {name}"),
+        None => format!("set spec.replicas to 1{strategy}"),
+    };
     format!(
-        "set spec.replicas to 1{strategy}; or use a ReadWriteMany claim, if the software can share its files, or a StatefulSet \
+        "{fewer}; or use a ReadWriteMany claim, if the software can share its files, or a StatefulSet \
          with a volumeClaimTemplate, which makes a claim for each pod"
     )
 }

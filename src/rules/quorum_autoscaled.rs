@@ -70,7 +70,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     if let Changed::Autoscaler(scaler) = at.changed {
         return report(at, scaler, Place::of(scaler.reference(), "/spec/scaleTargetRef"), out);
     }
-    for scaler in at.view.autoscalers_of(at.namespace(), at.name()) {
+    for scaler in at.autoscalers() {
         report(at, scaler, Place::in_set("/spec/replicas"), out);
     }
 }

@@ -13,7 +13,7 @@ rule! {
     ///
     /// - A StatefulSet has more than one replica, by its manifest or by `kubectl scale`.
     /// - An autoscaler (HorizontalPodAutoscaler, ScaledObject) may give a StatefulSet more than one replica. The autoscaler is
-    ///   refused when it is created or edited; when the StatefulSet is, the same is a warning.
+    ///   refused when it is created or edited; when the StatefulSet is, the same is a warning. Audits refuse both.
     /// - A Deployment, or a ReplicaSet that no Deployment has made, has more than one replica.
     /// - A Deployment has one replica and a rolling update, which starts the new pod before the old one stops.
     ///
@@ -67,17 +67,10 @@ rule! {
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     if let Changed::Autoscaler(scaler) = at.changed {
-        let most = if at.class.is_only_likely() { Level::Warn } else { Level::Deny };
-        return check_autoscaler(
-            at,
-            scaler,
-            Place::of(scaler.reference(), "/spec/scaleTargetRef"),
-            most,
-            out,
-        );
+        return check_autoscaler(at, scaler, Place::of(scaler.reference(), "/spec/scaleTargetRef"), out);
     }
-    for scaler in at.view.autoscalers_of(at.namespace(), at.name()) {
-        check_autoscaler(at, scaler, Place::in_set("/spec/replicas"), Level::Warn, out);
+    for scaler in at.autoscalers() {
+        check_autoscaler(at, scaler, Place::in_set("/spec/replicas"), out);
     }
     if at.replicas <= 1 {
         return;
@@ -89,13 +82,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
 }
 
 /// One that may not go beyond one replica only ever stops and starts the instance.
-fn check_autoscaler(
-    at: &SetContext<'_>,
-    scaler: &Autoscaler,
-    place: Place,
-    most: Level,
-    out: &mut Violations,
-) {
+fn check_autoscaler(at: &SetContext<'_>, scaler: &Autoscaler, place: Place, out: &mut Violations) {
     let count = scaler.max_replicas();
     if count <= 1 {
         return;
@@ -106,12 +93,18 @@ fn check_autoscaler(
         "{kind} {name} may start up to {count} instances of StatefulSet {set} side by side, and at most one may ever run"
     );
     let remedy = format!("delete {kind} {name}");
-    out.add(place, message, remedy)
+    let violation = out.add(place, message, remedy);
+    violation
         .edit(FieldEdit::remove(Place::of(reference.clone(), "")).unsafe_to_apply())
         .keyed(format!("{kind}/{name}"))
         .weighing(count)
-        .at_most(most)
         .related_to(Place::of(reference, "/spec/scaleTargetRef"));
+    if matches!(at.changed, Changed::Set) {
+        violation.unwanted_companion();
+    }
+    if at.class.is_only_likely() {
+        violation.at_most(Level::Warn);
+    }
 }
 
 fn check_workload(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
@@ -143,6 +136,7 @@ fn check_workload(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
 mod tests {
     use serde_json::json;
 
+    use super::super::Companion;
     use super::super::testing::set;
     use super::*;
     use crate::model::Class;
@@ -164,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_autoscaler_of_the_set_is_a_warning() {
+    fn an_autoscaler_of_the_set_is_told_where_it_may_start_a_second_pod() {
         let target = json!({"kind": "StatefulSet", "name": "zk"});
         let metadata = json!({"name": "zk", "namespace": "default"});
         for (kind, spec, found) in [
@@ -175,8 +169,12 @@ mod tests {
         ] {
             let scaler = json!({"kind": kind, "metadata": metadata, "spec": spec});
             let test = set(json!({"spec": {"replicas": 1}})).class(Class::Singleton).with(scaler);
-            let levels: Vec<Level> = test.found(&RULE).iter().map(|violation| violation.at_most).collect();
-            assert_eq!(levels, if found { vec![Level::Warn] } else { Vec::new() }, "{kind} {spec}");
+            let told = test.found(&RULE).into_iter().map(|violation| violation.companion);
+            assert_eq!(
+                told.collect::<Vec<_>>(),
+                if found { vec![Some(Companion::Unwanted)] } else { Vec::new() },
+                "{kind} {spec}"
+            );
         }
     }
 

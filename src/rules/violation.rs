@@ -32,13 +32,15 @@ pub struct Violation {
     pub is_of_group: bool,
 }
 
-/// An object that a set needs.
+/// Another object that decides whether something is wrong with a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Companion {
     /// It does not exist, and may come with the same manifests.
     Missing,
     /// It is deleted, and the set may be deleted next.
     Lost,
+    /// It is there and must not be, and may be deleted next.
+    Unwanted,
 }
 
 /// A change to one field, as [`Edit`](crate::verdict::Edit), before the object of the judged set is filled in.
@@ -197,6 +199,12 @@ impl Violation {
     /// delete one object after the other.
     pub fn lost_companion(&mut self) -> &mut Self {
         self.companion = Some(Companion::Lost);
+        self
+    }
+
+    /// Another object is what is wrong, and not the set that changes.
+    pub fn unwanted_companion(&mut self) -> &mut Self {
+        self.companion = Some(Companion::Unwanted);
         self
     }
 

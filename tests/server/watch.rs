@@ -114,8 +114,8 @@ async fn it_is_ready_when_every_kind_is_listed_and_then_follows() {
         let cluster = watched.cluster.load();
         assert_eq!(cluster.namespace("prod").unwrap().metadata.labels.get("tier"), Some("x"));
         let view = ClusterView::new(&cluster, PendingChange::Nothing);
-        assert_eq!(view.autoscalers_of("prod", "set-1").len(), 1);
-        assert_eq!(view.autoscalers_of("prod", "set-2").len(), 0);
+        assert_eq!(view.autoscalers_of("prod", Kind::StatefulSet, "set-1").len(), 1);
+        assert_eq!(view.autoscalers_of("prod", Kind::StatefulSet, "set-2").len(), 0);
     }
 
     set(&watched.api, "set-1", 7);
