@@ -118,6 +118,32 @@ pub fn document(text: &str) -> Result<Node<'_>, Fault> {
     yaml::first(text, 1, &mut ParseLimits::default()).map(|first| first.node)
 }
 
+/// Reads a text of which all counts: it is one document, and has no key twice.
+pub fn only_document(text: &str) -> Result<Node<'_>, Fault> {
+    let mut limits = ParseLimits::default();
+    let mut only = None;
+    for Document { text, line, fault, .. } in split::documents(text, 1) {
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        let yaml::First { node, ignored } = yaml::first(text, line, &mut limits)?;
+        let further = only.as_ref().filter(|_| !node.is_null()).map(|_| (node.line, node.column));
+        if let Some((line, column)) = further.or(ignored) {
+            return Err(Fault::syntax(line, column, "only one document is read, and here is a second one"));
+        }
+        if !node.is_null() {
+            only = Some(node);
+        }
+    }
+    let Some(node) = only else { return document("") };
+    match unwrap::shadowing_key(&node) {
+        Some(Entry { key, line, column, .. }) => {
+            Err(Fault::syntax(*line, *column, format!("`{key}` is written twice")))
+        }
+        None => Ok(node),
+    }
+}
+
 impl Manifest<'_> {
     /// The same, independent of the text it was read from.
     pub fn into_owned(self) -> Manifest<'static> {

@@ -148,7 +148,10 @@ impl<'a> Reading<'a, '_> {
         let namespace = node.pointer("/metadata/namespace").and_then(Node::as_str).map(str::to_owned);
         let mut duplicates = Duplicates { found: Vec::new(), limits: &mut self.limits };
         // Hardly any object has one, and without it no pointer is needed.
-        let all_found = if has_shadow(&node) { duplicates.search(&node, &mut String::new()) } else { Ok(()) };
+        let all_found = match shadowing_key(&node) {
+            Some(_) => duplicates.search(&node, &mut String::new()),
+            None => Ok(()),
+        };
         let duplicate_keys = duplicates.found;
         if let Err(fault) = all_found {
             self.too_large(&fault);
@@ -264,14 +267,14 @@ fn is_directive(key: &str) -> bool {
         || key.starts_with("$deleteFromPrimitiveList/")
 }
 
-/// Whether some map has a key twice.
-fn has_shadow(node: &Node<'_>) -> bool {
+/// A key that some map has twice: the last of both, which counts.
+pub(super) fn shadowing_key<'n, 'a>(node: &'n Node<'a>) -> Option<&'n Entry<'a>> {
     match &node.value {
-        Value::Map(entries) => {
-            entries.iter().any(|entry| entry.shadows.is_some() || has_shadow(&entry.value))
-        }
-        Value::List(items) => items.iter().any(has_shadow),
-        _ => false,
+        Value::Map(entries) => entries
+            .iter()
+            .find_map(|entry| entry.shadows.map_or_else(|| shadowing_key(&entry.value), |_| Some(entry))),
+        Value::List(items) => items.iter().find_map(shadowing_key),
+        _ => None,
     }
 }
 

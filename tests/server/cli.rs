@@ -282,6 +282,21 @@ fn an_option_that_would_have_no_effect_is_wrong_usage() {
 }
 
 #[test]
+fn cases_that_would_not_run_are_not_taken_for_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.test.yaml");
+    for (cases, said) in [
+        ("tests: []\n---\ntests: []\n", "line 3, column 1: only one document is read"),
+        ("tests: []\ntests: []\n", "line 2, column 1: `tests` is written twice"),
+    ] {
+        fs::write(&file, cases).unwrap();
+        let output = stateward(&["policy", "test", file.to_str().unwrap()], "");
+        let shown = text(&output.stdout);
+        assert!(output.status.code() == Some(2) && shown.contains(said), "{shown}");
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_named_once() {
     for arguments in [
         &["audit", "/no/such/file"][..],

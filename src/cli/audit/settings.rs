@@ -57,7 +57,7 @@ impl Settings {
 }
 
 fn parse(text: &str) -> Result<Settings, String> {
-    let node = manifest::document(text).map_err(|fault| fault.to_string())?;
+    let node = manifest::only_document(text).map_err(|fault| fault.to_string())?;
     if node.is_null() {
         return Ok(Settings::default());
     }
@@ -107,10 +107,13 @@ mod tests {
             ("set: [a]\n", "line 1: set[0]: expected KEY=VALUE, found \"a\""),
             ("namespace: A b\n", "line 1: namespace: not a namespace"),
             ("3\n", "line 1: expected a map, found 3"),
+            ("skip: [a]\n---\n# more\nskip: [b]\n", "line 4, column 1: only one document is read"),
+            ("skip: [a]\nonly: [a]\nskip: [b]\n", "line 3, column 1: `skip` is written twice"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.starts_with(said), "{error}");
         }
+        assert_eq!(parse("---\nskip: [a]\n---\n# nothing\n").unwrap().skip, ["a"]);
         assert!(parse("# nothing\n").unwrap().paths.is_empty());
     }
 }

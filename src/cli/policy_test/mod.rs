@@ -102,7 +102,7 @@ fn show(results: &[CaseResult], failures: &[String]) -> anyhow::Result<ExitCode>
 }
 
 fn run_file(name: &str, text: &str) -> anyhow::Result<Vec<CaseResult>> {
-    let document = manifest::document(text).map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    let document = manifest::only_document(text).map_err(|fault| anyhow::anyhow!("{fault}"))?;
     let read = serde_path_to_error::deserialize(&document);
     let TestFile { policies: paths, profile, tests } = read.map_err(|error| {
         let line = document.locate(&manifest::pointer_of(error.path())).line;
