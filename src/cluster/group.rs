@@ -144,6 +144,7 @@ impl<'a> ClusterView<'a> {
                 && other.instance().is_none()
                 && other.ensemble().is_none()
                 && other.replica_set_name() == Some(replica_set)
+                && !set.is_apart_from(other)
         };
         self.sets_by_key(set, IndexKey::ReplicaSet("", replica_set), is_other).unwrap_or_default()
     }
@@ -160,7 +161,7 @@ impl<'a> ClusterView<'a> {
             for (other, replicas) in self.group_behind(service) {
                 let is_new = other.metadata.name != set.metadata.name
                     && alike.iter().all(|(known, _)| known.metadata.name != other.metadata.name);
-                if is_new && set.resembles(other) {
+                if is_new && set.resembles(other) && !set.is_apart_from(other) {
                     alike.push((other, replicas));
                 }
             }

@@ -1,10 +1,10 @@
 //! One set, its change, and what a rule finds in it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use crate::cluster::{Group, GroupEvidence};
+use crate::cluster::Group;
 use crate::model::{Classified, Object, ObjectRef, Owner, cut, printable_lines};
 use crate::policy::{self, Applicable};
 use crate::rules::Params;
@@ -99,7 +99,7 @@ impl Evaluation<'_> {
     }
 
     /// What the rule finds. A group that is only presumed can only soften: what is wrong of the set alone and of the group is as
-    /// wrong as ever, and what is wrong in one view only is a warning.
+    /// wrong as ever, what is wrong of the set alone is a warning, and what is wrong of the group alone proves nothing.
     pub(super) fn violations(&self, rule: &Rule, params: &Params) -> Vec<Violation> {
         let mut alone = self.states.violations(rule, params);
         let Some(together) = self.together.as_ref().filter(|_| rule.counts_members()) else {
@@ -107,12 +107,11 @@ impl Evaluation<'_> {
             return alone;
         };
         let found = together.violations(rule, params);
-        let mut in_group: HashMap<String, Violation> =
-            found.into_iter().map(|violation| (violation.key.clone(), violation)).collect();
+        let in_group: HashSet<&str> = found.iter().map(|violation| &*violation.key).collect();
         let others = together.after.group_sets().unwrap_or_default().iter().skip(1);
         let others = enumerate(others.map(|(set, _)| set.metadata.name.to_string()));
         for violation in &mut alone {
-            if in_group.remove(&violation.key).is_some() {
+            if in_group.contains(&*violation.key) {
                 // Which count is right depends on what is one group.
                 violation.edits.clear();
                 let _ = write!(violation.remedy, "; {SAY_GROUP} if the group includes {others}");
@@ -120,16 +119,7 @@ impl Evaluation<'_> {
                 violation.soften(&format!("not so if the group includes {others}, as it seems to"));
             }
         }
-        let mut only_in_group: Vec<Violation> = in_group.into_values().collect();
-        only_in_group.sort_by(|one, other| one.key.cmp(&other.key));
-        let why = match together.after.group.as_ref().map(|group| group.evidence) {
-            Some(GroupEvidence::SameName(name)) => format!("they name the same replica set, {name}"),
-            _ => "the same image behind the same Service".to_owned(),
-        };
-        for violation in &mut only_in_group {
-            violation.soften(&format!("counted with {others}: {why}"));
-        }
-        alone.into_iter().chain(only_in_group).collect()
+        alone
     }
 
     /// Members that the set itself lists may run outside the cluster: then its replicas are not all that vote.

@@ -59,6 +59,19 @@ impl StatefulSet {
         words.filter_map(set_of_pod).collect()
     }
 
+    /// Whether what both say shows that they are not of one group: they name different replica sets, or each lists its own members
+    /// and none of the other's.
+    pub fn is_apart_from(&self, other: &Self) -> bool {
+        let names = (self.replica_set_name(), other.replica_set_name());
+        let are_named_apart = matches!(names, (Some(mine), Some(theirs)) if mine != theirs);
+        are_named_apart || (self.lists_itself_without(other) && other.lists_itself_without(self))
+    }
+
+    fn lists_itself_without(&self, other: &Self) -> bool {
+        let listed = self.initial_members();
+        listed.contains(&*self.metadata.name) && !listed.contains(&*other.metadata.name)
+    }
+
     /// A host that its initial cluster lists and that is none of its pods, where the list has more members than there are
     /// `replicas`: virtual machines that are moved here, pods of other sets.
     pub fn member_elsewhere(&self, replicas: i32) -> Option<&str> {
@@ -178,6 +191,32 @@ mod tests {
             (json!({"args": ["mongod", "rs0"]}), None),
         ] {
             assert_eq!(set(&container).replica_set_name(), name, "{container}");
+        }
+    }
+
+    #[test]
+    fn what_both_say_may_show_that_they_are_apart() {
+        let set = |name: &str, container: Value| {
+            let mut set = set(&container);
+            set.metadata.name = name.into();
+            set
+        };
+        let named = |name| json!({"env": [{"name": "MONGODB_REPLICA_SET_NAME", "value": name}]});
+        let listed = |list| json!({"args": [format!("--initial-cluster={list}")]});
+        for (mine, theirs, apart) in [
+            (named("shard-0"), named("shard-1"), true),
+            (named("rs0"), named("rs0"), false),
+            (named("rs0"), json!({}), false),
+            (listed("a=http://a-0.a:2380"), listed("b=http://b-0.b:2380"), true),
+            // One that joined later lists both.
+            (listed("a=http://a-0.a:2380"), listed("a=http://a-0.a:2380,b=http://b-0.b:2380"), false),
+            (listed("a=http://a-0.a:2380"), json!({}), false),
+            (listed("a=http://10.0.0.1:2380"), listed("b=http://10.0.0.2:2380"), false),
+            (json!({}), json!({}), false),
+        ] {
+            let (one, other) = (set("a", mine.clone()), set("b", theirs.clone()));
+            assert_eq!(one.is_apart_from(&other), apart, "{mine} {theirs}");
+            assert_eq!(other.is_apart_from(&one), apart, "{theirs} {mine}");
         }
     }
 
