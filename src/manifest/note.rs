@@ -83,6 +83,11 @@ impl NoteKind {
         Self::IgnoreComment,
     ];
 
+    /// Whether it says that something is wrong with the input, not only that it is none.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Unreadable | Self::TooLarge | Self::NotRendered | Self::Empty)
+    }
+
     /// Its name in reports and in comments that silence it.
     pub fn name(self) -> &'static str {
         match self {

@@ -252,6 +252,11 @@ impl Report {
         self.gaps.iter().any(|gap| gap.kind == GapKind::Unknown)
     }
 
+    /// What should have been read and could not be.
+    pub fn not_judged(&self) -> impl Iterator<Item = &Note> {
+        self.notes.iter().filter(|note| note.kind.is_failure())
+    }
+
     /// The fields that are most likely misspelt.
     pub fn misspelt(&self) -> impl Iterator<Item = &Note> {
         self.notes.iter().filter(|note| note.kind == NoteKind::UnknownField)
@@ -259,14 +264,8 @@ impl Report {
 
     /// Whether something should have been read and could not be.
     pub fn is_incomplete(&self) -> bool {
-        self.notes.iter().any(|note| is_failure(note.kind))
-            || self.gaps.iter().any(|gap| gap.kind == GapKind::Unreadable)
+        self.not_judged().next().is_some() || self.gaps.iter().any(|gap| gap.kind == GapKind::Unreadable)
     }
-}
-
-/// Whether a note says that something is wrong with the input, not only that it is none.
-pub(crate) fn is_failure(kind: NoteKind) -> bool {
-    matches!(kind, NoteKind::Unreadable | NoteKind::TooLarge | NoteKind::NotRendered | NoteKind::Empty)
 }
 
 impl Located {

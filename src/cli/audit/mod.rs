@@ -33,9 +33,9 @@ use crate::cluster::inventory::{Inventory, KeepValues};
 use crate::fix::{attach, fix};
 use crate::model::printable_lines;
 use crate::policy::Policies;
+use crate::report::Report;
 use crate::report::formats::Format;
 use crate::report::text::count;
-use crate::report::{Report, is_failure};
 
 /// Judge manifests before they are applied, or a live cluster
 ///
@@ -167,7 +167,7 @@ impl Args {
         }
         if self.fixes.shows_diff() {
             // The report, which would say so, is not written.
-            for note in report.notes.iter().filter(|note| is_failure(note.kind)) {
+            for note in report.not_judged() {
                 let remark = format!("{}: {}", note.place(), note.message);
                 writeln!(stderr(), "stateward: {}", printable_lines(&remark))?;
             }
@@ -283,7 +283,7 @@ impl Args {
             None if self.from.is_empty() => return Ok(None),
             None => reading.inventory(&self.from)?,
         };
-        if let Some(note) = old.notes().iter().find(|note| is_failure(note.kind)) {
+        if let Some(note) = old.notes().iter().find(|note| note.kind.is_failure()) {
             bail!("the old manifests cannot be compared with: {}: {}", note.place(), note.message);
         }
         Ok(Some(old))
@@ -343,7 +343,7 @@ impl Args {
 /// Reads all manifests under some paths as one inventory. That something in them cannot be read is an error.
 pub(super) fn read_all_objects(paths: &[PathBuf], namespace: Option<&str>) -> anyhow::Result<Inventory> {
     let inventory = read_objects(paths, namespace)?;
-    match inventory.notes().iter().find(|note| is_failure(note.kind)) {
+    match inventory.notes().iter().find(|note| note.kind.is_failure()) {
         Some(note) => bail!("cannot read {}: {}", note.place(), note.message),
         None => Ok(inventory),
     }

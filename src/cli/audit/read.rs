@@ -15,7 +15,6 @@ use crate::cli::sources;
 use crate::cli::streams::stderr;
 use crate::cluster::inventory::{FileObjects, Inventory, KeepValues, Unit};
 use crate::manifest::{Note, NoteKind, Origin, Source};
-use crate::report::is_failure;
 
 /// How many files are read between two reports of progress.
 const PROGRESS: usize = 500;
@@ -73,7 +72,7 @@ impl Reading<'_> {
             }
             done = end;
             let new = inventory.notes().iter().skip(notes_before);
-            let failures = new.filter(|note| is_failure(note.kind)).count();
+            let failures = new.filter(|note| note.kind.is_failure()).count();
             counts.push(inventory.objects() - objects + failures);
         }
         if self.fail_on_empty {

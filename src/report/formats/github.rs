@@ -4,14 +4,14 @@ use std::io;
 
 use crate::manifest::Note;
 use crate::report::text::{workflow_message, workflow_property};
-use crate::report::{GapKind, Located, Report, is_failure};
+use crate::report::{GapKind, Located, Report};
 use crate::verdict::Level;
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     for located in report.gravest_first().into_iter().filter(|located| located.counts()) {
         write_finding(located, out)?;
     }
-    for note in report.notes.iter().filter(|note| is_failure(note.kind)) {
+    for note in report.not_judged() {
         write_note("error", "not judged", note, out)?;
     }
     for note in report.misspelt() {

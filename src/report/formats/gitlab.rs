@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::manifest::Note;
 use crate::model::printable;
 use crate::report::fingerprint::Fingerprints;
-use crate::report::{Located, Report, is_failure};
+use crate::report::{Located, Report};
 use crate::verdict::Level;
 
 #[derive(Serialize)]
@@ -34,7 +34,7 @@ struct Lines {
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let counting = report.findings.iter().filter(|located| located.counts());
     let mut fingerprints = Fingerprints::default();
-    let failures = report.notes.iter().filter(|note| is_failure(note.kind)).map(|note| ("critical", note));
+    let failures = report.not_judged().map(|note| ("critical", note));
     let misspelt = report.misspelt().map(|note| ("minor", note));
     let notes =
         failures.chain(misspelt).map(|(severity, note)| issue_of_note(severity, note, &mut fingerprints));

@@ -9,7 +9,7 @@ use super::summary;
 use crate::manifest::Note;
 use crate::model::ObjectRef;
 use crate::report::text::markup;
-use crate::report::{Application, Located, Report, is_failure};
+use crate::report::{Application, Located, Report};
 use crate::verdict::Level;
 
 const STYLE: &str = include_str!("html/page.css");
@@ -64,7 +64,7 @@ fn write_counts(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
 }
 
 fn write_unread(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-    let unread: Vec<&Note> = report.notes.iter().filter(|note| is_failure(note.kind)).collect();
+    let unread: Vec<&Note> = report.not_judged().collect();
     write_notes("Not judged", "deny", &unread, out)?;
     write_notes("Misspelt", "warn", &report.misspelt().collect::<Vec<_>>(), out)
 }

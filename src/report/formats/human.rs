@@ -11,7 +11,7 @@ use super::summary;
 use crate::cluster::inventory::Position;
 use crate::manifest::{Excerpt, Lines, Note, NoteKind, Source};
 use crate::model::{printable, printable_lines};
-use crate::report::{GapKind, Located, Report, is_failure};
+use crate::report::{GapKind, Located, Report};
 use crate::rules;
 use crate::verdict::Level;
 
@@ -53,7 +53,7 @@ fn write_unread(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     for note in &report.notes {
         let what = match note.kind {
             NoteKind::NotRendered | NoteKind::Empty => "NOT JUDGED",
-            kind if is_failure(kind) => "cannot read",
+            kind if kind.is_failure() => "cannot read",
             NoteKind::DefinedTwice | NoteKind::IgnoreComment | NoteKind::Default | NoteKind::UnknownField
                 if !report.is_quiet =>
             {

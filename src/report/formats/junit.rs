@@ -8,7 +8,7 @@ use std::io;
 
 use crate::manifest::Note;
 use crate::report::text::{count, markup};
-use crate::report::{Located, Report, is_failure};
+use crate::report::{Located, Report};
 
 /// What `JUnit` has no name for: findings in a live cluster belong to no context.
 const CLUSTER: &str = "cluster";
@@ -28,7 +28,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         let context = located.context.as_deref().unwrap_or(CLUSTER);
         suites.entry(context).or_default().findings.push(located);
     }
-    let unread: Vec<&Note> = report.notes.iter().filter(|note| is_failure(note.kind)).collect();
+    let unread: Vec<&Note> = report.not_judged().collect();
     let empty = suites.values().filter(|suite| suite.findings.is_empty()).count();
     let failures = report.findings.iter().filter(|located| report.fails(located)).count();
     let tests = report.findings.len() + empty + unread.len();

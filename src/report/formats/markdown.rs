@@ -6,7 +6,7 @@ use std::io;
 use super::summary;
 use crate::manifest::Note;
 use crate::report::text::markdown;
-use crate::report::{Located, Report, is_failure};
+use crate::report::{Located, Report};
 use crate::verdict::Level;
 
 /// GitHub refuses a comment of more than 65,536 characters.
@@ -17,7 +17,7 @@ const MOST_NOTES: usize = 20;
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let mut text = format!("### Stateward\n\n{}\n", markdown(&summary::line(report)));
-    let unread = report.notes.iter().filter(|note| is_failure(note.kind));
+    let unread = report.not_judged();
     write_notes("Not judged", unread, &mut text);
     write_notes("Misspelt", report.misspelt(), &mut text);
     let counting: Vec<&Located> =

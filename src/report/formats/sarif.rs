@@ -9,7 +9,7 @@ use crate::cluster::inventory::Position;
 use crate::manifest::Note;
 use crate::model::{ObjectRef, printable};
 use crate::report::text::uri;
-use crate::report::{GapKind, Located, Replacement, Report, is_failure};
+use crate::report::{GapKind, Located, Replacement, Report};
 use crate::rules::{self, Rule};
 use crate::verdict::Level;
 
@@ -241,7 +241,7 @@ fn invocation(report: &Report) -> Invocation {
         };
         notification(level, &note.message, vec![location])
     };
-    let unread = report.notes.iter().filter(|note| is_failure(note.kind)).map(|note| of_note("error", note));
+    let unread = report.not_judged().map(|note| of_note("error", note));
     let misspelt = report.misspelt().map(|note| of_note("warning", note));
     let gaps = report
         .gaps

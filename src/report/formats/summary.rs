@@ -2,15 +2,15 @@
 
 use std::fmt::Write as _;
 
+use crate::report::Report;
 use crate::report::text::count;
-use crate::report::{Report, is_failure};
 use crate::verdict::Level;
 
 pub(super) fn line(report: &Report) -> String {
     let looked =
         format!("{} in {}", count(report.stateful_sets, "StatefulSet"), count(report.objects, "object"));
     let [deny, warn, audit] = [Level::Deny, Level::Warn, Level::Audit].map(|level| report.count(level));
-    let unread = match report.notes.iter().filter(|note| is_failure(note.kind)).count() {
+    let unread = match report.not_judged().count() {
         0 => String::new(),
         number => format!(" (and {number} not judged)"),
     };
