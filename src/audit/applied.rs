@@ -3,14 +3,14 @@
 use std::sync::LazyLock;
 
 use crate::cluster::Cluster;
-use crate::model::{StatefulSet, TakenFromConfigMaps, WhatToTake, group_variables};
+use crate::model::{StatefulSet, TakenFromConfigMaps, WhatToTake, data_variables, group_variables};
 use crate::mutate::mutated;
 use crate::policy::Policies;
 use crate::software;
 
 /// The variables that say what a set is.
 static VARIABLES: LazyLock<Vec<&'static str>> =
-    LazyLock::new(|| software::variables().chain(group_variables()).collect());
+    LazyLock::new(|| software::variables().chain(group_variables()).chain(data_variables()).collect());
 
 /// The set with what it takes from ConfigMaps of its context, and with a policy's additions.
 pub(super) fn applied(set: &StatefulSet, cluster: &Cluster, policies: &Policies) -> StatefulSet {
@@ -22,6 +22,7 @@ pub(super) fn applied(set: &StatefulSet, cluster: &Cluster, policies: &Policies)
 
 /// What it takes from ConfigMaps, as far as that says what it is.
 pub(super) fn taken(set: &StatefulSet, cluster: &Cluster) -> Option<TakenFromConfigMaps> {
-    let what = WhatToTake { variables: &VARIABLES, files_of: software::reads_files };
+    let what =
+        WhatToTake { variables: &VARIABLES, files_of: software::reads_files, settings: software::settings };
     set.taken_from_config_maps(what, |name| cluster.config_map(&set.metadata.namespace, name))
 }

@@ -31,6 +31,8 @@ pub enum GroupEvidence<'a> {
     Alike,
     /// They name the same replica set and no release. Presumed: names like `rs0` are everywhere.
     SameName(&'a str),
+    /// They name the same cluster of Elasticsearch, and none lists its members. Presumed: the name has a default.
+    SameCluster(&'a str),
 }
 
 type Sets<'a> = Vec<(&'a StatefulSet, i32)>;
@@ -53,7 +55,10 @@ impl<'a> Group<'a> {
     pub fn key(&self) -> Option<&'a str> {
         let declared = !matches!(
             self.evidence,
-            GroupEvidence::Alone | GroupEvidence::Alike | GroupEvidence::SameName(_)
+            GroupEvidence::Alone
+                | GroupEvidence::Alike
+                | GroupEvidence::SameName(_)
+                | GroupEvidence::SameCluster(_)
         );
         let names = self.sets.iter().map(|(set, _)| &*set.metadata.name);
         names.min().filter(|_| declared && self.sets.len() > 1)
@@ -147,6 +152,21 @@ impl<'a> ClusterView<'a> {
                 && !set.is_apart_from(other)
         };
         self.sets_by_key(set, IndexKey::ReplicaSet("", replica_set), is_other).unwrap_or_default()
+    }
+
+    /// The sets that name the same cluster as `set`, where neither lists its members.
+    pub fn sets_of_cluster(&self, set: &'a StatefulSet, cluster: &str) -> Sets<'a> {
+        let lists = |set: &StatefulSet| !set.initial_members().is_empty();
+        let is_other = |other: &StatefulSet| {
+            other.metadata.name != set.metadata.name
+                && other.ensemble().is_none()
+                && other.cluster_name() == Some(cluster)
+                && !lists(other)
+        };
+        if lists(set) {
+            return Vec::new();
+        }
+        self.sets_by_key(set, IndexKey::Cluster(cluster), is_other).unwrap_or_default()
     }
 
     /// The sets that seem to be of one group with `set` although nothing says so: they run the same image, and a Service selects

@@ -36,6 +36,8 @@ pub(super) enum IndexKey<'a> {
     Owner(&'a str, &'a str),
     /// The release, empty where it names none, and the replica set that it names.
     ReplicaSet(&'a str, &'a str),
+    /// The cluster that it names, as Elasticsearch does.
+    Cluster(&'a str),
     /// The name of what it scales.
     Scales(&'a str),
 }
@@ -260,6 +262,7 @@ impl Indexed for StatefulSet {
         keys.extend(self.operator().map(|owner| IndexKey::Owner(&owner.kind, &owner.name)));
         let release = self.instance().unwrap_or_default();
         keys.extend(self.replica_set_name().map(|name| IndexKey::ReplicaSet(release, name)));
+        keys.extend(self.cluster_name().map(IndexKey::Cluster));
         keys.push(IndexKey::AnyLabel);
         keys
     }

@@ -134,13 +134,17 @@ impl Evaluation<'_> {
         let how = if let Some(host) = after.set.member_elsewhere(most) {
             let host = cut(host.to_owned(), LONGEST_HOST);
             format!("not so if {host}, which its list of members names as well, votes")
+        } else if let Some(host) = after.set.pod_without_vote() {
+            let host = cut(host.to_owned(), LONGEST_HOST);
+            format!("not so without {host}, which its list of members has as an observer")
+        } else if let Some(voters) = after.set.listed_voters().filter(|voters| *voters < after.replicas) {
+            format!("not so if only the {voters} voters that controller.quorum.voters lists have a vote")
         } else if let Some(variable) = after.set.list_elsewhere().filter(|_| most <= 1) {
             // One set for each member is a common shape, and this is how its sets are told of each other.
             format!("not so if {variable}, which is not written in the set, lists members beside it")
-        } else if let Some(members) =
-            after.set.expected_members().filter(|expected| most <= 1 && *expected > 1)
+        } else if let Some(members) = after.set.expected_members().filter(|expected| *expected > most.max(1))
         {
-            format!("not so if the {members} servers that -bootstrap-expect waits for are in other sets too")
+            format!("not so if the {members} servers that bootstrap_expect waits for are in other sets too")
         } else {
             return;
         };

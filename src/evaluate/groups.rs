@@ -39,12 +39,22 @@ impl<'a> Evaluator<'a> {
         }
         let named = set.replica_set_name().filter(|_| set.instance().is_none());
         let same_name = named.map(|name| (GroupEvidence::SameName(name), view.sets_naming(set, name)));
-        let presumed = same_name.filter(|(_, others)| !others.is_empty());
-        let (evidence, others) = presumed.unwrap_or_else(|| (GroupEvidence::Alike, view.sets_like(set)));
-        let others = others.into_iter().filter(|(other, _)| self.may_vote(other));
-        let sets: Vec<_> = std::iter::once((set, replicas)).chain(others).collect();
-        let is_several = sets.len() > 1;
-        is_several.then_some(Group { sets, evidence, may_grow: false })
+        // Elasticsearch is known as likely only.
+        let cluster = set.cluster_name().filter(|_| class.is_only_likely());
+        let same_cluster =
+            cluster.map(|name| (GroupEvidence::SameCluster(name), view.sets_of_cluster(set, name)));
+        let alike = || (GroupEvidence::Alike, view.sets_like(set));
+        let presumed = same_name.into_iter().chain(same_cluster).chain(std::iter::once_with(alike));
+        let mut groups = presumed.map(|(evidence, others)| {
+            let votes = |other: &'a StatefulSet| {
+                self.may_vote(other)
+                    || (matches!(evidence, GroupEvidence::SameCluster(_)) && other.is_master_eligible())
+            };
+            let others = others.into_iter().filter(|(other, _)| votes(other));
+            let sets: Vec<_> = std::iter::once((set, replicas)).chain(others).collect();
+            Group { sets, evidence, may_grow: false }
+        });
+        groups.find(|group| group.sets.len() > 1)
     }
 
     /// Whether a set of the same owner is of the same group. An operator may keep several groups of one software, which then name

@@ -44,6 +44,9 @@ pub struct Container {
 /// A file of a ConfigMap that a container mounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MountedFile {
+    pub config_map: Box<str>,
+    /// Its key in the ConfigMap.
+    pub key: Box<str>,
     /// The path at which the container mounts the volume, without a slash at its end.
     pub mount: Box<str>,
     pub path: Box<str>,
@@ -209,6 +212,18 @@ impl EnvVar {
     /// One whose value is written.
     pub fn new(name: &str, value: &str) -> Self {
         Self { name: name.into(), value: value.into(), value_from: None }
+    }
+
+    /// One whose value a ConfigMap holds under a key, or in the file that the key is.
+    pub fn of_config_map(name: &str, value: &str, config_map: &str, key: &str) -> Self {
+        let config_map_key_ref = ConfigMapKey { name: config_map.into(), key: key.into() };
+        let from = EnvSource { config_map_key_ref, ..EnvSource::default() };
+        Self { value_from: Some(Box::new(from)), ..Self::new(name, value) }
+    }
+
+    /// The ConfigMap that holds its value, and the key.
+    pub fn config_map(&self) -> Option<&ConfigMapKey> {
+        self.value_from.as_ref().map(|from| &from.config_map_key_ref).filter(|key| !key.name.is_empty())
     }
 }
 

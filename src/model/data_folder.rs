@@ -2,18 +2,62 @@
 
 use super::{Container, MountedFile, VolumeMount};
 
-const FLAGS: [&str; 6] = ["--data-dir", "-data-dir", "--datadir", "--dbpath", "--store_dir", "-Epath.data"];
-const VARIABLES: [&str; 9] = [
+const FLAGS: [&str; 9] = [
+    "--data-dir",
+    "-data-dir",
+    "--datadir",
+    "--dbpath",
+    "--store_dir",
+    "-Epath.data",
+    // Of the ZooKeeper image of Kubernetes' tutorial.
+    "--data_dir",
+    "--data_log_dir",
+    "--log_dir",
+];
+const VARIABLES: [&str; 20] = [
     "ETCD_DATA_DIR",
     "ZOO_DATA_DIR",
     "ZOO_DATA_LOG_DIR",
+    "ZOOKEEPER_DATA_DIR",
+    "ZOOKEEPER_LOG_DIR",
+    "ZOOKEEPER_DATA_LOG_DIR",
+    "KAFKA_LOG_DIR",
     "KAFKA_LOG_DIRS",
+    "KAFKA_CFG_LOG_DIR",
     "KAFKA_CFG_LOG_DIRS",
+    "KAFKA_METADATA_LOG_DIR",
+    "KAFKA_CFG_METADATA_LOG_DIR",
+    "CONSUL_DATA_DIR",
+    "MONGODB_DATA_DIR",
     "RABBITMQ_MNESIA_BASE",
     "RABBITMQ_MNESIA_DIR",
     "RABBITMQ_DATA_DIR",
+    "ELASTICSEARCH_DATA_DIR_LIST",
+    "ES_SETTING_PATH_DATA",
     "path.data",
 ];
+/// Settings of configuration files, which are known by their own names (`policies/software.yaml`).
+const SETTINGS: [&str; 12] = [
+    "data-dir",
+    "dataDir",
+    "dataLogDir",
+    "log.dir",
+    "log.dirs",
+    "metadata.log.dir",
+    "data_dir",
+    "storage.dbPath",
+    "dbpath",
+    "MNESIA_BASE",
+    "MNESIA_DIR",
+    "mysqld.datadir",
+];
+/// More files than these are not looked through for the names of others.
+const MOST_SCRIPTS: usize = 16;
+
+/// The variables of images that say where data are.
+pub fn data_variables() -> impl Iterator<Item = &'static str> {
+    VARIABLES.into_iter()
+}
 
 /// Whether the environment variable says where data are.
 pub fn names_data_folder(variable: &str) -> bool {
@@ -21,10 +65,17 @@ pub fn names_data_folder(variable: &str) -> bool {
 }
 
 impl Container {
+    /// Whether its command line, or another file that it mounts, names the path at which a file is mounted.
+    pub fn names_mount_of(&self, file: &MountedFile) -> bool {
+        let others = self.files.iter().take(MOST_SCRIPTS).filter(|other| other.path != file.path);
+        let others = others.map(|other| &other.text);
+        self.command.iter().chain(&self.args).chain(others).any(|text| text.contains(&*file.mount))
+    }
+
     /// The folders that its programs are told to keep data in; `None` where one of them is only known at run time.
     pub fn data_folders(&self) -> Option<Vec<&str>> {
-        let folders: Vec<&str> =
-            self.given(&VARIABLES, &FLAGS).map(|folder| folder.trim_end_matches('/')).collect();
+        let given = self.given(&VARIABLES, &FLAGS).chain(self.given_by_files(&SETTINGS));
+        let folders: Vec<&str> = given.map(|folder| folder.trim_end_matches('/')).collect();
         let is_plain =
             |folder: &&str| folder.starts_with('/') && !folder.contains(['$', ',', '"', '\'', ';']);
         folders.iter().all(is_plain).then_some(folders)

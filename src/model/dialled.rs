@@ -89,12 +89,15 @@ impl OwnNames<'_> {
         found
     }
 
-    /// The names in a text, apart from lines that are comments.
+    /// The names in a text, apart from those in comments.
     pub fn in_text(&self, text: &str, source: impl Fn() -> String) -> Vec<DialledName> {
         let is_comment =
             |line: &&str| line.trim_start().starts_with(['#', ';']) || line.trim_start().starts_with("//");
         let lines = text.lines().filter(|line| !is_comment(line));
-        let names = lines.flat_map(|line| self.in_line(line));
+        let names = lines.flat_map(|line| {
+            let found = self.in_line(line);
+            if found.is_empty() { found } else { self.in_line(without_comment(line)) }
+        });
         names
             .map(|(name, is_full)| DialledName {
                 name: name.into(),
@@ -157,9 +160,27 @@ impl OwnNames<'_> {
     }
 }
 
+/// A line up to the comment that stands at its end: `#` or `//` behind white space and outside of quotes.
+fn without_comment(line: &str) -> &str {
+    let (mut quote, mut before) = (None, ' ');
+    for (at, c) in line.char_indices() {
+        let begins = c == '#' || (c == '/' && line[at..].starts_with("//"));
+        match quote {
+            None if begins && before.is_whitespace() => return &line[..at],
+            None if matches!(c, '"' | '\'') => quote = Some(c),
+            Some(open) if c == open && (open == '\'' || before != '\\') => quote = None,
+            _ => {}
+        }
+        before = c;
+    }
+    line
+}
+
 /// What a container says, each text with what it is.
 fn texts(container: &Container) -> Vec<(String, &str)> {
-    let env = container.env.iter().map(|variable| (format!("variable {}", variable.name), &*variable.value));
+    // What a ConfigMap says is found there.
+    let env = container.env.iter().filter(|variable| variable.config_map().is_none());
+    let env = env.map(|variable| (format!("variable {}", variable.name), &*variable.value));
     let words = command_lines(container)
         .into_iter()
         .flat_map(|(what, words)| words.iter().map(move |word| (what.to_owned(), &**word)));
@@ -228,6 +249,10 @@ mod tests {
             ("printf zk-%d.zk-hs", "zk-%d.zk-hs"),
             ("$NODE.zk-hs.db.svc.cluster.local", "$NODE.zk-hs.db.svc"),
             ("join zk-0.zk-hs.", "zk-0.zk-hs"),
+            ("\"a # b\" zk-0.zk-hs # zk-1.zk-hs", "zk-0.zk-hs"),
+            ("url = \"http://zk-0.zk-hs//#x\"", "zk-0.zk-hs"),
+            ("'# zk-0.zk-hs' a#zk-1.zk-hs", "zk-0.zk-hs zk-1.zk-hs"),
+            ("for i in ${A#x-} $#; do x zk-$i.zk-hs; done", "zk-$i.zk-hs"),
         ] {
             assert_eq!(names(text), expected, "{text}");
         }
@@ -259,6 +284,10 @@ mod tests {
             "_peer._tcp.zk-hs.db.svc.cluster.local",
             "# zk-0.zk-hs",
             "  // zk-0.zk-hs",
+            "dir=/data # zk-0.zk-hs",
+            "url = \"http://a:1\" // zk-0.zk-hs",
+            "'a # b' # zk-0.zk-hs",
+            "a='\\' # zk-0.zk-hs",
             "ä)}`.zk-hs",
         ] {
             assert_eq!(names(text), "", "{text}");

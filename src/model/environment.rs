@@ -26,6 +26,8 @@ pub struct WhatToTake<'w> {
     pub variables: &'w [&'w str],
     /// The files of these containers.
     pub files_of: fn(&Container) -> bool,
+    /// What files that a container mounts set, as variables.
+    pub settings: fn(&Container, &[MountedFile]) -> Vec<EnvVar>,
 }
 
 impl TakenFromConfigMaps {
@@ -57,13 +59,19 @@ impl StatefulSet {
         if !containers.iter().any(|container| takes_variables(container) || (what.files_of)(container)) {
             return None;
         }
-        let of = |container: &Container| Taken {
-            variables: variables_taken(container, what.variables, &config_map),
-            files: if (what.files_of)(container) {
-                self.files_taken(container, &config_map)
-            } else {
-                Vec::new()
-            },
+        let of = |container: &Container| {
+            let mut variables = variables_taken(container, what.variables, &config_map);
+            let mut files = Vec::new();
+            if (what.files_of)(container) {
+                files = self.files_taken(container, &config_map);
+                let is_new = |set: &EnvVar| {
+                    container.env.iter().chain(&variables).all(|variable| variable.name != set.name)
+                };
+                let settings: Vec<EnvVar> =
+                    (what.settings)(container, &files).into_iter().filter(is_new).collect();
+                variables.extend(settings);
+            }
+            Taken { variables, files }
         };
         let taken: Vec<Taken> = containers.iter().map(of).collect();
         taken.iter().any(|taken| !taken.is_empty()).then_some(TakenFromConfigMaps(taken))
@@ -82,12 +90,14 @@ impl StatefulSet {
             let Some(source) = volume.and_then(|volume| volume.config_map.as_ref()) else { continue };
             let Some(config_map) = config_map(&source.name) else { continue };
             let path = |key: &str| mount.path_of(source.path_of(key)?);
-            let mounted: Vec<(String, &str)> =
-                config_map.entries().filter_map(|(key, text)| Some((path(key)?, text))).collect();
-            let bytes = mounted.iter().map(|(path, text)| path.len() + text.len()).sum();
+            let mounted: Vec<(String, &str, &str)> =
+                config_map.entries().filter_map(|(key, text)| Some((path(key)?, key, text))).collect();
+            let bytes = mounted.iter().map(|(path, _, text)| path.len() + text.len()).sum();
             let Some(rest) = left.checked_sub(bytes) else { continue };
             left = rest;
-            files.extend(mounted.into_iter().map(|(path, text)| MountedFile {
+            files.extend(mounted.into_iter().map(|(path, key, text)| MountedFile {
+                config_map: source.name.clone(),
+                key: key.into(),
                 mount: mount.folder().into(),
                 path: path.into(),
                 text: text.into(),
@@ -123,9 +133,8 @@ fn variables_taken<'c>(
     if !takes_variables(container) {
         return Vec::new();
     }
-    let values = names.iter().filter_map(|name| Some((*name, value_taken(container, name, config_map)?)));
-    let short = values.filter(|(_, value)| value.len() <= LONGEST_VALUE);
-    short.map(|(name, value)| EnvVar::new(name, value)).collect()
+    let values = names.iter().filter_map(|name| value_taken(container, name, config_map));
+    values.filter(|variable| variable.value.len() <= LONGEST_VALUE).collect()
 }
 
 /// The value that a container's variable has from a ConfigMap. What `env` says of it goes before `envFrom`, and of those the last.
@@ -133,14 +142,16 @@ fn value_taken<'c>(
     container: &Container,
     name: &str,
     config_map: &impl Fn(&str) -> Option<&'c ConfigMap>,
-) -> Option<&'c str> {
+) -> Option<EnvVar> {
+    let taken =
+        |map: &str, key: &str| Some(EnvVar::of_config_map(name, config_map(map)?.text(key)?, map, key));
     if let Some(variable) = container.env.iter().rev().find(|variable| &*variable.name == name) {
-        let key = &variable.value_from.as_ref()?.config_map_key_ref;
-        return config_map(&key.name)?.text(&key.key);
+        let from = variable.config_map()?;
+        return taken(&from.name, &from.key);
     }
     container.env_from.iter().rev().find_map(|from| {
         let key = name.strip_prefix(&*from.prefix)?;
-        config_map(&from.config_map_ref.name)?.text(key)
+        taken(&from.config_map_ref.name, key)
     })
 }
 
@@ -157,7 +168,11 @@ mod tests {
         let set: StatefulSet =
             serde_json::from_value(json!({"spec": {"template": {"spec": {"containers": [container]}}}}))
                 .unwrap();
-        let what = WhatToTake { variables: &["PEERS", "MY_ROLE", "LONG"], files_of: |_| false };
+        let what = WhatToTake {
+            variables: &["PEERS", "MY_ROLE", "LONG"],
+            files_of: |_| false,
+            settings: |_, _| Vec::new(),
+        };
         let taken = set.taken_from_config_maps(what, |name| (name == "m").then_some(&map));
         let Some(taken) = taken else { return Vec::new() };
         let set = set.with_taken(taken);
@@ -221,7 +236,7 @@ mod tests {
             let spec = json!({"containers": [container], "volumes": [volume]});
             let set: StatefulSet =
                 serde_json::from_value(json!({"spec": {"template": {"spec": spec}}})).unwrap();
-            let what = WhatToTake { variables: &[], files_of: |_| true };
+            let what = WhatToTake { variables: &[], files_of: |_| true, settings: |_, _| Vec::new() };
             let known = |name: &str| match name {
                 "m" => Some(&map),
                 "large" => Some(&large),

@@ -3,13 +3,21 @@
 use core::net::IpAddr;
 use std::collections::BTreeSet;
 
-use super::{Container, StatefulSet};
+use super::{Container, EnvVar, StatefulSet};
 
 const REPLICA_SET_VARIABLES: [&str; 2] = ["MONGODB_REPLICA_SET_NAME", "MONGO_REPLICA_SET_NAME"];
+/// Of mongod.conf.
+const REPLICA_SET_SETTINGS: [&str; 2] = ["replication.replSetName", "replSet"];
+/// Of Elasticsearch and `OpenSearch`, by their own name and by Bitnami's.
+const CLUSTER_VARIABLES: [&str; 4] =
+    ["cluster.name", "ES_SETTING_CLUSTER_NAME", "ELASTICSEARCH_CLUSTER_NAME", "OPENSEARCH_CLUSTER_NAME"];
 const REPLICA_SET_FLAGS: [&str; 2] = ["--replSet", "--replSetName"];
-const INITIAL_CLUSTER_VARIABLES: [&str; 9] = [
+const ROLES_VARIABLES: [&str; 4] =
+    ["node.roles", "ES_SETTING_NODE_ROLES", "ELASTICSEARCH_NODE_ROLES", "OPENSEARCH_NODE_ROLES"];
+const INITIAL_CLUSTER_VARIABLES: [&str; 10] = [
     "ETCD_INITIAL_CLUSTER",
     "ZOO_SERVERS",
+    "ZOOKEEPER_SERVERS",
     // Elasticsearch and OpenSearch, by their own names and by Bitnami's.
     "cluster.initial_master_nodes",
     "cluster.initial_cluster_manager_nodes",
@@ -19,8 +27,15 @@ const INITIAL_CLUSTER_VARIABLES: [&str; 9] = [
     "KAFKA_CONTROLLER_QUORUM_VOTERS",
     "KAFKA_CFG_CONTROLLER_QUORUM_VOTERS",
 ];
+/// Of the configuration files of etcd, ZooKeeper and Kafka.
+const INITIAL_CLUSTER_SETTINGS: [&str; 3] = ["initial-cluster", "server.*", "controller.quorum.voters"];
 const INITIAL_CLUSTER_FLAGS: [&str; 4] =
     ["--initial-cluster", "-initial-cluster", "--retry-join", "-retry-join"];
+const OBSERVER: &str = ":observer";
+const VOTERS_VARIABLES: [&str; 2] = ["KAFKA_CONTROLLER_QUORUM_VOTERS", "KAFKA_CFG_CONTROLLER_QUORUM_VOTERS"];
+const VOTERS_SETTINGS: [&str; 1] = ["controller.quorum.voters"];
+/// Of Consul's configuration and of Nomad's.
+const EXPECT_SETTINGS: [&str; 2] = ["bootstrap_expect", "server.bootstrap_expect"];
 const EXPECT_FLAGS: [&str; 2] = ["-bootstrap-expect", "--bootstrap-expect"];
 /// Of Bitnami's MongoDB image: `primary`, `secondary`, `hidden` or `arbiter`.
 const MODE_VARIABLE: &str = "MONGODB_REPLICA_SET_MODE";
@@ -29,7 +44,8 @@ const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 
 /// The environment variables that say something of the group.
 pub fn group_variables() -> impl Iterator<Item = &'static str> {
-    [MODE_VARIABLE].into_iter().chain(REPLICA_SET_VARIABLES).chain(INITIAL_CLUSTER_VARIABLES)
+    let names = [MODE_VARIABLE].into_iter().chain(REPLICA_SET_VARIABLES).chain(CLUSTER_VARIABLES);
+    names.chain(INITIAL_CLUSTER_VARIABLES)
 }
 
 /// Whether the environment variable says something of the group.
@@ -41,8 +57,26 @@ impl StatefulSet {
     /// The replica set that its containers name, as MongoDB does; `None` where the name is only known at run time.
     pub fn replica_set_name(&self) -> Option<&str> {
         let containers = self.spec.template.spec.containers.iter();
-        let mut names = containers.flat_map(|c| c.given(&REPLICA_SET_VARIABLES, &REPLICA_SET_FLAGS));
+        let mut names = containers.flat_map(|c| {
+            c.given(&REPLICA_SET_VARIABLES, &REPLICA_SET_FLAGS).chain(c.given_by_files(&REPLICA_SET_SETTINGS))
+        });
         names.find(|name| !name.is_empty() && !name.contains('$'))
+    }
+
+    /// The cluster that its containers name, as Elasticsearch does; `None` where the name is only known at run time.
+    pub fn cluster_name(&self) -> Option<&str> {
+        let mut variables = self.spec.template.spec.containers.iter().flat_map(|container| &container.env);
+        let named = variables.find(|variable| CLUSTER_VARIABLES.contains(&&*variable.name));
+        named.map(|variable| &*variable.value).filter(|name| !name.is_empty() && !name.contains('$'))
+    }
+
+    /// Whether its nodes of Elasticsearch are told that they may become master, which is to vote, whatever else they do.
+    pub fn is_master_eligible(&self) -> bool {
+        let mut variables = self.spec.template.spec.containers.iter().flat_map(|container| &container.env);
+        variables.any(|variable| {
+            ROLES_VARIABLES.contains(&&*variable.name)
+                && (variable.value.contains("master") || variable.value.contains("cluster_manager"))
+        })
     }
 
     /// The release it is a part of, by the recommended label.
@@ -76,8 +110,10 @@ impl StatefulSet {
     /// `replicas`: virtual machines that are moved here, pods of other sets.
     pub fn member_elsewhere(&self, replicas: i32) -> Option<&str> {
         self.initial_clusters().find_map(|list| {
-            let members: Vec<&str> =
-                list.split(|c: char| c == ',' || c.is_whitespace()).filter_map(host_of_member).collect();
+            let members: Vec<&str> = list
+                .split(|c: char| matches!(c, ',' | ';') || c.is_whitespace())
+                .filter_map(host_of_member)
+                .collect();
             let are_more = members.len() > usize::try_from(replicas).unwrap_or(0);
             members.into_iter().find(|host| are_more && self.is_elsewhere(host))
         })
@@ -87,21 +123,47 @@ impl StatefulSet {
     pub fn list_elsewhere(&self) -> Option<&'static str> {
         let containers = self.spec.template.spec.containers.iter();
         let mut unread = containers.flat_map(|container| &container.env).filter(|variable| {
-            variable.value_from.as_ref().is_some_and(|from| from.field_ref.field_path.is_empty())
+            let from = variable.value_from.as_ref().filter(|_| variable.value.is_empty());
+            from.is_some_and(|from| from.field_ref.field_path.is_empty())
         });
         unread
             .find_map(|variable| INITIAL_CLUSTER_VARIABLES.into_iter().find(|name| *name == &*variable.name))
     }
 
-    /// How many servers Consul or Nomad wait for before the first election, where the command line says so.
+    /// How many servers Consul or Nomad wait for before the first election, where the command line or a configuration file says so.
     pub fn expected_members(&self) -> Option<i32> {
         let mut containers = self.spec.template.spec.containers.iter();
-        containers.find_map(|container| container.given(&[], &EXPECT_FLAGS).next()?.parse().ok())
+        containers.find_map(|container| {
+            let mut given =
+                container.given(&[], &EXPECT_FLAGS).chain(container.given_by_files(&EXPECT_SETTINGS));
+            given.next()?.parse().ok()
+        })
+    }
+
+    /// A pod of it that a list of ZooKeeper's servers has as an observer, which has no vote.
+    pub fn pod_without_vote(&self) -> Option<&str> {
+        self.initial_clusters().find_map(|list| {
+            let members = list.split(|c: char| matches!(c, ',' | ';') || c.is_whitespace());
+            let mut hosts = members.filter(|member| member.ends_with(OBSERVER)).filter_map(host_of_member);
+            hosts.find(|host| !self.is_elsewhere(host))
+        })
+    }
+
+    /// How many voters of Kafka's controller quorum are listed: the list is the same in all pods, and only who is in it votes.
+    pub fn listed_voters(&self) -> Option<i32> {
+        let containers = self.spec.template.spec.containers.iter();
+        let lists = containers
+            .flat_map(|c| c.given(&VOTERS_VARIABLES, &[]).chain(c.given_by_files(&VOTERS_SETTINGS)));
+        let mut counts = lists.filter(|list| !list.contains('$')).map(|list| list.matches('@').count());
+        counts.find(|count| *count > 0).and_then(|count| i32::try_from(count).ok())
     }
 
     fn initial_clusters(&self) -> impl Iterator<Item = &str> {
         let containers = self.spec.template.spec.containers.iter();
-        containers.flat_map(|c| c.given(&INITIAL_CLUSTER_VARIABLES, &INITIAL_CLUSTER_FLAGS))
+        containers.flat_map(|c| {
+            let given = c.given(&INITIAL_CLUSTER_VARIABLES, &INITIAL_CLUSTER_FLAGS);
+            given.chain(c.given_by_files(&INITIAL_CLUSTER_SETTINGS))
+        })
     }
 
     /// Whether a host is surely none of its pods. What is only known at run time may be.
@@ -140,7 +202,8 @@ fn host_of_member(member: &str) -> Option<&str> {
         Some(rest) => rest.split(']').next(),
         None => address.split([':', '/', ';']).next(),
     };
-    host.filter(|host| !host.is_empty())
+    // Behind a semicolon stands another member, or the port for clients.
+    host.filter(|host| host.bytes().any(|byte| !byte.is_ascii_digit()))
 }
 
 impl Container {
@@ -152,6 +215,12 @@ impl Container {
     ) -> impl Iterator<Item = &str> {
         let variables = self.env.iter().filter(move |variable| variables.contains(&&*variable.name));
         variables.map(|variable| &*variable.value).chain(self.given_by_flags(flags))
+    }
+
+    /// What configuration files that it mounts say of these settings: only where they were read is there anything to look for.
+    pub(super) fn given_by_files(&self, settings: &'static [&'static str]) -> impl Iterator<Item = &str> {
+        let env: &[EnvVar] = if self.files.is_empty() { &[] } else { &self.env };
+        env.iter().filter(|variable| settings.contains(&&*variable.name)).map(|variable| &*variable.value)
     }
 
     /// What its command line gives after one of these flags.
@@ -232,6 +301,43 @@ mod tests {
     }
 
     #[test]
+    fn configuration_files_say_the_same_where_they_were_read() {
+        let mut set = set(&json!({"env": [
+            {"name": "server.*", "value": "server.1=zk-a-0.zk:2888:3888 server.2=zk-b-0.zk:2888:3888"},
+            {"name": "replication.replSetName", "value": "rs0"}]}));
+        assert_eq!((set.initial_members().len(), set.replica_set_name()), (0, None));
+        let container = &mut std::sync::Arc::make_mut(&mut set.spec.template.spec.containers)[0];
+        container.files = vec![crate::model::MountedFile::default()];
+        assert_eq!((set.initial_members().len(), set.replica_set_name()), (2, Some("rs0")));
+    }
+
+    #[test]
+    fn a_cluster_is_named_by_a_variable_and_so_are_roles() {
+        for (variable, value, name) in [
+            ("cluster.name", "logs", Some("logs")),
+            ("ELASTICSEARCH_CLUSTER_NAME", "logs", Some("logs")),
+            ("OPENSEARCH_CLUSTER_NAME", "logs", Some("logs")),
+            ("CLUSTER_NAME", "logs", None),
+            ("cluster.name", "${NAME}", None),
+            ("cluster.name", "", None),
+        ] {
+            let set = set(&json!({"env": [{"name": variable, "value": value}]}));
+            assert_eq!(set.cluster_name(), name, "{variable} {value}");
+        }
+        for (variable, value, is_eligible) in [
+            ("node.roles", "[ data, master, voting_only ]", true),
+            ("node.roles", "cluster_manager", true),
+            ("OPENSEARCH_NODE_ROLES", "master", true),
+            ("node.roles", "[ data ]", false),
+            ("node.roles", "", false),
+            ("ROLES", "master", false),
+        ] {
+            let set = set(&json!({"env": [{"name": variable, "value": value}]}));
+            assert_eq!(set.is_master_eligible(), is_eligible, "{variable} {value}");
+        }
+    }
+
+    #[test]
     fn a_member_elsewhere_is_one_that_is_no_pod_of_the_set() {
         let elsewhere = |variable: &str, list: &str, replicas| {
             let mut set = set(&json!({"env": [{"name": variable, "value": list}]}));
@@ -252,6 +358,8 @@ mod tests {
                 1,
                 None,
             ),
+            ("zk-0.zk:2888:3888;vm.example.com:2888:3888", 1, Some("vm.example.com")),
+            ("server.1=zk-0.zk:2888:3888;2181 server.2=zk-1.zk:2888:3888;2181", 1, None),
             ("", 0, None),
             (",,=,@,//,[", 0, None),
         ] {
@@ -262,6 +370,34 @@ mod tests {
             Some("vm")
         );
         assert_eq!(elsewhere("PEERS", "1@zk-0.zk:1,2@vm:1", 1), None);
+    }
+
+    #[test]
+    fn not_all_members_vote() {
+        let container = |variable: &str, list: &str| {
+            let mut set = set(&json!({"env": [{"name": variable, "value": list}]}));
+            set.metadata.name = "zk".into();
+            set
+        };
+        for (list, observer) in [
+            ("server.1=zk-0.zk:2888:3888;2181 server.4=zk-3.zk:2888:3888:observer;2181", Some("zk-3.zk")),
+            ("server.1=zk-0.zk:2888:3888:participant server.2=zk-1.zk:2888:3888", None),
+            ("server.1=observer:2888:3888", None),
+            ("server.4=zk-b-0.zk-b:2888:3888:observer", None),
+            ("server.4=$HOST:2888:3888:observer", Some("$HOST")),
+            (":observer", None),
+        ] {
+            assert_eq!(container("ZOO_SERVERS", list).pod_without_vote(), observer, "{list}");
+        }
+        for (variable, list, voters) in [
+            ("KAFKA_CONTROLLER_QUORUM_VOTERS", "0@k-0.k:9093,1@k-1.k:9093,2@k-2.k:9093", Some(3)),
+            ("KAFKA_CFG_CONTROLLER_QUORUM_VOTERS", "0@k-0.k:9093", Some(1)),
+            ("KAFKA_CONTROLLER_QUORUM_VOTERS", "$(VOTERS)@", None),
+            ("KAFKA_CONTROLLER_QUORUM_VOTERS", "", None),
+            ("ZOO_SERVERS", "0@k-0.k:9093", None),
+        ] {
+            assert_eq!(container(variable, list).listed_voters(), voters, "{list}");
+        }
     }
 
     #[test]

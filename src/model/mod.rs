@@ -56,7 +56,7 @@ pub use claim::{Claim, OneMount};
 pub use class::{Because, Class, Classified, Confidence, Software};
 pub use config_map::ConfigMap;
 pub use container::{ConfigMapKey, Container, EnvFrom, EnvVar, MountedFile, Probe, VolumeMount};
-pub use data_folder::names_data_folder;
+pub use data_folder::{data_variables, names_data_folder};
 pub use dialled::{DialledName, OwnNames};
 pub use disruption_budget::DisruptionBudget;
 pub use environment::{TakenFromConfigMaps, WhatToTake};

@@ -2,6 +2,7 @@
 
 use super::{Params, Place, SetContext, Violations};
 use crate::model::{Container, Volume};
+use crate::software;
 
 rule! {
     /// ## What it checks
@@ -12,10 +13,11 @@ rule! {
     /// counts where each pod mounts one of its own (`subPathExpr`). Software that votes without keeping anything (Redis Sentinel,
     /// an arbiter of MongoDB) is let be. Whatever the replica count.
     ///
-    /// Where the command line or the environment say in which folder the members keep their data (`--data-dir`, `ZOO_DATA_DIR`), a
-    /// claim or another lasting volume is mounted there, above or below it. Where they say nothing, no `emptyDir` or `ephemeral`
-    /// volume is mounted at the folder in which the image keeps its data by itself (`/data` and `/datalog` of ZooKeeper, `/data/db`
-    /// of MongoDB).
+    /// Where the command line, the environment or a configuration file say in which folder the members keep their data
+    /// (`--data-dir`, `ZOO_DATA_DIR`, `dataDir` in zoo.cfg), a claim or another lasting volume is mounted there, above or below it.
+    /// Where they say nothing, no `emptyDir` or `ephemeral` volume is mounted at the folder in which the image keeps its data by
+    /// itself (`/data` and `/datalog` of ZooKeeper, `/data/db` of MongoDB). Configuration files are read in audits, where their
+    /// ConfigMaps are among the manifests. Where one may be mounted that is not known, nothing is said of folders.
     ///
     /// ## Why
     ///
@@ -128,7 +130,9 @@ fn check_mounts(at: &SetContext<'_>, out: &mut Violations) {
             ))
         }),
     };
-    let Some((folder, where_it_is)) = fault else { return };
+    let Some((folder, where_it_is)) = fault.filter(|_| !software::may_be_configured(container)) else {
+        return;
+    };
     let message = format!(
         "the members keep their data {where_it_is}, so one whose pod is replaced has forgotten its data and its vote, and confirmed \
          writes can be lost"

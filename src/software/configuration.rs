@@ -1,12 +1,17 @@
 //! What the configuration of a container says, as far as it is known.
 
+use std::fmt;
+
 use serde::Deserialize;
 
-use super::text::{condensed, has};
-use crate::model::{Container, MountedFile, VolumeMount};
+use super::settings::{Language, read};
+use super::{Patterns, written};
+use crate::model::{Container, MountedFile, VolumeMount, cut};
 
 /// More paths on a command line than this are not looked at.
 const MOST_PATHS: usize = 32;
+/// The longest setting that is repeated, in bytes.
+const LONGEST_SETTING: usize = 100;
 
 /// A condition on the configuration that a container's program reads.
 #[derive(Debug, Default, Deserialize)]
@@ -20,10 +25,57 @@ pub(super) struct Configuration {
     flags: Vec<String>,
     /// How the names of the files end that the program reads of a folder; empty where it reads all.
     endings: Vec<Box<str>>,
-    /// Parts of a text, without white space and comments, of which one is to be there.
-    says: Vec<Box<str>>,
+    language: Language,
+    /// Settings of which one is to be there.
+    says: Vec<WantedSetting>,
     /// Whether it holds where there may be a text that is not known.
     unknown: bool,
+}
+
+/// `PATH` or `PATH=VALUE`, with `*` for anything.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct WantedSetting {
+    path: Patterns,
+    value: Option<Patterns>,
+    /// What is in every text that has it.
+    key: Box<str>,
+}
+
+/// A setting that was looked for, and where it is.
+#[derive(Debug)]
+pub(super) struct FoundSetting<'c> {
+    setting: String,
+    place: Place<'c>,
+}
+
+#[derive(Debug)]
+enum Place<'c> {
+    Variable(&'c str),
+    File(&'c MountedFile),
+    CommandLine,
+}
+
+impl TryFrom<String> for WantedSetting {
+    type Error = globset::Error;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let (path, value) = text.split_once('=').map_or((&*text, None), |(path, value)| (path, Some(value)));
+        let key = path.rsplit('.').find(|key| !key.contains('*')).unwrap_or_default().into();
+        let value = value.map(|value| Patterns::new(&[value.to_owned()])).transpose()?;
+        Ok(Self { path: Patterns::new(&[path.to_owned()])?, value, key })
+    }
+}
+
+impl WantedSetting {
+    /// The setting, if it is this one: with its value only where that is looked for, because it may be secret.
+    fn found(&self, path: &str, value: &str) -> Option<String> {
+        match &self.value {
+            _ if !self.path.matches(path) => None,
+            None => Some(path.to_owned()),
+            Some(wanted) => wanted.matches(value).then(|| format!("{path}={value}")),
+        }
+    }
 }
 
 impl Configuration {
@@ -33,17 +85,36 @@ impl Configuration {
     }
 
     pub(super) fn holds(&self, container: &Container) -> bool {
-        if self.unknown { self.may_be_more(container) } else { self.is_said(container) }
+        if self.unknown { self.may_be_more(container) } else { self.said(container).is_some() }
     }
 
-    /// Whether a text that is known says it: a file, a variable, or a file that a script writes.
-    fn is_said(&self, container: &Container) -> bool {
-        let variables = container.env.iter().filter(|variable| self.is_variable(&variable.name));
+    /// What of it was recognised, where it holds.
+    pub(super) fn evidence(&self, container: &Container) -> String {
+        self.said(container)
+            .map_or_else(|| "a configuration that is not known".to_owned(), |said| said.to_string())
+    }
+
+    /// The first of the settings in a text that is known: a variable, a file, or what the command line writes.
+    pub(super) fn said<'c>(&self, container: &'c Container) -> Option<FoundSetting<'c>> {
         let told = self.told(container);
-        let files = container.files.iter().filter(|file| self.reads(file, &told)).map(|file| &file.text);
-        let words = container.command.iter().chain(&container.args);
-        let mut texts = variables.map(|variable| &variable.value).chain(files).chain(words);
-        texts.any(|text| !self.parts_of(text).is_empty())
+        let variables = container.env.iter().filter(|variable| self.is_variable(&variable.name));
+        let variables = variables.map(|variable| (Place::Variable(&variable.name), &*variable.value));
+        let files = container.files.iter().filter(|file| self.reads(file, &told, container));
+        let files = files.map(|file| (Place::File(file), &*file.text));
+        let found = |(place, text): (Place<'c>, &str)| {
+            Some(FoundSetting { setting: self.settings_in(text).into_iter().next()?, place })
+        };
+        variables.chain(files).find_map(found).or_else(|| {
+            let mut words = container.command.iter().chain(&container.args);
+            let written =
+                words.any(|word| self.may_say(word)).then(|| written::texts(container, &self.variables));
+            written?.iter().find_map(|text| found((Place::CommandLine, text)))
+        })
+    }
+
+    /// Whether a text may have one of the settings: a look that costs little, because most have none.
+    fn may_say(&self, text: &str) -> bool {
+        self.says.iter().any(|wanted| text.contains(&*wanted.key))
     }
 
     /// The files and folders that the command line tells the program to read.
@@ -52,8 +123,8 @@ impl Configuration {
         paths.map(|path| path.trim_matches(['"', '\'']).trim_end_matches('/')).collect()
     }
 
-    /// Whether the program may read the file: one that it is not told to read may be copied by a script.
-    fn reads(&self, file: &MountedFile, told: &[&str]) -> bool {
+    /// Whether the program may read the file: one that it is not told to read may be copied by a script that names it.
+    fn reads(&self, file: &MountedFile, told: &[&str], container: &Container) -> bool {
         if told.contains(&&*file.path) {
             return true;
         }
@@ -63,13 +134,23 @@ impl Configuration {
             return self.endings.is_empty()
                 || self.endings.iter().any(|ending| file.path.ends_with(&**ending));
         }
-        !told.iter().any(|path| file.shares_volume_with(path))
+        !told.iter().any(|path| file.shares_volume_with(path)) && container.names_mount_of(file)
     }
 
-    /// The parts that are in a text.
-    pub(super) fn parts_of(&self, text: &str) -> Vec<&str> {
-        let text = condensed(text);
-        self.says.iter().map(|part| &**part).filter(|part| has(&text, part)).collect()
+    /// The settings that are in a text and looked for, once each.
+    pub(super) fn settings_in(&self, text: &str) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        if self.may_say(text) {
+            read(self.language, text, &mut |path, value| {
+                let settings = self.says.iter().filter_map(|wanted| wanted.found(path, value));
+                for setting in settings {
+                    if found.len() < MOST_PATHS && !found.contains(&setting) {
+                        found.push(setting);
+                    }
+                }
+            });
+        }
+        found
     }
 
     fn may_be_more(&self, container: &Container) -> bool {
@@ -95,8 +176,21 @@ impl Configuration {
 }
 
 /// The mounts in which a file or folder is, or a part of it.
-fn mounts_at<'c>(container: &'c Container, path: &str) -> Vec<&'c VolumeMount> {
+pub(super) fn mounts_at<'c>(container: &'c Container, path: &str) -> Vec<&'c VolumeMount> {
     container.volume_mounts.iter().filter(|mount| mount.holds(path)).collect()
+}
+
+impl fmt::Display for FoundSetting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A block is a setting without a value.
+        let setting = self.setting.strip_suffix('=').unwrap_or(&self.setting);
+        f.write_str(&cut(setting.to_owned(), LONGEST_SETTING))?;
+        match self.place {
+            Place::Variable(name) => write!(f, " in variable {name}"),
+            Place::File(file) => write!(f, " in {} of ConfigMap {}", file.key, file.config_map),
+            Place::CommandLine => f.write_str(" in what its command writes"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -104,32 +198,39 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::MountedFile;
 
     fn holds(condition: Value, container: Value, files: &[&str]) -> bool {
         let mut container: Container = serde_json::from_value(container).unwrap();
         let mount: Box<str> = container.volume_mounts.first().map_or("/conf", VolumeMount::folder).into();
-        let file =
-            |text: &&str| MountedFile { mount: mount.clone(), path: mount.clone(), text: (*text).into() };
+        let file = |text: &&str| MountedFile {
+            mount: mount.clone(),
+            path: format!("{mount}/a").into(),
+            text: (*text).into(),
+            ..MountedFile::default()
+        };
         container.files = files.iter().map(file).collect();
         let condition: Configuration = serde_json::from_value(condition).unwrap();
         condition.holds(&container)
     }
 
     #[test]
-    fn a_text_is_found_wherever_it_stands() {
+    fn a_setting_is_found_wherever_the_text_stands() {
         let condition =
-            || json!({"variables": ["CONF"], "says": ["storage\"raft\"", "\"storage\":{\"raft\""]});
+            || json!({"variables": ["CONF"], "folders": ["/conf"], "says": ["storage.raft", "retry=tr*"]});
         let text = "ui = true\nstorage   \"raft\" {\n";
         for (container, files, expected) in [
             (json!({}), vec![text], true),
             (json!({}), vec!["{ \"storage\" : {\n \"raft\": {}}}"], true),
             (json!({}), vec!["storage \"consul\" {\n # storage \"raft\" {\n // storage \"raft\" {\n"], false),
+            (json!({}), vec!["a { storage \"raft\" {} }"], false),
+            (json!({}), vec!["a = ['storage \"raft\" {}', \"retry=true\"]"], false),
+            (json!({}), vec!["retry = true"], true),
+            (json!({}), vec!["retry = false"], false),
             (json!({}), vec![], false),
             (json!({"env": [{"name": "CONF", "value": text}]}), vec![], true),
             (json!({"env": [{"name": "OTHER", "value": text}]}), vec![], false),
             (json!({"command": ["sh", "-c", "echo \"storage \\\"raft\\\" {\" > /c.hcl"]}), vec![], true),
-            (json!({"args": [text]}), vec![], true),
+            (json!({"args": ["-tag", "retry=true"]}), vec![], false),
         ] {
             assert_eq!(holds(condition(), container.clone(), &files), expected, "{container} {files:?}");
         }
@@ -165,11 +266,6 @@ mod tests {
             "folders": ["/default"], "flags": ["-config"], "endings": [".hcl", ".json"], "says": ["x"],
         }))
         .unwrap();
-        let file = |mount: &str, path: &str| MountedFile {
-            mount: mount.into(),
-            path: path.into(),
-            text: "x".into(),
-        };
         for (args, mount, path, expected) in [
             // A file that is named is the only one of its volume.
             ("-config=/c/a.hcl", "/c", "/c/a.hcl", true),
@@ -184,12 +280,25 @@ mod tests {
             ("", "/default", "/default/a.json", true),
             ("", "/default", "/default/a.json.example", false),
             // A script may copy it.
-            ("-config=/tmp/a.hcl", "/default", "/default/a.tmpl", true),
-            ("", "/c", "/c/a.tmpl", true),
+            ("cp /default/a.tmpl /tmp/a.hcl; exec x -config=/tmp/a.hcl", "/default", "/default/a.tmpl", true),
+            ("-config=/tmp/a.hcl", "/default", "/default/a.tmpl", false),
+            ("", "/c", "/c/a.hcl", false),
         ] {
             let mut container = Container { args: vec![args.into()], ..Container::default() };
-            container.files = vec![file(mount, path)];
-            assert_eq!(condition.holds(&container), expected, "{args} {path}");
+            let (mount, path) = (mount.into(), path.into());
+            container.files =
+                vec![MountedFile { mount, path, text: "x = 1".into(), ..MountedFile::default() }];
+            assert_eq!(condition.holds(&container), expected, "{args} {:?}", container.files);
         }
+    }
+
+    #[test]
+    fn a_value_is_repeated_only_where_it_is_looked_for() {
+        let condition: Configuration =
+            serde_json::from_value(json!({"says": ["storage.*", "server=true"]})).unwrap();
+        let text = "storage \"mysql\" { password = \"secret\" }\nstorage \"mysql\" {}\nserver = true\nkey = \"hidden\"";
+        assert_eq!(condition.settings_in(text), ["storage.mysql", "storage.mysql.password", "server=true"]);
+        // What a snapshot keeps is read again.
+        assert_eq!(condition.settings_in("storage.mysql=-\nserver=true"), ["storage.mysql", "server=true"]);
     }
 }

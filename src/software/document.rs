@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::configuration::Configuration;
+use super::files::SettingsFile;
 use super::{ByImage, Catalogue, Entry, ImagePatterns, PassOver, Patterns, Variable};
 use crate::model::{Class, Confidence, MajorityProbes};
 
@@ -12,6 +13,7 @@ use crate::model::{Class, Confidence, MajorityProbes};
 #[serde(deny_unknown_fields)]
 struct CatalogueDocument {
     tools: Vec<String>,
+    files: Vec<SettingsFile>,
     software: Vec<EntryDocument>,
 }
 
@@ -52,7 +54,7 @@ struct EntryDocument {
 impl Catalogue {
     /// Compiles the catalogue from its document.
     pub(super) fn from_json(document: serde_json::Value) -> anyhow::Result<Self> {
-        let CatalogueDocument { tools, software } = serde_json::from_value(document)?;
+        let CatalogueDocument { tools, files, software } = serde_json::from_value(document)?;
         let imageless = software
             .iter()
             .enumerate()
@@ -67,12 +69,28 @@ impl Catalogue {
         let conditions = entries.iter().flat_map(|entry| &entry.environment).map(|variable| &variable.name);
         let configurations = || entries.iter().filter_map(|entry| entry.configuration.as_ref());
         let texts = configurations().flat_map(|configuration| &configuration.variables);
-        let variables = conditions.chain(texts).cloned().collect();
+        let of_files = files.iter().flat_map(|file| file.variables.iter().chain(&file.texts));
+        let variables = conditions.chain(texts).chain(of_files).cloned().collect();
         let data = entries.iter().flat_map(|entry| &*entry.data_folders);
         let folders = configurations().flat_map(|configuration| &configuration.folders).chain(data);
-        let folders = folders.cloned().collect();
+        let folders = folders.chain(files.iter().flat_map(|file| &file.paths)).cloned().collect();
+        let (file_owner, file_images) = with_owner(files.iter().map(|file| &file.images));
+        let file_images = ImagePatterns::new(&file_images).map_err(anyhow::Error::msg)?;
         let tools = Patterns::new(&tools)?;
-        Ok(Self { entries, images, owner, commands, command_owner, imageless, tools, variables, folders })
+        Ok(Self {
+            entries,
+            images,
+            owner,
+            commands,
+            command_owner,
+            imageless,
+            tools,
+            files,
+            file_images,
+            file_owner,
+            variables,
+            folders,
+        })
     }
 }
 

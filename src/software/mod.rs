@@ -3,11 +3,13 @@
 mod configuration;
 mod deciding;
 mod document;
+mod files;
 mod images;
 mod patterns;
 mod programs;
+mod settings;
 mod shell;
-mod text;
+mod written;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
@@ -15,9 +17,12 @@ use std::sync::{Arc, LazyLock};
 use serde::Deserialize;
 
 use crate::cluster::ReadByCatalogue;
-use crate::model::{Class, Confidence, Container, MajorityProbes, Software, StatefulSet, Workload, cut};
+use crate::model::{
+    Class, Confidence, Container, EnvVar, MajorityProbes, MountedFile, Software, StatefulSet, Workload, cut,
+};
 use configuration::Configuration;
 use deciding::Decision;
+use files::SettingsFile;
 pub use images::ImagePatterns;
 
 /// The longest evidence that is repeated, in bytes: it has the name of an image in it.
@@ -39,6 +44,11 @@ pub struct Catalogue {
     imageless: Vec<usize>,
     /// Executables that are no server: a container that runs nothing else is passed over.
     tools: Patterns,
+    /// The configuration files of which settings are of interest.
+    files: Vec<SettingsFile>,
+    /// Every file's image patterns in one set, and the file each belongs to.
+    file_images: ImagePatterns,
+    file_owner: Vec<usize>,
     /// The environment variables that some entry looks at.
     variables: BTreeSet<String>,
     /// The folders at which some entry looks for volumes.
@@ -146,7 +156,20 @@ pub fn reads_files(container: &Container) -> bool {
         let mut entries =
             catalogue.images.matching(container.repository()).map(|pattern| catalogue.owner[pattern]);
         entries.any(|entry| catalogue.entries[entry].configuration.is_some())
+            || catalogue.files_of(container).next().is_some()
     })
+}
+
+/// What the configuration files that a container reads set, of what is of interest: as variables of the settings' names.
+pub fn settings(container: &Container, files: &[MountedFile]) -> Vec<EnvVar> {
+    let read = SHIPPED.iter().flat_map(|catalogue| catalogue.files_of(container));
+    read.flat_map(|file| file.settings_of(container, files)).collect()
+}
+
+/// Whether a configuration file that is not known may say where such a container keeps its data.
+pub fn may_be_configured(container: &Container) -> bool {
+    let mut files = SHIPPED.iter().flat_map(|catalogue| catalogue.files_of(container));
+    files.any(|file| file.may_be_unknown(container))
 }
 
 /// The indexes of the containers that serve: the one by which the shipped catalogue knows the software, which `known` is; where it
@@ -193,15 +216,27 @@ impl Catalogue {
         Some((entry.class, Arc::new(software)))
     }
 
-    /// The parts of a configuration in a variable that some entry looks for: the rest may be secret. `None` where the variable holds
-    /// no configuration.
+    /// The configuration files of a container's software.
+    fn files_of<'a>(&'a self, container: &'a Container) -> impl Iterator<Item = &'a SettingsFile> {
+        let indexes: BTreeSet<usize> = self
+            .file_images
+            .matching(container.repository())
+            .map(|pattern| self.file_owner[pattern])
+            .collect();
+        indexes.into_iter().map(|index| &self.files[index])
+    }
+
+    /// The settings of a configuration in a variable that some entry looks for: the rest may be secret. `None` where the variable
+    /// holds no configuration.
     fn extract(&self, name: &str, value: &str) -> Option<String> {
         let configurations = self.entries.iter().filter_map(|entry| entry.configuration.as_ref());
         let mut reading = configurations.filter(|configuration| configuration.is_variable(name)).peekable();
         reading.peek()?;
-        let parts: Vec<&str> = reading.flat_map(|configuration| configuration.parts_of(value)).collect();
+        let settings = reading.flat_map(|configuration| configuration.settings_in(value));
+        let lines: BTreeSet<String> =
+            settings.map(|setting| if setting.contains('=') { setting } else { setting + "=-" }).collect();
         // A value that says nothing is still known.
-        Some(if parts.is_empty() { "-".to_owned() } else { parts.join("\n") })
+        Some(if lines.is_empty() { "-".to_owned() } else { Vec::from_iter(lines).join("\n") })
     }
 
     fn first_entry(&self, container: &Container, programs: &[Program], pods: Pods<'_>) -> Option<usize> {
@@ -230,14 +265,18 @@ impl Catalogue {
         entries.filter(|index| self.entries[*index].takes_arguments(program))
     }
 
-    /// What was recognised: `image hashicorp/consul`, `command etcd`.
+    /// What was recognised: `image hashicorp/consul`, `command etcd`, `image hashicorp/vault and storage.raft in variable
+    /// VAULT_LOCAL_CONFIG`.
     fn evidence(&self, index: usize, container: &Container) -> String {
         let entry = &self.entries[index];
-        if entry.by_image == ByImage::Named {
-            return format!("image {}", container.repository());
-        }
-        if let Some(variable) = entry.variable(container) {
-            return format!("variable {}", variable.name);
+        let by_image =
+            (entry.by_image == ByImage::Named).then(|| format!("image {}", container.repository()));
+        let by_variable = entry.variable(container).map(|variable| variable.evidence(container));
+        let by_configuration =
+            entry.configuration.as_ref().map(|configuration| configuration.evidence(container));
+        let all = [by_image, by_variable, by_configuration].into_iter().flatten();
+        if let Some(evidence) = all.reduce(|all, next| format!("{all} and {next}")) {
+            return evidence;
         }
         let programs = programs::programs(container);
         let program = programs.iter().find(|program| self.entries_of(program).any(|entry| entry == index));
@@ -292,7 +331,20 @@ impl Entry {
 
 impl Variable {
     fn is_set(&self, container: &Container) -> bool {
+        self.given(container).is_some()
+    }
+
+    fn given<'c>(&self, container: &'c Container) -> Option<&'c EnvVar> {
         let mut given = container.env.iter().filter(|given| *given.name == *self.name);
-        given.any(|given| self.value.as_ref().is_none_or(|value| value.matches(&given.value)))
+        given.find(|given| self.value.as_ref().is_none_or(|value| value.matches(&given.value)))
+    }
+
+    fn evidence(&self, container: &Container) -> String {
+        let name = &self.name;
+        match self.given(container).and_then(EnvVar::config_map) {
+            None => format!("variable {name}"),
+            Some(from) if name.ends_with(&*from.key) => format!("variable {name} of ConfigMap {}", from.name),
+            Some(from) => format!("{name} in {} of ConfigMap {}", from.key, from.name),
+        }
     }
 }

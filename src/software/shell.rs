@@ -8,12 +8,13 @@ use std::str::Chars;
 /// The words of each simple command of `script`, in order. Quotes are removed, expansions and substitutions are kept as
 /// they are written, comments, redirections and here-documents are left out. Takes any text, in linear time.
 pub(super) fn simple_commands(script: &str) -> Vec<Vec<String>> {
-    let mut splitter = Splitter { rest: script.chars().peekable(), ..Splitter::empty() };
-    while let Some(c) = splitter.rest.next() {
-        splitter.read(c);
-    }
-    splitter.end_command();
-    splitter.commands
+    Splitter::new(script).split().commands
+}
+
+/// The same, and the here-documents.
+pub(super) fn commands_and_documents(script: &str) -> (Vec<Vec<String>>, Vec<String>) {
+    let splitter = Splitter { documents: Some(Vec::new()), ..Splitter::new(script) }.split();
+    (splitter.commands, splitter.documents.unwrap_or_default())
 }
 
 struct Splitter<'a> {
@@ -25,6 +26,8 @@ struct Splitter<'a> {
     next_word: NextWord,
     /// Delimiters of the here-documents that begin after the current line.
     here_documents: VecDeque<String>,
+    /// Those that were read, where they are wanted.
+    documents: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,16 +37,25 @@ enum NextWord {
     Delimiter,
 }
 
-impl Splitter<'_> {
-    fn empty() -> Self {
+impl<'a> Splitter<'a> {
+    fn new(script: &'a str) -> Self {
         Self {
-            rest: "".chars().peekable(),
+            rest: script.chars().peekable(),
             commands: Vec::new(),
             words: Vec::new(),
             word: None,
             next_word: NextWord::Argument,
             here_documents: VecDeque::new(),
+            documents: None,
         }
+    }
+
+    fn split(mut self) -> Self {
+        while let Some(c) = self.rest.next() {
+            self.read(c);
+        }
+        self.end_command();
+        self
     }
 
     fn read(&mut self, c: char) {
@@ -113,9 +125,9 @@ impl Splitter<'_> {
 
     fn read_double_quoted(&mut self) {
         while let Some(c) = self.rest.next().filter(|c| *c != '"') {
-            match c {
-                '\\' => self.read_escape(),
-                c => self.read_expansion(c),
+            match (c, self.rest.peek()) {
+                ('\\', Some('$' | '`' | '"' | '\\' | '\n') | None) => self.read_escape(),
+                (c, _) => self.read_expansion(c),
             }
         }
     }
@@ -178,7 +190,20 @@ impl Splitter<'_> {
 
     fn skip_here_documents(&mut self) {
         while let Some(delimiter) = self.here_documents.pop_front() {
-            while self.rest.peek().is_some() && self.read_line().trim() != delimiter {}
+            let mut document = String::new();
+            while self.rest.peek().is_some() {
+                let line = self.read_line();
+                if line.trim() == delimiter {
+                    break;
+                }
+                if self.documents.is_some() {
+                    document.push_str(&line);
+                    document.push('\n');
+                }
+            }
+            if let Some(documents) = &mut self.documents {
+                documents.push(document);
+            }
         }
     }
 
@@ -216,10 +241,26 @@ mod tests {
             ("a ${B:-c d} $((1 + 2))", "a ${B:-c d} $((1 + 2))"),
             ("(a; b)", "a / b"),
             ("a ''", "a "),
+            ("a \"b\\n\\\"c\\\\\" d\\n", "a b\\n\"c\\ dn"),
             ("cat <<EOF\nnever ends", "cat"),
             ("a 'never ends", "a never ends"),
         ] {
             assert_eq!(split(script), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn here_documents_are_kept_where_they_are_wanted() {
+        for (script, expected) in [
+            ("cat > a <<EOF\nb; c\nEOF\nd", vec!["b; c\n"]),
+            ("cat <<-'E' <<F\n\ta\n\tE\nb\nF", vec!["\ta\n", "b\n"]),
+            ("cat <<EOF\nnever ends", vec!["never ends\n"]),
+            ("cat <<EOF", vec![]),
+            ("echo '<<EOF'\na", vec![]),
+        ] {
+            let (commands, documents) = commands_and_documents(script);
+            assert_eq!(documents, expected, "{script}");
+            assert_eq!(commands, simple_commands(script), "{script}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stateward::cluster::ClusterObject;
-use stateward::model::{Because, Classified, Confidence, StatefulSet};
+use stateward::model::{Because, Classified, Confidence, ConfigMap, StatefulSet, WhatToTake};
 use stateward::policy::{Policies, Policy, Profile, Subject};
 use stateward::software;
 
@@ -25,7 +25,8 @@ fn words(text: &str) -> Vec<String> {
     words.into_iter().flatten().map(|word| word.replace("\\n", "\n")).collect()
 }
 
-fn container(text: &str) -> Value {
+/// A container, and the files that it mounts, of which each is a ConfigMap of its own.
+fn container(text: &str, files: &mut Vec<(String, String)>) -> Value {
     let (mut command, mut args, mut env, mut mounts, mut part) = (vec![], vec![], vec![], vec![], 0);
     let mut words = words(text).into_iter();
     let image = words.next().unwrap();
@@ -39,6 +40,12 @@ fn container(text: &str) -> Value {
             (word, _) if word.starts_with("mount:") => {
                 mounts.push(json!({"name": "files", "mountPath": word.trim_start_matches("mount:")}));
             }
+            (word, _) if word.starts_with("file:") => {
+                let (path, text) = word.trim_start_matches("file:").split_once('=').unwrap();
+                let (folder, key) = path.rsplit_once('/').unwrap();
+                mounts.push(json!({"name": format!("file-{}", files.len()), "mountPath": folder}));
+                files.push((key.to_owned(), text.to_owned()));
+            }
             _ => {
                 let (name, value) =
                     word.strip_prefix("env:").unwrap_or_else(|| panic!("{text}")).split_once('=').unwrap();
@@ -51,10 +58,21 @@ fn container(text: &str) -> Value {
 
 fn set(pod: &str) -> StatefulSet {
     let (pod, claims) = pod.split_once(" @ ").map_or((pod, false), |(pod, claims)| (pod, claims == "claims"));
-    let containers: Vec<Value> = pod.split(" + ").map(container).collect();
+    let mut files = Vec::new();
+    let containers: Vec<Value> = pod.split(" + ").map(|text| container(text, &mut files)).collect();
     let claims = if claims { json!([{"metadata": {"name": "data"}}]) } else { json!([]) };
-    let spec = json!({"template": {"spec": {"containers": containers}}, "volumeClaimTemplates": claims});
-    serde_json::from_value(json!({"metadata": {"name": "a"}, "spec": spec})).unwrap()
+    let name = |index: usize| format!("file-{index}");
+    let volume = |index| json!({"name": name(index), "configMap": {"name": name(index)}});
+    let volumes: Vec<Value> = (0..files.len()).map(volume).collect();
+    let spec = json!({"template": {"spec": {"containers": containers, "volumes": volumes}}, "volumeClaimTemplates": claims});
+    let set: StatefulSet = serde_json::from_value(json!({"metadata": {"name": "a"}, "spec": spec})).unwrap();
+    let map = |(key, text): &(String, String)| serde_json::from_value(json!({"data": {key: text}})).unwrap();
+    let maps: Vec<ConfigMap> = files.iter().map(map).collect();
+    let known =
+        |wanted: &str| maps.iter().enumerate().find(|(index, _)| name(*index) == wanted).map(|(_, map)| map);
+    let what = WhatToTake { variables: &[], files_of: software::reads_files, settings: software::settings };
+    let taken = set.taken_from_config_maps(what, known);
+    taken.map_or_else(|| set.clone(), |taken| set.with_taken(taken))
 }
 
 fn classify(policies: &Policies, set: &StatefulSet) -> Classified {
@@ -106,7 +124,8 @@ fn pods_are_what_people_run_in_them() {
 fn what_a_snapshot_keeps_says_the_same() {
     let policies = Policies::new(Profile::Baseline, Vec::new()).unwrap();
     let variants = include_str!("../software/variants.txt").lines().filter_map(|line| line.split_once(" | "));
-    for (_, pod) in variants {
+    // Files are known in manifests only.
+    for (_, pod) in variants.filter(|(_, pod)| !pod.contains("file:")) {
         let set = set(pod);
         let whole = classify(&policies, &set);
         let kept = ClusterObject::StatefulSet(Arc::new(set)).strip_unused(software::READS);
