@@ -138,7 +138,7 @@ impl Evaluation<'_> {
             let host = cut(host.to_owned(), LONGEST_HOST);
             format!("not so without {host}, which its list of members has as an observer")
         } else if let Some(voters) = after.set.listed_voters().filter(|voters| *voters < after.replicas) {
-            format!("not so if only the {voters} voters that controller.quorum.voters lists have a vote")
+            format!("not so if only what controller.quorum.voters lists has a vote: {voters}")
         } else if let Some(variable) = after.set.list_elsewhere().filter(|_| most <= 1) {
             // One set for each member is a common shape, and this is how its sets are told of each other.
             format!("not so if {variable}, which is not written in the set, lists members beside it")

@@ -2,24 +2,25 @@
 
 use super::{Container, MountedFile, VolumeMount};
 
-const FLAGS: [&str; 9] = [
+const FLAGS: [&str; 11] = [
     "--data-dir",
     "-data-dir",
     "--datadir",
     "--dbpath",
     "--store_dir",
+    "-sd",
+    "--fs_data_dirs",
+    "--database.directory",
     "-Epath.data",
     // Of the ZooKeeper image of Kubernetes' tutorial.
     "--data_dir",
     "--data_log_dir",
-    "--log_dir",
 ];
-const VARIABLES: [&str; 20] = [
+const VARIABLES: [&str; 21] = [
     "ETCD_DATA_DIR",
     "ZOO_DATA_DIR",
     "ZOO_DATA_LOG_DIR",
     "ZOOKEEPER_DATA_DIR",
-    "ZOOKEEPER_LOG_DIR",
     "ZOOKEEPER_DATA_LOG_DIR",
     "KAFKA_LOG_DIR",
     "KAFKA_LOG_DIRS",
@@ -28,6 +29,8 @@ const VARIABLES: [&str; 20] = [
     "KAFKA_METADATA_LOG_DIR",
     "KAFKA_CFG_METADATA_LOG_DIR",
     "CONSUL_DATA_DIR",
+    "VAULT_RAFT_PATH",
+    "BAO_RAFT_PATH",
     "MONGODB_DATA_DIR",
     "RABBITMQ_MNESIA_BASE",
     "RABBITMQ_MNESIA_DIR",
@@ -36,8 +39,11 @@ const VARIABLES: [&str; 20] = [
     "ES_SETTING_PATH_DATA",
     "path.data",
 ];
+/// Those of a log of writes beside the data: without it a member has forgotten what it has confirmed since its last snapshot.
+const LOG_VARIABLES: [&str; 2] = ["ZOO_DATA_LOG_DIR", "ZOOKEEPER_DATA_LOG_DIR"];
+const LOG_SETTINGS: [&str; 1] = ["dataLogDir"];
 /// Settings of configuration files, which are known by their own names (`policies/software.yaml`).
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 16] = [
     "data-dir",
     "dataDir",
     "dataLogDir",
@@ -45,6 +51,10 @@ const SETTINGS: [&str; 12] = [
     "log.dirs",
     "metadata.log.dir",
     "data_dir",
+    "storage.raft.path",
+    "backend.raft.path",
+    "jetstream.store_dir",
+    "store_dir",
     "storage.dbPath",
     "dbpath",
     "MNESIA_BASE",
@@ -79,6 +89,12 @@ impl Container {
         let is_plain =
             |folder: &&str| folder.starts_with('/') && !folder.contains(['$', ',', '"', '\'', ';']);
         folders.iter().all(is_plain).then_some(folders)
+    }
+
+    /// Of those, the folders of a log of writes.
+    pub fn log_folders(&self) -> impl Iterator<Item = &str> {
+        let given = self.given(&LOG_VARIABLES, &[]).chain(self.given_by_files(&LOG_SETTINGS));
+        given.map(|folder| folder.trim_end_matches('/'))
     }
 }
 
@@ -148,6 +164,14 @@ mod tests {
             (json!({"env": [{"name": "ZOO_DATA_DIR", "value": "/store"}]}), Some(vec!["/store"])),
             (json!({"env": [{"name": "ZOO_DATA_LOG_DIR", "value": "/data/log"}]}), Some(vec!["/data/log"])),
             (json!({"args": ["-Epath.data=/store"]}), Some(vec!["/store"])),
+            (json!({"args": ["-js", "-sd", "/store"]}), Some(vec!["/store"])),
+            (json!({"args": ["--fs_data_dirs=/a,/b"]}), None),
+            // Where messages for people go.
+            (
+                json!({"args": ["--log_dir=/logs"], "env": [{"name": "ZOO_LOG_DIR", "value": "/x"}]}),
+                Some(vec![]),
+            ),
+            (json!({"env": [{"name": "dataDir", "value": "/store"}]}), Some(vec![])),
             (json!({"env": [{"name": "KAFKA_LOG_DIRS", "value": "/a,/b"}]}), None),
             (json!({"args": ["--data-dir=$(DATA)"]}), None),
             (json!({"args": ["--data-dir=default.etcd"]}), None),

@@ -12,6 +12,9 @@ rule! {
     /// counted together, and so are sets that one custom resource owns or that name one replica set. No replicas at all is
     /// not an even count but a group that is switched off.
     ///
+    /// It is a warning where sets only seem to be one group (one image behind one Service, one cluster of Elasticsearch by name), and
+    /// where a list of members names others, observers of ZooKeeper among the pods, or fewer voters of Kafka than there are pods.
+    ///
     /// For a set that an operator manages it is at most a warning: operators change one member after the other, and pass
     /// through even counts.
     ///

@@ -14,7 +14,8 @@ rule! {
     /// an arbiter of MongoDB) is let be. Whatever the replica count.
     ///
     /// Where the command line, the environment or a configuration file say in which folder the members keep their data
-    /// (`--data-dir`, `ZOO_DATA_DIR`, `dataDir` in zoo.cfg), a claim or another lasting volume is mounted there, above or below it.
+    /// (`--data-dir`, `ZOO_DATA_DIR`, `dataDir` in zoo.cfg), a claim or another lasting volume is mounted there, above or below it,
+    /// and no `emptyDir` at the folder of a log of writes (`dataLogDir` of ZooKeeper).
     /// Where they say nothing, no `emptyDir` or `ephemeral` volume is mounted at the folder in which the image keeps its data by
     /// itself (`/data` and `/datalog` of ZooKeeper, `/data/db` of MongoDB). Configuration files are read in audits, where their
     /// ConfigMaps are among the manifests. Where one may be mounted that is not known, nothing is said of folders.
@@ -120,8 +121,13 @@ fn check_mounts(at: &SetContext<'_>, out: &mut Violations) {
     let Some(container) = containers.get(software.index) else { return };
     let Some(told) = container.data_folders() else { return };
     let fault = match told.first() {
-        Some(folder) => (!is_any_kept(at, container, &told))
-            .then(|| (*folder, format!("in {folder}, where no claim is mounted"))),
+        Some(folder) if !is_any_kept(at, container, &told) => {
+            Some((*folder, format!("in {folder}, where no claim is mounted")))
+        }
+        Some(_) => container.log_folders().find_map(|folder| {
+            let kind = volatile_at(at, container, folder)?;
+            Some((folder, format!("with a log of writes in {folder}, and {kind} is mounted there")))
+        }),
         None => software.data_folders.iter().find_map(|folder| {
             let kind = volatile_at(at, container, folder)?;
             Some((
