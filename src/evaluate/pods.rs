@@ -45,6 +45,9 @@ pub fn pods_in_question(change: &Change, cluster: &Cluster, policies: &Policies)
         Action::StatefulSet(Edit::Update { old, new }) if new.replicas() < old.replicas() => {
             evaluator.around_scale(old, old.replicas())
         }
+        Action::StatefulSet(Edit::Update { old, new }) if old.spec.template != new.spec.template => {
+            evaluator.around_scale(old, old.replicas())
+        }
         Action::StatefulSet(Edit::Create(set)) => evaluator.orphans_of(set),
         _ => Vec::new(),
     }

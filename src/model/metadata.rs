@@ -6,7 +6,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAcces
 
 use super::annotations::{
     DOMAIN, OWN_ANNOTATIONS, PER_POD_APPLIED, PER_POD_LABEL, PER_POD_PORTS, POD_NAME_ANNOTATION,
-    TOLERATE_UNREADY,
+    RESTARTED_AT, TOLERATE_UNREADY,
 };
 use super::release::is_release_annotation;
 use super::{Labels, created, nullable};
@@ -70,7 +70,7 @@ impl Owner {
 }
 
 /// The annotations that Stateward reads (`stateward.dev/…`, those of Metacontroller's service-per-pod example, those that name a
-/// release, and one that has lost its meaning); all others, some of them as large as the object itself, are skipped.
+/// release, the time of a restart, and one that has lost its meaning); all others, some of them as large as the object itself, are skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations(Labels);
 
@@ -86,7 +86,10 @@ impl Annotations {
         let is_own = |key: &str| OWN_ANNOTATIONS.contains(&key) || key == PER_POD_APPLIED;
         key.strip_prefix(DOMAIN).is_some_and(|_| is_own(key))
             || is_release_annotation(key)
-            || matches!(key, PER_POD_LABEL | PER_POD_PORTS | POD_NAME_ANNOTATION | TOLERATE_UNREADY)
+            || matches!(
+                key,
+                PER_POD_LABEL | PER_POD_PORTS | POD_NAME_ANNOTATION | RESTARTED_AT | TOLERATE_UNREADY
+            )
     }
 
     /// These without those that name a release.

@@ -18,6 +18,9 @@ rule! {
     /// not ready, or is being deleted already, may always go: no member is lost with it. With all members ready, and in a group
     /// of one, nothing is found. Kubelets and the system's own controllers are not asked.
     ///
+    /// Also told, and never more than a warning: the pod template changes while a member is not ready, pods are managed in
+    /// `Parallel`, and the last pod is ready. A rolling update deletes the last pod first, whatever the others are.
+    ///
     /// In strict it denies. With the parameter `onlyGroupEvictions`, as in baseline, it denies evictions of a group over several
     /// StatefulSets only, because no PodDisruptionBudget counts them together, and warns otherwise. A dry run is only warned. Where
     /// the majority is lost already, a deletion or a scale may be the repair: then it only warns, but an eviction still waits.
@@ -105,7 +108,10 @@ pub(super) const MOST_MEMBERS: i64 = 32;
 fn check(step: &Transition<'_, '_>, params: &Params, out: &mut Violations) {
     match step.after.changed {
         Changed::Pod(removal) => check_removal(step.after, removal, params, out),
-        Changed::Set => check_scale(step, params, out),
+        Changed::Set => {
+            check_scale(step, params, out);
+            check_rollout(step, out);
+        }
         _ => {}
     }
 }
@@ -171,6 +177,41 @@ fn check_scale(step: &Transition<'_, '_>, params: &Params, out: &mut Violations)
     if all.ready < needed || step.after.dry_run || params.switch(&ONLY_GROUP_EVICTIONS) {
         violation.at_most(Level::Warn);
     }
+}
+
+/// The controller deletes the last pod first, and only waits for those behind the one it deletes. Of pods that are started in order
+/// it waits for each before it does anything.
+fn check_rollout(step: &Transition<'_, '_>, out: &mut Violations) {
+    let (Some(before), at) = (step.before, step.after) else { return };
+    let Some(name) = first_replaced(before, at) else { return };
+    let Lookup::Present(pod) = at.view.pod(at.namespace(), &name) else { return };
+    let Some(members) = at.members().filter(|_| pod.is_serving()) else { return };
+    let Some(others) = Readiness::of(at, Some(&name)) else { return };
+    let (ready, needed) = (others.ready.saturating_add(1), majority(members));
+    if ready >= members || ready < needed || others.ready >= needed {
+        return;
+    }
+    let group = at.group_name();
+    let message = format!(
+        "{ready} of the {members} members of {group} are ready and {needed} must be: the rollout deletes {name} first, and without \
+         it the group stops"
+    );
+    let remedy = format!(
+        "wait until {} ready, then change the template; if the change is the repair, set spec.updateStrategy.type to OnDelete with \
+         it and delete the pod that is not ready",
+        others.awaited(&group)
+    );
+    out.add(Place::in_set("/spec/template"), message, remedy).at_most(Level::Warn);
+}
+
+/// The pod that a rolling update deletes before all others, where an update starts one that does not wait for them.
+fn first_replaced(before: &SetContext<'_>, at: &SetContext<'_>) -> Option<String> {
+    let (old, new) = (&before.set.spec, &at.set.spec);
+    let is_rollout = old.template != new.template && &*new.pod_management_policy == "Parallel";
+    let reaches_last = at.set.rolling_update()?.partition < at.replicas;
+    let is_same_count = before.replicas == at.replicas && i64::from(at.replicas) <= MOST_MEMBERS;
+    let last = at.set.ordinals(at.replicas).last()?;
+    (is_rollout && reaches_last && is_same_count).then(|| at.set.pod_name(last))
 }
 
 /// How many members of a group are ready, and which are not, as far as their names are known.
@@ -300,6 +341,49 @@ mod tests {
         let mut going = pod("zk-2", true);
         going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
         assert!(said(&known(true).with(going), "zk-0", true).is_some());
+    }
+
+    #[test]
+    fn a_rollout_begins_with_the_last_pod() {
+        let of = |patch: Value, image: &str, waiting: &[usize]| {
+            let containers = json!([{"name": "zk", "image": image}]);
+            let mut spec =
+                json!({"podManagementPolicy": "Parallel", "template": {"spec": {"containers": containers}}});
+            for (field, value) in patch.as_object().unwrap() {
+                spec[field] = value.clone();
+            }
+            let status = json!({"replicas": 3, "readyReplicas": 3 - waiting.len()});
+            let test = set(json!({"spec": spec, "status": status}));
+            (0..3).fold(test, |test, n| test.with(pod(&format!("zk-{n}"), !waiting.contains(&n))))
+        };
+        let partition = |number: i32| json!({"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": number}}});
+        for (patch, image, waiting, found) in [
+            (json!({}), "zookeeper:3.9.1", &[0][..], true),
+            (json!({}), "zookeeper:3.9.1", &[1], true),
+            (json!({}), "zookeeper:3.9.1", &[2], false),
+            (json!({}), "zookeeper:3.9.1", &[], false),
+            (json!({}), "zookeeper:3.9.1", &[0, 1], false),
+            (json!({}), "zookeeper:3.9", &[0], false),
+            (partition(2), "zookeeper:3.9.1", &[0], true),
+            (partition(3), "zookeeper:3.9.1", &[0], false),
+            (json!({"updateStrategy": {"type": "OnDelete"}}), "zookeeper:3.9.1", &[0], false),
+            (json!({"podManagementPolicy": "OrderedReady"}), "zookeeper:3.9.1", &[0], false),
+        ] {
+            let old = of(patch.clone(), "zookeeper:3.9", waiting);
+            let levels = of(patch.clone(), image, waiting).found_after(&RULE, Some(&old));
+            let levels: Vec<Level> = levels.into_iter().map(|violation| violation.at_most).collect();
+            assert_eq!(
+                levels,
+                if found { vec![Level::Warn] } else { Vec::new() },
+                "{patch} {image} {waiting:?}"
+            );
+        }
+        let unknown = |image: &str| {
+            set(json!({"spec": {"podManagementPolicy": "Parallel",
+                "template": {"spec": {"containers": [{"name": "zk", "image": image}]}}},
+                "status": {"replicas": 3, "readyReplicas": 2}}))
+        };
+        assert!(unknown("zookeeper:3.9.1").found_after(&RULE, Some(&unknown("zookeeper:3.9"))).is_empty());
     }
 
     #[test]

@@ -107,6 +107,34 @@ async fn members_are_deleted_one_at_a_time_in_strict() {
     stage.end().await;
 }
 
+/// What `quorum-no-spare` says of a rollout is what the controller does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_begins_with_the_last_pod_though_another_is_not_ready() {
+    let Some(stage) = Stage::set_with_controllers("rollout", "strict").await else { return };
+    let namespace = stage.namespace("consul").await;
+    for object in example("consul/consul.yaml", &namespace) {
+        stage.api.apply(&object).await.allowed();
+    }
+    run_all(&stage, &namespace, &["consul-0", "consul-1", "consul-2"]).await;
+    set_ready(&stage, &namespace, "consul-0", false).await;
+    let set = set_path(&namespace, "consul");
+    let two_ready = async || stage.api.get(&set).await.body["status"]["readyReplicas"] == 2;
+    stage.until("the controller has seen it", two_ready).await;
+
+    let restart = json!({"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"});
+    let restart = json!({"spec": {"template": {"metadata": {"annotations": restart}}}});
+    let warnings = stage.api.merge(&set, &restart).await.allowed().warnings.join("\n");
+    let said = "2 of the 3 members of StatefulSet consul are ready and 2 must be: the rollout deletes consul-2 first";
+    assert!(warnings.contains(said) && warnings.contains("until consul-0 is ready"), "{warnings}");
+    let is_going = async |pod: &str| {
+        let pod = stage.api.get(&pod_path(&namespace, pod)).await;
+        pod.status == 404 || pod.body["metadata"]["deletionTimestamp"].is_string()
+    };
+    stage.until("the last pod goes", async || is_going("consul-2").await).await;
+    assert!(!is_going("consul-1").await && !is_going("consul-0").await);
+    stage.end().await;
+}
+
 /// In whatever order, nothing is refused and nothing is left.
 #[tokio::test]
 async fn a_whole_application_is_deleted_in_strict() {
