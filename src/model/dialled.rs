@@ -1,6 +1,6 @@
 //! The DNS names of a set's own pods under a Service, as far as the set itself says that they are dialled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::shell_words::{expand, first_label, is_one_variable, label_before, variable};
 use super::{Container, StatefulSet};
@@ -67,6 +67,44 @@ impl StatefulSet {
     }
 }
 
+impl StatefulSet {
+    /// Whether a Service stands by its name alone, not behind that of a pod, in the environment, command, arguments, probes or hooks
+    /// of a container.
+    pub fn mentions_service(&self, service: &str) -> bool {
+        let mut containers = self.spec.template.spec.all_containers();
+        containers.any(|container| texts(container).iter().any(|(_, text)| mentions_host(text, service)))
+    }
+}
+
+impl StatefulSet {
+    /// The Services, other than the governing one, under which names of its own pods stand in its containers; see
+    /// [`OwnNames::other_services`].
+    pub fn other_services(&self) -> BTreeSet<Box<str>> {
+        let Some(names) = self.own_names() else { return BTreeSet::new() };
+        let containers = self.spec.template.spec.all_containers();
+        let found = containers.flat_map(|container| {
+            let environment = names.environment(container);
+            let values = container.env.iter().map(|variable| &*variable.value);
+            let words =
+                command_lines(container).into_iter().flat_map(|(_, words)| words.iter().map(|word| &**word));
+            let texts = values.chain(words).filter(|text| text.contains('.'));
+            let found = texts.flat_map(|text| names.other_services(&expand(text, &environment)));
+            found.collect::<BTreeSet<_>>()
+        });
+        found.collect()
+    }
+}
+
+/// Whether a text has a host name in it whose first label this is: `etcd`, `etcd.db.svc:2379`, `_peer._tcp.etcd`.
+pub fn mentions_host(text: &str, host: &str) -> bool {
+    let is_whole = |(start, found): (usize, &str)| {
+        let (before, after) = (&text[..start], &text[start + found.len()..]);
+        let record = before.strip_suffix("._tcp.").or_else(|| before.strip_suffix("._udp."));
+        !after.starts_with(goes_on) && (record.is_some() || !before.ends_with(|c| c == '.' || goes_on(c)))
+    };
+    !host.is_empty() && text.match_indices(host).any(is_whole)
+}
+
 impl OwnNames<'_> {
     /// The names in the environment, command, arguments, probes and hooks of all containers.
     pub fn in_template(&self, set: &StatefulSet) -> Vec<DialledName> {
@@ -74,13 +112,54 @@ impl OwnNames<'_> {
         containers.flat_map(|container| self.in_container(container)).collect()
     }
 
-    fn in_container(&self, container: &Container) -> Vec<DialledName> {
-        let environment: BTreeMap<&str, &str> = container
-            .env
-            .iter()
+    /// The Services, other than this one, under which names of the set's pods stand in a text. Only what cannot well be a file, a
+    /// domain outside or a namespace: `zk-0.zk.NAMESPACE.svc`, or `zk-0.zk:2888` where the Service is called like the set or like
+    /// this one.
+    pub fn other_services(&self, text: &str) -> BTreeSet<Box<str>> {
+        let found = lines(text).flat_map(|line| {
+            let found = self.other_services_in_line(line);
+            if found.is_empty() { found } else { self.other_services_in_line(without_comment(line)) }
+        });
+        found.map(Into::into).collect()
+    }
+
+    fn other_services_in_line<'t>(&self, line: &'t str) -> Vec<&'t str> {
+        let found = line.match_indices('.').filter_map(|(dot, _)| {
+            let service = self.other_service(&line[dot + 1..])?;
+            let start = label_before(line, dot);
+            self.is_pod(&line[start..dot], &line[..start], false).then_some(service)
+        });
+        found.collect()
+    }
+
+    /// The Service that a text begins with, behind the name of a pod.
+    fn other_service<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let service = first_label(text);
+        let (own, rest) = (&self.under_service[1..], &text[service.len()..]);
+        if service.is_empty() || service == own || service.contains(['$', '_']) {
+            return None;
+        }
+        let is_full = || {
+            let rest = rest.strip_prefix('.').and_then(|rest| rest.strip_prefix(self.namespace));
+            rest.and_then(|rest| rest.strip_prefix(".svc")).is_some_and(|rest| !rest.starts_with(goes_on))
+        };
+        let has_port =
+            || rest.strip_prefix(':').is_some_and(|port| port.starts_with(|c: char| c.is_ascii_digit()));
+        let is_alike = || is_called_like(service, own) || is_called_like(service, self.set);
+        (is_full() || (has_port() && is_alike())).then_some(service)
+    }
+
+    /// The variables of a container whose values are known, but for those that are the name of its pod.
+    fn environment<'c>(&self, container: &'c Container) -> BTreeMap<&'c str, &'c str> {
+        let variables = container.env.iter();
+        let known = variables
             .filter(|variable| !variable.value.is_empty() && !self.is_pod_variable(&variable.name))
-            .map(|variable| (&*variable.name, &*variable.value))
-            .collect();
+            .map(|variable| (&*variable.name, &*variable.value));
+        known.collect()
+    }
+
+    fn in_container(&self, container: &Container) -> Vec<DialledName> {
+        let environment = self.environment(container);
         let mut found = Vec::new();
         for (what, text) in texts(container) {
             let source = || format!("{what} of container {}", container.name);
@@ -91,10 +170,7 @@ impl OwnNames<'_> {
 
     /// The names in a text, apart from those in comments.
     pub fn in_text(&self, text: &str, source: impl Fn() -> String) -> Vec<DialledName> {
-        let is_comment =
-            |line: &&str| line.trim_start().starts_with(['#', ';']) || line.trim_start().starts_with("//");
-        let lines = text.lines().filter(|line| !is_comment(line));
-        let names = lines.flat_map(|line| {
+        let names = lines(text).flat_map(|line| {
             let found = self.in_line(line);
             if found.is_empty() { found } else { self.in_line(without_comment(line)) }
         });
@@ -174,6 +250,22 @@ fn without_comment(line: &str) -> &str {
         before = c;
     }
     line
+}
+
+/// The lines that are no comments.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let is_comment =
+        |line: &&str| line.trim_start().starts_with(['#', ';']) || line.trim_start().starts_with("//");
+    text.lines().filter(move |line| !is_comment(line))
+}
+
+/// Whether two names are the same, or one goes on with a hyphen where the other ends: `etcd` and `etcd-headless`.
+fn is_called_like(one: &str, other: &str) -> bool {
+    let goes_on_from = |long: &str, short: &str| {
+        !short.is_empty()
+            && long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    goes_on_from(one, other) || goes_on_from(other, one)
 }
 
 /// What a container says, each text with what it is.
@@ -307,6 +399,58 @@ mod tests {
     }
 
     #[test]
+    fn other_services_are_those_that_are_surely_meant() {
+        for (text, expected) in [
+            ("zk-0.zk:2888,zk-1.zk:2888,zk-2.zk-hs:2888", "zk"),
+            ("http://$(POD_NAME).zk-old:2888", "zk-old"),
+            ("zk-0.any.db.svc.cluster.local", "any"),
+            ("zk-0.any.db.svc zk-1.other.db.svc:1", "any other"),
+            ("a=zk-${i}.zk:1", "zk"),
+            ("zk-0.zk", ""),
+            ("zk-0.any:2888", ""),
+            ("zk-0.any.db", ""),
+            ("zk-0.any.other.svc", ""),
+            ("zk-0.any.$(NAMESPACE).svc", ""),
+            ("zk-0.db.svc.cluster.local:2888", ""),
+            ("zk-0.zk.example.com:2888", ""),
+            ("zk-0.zk-hs:2888", ""),
+            ("other-0.zk:2888", ""),
+            ("zk.zk:2888", ""),
+            ("a.zk-0.zk:2888", ""),
+            ("zk-0.zk:data", ""),
+            ("zk-0.pem:1 zk-0.zkx:1", ""),
+            ("# zk-0.zk:2888", ""),
+            ("servers: x # zk-0.zk:2888", ""),
+            ("zk-0.$X:1 zk-0.:1 .zk:1 ä.zk:1", ""),
+        ] {
+            let found: Vec<_> = set(&json!([{"args": [text]}])).other_services().into_iter().collect();
+            assert_eq!(found.join(" "), expected, "{text}");
+        }
+        let by_variable = json!([{"env": [{"name": "SVC", "value": "zk"}], "args": ["zk-0.$(SVC):1"]}]);
+        assert_eq!(set(&by_variable).other_services().len(), 1);
+    }
+
+    #[test]
+    fn a_service_stands_alone() {
+        for (text, expected) in [
+            ("zk", true),
+            ("gcomm://zk.db.svc.cluster.local", true),
+            ("seeds=a,zk:2181", true),
+            ("_peer._tcp.zk.db.svc", true),
+            ("zk-unready", false),
+            ("my-zk", false),
+            ("zk-0.zk", false),
+            ("$(POD_NAME).zk.db.svc", false),
+            ("zkx", false),
+            ("äzk zk_", false),
+            ("", false),
+        ] {
+            assert_eq!(mentions_host(text, "zk"), expected, "{text}");
+        }
+        assert!(!mentions_host("a", "") && set(&json!([{"args": ["--join=zk"]}])).mentions_service("zk"));
+    }
+
+    #[test]
     fn every_place_in_a_container_counts() {
         let exec = json!({"exec": {"command": ["sh", "-c", "nc zk-0.zk-hs 1"]}});
         for (container, source) in [
@@ -365,6 +509,9 @@ mod tests {
         fn any_text_is_read(text in "[zk.hs0$(){}`ä%# -]{0,40}|.{0,40}") {
             for name in set(&json!([])).own_names().unwrap().in_text(&text, String::new) {
                 prop_assert!(text.contains(&*name.name));
+            }
+            for service in set(&json!([])).own_names().unwrap().other_services(&text) {
+                prop_assert!(text.contains(&*service));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::metadata::presence;
-use super::{Container, DialledName, LabelSelector, Labels, Metadata, VolumeMount, nullable};
+use super::{Container, DialledName, LabelSelector, Labels, Metadata, NodeAffinity, VolumeMount, nullable};
 
 /// `spec.template`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -28,9 +28,11 @@ pub struct PodSpec {
     pub containers: Arc<[Container]>,
     #[serde(deserialize_with = "nullable::list")]
     pub init_containers: Vec<Container>,
-    /// Of which only pod anti-affinity is kept.
     #[serde(deserialize_with = "nullable::field")]
     pub affinity: Affinity,
+    /// Labels that the pod's node must have.
+    #[serde(deserialize_with = "nullable::field")]
+    pub node_selector: Labels,
     /// `topologySpreadConstraints`.
     #[serde(deserialize_with = "nullable::list")]
     pub topology_spread_constraints: Vec<SpreadConstraint>,
@@ -48,13 +50,15 @@ pub struct PodSpec {
     pub dialled: Option<Box<DialledName>>,
 }
 
-/// `affinity`.
+/// `affinity`, without pod affinity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Affinity {
     /// Which pods this one keeps away from.
     #[serde(deserialize_with = "nullable::field")]
     pub pod_anti_affinity: PodAntiAffinity,
+    #[serde(deserialize_with = "nullable::field")]
+    pub node_affinity: NodeAffinity,
 }
 
 /// `podAntiAffinity`.

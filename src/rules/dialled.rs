@@ -4,14 +4,29 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::SetContext;
 use crate::cluster::Lookup;
-use crate::model::{DialledName, OwnNames, Service};
+use crate::model::{DialledName, OwnNames, Service, mentions_host};
 use crate::verdict::Level;
 
 /// Beside the governing Service, so many are looked at.
-const MOST_SERVICES: usize = 8;
+pub(super) const MOST_SERVICES: usize = 8;
 
 /// Keys of a ConfigMap; `None` means all.
 type ReadKeys<'a> = Option<BTreeSet<&'a str>>;
+
+/// A name of one of the set's own pods under a Service that does not govern them.
+pub(super) struct DialledElsewhere<'a> {
+    pub(super) under: Box<str>,
+    /// `None` where it does not exist.
+    pub(super) service: Option<&'a Service>,
+    pub(super) name: DialledName,
+}
+
+/// What stands under one key of a ConfigMap.
+struct ConfigMapText<'a> {
+    config_map: &'a str,
+    key: &'a str,
+    text: &'a str,
+}
 
 impl<'a> SetContext<'a> {
     /// A name of one of the set's own pods that it dials: in its template, or, in manifests, in a ConfigMap that its pods read.
@@ -25,28 +40,54 @@ impl<'a> SetContext<'a> {
         self.set.dialled_name().filter(counts).or_else(|| names().into_iter().find(counts))
     }
 
-    /// A headless Service that selects the pods and does not govern them, and a name of one of them under it that is dialled. A
-    /// Service gives a pod a name only where the pod's `subdomain` is the Service's name (`ShouldSetHostname` of the endpoint
-    /// controllers), and the StatefulSet controller sets that to `spec.serviceName`.
-    pub(super) fn dialled_elsewhere(&self) -> Option<(&'a Service, DialledName)> {
+    /// A name of one of the set's own pods under a Service that does not govern them. A Service gives a pod a name only where the
+    /// pod's `subdomain` is the Service's name (`ShouldSetHostname` of the endpoint controllers), and the StatefulSet controller sets
+    /// that to `spec.serviceName`.
+    pub(super) fn dialled_elsewhere(&self) -> Option<DialledElsewhere<'a>> {
+        self.dialled_under_another().or_else(|| self.dialled_under_none())
+    }
+
+    /// Of the Services that select the pods.
+    fn dialled_under_another(&self) -> Option<DialledElsewhere<'a>> {
         let services = self.view.services_selecting(self.namespace(), self.set.spec.template.labels());
         let others = services.into_iter().filter(|service| {
-            service.is_headless()
+            !service.is_external_name()
                 && !service.metadata.deleting
                 && service.metadata.name != self.set.spec.service_name
         });
         others.take(MOST_SERVICES).find_map(|service| {
-            let names = self.set.names_under(&service.metadata.name)?;
-            let governs_others = self.governs_others(service);
-            let counts = |name: &DialledName| {
-                !self.may_name_a_service(name, &service.metadata.name)
-                    && !leads_elsewhere(name, &service.metadata.name)
-                    && (!governs_others || name.name.starts_with(&*self.set.metadata.name))
-            };
-            let in_template = names.in_template(self.set).into_iter().find(counts);
-            let found = in_template.or_else(|| self.in_config_maps(&names).into_iter().find(counts))?;
-            Some((service, found))
+            let name = self.dialled_under(&service.metadata.name, self.governs_others(service))?;
+            let under = service.metadata.name.clone();
+            Some(DialledElsewhere { under, service: Some(service), name })
         })
+    }
+
+    /// Of Services that do not exist.
+    fn dialled_under_none(&self) -> Option<DialledElsewhere<'a>> {
+        let mut services = self.set.other_services();
+        if let Some(names) = self.set.own_names() {
+            services.extend(self.config_map_texts().iter().flat_map(|read| names.other_services(read.text)));
+        }
+        let is_absent = |name: &str| matches!(self.view.service(self.namespace(), name), Lookup::Absent);
+        // A Service for each pod may be meant, in the namespace that the manifests are for.
+        if services.is_empty() || !is_absent(&self.first_pod()) {
+            return None;
+        }
+        services.into_iter().take(MOST_SERVICES).find_map(|under| {
+            let name = is_absent(&under).then(|| self.dialled_under(&under, false)).flatten()?;
+            Some(DialledElsewhere { under, service: None, name })
+        })
+    }
+
+    fn dialled_under(&self, service: &str, governs_others: bool) -> Option<DialledName> {
+        let names = self.set.names_under(service)?;
+        let counts = |name: &DialledName| {
+            !self.may_name_a_service(name, service)
+                && !leads_elsewhere(name, service)
+                && (!governs_others || name.name.starts_with(&*self.set.metadata.name))
+        };
+        let in_template = names.in_template(self.set).into_iter().find(counts);
+        in_template.or_else(|| self.in_config_maps(&names).into_iter().find(counts))
     }
 
     /// Whether pods of another set have names under a Service: a variable before it may stand for one of those.
@@ -55,9 +96,21 @@ impl<'a> SetContext<'a> {
         governed.iter().any(|(set, _)| set.metadata.name != self.set.metadata.name)
     }
 
+    /// Whether a Service stands by its name alone in the template or in a ConfigMap that its pods read.
+    pub(super) fn mentions_service(&self, service: &str) -> bool {
+        self.set.mentions_service(service)
+            || self.config_map_texts().iter().any(|text| mentions_host(text.text, service))
+    }
+
     fn in_config_maps(&self, names: &OwnNames<'_>) -> Vec<DialledName> {
+        let source = |read: &ConfigMapText<'_>| format!("{} of ConfigMap {}", read.key, read.config_map);
+        self.config_map_texts().iter().flat_map(|read| names.in_text(read.text, || source(read))).collect()
+    }
+
+    /// What the pods read of ConfigMaps that are known.
+    fn config_map_texts(&self) -> Vec<ConfigMapText<'_>> {
         let config_maps = self.config_maps_read().into_iter();
-        config_maps.flat_map(|(name, keys)| self.in_config_map(names, name, &keys)).collect()
+        config_maps.flat_map(|(name, keys)| self.config_map_text(name, &keys)).collect()
     }
 
     /// Whether a name may be that of a Service of one pod: `kafka-0.kafka` is one in a namespace `kafka` that has a Service
@@ -75,14 +128,13 @@ impl<'a> SetContext<'a> {
         if self.replicas <= 1 && self.dialled_name().is_none() { Level::Audit } else { Level::Deny }
     }
 
-    fn in_config_map(&self, names: &OwnNames<'_>, name: &str, keys: &ReadKeys<'_>) -> Vec<DialledName> {
+    fn config_map_text<'s>(&'s self, name: &'s str, keys: &ReadKeys<'_>) -> Vec<ConfigMapText<'s>> {
         let Some(config_map) = self.view.config_map(self.namespace(), name) else { return Vec::new() };
         let read =
             config_map.data.iter().filter(|(key, _)| keys.as_ref().is_none_or(|keys| keys.contains(&***key)));
-        let texts = read.filter_map(|(key, text)| Some((key, text.as_deref()?)));
-        let found =
-            texts.flat_map(|(key, text)| names.in_text(text, || format!("{key} of ConfigMap {name}")));
-        found.collect()
+        let texts = read
+            .filter_map(|(key, text)| Some(ConfigMapText { config_map: name, key, text: text.as_deref()? }));
+        texts.collect()
     }
 
     /// The ConfigMaps that the pods read, as files or as environment, each with the keys they read.

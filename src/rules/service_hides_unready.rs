@@ -1,5 +1,6 @@
 //! `service-hides-unready`
 
+use super::dialled::MOST_SERVICES;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::{Object, Service, TOLERATE_UNREADY};
 
@@ -8,7 +9,9 @@ rule! {
     ///
     /// The governing Service of a consensus group (class `quorum`) is headless and selects the pods, but does not say
     /// `publishNotReadyAddresses: true`. The annotation `service.alpha.kubernetes.io/tolerate-unready-endpoints`, which once
-    /// meant the same, has no effect since Kubernetes 1.24. A group of one member has none to find.
+    /// meant the same, has no effect since Kubernetes 1.24. A group of one member has none to find. Nor is it told where another
+    /// headless Service selects the pods and publishes them before they are ready, unless the governing one is dialled: names of
+    /// pods under it, or its own name and not that of the other.
     ///
     /// ## Why
     ///
@@ -83,6 +86,9 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     if !selects || service.spec.publish_not_ready_addresses {
         return;
     }
+    if is_found_elsewhere(at, service) {
+        return;
+    }
     let name = &service.metadata.name;
     let mut message = format!(
         "Service {name} names members only once they are ready, but they must find each other to become ready"
@@ -95,6 +101,23 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     out.add(Place::in_set("/spec/serviceName"), message, remedy)
         .edit(FieldEdit::set(field.clone(), true))
         .related_to(field);
+}
+
+/// Whether members may find each other by another headless Service, which names them before they are ready, and nothing says that
+/// they dial the governing one.
+fn is_found_elsewhere(at: &SetContext<'_>, governing: &Service) -> bool {
+    let publishes = |other: &&Service| {
+        other.is_headless()
+            && other.spec.publish_not_ready_addresses
+            && !other.metadata.deleting
+            && other.metadata.name != governing.metadata.name
+    };
+    let services = at.view.services_selecting(at.namespace(), at.set.spec.template.labels());
+    let mut others = services.into_iter().filter(publishes).take(MOST_SERVICES).peekable();
+    others.peek().is_some()
+        && at.dialled_name().is_none()
+        && (!at.mentions_service(&governing.metadata.name)
+            || others.any(|other| at.mentions_service(&other.metadata.name)))
 }
 
 fn has_old_annotation(service: &Service) -> bool {
@@ -125,6 +148,41 @@ mod tests {
             assert!(scene.class(Class::Replicated).found(&RULE).is_empty());
         }
         assert!(set(json!({})).found(&RULE).is_empty());
+    }
+
+    #[test]
+    fn another_service_may_name_members_in_time() {
+        let says = |text: &str, other: serde_json::Value| {
+            let mut publishing = service(json!({"metadata": {"name": "zk-unready"}}));
+            json_patch::merge(&mut publishing, &other);
+            let spec = json!({"containers": [{"name": "c", "args": [text]}]});
+            set(json!({"spec": {"template": {"spec": spec}}}))
+                .with(service(json!({"spec": {"publishNotReadyAddresses": null}})))
+                .with(publishing)
+                .found(&RULE)
+                .len()
+        };
+        for (text, found) in [
+            ("", 0),
+            ("--join=zk-unready", 0),
+            ("--join=zk-unready.default.svc --clients=zk", 0),
+            ("--join=zk", 1),
+            ("--discovery-srv=zk.default.svc", 1),
+            ("--join=zk-0.zk", 1),
+            ("--join=zk-0.zk,zk-unready", 1),
+            ("--advertise=$(POD_NAME).zk.default.svc.cluster.local --join=zk-unready", 0),
+        ] {
+            assert_eq!(says(text, json!({})), found, "{text}");
+        }
+        for other in [
+            json!({"spec": {"publishNotReadyAddresses": false}}),
+            json!({"spec": {"clusterIP": "10.0.0.1"}}),
+            json!({"spec": {"selector": {"app": "other"}}}),
+            json!({"metadata": {"namespace": "other"}}),
+            json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+        ] {
+            assert_eq!(says("", other.clone()), 1, "{other}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `service-selector-mismatch`
 
+use super::dialled::DialledElsewhere;
 use super::edits::labels_json;
 use super::governing::differences;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
@@ -17,9 +18,11 @@ rule! {
     /// its endpoints itself. A selector for one `controller-revision-hash` is at most a warning, since which revision is the
     /// current one is not known here. A set of one replica that dials no pod by name is only recorded.
     ///
-    /// Or names of pods are written under another headless Service, which selects them but is not the one that `spec.serviceName`
-    /// names; that is at most a warning. The environment, commands, arguments, probes and hooks of all containers are read, and in manifests the ConfigMaps
-    /// that the pods read.
+    /// Or names of pods are written under a Service that is not the one that `spec.serviceName` names: one that selects them, or one
+    /// that does not exist (`zk-0.old.NAMESPACE.svc`, or `zk-0.zk:2888` where it is called like the set or the governing Service);
+    /// that is at most a warning. The environment, commands, arguments, probes and hooks of all containers are read, and in
+    /// manifests the ConfigMaps that the pods read. With `endpoint_pod_names` `CoreDNS` answers for names under Services that are
+    /// not headless too, which nothing in the manifests shows.
     ///
     /// ## Why
     ///
@@ -105,25 +108,34 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
 /// Names under a Service that does not govern the pods lead nowhere, although it selects them. That a name is written does not say
 /// that it is dialled in the cluster (certificates, proxies, DNS outside), so this is no more than a warning.
 fn check_other_names(at: &SetContext<'_>, governing: &Service, out: &mut Violations) {
-    let Some((other, DialledName { name, source, .. })) = at.dialled_elsewhere() else { return };
-    let (governing, other_name) = (&governing.metadata.name, &other.metadata.name);
-    let message = format!(
-        "{source} names {name}, but Service {other_name} gives the pods no names: only {governing} does, which spec.serviceName names"
-    );
-    let own = format!("{}.{governing}", at.first_pod());
-    let found = if at.dialled_name().is_some() {
-        out.add(Place::in_set("/spec/serviceName"), message, format!("dial the pods as {own}"))
-    } else {
-        let remedy = format!(
-            "set spec.serviceName to {other_name} (on a live set the field cannot be changed: delete the set with --cascade=orphan \
-             and create it anew), or dial the pods as {own}"
-        );
-        out.add(Place::in_set("/spec/serviceName"), message, remedy).edit(FieldEdit::service_name(other_name))
+    let Some(DialledElsewhere { under, service: other, name }) = at.dialled_elsewhere() else { return };
+    let DialledName { name, source, .. } = name;
+    let governing = &governing.metadata.name;
+    let why = match other {
+        Some(_) => format!(
+            "Service {under} gives the pods no names: only {governing} does, which spec.serviceName names"
+        ),
+        None => format!(
+            "Service {under} does not exist: the pods have names only under {governing}, which spec.serviceName names"
+        ),
     };
-    found
-        .at_most(Level::Warn)
-        .keyed("dialled elsewhere")
-        .related_to(Place::of(other.reference(), "/metadata/name"));
+    let message = format!("{source} names {name}, but {why}");
+    let own = format!("dial the pods as {}.{governing}", at.first_pod());
+    let could_govern = other.is_some_and(Service::is_headless) && at.dialled_name().is_none();
+    let (remedy, edit) = if could_govern {
+        let remedy = format!(
+            "set spec.serviceName to {under} (on a live set the field cannot be changed: delete the set with --cascade=orphan, \
+             create it anew and restart its pods one by one), or {own}"
+        );
+        (remedy, Some(FieldEdit::service_name(&under)))
+    } else {
+        (own, None)
+    };
+    let found = out.add(Place::in_set("/spec/serviceName"), message, remedy).edits(edit);
+    found.at_most(Level::Warn).keyed("dialled elsewhere");
+    if let Some(other) = other {
+        found.related_to(Place::of(other.reference(), "/metadata/name"));
+    }
 }
 
 /// What is wrong with the selector, and how gravely at most.
@@ -269,13 +281,16 @@ mod tests {
             ("zk-1.zk-hs.$(DOMAIN)", json!({})),
             ("zk-1.zk", json!({})),
             ("zk-hs", json!({})),
-            ("zk-1.zk-hs", json!({"spec": {"clusterIP": "10.0.0.1"}})),
+            ("zk-1.zk-hs", json!({"spec": {"type": "ExternalName"}})),
             ("zk-1.zk-hs", json!({"spec": {"selector": {"app": "other"}}})),
             ("zk-1.zk-hs", json!({"metadata": {"name": "zk-other"}})),
             ("other-1.zk-hs", json!({})),
         ] {
             assert!(dials(name).with(other(patch.clone())).found(&RULE).is_empty(), "{name} {patch}");
         }
+        let ordinary =
+            dials("zk-1.zk-hs").with(other(json!({"spec": {"clusterIP": "10.0.0.1"}}))).says(&RULE);
+        assert!(ordinary.ends_with("-> dial the pods as zk-0.zk"), "{ordinary}");
         let as_namespace = dials("zk-1.default").with(other(json!({"metadata": {"name": "default"}})));
         assert_eq!(as_namespace.found(&RULE).len(), 1);
         let of_one_pod = service(json!({"metadata": {"name": "zk-1"}}));
@@ -283,6 +298,41 @@ mod tests {
             as_namespace.with(of_one_pod).found(&RULE).is_empty(),
             "the Service zk-1 of namespace default"
         );
+    }
+
+    #[test]
+    fn names_under_a_service_that_does_not_exist_lead_nowhere() {
+        let dials = |name: &str| {
+            set(json!({"spec": {"template": {"spec": {"containers": [{"name": "zk", "args": [name]}]}}}}))
+                .with(service(json!({})))
+        };
+        let said = dials("zk-0.zk-old:2888").says(&RULE);
+        assert!(
+            said.contains("names zk-0.zk-old, but Service zk-old does not exist")
+                && said.ends_with("dial the pods as zk-0.zk"),
+            "{said}"
+        );
+        assert_eq!(dials("zk-0.zk-old:2888").found(&RULE)[0].at_most, Level::Warn);
+        let config = json!({"kind": "ConfigMap", "metadata": {"name": "conf", "namespace": "default"},
+            "data": {"zoo.cfg": "server.1=zk-0.zk-old:2888:3888"}});
+        let files = json!({"volumes": [{"name": "a", "configMap": {"name": "conf"}}]});
+        let by_file =
+            set(json!({"spec": {"template": {"spec": files}}})).with(service(json!({}))).with(config);
+        assert!(
+            by_file.says(&RULE).starts_with("zoo.cfg of ConfigMap conf names"),
+            "{}",
+            by_file.says(&RULE)
+        );
+        for (name, patch) in [
+            ("zk-0.zk-old:2888", json!({"metadata": {"name": "zk-old"}, "spec": {"selector": null}})),
+            ("zk-0.zk-old:2888", json!({"metadata": {"name": "zk-0"}})),
+            ("zk-0.default:2888", json!({"metadata": {"name": "a"}})),
+            ("zk-0.elsewhere:2888", json!({"metadata": {"name": "a"}})),
+        ] {
+            assert!(dials(name).with(service(patch.clone())).found(&RULE).is_empty(), "{name} {patch}");
+        }
+        let unknown = dials("zk-0.zk-old:2888").unknown(crate::cluster::Kind::Service);
+        assert!(unknown.found(&RULE).is_empty());
     }
 
     #[test]

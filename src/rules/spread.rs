@@ -6,7 +6,7 @@ use super::edits::pod_selector;
 use super::governing::difference;
 use super::{FieldEdit, Place, SetContext};
 use crate::model::{
-    AffinityTerm, LabelSelector, Labels, Operator, SpreadConstraint, WhenUnsatisfiable,
+    AffinityTerm, LabelSelector, Labels, Operator, SpreadConstraint, StatefulSet, WhenUnsatisfiable,
     is_given_by_controller,
 };
 
@@ -163,6 +163,20 @@ pub(super) fn terms<'a>(at: &SetContext<'a>) -> Option<Vec<Term<'a>>> {
 /// Whether something keeps the pods apart, over whatever.
 pub(super) fn is_spread(at: &SetContext<'_>, terms: &[Term<'_>]) -> bool {
     at.set.spec.template.spec.takes_host_ports() || terms.iter().any(|term| term.effect == Effect::Spreads)
+}
+
+/// Whether the nodes that the set's pods must run on are others than those of each of these sets, by hostname, zone or region.
+pub(super) fn is_pinned_apart(
+    at: &SetContext<'_>,
+    others: &[&StatefulSet],
+    counts: impl Fn(&str) -> bool,
+) -> bool {
+    let own = &at.set.spec.template.spec;
+    let is_apart = |other: &&StatefulSet| {
+        let mut keys = KNOWN_KEYS.iter().filter(|key| counts(key));
+        std::ptr::eq(*other, at.set) || keys.any(|key| own.is_apart_from(&other.spec.template.spec, key))
+    };
+    others.iter().all(is_apart)
 }
 
 fn of_affinity<'a>(at: &SetContext<'a>, term: &'a AffinityTerm, means: Means, path: String) -> Term<'a> {

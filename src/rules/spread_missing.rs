@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::edits::pod_selector;
-use super::spread::{Effect, HOST, TOPOLOGY_KEY, Term};
+use super::spread::{Effect, HOST, TOPOLOGY_KEY, Term, is_pinned_apart};
 use super::{FieldEdit, Param, ParamKind, Params, Place, SetContext, Violations};
 use crate::model::{Class, StatefulSet};
 use crate::verdict::Level;
@@ -15,8 +15,9 @@ rule! {
     /// that selects its own pods, over hosts or anything wider. Containers that take a port of their node (`hostPort`, or
     /// `hostNetwork` with ports) cannot share one, which counts. With the parameter `topologyKeys` only those keys count.
     ///
-    /// A set with one member of a consensus group of several sets has peers too: its terms must select the pods of the others.
-    /// That is at most a warning.
+    /// A set with one member of a consensus group of several sets has peers too: its terms must select the pods of the others, or
+    /// its `nodeSelector` or required node affinity must ask for other hosts, zones or regions than theirs. That is at most a
+    /// warning.
     ///
     /// A term that misses the pods by its selector does not count, but then `spread-selector-mismatch` says so and this rule is
     /// silent. Nor does one whose topology key no node can have (a near miss of a well-known key), or one that leaves the pods
@@ -99,6 +100,9 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     };
     let by_ports = at.set.spec.template.spec.takes_host_ports() && counts(HOST);
     if by_ports || terms.iter().any(spreads) {
+        return;
+    }
+    if at.replicas == 1 && is_pinned_apart(at, &others, counts) {
         return;
     }
     // That a term misses the pods is what another rule says.
@@ -335,6 +339,29 @@ mod tests {
         assert!(group(json!({"app": "zk"})).found(&RULE).is_empty());
         let own = group(json!({"app": "zk", "member": "a"})).found(&RULE);
         assert!(own[0].message.contains("members of ensemble zk on different nodes") && own[0].is_of_group);
+    }
+
+    #[test]
+    fn members_that_are_pinned_to_different_places_are_apart() {
+        let zone = "topology.kubernetes.io/zone";
+        let of = |name: &str, key: &str, value: &str| {
+            let spec = json!({"nodeSelector": {key: value}});
+            json!({"metadata": {"name": name, "annotations": {"stateward.dev/ensemble": "zk"}},
+                "spec": {"replicas": 1, "template": {"spec": spec}}})
+        };
+        for (other, found) in [
+            (of("b", zone, "2"), 0),
+            (of("b", zone, "1"), 1),
+            (of("b", "kubernetes.io/hostname", "2"), 1),
+            (of("b", "disk", "2"), 1),
+        ] {
+            let other = crate::rules::testing::set_json(other);
+            let third = crate::rules::testing::set_json(of("c", zone, "3"));
+            let scene = set(of("a", zone, "1")).with(other.clone()).with(third);
+            assert_eq!(scene.found(&RULE).len(), found, "{other}");
+            let hosts = params(json!(["kubernetes.io/hostname"]));
+            assert_eq!(scene.params(hosts).found(&RULE).len(), 1, "{other}");
+        }
     }
 
     #[test]
