@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::model::{
-    Autoscaler, Claim, DisruptionBudget, Eviction, Kind, Metadata, ObjectRef, Pod, Service, StatefulSet,
-    Workload,
+    Autoscaler, Claim, DisruptionBudget, Eviction, Kind, Labels, Metadata, ObjectRef, Pod, Service,
+    StatefulSet, Workload,
 };
 
 /// One change to one object.
@@ -147,8 +147,31 @@ pub struct Written {
     pub has_selector: bool,
     /// The keys that some map of it has more than once, of which the last counts.
     pub duplicate_keys: Vec<DuplicateKey>,
-    /// JSON pointers of fields that are not what they were in an older manifest, and that the API server does not let be changed.
-    pub immutable_changes: Vec<&'static str>,
+    pub immutable_changes: Vec<ImmutableChange>,
+}
+
+/// A field of a StatefulSet that is not what it was in an older manifest, and that the API server does not let be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImmutableChange {
+    /// JSON pointer of the field.
+    pub path: &'static str,
+    pub pods: OrphanedPods,
+}
+
+/// How pods fit a StatefulSet that is created anew, after the one that made them was deleted without them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrphanedPods {
+    /// As they are.
+    Fit,
+    /// Its selector asks for these labels, which they do not have. The controller then neither adopts them nor can create pods of
+    /// the same names.
+    NotSelected(Labels),
+    /// It has claim templates of these names, and they no such volumes. The controller adopts them, and tries to add the volumes
+    /// without end, which the API server refuses.
+    LackVolumes(Vec<Box<str>>),
+    /// They have their names under this Service, or none where it is empty: `subdomain` is set when a pod is created, and the
+    /// controller does not look at it later.
+    NamedUnder(Box<str>),
 }
 
 /// A key that is written twice in one map.

@@ -247,8 +247,8 @@ impl<'a> Audit<'a> {
         }
         let (cluster, policies) = (self.views.cluster(job.context), self.policies(job.context));
         let mut written = found.how();
-        if let Some(old) = before.filter(|old| old.set().is_some() && found.set().is_some()) {
-            written.immutable_changes = transition::immutable_changes(old.manifest, found.manifest);
+        if let Some(old) = before {
+            written.immutable_changes = transition::immutable_changes(old, found);
         }
         let change = Change { action: Action::Manifest(written), ..Change::default() };
         self.add(job, found, evaluate(&change, cluster, policies, self.now), judged);

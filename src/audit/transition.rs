@@ -1,13 +1,14 @@
 //! The step between two states of manifests: what an apply of the new ones would do to objects that the old ones have made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::contexts::{Context, Contexts};
-use crate::change::{Action, Edit};
+use crate::change::{Action, Edit, ImmutableChange, OrphanedPods};
 use crate::cluster::ClusterObject;
 use crate::cluster::inventory::{Found, Inventory, ManifestRecord, ObjectName, Unit};
+use crate::model::{Labels, StatefulSet};
 
 /// The fields of a StatefulSet that no update may change, with their defaults. `ValidateStatefulSetUpdate` in
 /// `pkg/apis/apps/validation` lists those that may.
@@ -100,21 +101,47 @@ pub(super) fn change(old: Option<Found<'_>>, new: Option<Found<'_>>) -> Option<A
     edit(old.map(|found| found.object()), new.map(|found| found.object()))
 }
 
-/// The fields of a StatefulSet whose change the API server refuses, as JSON pointers.
-pub(super) fn immutable_changes(old: &ManifestRecord, new: &ManifestRecord) -> Vec<&'static str> {
-    let changed = IMMUTABLE.into_iter().filter(|(path, default)| {
-        let value = |manifest: &ManifestRecord| match manifest
-            .values
-            .as_ref()
-            .and_then(|values| values.pointer(path))
-            .filter(|value| !value.is_null())
-        {
-            None if !default.is_empty() => (*default).into(),
-            None => Value::Null,
-            Some(value) if *value == "" || *value == serde_json::json!([]) => Value::Null,
-            Some(value) => value.clone(),
-        };
-        value(old) != value(new)
-    });
-    changed.map(|(path, _)| path).collect()
+/// The fields of a StatefulSet whose change the API server refuses.
+pub(super) fn immutable_changes(old: Found<'_>, new: Found<'_>) -> Vec<ImmutableChange> {
+    let (Some(old_set), Some(new_set)) = (old.set(), new.set()) else { return Vec::new() };
+    let changed = IMMUTABLE
+        .into_iter()
+        .filter(|(path, default)| value(old.manifest, path, default) != value(new.manifest, path, default));
+    changed.map(|(path, _)| ImmutableChange { path, pods: orphaned_pods(path, old_set, new_set) }).collect()
+}
+
+fn value(manifest: &ManifestRecord, path: &str, default: &str) -> Value {
+    let values = manifest.values.as_ref().and_then(|values| values.pointer(path));
+    match values.filter(|value| !value.is_null()) {
+        None if !default.is_empty() => default.into(),
+        None => Value::Null,
+        Some(value) if *value == "" || *value == serde_json::json!([]) => Value::Null,
+        Some(value) => value.clone(),
+    }
+}
+
+/// How the pods of the old set fit the new one, as far as this field is concerned.
+fn orphaned_pods(path: &str, old: &StatefulSet, new: &StatefulSet) -> OrphanedPods {
+    match path {
+        "/spec/selector" => {
+            not_selected(&old.pod_labels(0), new).map_or(OrphanedPods::Fit, OrphanedPods::NotSelected)
+        }
+        "/spec/volumeClaimTemplates" => {
+            let names = |set: &StatefulSet| -> BTreeSet<Box<str>> {
+                set.spec.volume_claim_templates.iter().map(|claim| claim.metadata.name.clone()).collect()
+            };
+            let added: Vec<_> = names(new).difference(&names(old)).cloned().collect();
+            if added.is_empty() { OrphanedPods::Fit } else { OrphanedPods::LackVolumes(added) }
+        }
+        "/spec/serviceName" => OrphanedPods::NamedUnder(old.spec.service_name.clone()),
+        _ => OrphanedPods::Fit,
+    }
+}
+
+/// The labels of the new template that the new selector asks for and these pods do not have; `None` where it selects them.
+fn not_selected(pods: &Labels, new: &StatefulSet) -> Option<Labels> {
+    let (selector, template) = (&new.spec.selector, new.spec.template.labels());
+    let unmet = selector.requirements().filter(|asks| !asks.holds(pods));
+    let missing = unmet.filter_map(|asks| Some((asks.key.clone(), template.get(&asks.key)?.to_owned())));
+    (!selector.matches(pods)).then(|| missing.collect())
 }

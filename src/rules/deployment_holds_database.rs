@@ -62,9 +62,9 @@ fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
     };
     let Some((index, _, source)) = at.workload.template().spec.written_claims().next() else { return };
     let message = format!(
-        "{} ({software}) keeps its data on PersistentVolumeClaim {}: where its node is cut off, a second pod starts while the first \
+        "PersistentVolumeClaim {} holds data of {} ({software}): where its pod's node is cut off, a second pod starts while the first \
          may still write",
-        software.name, source.claim_name
+        source.claim_name, software.name
     );
     let remedy = "make it a StatefulSet with a volumeClaimTemplate: it starts a pod only when the old one is gone, and gives each \
                   pod a claim and a name of its own";

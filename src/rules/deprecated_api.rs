@@ -80,7 +80,7 @@ const REMOVED: [Removed; 13] = [
     },
     removed("StatefulSet", "apps/v1beta2", "apps/v1", "1.16"),
     Removed {
-        besides: " (an empty selector then selects all pods; it selected none)",
+        besides: " and write out spec.selector (an empty one then selects all pods; it selected none), or delete it",
         ..removed("PodDisruptionBudget", "policy/v1beta1", "policy/v1", "1.25")
     },
     Removed {
@@ -103,11 +103,12 @@ fn check(written: &Written, out: &mut Violations) {
         |removed: &&Removed| removed.kind == written.object.kind && removed.old == written.api_version;
     let Some(Removed { kind, old, new, since, besides }) = REMOVED.iter().find(is_it) else { return };
     let message = format!("no cluster since Kubernetes {since} knows a {kind} in {old}: applying it fails");
+    // A selector that says something means what it meant.
+    let besides = if *old == "policy/v1beta1" && written.has_selector { "" } else { besides };
     let remedy = format!("set apiVersion to {new}{besides}");
     let place = || Place::of(written.object.clone(), "/apiVersion");
-    // What a person has to add is no edit; a selector that says something means what it meant.
-    let is_all = besides.is_empty() || (*old == "policy/v1beta1" && written.has_selector);
-    let edit = is_all.then(|| FieldEdit::set(place(), *new));
+    // What a person has to add is no edit.
+    let edit = besides.is_empty().then(|| FieldEdit::set(place(), *new));
     out.add(place(), message, remedy).edits(edit);
 }
 
@@ -141,7 +142,7 @@ mod tests {
             ("StatefulSet", "apps/v1beta1", "apps/v1,"),
             ("StatefulSet", "apps/v1beta2", "apps/v1"),
             ("PodDisruptionBudget", "policy/v1", ""),
-            ("PodDisruptionBudget", "policy/v1beta1", "policy/v1 "),
+            ("PodDisruptionBudget", "policy/v1beta1", "policy/v1"),
             ("HorizontalPodAutoscaler", "autoscaling/v2beta2", "autoscaling/v2"),
             ("HorizontalPodAutoscaler", "autoscaling/v2beta1", "autoscaling/v2 and"),
             ("HorizontalPodAutoscaler", "autoscaling/v2", ""),

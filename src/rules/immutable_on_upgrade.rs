@@ -74,8 +74,11 @@ fn add(at: &SetContext<'_>, path: &str, labels: &Labels, remains: bool, out: &mu
     );
     let keys: Vec<&str> = versions.iter().map(|(key, _)| key).collect();
     let keys = keys.join(" and ");
-    let instead =
-        if remains { "" } else { " and select by a label that stays, such as app.kubernetes.io/name" };
+    let instead = if remains {
+        ""
+    } else {
+        " and select by a label that stays and that the pods have, such as app.kubernetes.io/name"
+    };
     let remedy = format!(
         "remove {keys} from it{instead}; on a live set first run kubectl delete statefulset {} --cascade=orphan, which keeps pods \
          and claims",

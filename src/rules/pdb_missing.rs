@@ -113,18 +113,21 @@ fn nothing_selects(at: &SetContext<'_>, out: &mut Violations) {
     }
     let known = at.view.known_budgets(at.namespace());
     let meant = known.into_iter().find(|budget| is_meant_for(budget, at.set));
-    if let Some(budget) = meant {
+    let idle = idle_budget(at).filter(|_| meant.is_none());
+    if let Some(budget) = meant.or(idle) {
         message = format!("{message}; {}", why_not(budget, at.set));
     }
-    let violation = out.add(Place::in_set("/spec/template/metadata/labels"), message, remedy(at, meant));
+    let violation =
+        out.add(Place::in_set("/spec/template/metadata/labels"), message, remedy(at, meant, idle));
+    let created = new_budget(at).filter(|_| meant.is_none());
     let mut edits: Vec<FieldEdit> =
-        if meant.is_none() { new_budget(at).into_iter().collect() } else { Vec::new() };
+        created.map(|edit| if idle.is_some() { edit.unsafe_to_apply() } else { edit }).into_iter().collect();
     // Of two members no budget can protect a majority.
     if !edits.is_empty() && at.class.class == Class::Quorum && at.members() == Some(2) {
         edits.push(FieldEdit::replicas(3));
     }
     violation.edits(edits).missing_companion(at.dry_run);
-    if let Some(budget) = meant {
+    if let Some(budget) = meant.or(idle) {
         violation.related_to(Place::of(budget.reference(), "/spec/selector"));
     }
 }
@@ -141,9 +144,10 @@ fn nothing_selects_group(at: &SetContext<'_>, out: &mut Violations) {
     let (field, value) = advised_limit(at);
     let selector =
         if common.is_empty() { "a label that all of their pods have".to_owned() } else { common.to_string() };
-    let remedy = format!(
+    let added = format!(
         "add one PodDisruptionBudget for all of them to their namespace, with a selector for {selector} and {field}: {value}"
     );
+    let remedy = in_place_of(added, idle_budget(at));
     let violation = out.add(Place::in_set("/spec/template/metadata/labels"), message, remedy);
     violation.missing_companion(at.dry_run).of_group();
 }
@@ -252,16 +256,31 @@ fn why_not(budget: &DisruptionBudget, set: &StatefulSet) -> String {
     }
 }
 
-fn remedy(at: &SetContext<'_>, meant: Option<&DisruptionBudget>) -> String {
+fn remedy(at: &SetContext<'_>, meant: Option<&DisruptionBudget>, idle: Option<&DisruptionBudget>) -> String {
     let selector = at.set.selecting();
-    match meant {
-        Some(budget) => {
-            format!("let spec.selector of PodDisruptionBudget {} select {selector}", budget.metadata.name)
-        }
-        None => format!(
-            "add a PodDisruptionBudget {} with a selector for {selector} and maxUnavailable: 1 to its namespace",
-            at.name(),
-        ),
+    if let Some(budget) = meant {
+        return format!(
+            "let spec.selector of PodDisruptionBudget {} select {selector}",
+            budget.metadata.name
+        );
+    }
+    let added = format!(
+        "add a PodDisruptionBudget {} with a selector for {selector} and maxUnavailable: 1 to its namespace",
+        at.name(),
+    );
+    in_place_of(added, idle)
+}
+
+/// A budget of the namespace that selects no pods at all. In policy/v1beta1 an empty selector selects none; written in policy/v1,
+/// it would select those that a new budget selects.
+fn idle_budget<'a>(at: &SetContext<'a>) -> Option<&'a DisruptionBudget> {
+    at.view.known_budgets(at.namespace()).into_iter().find(|budget| budget.spec.selector.is_none())
+}
+
+fn in_place_of(added: String, idle: Option<&DisruptionBudget>) -> String {
+    match idle {
+        Some(idle) => format!("{added}, and delete PodDisruptionBudget {}", idle.metadata.name),
+        None => added,
     }
 }
 
@@ -322,6 +341,15 @@ mod tests {
         assert!(!set(json!({})).with(by_labels).says(&RULE).contains("wants"));
         let none = budget(json!({"spec": {"selector": null}}));
         assert!(set(json!({})).with(none).says(&RULE).contains("selects no pods at all"));
+        let idle = budget(json!({"metadata": {"name": "all"}, "spec": {"selector": null}}));
+        let both = set(json!({})).with(idle);
+        assert!(
+            both.says(&RULE).contains("all selects no pods at all -> add a PodDisruptionBudget zk with")
+                && both.says(&RULE).ends_with("and delete PodDisruptionBudget all"),
+            "{}",
+            both.says(&RULE)
+        );
+        assert!(!both.found(&RULE)[0].edits[0].is_safe);
     }
 
     #[test]

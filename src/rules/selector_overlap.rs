@@ -23,7 +23,9 @@ rule! {
     /// ## How to fix
     ///
     /// Give each a label of its own in `spec.selector` and in the template. A selector is immutable: delete the set with
-    /// `--cascade=orphan` and create it again.
+    /// `--cascade=orphan`, give its pods the label (`kubectl label`), since a set adopts only pods that its selector selects, and
+    /// create it again. Not so beside a Deployment, which would adopt the pods meanwhile: delete that one, and create it again with
+    /// other labels.
     ///
     /// ## Fails
     ///
@@ -111,15 +113,23 @@ fn check_selector(at: &SetContext<'_>, out: &mut Violations) -> Vec<ObjectRef> {
         "its selector also selects the pods of {}: budgets, Services and autoscalers that go by these labels count the pods of both",
         named(&found)
     );
-    if let Some(ObjectRef { kind, name, .. }) = adopter {
+    if let Some(ObjectRef { kind, name, .. }) = &adopter {
         let orphans = format!(
             "; {kind} {name} adopts pods of {} that are orphaned, and deletes those too many",
             at.name()
         );
         message.push_str(&orphans);
     }
-    let remedy = "give each a label of its own in spec.selector and spec.template.metadata.labels; a selector is immutable, so \
-                  delete it with --cascade=orphan and create it again";
+    let remedy = match adopter {
+        Some(ObjectRef { kind, name, .. }) => format!(
+            "delete {kind} {name} and create it again with other labels in spec.selector and spec.template.metadata.labels; do not \
+             delete {} with --cascade=orphan before",
+            at.name()
+        ),
+        None => "give each a label of its own in spec.selector and spec.template.metadata.labels; a selector is immutable, so delete \
+                 the set with --cascade=orphan, give its pods the label (kubectl label) and create it again"
+            .to_owned(),
+    };
     // One that an update did not bring about cannot be mended by an update either.
     let level = if set.ensemble().is_some() { Level::Warn } else { Level::Deny };
     out.add(Place::in_set("/spec/selector"), message, remedy)

@@ -31,7 +31,8 @@ rule! {
     /// Keep the Service for clients and create a headless one (`clusterIP: None`) for the set; name that in
     /// `spec.serviceName`. Neither `spec.serviceName` nor a Service's `clusterIP` can be changed later. For a live set either
     /// delete the Service and create it anew as a headless one, or delete the set with `--cascade=orphan`, which leaves its
-    /// pods running, and create it anew with the other name.
+    /// pods running, create it anew with the other name, and restart its pods one by one: they keep the names that they were
+    /// created with.
     ///
     /// ## Fails
     ///
@@ -138,8 +139,8 @@ fn may_be_answered(at: &SetContext<'_>, service: &Service) -> bool {
 
 /// Where names under the Service are dialled, another Service in its place means other names.
 fn remedy(at: &SetContext<'_>, name: &str, is_dialled: bool) -> String {
-    let anew =
-        "on a live set the field cannot be changed: delete the set with --cascade=orphan and create it anew";
+    let anew = "on a live set the field cannot be changed: delete the set with --cascade=orphan, create it anew and restart its pods \
+                one by one";
     match at.fitting_service().map(|other| &other.metadata.name) {
         Some(other) if is_dialled => format!(
             "name {other} in spec.serviceName, which is headless and selects the pods, and dial them as {}.{other} ({anew})",

@@ -26,7 +26,7 @@ rule! {
     /// ## How to fix
     ///
     /// Make a claim template of it: every pod then has a claim of its own. `volumeClaimTemplates` cannot be changed on a set that
-    /// exists: delete it with `--cascade=orphan` and create it again, one replica at a time if their data is to be copied.
+    /// exists: delete it with `--cascade=orphan`, create it again and delete its pods one by one, each after its data was copied.
     ///
     /// Where one copy is meant (a `ReadWriteMany` claim of uploads), say so: `stateward.dev/exempt: shared-claim` with a reason.
     /// What is only read is mounted with `readOnly: true`.

@@ -20,6 +20,7 @@ struct CatalogueDocument {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct EntryDocument {
+    #[serde(default)]
     name: String,
     class: Option<Class>,
     #[serde(default)]
@@ -112,6 +113,7 @@ impl Entry {
             [any] if any == "*" => ByImage::Any,
             _ => ByImage::Named,
         };
+        anyhow::ensure!(by_image == ByImage::Named || !name.is_empty(), "an entry without a name or images");
         anyhow::ensure!(
             by_image == ByImage::Named
                 || by_command

@@ -58,6 +58,7 @@ pub struct Catalogue {
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a field of the catalogue")]
 struct Entry {
+    /// Empty where it is about several.
     name: String,
     class: Class,
     confidence: Confidence,
@@ -203,7 +204,7 @@ impl Catalogue {
         let Decision { container, index, confidence } = deciding::decide(self, pods)?;
         let (entry, containers) = (&self.entries[index], pods.containers);
         let software = Software {
-            name: entry.name.clone(),
+            name: entry.called(container).to_owned(),
             evidence: cut(self.evidence(index, container), LONGEST_EVIDENCE),
             container: container.name.to_string(),
             index: containers.iter().position(|one| std::ptr::eq(one, container)).unwrap_or_default(),
@@ -297,6 +298,11 @@ impl Catalogue {
 }
 
 impl Entry {
+    /// What people call the software.
+    fn called<'c>(&'c self, container: &'c Container) -> &'c str {
+        if self.name.is_empty() { base_name(container.repository()) } else { &self.name }
+    }
+
     /// All conditions but that of the image and the command.
     fn conditions_hold(&self, container: &Container, pods: Pods<'_>) -> bool {
         (!self.claims || pods.have_claims)

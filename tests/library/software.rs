@@ -138,6 +138,21 @@ fn what_a_snapshot_keeps_says_the_same() {
     assert!(format!("{kept:?}").contains("raft") && !format!("{kept:?}").contains("secret"), "{kept:?}");
 }
 
+#[test]
+fn what_has_no_name_of_its_own_is_called_by_its_image() {
+    let policies = Policies::new(Profile::Baseline, Vec::new()).unwrap();
+    for (image, name) in [
+        ("mysql:8", "MySQL"),
+        ("grafana/loki:3", "loki"),
+        ("registry.example:5000/mirror/qdrant@sha256:0", "qdrant"),
+        ("quay.io/infinispan/server:15", "Infinispan"),
+        ("quay.io/coreos/etcd", "etcd"),
+    ] {
+        let software = classify(&policies, &set(image)).software;
+        assert_eq!(software.map(|software| software.name.clone()).as_deref(), Some(name), "{image}");
+    }
+}
+
 /// The software of a pod whether or not it decides the class, and whether some probes of it wait for a majority.
 #[test]
 fn the_catalogue_says_which_probes_wait_for_a_majority() {
@@ -149,7 +164,12 @@ fn the_catalogue_says_which_probes_wait_for_a_majority() {
         ("nats:2.10 > -js", "/", false),
         ("quay.io/coreos/etcd", "/health", true),
         ("quay.io/coreos/etcd", "/health?serializable=true", false),
+        ("quay.io/coreos/etcd", "/health?serializable=false", true),
+        ("quay.io/coreos/etcd", "/health?exclude=NOSPACE&serializable=true", false),
         ("quay.io/coreos/etcd", "/livez", false),
+        ("quay.io/coreos/etcd", "/readyz?exclude=data_corruption", true),
+        ("quay.io/coreos/etcd", "/readyz?exclude=linearizable_read", false),
+        ("quay.io/coreos/etcd", "/readyz?allowlist=serializable_read", false),
         ("rabbitmq:3", "/api/health/checks/alarms", true),
         ("clickhouse/clickhouse-keeper", "/ready", true),
         ("rqlite/rqlite", "/readyz", true),
