@@ -3,7 +3,8 @@
 use super::budgets::{Exposure, advised_limit};
 use super::{Params, Place, SetContext, Transition, Violations};
 use crate::model::quorum::majority;
-use crate::model::{DisruptionBudget, Object};
+use crate::model::{DisruptionBudget, Kind, Object};
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
@@ -108,6 +109,12 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     violation.weighing(is.lacking).of_group().related_to(Place::in_set("/spec/replicas"));
     if is_deletion {
         violation.lost_companion();
+    }
+    if !after.view.knows_all(Kind::StatefulSet, after.namespace()) {
+        violation
+            .message
+            .push_str(" (not so if it counts pods of sets that are not known, and spared none of these)");
+        violation.at_most(Level::Warn);
     }
 }
 
