@@ -267,9 +267,9 @@ impl Cluster {
 
     /// The workloads of other kinds whose pods `selector` selects.
     fn workloads_matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<&Workload> {
-        let key = selector_key(&selector.match_labels);
         let tables = self.tables.workloads().into_iter().filter(|table| table.len() > 0);
-        let mut workloads: Vec<_> = tables.flat_map(|table| table.by_key(namespace, key)).collect();
+        let found = tables.flat_map(|table| table.by_key(namespace, selector_key(&selector.match_labels)));
+        let mut workloads: Vec<_> = found.collect();
         workloads.retain(|workload| selector.matches(workload.labels()));
         workloads
     }

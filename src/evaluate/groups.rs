@@ -40,7 +40,7 @@ impl<'a> Evaluator<'a> {
         let named = set.replica_set_name().filter(|_| set.instance().is_none());
         let same_name = named.map(|name| (GroupEvidence::SameName(name), view.sets_naming(set, name)));
         // Elasticsearch is known as likely only.
-        let cluster = set.cluster_name().filter(|_| class.is_only_likely());
+        let cluster = class.is_only_likely().then(|| set.cluster_name()).flatten();
         let same_cluster =
             cluster.map(|name| (GroupEvidence::SameCluster(name), view.sets_of_cluster(set, name)));
         let alike = || (GroupEvidence::Alike, view.sets_like(set));

@@ -81,17 +81,19 @@ impl StatefulSet {
     /// [`OwnNames::other_services`].
     pub fn other_services(&self) -> BTreeSet<Box<str>> {
         let Some(names) = self.own_names() else { return BTreeSet::new() };
-        let containers = self.spec.template.spec.all_containers();
-        let found = containers.flat_map(|container| {
-            let environment = names.environment(container);
+        let mut found = BTreeSet::new();
+        for container in self.spec.template.spec.all_containers() {
             let values = container.env.iter().map(|variable| &*variable.value);
             let words =
                 command_lines(container).into_iter().flat_map(|(_, words)| words.iter().map(|word| &**word));
-            let texts = values.chain(words).filter(|text| text.contains('.'));
-            let found = texts.flat_map(|text| names.other_services(&expand(text, &environment)));
-            found.collect::<BTreeSet<_>>()
-        });
-        found.collect()
+            // Most texts name no pod, and what they are made of is only asked for where one does.
+            let mut texts = values.chain(words).filter(|text| names.may_stand_in(text)).peekable();
+            if texts.peek().is_some() {
+                let environment = names.environment(container);
+                found.extend(texts.flat_map(|text| names.other_services(&expand(text, &environment))));
+            }
+        }
+        found
     }
 }
 
@@ -121,6 +123,10 @@ impl OwnNames<'_> {
             if found.is_empty() { found } else { self.other_services_in_line(without_comment(line)) }
         });
         found.map(Into::into).collect()
+    }
+
+    fn may_stand_in(&self, text: &str) -> bool {
+        text.contains('.') && (text.contains('$') || text.contains(self.set))
     }
 
     fn other_services_in_line<'t>(&self, line: &'t str) -> Vec<&'t str> {

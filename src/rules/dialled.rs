@@ -65,8 +65,9 @@ impl<'a> SetContext<'a> {
     /// Of Services that do not exist.
     fn dialled_under_none(&self) -> Option<DialledElsewhere<'a>> {
         let mut services = self.set.other_services();
-        if let Some(names) = self.set.own_names() {
-            services.extend(self.config_map_texts().iter().flat_map(|read| names.other_services(read.text)));
+        let texts = self.config_map_texts();
+        if let Some(names) = (!texts.is_empty()).then(|| self.set.own_names()).flatten() {
+            services.extend(texts.iter().flat_map(|read| names.other_services(read.text)));
         }
         let is_absent = |name: &str| matches!(self.view.service(self.namespace(), name), Lookup::Absent);
         // A Service for each pod may be meant, in the namespace that the manifests are for.
