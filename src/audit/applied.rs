@@ -20,8 +20,14 @@ pub(super) fn applied(set: &StatefulSet, cluster: &Cluster, policies: &Policies)
     }
 }
 
+/// What it takes from ConfigMaps, as far as others look at it: of most software not the files, of which there is one for each of
+/// thousands of sets.
+pub(super) fn taken_for_others(set: &StatefulSet, cluster: &Cluster) -> Option<TakenFromConfigMaps> {
+    taken(set, cluster)?.with_files_of(set, software::is_known_by_files)
+}
+
 /// What it takes from ConfigMaps, as far as that says what it is.
-pub(super) fn taken(set: &StatefulSet, cluster: &Cluster) -> Option<TakenFromConfigMaps> {
+fn taken(set: &StatefulSet, cluster: &Cluster) -> Option<TakenFromConfigMaps> {
     let what =
         WhatToTake { variables: &VARIABLES, files_of: software::reads_files, settings: software::settings };
     set.taken_from_config_maps(what, |name| cluster.config_map(&set.metadata.namespace, name))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::successors;
 
-use super::applied::taken;
+use super::applied::taken_for_others;
 use super::contexts::Contexts;
 use crate::cluster::inventory::{Inventory, ObjectName, Position, by_ref};
 use crate::cluster::{Cluster, Kind};
@@ -173,7 +173,7 @@ impl<'a> Builder<'a> {
     /// Writes into sets what they take from ConfigMaps: sets that list each other there are one group.
     fn fill_environment(&mut self, cluster: &mut Cluster, items: &[usize]) {
         for set in items.iter().filter_map(|item| self.inventory.item(*item)?.set()) {
-            let Some(taken) = taken(set, cluster) else { continue };
+            let Some(taken) = taken_for_others(set, cluster) else { continue };
             if let Some(left) = self.taken_left.checked_sub(taken.bytes()) {
                 self.taken_left = left;
                 cluster.insert(set.with_taken(taken));

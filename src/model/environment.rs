@@ -31,6 +31,16 @@ pub struct WhatToTake<'w> {
 }
 
 impl TakenFromConfigMaps {
+    /// The same with the files of those containers of `set` only for which `keeps` holds; `None` where nothing is left.
+    pub fn with_files_of(mut self, set: &StatefulSet, keeps: fn(&Container) -> bool) -> Option<Self> {
+        for (container, taken) in set.spec.template.spec.containers.iter().zip(&mut self.0) {
+            if !keeps(container) {
+                taken.files = Vec::new();
+            }
+        }
+        self.0.iter().any(|taken| !taken.is_empty()).then_some(self)
+    }
+
     /// How many bytes of text it is.
     pub fn bytes(&self) -> usize {
         self.0.iter().map(Taken::bytes).sum()

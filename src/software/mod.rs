@@ -153,11 +153,16 @@ pub const READS: ReadByCatalogue = ReadByCatalogue {
 
 /// Whether the shipped catalogue reads the configuration files of such a container.
 pub fn reads_files(container: &Container) -> bool {
+    let settings = || SHIPPED.iter().flat_map(|catalogue| catalogue.files_of(container));
+    is_known_by_files(container) || settings().next().is_some()
+}
+
+/// Whether configuration files say what such a container runs.
+pub fn is_known_by_files(container: &Container) -> bool {
     SHIPPED.as_ref().is_ok_and(|catalogue| {
         let mut entries =
             catalogue.images.matching(container.repository()).map(|pattern| catalogue.owner[pattern]);
         entries.any(|entry| catalogue.entries[entry].configuration.is_some())
-            || catalogue.files_of(container).next().is_some()
     })
 }
 
