@@ -27,12 +27,8 @@ pub enum GroupEvidence<'a> {
     ReplicaSet(&'a str),
     /// The initial cluster of one lists the pods of all, and they are of one release or list each other.
     InitialCluster,
-    /// They run the same image, and one Service selects the pods of both. Presumed: it proves nothing.
-    Alike,
-    /// They name the same replica set and no release. Presumed: names like `rs0` are everywhere.
-    SameName(&'a str),
-    /// They name the same cluster of Elasticsearch, and none lists its members. Presumed: the name has a default.
-    SameCluster(&'a str),
+    /// They seem to be, which proves nothing: [`ClusterView::sets_naming`], [`ClusterView::sets_of_cluster`], [`ClusterView::sets_like`].
+    Presumed,
 }
 
 type Sets<'a> = Vec<(&'a StatefulSet, i32)>;
@@ -53,13 +49,7 @@ impl<'a> Group<'a> {
     /// The name of its first set by name, which tells it from other groups of the namespace; `None` for one set alone and for
     /// sets of which nothing says that they belong together.
     pub fn key(&self) -> Option<&'a str> {
-        let declared = !matches!(
-            self.evidence,
-            GroupEvidence::Alone
-                | GroupEvidence::Alike
-                | GroupEvidence::SameName(_)
-                | GroupEvidence::SameCluster(_)
-        );
+        let declared = !matches!(self.evidence, GroupEvidence::Alone | GroupEvidence::Presumed);
         let names = self.sets.iter().map(|(set, _)| &*set.metadata.name);
         names.min().filter(|_| declared && self.sets.len() > 1)
     }
@@ -142,7 +132,8 @@ impl<'a> ClusterView<'a> {
         Some((GroupEvidence::InitialCluster, Some(sets)))
     }
 
-    /// The sets that name the same replica set as `set` where none of them says which release it is of.
+    /// The sets that name the same replica set as `set` where none of them says which release it is of: names like `rs0` are
+    /// everywhere.
     pub fn sets_naming(&self, set: &'a StatefulSet, replica_set: &str) -> Sets<'a> {
         let is_other = |other: &StatefulSet| {
             other.metadata.name != set.metadata.name
@@ -154,7 +145,7 @@ impl<'a> ClusterView<'a> {
         self.sets_by_key(set, IndexKey::ReplicaSet("", replica_set), is_other).unwrap_or_default()
     }
 
-    /// The sets that name the same cluster as `set`, where neither lists its members.
+    /// The sets that name the same cluster as `set`, where neither lists its members: Elasticsearch has a default for the name.
     pub fn sets_of_cluster(&self, set: &'a StatefulSet, cluster: &str) -> Sets<'a> {
         let lists = |set: &StatefulSet| !set.initial_members().is_empty();
         let is_other = |other: &StatefulSet| {

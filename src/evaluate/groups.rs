@@ -37,24 +37,19 @@ impl<'a> Evaluator<'a> {
         if class.class != Class::Quorum || set.ensemble().is_some() {
             return None;
         }
-        let named = set.replica_set_name().filter(|_| set.instance().is_none());
-        let same_name = named.map(|name| (GroupEvidence::SameName(name), view.sets_naming(set, name)));
-        // Elasticsearch is known as likely only.
-        let cluster = class.is_only_likely().then(|| set.cluster_name()).flatten();
-        let same_cluster =
-            cluster.map(|name| (GroupEvidence::SameCluster(name), view.sets_of_cluster(set, name)));
-        let alike = || (GroupEvidence::Alike, view.sets_like(set));
-        let presumed = same_name.into_iter().chain(same_cluster).chain(std::iter::once_with(alike));
-        let mut groups = presumed.map(|(evidence, others)| {
-            let votes = |other: &'a StatefulSet| {
-                self.may_vote(other)
-                    || (matches!(evidence, GroupEvidence::SameCluster(_)) && other.is_master_eligible())
-            };
+        let with = |others: Vec<(&'a StatefulSet, i32)>, votes: &dyn Fn(&'a StatefulSet) -> bool| {
             let others = others.into_iter().filter(|(other, _)| votes(other));
             let sets: Vec<_> = std::iter::once((set, replicas)).chain(others).collect();
-            Group { sets, evidence, may_grow: false }
-        });
-        groups.find(|group| group.sets.len() > 1)
+            (sets.len() > 1).then_some(Group { sets, evidence: GroupEvidence::Presumed, may_grow: false })
+        };
+        let may_vote = |other| self.may_vote(other);
+        let may_be_master = |other: &'a StatefulSet| self.may_vote(other) || other.is_master_eligible();
+        let named = set.replica_set_name().filter(|_| set.instance().is_none());
+        // Elasticsearch is known as likely only.
+        let cluster = || class.is_only_likely().then(|| set.cluster_name()).flatten();
+        let of_name = named.and_then(|name| with(view.sets_naming(set, name), &may_vote));
+        let of_cluster = || with(view.sets_of_cluster(set, cluster()?), &may_be_master);
+        of_name.or_else(of_cluster).or_else(|| with(view.sets_like(set), &may_vote))
     }
 
     /// Whether a set of the same owner is of the same group. An operator may keep several groups of one software, which then name
