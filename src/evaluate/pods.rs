@@ -45,7 +45,7 @@ pub fn pods_in_question(change: &Change, cluster: &Cluster, policies: &Policies)
         Action::StatefulSet(Edit::Update { old, new }) if new.replicas() < old.replicas() => {
             evaluator.around_scale(old, old.replicas())
         }
-        Action::StatefulSet(Edit::Update { old, new }) if old.spec.template != new.spec.template => {
+        Action::StatefulSet(Edit::Update { old, new }) if new.replaces_last_pod(old, new.replicas()) => {
             evaluator.around_scale(old, old.replicas())
         }
         Action::StatefulSet(Edit::Create(set)) => evaluator.orphans_of(set),

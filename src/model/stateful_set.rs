@@ -159,6 +159,15 @@ impl StatefulSet {
         (kind == UpdateKind::RollingUpdate).then_some(rolling_update)
     }
 
+    /// Whether an update from `old` deletes the last of `replicas` pods at once, whatever the others are. Of pods that are started in
+    /// order the controller waits for each before it does anything.
+    pub fn replaces_last_pod(&self, old: &Self, replicas: i32) -> bool {
+        let reaches_it = |update: RollingUpdate| update.partition < replicas;
+        &*self.spec.pod_management_policy == "Parallel"
+            && self.rolling_update().is_some_and(reaches_it)
+            && self.spec.template != old.spec.template
+    }
+
     /// The ordinals of its pods where it has `replicas` of them.
     pub fn ordinals(&self, replicas: i32) -> std::ops::Range<i64> {
         let start = i64::from(self.spec.ordinals.start);

@@ -179,8 +179,7 @@ fn check_scale(step: &Transition<'_, '_>, params: &Params, out: &mut Violations)
     }
 }
 
-/// The controller deletes the last pod first, and only waits for those behind the one it deletes. Of pods that are started in order
-/// it waits for each before it does anything.
+/// The controller deletes the last pod first, and only waits for those behind the one it deletes.
 fn check_rollout(step: &Transition<'_, '_>, out: &mut Violations) {
     let (Some(before), at) = (step.before, step.after) else { return };
     let Some(name) = first_replaced(before, at) else { return };
@@ -204,14 +203,11 @@ fn check_rollout(step: &Transition<'_, '_>, out: &mut Violations) {
     out.add(Place::in_set("/spec/template"), message, remedy).at_most(Level::Warn);
 }
 
-/// The pod that a rolling update deletes before all others, where an update starts one that does not wait for them.
+/// The pod that a rolling update deletes before all others, where it starts now.
 fn first_replaced(before: &SetContext<'_>, at: &SetContext<'_>) -> Option<String> {
-    let (old, new) = (&before.set.spec, &at.set.spec);
-    let is_rollout = old.template != new.template && &*new.pod_management_policy == "Parallel";
-    let reaches_last = at.set.rolling_update()?.partition < at.replicas;
     let is_same_count = before.replicas == at.replicas && i64::from(at.replicas) <= MOST_MEMBERS;
     let last = at.set.ordinals(at.replicas).last()?;
-    (is_rollout && reaches_last && is_same_count).then(|| at.set.pod_name(last))
+    (is_same_count && at.set.replaces_last_pod(before.set, at.replicas)).then(|| at.set.pod_name(last))
 }
 
 /// How many members of a group are ready, and which are not, as far as their names are known.
