@@ -65,18 +65,14 @@ impl StatefulSet {
         let found = self.own_names()?.in_template(self);
         found.into_iter().min_by_key(|name| (name.is_full && name.is_own, name.is_full))
     }
-}
 
-impl StatefulSet {
     /// Whether a Service stands by its name alone, not behind that of a pod, in the environment, command, arguments, probes or hooks
     /// of a container.
     pub fn mentions_service(&self, service: &str) -> bool {
         let mut containers = self.spec.template.spec.all_containers();
         containers.any(|container| texts(container).iter().any(|(_, text)| mentions_host(text, service)))
     }
-}
 
-impl StatefulSet {
     /// The Services, other than the governing one, under which names of its own pods stand in its containers; see
     /// [`OwnNames::other_services`].
     pub fn other_services(&self) -> BTreeSet<Box<str>> {

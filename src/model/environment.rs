@@ -34,7 +34,7 @@ impl TakenFromConfigMaps {
     /// The same with the files of those containers of `set` only for which `keeps` holds; `None` where nothing is left.
     pub fn with_files_of(mut self, set: &StatefulSet, keeps: fn(&Container) -> bool) -> Option<Self> {
         for (container, taken) in set.spec.template.spec.containers.iter().zip(&mut self.0) {
-            if !keeps(container) {
+            if !taken.files.is_empty() && !keeps(container) {
                 taken.files = Vec::new();
             }
         }
@@ -65,15 +65,13 @@ impl StatefulSet {
         what: WhatToTake<'_>,
         config_map: impl Fn(&str) -> Option<&'c ConfigMap>,
     ) -> Option<TakenFromConfigMaps> {
-        let containers = &self.spec.template.spec.containers;
-        if !containers.iter().any(|container| takes_variables(container) || (what.files_of)(container)) {
-            return None;
-        }
         let of = |container: &Container| {
             let mut variables = variables_taken(container, what.variables, &config_map);
             let mut files = Vec::new();
-            if (what.files_of)(container) {
+            if self.mounts_config_map(container) && (what.files_of)(container) {
                 files = self.files_taken(container, &config_map);
+            }
+            if !files.is_empty() {
                 let is_new = |set: &EnvVar| {
                     container.env.iter().chain(&variables).all(|variable| variable.name != set.name)
                 };
@@ -83,8 +81,13 @@ impl StatefulSet {
             }
             Taken { variables, files }
         };
-        let taken: Vec<Taken> = containers.iter().map(of).collect();
+        let taken: Vec<Taken> = self.spec.template.spec.containers.iter().map(of).collect();
         taken.iter().any(|taken| !taken.is_empty()).then_some(TakenFromConfigMaps(taken))
+    }
+
+    fn mounts_config_map(&self, container: &Container) -> bool {
+        let mut volumes = self.spec.template.spec.volumes.iter();
+        volumes.any(|volume| volume.config_map.is_some() && container.uses_volume(&volume.name))
     }
 
     /// The files that a container mounts from ConfigMaps that are known; none of a mount that has more than is kept.

@@ -153,8 +153,8 @@ pub const READS: ReadByCatalogue = ReadByCatalogue {
 
 /// Whether the shipped catalogue reads the configuration files of such a container.
 pub fn reads_files(container: &Container) -> bool {
-    let settings = || SHIPPED.iter().flat_map(|catalogue| catalogue.files_of(container));
-    is_known_by_files(container) || settings().next().is_some()
+    let mut settings = SHIPPED.iter().flat_map(|catalogue| catalogue.files_of(container));
+    settings.next().is_some() || is_known_by_files(container)
 }
 
 /// Whether configuration files say what such a container runs.
