@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
+
 use super::ClusterObject;
 use crate::model::{Container, LabelSelector, Labels, PodSpec, StatefulSet};
 
@@ -17,7 +19,7 @@ pub struct SharedParts {
 /// Values, each once.
 #[derive(Debug)]
 struct Pool<T> {
-    known: HashSet<T>,
+    known: HashSet<T, RandomState>,
     /// How many there may be before those are dropped that no object has any longer.
     room: usize,
 }
@@ -42,7 +44,7 @@ impl Shareable for Arc<[Container]> {
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
-        Self { known: HashSet::new(), room: LEAST_ROOM }
+        Self { known: HashSet::default(), room: LEAST_ROOM }
     }
 }
 

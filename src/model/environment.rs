@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ConfigMap, Container, EnvVar, MountedFile, StatefulSet};
+use super::{ConfigMap, ConfigMapFiles, Container, EnvVar, MountedFile, StatefulSet, Volume, VolumeMount};
 
 /// Bytes of a value beyond which it says nothing of what a set is.
 const LONGEST_VALUE: usize = 4_096;
@@ -68,7 +68,7 @@ impl StatefulSet {
         let of = |container: &Container| {
             let mut variables = variables_taken(container, what.variables, &config_map);
             let mut files = Vec::new();
-            if self.mounts_config_map(container) && (what.files_of)(container) {
+            if self.mounted_config_maps(container).next().is_some() && (what.files_of)(container) {
                 files = self.files_taken(container, &config_map);
             }
             if !files.is_empty() {
@@ -85,12 +85,7 @@ impl StatefulSet {
         taken.iter().any(|taken| !taken.is_empty()).then_some(TakenFromConfigMaps(taken))
     }
 
-    fn mounts_config_map(&self, container: &Container) -> bool {
-        let mut volumes = self.spec.template.spec.volumes.iter();
-        volumes.any(|volume| volume.config_map.is_some() && container.uses_volume(&volume.name))
-    }
-
-    /// The files that a container mounts from ConfigMaps that are known; none of a mount that has more than is kept.
+    /// The files that a container mounts from ConfigMaps that are known; none of a ConfigMap that has more than is kept.
     fn files_taken<'c>(
         &self,
         container: &Container,
@@ -98,9 +93,7 @@ impl StatefulSet {
     ) -> Vec<MountedFile> {
         let mut files = Vec::new();
         let mut left = MOST_FILES;
-        for mount in &container.volume_mounts {
-            let volume = self.spec.template.spec.volumes.iter().find(|volume| volume.name == mount.name);
-            let Some(source) = volume.and_then(|volume| volume.config_map.as_ref()) else { continue };
+        for (mount, source) in self.mounted_config_maps(container) {
             let Some(config_map) = config_map(&source.name) else { continue };
             let path = |key: &str| mount.path_of(source.path_of(key)?);
             let mounted: Vec<(String, &str, &str)> =
@@ -117,6 +110,18 @@ impl StatefulSet {
             }));
         }
         files
+    }
+
+    /// The ConfigMaps that a container mounts as files, each with its mount.
+    fn mounted_config_maps<'a>(
+        &'a self,
+        container: &'a Container,
+    ) -> impl Iterator<Item = (&'a VolumeMount, &'a ConfigMapFiles)> {
+        let volumes = &self.spec.template.spec.volumes;
+        container.volume_mounts.iter().flat_map(move |mount| {
+            let volume = volumes.iter().find(|volume| volume.name == mount.name);
+            volume.into_iter().flat_map(Volume::config_maps).map(move |source| (mount, source))
+        })
     }
 
     /// The set as if this were written in it.
@@ -243,6 +248,15 @@ mod tests {
             (volume(json!({"name": "m"})), at("data"), ""),
             (volume(json!({"name": "other"})), at("conf"), ""),
             (volume(json!({"name": "large"})), at("conf"), ""),
+            (
+                json!({"name": "conf", "projected": {"sources": [
+                    {"secret": {"name": "m"}},
+                    {"configMap": {"name": "large"}},
+                    {"configMap": {"name": "m", "items": [{"key": "b.hcl", "path": "x.hcl"}]}},
+                ]}}),
+                at("conf"),
+                "/c/x.hcl=b",
+            ),
             (json!({"name": "conf", "secret": {"secretName": "m"}}), at("conf"), ""),
         ] {
             let container = json!({"volumeMounts": [mount]});

@@ -231,6 +231,13 @@ impl Volume {
             || self.config_map.is_some()
             || self.projected.is_some()
     }
+
+    /// The ConfigMaps that it holds as files.
+    pub fn config_maps(&self) -> impl Iterator<Item = &ConfigMapFiles> {
+        let sources = self.projected.iter().flat_map(|projected| &projected.sources);
+        let projected = sources.filter_map(|source| source.config_map.as_ref());
+        self.config_map.as_deref().into_iter().chain(projected)
+    }
 }
 
 impl PodTemplate {
@@ -270,11 +277,7 @@ impl PodSpec {
 
     /// The ConfigMaps that its volumes hold as files.
     pub fn config_map_files(&self) -> impl Iterator<Item = &ConfigMapFiles> {
-        self.volumes.iter().flat_map(|volume| {
-            let sources = volume.projected.iter().flat_map(|projected| &projected.sources);
-            let projected = sources.filter_map(|source| source.config_map.as_ref());
-            volume.config_map.as_deref().into_iter().chain(projected)
-        })
+        self.volumes.iter().flat_map(Volume::config_maps)
     }
 
     /// Whether two such pods cannot run on one node because they would take the same port of it.

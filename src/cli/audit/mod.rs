@@ -9,6 +9,7 @@ mod revision;
 mod settings;
 
 use std::io::Write;
+use std::mem::ManuallyDrop;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -238,7 +239,8 @@ impl Args {
         }
         let compares = !self.from.is_empty() || self.base.is_some();
         let keep = if compares || policies.read_raw_sets() { KeepValues::Yes } else { KeepValues::No };
-        let inventory = self.reading(keep)?.inventory(&self.paths)?;
+        // The program ends when it is judged: giving millions of small objects back one by one would only take time.
+        let inventory = ManuallyDrop::new(self.reading(keep)?.inventory(&self.paths)?);
         let old = self.old()?;
         let old = old.as_ref().map(|old| OldState::of(old, self.together));
         let judge =
