@@ -3,6 +3,7 @@
 mod applications;
 mod applied;
 pub mod contexts;
+mod immutable;
 mod threads;
 pub mod transition;
 mod views;
@@ -18,12 +19,12 @@ use self::applications::{Known, application};
 use self::applied::applied;
 use self::contexts::{Context, Contexts};
 use self::threads::in_order;
-use self::transition::OldState;
+use self::transition::{OldState, Steps};
 use self::views::Views;
 use crate::change::{Action, Change, Edit, RawObjects};
 use crate::cluster::inventory::{Found, Inventory};
 use crate::cluster::{Cluster, ClusterObject, Kind, Listing};
-use crate::evaluate::evaluate;
+use crate::evaluate::{evaluate, evaluate_step};
 use crate::manifest::{Note, NoteKind};
 use crate::model::{StatefulSet, Workload};
 use crate::policy::{NamespaceExemption, Policies};
@@ -59,7 +60,12 @@ pub fn audit_step(
     let contexts = Contexts::of(inventory, config.together);
     let views = Views::of(inventory, &contexts);
     let exempting = exempting(&views, contexts.list.len(), policies);
-    let audit = Audit { inventory, old, policies, exempting, config, now, views: &views };
+    let past = old.map(|old| Past {
+        old,
+        views: Views::of(old.inventory, &old.contexts),
+        steps: Steps::between(old, inventory, &contexts),
+    });
+    let audit = Audit { inventory, past: past.as_ref(), policies, exempting, config, now, views: &views };
     let mut report = Report::default();
     let mut jobs = Vec::new();
     for (number, context) in contexts.list.iter().enumerate() {
@@ -182,7 +188,7 @@ pub fn audit_namespace(
 /// An audit of manifests that is under way.
 struct Audit<'a> {
     inventory: &'a Inventory,
-    old: Option<&'a OldState<'a>>,
+    past: Option<&'a Past<'a>>,
     policies: &'a Policies,
     /// By context, where others apply.
     exempting: BTreeMap<usize, Policies>,
@@ -191,10 +197,19 @@ struct Audit<'a> {
     views: &'a Views<'a>,
 }
 
+/// The old state, and what became of it.
+struct Past<'a> {
+    old: &'a OldState<'a>,
+    views: Views<'a>,
+    steps: Steps,
+}
+
 /// One object to judge in a context.
 struct Job<'a> {
     context: usize,
     context_name: Arc<str>,
+    /// The old context that is compared with.
+    old_context: Option<usize>,
     before: Option<Found<'a>>,
     /// `None` where the object is gone.
     now: Option<Found<'a>>,
@@ -214,20 +229,33 @@ impl<'a> Audit<'a> {
 
     /// Adds the objects to judge in a context.
     fn plan(&self, number: usize, context: &Context, jobs: &mut Vec<Job<'a>>) -> Option<ContextSummary> {
-        let old = self.old.and_then(|old| Some((old, old.context(self.inventory, context)?)));
         let name: Arc<str> = (&*context.name).into();
         let mut stateful_sets = 0;
-        let job = |before, now| Job { context: number, context_name: Arc::clone(&name), before, now };
-        for found in context.judged.iter().filter_map(|item| self.inventory.item(*item)) {
-            let before = old.and_then(|(old, context)| old.find(context, &found.name()));
+        let same = self.past.and_then(|past| past.steps.contexts.get(&number).copied());
+        let mut add = |old_context, before, now| {
+            let context_name = Arc::clone(&name);
+            jobs.push(Job { context: number, context_name, old_context, before, now });
+        };
+        for item in &context.judged {
+            let Some(found) = self.inventory.item(*item) else { continue };
             stateful_sets += usize::from(found.set().is_some());
-            jobs.push(job(before, Some(found)));
+            let before = self.past.and_then(|past| Some((past, past.steps.before(number, *item)?)));
+            let old_context = before.map(|(_, before)| before.context).or(same);
+            add(old_context, before.and_then(|(past, before)| past.old.found(before)), Some(found));
         }
-        if let Some((old, context)) = old {
-            let gone = old.own(context).filter(|gone| !self.views.has(number, &gone.name()));
-            jobs.extend(gone.map(|gone| job(Some(gone), None)));
+        if let Some(past) = self.past {
+            let gone = past.steps.gone(past.old, number).filter_map(|gone| past.old.found(gone));
+            for gone in gone.filter(|gone| !self.views.has(number, &gone.name())) {
+                add(same, Some(gone), None);
+            }
         }
         (!context.judged.is_empty()).then_some(ContextSummary { name, stateful_sets })
+    }
+
+    /// What there was before in a context.
+    fn earlier(&self, job: &Job<'a>) -> &'a Cluster {
+        let past = self.past.and_then(|past| Some(past.views.cluster(job.old_context?)));
+        past.unwrap_or_else(|| self.views.cluster(job.context))
     }
 
     fn judge(&self, job: &Job<'a>, judged: &mut Judged) {
@@ -246,14 +274,15 @@ impl<'a> Audit<'a> {
             return;
         }
         let (cluster, policies) = (self.views.cluster(job.context), self.policies(job.context));
+        let earlier = self.earlier(job);
         let mut written = found.how();
         if let Some(old) = before {
-            written.immutable_changes = transition::immutable_changes(old, found);
+            written.immutable_changes = immutable::immutable_changes(old, found);
         }
         let change = Change { action: Action::Manifest(written), ..Change::default() };
         self.add(job, found, evaluate(&change, cluster, policies, self.now), judged);
         let Some(set) = found.set() else {
-            if found.is_workload() || (self.old.is_some() && !is_same) {
+            if found.is_workload() || (self.past.is_some() && !is_same) {
                 self.change(job, found, judged);
             }
             return;
@@ -270,18 +299,20 @@ impl<'a> Audit<'a> {
             Some(Box::new(RawObjects::new(old, raw_object(found)?)))
         });
         let edit = match old_set {
-            Some((_, old)) => Edit::Update { old: applied(old, cluster, policies), new: set },
+            Some((_, old)) => Edit::Update { old: applied(old, earlier, policies), new: set },
             None => Edit::Create(set),
         };
-        self.add(job, found, judge(edit, raw.flatten(), cluster, policies, self.now), judged);
+        let change = of_set(edit, raw.flatten());
+        self.add(job, found, evaluate_step(&change, earlier, cluster, policies, self.now), judged);
     }
 
     /// Judges what a change to `at` does to others.
     fn change(&self, job: &Job<'a>, at: Found<'a>, judged: &mut Judged) {
         if let Some(action) = transition::change(job.before, job.now) {
             let change = Change { action, has_all_objects: true, ..Change::default() };
-            let cluster = self.views.cluster(job.context);
-            self.add(job, at, evaluate(&change, cluster, self.policies(job.context), self.now), judged);
+            let (earlier, cluster) = (self.earlier(job), self.views.cluster(job.context));
+            let policies = self.policies(job.context);
+            self.add(job, at, evaluate_step(&change, earlier, cluster, policies, self.now), judged);
         }
     }
 
@@ -367,9 +398,11 @@ fn judge(
     policies: &Policies,
     now: Timestamp,
 ) -> Verdict {
-    let action = Action::StatefulSet(edit);
-    let change = Change { action, raw, has_all_objects: true, ..Change::default() };
-    evaluate(&change, cluster, policies, now)
+    evaluate(&of_set(edit, raw), cluster, policies, now)
+}
+
+fn of_set(edit: Edit<StatefulSet>, raw: Option<Box<RawObjects>>) -> Change {
+    Change { action: Action::StatefulSet(edit), raw, has_all_objects: true, ..Change::default() }
 }
 
 fn judge_workload(workload: &Workload, cluster: &Cluster, policies: &Policies, now: Timestamp) -> Verdict {

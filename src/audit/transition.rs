@@ -1,33 +1,32 @@
 //! The step between two states of manifests: what an apply of the new ones would do to objects that the old ones have made.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::successors;
 
-use serde_json::Value;
-
-use super::contexts::{Context, Contexts};
-use crate::change::{Action, Edit, ImmutableChange, OrphanedPods};
+use super::contexts::Contexts;
+use crate::change::{Action, Edit};
 use crate::cluster::ClusterObject;
-use crate::cluster::inventory::{Found, Inventory, ManifestRecord, ObjectName, Unit};
-use crate::model::{Labels, StatefulSet};
-
-/// The fields of a StatefulSet that no update may change, with their defaults. `ValidateStatefulSetUpdate` in
-/// `pkg/apis/apps/validation` lists those that may.
-const IMMUTABLE: [(&str, &str); 4] = [
-    ("/spec/selector", ""),
-    ("/spec/serviceName", ""),
-    ("/spec/podManagementPolicy", "OrderedReady"),
-    ("/spec/volumeClaimTemplates", ""),
-];
+use crate::cluster::inventory::{Found, Inventory, ObjectName, Unit};
 
 /// The old state, ready to be compared with.
 #[derive(Debug)]
 pub struct OldState<'a> {
-    inventory: &'a Inventory,
-    contexts: Contexts,
-    /// Contexts by the number of their unit and their names within it.
-    numbers: BTreeMap<(usize, String), usize>,
+    pub(super) inventory: &'a Inventory,
+    pub(super) contexts: Contexts,
+    /// Contexts by where they are.
+    numbers: BTreeMap<Place, usize>,
     /// The last object of a name in a context.
     named: BTreeMap<(usize, ObjectName), usize>,
+}
+
+/// An argument, by its place on the command line, and a path below it: the same in both states.
+type Place = (usize, String);
+
+/// An old object and the context that it is in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Old {
+    pub(super) context: usize,
+    pub(super) item: usize,
 }
 
 impl<'a> OldState<'a> {
@@ -36,7 +35,7 @@ impl<'a> OldState<'a> {
         let contexts = Contexts::of(inventory, together);
         let (mut numbers, mut named) = (BTreeMap::new(), BTreeMap::new());
         for (number, context) in contexts.list.iter().enumerate() {
-            numbers.insert(key(inventory, context), number);
+            numbers.insert(place(inventory, context.unit, &context.name), number);
             for item in &context.own {
                 if let Some(found) = inventory.item(*item) {
                     named.insert((number, found.name()), *item);
@@ -46,37 +45,129 @@ impl<'a> OldState<'a> {
         Self { inventory, contexts, numbers, named }
     }
 
-    /// The old context that became this one.
-    pub(super) fn context(&self, inventory: &Inventory, context: &Context) -> Option<usize> {
-        self.numbers.get(&key(inventory, context)).copied()
+    pub(super) fn found(&self, old: Old) -> Option<Found<'a>> {
+        self.inventory.item(old.item)
     }
 
     /// The old object of a name, as it was seen from the context.
-    pub(super) fn find(&self, context: usize, name: &ObjectName) -> Option<Found<'a>> {
-        let mut at = Some(context);
-        while let Some(context) = at {
-            if let Some(item) = self.named.get(&(context, name.clone())) {
-                return self.inventory.item(*item);
-            }
-            at = self.contexts.list[context].parent;
-        }
-        None
+    fn find(&self, context: usize, name: &ObjectName) -> Option<Old> {
+        let mut above = successors(Some(context), |context| self.contexts.list[*context].parent);
+        above.find_map(|at| Some(Old { context, item: *self.named.get(&(at, name.clone()))? }))
     }
 
-    /// The objects that were written in a context.
-    pub(super) fn own(&self, context: usize) -> impl Iterator<Item = Found<'a>> {
-        self.contexts.list[context].own.iter().filter_map(|item| self.inventory.item(*item))
+    /// By argument and name, the objects that no new one was found for.
+    fn others(&self, taken: &BTreeSet<usize>) -> BTreeMap<(usize, ObjectName), Vec<Old>> {
+        let mut others: BTreeMap<(usize, ObjectName), Vec<Old>> = BTreeMap::new();
+        for ((context, name), item) in self.named.iter().filter(|(_, item)| !taken.contains(item)) {
+            let (argument, _) = place(self.inventory, self.contexts.list[*context].unit, "");
+            others.entry((argument, name.clone())).or_default().push(Old { context: *context, item: *item });
+        }
+        others
+    }
+
+    fn is_alternative(&self, old: Old) -> bool {
+        self.contexts.list[old.context].parent.is_some()
     }
 }
 
-/// What tells contexts apart in both states: the argument, by its place on the command line, and the path below it.
-fn key(inventory: &Inventory, context: &Context) -> (usize, String) {
+/// Which old object each new one was, and which are gone.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    /// By a new context, the old one in its place.
+    pub(super) contexts: BTreeMap<usize, usize>,
+    /// By a new context and an object of it.
+    before: BTreeMap<(usize, usize), Old>,
+    /// Old objects that some new one was.
+    taken: BTreeSet<usize>,
+}
+
+impl Steps {
+    /// An object is compared with that of its name in its context. Where contexts are others than before, because a variant was added
+    /// or removed, it is compared with that in its file, and where it has moved, with the only one that is left.
+    pub(super) fn between(old: &OldState<'_>, inventory: &Inventory, contexts: &Contexts) -> Self {
+        let mut steps = Self::default();
+        let mut left: BTreeMap<(usize, ObjectName), BTreeMap<usize, Vec<usize>>> = BTreeMap::new();
+        for (number, context) in contexts.list.iter().enumerate() {
+            let here = place(inventory, context.unit, &context.name);
+            let same = old.numbers.get(&here).copied();
+            steps.contexts.extend(same.map(|same| (number, same)));
+            for item in &context.judged {
+                let Some(found) = inventory.item(*item) else { continue };
+                match same.and_then(|same| old.find(same, &found.name())) {
+                    Some(before) => steps.add(&[number], *item, before),
+                    None => {
+                        let of_name = left.entry((here.0, found.name())).or_default();
+                        of_name.entry(*item).or_default().push(number);
+                    }
+                }
+            }
+        }
+        if left.is_empty() {
+            return steps;
+        }
+        let mut others = old.others(&steps.taken);
+        for (name, mut items) in left {
+            let Some(others) = others.get_mut(&name) else { continue };
+            steps.match_files(old, inventory, contexts, &mut items, others);
+            let (Some((item, numbers)), [other]) = (items.pop_first(), &others[..]) else { continue };
+            let is_alternative = numbers.iter().any(|number| contexts.list[*number].parent.is_some());
+            if items.is_empty() && !(is_alternative && old.is_alternative(*other)) {
+                steps.add(&numbers, item, *other);
+            }
+        }
+        steps
+    }
+
+    /// Takes out of both what is in the same file.
+    fn match_files(
+        &mut self,
+        old: &OldState<'_>,
+        inventory: &Inventory,
+        contexts: &Contexts,
+        items: &mut BTreeMap<usize, Vec<usize>>,
+        others: &mut Vec<Old>,
+    ) {
+        let file = |inventory: &Inventory, contexts: &Contexts, context: usize, item: usize| {
+            let file = &inventory.item(item)?.manifest.file.name;
+            Some(place(inventory, contexts.list[context].unit, file))
+        };
+        items.retain(|item, numbers| {
+            let here = numbers.first().and_then(|number| file(inventory, contexts, *number, *item));
+            let is_here = |other: &Old| file(old.inventory, &old.contexts, other.context, other.item) == here;
+            let Some(found) = others.iter().position(is_here) else { return true };
+            self.add(numbers, *item, others.swap_remove(found));
+            false
+        });
+    }
+
+    fn add(&mut self, contexts: &[usize], item: usize, before: Old) {
+        self.taken.insert(before.item);
+        self.before.extend(contexts.iter().map(|context| ((*context, item), before)));
+    }
+
+    /// What an object was.
+    pub(super) fn before(&self, context: usize, item: usize) -> Option<Old> {
+        self.before.get(&(context, item)).copied()
+    }
+
+    /// The old objects that were written in a context's place and that no new one was.
+    pub(super) fn gone(&self, old: &OldState<'_>, context: usize) -> impl Iterator<Item = Old> {
+        let same = self.contexts.get(&context).copied();
+        let own = same
+            .into_iter()
+            .flat_map(|same| old.contexts.list[same].own.iter().map(move |item| (same, *item)));
+        own.filter(|(_, item)| !self.taken.contains(item)).map(|(context, item)| Old { context, item })
+    }
+}
+
+/// Where a context or a file is.
+fn place(inventory: &Inventory, unit: usize, path: &str) -> Place {
     let units = inventory.units();
     let argument = |number: &usize| units.get(*number).is_none_or(|unit| !unit.rendered);
-    let first = (0..=context.unit).rev().find(argument).unwrap_or_default();
+    let first = (0..=unit).rev().find(argument).unwrap_or_default();
     let count = (0..first).filter(argument).count();
     let above = units.get(first).map(|unit: &Unit| &*unit.name).unwrap_or_default().trim_end_matches('/');
-    let below = context.name.strip_prefix(above).unwrap_or(&context.name);
+    let below = path.strip_prefix(above).unwrap_or(path);
     (count, below.trim_start_matches('/').to_owned())
 }
 
@@ -96,52 +187,10 @@ pub(super) fn change(old: Option<Found<'_>>, new: Option<Found<'_>>) -> Option<A
                 }
             };
         }
+        if let (Some(ClusterObject::Claim(claim)), None) = (old, new) {
+            return Some(Action::ClaimDeletion((**claim).clone()));
+        }
         edit!(StatefulSet => StatefulSet, Deployment => Workload, ReplicaSet => Workload, Service => Service, DisruptionBudget => DisruptionBudget, Autoscaler => Autoscaler)
     };
     edit(old.map(|found| found.object()), new.map(|found| found.object()))
-}
-
-/// The fields of a StatefulSet whose change the API server refuses.
-pub(super) fn immutable_changes(old: Found<'_>, new: Found<'_>) -> Vec<ImmutableChange> {
-    let (Some(old_set), Some(new_set)) = (old.set(), new.set()) else { return Vec::new() };
-    let changed = IMMUTABLE
-        .into_iter()
-        .filter(|(path, default)| value(old.manifest, path, default) != value(new.manifest, path, default));
-    changed.map(|(path, _)| ImmutableChange { path, pods: orphaned_pods(path, old_set, new_set) }).collect()
-}
-
-fn value(manifest: &ManifestRecord, path: &str, default: &str) -> Value {
-    let values = manifest.values.as_ref().and_then(|values| values.pointer(path));
-    match values.filter(|value| !value.is_null()) {
-        None if !default.is_empty() => default.into(),
-        None => Value::Null,
-        Some(value) if *value == "" || *value == serde_json::json!([]) => Value::Null,
-        Some(value) => value.clone(),
-    }
-}
-
-/// How the pods of the old set fit the new one, as far as this field is concerned.
-fn orphaned_pods(path: &str, old: &StatefulSet, new: &StatefulSet) -> OrphanedPods {
-    match path {
-        "/spec/selector" => {
-            not_selected(&old.pod_labels(0), new).map_or(OrphanedPods::Fit, OrphanedPods::NotSelected)
-        }
-        "/spec/volumeClaimTemplates" => {
-            let names = |set: &StatefulSet| -> BTreeSet<Box<str>> {
-                set.spec.volume_claim_templates.iter().map(|claim| claim.metadata.name.clone()).collect()
-            };
-            let added: Vec<_> = names(new).difference(&names(old)).cloned().collect();
-            if added.is_empty() { OrphanedPods::Fit } else { OrphanedPods::LackVolumes(added) }
-        }
-        "/spec/serviceName" => OrphanedPods::NamedUnder(old.spec.service_name.clone()),
-        _ => OrphanedPods::Fit,
-    }
-}
-
-/// The labels of the new template that the new selector asks for and these pods do not have; `None` where it selects them.
-fn not_selected(pods: &Labels, new: &StatefulSet) -> Option<Labels> {
-    let (selector, template) = (&new.spec.selector, new.spec.template.labels());
-    let unmet = selector.requirements().filter(|asks| !asks.holds(pods));
-    let missing = unmet.filter_map(|asks| Some((asks.key.clone(), template.get(&asks.key)?.to_owned())));
-    (!selector.matches(pods)).then(|| missing.collect())
 }

@@ -37,6 +37,7 @@ use std::collections::BTreeSet;
 pub use ast::{LONGEST, Program};
 pub use errors::{CompileError, Failure};
 pub use meter::Meter;
+pub(crate) use quantity::Quantity;
 pub use types::{Fields, Type, type_of_json};
 pub use value::Value;
 

@@ -15,7 +15,7 @@ const LARGEST: i128 = i128::MAX;
 const LONGEST: usize = 64;
 
 impl Quantity {
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if text.len() > LONGEST {
             return None;
         }

@@ -1,13 +1,14 @@
 //! One StatefulSet under every rule.
 
 use std::collections::BTreeMap;
+use std::ptr;
 
-use super::Evaluator;
 use super::evaluation::{Evaluation, Operated, States};
 use super::groups::stronger;
+use super::{Evaluator, Memories};
 use super::{claims, pods};
 use crate::change::Edit;
-use crate::cluster::{ClusterView, Group, GroupEvidence, PendingChange, ViewMemory};
+use crate::cluster::{Cluster, ClusterView, Group, GroupEvidence, PendingChange, ViewMemory};
 use crate::model::{Classified, DisruptionBudget, Object, Owner, StatefulSet};
 use crate::policy::alters_exemption;
 use crate::rules::{self, Changed, Left, Remembered, Rule, SetContext, Trigger, Violation};
@@ -15,6 +16,9 @@ use crate::verdict::{Finding, Level};
 
 /// A set, its replica count, and what else is different then.
 pub(super) type State<'a> = (&'a StatefulSet, i32, PendingChange<'a>);
+
+/// What there is at a time, with the memories for a StatefulSet that is different and for none.
+type Time<'a> = (&'a Cluster, &'a ViewMemory, &'a ViewMemory);
 
 /// What changes, and who asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -100,25 +104,28 @@ impl<'a> Evaluator<'a> {
         asked: Asked<'a>,
         group: impl Fn(&ClusterView<'a>, (&'a StatefulSet, i32)) -> Option<Group<'a>>,
     ) -> States<'a> {
-        let context =
-            |((set, replicas, pending), class): &(State<'a>, Classified), changed, own: &'a ViewMemory| {
-                let memory = if pending.changes_set() { own } else { &self.memories.unchanged };
-                let view = ClusterView::new(self.cluster, *pending).remembering(memory);
-                SetContext {
-                    set,
-                    replicas: *replicas,
-                    class: class.clone(),
-                    group: group(&view, (set, *replicas)),
-                    view,
-                    changed,
-                    dry_run: self.dry_run,
-                    honours_annotations: false,
-                    refused_exemption: None,
-                    remembered: Remembered::default(),
-                }
-            };
-        let before = before.map(|before| context(before, asked.was, &self.memories.before));
-        let after = context(after, asked.changed, &self.memories.after);
+        let context = |((set, replicas, pending), class): &(State<'a>, Classified),
+                       changed,
+                       (cluster, own, unchanged): Time<'a>| {
+            let memory = if pending.changes_set() { own } else { unchanged };
+            let view = ClusterView::new(cluster, *pending).remembering(memory);
+            SetContext {
+                set,
+                replicas: *replicas,
+                class: class.clone(),
+                group: group(&view, (set, *replicas)),
+                view,
+                changed,
+                dry_run: self.dry_run,
+                honours_annotations: false,
+                refused_exemption: None,
+                remembered: Remembered::default(),
+            }
+        };
+        let Memories { unchanged, earlier, before: old, after: new } = self.memories;
+        let earlier = if ptr::eq(self.before, self.cluster) { unchanged } else { earlier };
+        let before = before.map(|before| context(before, asked.was, (self.before, old, earlier)));
+        let after = context(after, asked.changed, (self.cluster, new, unchanged));
         let starts = before.as_ref().is_none_or(|before| before.replicas == 0) && !self.has_all_objects;
         let left = if starts {
             Left { pods: pods::adopted(&after), claims: claims::left(&after) }

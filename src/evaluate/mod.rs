@@ -38,11 +38,23 @@ use crate::verdict::{Exempt, Finding, Verdict};
 
 /// Judges a change at the time `now`, given all that is known of what else exists.
 pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Timestamp) -> Verdict {
+    evaluate_step(change, cluster, cluster, policies, now)
+}
+
+/// Judges a change that comes with others: beside the object that changes, `before` had other ones than `cluster` has.
+pub fn evaluate_step(
+    change: &Change,
+    before: &Cluster,
+    cluster: &Cluster,
+    policies: &Policies,
+    now: Timestamp,
+) -> Verdict {
     if change.requester.is_cleanup_controller() {
         return Verdict::default();
     }
     let memories = Memories::default();
     let judge = Evaluator {
+        before,
         cluster,
         memories: &memories,
         policies,
@@ -76,6 +88,8 @@ pub fn evaluate(change: &Change, cluster: &Cluster, policies: &Policies, now: Ti
 
 /// What stays the same over one evaluation.
 struct Evaluator<'a> {
+    /// What there was before; nearly always the same.
+    before: &'a Cluster,
     cluster: &'a Cluster,
     memories: &'a Memories,
     policies: &'a Policies,
@@ -91,6 +105,8 @@ struct Evaluator<'a> {
 struct Memories {
     /// Where every StatefulSet is as the cluster has it.
     unchanged: ViewMemory,
+    /// The same of what there was before, where that is another one.
+    earlier: ViewMemory,
     /// Where one is different: before, and after. No more than one set is judged then.
     before: ViewMemory,
     after: ViewMemory,
@@ -170,10 +186,20 @@ impl<'a> Evaluator<'a> {
             ..self.asked(Changed::Budget(subject), edit.before().unwrap_or(subject))
         };
         let judged = sets.flat_map(|((set, replicas), trigger)| {
-            let states = (Some((set, replicas, before)), (set, replicas, after));
-            self.judge(states.0, states.1, trigger, asked)
+            let was = self.earlier(set, replicas).map(|(set, replicas)| (set, replicas, before));
+            self.judge(was, (set, replicas, after), trigger, asked)
         });
         judged.collect()
+    }
+
+    /// A set as it was before all that changes.
+    fn earlier(&self, set: &'a StatefulSet, replicas: i32) -> Option<(&'a StatefulSet, i32)> {
+        if ptr::eq(self.before, self.cluster) {
+            return Some((set, replicas));
+        }
+        let view = ClusterView::new(self.before, PendingChange::Nothing);
+        let set = view.set(&set.metadata.namespace, &set.metadata.name).present()?;
+        Some((set, set.replicas()))
     }
 
     /// Judges each set that the Service governs.
@@ -188,8 +214,8 @@ impl<'a> Evaluator<'a> {
         let sets = ClusterView::new(self.cluster, after).sets_governed_by(namespace, name).into_iter();
         let asked = self.asked(Changed::Service(subject), edit.before().unwrap_or(subject));
         let judged = sets.filter(|(set, _)| !set.metadata.deleting).flat_map(|(set, replicas)| {
-            let states = (Some((set, replicas, before)), (set, replicas, after));
-            self.judge(states.0, states.1, Trigger::Service, asked)
+            let was = self.earlier(set, replicas).map(|(set, replicas)| (set, replicas, before));
+            self.judge(was, (set, replicas, after), Trigger::Service, asked)
         });
         judged.collect()
     }
@@ -204,7 +230,9 @@ impl<'a> Evaluator<'a> {
         let set = target(new).and_then(|name| view.set(&new.metadata.namespace, name).present());
         let Some(set) = set.filter(|set| !set.metadata.deleting) else { return Vec::new() };
         let state = (set, set.replicas(), PendingChange::Nothing);
-        let before = edit.before().filter(|old| target(old) == target(new)).map(|_| state);
+        let was = edit.before().filter(|old| target(old) == target(new));
+        let before = was.and_then(|_| self.earlier(set, set.replicas()));
+        let before = before.map(|(set, replicas)| (set, replicas, PendingChange::Nothing));
         let known = edit.before().unwrap_or(new);
         let asked = Asked { was: Changed::Autoscaler(known), ..self.asked(Changed::Autoscaler(new), known) };
         self.judge(before, state, Trigger::Autoscaler, asked)

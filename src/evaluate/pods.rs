@@ -25,6 +25,7 @@ pub fn pods_in_question(change: &Change, cluster: &Cluster, policies: &Policies)
     }
     let memories = Memories::default();
     let evaluator = Evaluator {
+        before: cluster,
         cluster,
         memories: &memories,
         policies,

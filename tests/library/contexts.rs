@@ -220,6 +220,45 @@ fn a_step_is_judged_by_what_it_breaks() {
 }
 
 #[test]
+fn a_set_is_compared_with_what_it_was_before_its_variants_changed() {
+    let of = |replicas: i32| {
+        let set = set("zk", "").replace("replicas: 3", &format!("replicas: {replicas}"));
+        set + &service("zk", "") + &budget("zk", "zk", "")
+    };
+    let loses = |old: &[(&str, String)], new: &[(&str, String)]| {
+        step(&[("r", old)], &[("r", new)], false).iter().any(|found| found.contains("majority=deny"))
+    };
+    let prod = |replicas| ("r/prod.yaml", of(replicas));
+    let dev = ("r/dev.yaml", of(1));
+    assert!(loses(&[prod(5)], &[prod(1), dev.clone()]), "a variant is added");
+    assert!(loses(&[prod(5), dev.clone()], &[prod(1)]), "a variant is removed");
+    assert!(!loses(&[prod(5)], &[prod(5), dev.clone()]), "what is added is not what there was");
+    assert!(!loses(&[prod(5), dev.clone()], &[prod(5)]));
+    assert!(loses(&[prod(5)], &[("r/apps/zk.yaml", of(1))]), "it has moved");
+    assert!(
+        !loses(&[prod(5)], &[("r/a/zk.yaml", of(5)), ("r/b/zk.yaml", of(1))]),
+        "which of them is not known"
+    );
+    let (one, other) = (("r/a/zk.yaml", of(5)), ("r/b/zk.yaml", of(1)));
+    assert!(!loses(&[one, dev.clone()], &[other, dev]), "another variant is not the same one moved");
+}
+
+#[test]
+fn what_changes_beside_a_set_was_not_so_before() {
+    let whole = set("zk", "") + &service("zk", "") + &budget("zk", "zk", "");
+    let to =
+        |new: String| step(&[("r", &[("r/a.yaml", whole.clone())])], &[("r", &[("r/a.yaml", new)])], false);
+    let elsewhere = to(whole.replace("selector: {app: zk}", "selector: {app: other}"));
+    assert!(elsewhere.contains(&"service-selector-mismatch=deny".to_owned()), "{elsewhere:?}");
+    let claim = "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data-zk-0}\n";
+    let set = whole.replacen("spec:", "spec:\n  volumeClaimTemplates: [{metadata: {name: data}}]", 1);
+    let files = |text: String| [("r/a.yaml", text)];
+    let (with, without) = (files(set.clone() + claim), files(set));
+    let pruned = step(&[("r", &with)], &[("r", &without)], true);
+    assert_eq!(pruned, ["claim-in-use=deny"]);
+}
+
+#[test]
 fn thousands_of_variants_are_no_problem() {
     let mut files: Vec<(String, String)> =
         (0..1500).map(|n| (format!("r/v{n}.yaml"), set("zk", ""))).collect();
