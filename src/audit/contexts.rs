@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::cluster::inventory::{Definition, Inventory, Unit};
+use crate::cluster::inventory::{Definition, Inventory};
 use crate::manifest::{Note, NoteKind};
 
 /// In how many alternatives an object that they share is judged. A folder of thousands of variants must not cost their square.
@@ -45,8 +45,13 @@ impl Contexts {
     pub fn of(inventory: &Inventory, together: bool) -> Self {
         let mut contexts = Self::default();
         if together || inventory.units().is_empty() {
-            let unit = Unit { name: "all arguments".into(), rendered: true };
-            contexts.add_unit(inventory, &unit, &inventory.definitions().iter().collect::<Vec<_>>(), None);
+            contexts.add_unit(
+                inventory,
+                "all arguments",
+                true,
+                &inventory.definitions().iter().collect::<Vec<_>>(),
+                None,
+            );
             return contexts;
         }
         let mut by_unit: Vec<Vec<&Definition>> = vec![Vec::new(); inventory.units().len()];
@@ -54,7 +59,7 @@ impl Contexts {
             by_unit[definition.unit].push(definition);
         }
         for (number, (unit, definitions)) in inventory.units().iter().zip(by_unit).enumerate() {
-            contexts.add_unit(inventory, unit, &definitions, Some(number));
+            contexts.add_unit(inventory, &unit.name, unit.kind.is_rendered(), &definitions, Some(number));
         }
         contexts
     }
@@ -62,14 +67,15 @@ impl Contexts {
     fn add_unit(
         &mut self,
         inventory: &Inventory,
-        unit: &Unit,
+        name: &str,
+        is_one: bool,
         definitions: &[&Definition],
         number: Option<usize>,
     ) {
-        let repeats = Repeats::of(definitions, unit.rendered);
+        let repeats = Repeats::of(definitions, is_one);
         self.notes.extend(repeats.in_one_context.iter().map(|(first, last)| twice(first, last)));
         let mut tree = Tree { repeats: &repeats, contexts: &mut self.list, nodes: BTreeMap::new() };
-        let root = tree.push(&unit.name, number.unwrap_or_default(), None);
+        let root = tree.push(name, number.unwrap_or_default(), None);
         for definition in definitions {
             if let Some(item) = definition.item {
                 let context = tree.context_of(root, &definition.file.name);
@@ -113,7 +119,7 @@ struct Repeats<'a> {
 }
 
 impl<'a> Repeats<'a> {
-    fn of(definitions: &[&'a Definition], rendered: bool) -> Self {
+    fn of(definitions: &[&'a Definition], is_one: bool) -> Self {
         let mut repeats = Self::default();
         let mut by_key: BTreeMap<&str, Vec<&'a Definition>> = BTreeMap::new();
         for definition in definitions.iter().filter(|definition| !definition.is_namespace) {
@@ -123,7 +129,7 @@ impl<'a> Repeats<'a> {
             same.sort_by(|a, b| by_components(&a.file.name, &b.file.name));
             for pair in same.windows(2) {
                 let [first, last] = pair else { continue };
-                if rendered || first.file.name == last.file.name {
+                if is_one || first.file.name == last.file.name {
                     repeats.in_one_context.push((first, last));
                 } else {
                     repeats.split(&first.file.name, &last.file.name);

@@ -163,7 +163,7 @@ impl Steps {
 /// Where a context or a file is.
 fn place(inventory: &Inventory, unit: usize, path: &str) -> Place {
     let units = inventory.units();
-    let argument = |number: &usize| units.get(*number).is_none_or(|unit| !unit.rendered);
+    let argument = |number: &usize| units.get(*number).is_none_or(|unit| !unit.kind.is_rendered());
     let first = (0..=unit).rev().find(argument).unwrap_or_default();
     let count = (0..first).filter(argument).count();
     let above = units.get(first).map(|unit: &Unit| &*unit.name).unwrap_or_default().trim_end_matches('/');

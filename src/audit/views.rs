@@ -5,7 +5,7 @@ use std::iter::successors;
 
 use super::applied::taken_for_others;
 use super::contexts::Contexts;
-use crate::cluster::inventory::{Inventory, ObjectName, Position, by_ref};
+use crate::cluster::inventory::{Inventory, ObjectName, Position, UnitKind, by_ref};
 use crate::cluster::{Cluster, Kind};
 use crate::model::ObjectRef;
 
@@ -90,7 +90,7 @@ struct Builder<'a> {
     apart: BTreeSet<usize>,
     /// Units in which some manifest does not say its namespace.
     unwritten: BTreeSet<usize>,
-    /// The kinds that a text which could not be read may hold, whatever its unit.
+    /// The kinds that a text which could not be read may hold, whatever its unit, in a namespace that others write.
     hidden: BTreeSet<&'static str>,
     /// By context, the namespaces that are written in it and above.
     namespaces: Vec<Written<'a>>,
@@ -133,7 +133,7 @@ impl<'a> Builder<'a> {
             shared_elsewhere: Cluster::default(),
             apart,
             unwritten,
-            hidden: inventory.notes().iter().flat_map(|note| note.hides.iter().copied()).collect(),
+            hidden: hidden_from_others(inventory),
             namespaces: Vec::new(),
             twins_left: inventory.len().saturating_mul(MOST_TWINS),
             taken_left: MOST_TAKEN,
@@ -215,4 +215,11 @@ impl<'a> Builder<'a> {
         }
         written
     }
+}
+
+/// A chart that could not be rendered hides nothing from others: it hardly ever writes a namespace, its release has one.
+fn hidden_from_others(inventory: &Inventory) -> BTreeSet<&'static str> {
+    let units = inventory.units().iter().enumerate().filter(|(_, unit)| unit.kind != UnitKind::Chart);
+    let notes = units.flat_map(|(number, _)| inventory.notes_of(number..number.saturating_add(1)));
+    notes.flat_map(|note| note.hides.iter().copied()).collect()
 }

@@ -39,8 +39,25 @@ pub struct Inventory {
 pub struct Unit {
     /// As the report names it.
     pub name: Box<str>,
-    /// Its files are the output of one renderer: they are never alternatives to each other.
-    pub rendered: bool,
+    pub kind: UnitKind,
+}
+
+/// What sort of thing is applied together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnitKind {
+    /// An argument: files as they are.
+    #[default]
+    Files,
+    Kustomization,
+    /// A chart, whose release says the namespace of its objects.
+    Chart,
+}
+
+impl UnitKind {
+    /// Whether its files are the output of one renderer: they are never alternatives to each other.
+    pub fn is_rendered(self) -> bool {
+        self != Self::Files
+    }
 }
 
 /// An object of whatever kind, as far as it takes to see that two files define the same one.

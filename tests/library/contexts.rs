@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use stateward::audit::contexts::Contexts;
 use stateward::audit::transition::OldState;
 use stateward::audit::{AuditConfig, audit, audit_step};
-use stateward::cluster::inventory::{Inventory, Unit};
-use stateward::manifest::{NoteKind, Origin, Source};
+use stateward::cluster::inventory::{Inventory, Unit, UnitKind};
+use stateward::manifest::{Note, NoteKind, Origin, Source, kinds_that_matter};
 use stateward::policy::{Policies, Profile};
 use stateward::report::Report;
 
@@ -38,7 +38,7 @@ type Units<'a> = &'a [(&'a str, &'a [(&'a str, String)])];
 fn inventory(units: Units<'_>) -> Inventory {
     let mut inventory = Inventory::new(None);
     for (name, files) in units {
-        inventory.begin(Unit { name: (*name).into(), rendered: false });
+        inventory.begin(Unit { name: (*name).into(), kind: UnitKind::Files });
         for (file, text) in *files {
             inventory.add(&Source::new(*file, text, Origin::Found));
         }
@@ -182,6 +182,27 @@ fn what_cannot_be_read_makes_only_its_own_variant_unknown() {
     ];
     let rules = found(&[("r", &files)]);
     assert!(rules.contains("r/prod pdb-missing") && !rules.contains("r/dev pdb-missing"), "{rules:?}");
+}
+
+#[test]
+fn a_chart_that_cannot_be_rendered_hides_nothing_in_other_namespaces_than_its_own() {
+    let text =
+        set("zk", ", namespace: a") + "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: a}\n";
+    for (kind, is_judged) in [(UnitKind::Chart, true), (UnitKind::Kustomization, false)] {
+        let mut inventory = inventory(&[("r", &[("r/a.yaml", text.clone())])]);
+        inventory.begin(Unit { name: "r/c".into(), kind });
+        inventory.add_note(Note {
+            file: Source::new("r/c/Chart.yaml", "", Origin::Found),
+            line: 1,
+            column: 1,
+            kind: NoteKind::NotRendered,
+            message: "it needs the network".to_owned(),
+            hides: kinds_that_matter().collect(),
+        });
+        let report = audit(&inventory, &policies(), AuditConfig::default(), Timestamp::UNIX_EPOCH);
+        let is_missed = report.findings.iter().any(|located| located.finding.rule.as_str() == "pdb-missing");
+        assert_eq!(is_missed, is_judged, "{kind:?}");
+    }
 }
 
 fn step(old: Units<'_>, new: Units<'_>, changed: bool) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::Value;
 use stateward::audit::{AuditConfig, audit};
-use stateward::cluster::inventory::{Inventory, Unit};
+use stateward::cluster::inventory::{Inventory, Unit, UnitKind};
 use stateward::manifest::{Origin, Source};
 use stateward::policy::{Policies, Profile};
 use stateward::report::Report;
@@ -28,7 +28,7 @@ fn manifest(name: &str) -> String {
 
 fn report_of(file: &str, text: &str) -> Report {
     let mut inventory = Inventory::new(None);
-    inventory.begin(Unit { name: "dir".into(), rendered: false });
+    inventory.begin(Unit { name: "dir".into(), kind: UnitKind::Files });
     inventory.add(&Source::new(file, text, Origin::Named));
     let policies = Policies::new(Profile::Strict, Vec::new()).unwrap();
     let config = AuditConfig { pictures: true, ..AuditConfig::default() };

@@ -261,6 +261,10 @@ fn findings_point_into_the_files_that_rendered_objects_come_from() {
         assert_eq!(report["contexts"].as_array().unwrap().len(), 1, "{report:#}");
         assert_eq!(even["context"], context);
     }
+    // A chart may ask for a kind, as it does of a cluster.
+    let asked = "for argument; do [ \"$argument\" = --api-versions=policy/v1/PodDisruptionBudget ] && found=yes; done";
+    fake(&bin, "helm", &format!("{asked}\n[ \"$found\" ] && exec /bin/cat {}/rendered.yaml", bin.display()));
+    assert_eq!(repository.run_with(&bin, &["audit", "c"]).status.code(), Some(1));
     // Helm takes an empty path for the name of a repository.
     fake(&bin, "helm", &format!("[ \"$2\" = . ] && exec /bin/cat {}/rendered.yaml", bin.display()));
     let mut command = Command::new(env!("CARGO_BIN_EXE_stateward"));

@@ -13,7 +13,7 @@ use super::find::{Paths, find};
 use crate::cli::render::{RenderConfig, Renderable};
 use crate::cli::sources;
 use crate::cli::streams::stderr;
-use crate::cluster::inventory::{FileObjects, Inventory, KeepValues, Unit};
+use crate::cluster::inventory::{FileObjects, Inventory, KeepValues, Unit, UnitKind};
 use crate::manifest::{Note, NoteKind, Origin, Source};
 
 /// How many files are read between two reports of progress.
@@ -50,11 +50,11 @@ impl Reading<'_> {
             tasks.extend(
                 own.into_iter().chain(files.into_iter().map(|(path, origin)| Task::File(path, origin))),
             );
-            units.push((Unit { name, rendered: false }, tasks.len()));
+            units.push((Unit { name, kind: UnitKind::Files }, tasks.len()));
             for renderable in renderables {
-                let name = renderable.name().into();
+                let (name, kind) = (renderable.name().into(), renderable.kind());
                 tasks.push(Task::Render(renderable));
-                units.push((Unit { name, rendered: true }, tasks.len()));
+                units.push((Unit { name, kind }, tasks.len()));
             }
         }
         let mut results = self.run(&tasks)?.into_iter();

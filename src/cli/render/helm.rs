@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::template_keys::{Keys, onto_template};
-use super::{RenderConfig, child, source};
+use super::{RenderConfig, capabilities, child, source};
 use crate::cluster::inventory::{FileObjects, KeepValues};
 use crate::manifest::{Source, read};
 
@@ -22,6 +22,8 @@ pub(super) fn render(folder: &Path, config: &RenderConfig, keep: KeepValues) -> 
     for set in &config.set {
         arguments.extend([Path::new("--set"), Path::new(set)]);
     }
+    let capabilities: Vec<String> = capabilities::arguments().collect();
+    arguments.extend(capabilities.iter().map(Path::new));
     let text = child::output("helm", &arguments, config.network)?;
     let rendered = source(&folder.display().to_string(), &text);
     let origins = origins(&text);

@@ -1,5 +1,6 @@
 //! Kustomizations and Helm charts, rendered by the programs that they are written for.
 
+mod capabilities;
 mod child;
 mod graft;
 mod helm;
@@ -12,7 +13,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cluster::inventory::{FileObjects, KeepValues};
+use crate::cluster::inventory::{FileObjects, KeepValues, UnitKind};
 use crate::manifest::{Note, NoteKind, Origin, Source, kinds_that_matter};
 
 /// How things are rendered.
@@ -41,6 +42,13 @@ impl Renderable {
         match self {
             Self::Kustomization(file) => format!("{} (kustomization)", parent(file).display()),
             Self::Chart(folder) => format!("{} (chart)", folder.display()),
+        }
+    }
+
+    pub(super) fn kind(&self) -> UnitKind {
+        match self {
+            Self::Kustomization(_) => UnitKind::Kustomization,
+            Self::Chart(_) => UnitKind::Chart,
         }
     }
 
