@@ -179,10 +179,8 @@ pub enum OrphanedPods {
 pub struct DuplicateKey {
     /// JSON pointer of the key.
     pub pointer: String,
-    /// The line of the first of them, from 1.
-    pub first_line: u32,
-    /// The line of the last of them, from 1.
-    pub last_line: u32,
+    /// The lines of the first of them and of the last, from 1; `None` where they are not lines of the file, which is rendered.
+    pub lines: Option<(u32, u32)>,
 }
 
 /// A change to an object of kind `T`.

@@ -376,8 +376,7 @@ impl<'a> Found<'a> {
         let metadata = self.object.metadata();
         let duplicate_keys = self.manifest.duplicate_keys.iter().map(|key| DuplicateKey {
             pointer: key.pointer.clone(),
-            first_line: key.first_line,
-            last_line: key.line,
+            lines: (!self.manifest.is_rendered).then_some((key.first_line, key.line)),
         });
         Written {
             object: self.object.kind().reference(&metadata.namespace, &metadata.name),

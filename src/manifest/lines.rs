@@ -48,7 +48,7 @@ impl Lines {
         if excerpt.is_cut {
             excerpt.text.push('…');
         }
-        let (mut column, mut previous) = (first, ' ');
+        let mut column = first;
         let mut start = None;
         let mut end = None;
         for character in self.text[self.byte_of(span.line, first)..].chars() {
@@ -64,7 +64,7 @@ impl Lines {
             match character {
                 '\t' => excerpt.text.push(' '),
                 '\r' => {}
-                _ => push_printable(&mut excerpt.text, character, &mut previous),
+                _ => push_printable(&mut excerpt.text, character),
             }
             column += 1;
         }

@@ -10,7 +10,7 @@ const MAX_SHOWN: usize = 1024;
 ///
 /// Line breaks, control and format characters are written as escapes: they move the cursor, change colours, turn the
 /// direction of text, or hide. So is what a log of CI takes for a command, which is `::` at the start of a line and
-/// `##` anywhere. What is longer than 1024 characters is cut.
+/// `##[`, `##vso[` and `##teamcity[` anywhere. What is longer than 1024 characters is cut.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if is_plain(text) {
         return Cow::Borrowed(text);
@@ -22,13 +22,11 @@ pub fn printable(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(shown.len() + 16);
-    let mut last = ' ';
     for character in shown.chars() {
-        if starts_command && character == ':' && last == ':' {
+        if starts_command && character == ':' && escaped.ends_with(':') {
             push_escape(&mut escaped, character);
-            last = ' ';
         } else {
-            push_printable(&mut escaped, character, &mut last);
+            push_printable(&mut escaped, character);
         }
     }
     if end < text.len() {
@@ -46,15 +44,24 @@ fn is_plain(text: &str) -> bool {
     visible && !bytes.contains(&b'#') && !text.trim_ascii_start().starts_with("::")
 }
 
-/// Adds one character as it may be shown. `last` is the one before it, and becomes this one.
-pub fn push_printable(into: &mut String, character: char, last: &mut char) {
-    let is_command = character == '#' && *last == '#';
-    if is_command || is_deceptive(character) {
+/// What stands before a command in a log of CI: of Azure and of GitHub, and of TeamCity.
+const BEFORE_COMMANDS: [&str; 3] = ["##", "##vso", "##teamcity"];
+
+/// Adds one character to a text as it may be shown.
+pub fn push_printable(into: &mut String, character: char) {
+    if is_deceptive(character) || (character == '[' && begins_command(into)) {
         push_escape(into, character);
     } else {
         into.push(character);
     }
-    *last = if is_command { ' ' } else { character };
+}
+
+fn begins_command(before: &str) -> bool {
+    let ends_with = |end: &str| {
+        let tail = before.len().checked_sub(end.len()).and_then(|start| before.get(start..));
+        tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end))
+    };
+    BEFORE_COMMANDS.into_iter().any(ends_with)
 }
 
 fn push_escape(into: &mut String, character: char) {
@@ -85,7 +92,7 @@ mod tests {
 
     #[test]
     fn plain_text_is_not_copied() {
-        for text in ["", "db-0", "grün 数据 😀 a::b # c", "a\\b"] {
+        for text in ["", "db-0", "grün 数据 😀 a::b # c", "a\\b", "#### a ###"] {
             assert!(matches!(printable(text), Cow::Borrowed(shown) if shown == text), "{text}");
         }
     }
@@ -99,7 +106,8 @@ mod tests {
             ("a\u{200b}b\u{feff}\u{e0041}", "a\\u{200b}b\\u{feff}\\u{e0041}"),
             ("::error::x", ":\\u{3a}error:\\u{3a}x"),
             ("  ::error::x", "  :\\u{3a}error:\\u{3a}x"),
-            ("a ##vso[task.x]", "a #\\u{23}vso[task.x]"),
+            ("a ##vso[task.x]", "a ##vso\\u{5b}task.x]"),
+            ("a ##[error]x ##TeamCity[x", "a ##\\u{5b}error]x ##TeamCity\\u{5b}x"),
             ("\n::error::x", "\\u{a}:\\u{3a}error:\\u{3a}x"),
         ] {
             assert_eq!(printable(text), shown, "{text:?}");

@@ -1,7 +1,8 @@
 //! `duplicate-key`
 
 use super::{Place, Violations};
-use crate::change::Written;
+use crate::change::{DuplicateKey, Written};
+use crate::model::pointer_key;
 
 rule! {
     /// ## What it checks
@@ -45,17 +46,26 @@ rule! {
 }
 
 fn check(written: &Written, out: &mut Violations) {
-    for key in &written.duplicate_keys {
-        let name = key.pointer.rsplit('/').next().unwrap_or_default();
-        let first = key.first_line;
-        let (lost, edit) = if first == key.last_line {
-            (
-                "the first one".to_owned(),
-                format!("delete one of the two `{name}` on line {first}, or merge them"),
-            )
-        } else {
-            let edit = format!("delete `{name}` on line {first} or on line {}, or merge them", key.last_line);
-            (format!("line {first}"), edit)
+    let top = || written.duplicate_keys.iter().filter(|key| key.pointer.rfind('/') == Some(0));
+    // All that an object must have, twice: these are two objects.
+    let lacks_separator = ["/apiVersion", "/kind"].iter().all(|field| top().any(|key| key.pointer == *field));
+    if lacks_separator {
+        let second = top().min_by_key(|key| key.lines.map(|(_, last)| last));
+        second.into_iter().for_each(|key| two_objects(written, key, out));
+    }
+    for key in
+        written.duplicate_keys.iter().filter(|key| !lacks_separator || key.pointer.rfind('/') != Some(0))
+    {
+        let name = key.pointer.rsplit('/').next().map(pointer_key).unwrap_or_default();
+        let (lost, edit) = match key.lines {
+            Some((first, last)) if first != last => (
+                format!("line {first}"),
+                format!("delete `{name}` on line {first} or on line {last}, or merge them"),
+            ),
+            lines => {
+                let place = lines.map(|(line, _)| format!(" on line {line}")).unwrap_or_default();
+                ("the first one".to_owned(), format!("delete one of the two `{name}`{place}, or merge them"))
+            }
         };
         out.add(
             Place::of(written.object.clone(), key.pointer.clone()),
@@ -63,4 +73,17 @@ fn check(written: &Written, out: &mut Violations) {
             edit,
         );
     }
+}
+
+/// Two objects with nothing between them; `key` is the first of the second one.
+fn two_objects(written: &Written, key: &DuplicateKey, out: &mut Violations) {
+    let (before, on) = match key.lines {
+        Some((_, last)) => (format!("line {last}"), format!(" on line {last}")),
+        None => ("the second object".to_owned(), String::new()),
+    };
+    out.add(
+        Place::of(written.object.clone(), key.pointer.clone()),
+        format!("a second object begins{on} within the first one, whose kind, name and fields are lost: kubectl takes the last of each key"),
+        format!("write `---` before {before}"),
+    );
 }
