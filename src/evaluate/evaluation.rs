@@ -19,6 +19,15 @@ use crate::verdict::{Edit, Finding, RuleId};
 const SAY_GROUP: &str =
     "say which sets are one group with the annotation stateward.dev/ensemble on each of them";
 
+/// The same where the other members may be outside the cluster.
+const SAY_GROUP_OR_EXEMPT: &str = "say which sets are one group with the annotation stateward.dev/ensemble on each of them, or exempt \
+                                   it where the others run elsewhere";
+
+/// The same where not every pod of the set has a vote.
+const LIST_VOTERS: &str = "list every member that is to vote in controller.quorum.voters";
+const MOVE_OBSERVERS: &str =
+    "run observers in a StatefulSet of their own, with the annotation stateward.dev/class: replicated";
+
 /// The longest name of a host, in bytes (RFC 1035).
 const LONGEST_HOST: usize = 253;
 
@@ -116,7 +125,8 @@ impl Evaluation<'_> {
                 violation.edits.clear();
                 let _ = write!(violation.remedy, "; {SAY_GROUP} if the group includes {others}");
             } else {
-                violation.soften(&format!("not so if the group includes {others}, as it seems to"));
+                violation
+                    .soften(&format!("not so if the group includes {others}, as it seems to"), SAY_GROUP);
             }
         }
         alone
@@ -131,25 +141,33 @@ impl Evaluation<'_> {
         // A list names those too that go: there are as many names, maybe of Services, as there were pods.
         let were = before.as_ref().map_or(0, |before| before.replicas).max(left.pods).max(left.claims);
         let most = after.replicas.max(were);
-        let how = if let Some(host) = after.set.member_elsewhere(most) {
+        let (how, settle) = if let Some(host) = after.set.member_elsewhere(most) {
             let host = cut(host.to_owned(), LONGEST_HOST);
-            format!("not so if {host}, which its list of members names as well, votes")
+            (format!("not so if {host}, which its list of members names as well, votes"), SAY_GROUP_OR_EXEMPT)
         } else if let Some(host) = after.set.pod_without_vote() {
             let host = cut(host.to_owned(), LONGEST_HOST);
-            format!("not so without {host}, which its list of members has as an observer")
+            (format!("not so without {host}, which its list of members has as an observer"), MOVE_OBSERVERS)
         } else if let Some(voters) = after.set.listed_voters().filter(|voters| *voters < after.replicas) {
-            format!("not so if only what controller.quorum.voters lists has a vote: {voters}")
+            (format!("not so if only what controller.quorum.voters lists has a vote: {voters}"), LIST_VOTERS)
         } else if let Some(variable) = after.set.list_elsewhere().filter(|_| most <= 1) {
             // One set for each member is a common shape, and this is how its sets are told of each other.
-            format!("not so if {variable}, which is not written in the set, lists members beside it")
+            (
+                format!("not so if {variable}, which is not written in the set, lists members beside it"),
+                SAY_GROUP,
+            )
         } else if let Some(members) = after.set.expected_members().filter(|expected| *expected > most.max(1))
         {
-            format!("not so if the {members} servers that bootstrap_expect waits for are in other sets too")
+            (
+                format!(
+                    "not so if the {members} servers that bootstrap_expect waits for are in other sets too"
+                ),
+                SAY_GROUP,
+            )
         } else {
             return;
         };
         for violation in violations {
-            violation.soften(&how);
+            violation.soften(&how, settle);
         }
     }
 
@@ -348,9 +366,9 @@ impl Finding {
 
 impl Violation {
     /// At most a warning, because it depends on which sets are one group.
-    fn soften(&mut self, how: &str) {
+    fn soften(&mut self, how: &str, settle: &str) {
         let _ = write!(self.message, " ({how})");
-        let _ = write!(self.remedy, "; {SAY_GROUP}");
+        let _ = write!(self.remedy, "; {settle}");
         self.edits.clear();
         self.at_most(Level::Warn);
     }

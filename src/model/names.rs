@@ -43,11 +43,14 @@ fn is_between_alphanumerics(text: &str) -> bool {
     first.is_ascii_alphanumeric() && bytes.next_back().unwrap_or(first).is_ascii_alphanumeric()
 }
 
-/// Whether a label changes with each version of a chart or an application, by its key and value: `helm.sh/chart`,
-/// `app.kubernetes.io/version`, and `chart` or `version` with a version in it.
+/// Whether a label changes with each version of a chart or an application, by its key and value: `app.kubernetes.io/version`, and
+/// `helm.sh/chart`, `chart` or `version` with a version in it, which in the first may be cut off.
 pub fn is_version_label(key: &str, value: &str) -> bool {
     match key {
-        "helm.sh/chart" | "app.kubernetes.io/version" => true,
+        "app.kubernetes.io/version" => true,
+        "helm.sh/chart" => value.split('-').any(|part| {
+            part.strip_prefix('v').unwrap_or(part).starts_with(|first: char| first.is_ascii_digit())
+        }),
         "chart" => value.split('-').any(is_version),
         "version" => is_version(value),
         _ => false,
@@ -113,6 +116,7 @@ mod tests {
     fn version_labels() {
         for (key, value, expected) in [
             ("helm.sh/chart", "zk-1", true),
+            ("helm.sh/chart", "ibm-db2", false),
             ("app.kubernetes.io/version", "3", true),
             ("chart", "zk-4.1.0", true),
             ("chart", "zk-ha-v0.3.2-rc.1", true),

@@ -1,8 +1,10 @@
 //! What the rules about disruption budgets share.
 
-use super::{Place, SetContext};
-use crate::model::quorum::majority;
-use crate::model::{DisruptionBudget, Object, StatefulSet};
+use super::edits::{max_unavailable, members};
+use super::members::edit_to;
+use super::{FieldEdit, Place, SetContext};
+use crate::model::quorum::{majority, tolerated};
+use crate::model::{DisruptionBudget, LabelSelector, Labels, Object, StatefulSet};
 
 /// What may be evicted of a consensus group while all its members are healthy. More may be, where not everything is known:
 /// with every further set a budget selects it allows as much or more.
@@ -93,6 +95,78 @@ pub(super) fn set_limit(at: &SetContext<'_>, budget: &DisruptionBudget) -> Strin
         }
         _ => format!("set spec.{field} of PodDisruptionBudget {name} to {value}"),
     }
+}
+
+/// What makes a group of two survive an eviction, with budgets that are right for it then.
+pub(super) fn grow_to_three(at: &SetContext<'_>, budgets: &[&DisruptionBudget]) -> String {
+    let grow = third_member(at);
+    match budgets {
+        [budget] if selects_group(at, budget) && suits_three(at, budget) => grow,
+        [budget] if selects_group(at, budget) => format!("{grow}, and {}", set_limit(at, budget)),
+        _ => format!("{grow}, and {}", one_for_group(at)),
+    }
+}
+
+/// The same as data, where one set is the whole group: without a limit that stays, the edit that the small group itself asks for.
+pub(super) fn edits_to_three(at: &SetContext<'_>, budget: &DisruptionBudget) -> Vec<FieldEdit> {
+    let Some(grow) = members(at, 3).filter(|_| selects_group(at, budget)) else { return Vec::new() };
+    let limit = if suits_three(at, budget) { Vec::new() } else { max_unavailable(budget, 1) };
+    std::iter::once(grow).chain(limit.into_iter().map(FieldEdit::unsafe_to_apply)).collect()
+}
+
+/// Whether a budget is right once a group of two has a third member.
+fn suits_three(at: &SetContext<'_>, budget: &DisruptionBudget) -> bool {
+    let expected = at.view.expected_pods(budget).saturating_add(1);
+    (1..=tolerated(3)).contains(&budget.allowed_disruptions(expected))
+}
+
+pub(super) fn third_member(at: &SetContext<'_>) -> String {
+    format!("{}, since of two neither can be spared", edit_to(at, 3))
+}
+
+/// Whether a budget is about the pods of every set of the group that has members.
+pub(super) fn selects_group(at: &SetContext<'_>, budget: &DisruptionBudget) -> bool {
+    let mut sets = at.group_sets().unwrap_or_default().iter().filter(|(_, replicas)| *replicas > 0);
+    sets.all(|(set, _)| budget.selects(set.spec.template.labels()))
+}
+
+/// The edit that gives all sets of a group one budget.
+pub(super) fn one_for_group(at: &SetContext<'_>) -> String {
+    let sets = at.group_sets().unwrap_or_default().iter();
+    let names = enumerate(sets.map(|(set, _)| set.metadata.name.to_string()));
+    let (field, value) = advised_limit(at);
+    format!("let one PodDisruptionBudget with {field}: {value} select the pods of {names}")
+}
+
+/// What a new budget for all sets of a group is to have: `a selector for app=zk and minAvailable: 2`.
+pub(super) fn spec_for_group(at: &SetContext<'_>) -> String {
+    let (field, value) = advised_limit(at);
+    let common = common_labels(&at.sets_with_members());
+    let selector = LabelSelector { match_labels: common, ..LabelSelector::default() };
+    if selector.is_empty() || selects_others(at, &selector) {
+        return format!(
+            "a selector for a label that all of their pods have and no others do, and {field}: {value}"
+        );
+    }
+    format!("a selector for {} and {field}: {value}", selector.match_labels)
+}
+
+/// The labels that the pods of all sets have, without those of a version.
+fn common_labels(sets: &[&StatefulSet]) -> Labels {
+    let Some((first, others)) = sets.split_first() else { return Labels::default() };
+    let labels = first.spec.template.labels().without_versions();
+    let is_common =
+        |key: &str, value: &str| others.iter().all(|set| set.spec.template.labels().get(key) == Some(value));
+    labels.iter().filter(|(key, value)| is_common(key, value)).collect()
+}
+
+/// Whether a selector is known to select pods of sets that are not of the group.
+fn selects_others(at: &SetContext<'_>, selector: &LabelSelector) -> bool {
+    let group = at.group_sets().unwrap_or_default();
+    let is_of_group =
+        |other: &StatefulSet| group.iter().any(|(set, _)| set.metadata.name == other.metadata.name);
+    let mut selected = at.view.sets_matching(at.namespace(), selector).into_iter();
+    selected.any(|(other, _)| !is_of_group(other))
 }
 
 /// Names that are told; the others are counted.

@@ -88,7 +88,8 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let message =
         format!("pod {name}-{ordinal} uses it: it stays in Terminating while the pod runs, and {lost}");
     let remedy = format!(
-        "lower spec.replicas of StatefulSet {name} to {} first; if all of it is to go, delete StatefulSet {name} first; or delete the claim together with pod {name}-{ordinal} on purpose",
+        "lower spec.replicas of StatefulSet {name} to {} first; if all of it is to go, delete StatefulSet {name} first; to have pod \
+         {name}-{ordinal} start with an empty claim on purpose, exempt StatefulSet {name} from claim-in-use for that time",
         ordinal - i64::from(at.set.spec.ordinals.start)
     );
     out.add(Place::of(claim.reference(), ""), message, remedy).related_to(Place::in_set("/spec/replicas"));

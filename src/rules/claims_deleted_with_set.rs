@@ -10,7 +10,7 @@ rule! {
     ///
     /// A StatefulSet is deleted whose `persistentVolumeClaimRetentionPolicy.whenDeleted` is `Delete`: its claims go with it. Also
     /// told is the deletion of a consensus group (class `quorum`) that is running, and of a set without which the others of its group
-    /// are no majority. With `--cascade=orphan` pods and claims stay.
+    /// are no majority, or just one, so that none of them can be spared. With `--cascade=orphan` pods and claims stay.
     ///
     /// ## Why
     ///
@@ -21,8 +21,9 @@ rule! {
     /// ## How to fix
     ///
     /// Set `whenDeleted: Retain` first (it can be changed at any time), delete the set, and delete the claims by hand when their
-    /// data is not needed any more. Before `kubectl replace --force`, see with `kubectl apply --dry-run=server` whether the new
-    /// manifest would be refused.
+    /// data is not needed any more. Before `kubectl replace --force`, see with `kubectl create --dry-run=server` whether the new
+    /// manifest would be refused: what is wrong already and only a warning in an update is refused in what is created. Where it
+    /// would not be, the answer is that the set already exists.
     ///
     /// ## Fails
     ///
@@ -109,18 +110,30 @@ impl Loss {
             (members.saturating_add(*replicas), left.saturating_add(ready_of(set, *replicas)))
         });
         let (ready, needed) = (left.saturating_add(own), majority(members));
-        (members > 1 && own > 0 && ready >= needed && left < needed).then_some(Self { members, ready, left })
+        // Pods that stay are none that the others miss.
+        let is_missed = left < needed || (left == needed && !matches!(at.changed, Changed::SetAlone));
+        (members > 1 && own > 0 && ready >= needed && is_missed).then_some(Self { members, ready, left })
     }
 
     fn of_members(&self, name: &str) -> (String, String) {
         let Self { members, ready, left } = self;
+        let needed = majority(*members);
         let loss = match left {
             0 => "the group stops as a whole".to_owned(),
-            _ => format!("without {name} only {left} can vote, and {} must agree", majority(*members)),
+            _ if *left == needed => {
+                format!("without {name} {left} can vote, and {needed} must agree: none of them can be spared")
+            }
+            _ => format!("without {name} only {left} can vote, and {needed} must agree"),
+        };
+        let first = if *left == needed {
+            "if it is to go for good, remove its members from the group with the group's own tool first"
+                .to_owned()
+        } else {
+            format!("scale StatefulSet {name} to 0 first to see who needs it; its claims stay")
         };
         let remedy = format!(
-            "scale StatefulSet {name} to 0 first to see who needs it; its claims stay; before kubectl replace --force, try kubectl apply \
-             --dry-run=server: what is refused after the deletion does not come back"
+            "{first}; before kubectl replace --force, try kubectl create --dry-run=server (it says at most that the set already exists): \
+             what is refused after the deletion does not come back"
         );
         (format!("{ready} of {members} members are running: {loss}"), remedy)
     }
@@ -129,7 +142,8 @@ impl Loss {
     fn of_care(&self, at: &SetContext<'_>) -> (String, String) {
         let Self { members, ready, .. } = self;
         let remedy = format!(
-            "create StatefulSet {} anew with the same selector and spec.replicas: {}",
+            "create StatefulSet {} anew with the same selector and spec.replicas: {}; try kubectl create --dry-run=server before (it says \
+             at most that the set already exists): what is wrong now is refused in what is created",
             at.name(),
             at.replicas
         );

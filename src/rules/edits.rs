@@ -6,6 +6,10 @@ use super::{FieldEdit, Place, SetContext};
 use crate::cluster::{Kind, Lookup};
 use crate::model::{Class, DisruptionBudget, LabelSelector, Labels, Object, Workload, is_dns_label};
 
+/// How another governing Service gets into a live set.
+pub(super) const ANEW: &str = "on a live set the field cannot be changed: delete the set with --cascade=orphan, create it anew and \
+                               restart its pods one by one";
+
 impl FieldEdit {
     /// Sets the replica count: pods come or go, and with them data, so a person looks first.
     pub(super) fn replicas(replicas: i32) -> Self {

@@ -2,7 +2,9 @@
 
 use super::SetContext;
 use crate::cluster::Lookup;
-use crate::model::{Labels, Service};
+use crate::model::{
+    Container, Kind, LabelSelector, Labels, Object, ObjectRef, Service, StatefulSet, Workload,
+};
 
 impl<'a> SetContext<'a> {
     /// The governing Service; unknown where none is named, which is a rule of its own.
@@ -18,13 +20,56 @@ impl<'a> SetContext<'a> {
         self.governing_service().present().filter(|service| service.is_headless())
     }
 
-    /// A Service that could govern the set: the one to name in a remedy. One that also names members that are not ready
+    /// A Service that could govern the set: the one to name in a remedy, unless it also leads to other applications. One that also names members that are not ready
     /// is preferred.
     pub(super) fn fitting_service(&self) -> Option<&'a Service> {
         let labels = self.set.spec.template.labels();
         let services = self.view.services_selecting(self.namespace(), labels).into_iter();
-        let fitting = services.filter(|service| service.is_headless() && !service.metadata.deleting);
+        let fitting = services.filter(|service| {
+            service.is_headless() && !service.metadata.deleting && self.caught_by(service).is_empty()
+        });
         fitting.min_by_key(|service| (!service.spec.publish_not_ready_addresses, &service.metadata.name))
+    }
+
+    /// Whose pods a Service catches beside those of the set, were it to govern it: of other applications.
+    pub(super) fn caught_by(&self, service: &Service) -> Vec<ObjectRef> {
+        let selector =
+            LabelSelector { match_labels: service.spec.selector.clone(), ..LabelSelector::default() };
+        let group = self.group_sets().unwrap_or_default();
+        let is_of_group = |other: &StatefulSet| group.iter().any(|(member, _)| std::ptr::eq(*member, other));
+        let is_caught_back = |other: &&StatefulSet| {
+            let governing = self.view.service(self.namespace(), &other.spec.service_name).present();
+            !is_of_group(other)
+                && other.spec.service_name != service.metadata.name
+                && governing.is_some_and(|governing| governing.selects(self.set.spec.template.labels()))
+        };
+        let sets = self.other_sets(&selector).into_iter().filter(is_caught_back).map(Object::reference);
+        let serving = |workload: &&Workload| {
+            matches!(workload.kind, Kind::Deployment | Kind::ReplicaSet | Kind::DaemonSet)
+        };
+        let workloads = self.other_workloads(&selector).into_iter().filter(serving).map(Object::reference);
+        sets.chain(workloads).collect()
+    }
+
+    /// The other sets whose pods a selector selects.
+    pub(super) fn other_sets(&self, selector: &LabelSelector) -> Vec<&'a StatefulSet> {
+        let sets = self.view.sets_matching(self.namespace(), selector).into_iter().map(|(other, _)| other);
+        sets.filter(|other| other.metadata.name != self.set.metadata.name && !other.metadata.deleting)
+            .collect()
+    }
+
+    /// The other workloads whose pods a selector selects. What a controller owns has its labels from there.
+    pub(super) fn other_workloads(&self, selector: &LabelSelector) -> Vec<&'a Workload> {
+        let mut workloads = self.view.workloads_matching(self.namespace(), selector);
+        workloads.retain(|workload| workload.metadata.owner.is_none());
+        workloads
+    }
+
+    /// Whether pods are ready as soon as their containers run: none has a probe to wait for.
+    pub(super) fn is_ready_at_once(&self) -> bool {
+        let waits =
+            |container: &Container| container.readiness_probe.is_some() || container.startup_probe.is_some();
+        !self.set.spec.template.spec.all_containers().any(waits)
     }
 
     /// The number of the first pod.

@@ -6,8 +6,8 @@ use crate::model::{LabelSelector, Labels, is_version_label, pointer_step};
 rule! {
     /// ## What it checks
     ///
-    /// A label that changes with each version of a chart or an application (`helm.sh/chart`, `app.kubernetes.io/version`, and
-    /// `chart` or `version` with a version as value) stands in `spec.selector` or in the labels of a template in
+    /// A label that changes with each version of a chart or an application (`app.kubernetes.io/version`, and
+    /// `helm.sh/chart`, `chart` or `version` with a version in the value) stands in `spec.selector` or in the labels of a template in
     /// `volumeClaimTemplates`.
     ///
     /// ## Why

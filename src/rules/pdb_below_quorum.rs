@@ -1,6 +1,8 @@
 //! `pdb-below-quorum`
 
-use super::budgets::{Exposure, advised_limit, describe, enumerate, place, set_limit};
+use super::budgets::{
+    Exposure, describe, edits_to_three, enumerate, grow_to_three, one_for_group, place, set_limit,
+};
 use super::edits::max_unavailable;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::Object;
@@ -124,19 +126,21 @@ fn who_lets(exposure: &Exposure<'_>) -> String {
 
 fn remedy(at: &SetContext<'_>, exposure: &Exposure<'_>) -> String {
     if tolerated(exposure.members) == 0 {
-        return "run three members: of two, neither can be spared".to_owned();
+        return grow_to_three(at, &exposure.budgets);
     }
-    if let ([budget], []) = (&exposure.budgets[..], &exposure.unprotected[..]) {
-        return set_limit(at, budget);
+    match (&exposure.budgets[..], &exposure.unprotected[..]) {
+        ([budget], []) => set_limit(at, budget),
+        _ => one_for_group(at),
     }
-    let (sets, (field, value)) = (set_names(at), advised_limit(at));
-    format!("let one PodDisruptionBudget with {field}: {value} select the pods of {sets}")
 }
 
 /// One budget about a group of one set gets the limit.
 fn edits(at: &SetContext<'_>, exposure: &Exposure<'_>) -> Vec<FieldEdit> {
     let ([budget], []) = (&exposure.budgets[..], &exposure.unprotected[..]) else { return Vec::new() };
-    if tolerated(exposure.members) == 0 || at.has_peers_in_group() {
+    if tolerated(exposure.members) == 0 {
+        return edits_to_three(at, budget);
+    }
+    if at.has_peers_in_group() {
         return Vec::new();
     }
     let edits = max_unavailable(budget, 1);
@@ -145,12 +149,6 @@ fn edits(at: &SetContext<'_>, exposure: &Exposure<'_>) -> Vec<FieldEdit> {
     } else {
         edits.into_iter().map(FieldEdit::unsafe_to_apply).collect()
     }
-}
-
-/// The sets of the group.
-fn set_names(at: &SetContext<'_>) -> String {
-    let sets = at.group_sets().unwrap_or_default().iter();
-    enumerate(sets.map(|(set, _)| set.metadata.name.to_string()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! `pdb-blocks-drain`
 
-use super::budgets::{describe, place, set_limit};
+use super::budgets::{
+    describe, edits_to_three, grow_to_three, one_for_group, place, selects_group, set_limit,
+};
 use super::edits::max_unavailable;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::cluster::Kind;
@@ -101,26 +103,31 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         ),
     };
     let message = format!("{} allows no eviction even while {when}", describe(budget));
-    let remedy = match at.class.class {
-        Class::Quorum if at.members() == Some(2) => {
-            "run three members: of two, neither can be spared".to_owned()
-        }
-        Class::Quorum | Class::Replicated if at.replicas == 1 && !at.has_peers_in_group() => {
-            format!("{}, or run more replicas", set_limit(at, budget))
-        }
-        _ => set_limit(at, budget),
-    };
     let edits = edits(at, budget);
-    let violation = out.add(place(at, "/spec/replicas"), message, remedy);
+    let violation = out.add(place(at, "/spec/replicas"), message, remedy(at, budget));
     violation.edits(edits);
     violation.keyed("drain").at_most(level);
     violation.related_to(Place::of(budget.reference(), budget.limit_path()));
 }
 
+fn remedy(at: &SetContext<'_>, budget: &DisruptionBudget) -> String {
+    match at.class.class {
+        Class::Quorum if at.members() == Some(2) => grow_to_three(at, &[budget]),
+        // The limit that is right for the group leaves nothing to spare of a part of it.
+        Class::Quorum if at.has_peers_in_group() && !selects_group(at, budget) => one_for_group(at),
+        Class::Quorum | Class::Replicated if at.replicas == 1 && !at.has_peers_in_group() => {
+            format!("{}, or run more replicas", set_limit(at, budget))
+        }
+        _ => set_limit(at, budget),
+    }
+}
+
 /// The limit, where it is right for a set that is a whole group. A person looks first where blocking may be meant.
 fn edits(at: &SetContext<'_>, budget: &DisruptionBudget) -> Vec<FieldEdit> {
-    let is_pair = at.class.class == Class::Quorum && at.members() == Some(2);
-    if at.has_peers_in_group() || is_pair {
+    if at.class.class == Class::Quorum && at.members() == Some(2) {
+        return edits_to_three(at, budget);
+    }
+    if at.has_peers_in_group() {
         return Vec::new();
     }
     let edits = max_unavailable(budget, 1);

@@ -1,6 +1,6 @@
 //! `pdb-in-use`
 
-use super::budgets::{Exposure, advised_limit};
+use super::budgets::{Exposure, advised_limit, spec_for_group};
 use super::{Params, Place, SetContext, Transition, Violations};
 use crate::model::quorum::majority;
 use crate::model::{DisruptionBudget, Kind, Object};
@@ -100,11 +100,15 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
             is.evictable
         )
     };
-    let (field, value) = advised_limit(after);
     let is_deletion = after.view.is_deletion();
     let (how, keep) = if is_deletion { ("as well", "create") } else { ("first", "keep") };
-    let selecting = after.set.selecting();
-    let remedy = format!("delete {group} {how}, or {keep} a budget with {field}: {value} for {selecting}");
+    let budget = if after.sets_with_members().is_empty() {
+        let (field, value) = advised_limit(after);
+        format!("a budget with a selector for {} and {field}: {value}", after.set.selecting())
+    } else {
+        format!("one budget for all of them with {}", spec_for_group(after))
+    };
+    let remedy = format!("delete {group} {how}, or {keep} {budget}");
     let violation = out.add(Place::of(changed.reference(), changed.limit_path()), message, remedy);
     violation.weighing(is.lacking).of_group().related_to(Place::in_set("/spec/replicas"));
     if is_deletion {

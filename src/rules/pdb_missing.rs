@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::budgets::{advised_limit, enumerate};
+use super::budgets::{enumerate, set_limit, spec_for_group, third_member};
 use super::edits::new_budget;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::cluster::Kind;
-use crate::model::quorum::majority;
+use crate::model::quorum::{majority, tolerated};
 use crate::model::{
-    Class, DisruptionBudget, LabelSelector, Labels, Object, POD_INDEX_LABEL, POD_NAME_LABEL, StatefulSet,
+    Class, DisruptionBudget, LabelSelector, Object, POD_INDEX_LABEL, POD_NAME_LABEL, StatefulSet,
 };
 use crate::verdict::Level;
 
@@ -31,7 +31,8 @@ rule! {
     /// ## How to fix
     ///
     /// Add a PodDisruptionBudget with the selector of the set and `maxUnavailable: 1`, which stays right whatever the
-    /// count. Several sets of one ensemble want one budget that selects the pods of all of them.
+    /// count. Several sets of one ensemble want one budget that selects the pods of all of them. Of a consensus group of two no
+    /// budget can spare a member: run three.
     ///
     /// ## Fails
     ///
@@ -112,7 +113,7 @@ fn nothing_selects(at: &SetContext<'_>, out: &mut Violations) {
         message = format!("{message}, and {} of {members} members must stay up", majority(members));
     }
     let known = at.view.known_budgets(at.namespace());
-    let meant = known.into_iter().find(|budget| is_meant_for(budget, at.set));
+    let meant = known.into_iter().find(|budget| is_meant_for(budget, at));
     let idle = idle_budget(at).filter(|_| meant.is_none());
     if let Some(budget) = meant.or(idle) {
         message = format!("{message}; {}", why_not(budget, at.set));
@@ -122,8 +123,7 @@ fn nothing_selects(at: &SetContext<'_>, out: &mut Violations) {
     let created = new_budget(at).filter(|_| meant.is_none());
     let mut edits: Vec<FieldEdit> =
         created.map(|edit| if idle.is_some() { edit.unsafe_to_apply() } else { edit }).into_iter().collect();
-    // Of two members no budget can protect a majority.
-    if !edits.is_empty() && at.class.class == Class::Quorum && at.members() == Some(2) {
+    if !edits.is_empty() && is_pair(at) {
         edits.push(FieldEdit::replicas(3));
     }
     violation.edits(edits).missing_companion(at.dry_run);
@@ -140,25 +140,13 @@ fn nothing_selects_group(at: &SetContext<'_>, out: &mut Violations) {
          {members} must stay up",
         majority(members)
     );
-    let common = common_labels(&at.sets_with_members());
-    let (field, value) = advised_limit(at);
-    let selector =
-        if common.is_empty() { "a label that all of their pods have".to_owned() } else { common.to_string() };
     let added = format!(
-        "add one PodDisruptionBudget for all of them to their namespace, with a selector for {selector} and {field}: {value}"
+        "add one PodDisruptionBudget for all of them to their namespace, with {}",
+        spec_for_group(at)
     );
-    let remedy = in_place_of(added, idle_budget(at));
+    let remedy = with_third_member(at, in_place_of(added, idle_budget(at)));
     let violation = out.add(Place::in_set("/spec/template/metadata/labels"), message, remedy);
     violation.missing_companion(at.dry_run).of_group();
-}
-
-/// The labels that the pods of all sets have, without those of a version.
-fn common_labels(sets: &[&StatefulSet]) -> Labels {
-    let Some((first, others)) = sets.split_first() else { return Labels::default() };
-    let labels = first.spec.template.labels().without_versions();
-    let is_common =
-        |key: &str, value: &str| others.iter().all(|set| set.spec.template.labels().get(key) == Some(value));
-    labels.iter().filter(|(key, value)| is_common(key, value)).collect()
 }
 
 /// Budgets that select by labels that pods get while they run.
@@ -242,9 +230,23 @@ fn named_ordinals(set: &StatefulSet, budgets: &[&DisruptionBudget]) -> BTreeSet<
     numbers.collect()
 }
 
-/// Whether this budget looks as if it were about the set: it has its name, or selects the labels of the set itself.
-fn is_meant_for(budget: &DisruptionBudget, set: &StatefulSet) -> bool {
-    budget.metadata.name == set.metadata.name || budget.selects(&set.metadata.labels)
+/// Whether this budget looks as if it were about the set: it has its name, or selects the labels of the set itself, or is called
+/// after it (`zk-pdb`) and is about no pods that are known.
+fn is_meant_for(budget: &DisruptionBudget, at: &SetContext<'_>) -> bool {
+    let (name, set) = (&*budget.metadata.name, at.set);
+    let is_called_after = || {
+        let around = name.split_once(&*set.metadata.name);
+        around.is_some_and(|(before, after)| is_word_for_budget(before) && is_word_for_budget(after))
+    };
+    *name == *set.metadata.name
+        || budget.selects(&set.metadata.labels)
+        || (is_called_after() && at.view.expected_pods(budget) == 0)
+}
+
+/// What people add to the name of an application to make that of its budget.
+fn is_word_for_budget(text: &str) -> bool {
+    let words = ["", "pdb", "budget", "poddisruptionbudget", "pod-disruption-budget", "disruption-budget"];
+    words.contains(&text.trim_matches('-'))
 }
 
 fn why_not(budget: &DisruptionBudget, set: &StatefulSet) -> String {
@@ -258,17 +260,40 @@ fn why_not(budget: &DisruptionBudget, set: &StatefulSet) -> String {
 
 fn remedy(at: &SetContext<'_>, meant: Option<&DisruptionBudget>, idle: Option<&DisruptionBudget>) -> String {
     let selector = at.set.selecting();
-    if let Some(budget) = meant {
-        return format!(
-            "let spec.selector of PodDisruptionBudget {} select {selector}",
-            budget.metadata.name
-        );
-    }
-    let added = format!(
-        "add a PodDisruptionBudget {} with a selector for {selector} and maxUnavailable: 1 to its namespace",
-        at.name(),
-    );
-    in_place_of(added, idle)
+    let text = match meant {
+        Some(budget) => {
+            let select = format!(
+                "let spec.selector of PodDisruptionBudget {} select {selector}",
+                budget.metadata.name
+            );
+            if suits(budget, at) { select } else { format!("{select}, and {}", set_limit(at, budget)) }
+        }
+        None => {
+            let added = format!(
+                "add a PodDisruptionBudget {} with a selector for {selector} and maxUnavailable: 1 to its namespace",
+                at.name(),
+            );
+            in_place_of(added, idle)
+        }
+    };
+    with_third_member(at, text)
+}
+
+/// Whether the limit of a budget is right once it is about the pods of the set alone.
+fn suits(budget: &DisruptionBudget, at: &SetContext<'_>) -> bool {
+    let is_quorum = at.class.class == Class::Quorum;
+    let pods = if is_pair(at) { 3 } else { at.replicas };
+    let most = if is_quorum { tolerated(pods) } else { pods };
+    (1..=most).contains(&budget.allowed_disruptions(pods))
+}
+
+/// Of two members no budget can protect a majority.
+fn is_pair(at: &SetContext<'_>) -> bool {
+    at.class.class == Class::Quorum && at.members() == Some(2)
+}
+
+fn with_third_member(at: &SetContext<'_>, remedy: String) -> String {
+    if is_pair(at) { format!("{}, and {remedy}", third_member(at)) } else { remedy }
 }
 
 /// A budget of the namespace that selects no pods at all. In policy/v1beta1 an empty selector selects none; written in policy/v1,

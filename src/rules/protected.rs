@@ -77,6 +77,10 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         Changed::Set | Changed::SetAlone => {
             "the annotation stateward.dev/protected forbids its deletion".to_owned()
         }
+        // Also of an ordinal that it has no more, or not at this moment.
+        Changed::Claim(..) => format!(
+            "it keeps data of StatefulSet {name}, and the annotation stateward.dev/protected there forbids its deletion"
+        ),
         _ => format!(
             "StatefulSet {name} needs it, and the annotation stateward.dev/protected there forbids its deletion"
         ),

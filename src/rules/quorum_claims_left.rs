@@ -1,7 +1,9 @@
 //! `quorum-claims-left`
 
-use super::{Params, Place, Transition, Violations, enumerate};
+use super::members::claims_of_new_members;
+use super::{MemberCounts, Params, Place, Transition, Violations, enumerate};
 use crate::cluster::Kind;
+use crate::model::quorum::majority;
 
 rule! {
     /// ## What it checks
@@ -74,31 +76,22 @@ rule! {
     check: Step(check),
 }
 
-/// Ordinals that are looked at.
-const MOST: i64 = 20;
-
 fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
-    let Some(before) = step.before.filter(|before| before.replicas > 0) else { return };
-    let (after, set) = (step.after, step.after.set);
-    if !after.view.has_any(Kind::Claim) {
-        return;
-    }
-    let (old, new) = (set.ordinals(before.replicas), set.ordinals(after.replicas));
-    if before.set.spec.ordinals.start != set.spec.ordinals.start {
-        return;
-    }
-    let added = old.end..new.end.min(old.end.saturating_add(MOST));
-    let names = added.filter_map(|ordinal| set.claim_name(ordinal));
-    let left: Vec<_> = names.filter_map(|name| after.view.claim(after.namespace(), &name)).collect();
+    let left = claims_of_new_members(step);
     let Some(first) = left.first() else { return };
     let names = enumerate(left.iter().map(|claim| claim.metadata.name.to_string()));
     let (plural, verb) = if left.len() == 1 { ("", "is") } else { ("s", "are") };
     let message = format!(
         "PersistentVolumeClaim{plural} {names} {verb} left from members that were removed: the new pods start with their old data"
     );
-    let remedy = format!("delete {names} first, if these members were removed from the group");
+    let mut remedy = format!("delete {names} first, if these members were removed from the group");
+    let is_too_far = |members: MemberCounts| members.before < majority(members.after);
+    if step.members().is_some_and(is_too_far) {
+        remedy.push_str(", and then grow in steps that keep those with data in the majority");
+    }
     let found = out.add(Place::in_set("/spec/replicas"), message, remedy);
-    found.related_to(Place::of(Kind::Claim.reference(after.namespace(), &first.metadata.name), ""));
+    let claim = Kind::Claim.reference(step.after.namespace(), &first.metadata.name);
+    found.related_to(Place::of(claim, ""));
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         remembered(before, after, needed, out);
         return;
     }
-    let violation = out.add(Place::in_set("/spec/replicas"), message, remedy);
+    let violation = out.add(Place::in_set("/spec/replicas"), message, remedy).of_group();
     if leaves_in_order {
         violation.at_most(Level::Warn);
     }
@@ -149,8 +149,8 @@ fn remembered(before: i32, after: i32, needed: i32, out: &mut Violations) {
          neither write nor let them go with {after}"
     );
     let remedy = format!(
-        "set spec.replicas to {before}, as it was; if the others were removed from the group, or it is to be recovered from this \
-         one, leave it and delete their claims"
+        "set spec.replicas to the number of members that the group had when it was stopped: {before}, unless some were removed from \
+         it before; delete the claims of those first, and of all that are not started if it is to be recovered from the others"
     );
     out.add(Place::in_set("/spec/replicas"), message, remedy).at_most(Level::Warn);
 }

@@ -1,6 +1,7 @@
 //! `quorum-scale-step`
 
 use super::edits;
+use super::members::claims_of_new_members;
 use super::{CountEvidence, MemberCounts, Params, Place, Transition, Violations};
 use crate::model::quorum::majority;
 use crate::verdict::Level;
@@ -100,10 +101,15 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     if before <= 0 || before >= needed || after <= smallest_step {
         return;
     }
+    // What is left of members that were removed is not empty: `quorum-claims-left` speaks of those.
+    let with_claims = i32::try_from(claims_of_new_members(step).len()).unwrap_or(i32::MAX);
+    if before.saturating_add(with_claims) >= needed {
+        return;
+    }
     // The largest group in which those with data are a majority.
     let farthest = before.saturating_mul(2).saturating_sub(1).max(smallest_step);
     let consequence = if after - before >= needed {
-        "the new, empty members can elect a leader without them"
+        "the new members can elect a leader without them"
     } else {
         "nothing can be written until new members have caught up"
     };

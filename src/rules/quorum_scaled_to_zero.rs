@@ -2,14 +2,16 @@
 
 use std::fmt::Write as _;
 
-use super::{MemberCounts, Params, Place, Transition, Violations};
+use super::{MemberCounts, Params, Place, SetContext, Transition, Violations};
+use crate::model::quorum::majority;
 
 rule! {
     /// ## What it checks
     ///
     /// An update or a scale leaves a consensus group (class `quorum`) without members. Sets that share
-    /// `stateward.dev/ensemble` are counted together: while others of them run, it is `quorum-scale-loses-majority` that
-    /// may have something to say. A set that is created with none, or has none already, is only switched off.
+    /// `stateward.dev/ensemble` are counted together: that one of them goes to 0 is told where the members that stay are just a
+    /// majority, so that none of them can be spared; where they are fewer, it is `quorum-scale-loses-majority` that speaks. A set
+    /// that is created with none, or has none already, is only switched off.
     ///
     /// ## Why
     ///
@@ -21,6 +23,9 @@ rule! {
     ///
     /// If it was not meant, keep the count. If it was, take a snapshot first, and start again with the count there was:
     /// what the members remember of each other still has that size.
+    ///
+    /// To stop one set of several for a while is how its member is maintained. Leave the others alone until it is back. If it is
+    /// to go for good, remove its member from the group with the group's own tool first.
     ///
     /// ## Fails
     ///
@@ -75,7 +80,7 @@ rule! {
     ///     metadata: {labels: {app: etcd}}
     ///     spec: {containers: [{name: etcd, image: "quay.io/coreos/etcd:v3.5.9"}]}
     /// ```
-    "quorum-scaled-to-zero": "all members are stopped",
+    "quorum-scaled-to-zero": "members are stopped by a scale to 0",
     classes: [Quorum],
     triggers: [Set, Scale],
     reads: [StatefulSet],
@@ -83,20 +88,51 @@ rule! {
 }
 
 fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
-    let Some(MemberCounts { before: before @ 1.., after: 0, .. }) = step.members() else {
-        return;
-    };
+    match step.members() {
+        Some(MemberCounts { before: before @ 1.., after: 0, .. }) => all_stop(step.after, before, out),
+        Some(MemberCounts { before, after, .. })
+            if step.after.replicas <= 0 && after < before && after == majority(before) =>
+        {
+            last_spare_stops(step.after, before, after, out);
+        }
+        _ => {}
+    }
+}
+
+fn all_stop(at: &SetContext<'_>, before: i32, out: &mut Violations) {
     let (mut message, their) = match before {
         1 => ("the only member stops, and all that depends on it".to_owned(), "its"),
         _ => (format!("all {before} members stop, and all that depends on them"), "their"),
     };
-    if step.after.set.spec.volume_claim_templates.is_empty() {
+    if at.set.spec.volume_claim_templates.is_empty() {
         let _ = write!(message, "; without volumeClaimTemplates {their} data may be gone");
     }
     let remedy = format!(
         "keep spec.replicas at {before}, unless it is to be switched off; then take a snapshot first"
     );
     out.add(Place::in_set("/spec/replicas"), message, remedy);
+}
+
+/// One of several sets stops. To maintain it, that is right.
+fn last_spare_stops(at: &SetContext<'_>, before: i32, after: i32, out: &mut Violations) {
+    let (group, own) = (at.group_name(), before - after);
+    let (member, it) = if own == 1 { ("its member", "it is") } else { ("its members", "they are") };
+    let message = format!(
+        "{member} stop{}, and {after} of {before} members of {group} must agree: none of the {after} that stay can be spared",
+        if own == 1 { "s" } else { "" }
+    );
+    let mut remedy = format!(
+        "set spec.replicas to {own} again before another member stops; if {it} to go for good, remove {member} from the group with \
+         the group's own tool first"
+    );
+    if after % 2 == 0 {
+        let _ = write!(
+            remedy,
+            ", and add one elsewhere: {after} members survive no more failures than {} do",
+            after - 1
+        );
+    }
+    out.add(Place::in_set("/spec/replicas"), message, remedy).keyed("last spare");
 }
 
 #[cfg(test)]
@@ -150,5 +186,26 @@ mod tests {
         assert_eq!(found(alone.clone().with(other.clone())), 0);
         other["spec"]["replicas"] = json!(0);
         assert_eq!(found(alone.with(other)), 1);
+    }
+
+    #[test]
+    fn one_of_several_sets_is_told_where_no_member_can_be_spared_any_more() {
+        let of = |name: &str, replicas: i32| json!({"metadata": {"name": name, "annotations": {"stateward.dev/ensemble": "zk"}}, "spec": {"replicas": replicas}});
+        for (own, others, found) in [
+            (1, &[1, 1][..], true),
+            (2, &[3], true),
+            (1, &[1, 1, 1], true),
+            (1, &[1, 1, 1, 1], false),
+            (1, &[1], false),
+            (2, &[1], false),
+            (0, &[1, 1], false),
+            (i32::MAX, &[i32::MAX], false),
+        ] {
+            let others = others.iter().enumerate().map(|(n, replicas)| of(&format!("zk-{n}"), *replicas));
+            let old = others.map(super::super::testing::set_json).fold(set(of("zk", own)), RuleTest::with);
+            let stopped = old.clone().scaled_to(0);
+            assert_eq!(!stopped.found_after(&RULE, Some(&old)).is_empty(), found, "{own}");
+            assert!(stopped.found_after(&RULE, Some(&stopped)).is_empty(), "it was stopped before");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::budgets::enumerate;
 use super::{Params, Place, SetContext, Violations};
-use crate::model::{Kind, LabelSelector, Object, ObjectRef, StatefulSet, Workload};
+use crate::model::{Object, ObjectRef, Workload};
 use crate::verdict::Level;
 
 rule! {
@@ -97,45 +97,90 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
 
 /// Gives the workloads whose pods the selector selects.
 fn check_selector(at: &SetContext<'_>, out: &mut Violations) -> Vec<ObjectRef> {
-    let set = at.set;
-    let sets = others(at, &set.spec.selector)
-        .into_iter()
-        .filter(|other| other.spec.selector.matches(set.spec.template.labels()));
-    let workloads = workloads(at, &set.spec.selector);
-    let adopts = |workload: &&Workload| {
-        !workload.spec.selector.is_empty() && workload.spec.selector.matches(set.spec.template.labels())
-    };
-    let adopter = workloads.iter().copied().find(adopts).map(Object::reference);
-    let found: Vec<ObjectRef> =
-        sets.map(Object::reference).chain(workloads.into_iter().map(Object::reference)).collect();
+    let overlap = Overlap::of(at);
+    let found: Vec<ObjectRef> = [&overlap.sets[..], &overlap.adopters, &overlap.others].concat();
     let Some(first) = found.first() else { return found };
     let mut message = format!(
         "its selector also selects the pods of {}: budgets, Services and autoscalers that go by these labels count the pods of both",
         named(&found)
     );
-    if let Some(ObjectRef { kind, name, .. }) = &adopter {
+    if !overlap.adopters.is_empty() {
+        let (adopt, delete) =
+            if overlap.adopters.len() == 1 { ("adopts", "deletes") } else { ("adopt", "delete") };
         let orphans = format!(
-            "; {kind} {name} adopts pods of {} that are orphaned, and deletes those too many",
+            "; {} {adopt} pods of {} that are orphaned, and {delete} those too many",
+            named(&overlap.adopters),
             at.name()
         );
         message.push_str(&orphans);
     }
-    let remedy = match adopter {
-        Some(ObjectRef { kind, name, .. }) => format!(
-            "delete {kind} {name} and create it again with other labels in spec.selector and spec.template.metadata.labels; do not \
-             delete {} with --cascade=orphan before",
-            at.name()
-        ),
-        None => "give each a label of its own in spec.selector and spec.template.metadata.labels; a selector is immutable, so delete \
-                 the set with --cascade=orphan, give its pods the label (kubectl label) and create it again"
-            .to_owned(),
-    };
     // One that an update did not bring about cannot be mended by an update either.
-    let level = if set.ensemble().is_some() { Level::Warn } else { Level::Deny };
-    out.add(Place::in_set("/spec/selector"), message, remedy)
+    let level = if at.set.ensemble().is_some() || overlap.is_passing() { Level::Warn } else { Level::Deny };
+    out.add(Place::in_set("/spec/selector"), message, overlap.remedy(at))
         .at_most(level)
         .related_to(Place::of(first.clone(), "/spec/selector"));
     found
+}
+
+/// The others whose pods the selector of a set selects.
+struct Overlap {
+    /// Sets that select the pods of the set too.
+    sets: Vec<ObjectRef>,
+    /// Workloads of other kinds that do.
+    adopters: Vec<ObjectRef>,
+    /// Those that do not.
+    others: Vec<ObjectRef>,
+}
+
+impl Overlap {
+    fn of(at: &SetContext<'_>) -> Self {
+        let (selector, labels) = (&at.set.spec.selector, at.set.spec.template.labels());
+        let sets = at.other_sets(selector).into_iter().filter(|other| other.spec.selector.matches(labels));
+        // The selector of a Job is generated where none is written.
+        let adopts = |workload: &&Workload| {
+            !workload.spec.selector.is_empty() && workload.spec.selector.matches(labels)
+        };
+        let (adopters, others): (Vec<&Workload>, Vec<&Workload>) =
+            at.other_workloads(selector).into_iter().partition(adopts);
+        let references = |workloads: Vec<&Workload>| workloads.into_iter().map(Object::reference).collect();
+        Self {
+            sets: sets.map(Object::reference).collect(),
+            adopters: references(adopters),
+            others: references(others),
+        }
+    }
+
+    /// Whether it is only about pods that end by themselves, and that take none of the set's.
+    fn is_passing(&self) -> bool {
+        let is_job = |other: &ObjectRef| matches!(&*other.kind, "Job" | "CronJob");
+        self.sets.is_empty() && self.adopters.is_empty() && self.others.iter().all(is_job)
+    }
+
+    fn remedy(&self, at: &SetContext<'_>) -> String {
+        let mut parts = Vec::new();
+        if !self.adopters.is_empty() {
+            parts.push(format!(
+                "delete {} and create anew with other labels in spec.selector and spec.template.metadata.labels; do not delete {} \
+                 with --cascade=orphan before",
+                named(&self.adopters),
+                at.name()
+            ));
+        }
+        if !self.others.is_empty() {
+            parts.push(format!(
+                "give the pods of {} other labels in spec.template.metadata.labels, which spec.selector of {} does not select",
+                named(&self.others),
+                at.name()
+            ));
+        }
+        if !self.sets.is_empty() {
+            let rename = "give each StatefulSet a label of its own in spec.selector and spec.template.metadata.labels; a selector is \
+                          immutable, so delete the set with --cascade=orphan, give its pods the label (kubectl label) and create it \
+                          again";
+            parts.push(rename.to_owned());
+        }
+        parts.join("; ")
+    }
 }
 
 /// Finds whose pods the governing Service catches, but for those that are told already.
@@ -145,20 +190,8 @@ fn check_service(at: &SetContext<'_>, told: &[ObjectRef], out: &mut Violations) 
     else {
         return;
     };
-    let selector = LabelSelector { match_labels: service.spec.selector.clone(), ..LabelSelector::default() };
-    let group = at.group_sets().unwrap_or_default();
-    let is_of_group = |other: &StatefulSet| group.iter().any(|(member, _)| std::ptr::eq(*member, other));
-    let is_caught_back = |other: &&StatefulSet| {
-        let governing = at.view.service(at.namespace(), &other.spec.service_name).present();
-        !is_of_group(other)
-            && other.spec.service_name != at.set.spec.service_name
-            && governing.is_some_and(|governing| governing.selects(at.set.spec.template.labels()))
-    };
-    let sets = others(at, &selector).into_iter().filter(is_caught_back).map(Object::reference);
-    let serving =
-        |workload: &&Workload| matches!(workload.kind, Kind::Deployment | Kind::ReplicaSet | Kind::DaemonSet);
-    let workloads = workloads(at, &selector).into_iter().filter(serving).map(Object::reference);
-    let caught: Vec<ObjectRef> = sets.chain(workloads).filter(|other| !told.contains(other)).collect();
+    let caught: Vec<ObjectRef> =
+        at.caught_by(service).into_iter().filter(|other| !told.contains(other)).collect();
     let Some(first) = caught.first() else { return };
     let name = &service.metadata.name;
     let message = format!(
@@ -172,19 +205,6 @@ fn check_service(at: &SetContext<'_>, told: &[ObjectRef], out: &mut Violations) 
         .at_most(Level::Warn)
         .related_to(field)
         .related_to(Place::of(first.clone(), "/spec/template/metadata/labels"));
-}
-
-/// The other sets whose pods a selector selects.
-fn others<'a>(at: &SetContext<'a>, selector: &LabelSelector) -> Vec<&'a StatefulSet> {
-    let sets = at.view.sets_matching(at.namespace(), selector).into_iter().map(|(other, _)| other);
-    sets.filter(|other| other.metadata.name != at.set.metadata.name && !other.metadata.deleting).collect()
-}
-
-/// The other workloads whose pods a selector selects. What a controller owns has its labels from there.
-fn workloads<'a>(at: &SetContext<'a>, selector: &LabelSelector) -> Vec<&'a Workload> {
-    let mut workloads = at.view.workloads_matching(at.namespace(), selector);
-    workloads.retain(|workload| workload.metadata.owner.is_none());
-    workloads
 }
 
 /// `StatefulSet a, StatefulSet b and Deployment c`.

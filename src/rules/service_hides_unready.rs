@@ -2,16 +2,17 @@
 
 use super::dialled::MOST_SERVICES;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
-use crate::model::{Object, Service, TOLERATE_UNREADY};
+use crate::model::{Object, POD_INDEX_LABEL, POD_NAME_LABEL, Service, TOLERATE_UNREADY};
 
 rule! {
     /// ## What it checks
     ///
     /// The governing Service of a consensus group (class `quorum`) is headless and selects the pods, but does not say
     /// `publishNotReadyAddresses: true`. The annotation `service.alpha.kubernetes.io/tolerate-unready-endpoints`, which once
-    /// meant the same, has no effect since Kubernetes 1.24. A group of one member has none to find. Nor is it told where another
+    /// meant the same, has no effect since Kubernetes 1.24. A group of one member has none to find, and pods without a readiness
+    /// or startup probe are ready as soon as they run. Nor is it told where another
     /// headless Service selects the pods and publishes them before they are ready, unless the governing one is dialled: names of
-    /// pods under it, or its own name and not that of the other.
+    /// pods under it, or its own name and not that of the other; or where each pod has a Service of its own that does.
     ///
     /// ## Why
     ///
@@ -36,7 +37,8 @@ rule! {
     ///   selector: {matchLabels: {app: zk}}
     ///   template:
     ///     metadata: {labels: {app: zk}}
-    ///     spec: {containers: [{name: zk, image: "zookeeper:3.9"}]}
+    ///     spec:
+    ///       containers: [{name: zk, image: "zookeeper:3.9", readinessProbe: {exec: {command: [zkOk.sh]}}}]
     /// ---
     /// apiVersion: v1
     /// kind: Service
@@ -59,7 +61,8 @@ rule! {
     ///   selector: {matchLabels: {app: zk}}
     ///   template:
     ///     metadata: {labels: {app: zk}}
-    ///     spec: {containers: [{name: zk, image: "zookeeper:3.9"}]}
+    ///     spec:
+    ///       containers: [{name: zk, image: "zookeeper:3.9", readinessProbe: {exec: {command: [zkOk.sh]}}}]
     /// ---
     /// apiVersion: v1
     /// kind: Service
@@ -83,7 +86,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         return;
     }
     let selects = service.selects(at.set.spec.template.labels());
-    if !selects || service.spec.publish_not_ready_addresses {
+    if !selects || service.spec.publish_not_ready_addresses || at.is_ready_at_once() {
         return;
     }
     if is_found_elsewhere(at, service) {
@@ -103,8 +106,8 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         .related_to(field);
 }
 
-/// Whether members may find each other by another headless Service, which names them before they are ready, and nothing says that
-/// they dial the governing one.
+/// Whether members may find each other by other Services, which name them before they are ready, and nothing says that they dial
+/// the governing one.
 fn is_found_elsewhere(at: &SetContext<'_>, governing: &Service) -> bool {
     let publishes = |other: &&Service| {
         other.is_headless()
@@ -112,12 +115,28 @@ fn is_found_elsewhere(at: &SetContext<'_>, governing: &Service) -> bool {
             && !other.metadata.deleting
             && other.metadata.name != governing.metadata.name
     };
+    if has_service_per_pod(at) && at.dialled_name().is_none() {
+        return true;
+    }
     let services = at.view.services_selecting(at.namespace(), at.set.spec.template.labels());
     let mut others = services.into_iter().filter(publishes).take(MOST_SERVICES).peekable();
     others.peek().is_some()
         && at.dialled_name().is_none()
         && (!at.mentions_service(&governing.metadata.name)
             || others.any(|other| at.mentions_service(&other.metadata.name)))
+}
+
+/// Whether each pod has a Service of its own that leads to it before it is ready. That is what such Services are for.
+fn has_service_per_pod(at: &SetContext<'_>) -> bool {
+    [at.first_ordinal(), at.last_ordinal()].into_iter().all(|ordinal| {
+        let services = at.view.services_selecting(at.namespace(), &at.set.pod_labels(ordinal));
+        services.into_iter().any(|service| {
+            let is_of_one_pod = [POD_NAME_LABEL, POD_INDEX_LABEL]
+                .iter()
+                .any(|label| service.spec.selector.get(label).is_some());
+            is_of_one_pod && service.spec.publish_not_ready_addresses && !service.metadata.deleting
+        })
+    })
 }
 
 fn has_old_annotation(service: &Service) -> bool {
@@ -127,11 +146,17 @@ fn has_old_annotation(service: &Service) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::RULE;
     use crate::model::Class;
-    use crate::rules::testing::{service, set};
+    use crate::rules::testing::{RuleTest, service};
+
+    fn with_container(patch: &Value) -> RuleTest {
+        let mut container = json!({"name": "c", "readinessProbe": {"tcpSocket": {"port": 1}}});
+        json_patch::merge(&mut container, patch);
+        crate::rules::testing::set(json!({"spec": {"template": {"spec": {"containers": [container]}}}}))
+    }
 
     #[test]
     fn only_a_service_that_governs_and_hides() {
@@ -143,20 +168,19 @@ mod tests {
             (json!({"publishNotReadyAddresses": null, "selector": {"app": "a"}}), 0),
             (json!({"publishNotReadyAddresses": null, "selector": null}), 0),
         ] {
-            let scene = set(json!({})).with(service(json!({"spec": spec})));
+            let scene = with_container(&json!({})).with(service(json!({"spec": spec})));
             assert_eq!(scene.found(&RULE).len(), found, "{spec}");
             assert!(scene.class(Class::Replicated).found(&RULE).is_empty());
         }
-        assert!(set(json!({})).found(&RULE).is_empty());
+        assert!(with_container(&json!({})).found(&RULE).is_empty());
     }
 
     #[test]
     fn another_service_may_name_members_in_time() {
-        let says = |text: &str, other: serde_json::Value| {
+        let says = |text: &str, other: Value| {
             let mut publishing = service(json!({"metadata": {"name": "zk-unready"}}));
             json_patch::merge(&mut publishing, &other);
-            let spec = json!({"containers": [{"name": "c", "args": [text]}]});
-            set(json!({"spec": {"template": {"spec": spec}}}))
+            with_container(&json!({"args": [text]}))
                 .with(service(json!({"spec": {"publishNotReadyAddresses": null}})))
                 .with(publishing)
                 .found(&RULE)
@@ -190,6 +214,37 @@ mod tests {
         let annotations = json!({"service.alpha.kubernetes.io/tolerate-unready-endpoints": "true"});
         let old = service(json!({"metadata": {"annotations": annotations},
             "spec": {"publishNotReadyAddresses": null}}));
-        assert!(set(json!({})).with(old).says(&RULE).contains("no effect since Kubernetes 1.24"));
+        assert!(with_container(&json!({})).with(old).says(&RULE).contains("no effect since Kubernetes 1.24"));
+    }
+
+    #[test]
+    fn pods_that_are_ready_at_once_are_named_at_once() {
+        let hiding = || service(json!({"spec": {"publishNotReadyAddresses": null}}));
+        for (probes, found) in [
+            (json!({}), 1),
+            (json!({"readinessProbe": null}), 0),
+            (json!({"readinessProbe": null, "livenessProbe": {"tcpSocket": {"port": 1}}}), 0),
+            (json!({"readinessProbe": null, "startupProbe": {"tcpSocket": {"port": 1}}}), 1),
+        ] {
+            assert_eq!(with_container(&probes).with(hiding()).found(&RULE).len(), found, "{probes}");
+        }
+    }
+
+    #[test]
+    fn a_service_per_pod_names_members_in_time() {
+        let per_pod = |ordinal: i32, is_published: bool| {
+            let selector = json!({"statefulset.kubernetes.io/pod-name": format!("zk-{ordinal}")});
+            service(json!({"metadata": {"name": format!("announce-{ordinal}")},
+                "spec": {"clusterIP": "10.0.0.1", "publishNotReadyAddresses": is_published, "selector": selector}}))
+        };
+        let scene = |args: &str| {
+            with_container(&json!({"args": [args]}))
+                .with(service(json!({"spec": {"publishNotReadyAddresses": null}})))
+                .with(per_pod(0, true))
+        };
+        assert_eq!(scene("").found(&RULE).len(), 1, "the last pod has none");
+        assert!(scene("--join=zk").with(per_pod(2, true)).found(&RULE).is_empty());
+        assert_eq!(scene("").with(per_pod(2, false)).found(&RULE).len(), 1);
+        assert_eq!(scene("--join=zk-0.zk").with(per_pod(2, true)).found(&RULE).len(), 1);
     }
 }

@@ -78,13 +78,15 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         at.first_pod()
     );
     let mut remedy = format!("create a headless Service {name} that selects {}", at.set.selecting());
-    if let Some(other) = at.fitting_service() {
+    // Where names under the one that is missing are dialled, another would leave them as they are: leading nowhere.
+    let fitting = at.fitting_service().filter(|_| at.dialled_name().is_none());
+    if let Some(other) = fitting {
         let other = &other.metadata.name;
         remedy =
             format!("set spec.serviceName to {other}, which is headless and selects the pods, or {remedy}");
     }
     let mut edit = new_headless_service(at, name);
-    if at.fitting_service().is_some() {
+    if fitting.is_some() {
         edit = edit.map(FieldEdit::unsafe_to_apply);
     }
     let level = if at.service_level() == Level::Audit { Level::Warn } else { Level::Deny };

@@ -1,8 +1,8 @@
 //! `service-not-headless`
 
-use super::edits::new_governing_service;
+use super::edits::{ANEW, new_governing_service};
 use super::{FieldEdit, Param, ParamKind, Params, Place, SetContext, Violations};
-use crate::model::{Container, DialledName, Object, Service};
+use crate::model::{DialledName, Object, Service};
 use crate::verdict::Level;
 
 rule! {
@@ -29,7 +29,8 @@ rule! {
     /// ## How to fix
     ///
     /// Keep the Service for clients and create a headless one (`clusterIP: None`) for the set; name that in
-    /// `spec.serviceName`. Neither `spec.serviceName` nor a Service's `clusterIP` can be changed later. For a live set either
+    /// `spec.serviceName`. Where names of pods under the Service are dialled, make that one headless instead, or change what
+    /// dials them too. Neither `spec.serviceName` nor a Service's `clusterIP` can be changed later. For a live set either
     /// delete the Service and create it anew as a headless one, or delete the set with `--cascade=orphan`, which leaves its
     /// pods running, create it anew with the other name, and restart its pods one by one: they keep the names that they were
     /// created with.
@@ -99,7 +100,7 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     let Some(service) = at.governing_service().present().filter(|s| !s.is_headless()) else {
         return;
     };
-    let (what, path) = what_it_is(service);
+    let (what, path) = what_it_is(at, service);
     let name = &service.metadata.name;
     let dialled = at.dialled_name();
     let is_proof = dialled.is_some() && !may_be_answered(at, service);
@@ -116,11 +117,9 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
         "Service {name} {what}, so pods have no reliable names of their own such as {}.{name}{seen}",
         at.first_pod()
     );
-    let edits = match at.fitting_service() {
-        Some(other) => vec![FieldEdit::service_name(&other.metadata.name)],
-        None => new_governing_service(at),
-    };
-    out.add(Place::in_set("/spec/serviceName"), message, remedy(at, name, dialled.is_some()))
+    let (remedy, edits) =
+        if dialled.is_some() { keep_names(at, service) } else { change_service(at, service) };
+    out.add(Place::in_set("/spec/serviceName"), message, remedy)
         .edits(edits)
         .at_most(level)
         .weighing(i32::from(is_proof))
@@ -130,41 +129,67 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
 /// Whether the names of the pods may be found all the same. `CoreDNS` answers for the pods behind an ordinary Service too, once
 /// their addresses are published: when they are ready, which a pod without a readiness probe is at once.
 fn may_be_answered(at: &SetContext<'_>, service: &Service) -> bool {
-    let waits =
-        |container: &Container| container.readiness_probe.is_some() || container.startup_probe.is_some();
-    let is_published =
-        service.spec.publish_not_ready_addresses || !at.set.spec.template.spec.containers.iter().any(waits);
+    let is_published = service.spec.publish_not_ready_addresses || at.is_ready_at_once();
     is_published && !service.is_external_name()
 }
 
-/// Where names under the Service are dialled, another Service in its place means other names.
-fn remedy(at: &SetContext<'_>, name: &str, is_dialled: bool) -> String {
-    let anew = "on a live set the field cannot be changed: delete the set with --cascade=orphan, create it anew and restart its pods \
-                one by one";
-    match at.fitting_service().map(|other| &other.metadata.name) {
-        Some(other) if is_dialled => format!(
-            "name {other} in spec.serviceName, which is headless and selects the pods, and dial them as {}.{other} ({anew})",
+/// Where nothing dials names under the Service, another may take its place.
+fn change_service(at: &SetContext<'_>, service: &Service) -> (String, Vec<FieldEdit>) {
+    if let Some(other) = at.fitting_service().map(|other| &other.metadata.name) {
+        let remedy =
+            format!("name {other} in spec.serviceName, which is headless and selects the pods ({ANEW})");
+        return (remedy, vec![FieldEdit::service_name(other)]);
+    }
+    let name = format!("name a new headless Service that selects {} in spec.serviceName", at.set.selecting());
+    let remedy = if service.selects(at.set.spec.template.labels()) {
+        format!(
+            "{name}, or delete {} and create it anew with clusterIP: None (neither field can be changed)",
+            service.metadata.name
+        )
+    } else {
+        format!("{name} ({ANEW})")
+    };
+    (remedy, new_governing_service(at))
+}
+
+/// Where names under the Service are dialled, another Service means other names: what dials them is to be changed with it.
+fn keep_names(at: &SetContext<'_>, service: &Service) -> (String, Vec<FieldEdit>) {
+    let name = &service.metadata.name;
+    let rename = match at.fitting_service().map(|other| &other.metadata.name) {
+        Some(other) => format!(
+            "name {other} in spec.serviceName, which is headless and selects the pods, and dial them as {}.{other} ({ANEW})",
             at.first_pod()
         ),
-        Some(other) => {
-            format!("name {other} in spec.serviceName, which is headless and selects the pods ({anew})")
-        }
         None => format!(
-            "name a new headless Service that selects {} in spec.serviceName, or delete {name} and create it anew with \
-             clusterIP: None (neither field can be changed)",
+            "name a new headless Service that selects {} in spec.serviceName, and dial the pods by names under that one ({ANEW})",
             at.set.selecting()
         ),
+    };
+    if !matches!(&*service.spec.type_, "" | "ClusterIP") || !service.selects(at.set.spec.template.labels()) {
+        return (rename, Vec::new());
     }
+    let remedy = format!(
+        "set clusterIP: None in Service {name} (on a live one the field cannot be changed: delete {name} and create it anew; its \
+         name then leads to the pods themselves, by their own ports), or {rename}"
+    );
+    let edit = FieldEdit::set(Place::of(service.reference(), "/spec/clusterIP"), "None").unsafe_to_apply();
+    (remedy, vec![edit])
 }
 
 /// What it is instead, and the field that makes it so.
-fn what_it_is(service: &Service) -> (String, &'static str) {
+fn what_it_is(at: &SetContext<'_>, service: &Service) -> (String, &'static str) {
+    let selector = &service.spec.selector;
+    let leads = if selector.is_empty() {
+        "to endpoints that are written by hand or by the software".to_owned()
+    } else if service.selects(at.set.spec.template.labels()) {
+        "to any one of the pods".to_owned()
+    } else {
+        format!("to those with {selector}")
+    };
     match &*service.spec.type_ {
         "ExternalName" => ("is an alias for a name elsewhere (type ExternalName)".to_owned(), "/spec/type"),
-        "" | "ClusterIP" => {
-            ("has an address of its own, which leads to any one of the pods".to_owned(), "/spec/clusterIP")
-        }
-        other => (format!("is a {other}, whose address leads to any one of the pods"), "/spec/type"),
+        "" | "ClusterIP" => (format!("has an address of its own, which leads {leads}"), "/spec/clusterIP"),
+        other => (format!("is a {other}, whose address leads {leads}"), "/spec/type"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `service-selector-mismatch`
 
 use super::dialled::DialledElsewhere;
-use super::edits::labels_json;
+use super::edits::{ANEW, labels_json, new_governing_service};
 use super::governing::differences;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::{
@@ -99,8 +99,9 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         at.first_pod()
     );
     let place = Place::in_set("/spec/template/metadata/labels");
-    out.add(place, message, remedy(at, service))
-        .edits(edit(at, service))
+    let (remedy, edits) = mend(at, service);
+    out.add(place, message, remedy)
+        .edits(edits)
         .at_most(level.min(at.service_level()))
         .related_to(Place::of(service.reference(), "/spec/selector"));
 }
@@ -172,29 +173,49 @@ fn is_of_one_pod(key: &str, first: &Labels, last: &Labels) -> bool {
     key == POD_NAME_LABEL || first.get(key) != last.get(key)
 }
 
-fn edit(at: &SetContext<'_>, service: &Service) -> Option<FieldEdit> {
-    let labels = at.set.selecting_labels();
-    let selector = &service.spec.selector;
-    let edit = FieldEdit::set(Place::of(service.reference(), "/spec/selector"), labels_json(&labels));
-    let edit = if selector.is_empty() || serves_others(at, service) { edit.unsafe_to_apply() } else { edit };
-    (!labels.is_empty()).then_some(edit)
-}
-
-/// Whether other pods than the set's are found by this Service.
-fn serves_others(at: &SetContext<'_>, service: &Service) -> bool {
-    let selector = LabelSelector { match_labels: service.spec.selector.clone(), ..LabelSelector::default() };
-    at.view.sets_governed_by(at.namespace(), &service.metadata.name).len() > 1
-        || !at.view.sets_matching(at.namespace(), &selector).is_empty()
-        || !at.view.workloads_matching(at.namespace(), &selector).is_empty()
-}
-
-fn remedy(at: &SetContext<'_>, service: &Service) -> String {
+/// The remedy, and the same as data.
+fn mend(at: &SetContext<'_>, service: &Service) -> (String, Vec<FieldEdit>) {
     let (name, labels) = (&service.metadata.name, at.set.selecting());
-    if service.spec.selector.is_empty() {
+    if selects_others(at, service) {
+        return name_another(at, service);
+    }
+    let remedy = if service.spec.selector.is_empty() {
         format!("unless something writes its endpoints, set spec.selector of Service {name} to {labels}")
     } else {
         format!("set spec.selector of Service {name} to {labels}")
-    }
+    };
+    (remedy, edit(at, service).into_iter().collect())
+}
+
+/// Another selector would take the Service from those whose pods it selects.
+fn name_another(at: &SetContext<'_>, service: &Service) -> (String, Vec<FieldEdit>) {
+    let (which, edits) = match at.fitting_service().map(|other| &other.metadata.name) {
+        Some(other) => (other.to_string(), vec![FieldEdit::service_name(other)]),
+        None => {
+            (format!("a new headless Service that selects {}", at.set.selecting()), new_governing_service(at))
+        }
+    };
+    let is_dialled = at.dialled_name().is_some();
+    let remedy = format!(
+        "name {which} in spec.serviceName{}, since Service {} is that of other pods ({ANEW})",
+        if is_dialled { " and dial the pods by names under that one" } else { "" },
+        service.metadata.name
+    );
+    (remedy, if is_dialled { Vec::new() } else { edits })
+}
+
+fn edit(at: &SetContext<'_>, service: &Service) -> Option<FieldEdit> {
+    let labels = at.set.selecting_labels();
+    let edit = FieldEdit::set(Place::of(service.reference(), "/spec/selector"), labels_json(&labels));
+    let governs_others = at.view.sets_governed_by(at.namespace(), &service.metadata.name).len() > 1;
+    let edit = if service.spec.selector.is_empty() || governs_others { edit.unsafe_to_apply() } else { edit };
+    (!labels.is_empty()).then_some(edit)
+}
+
+/// Whether the Service leads to other pods than the set's.
+fn selects_others(at: &SetContext<'_>, service: &Service) -> bool {
+    let selector = LabelSelector { match_labels: service.spec.selector.clone(), ..LabelSelector::default() };
+    !selector.is_empty() && !(at.other_sets(&selector).is_empty() && at.other_workloads(&selector).is_empty())
 }
 
 #[cfg(test)]

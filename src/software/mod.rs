@@ -286,9 +286,15 @@ impl Catalogue {
         }
         let programs = programs::programs(container);
         let program = programs.iter().find(|program| self.entries_of(program).any(|entry| entry == index));
-        match program.and_then(Program::executable) {
-            Some(executable) => format!("command {executable}"),
-            None => "arguments".to_owned(),
+        let argument =
+            program.and_then(|program| program.arguments().iter().find(|word| entry.has_argument(word)));
+        match (program.and_then(Program::executable), argument) {
+            // A variable says nothing; what it starts does.
+            (Some(executable), Some(argument)) if executable.starts_with('$') => {
+                format!("argument {}", base_name(argument))
+            }
+            (Some(executable), _) => format!("command {executable}"),
+            (None, _) => "arguments".to_owned(),
         }
     }
 
