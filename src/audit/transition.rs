@@ -93,12 +93,11 @@ impl Steps {
             steps.contexts.extend(same.map(|same| (number, same)));
             for item in &context.judged {
                 let Some(found) = inventory.item(*item) else { continue };
-                match same.and_then(|same| old.find(same, &found.name())) {
-                    Some(before) => steps.add(&[number], *item, before),
-                    None => {
-                        let of_name = left.entry((here.0, found.name())).or_default();
-                        of_name.entry(*item).or_default().push(number);
-                    }
+                if let Some(before) = same.and_then(|same| old.find(same, &found.name())) {
+                    steps.add(&[number], *item, before);
+                } else {
+                    let of_name = left.entry((here.0, found.name())).or_default();
+                    of_name.entry(*item).or_default().push(number);
                 }
             }
         }

@@ -260,21 +260,16 @@ fn why_not(budget: &DisruptionBudget, set: &StatefulSet) -> String {
 
 fn remedy(at: &SetContext<'_>, meant: Option<&DisruptionBudget>, idle: Option<&DisruptionBudget>) -> String {
     let selector = at.set.selecting();
-    let text = match meant {
-        Some(budget) => {
-            let select = format!(
-                "let spec.selector of PodDisruptionBudget {} select {selector}",
-                budget.metadata.name
-            );
-            if suits(budget, at) { select } else { format!("{select}, and {}", set_limit(at, budget)) }
-        }
-        None => {
-            let added = format!(
-                "add a PodDisruptionBudget {} with a selector for {selector} and maxUnavailable: 1 to its namespace",
-                at.name(),
-            );
-            in_place_of(added, idle)
-        }
+    let text = if let Some(budget) = meant {
+        let name = &budget.metadata.name;
+        let select = format!("let spec.selector of PodDisruptionBudget {name} select {selector}");
+        if suits(budget, at) { select } else { format!("{select}, and {}", set_limit(at, budget)) }
+    } else {
+        let added = format!(
+            "add a PodDisruptionBudget {} with a selector for {selector} and maxUnavailable: 1 to its namespace",
+            at.name(),
+        );
+        in_place_of(added, idle)
     };
     with_third_member(at, text)
 }

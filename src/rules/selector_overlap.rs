@@ -152,7 +152,7 @@ impl Overlap {
 
     /// Whether it is only about pods that end by themselves, and that take none of the set's.
     fn is_passing(&self) -> bool {
-        let is_job = |other: &ObjectRef| matches!(&*other.kind, "Job" | "CronJob");
+        let is_job = |other: &ObjectRef| matches!(other.kind, "Job" | "CronJob");
         self.sets.is_empty() && self.adopters.is_empty() && self.others.iter().all(is_job)
     }
 

@@ -215,7 +215,8 @@ fn edit(at: &SetContext<'_>, service: &Service) -> Option<FieldEdit> {
 /// Whether the Service leads to other pods than the set's.
 fn selects_others(at: &SetContext<'_>, service: &Service) -> bool {
     let selector = LabelSelector { match_labels: service.spec.selector.clone(), ..LabelSelector::default() };
-    !selector.is_empty() && !(at.other_sets(&selector).is_empty() && at.other_workloads(&selector).is_empty())
+    let has_others = || !at.other_sets(&selector).is_empty() || !at.other_workloads(&selector).is_empty();
+    !selector.is_empty() && has_others()
 }
 
 #[cfg(test)]
