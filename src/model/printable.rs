@@ -18,7 +18,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     let end = text.char_indices().nth(MAX_SHOWN).map_or(text.len(), |(at, _)| at);
     let shown = &text[..end];
     let starts_command = shown.trim_start().starts_with("::");
-    if end == text.len() && !starts_command && !shown.contains("##") && !shown.contains(is_deceptive) {
+    let has_command = starts_command || (shown.contains("##") && shown.contains('['));
+    if end == text.len() && !has_command && !shown.contains(is_deceptive) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(shown.len() + 16);
