@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cel::Quantity;
 use crate::change::{ImmutableChange, OrphanedPods};
@@ -26,9 +26,14 @@ pub(super) fn immutable_changes(old: Found<'_>, new: Found<'_>) -> Vec<Immutable
 
 /// A field as the API server compares it: with its defaults, however it is written.
 fn value(manifest: &ManifestRecord, path: &str) -> Option<Value> {
-    let written = manifest.values.as_ref().and_then(|values| values.pointer(path)).cloned();
-    let mut value = written.unwrap_or_default();
+    let written = |path: &str| manifest.values.as_ref().and_then(|values| values.pointer(path)).cloned();
+    let mut value = written(path).unwrap_or_default();
     match path {
+        // Its default in the first version of the API.
+        "/spec/selector" if value.is_null() && &*manifest.api_version == "apps/v1beta1" => {
+            let labels = written("/spec/template/metadata/labels").unwrap_or_default();
+            value = json!({ "matchLabels": labels });
+        }
         "/spec/volumeClaimTemplates" => value.as_array_mut().into_iter().flatten().for_each(as_compared),
         "/spec/podManagementPolicy" if value == "OrderedReady" => value = Value::Null,
         _ => {}

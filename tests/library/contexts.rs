@@ -233,6 +233,13 @@ fn a_step_is_judged_by_what_it_breaks() {
     assert!(scaled.contains(&"quorum-scale-loses-majority=deny".to_owned()), "{scaled:?}");
     let governed = to(whole.replace("serviceName: zk", "serviceName: zk2"), true);
     assert!(governed.contains(&"immutable-field=deny".to_owned()), "{governed:?}");
+    let selector = "  selector: {matchLabels: {app: zk}}\n  template";
+    let beta = whole.replace("apps/v1", "apps/v1beta1").replace(selector, "  template");
+    let newer = step(&[("old", &[("old/a.yaml", beta)])], &[("new", &[("new/a.yaml", whole.clone())])], true);
+    assert!(
+        newer.iter().all(|finding| !finding.starts_with("immutable")),
+        "its default was the same: {newer:?}"
+    );
     let parallel = whole.replace("serviceName: zk", "serviceName: zk\n  podManagementPolicy: OrderedReady");
     assert!(
         to(parallel, true).iter().all(|finding| !finding.starts_with("immutable")),
