@@ -196,6 +196,8 @@ fn the_catalogue_says_which_probes_wait_for_a_majority() {
         ("mongo:7 > --replSet rs0", "mongosh --eval db.hello().isWritablePrimary", true),
         ("mongo:7 > --replSet rs0", "mongosh --eval db.adminCommand('ping')", false),
         ("quay.io/coreos/etcd", "etcdctl endpoint health", true),
+        ("quay.io/coreos/etcd", "etcdctl --endpoints=localhost:2379 get health", true),
+        ("quay.io/coreos/etcd", "etcdctl get health --consistency=s", false),
         ("hashicorp/consul", "sh -c curl http://127.0.0.1:8500/v1/status/leader | grep .", true),
         ("zookeeper", "sh -c echo ruok | nc localhost 2181", false),
     ] {
