@@ -87,7 +87,9 @@ impl PolicyStatusWriter {
         let mut is_failing = false;
         loop {
             let (cluster, policies) = (self.known.cluster.load_full(), self.known.policies.load_full());
-            let is_known = cluster.is_complete(Kind::StatefulSet) && cluster.is_complete(Kind::Policy);
+            let is_known = cluster.is_complete(Kind::StatefulSet)
+                && cluster.is_complete(Kind::Policy)
+                && !policies.are_partial();
             if is_known {
                 is_failing = self.round(&cluster, &policies, is_failing).await;
             }

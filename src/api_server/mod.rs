@@ -4,6 +4,7 @@ mod api;
 mod backoff;
 mod error;
 mod rate_limiter;
+mod repeats;
 
 pub use api::Api;
 pub(crate) use api::{WatchedChange, checked};
@@ -11,3 +12,4 @@ pub use backoff::{Backoff, jittered};
 pub use error::ApiError;
 pub(crate) use error::{answered, chain};
 pub use rate_limiter::RateLimiter;
+pub(crate) use repeats::Repeats;

@@ -33,7 +33,7 @@ use super::{
     managed::{CertificateStep, Content, Lifetimes, State, carry_out},
     x509::pem_of,
 };
-use crate::{api_server::jittered, certs::Provided, events::Events, lease::Leadership};
+use crate::{api_server::jittered, certs::Provided, events::Events, lease::Leadership, process::Remark};
 use configurations::{Configuration, ConfigurationError, Configurations};
 use secret::{Store, StoreError};
 
@@ -64,6 +64,8 @@ pub struct Settings {
     pub settle: Duration,
     /// Whether a policy has something added to StatefulSets; `None` before the policies are known, and by default.
     pub mutates_sets: watch::Receiver<Option<bool>>,
+    /// Where it is said what the certificate waits for.
+    pub remark: Remark,
     /// What time it is.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -79,6 +81,7 @@ impl Settings {
             every: Duration::from_secs(5),
             settle: Duration::from_secs(60),
             mutates_sets: watch::channel(None).1,
+            remark: Remark::default(),
             clock: Arc::new(Timestamp::now),
         }
     }
@@ -137,7 +140,7 @@ impl CertificateManager {
             every: settings.every,
             mutates_sets: settings.mutates_sets,
             presented,
-            report: Report::new(events, registry),
+            report: Report::new(events, registry, settings.remark),
         };
         (keeper, Provided(provided))
     }
@@ -172,7 +175,10 @@ impl CertificateManager {
     async fn round(&mut self) {
         let found = match self.store.read().await {
             Ok(found) => found,
-            Err(error) => return self.report.secret(Err(error.into()), self.serves()),
+            Err(error) => {
+                self.report.secret(Err(error.into()), self.serves());
+                return self.report.wait(self.serves(), self.leadership.is_leader());
+            }
         };
         let content = self.read(found.as_ref());
         let configurations = self.look().await;
@@ -183,6 +189,7 @@ impl CertificateManager {
         };
         self.report.secret(kept, self.serves());
         self.report.configuration(published);
+        self.report.wait(self.serves(), self.leadership.is_leader());
     }
 
     /// What a Secret holds; where it is good, it is what we hold from now on.
@@ -294,6 +301,7 @@ struct Report {
     secret: Option<String>,
     configuration: Option<String>,
     defects: Vec<String>,
+    remark: Remark,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -302,7 +310,7 @@ struct FailureLabels {
 }
 
 impl Report {
-    fn new(events: Option<Events>, registry: &mut Registry) -> Self {
+    fn new(events: Option<Events>, registry: &mut Registry, remark: Remark) -> Self {
         let (failures, ca_expiry) = (Family::<FailureLabels, Counter>::default(), Gauge::default());
         for of in ["secret", "ca_bundle"] {
             drop(failures.get_or_create(&FailureLabels { of }));
@@ -311,7 +319,20 @@ impl Report {
             "Failures to keep the Secret of the certificate, or the caBundle of the webhook configurations";
         registry.register("certificate_failures", help, failures.clone());
         registry.register("ca_expiry_timestamp_seconds", "When the CA that signs ends", ca_expiry.clone());
-        Self { events, failures, ca_expiry, secret: None, configuration: None, defects: Vec::new() }
+        Self { events, failures, ca_expiry, secret: None, configuration: None, defects: Vec::new(), remark }
+    }
+
+    /// Says why no certificate is in use.
+    fn wait(&self, serves: bool, leads: bool) {
+        let trust = "the certificate is not used before the webhook configurations have its CA as caBundle";
+        let text = match (&self.secret, &self.configuration) {
+            _ if serves => String::new(),
+            (Some(error), _) => format!("there is no certificate yet: {error}"),
+            (None, Some(error)) => format!("{trust}: {error}"),
+            (None, None) if leads => trust.to_owned(),
+            (None, None) => format!("{trust}, which the leader writes; this replica does not lead"),
+        };
+        self.remark.set(if text.is_empty() { text } else { format!("certificate: {text}") });
     }
 
     fn authority(&self, content: Option<&Content>) {

@@ -98,10 +98,11 @@ impl PolicyKeeper {
     }
 
     /// Uses the policies and exemptions of a cluster too. The server is not ready before they have been listed.
-    #[must_use]
-    pub(super) fn watching(self, cluster: Arc<ArcSwap<Cluster>>) -> Self {
+    pub(super) fn watching(self, cluster: Arc<ArcSwap<Cluster>>) -> anyhow::Result<Self> {
         let cluster = WatchedCluster { cluster, used: Arc::default(), is_listed: false };
-        Self { cluster: Some(cluster), ..self }
+        let keeper = Self { cluster: Some(cluster), ..self };
+        keeper.put_in_force()?;
+        Ok(keeper)
     }
 
     /// The policies in force.
@@ -147,12 +148,19 @@ impl PolicyKeeper {
         let (loaded, objects) = (&self.files.loaded, self.objects.load());
         let policies = loaded.policies.iter().cloned().chain(objects.policies());
         let exemptions = loaded.exemptions.iter().cloned().chain(objects.exemptions());
-        self.policies.store(Arc::new(Policies::with_exemptions(self.profile, policies, exemptions)?));
+        let policies = Policies::with_exemptions(self.profile, policies, exemptions)?;
+        let policies = policies.with_unread(objects.per_pod_unread());
+        let is_known = self.health.has_been_good || (loaded.errors.is_empty() && self.is_listed());
+        self.policies.store(Arc::new(if is_known { policies } else { policies.partial() }));
         Ok(())
     }
 
+    fn is_listed(&self) -> bool {
+        self.cluster.as_ref().is_none_or(|cluster| cluster.is_listed)
+    }
+
     fn show(&mut self) {
-        let is_known = self.cluster.as_ref().is_none_or(|cluster| cluster.is_listed);
+        let is_known = self.is_listed();
         self.health.show(&self.files.loaded, &self.objects.load(), is_known);
         let mutates_sets = self.health.has_been_good.then(|| self.policies.load().add_to_sets());
         self.mutates_sets.send_if_modified(|known| mem::replace(known, mutates_sets) != mutates_sets);

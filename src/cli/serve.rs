@@ -168,14 +168,15 @@ impl Args {
         let client = connection.context("there is no API server to ask (--standalone does without)")?.client;
         let gauges = Gauges::register_live(metrics.registry());
         let live = Live::new(client.clone(), WatchConfig::default(), &readiness, gauges);
-        let policy_keeper = policy_keeper.watching(live.cluster());
+        let policy_keeper = policy_keeper.watching(live.cluster())?;
         let confirmer = Confirmer::new(client.clone(), metrics.registry());
         let confirmer = Some(confirmer.when_overloaded(self.when_unconfirmed.into()));
         let (events, teller) = self.events(client.clone(), &mut metrics);
         let objects = policy_keeper.objects();
         let known = Known { cluster: live.cluster(), policies: Arc::clone(&policies), objects };
         let mutates_sets = policy_keeper.mutates_sets();
-        let (elected, provided) = self.elected(client, known, mutates_sets, events.clone(), &mut metrics);
+        let told = (events.clone(), &readiness);
+        let (elected, provided) = self.elected(client, known, mutates_sets, told, &mut metrics);
         let excluded = self.access.exclude_namespace.clone();
         let guard = WebhookGuard {
             cluster: live.cluster(),
@@ -201,16 +202,20 @@ impl Args {
         client: kube::Client,
         known: Known,
         mutates_sets: tokio::sync::watch::Receiver<Option<bool>>,
-        events: Option<Events>,
+        (events, readiness): (Option<Events>, &Readiness),
         metrics: &mut Metrics,
     ) -> (Elected, Option<Provided>) {
-        let settings =
-            self.certificate.managed(&client).map(|settings| Settings { mutates_sets, ..settings });
+        let settings = self.certificate.managed(&client).map(|settings| Settings {
+            mutates_sets,
+            remark: readiness.remark(),
+            ..settings
+        });
         let kinds = self.reports.kinds();
         let namespace = client.default_namespace().to_owned();
         let (registry, lease) = (metrics.registry(), (&*namespace, LEASE));
         let (elector, leadership) =
             Elector::new(client.clone(), lease, &instance(), LeaseConfig::default(), registry);
+        let elector = elector.telling(readiness.remark());
         let kept = settings.map(|settings| {
             CertificateManager::new(client.clone(), settings, leadership.clone(), events.clone(), registry)
         });

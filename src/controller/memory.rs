@@ -1,13 +1,13 @@
 //! What the controller remembers of a set between two rounds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::api_server::Backoff;
-use crate::per_pod::problem::ConditionText;
+use crate::per_pod::problem::{ConditionText, Problem};
 use crate::per_pod::set::PerPodSet;
 
 /// Rounds that fail one after the other are this much further apart, at most.
@@ -37,7 +37,11 @@ struct WrittenCondition {
 
 /// What is remembered of all sets, by the uid of the set.
 #[derive(Debug, Default)]
-pub(super) struct RoundMemories(Mutex<HashMap<Box<str>, RoundMemory>>);
+pub(super) struct RoundMemories {
+    rounds: Mutex<HashMap<Box<str>, RoundMemory>>,
+    /// Those of which it was logged that their Services keep the settings of before.
+    kept: Mutex<HashSet<Box<str>>>,
+}
 
 impl RoundMemories {
     /// How long to leave the condition alone although the watch does not show it as `wanted`: it was made to say this a moment ago.
@@ -106,7 +110,23 @@ impl RoundMemories {
         }
     }
 
+    /// Logs that the Services keep their settings, once as long as they do.
+    pub(super) fn log_kept(&self, set: &PerPodSet, kept: Option<&Problem>) {
+        let mut logged = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(problem) = kept else {
+            logged.remove(&set.metadata.uid);
+            return;
+        };
+        if logged.len() >= MOST_REMEMBERED {
+            logged.clear();
+        }
+        if logged.insert(set.metadata.uid.clone()) {
+            let (namespace, name) = (&*set.metadata.namespace, &*set.metadata.name);
+            tracing::warn!(namespace, set = name, "{}", problem.message);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, RoundMemory>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

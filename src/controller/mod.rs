@@ -19,6 +19,7 @@
 mod api;
 mod memory;
 mod metrics;
+mod news;
 mod pods;
 mod reconcile;
 mod round;
@@ -42,6 +43,7 @@ use tracing::{Instrument, trace_span};
 use self::api::Server;
 use self::memory::RoundMemories;
 use self::metrics::ControllerMetrics;
+use self::news::{logged, news};
 use self::pods::PodLists;
 use self::reconcile::Context;
 use self::round::Next;
@@ -115,8 +117,8 @@ pub struct Controller {
     config: ControllerConfig,
 }
 
-/// How long to wait for the labels of namespaces, which policies may select by.
-const NAMESPACES: Duration = Duration::from_secs(30);
+/// How long to wait for the policies, and for the labels of namespaces, which policies may select by.
+const SETTINGS: Duration = Duration::from_secs(30);
 
 /// How often to look whether the policies have changed.
 const GLANCE: Duration = Duration::from_secs(1);
@@ -145,12 +147,12 @@ impl Controller {
 
     async fn term(&self) {
         tracing::info!("per-pod Service controller started");
-        let _ = timeout(NAMESPACES, self.namespaces_known()).await;
+        let _ = timeout(SETTINGS, self.settings_known()).await;
         let owned = Arc::new(Mutex::new(Owned::default()));
         let (synced, is_synced) = watch::channel(false);
         let (sets, writer) = reflector::store::<WatchedSet>();
-        let news = watcher(Api::<WatchedSet>::all(self.client.clone()), watcher::Config::default());
-        let news = reflector::reflector(writer, news.default_backoff()).touched_objects();
+        let news = news(Api::<WatchedSet>::all(self.client.clone()), watcher::Config::default());
+        let news = reflector::reflector(writer, news).touched_objects();
         let queue = stream::select_all([
             trigger_self(news, ()).boxed(),
             self.service_news(Arc::clone(&owned), synced),
@@ -163,15 +165,15 @@ impl Controller {
             |_, never: &Infallible, _| match *never {},
             context,
             sets,
-            queue.filter_map(async |request| logged(request).map(Ok::<_, Infallible>)).boxed(),
+            logged(queue).map(Ok::<_, Infallible>).boxed(),
             config,
         );
         // A set that is gone is no news.
         rounds.for_each(async |_| {}).await;
     }
 
-    async fn namespaces_known(&self) {
-        while !self.cluster.load().is_complete(Kind::Namespace) {
+    async fn settings_known(&self) {
+        while !self.cluster.load().is_complete(Kind::Namespace) || self.policies.load().are_partial() {
             sleep(Duration::from_millis(100)).await;
         }
     }
@@ -205,7 +207,7 @@ impl Controller {
         synced: watch::Sender<bool>,
     ) -> BoxStream<'static, RoundRequest> {
         let config = watcher::Config::default().labels(OWNER_LABEL);
-        let news = watcher(Api::<WatchedService>::all(self.client.clone()), config).default_backoff();
+        let news = news(Api::<WatchedService>::all(self.client.clone()), config);
         let metrics = self.metrics.clone();
         let keys = news.map_ok(move |event| {
             let mut owned = owned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -275,11 +277,4 @@ fn note(
             keys
         }
     }
-}
-
-/// A watch that fails goes on by itself, a little later each time.
-fn logged(request: RoundRequest) -> Option<ReconcileRequest<WatchedSet>> {
-    request
-        .inspect_err(|error| tracing::warn!("a watch for per-pod Services failed, trying again: {error}"))
-        .ok()
 }

@@ -23,9 +23,10 @@ use crate::per_pod::pods::{PodsSeen, UnselectedPod};
 use crate::per_pod::problem::{
     BLOCKED, Blockers, ConditionText, ForeignService, Problem, condition_text, foreign_message,
 };
-use crate::per_pod::service::PerPodService;
+use crate::per_pod::service::{PerPodService, Standing};
 use crate::per_pod::set::PerPodSet;
-use crate::per_pod::template::{POLICY_UNKNOWN, Template};
+use crate::per_pod::settings::POLICY_UNKNOWN;
+use crate::per_pod::template::Template;
 use crate::policy::Policies;
 
 /// After so many Services that come to nothing, the others are not tried: most likely it is the same with them all.
@@ -59,19 +60,35 @@ impl Context {
         if synced.wait_for(|synced| *synced).await.is_err() {
             return Next::News;
         }
-        let (cluster, policies) = (self.cluster.load_full(), self.policies.load_full());
+        let cluster = self.cluster.load_full();
         let namespace = cluster.namespace(&set.metadata.namespace);
         // The garbage collector sees to what is left of it.
         if set.metadata.deleting || namespace.is_some_and(|namespace| namespace.metadata.deleting) {
             self.memories.forget(set);
             return Next::News;
         }
-        let template = match Template::of(set, &cluster, &policies) {
+        let template = match self.template(set) {
             Ok(template) => template,
             Err(problem) => return self.pause(set, problem).await,
         };
+        self.tell_kept(set, template.as_ref().and_then(Template::kept));
         let round = self.apply_plan(set, template.as_ref()).await;
         self.conclude(set, round).await
+    }
+
+    fn template(&self, set: &PerPodSet) -> Result<Option<Template>, Problem> {
+        let owned = self.owned();
+        let made = owned.of(&set.metadata.namespace, &set.metadata.name).into_iter().flat_map(Seen::values);
+        let made = made.filter(|made| matches!(made.standing(set), Standing::Ours | Standing::Orphaned));
+        Template::of(set, &self.cluster.load(), &self.policies.load(), made)
+    }
+
+    /// Says that the Services keep what no policy gives them any more; in the log once.
+    fn tell_kept(&self, set: &PerPodSet, kept: Option<&Problem>) {
+        if let Some(problem) = kept {
+            self.tell(set, problem);
+        }
+        self.memories.log_kept(set, kept);
     }
 
     /// Leaves everything as it is, and says why.
@@ -207,6 +224,12 @@ impl Context {
         template: &Template,
         live: &PerPodService,
     ) -> Result<StepResult, WriteError> {
+        // It may have lost the label by which it would have been seen: then what is written on it is not known yet.
+        let written = match template.has_settings() {
+            true => None,
+            false => Template::of(set, &self.cluster.load(), &self.policies.load(), [live]).ok().flatten(),
+        };
+        let template = written.as_ref().unwrap_or(template);
         let mut existing = Plan::default();
         existing.add(set, template, live.metadata.name.to_string(), Some(live));
         if !existing.blockers.foreign.is_empty() {

@@ -22,8 +22,8 @@ use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
-    api_server::{ApiError, answered, jittered},
-    process::Shutdown,
+    api_server::{ApiError, Repeats, answered, jittered},
+    process::{Remark, Shutdown},
 };
 use candidate::{Candidate, ElectionStep};
 use leadership::LeadershipSetter;
@@ -41,7 +41,8 @@ pub struct Elector {
     /// What `now` is counted from.
     start: Instant,
     leading: Gauge,
-    is_failing: bool,
+    logged: Repeats,
+    remark: Remark,
 }
 
 /// Why a step came to nothing.
@@ -69,7 +70,14 @@ impl Elector {
         let me = format!("{instance}_{:016x}", RandomState::new().hash_one(instance));
         let (api, candidate) = (Api::namespaced(client, namespace), Candidate::new(me, terms));
         let (name, start) = (name.to_owned(), Instant::now());
-        (Self { api, name, terms, candidate, setter, start, leading, is_failing: false }, leadership)
+        let (logged, remark) = (Repeats::default(), Remark::default());
+        (Self { api, name, terms, candidate, setter, start, leading, logged, remark }, leadership)
+    }
+
+    /// Also says in this remark why there is no election.
+    #[must_use]
+    pub fn telling(self, remark: Remark) -> Self {
+        Self { remark, ..self }
     }
 
     /// Takes part in the election until the shutdown begins, then releases the lease, so that no other replica has to wait for it to
@@ -88,14 +96,26 @@ impl Elector {
 
     async fn round(&mut self) {
         match self.steps().await {
-            Ok(()) => self.is_failing = false,
-            Err(error) if self.is_failing => tracing::debug!(lease = %self.name, "still failing: {error}"),
-            Err(error) => {
-                self.is_failing = true;
-                tracing::warn!(lease = %self.name, "no election (further failures: debug): {error}");
+            Ok(()) => {
+                self.logged.over();
+                self.remark.clear();
             }
+            Err(error) => self.failed(&error.to_string()),
         }
         self.tell();
+    }
+
+    fn failed(&mut self, error: &str) {
+        let what = "without a leader caBundle, per-pod Services, reports and statuses are not kept up";
+        match self.logged.pass(error) {
+            Some(again) => tracing::warn!(
+                lease = %self.name,
+                again,
+                "no election (the same: debug for 10 minutes), and {what}: {error}"
+            ),
+            None => tracing::debug!(lease = %self.name, "no election: {error}"),
+        }
+        self.remark.set(format!("leader: no election ({error}); {what}"));
     }
 
     /// Reads where that is needed, and does what there is to do.

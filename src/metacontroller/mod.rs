@@ -14,7 +14,8 @@ use crate::mutate::{LabelSkipped, pod_name_label};
 use crate::per_pod::problem::Problem;
 use crate::per_pod::service::PerPodService;
 use crate::per_pod::set::PerPodSet;
-use crate::per_pod::template::{POLICY_UNKNOWN, Template, is_service_name};
+use crate::per_pod::settings::POLICY_UNKNOWN;
+use crate::per_pod::template::{Template, is_service_name};
 use crate::policy::Policies;
 
 /// After how many seconds Metacontroller asks again while Services wait for pods to go. A decorator with `ignoreStatusChanges`
@@ -139,7 +140,8 @@ fn sync_services(
 ) -> Result<Value, Unanswered> {
     let metadata = &request.object.metadata;
     named("a StatefulSet", metadata)?;
-    let Some(template) = Template::of(&request.object, cluster, policies).map_err(unanswered)? else {
+    let made = request.services().into_iter().flat_map(BTreeMap::values);
+    let Some(template) = Template::of(&request.object, cluster, policies, made).map_err(unanswered)? else {
         return Ok(json!({"attachments": []}));
     };
     let wanted = template.names().filter(|name| is_service_name(name)).map(|name| {

@@ -25,6 +25,8 @@ pub const PER_POD_PORTS: &str = "service-per-pod-ports";
 pub const POD_NAME_ANNOTATION: &str = "pod-name-label";
 /// On a per-pod Service: a fingerprint of what was applied last.
 pub const PER_POD_APPLIED: &str = "stateward.dev/service-per-pod-applied";
+/// On a per-pod Service: the settings that a policy gave it, which hold on where no policy gives any.
+pub const PER_POD_SETTINGS: &str = "stateward.dev/service-per-pod-settings";
 /// When `kubectl rollout restart` was asked for, on a pod template.
 pub(super) const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 /// What `publishNotReadyAddresses` was before Kubernetes 1.24; it has no effect any more.

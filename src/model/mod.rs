@@ -50,7 +50,8 @@ pub mod quorum;
 
 pub use annotations::{
     CLASS, DOMAIN, ENSEMBLE, EXEMPT, EXEMPT_REASON, OWN_ANNOTATIONS, PER_POD_APPLIED, PER_POD_LABEL,
-    PER_POD_PORTS, PER_POD_TYPE, POD_NAME_ANNOTATION, PROTECTED, TOLERATE_UNREADY, annotation_pointer,
+    PER_POD_PORTS, PER_POD_SETTINGS, PER_POD_TYPE, POD_NAME_ANNOTATION, PROTECTED, TOLERATE_UNREADY,
+    annotation_pointer,
 };
 pub use autoscaler::{Autoscaler, ScaleTarget};
 pub use claim::{Claim, OneMount};

@@ -7,4 +7,5 @@ pub mod pods;
 pub mod problem;
 pub mod service;
 pub mod set;
+pub mod settings;
 pub mod template;

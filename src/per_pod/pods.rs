@@ -92,7 +92,7 @@ mod tests {
         let set: PerPodSet =
             serde_json::from_value(json!({"metadata": metadata, "spec": {"replicas": 2}})).unwrap();
         let policies = Policies::new(Profile::Baseline, Vec::new()).unwrap();
-        let template = Template::of(&set, &Cluster::default(), &policies).unwrap().unwrap();
+        let template = Template::of(&set, &Cluster::default(), &policies, []).unwrap().unwrap();
         let unselected = |value: Option<&str>, asks_for: Option<&str>, change: &str| {
             let mut pod =
                 PodMetadata { name: "web-1", uid: "p", owner: Some("1"), is_deleted: false, value, asks_for };

@@ -8,18 +8,16 @@ use serde_json::{Map, Value, json};
 use super::problem::Problem;
 use super::service::{MANAGED_BY, OWNER_LABEL, PerPodService, Port, Target};
 use super::set::PerPodSet;
+use super::settings::settings;
 use crate::cluster::Cluster;
 use crate::model::{
-    PER_POD_APPLIED, PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, POD_NAME_LABEL, PerPodType, PortPair,
-    is_label_key, port_pairs,
+    PER_POD_APPLIED, PER_POD_LABEL, PER_POD_PORTS, PER_POD_SETTINGS, PER_POD_TYPE, POD_NAME_LABEL,
+    PerPodType, PortPair, is_label_key, port_pairs,
 };
-use crate::policy::{PerPodServices, Policies, Subject};
+use crate::policy::{PerPodServices, Policies};
 
 /// More Services than any set has pods: a slip of the keyboard must not fill the cluster.
 pub const MOST: i64 = 10_000;
-
-/// The problem that goes away by itself, when the labels of a namespace are known.
-pub const POLICY_UNKNOWN: &str = "service-per-pod-policy-unknown";
 
 /// What the Services of one set are to be like.
 #[derive(Clone, Debug)]
@@ -30,6 +28,10 @@ pub struct Template {
     ports: Vec<PortPair>,
     kind: PerPodType,
     settings: PerPodServices,
+    /// The settings as they are written on each Service.
+    written: Option<String>,
+    /// Why the settings are those of before.
+    kept: Option<Problem>,
     /// What all of them have in common, as Metacontroller is told it.
     common: Value,
     /// The set as an owner.
@@ -39,8 +41,14 @@ pub struct Template {
 }
 
 impl Template {
-    /// What a set asks for: `None` where it asks for no Services. With a problem it is unknown, and existing Services stay.
-    pub fn of(set: &PerPodSet, cluster: &Cluster, policies: &Policies) -> Result<Option<Self>, Problem> {
+    /// What a set that has these Services asks for: `None` where it asks for no Services. With a problem it is unknown, and existing
+    /// Services stay.
+    pub fn of<'s>(
+        set: &PerPodSet,
+        cluster: &Cluster,
+        policies: &Policies,
+        made: impl IntoIterator<Item = &'s PerPodService>,
+    ) -> Result<Option<Self>, Problem> {
         let annotations = &set.metadata.annotations;
         let (Some(label), Some(ports)) = (annotations.get(PER_POD_LABEL), annotations.get(PER_POD_PORTS))
         else {
@@ -48,7 +56,7 @@ impl Template {
         };
         let label = label_key(label)?;
         let ports = port_pairs(ports).map_err(|wrong| ports_problem(ports, &wrong))?;
-        let settings = settings(set, cluster, policies)?.cloned().unwrap_or_default();
+        let (settings, kept) = settings(set, cluster, policies, made)?;
         let kind = match annotations.get(PER_POD_TYPE) {
             Some(name) => PerPodType::named(name).ok_or_else(|| type_problem(name))?,
             None => settings.kind.unwrap_or_default(),
@@ -58,10 +66,33 @@ impl Template {
             return Err(too_many(&ordinals));
         }
         let name = set.metadata.name.to_string();
-        let common = common(&ports, kind, &settings);
+        let written = settings.to_text();
+        let common = common(&ports, kind, &settings, written.as_deref());
         let fingerprint = fingerprint(&format!("{label}\n{common}"));
         let owner = owner(set);
-        Ok(Some(Self { set: name, ordinals, label, ports, kind, settings, common, owner, fingerprint }))
+        Ok(Some(Self {
+            set: name,
+            ordinals,
+            label,
+            ports,
+            kind,
+            settings,
+            written,
+            kept,
+            common,
+            owner,
+            fingerprint,
+        }))
+    }
+
+    /// Whether there are settings beyond the set's annotations.
+    pub fn has_settings(&self) -> bool {
+        self.written.is_some()
+    }
+
+    /// Why the settings are those of before, where a person should know.
+    pub fn kept(&self) -> Option<&Problem> {
+        self.kept.as_ref()
     }
 
     /// The names of the pods, each of which is to have a Service of its name.
@@ -186,6 +217,10 @@ impl Template {
         is_owned
             && has_labels
             && has_annotations
+            && self
+                .written
+                .as_deref()
+                .is_none_or(|text| metadata.annotations.get(PER_POD_SETTINGS) == Some(text))
             && metadata.labels.get(OWNER_LABEL) == Some(&*self.set)
             && metadata.labels.get(MANAGED_BY.0) == Some(MANAGED_BY.1)
             && metadata.annotations.get(PER_POD_APPLIED) == Some(&*self.fingerprint)
@@ -230,7 +265,7 @@ fn port(pair: PortPair) -> Value {
 }
 
 /// All but what differs from pod to pod.
-fn common(ports: &[PortPair], kind: PerPodType, settings: &PerPodServices) -> Value {
+fn common(ports: &[PortPair], kind: PerPodType, settings: &PerPodServices, written: Option<&str>) -> Value {
     let ports: Vec<Value> = ports.iter().map(|pair| port(*pair)).collect();
     let mut spec = json!({"type": kind.name(), "ports": ports});
     let mut set = |key: &str, value: Option<Value>| {
@@ -255,6 +290,9 @@ fn common(ports: &[PortPair], kind: PerPodType, settings: &PerPodServices) -> Va
             metadata.insert(key.to_owned(), json!(map));
         }
     }
+    if let Some(written) = written {
+        metadata.entry("annotations").or_insert_with(|| json!({}))[PER_POD_SETTINGS] = json!(written);
+    }
     json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
 }
 
@@ -264,23 +302,6 @@ fn owner(set: &PerPodSet) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet", "name": set.metadata.name, "uid": set.metadata.uid,
         "controller": true, "blockOwnerDeletion": false,
-    })
-}
-
-/// What the strongest policy says.
-fn settings<'a>(
-    set: &'a PerPodSet,
-    cluster: &'a Cluster,
-    policies: &'a Policies,
-) -> Result<Option<&'a PerPodServices>, Problem> {
-    let namespace_labels = cluster.namespace(&set.metadata.namespace).map(|ns| &ns.metadata.labels);
-    let subject = Subject { metadata: &set.metadata, namespace_labels };
-    policies.applicable(subject).per_pod_services().map_err(|policy| {
-        let message = format!(
-            "the Services are left as they are: whether policy {policy} applies depends on the labels of the namespace, which \
-             are not known yet"
-        );
-        Problem { id: POLICY_UNKNOWN, message }
     })
 }
 
@@ -356,7 +377,7 @@ mod tests {
         }}}))
         .unwrap();
         let policies = Policies::new(crate::policy::Profile::Baseline, Vec::new()).unwrap();
-        let template = Template::of(&set, &Cluster::default(), &policies).unwrap().unwrap();
+        let template = Template::of(&set, &Cluster::default(), &policies, []).unwrap().unwrap();
         let port = |name: &str, port: u16, protocol: &str, node_port: u32| {
             json!({"name": name, "port": port,
             "protocol": protocol, "targetPort": 1, "nodePort": node_port})

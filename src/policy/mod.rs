@@ -21,6 +21,7 @@ mod scope;
 mod status;
 mod subjects;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ use mutate::Mutate;
 pub use mutate::{Asked, ServicePerPod};
 pub use objects::{Malformed, PolicyObjects};
 pub use parse::PolicyError;
-pub use per_pod_services::{PerPodServices, TrafficPolicy};
+pub use per_pod_services::{PerPodServices, SettingsUnknown, TrafficPolicy};
 pub use plain::plain;
 pub use schema::{exemption_schema, policy_schema, status_schema};
 pub use scope::Subject;
@@ -66,6 +67,10 @@ pub struct Policies {
     /// By namespace, then by name.
     exemptions: BTreeMap<Box<str>, Vec<Arc<NamespaceExemption>>>,
     software: &'static Catalogue,
+    /// Whether there are policies that have not been read yet.
+    is_partial: bool,
+    /// Stand for the policies that have settings of per-pod Services and cannot be used, the strongest first.
+    per_pod_unread: Vec<Arc<Policy>>,
 }
 
 /// One policy, compiled.
@@ -157,8 +162,13 @@ impl Policies {
         exemptions: impl IntoIterator<Item = Arc<NamespaceExemption>>,
     ) -> anyhow::Result<Self> {
         let shipped = vec![Arc::new(parse::shipped(profile)?)];
-        let mut all =
-            Self { by_strength: shipped, exemptions: BTreeMap::new(), software: Catalogue::shipped()? };
+        let mut all = Self {
+            by_strength: shipped,
+            exemptions: BTreeMap::new(),
+            software: Catalogue::shipped()?,
+            is_partial: false,
+            per_pod_unread: Vec::new(),
+        };
         all.add_policies(policies);
         all.add_exemptions(exemptions);
         Ok(all)
@@ -168,7 +178,7 @@ impl Policies {
     pub fn add_policies(&mut self, policies: impl IntoIterator<Item = Arc<Policy>>) {
         let shipped = self.by_strength.pop();
         self.by_strength.extend(policies);
-        self.by_strength.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.name.cmp(&b.name)));
+        self.by_strength.sort_by(|a, b| a.strength().cmp(&b.strength()));
         self.by_strength.extend(shipped);
     }
 
@@ -248,6 +258,11 @@ impl Policy {
             .filter(|(settings, _)| !settings.is_empty())
             .map(|(_, rule)| rule.id.to_owned());
         set.chain(self.checks.iter().map(|check| check.id.as_str().to_owned()))
+    }
+
+    /// Of two policies the stronger has the smaller.
+    fn strength(&self) -> (Reverse<i32>, &str) {
+        (Reverse(self.priority), &self.name)
     }
 
     /// Whether `enforcement` caps it.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{NamespaceExemption, Policies, Policy, PolicyError};
 use crate::cluster::Cluster;
-use crate::model::{Kind, ObjectRef, PolicyDocument};
+use crate::model::{Kind, KindFacts, ObjectRef, PolicyDocument};
 
 /// All policies and exemptions of a snapshot, compiled.
 #[derive(Clone, Debug, Default)]
@@ -105,11 +105,38 @@ impl PolicyObjects {
         self.policies.keys().map(|(_, name)| &**name)
     }
 
+    /// Stand for the policies that have settings of per-pod Services and of which no version can be used, the strongest first.
+    pub fn per_pod_unread(&self) -> Vec<Arc<Policy>> {
+        let unread = self.policies.iter().filter(|(_, compiled)| compiled.good.is_none());
+        let unread = unread.filter_map(|((_, name), compiled)| stand_in(name, &compiled.spec));
+        let mut unread: Vec<Arc<Policy>> = unread.map(Arc::new).collect();
+        unread.sort_by(|a, b| a.strength().cmp(&b.strength()));
+        unread
+    }
+
     /// The objects whose present version cannot be used.
     pub fn malformed(&self) -> Vec<Malformed> {
         let policies = errors(&self.policies, Kind::Policy);
         policies.chain(errors(&self.exemptions, Kind::Exemption)).collect()
     }
+}
+
+/// A policy that says nothing, and is about the sets that the malformed one is about: about all of them, where that cannot be read.
+fn stand_in(name: &str, spec: &Value) -> Option<Policy> {
+    if spec["servicePerPod"].is_null() {
+        return None;
+    }
+    let (metadata, mut scope) = (json!({"name": name}), serde_json::Map::new());
+    for key in ["priority", "match"] {
+        scope.extend(spec.get(key).map(|value| (key.to_owned(), value.clone())));
+    }
+    let KindFacts { api_version, name: kind, .. } = Kind::Policy.facts();
+    let read = |spec: Value| {
+        Policy::from_json(
+            &json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}),
+        )
+    };
+    read(scope.into()).or_else(|_| read(json!({"priority": i32::MAX}))).ok()
 }
 
 fn errors<T>(documents: &Compiled<T>, kind: Kind) -> impl Iterator<Item = Malformed> {

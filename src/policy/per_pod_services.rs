@@ -2,41 +2,51 @@
 
 use core::net::IpAddr;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Applicable, Certainty, PolicyError};
+use super::{Certainty, Policies, Policy, PolicyError, Subject};
 use crate::model::{PerPodType, is_label_key, is_label_value, pointer_step};
 
 /// What the Services that are made for single pods look like. A setting that is absent is left to the API server and to other
 /// controllers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields, default)]
 pub struct PerPodServices {
     /// The type of the Services whose StatefulSet does not name one.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<PerPodType>,
     /// Labels of each Service.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Annotations of each Service, which tell a cloud what load balancer to make.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// Which nodes' pods answer what comes to a node: Cluster for all, Local for its own. Not for a ClusterIP.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub external_traffic_policy: Option<TrafficPolicy>,
     /// Only for a LoadBalancer; it cannot be changed as long as the Service is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub load_balancer_class: Option<String>,
     /// The networks that a LoadBalancer lets in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub load_balancer_source_ranges: Vec<String>,
     /// Whether a LoadBalancer takes node ports, of which a cluster has 2768.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub allocate_load_balancer_node_ports: Option<bool>,
     /// Whether a pod is reached before it is ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub publish_not_ready_addresses: Option<bool>,
     /// Whether a pod that asks for the label that its Service selects by, and was created without it, gets it afterwards.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub label_pods: bool,
 }
 
 /// Which nodes' pods answer what comes to a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TrafficPolicy {
     /// Every node's.
     Cluster,
@@ -54,18 +64,87 @@ impl TrafficPolicy {
     }
 }
 
-impl<'a> Applicable<'a> {
-    /// The settings of the strongest policy that has any; the error is its name where it is unknown whether it applies.
-    pub fn per_pod_services(&self) -> Result<Option<&'a PerPodServices>, &'a str> {
-        let mut policies = self.policies.iter();
-        let strongest = policies.find_map(|(policy, certainty)| {
-            Some((policy.per_pod_services.as_ref()?, &*policy.name, *certainty))
-        });
-        match strongest {
-            Some((_, policy, Certainty::Unknown)) => Err(policy),
-            Some((settings, _, Certainty::Certain)) => Ok(Some(settings)),
-            None => Ok(None),
+/// Why it is not known what policies say of the Services of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingsUnknown<'a> {
+    /// Not all policies have been read.
+    Policies,
+    /// The policy of this name may apply: the labels of the namespace are not known.
+    Labels(&'a str),
+    /// The policy of this name has settings and cannot be used.
+    Malformed(&'a str),
+}
+
+impl fmt::Display for SettingsUnknown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policies => f.write_str("the policies are not known yet, as /readyz says"),
+            Self::Labels(policy) => write!(
+                f,
+                "whether policy {policy} applies depends on the labels of the namespace, which are not known yet"
+            ),
+            Self::Malformed(policy) => {
+                write!(f, "policy {policy} has servicePerPod and cannot be used; its status says why")
+            }
         }
+    }
+}
+
+impl Policies {
+    /// The settings of the strongest policy that is about this set and has any.
+    pub fn per_pod_services(
+        &self,
+        subject: Subject<'_>,
+    ) -> Result<Option<&PerPodServices>, SettingsUnknown<'_>> {
+        if self.is_partial {
+            return Err(SettingsUnknown::Policies);
+        }
+        let strongest = self.by_strength.iter().find_map(|policy| {
+            let settings = policy.per_pod_services.as_ref()?;
+            Some((settings, policy, policy.scope.covers(subject)?))
+        });
+        let is_stronger = |policy: &Policy| {
+            strongest.is_none_or(|(_, strongest, _)| policy.strength() < strongest.strength())
+        };
+        let unread = self
+            .per_pod_unread
+            .iter()
+            .find(|policy| is_stronger(policy) && policy.scope.covers(subject).is_some());
+        match (unread, strongest) {
+            (Some(unread), _) => Err(SettingsUnknown::Malformed(&unread.name)),
+            (None, Some((_, policy, Certainty::Unknown))) => Err(SettingsUnknown::Labels(&policy.name)),
+            (None, Some((settings, _, Certainty::Certain))) => Ok(Some(settings)),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Whether not all policies have been read yet.
+    pub fn are_partial(&self) -> bool {
+        self.is_partial
+    }
+
+    /// These, where not all policies have been read yet.
+    #[must_use]
+    pub fn partial(self) -> Self {
+        Self { is_partial: true, ..self }
+    }
+
+    /// These, beside policies that have settings of per-pod Services and cannot be used: their names, strengths and scopes.
+    #[must_use]
+    pub fn with_unread(self, per_pod_unread: Vec<Arc<Policy>>) -> Self {
+        Self { per_pod_unread, ..self }
+    }
+}
+
+impl PerPodServices {
+    /// These settings as text; `None` where nothing is set.
+    pub fn to_text(&self) -> Option<String> {
+        if *self == Self::default() { None } else { serde_json::to_string(self).ok() }
+    }
+
+    /// Reads the text of [`to_text`](Self::to_text); `None` where a policy could not say the same.
+    pub fn from_text(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok().and_then(|settings| compile(settings).ok())
     }
 }
 
@@ -137,6 +216,25 @@ mod tests {
 
     fn compiled(settings: Value) -> Result<PerPodServices, PolicyError> {
         compile(serde_json::from_value(settings).unwrap())
+    }
+
+    #[test]
+    fn settings_are_the_same_after_they_were_written_and_read() {
+        for settings in [
+            json!({}),
+            json!({"type": "ClusterIP", "labels": {"a": "b"}, "labelPods": true}),
+            json!({"annotations": {"a": "b\n\"c"}, "externalTrafficPolicy": "Local", "loadBalancerClass": "a/b",
+                "loadBalancerSourceRanges": ["10.0.0.0/8"], "allocateLoadBalancerNodePorts": false,
+                "publishNotReadyAddresses": false}),
+        ] {
+            let read = compiled(settings.clone()).unwrap();
+            let text = read.to_text();
+            assert_eq!(text.is_none(), settings == json!({}), "{settings}");
+            assert!(text.is_none_or(|text| PerPodServices::from_text(&text) == Some(read)), "{settings}");
+        }
+        for text in ["", "[]", "{\"type\":\"x\"}", "{\"labels\":{\"stateward.dev/x\":\"\"}}"] {
+            assert_eq!(PerPodServices::from_text(text), None, "{text}");
+        }
     }
 
     #[test]

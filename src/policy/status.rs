@@ -1,6 +1,6 @@
 //! What is said of a policy or an exemption in its `status`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -10,7 +10,7 @@ use super::lint::{PolicyWarning, is_covered, lint};
 use super::objects::{CompiledDocument, key};
 use super::{Certainty, NamespaceExemption, Policies, Policy, PolicyObjects, Subject};
 use crate::cluster::Cluster;
-use crate::model::{Class, Metadata, PolicyDocument, StatefulSet, cut, field_path};
+use crate::model::{Class, Metadata, PolicyDocument, StatefulSet, cut, did_you_mean, field_path};
 use crate::rules;
 
 /// What Stateward says of a policy or an exemption.
@@ -70,14 +70,15 @@ impl PolicyStatus {
 pub fn statuses<'a>(
     cluster: &'a Cluster,
     objects: &PolicyObjects,
-    policies: &Policies,
+    policies: &'a Policies,
     now: Timestamp,
 ) -> Vec<(&'a PolicyDocument, PolicyStatus)> {
     let mut by_namespace: BTreeMap<&str, Vec<&StatefulSet>> = BTreeMap::new();
     for set in cluster.sets() {
         by_namespace.entry(&set.metadata.namespace).or_default().push(set);
     }
-    let statuses = Statuses { cluster, policies, by_namespace, now };
+    let rule_names = policies.rule_names().collect();
+    let statuses = Statuses { cluster, policies, rule_names, by_namespace, now };
     let of_policies = cluster.policies().filter_map(|document| {
         let compiled = objects.policies.get(&key(document)).filter(|compiled| compiled.is_of(document))?;
         Some((document, statuses.policy(document, compiled)))
@@ -93,6 +94,8 @@ pub fn statuses<'a>(
 struct Statuses<'a> {
     cluster: &'a Cluster,
     policies: &'a Policies,
+    /// Of rules and of checks.
+    rule_names: BTreeSet<&'a str>,
     by_namespace: BTreeMap<&'a str, Vec<&'a StatefulSet>>,
     now: Timestamp,
 }
@@ -108,6 +111,7 @@ impl<'a> Statuses<'a> {
         if let Some(policy) = compiled.good.as_ref().filter(|_| compiled.error.is_none()) {
             without_effect = lint(&document.to_json(), self.now);
             without_effect.extend(self.shadowed(policy, document));
+            without_effect.extend(self.unknown_in_exemptions(policy));
             if !matched.is_empty() {
                 without_effect.extend(unused_exemptions(policy, &matched));
             }
@@ -136,7 +140,33 @@ impl<'a> Statuses<'a> {
                 None => (true, "InForce", "without an end".to_owned()),
             }
         });
-        self.status(document, matched.len(), ready, lint(&document.to_json(), self.now))
+        let mut without_effect = lint(&document.to_json(), self.now);
+        if let Some(exemption) = compiled.good.as_ref().filter(|_| compiled.error.is_none()) {
+            without_effect.extend(self.unknown(&exemption.rules, "/spec/rules"));
+        }
+        self.status(document, matched.len(), ready, without_effect)
+    }
+
+    /// The names in `rules` of checks that no policy has. They may be of a policy that is still to come.
+    fn unknown(&self, rules: &[String], pointer: &str) -> Vec<PolicyWarning> {
+        let is_unknown = |rule: &str| rule.contains('/') && !self.rule_names.contains(rule);
+        let unknown = rules.iter().enumerate().filter(|(_, rule)| is_unknown(rule));
+        let warnings = unknown.map(|(index, rule)| PolicyWarning {
+            pointer: format!("{pointer}/{index}"),
+            message: format!(
+                "no policy has a check {rule:?}{}",
+                did_you_mean(rule, self.rule_names.iter().copied())
+            ),
+        });
+        warnings.collect()
+    }
+
+    fn unknown_in_exemptions(&self, policy: &Policy) -> Vec<PolicyWarning> {
+        let exemptions = policy.exemptions.iter().enumerate();
+        let unknown = exemptions.flat_map(|(index, exemption)| {
+            self.unknown(&exemption.rules, &format!("/spec/exemptions/{index}/rules"))
+        });
+        unknown.collect()
     }
 
     /// Whether a policy lets the exemption count, for any of the sets it matches.

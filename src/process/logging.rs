@@ -53,8 +53,19 @@ pub fn init(format: Format, filter: &str, traces: Option<&Traces>) -> Result<Log
     Ok(LogFilter { handle, configured: filter.to_owned() })
 }
 
+/// What the kube client logs of each request that fails, without saying which, and beside our own line.
+const QUIET: &str = "kube_client::client::builder=off,kube_runtime::watcher=off";
+
+/// The filter, with less of the kube client unless it names that.
 fn parsed(filter: &str) -> Result<EnvFilter, LoggingError> {
-    EnvFilter::try_new(filter).map_err(|source| LoggingError::Filter { filter: filter.to_owned(), source })
+    let own = match filter.trim() {
+        named if named.contains("kube_") => named.to_owned(),
+        // What it means without directives.
+        "" => format!("error,{QUIET}"),
+        level => format!("{level},{QUIET}"),
+    };
+    let checked = EnvFilter::try_new(filter).and_then(|_| EnvFilter::try_new(own));
+    checked.map_err(|source| LoggingError::Filter { filter: filter.to_owned(), source })
 }
 
 /// The filter in force, which a file can change at run time.
@@ -137,7 +148,7 @@ impl<W: io::Write> io::Write for OneLine<W> {
 mod tests {
     use std::io::Write as _;
 
-    use super::{Format, LoggingError, OneLine, init};
+    use super::{Format, LoggingError, OneLine, init, parsed};
 
     #[test]
     fn an_event_is_one_line() {
@@ -145,6 +156,17 @@ mod tests {
         log.write_all(b"INFO plain\n").unwrap();
         log.write_all(b"INFO name\r\n2026 ERROR forged\n").unwrap();
         assert_eq!(log.0, b"INFO plain\nINFO name\\r\\n2026 ERROR forged\n");
+    }
+
+    #[test]
+    fn the_kube_client_is_quiet_unless_it_is_named() {
+        for (filter, is_quiet) in
+            [("info", true), ("", true), ("trace,stateward=debug", true), ("info,kube_client=debug", false)]
+        {
+            let shown = parsed(filter).unwrap().to_string();
+            assert_eq!(shown.contains("kube_client::client::builder=off"), is_quiet, "{filter:?}: {shown}");
+            assert!(!is_quiet || shown.contains("kube_runtime::watcher=off"), "{shown}");
+        }
     }
 
     #[test]

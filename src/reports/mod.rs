@@ -227,6 +227,11 @@ impl<'a> Term<'a> {
         self.cluster.namespace(namespace).is_some() || !self.cluster.sets_in(namespace).is_empty()
     }
 
+    fn is_terminating(&self, namespace: &str) -> bool {
+        let cluster = self.reports.cluster.load();
+        cluster.namespace(namespace).is_some_and(|namespace| namespace.metadata.deleting)
+    }
+
     async fn judge_and_publish(&mut self, namespace: &str) -> Result<(), VisitError> {
         self.ask_now_and_then().await?;
         let listed = self.server.list(namespace, &self.refused).await?;
@@ -243,6 +248,8 @@ impl<'a> Term<'a> {
         let findings = self.judge(namespace, cluster).await?;
         self.show(namespace, &findings);
         match self.kind {
+            // Nothing can be written there, and what there is goes by itself.
+            _ if self.is_terminating(namespace) => Ok(()),
             Some(kind) => Ok(self.publish(kind, namespace, &findings).await?),
             None => Ok(()),
         }

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use tokio::sync::mpsc::{Sender, error::SendError};
 use tokio::time::{sleep, timeout};
 
+use super::outages::Outages;
 use super::{Gauges, WatchConfig, WatchEvent};
 use crate::api_server::{Api, ApiError, Backoff, WatchedChange};
 use crate::cluster::Kind;
@@ -16,6 +17,7 @@ pub(super) struct Follower {
     pub(super) api: Api,
     pub(super) config: WatchConfig,
     pub(super) gauges: Gauges,
+    pub(super) outages: Outages,
     pub(super) events: Sender<(Kind, WatchEvent)>,
 }
 
@@ -63,6 +65,7 @@ impl Follower {
                 }
             };
             self.gauges.heard(self.kind);
+            self.outages.over(self.kind);
             for item in page.items {
                 self.tell(WatchEvent::Listed(item)).await?;
             }
@@ -97,6 +100,7 @@ impl Follower {
             Ok(watch) => watch,
             Err(error) => return Ok(Err(error)),
         };
+        self.outages.over(self.kind);
         let longest = self.config.watch + self.config.silence;
         let mut said_something = false;
         loop {
@@ -143,7 +147,7 @@ impl Follower {
             sleep(waits.refusals.after_failure()).await;
         } else {
             let wait = waits.failures.after_failure();
-            tracing::warn!(kind = self.kind.name(), ?wait, "cannot {what}, trying again: {error}");
+            self.outages.failed(self.kind, what, error, wait);
             sleep(wait).await;
         }
         Ok(())

@@ -12,6 +12,7 @@ mod config;
 mod follow;
 mod gauges;
 mod list;
+mod outages;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use crate::api_server::Api;
 use crate::cluster::{Cluster, Kind};
 use crate::process::{Gate, Readiness, Remark};
 use follow::Follower;
+use outages::Outages;
 
 /// Events queued for the writer: enough that followers seldom wait, few enough to cost little memory.
 const QUEUE: usize = 256;
@@ -78,10 +80,11 @@ impl Live {
     /// Follows every kind until it is dropped. Errors of the API server are waited out; to return is itself an error.
     pub async fn run(self) -> Result<Infallible, Stopped> {
         let (events, received) = mpsc::channel(QUEUE);
-        let mut tasks = JoinSet::new();
+        let (mut tasks, outages) = (JoinSet::new(), Outages::default());
         for kind in Kind::watched() {
             let (api, gauges, events) = (self.api.clone(), self.gauges.clone(), events.clone());
-            let follower = Follower { kind, api, config: self.config, gauges, events };
+            let outages = outages.clone();
+            let follower = Follower { kind, api, config: self.config, gauges, outages, events };
             tasks.spawn(async move { drop(follower.run().await) });
         }
         drop(events);

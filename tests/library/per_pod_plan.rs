@@ -2,13 +2,14 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use stateward::cluster::Cluster;
+use stateward::cluster::{Cluster, ClusterObject, Kind};
 use stateward::model::Labels;
 use stateward::per_pod::plan::Plan;
 use stateward::per_pod::plan::Seen;
 use stateward::per_pod::plan::ServiceAction;
 use stateward::per_pod::plan::plan;
 use stateward::per_pod::pods::{PodMetadata, PodsSeen};
+use stateward::per_pod::problem::Problem;
 use stateward::per_pod::service::PerPodService;
 use stateward::per_pod::service::Standing;
 use stateward::per_pod::set::PerPodSet;
@@ -16,6 +17,7 @@ use stateward::per_pod::template::Template;
 use stateward::per_pod::template::is_service_name;
 use stateward::policy::Policies;
 use stateward::policy::Policy;
+use stateward::policy::PolicyObjects;
 use stateward::policy::Profile;
 
 fn policies(settings: &Value) -> Policies {
@@ -30,7 +32,7 @@ fn policies(settings: &Value) -> Policies {
 const NO_PODS: Option<&PodsSeen> = Some(const { &PodsSeen::none() });
 
 fn template(set: &PerPodSet, policies: &Policies) -> Option<Template> {
-    Template::of(set, &Cluster::default(), policies).unwrap()
+    Template::of(set, &Cluster::default(), policies, []).unwrap()
 }
 
 /// What the API server makes of one step: what is applied is there, and what others have set stays.
@@ -274,10 +276,10 @@ fn what_cannot_be_understood_is_a_problem_and_not_the_wish_for_nothing() {
     ] {
         let mut annotations = annotated();
         annotations[key] = json!(value);
-        let problem = Template::of(&set(&annotations, 3), &Cluster::default(), &policies).unwrap_err();
+        let problem = Template::of(&set(&annotations, 3), &Cluster::default(), &policies, []).unwrap_err();
         assert_eq!(problem.id, id, "{key}: {value:?}");
     }
-    let many = Template::of(&set(&annotated(), i32::MAX), &Cluster::default(), &policies).unwrap_err();
+    let many = Template::of(&set(&annotated(), i32::MAX), &Cluster::default(), &policies, []).unwrap_err();
     assert_eq!(many.id, "service-per-pod-too-many");
     for half in ["service-per-pod-label", "service-per-pod-ports"] {
         let set = set(&json!({half: "80:80"}), 3);
@@ -294,7 +296,7 @@ fn a_policy_that_may_apply_holds_everything_up() {
     let policies = Policies::new(Profile::Baseline, vec![Policy::from_json(&document).unwrap()]).unwrap();
     let mut cluster = Cluster::default();
     let of = |cluster: &Cluster| {
-        let template = Template::of(&set(&annotated(), 1), cluster, &policies);
+        let template = Template::of(&set(&annotated(), 1), cluster, &policies, []);
         template.map(|template| template.unwrap().attachment("web-0", None)["spec"]["type"].clone())
     };
     assert_eq!(of(&cluster).unwrap_err().id, "service-per-pod-policy-unknown");
@@ -306,6 +308,86 @@ fn a_policy_that_may_apply_holds_everything_up() {
             .unwrap(),
         );
         assert_eq!(of(&cluster).unwrap(), expected);
+    }
+}
+
+fn policy(name: &str, spec: &Value) -> Value {
+    json!({"metadata": {"name": name, "generation": 1}, "spec": spec})
+}
+
+/// What policies of a cluster make of the set `web`, whose Services were made for `made`.
+fn in_cluster(objects: &[Value], made: Option<&PerPodService>) -> Result<Option<Template>, Problem> {
+    let mut cluster = Cluster::default();
+    for object in objects {
+        cluster.insert(ClusterObject::from_json(Kind::Policy, &object.to_string()).unwrap());
+    }
+    let objects = PolicyObjects::default().updated(&cluster);
+    let policies = Policies::with_exemptions(Profile::Baseline, objects.policies(), []).unwrap();
+    Template::of(&set(&annotated(), 1), &cluster, &policies.with_unread(objects.per_pod_unread()), made)
+}
+
+#[test]
+fn a_malformed_policy_about_the_set_changes_nothing_and_one_about_others_nothing_either() {
+    let good = policy("good", &json!({"servicePerPod": {"type": "ClusterIP"}}));
+    let service = in_cluster(&[good.clone()], None).unwrap().unwrap().manifest("web-0", "n", None);
+    let service: PerPodService = serde_json::from_value(service).unwrap();
+    let kind = |template: &Template| template.attachment("web-0", None)["spec"]["type"].clone();
+    let wrong = json!({"type": "NodePort", "labels": {"a b": ""}});
+    let elsewhere = json!({"namespaces": ["other"]});
+    for (malformed, is_known) in [
+        (json!({"servicePerPod": wrong}), false),
+        (json!({"servicePerPod": wrong, "match": {"namespaces": ["n"]}}), false),
+        (json!({"servicePerPod": wrong, "match": {"namespaces": "n"}}), false),
+        (json!({"servicePerPod": wrong, "match": elsewhere}), true),
+        (json!({"servicePerPod": {"type": "NodePort"}, "rules": [{"rule": "x", "level": "deny"}]}), false),
+        (json!({"rules": [{"rule": "x", "level": "deny"}]}), true),
+    ] {
+        let malformed = policy("malformed", &malformed);
+        let fresh = in_cluster(&[malformed.clone()], None);
+        let problem = fresh.as_ref().err();
+        assert_eq!(problem.is_none(), is_known, "{malformed}");
+        assert!(problem.is_none_or(|problem| problem.message.contains("policy malformed has servicePerPod")));
+        let kept = in_cluster(&[malformed.clone()], Some(&service)).unwrap().unwrap();
+        assert_eq!((kind(&kept), kept.kept().is_some()), (json!("ClusterIP"), true), "{malformed}");
+        // Where another one is stronger it does not matter.
+        let stronger = policy("z", &json!({"priority": 1, "servicePerPod": {"type": "ClusterIP"}}));
+        let decided = in_cluster(&[malformed.clone(), stronger], None);
+        let is_readable = malformed["spec"]["match"]["namespaces"] != "n";
+        assert_eq!(
+            decided.is_ok_and(|template| kind(&template.unwrap()) == "ClusterIP"),
+            is_readable,
+            "{malformed}"
+        );
+    }
+}
+
+#[test]
+fn only_its_own_settings_hold_on() {
+    let kept = |settings: &str| {
+        let annotations = json!({"stateward.dev/service-per-pod-settings": settings});
+        let made = serde_json::from_value(json!({"metadata": {"annotations": annotations}})).unwrap();
+        in_cluster(&[], Some(&made)).unwrap().unwrap()
+    };
+    assert!(kept("{\"type\":\"ClusterIP\"}").kept().is_some());
+    for settings in ["", "{", "[]", "{\"labels\":{\"app.kubernetes.io/managed-by\":\"x\"}}"] {
+        assert!(!kept(settings).has_settings(), "{settings}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_service_stays_as_it_is_when_its_policy_goes(set in sets(), settings in settings(), start in services()) {
+        let mut seen = start;
+        let given = template(&set, &policies(&settings));
+        let first = plan(&set, given.as_ref(), &seen, NO_PODS);
+        follow(&set, given.as_ref(), &mut seen, &first);
+        let ours = seen.values().filter(|service| service.standing(&set) == Standing::Ours);
+        let none = Policies::new(Profile::Baseline, Vec::new()).unwrap();
+        for policies in [none.clone(), none.partial()] {
+            let kept = Template::of(&set, &Cluster::default(), &policies, ours.clone());
+            let Ok(kept) = kept else { continue };
+            prop_assert_eq!(plan(&set, kept.as_ref(), &seen, NO_PODS).steps, &[]);
+        }
     }
 }
 

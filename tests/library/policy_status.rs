@@ -96,6 +96,29 @@ fn what_has_no_effect_is_named() {
 }
 
 #[test]
+fn an_exemption_from_a_check_that_no_policy_has_is_named() {
+    let mut told = Told::default();
+    told.set("prod", "a");
+    let checks = json!([{"name": "odd-name", "expression": "true", "message": "m", "level": "warn"}]);
+    let exempts = json!([{"rules": ["m/odd-nam"], "reason": "x"}]);
+    told.policy("m", &json!({"checks": checks, "exemptionNamespaces": {}}));
+    told.policy("other", &json!({"exemptions": exempts}));
+    let unknown = "no policy has a check \"m/odd-nam\"; did you mean \"m/odd-name\"?";
+    assert_eq!(
+        told.said("other")[1],
+        format!("Effective False PartlyWithoutEffect spec.exemptions[0].rules[0]: {unknown}")
+    );
+    let exempt = |rule: &str| json!({"rules": ["pdb-missing", rule], "names": ["a"], "reason": "x"});
+    told.exemption("it", &exempt("m/odd-nam"));
+    let without = format!("Effective False PartlyWithoutEffect spec.rules[1]: {unknown}");
+    assert_eq!(told.said("it"), ["Ready True InForce without an end", &without]);
+    for rule in ["m/odd-name", "*"] {
+        told.exemption("it", &exempt(rule));
+        assert_eq!(told.said("it")[1], "Effective True AllInEffect", "{rule}");
+    }
+}
+
+#[test]
 fn the_last_good_version_of_a_malformed_policy_is_in_force() {
     let mut told = Told::default();
     told.set("prod", "a").policy("ours", &levels(&["quorum-evne"]));

@@ -311,7 +311,9 @@ async fn without_a_secret_there_is_no_readiness_and_nothing_is_lost_when_it_come
     api.fail("secrets", Fault::Status(403));
     let replica = Replica::start(&api, &clock, "pod-0").await;
     until("failures", async || replica.server.metric(FAILED_SECRET).await > Some(2.0)).await;
-    assert_eq!(replica.server.get("/readyz").await.text(), "not ready: certificate\n");
+    let said = replica.server.get("/readyz").await.text();
+    let why = "not ready: certificate\ncertificate: there is no certificate yet: ";
+    assert!(said.starts_with(why) && said.contains("403"), "{said}");
     assert!(replica.review(b"", &clock).await.is_err());
     assert_eq!(logs.lines_with("there is no certificate yet").len(), 1, "{}", logs.text());
     api.heal("secrets");
@@ -335,10 +337,34 @@ async fn nobody_is_ready_before_the_api_server_trusts_it() {
     api.fail(KINDS[0], Fault::ReadOnly(403));
     let replica = Replica::start(&api, &clock, "pod-0").await;
     until("failures", async || replica.server.metric(FAILED_BUNDLE).await > Some(2.0)).await;
-    assert_eq!(replica.server.get("/readyz").await.text(), "not ready: certificate\n");
+    let said = replica.server.get("/readyz").await.text();
+    let why = "not ready: certificate\ncertificate: the certificate is not used before the webhook configurations have its CA";
+    assert!(said.starts_with(why) && said.contains("403"), "{said}");
     api.heal(KINDS[0]);
     until("ready", async || replica.is_ready().await).await;
     assert_eq!(replica.review(&trusted(&api), &clock).await.unwrap().status, 200);
+}
+
+/// As at a first installation without the right to the Lease.
+#[tokio::test]
+async fn without_a_leader_it_is_said_why_there_is_no_readiness() {
+    let logs = Logs::capture();
+    let (api, clock) = (ApiServer::start().await, Clock::new());
+    install(&api, &ENTRIES);
+    api.fail("leases", Fault::Status(403));
+    let replica = Replica::start(&api, &clock, "pod-0").await;
+    let said = async || replica.server.get("/readyz").await.text();
+    until("it waits for a leader", async || said().await.contains("this replica does not lead")).await;
+    let text = said().await;
+    assert!(text.contains("leader: no election (the lease cannot be read: 403: "), "{text}");
+    until("more tries", async || api.requests("/leases/stateward") > 5).await;
+    let lines = logs.lines_with("WARN");
+    let lines: Vec<&String> = lines.iter().filter(|line| line.contains("no election")).collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("without a leader caBundle"), "{lines:?}");
+    api.heal("leases");
+    until("ready", async || replica.is_ready().await).await;
+    assert_eq!(said().await, "ok\n");
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ mod evictions;
 mod lease;
 mod memory;
 mod metacontroller;
+mod outages;
 mod per_pod;
 mod policy_files;
 mod policy_objects;

@@ -452,6 +452,99 @@ async fn policies_are_followed_and_a_class_is_kept() {
     assert_eq!(replica.services("updated"), updated, "it was not tried over and over");
 }
 
+/// A policy that is deleted by mistake must not cost an address, open what was closed, or buy load balancers.
+#[tokio::test]
+async fn without_a_policy_services_keep_what_it_gave_them() {
+    let api = ApiServer::start().await;
+    put_set(&api, &asking(), 1);
+    let mut known = Cluster::default();
+    known.set_complete(Kind::Namespace, true);
+    let given = json!({"servicePerPod": {
+        "type": "NodePort", "labels": {"team": "web"}, "annotations": {"cloud/internal": "true"},
+        "externalTrafficPolicy": "Local", "publishNotReadyAddresses": true,
+    }});
+    let first = replica_with(&api, "pod-0", known.clone(), Some(given));
+    until_services(&api, &["web-0"]).await;
+    first.settles(&api).await;
+    let before = service(&api, "web-0");
+    assert_eq!(before["spec"]["type"], "NodePort");
+
+    first.policies.store(Arc::new(policies(None)));
+    put_set(&api, &asking(), 2);
+    until_services(&api, &["web-0", "web-1"]).await;
+    first.settles(&api).await;
+    assert_eq!((service(&api, "web-0"), first.services("updated")), (before.clone(), 0));
+    let new = service(&api, "web-1");
+    for field in [
+        "/spec/type",
+        "/spec/externalTrafficPolicy",
+        "/spec/publishNotReadyAddresses",
+        "/metadata/annotations",
+        "/metadata/labels",
+    ] {
+        assert_eq!(new.pointer(field), before.pointer(field), "a new pod's is like the others: {field}");
+    }
+    until("an Event", async || !api.posted("events").is_empty()).await;
+    assert_eq!(api.posted("events")[0]["reason"], "ServicePerPodSettingsKept");
+    assert_eq!(condition(&api), None, "the set has the Services it asks for");
+    // What the annotations of the set say is followed all the same.
+    let mut other = asking();
+    other["service-per-pod-ports"] = json!("80:81");
+    put_set(&api, &other, 2);
+    until("the port is another", async || service(&api, "web-0")["spec"]["ports"][0]["targetPort"] == 81)
+        .await;
+    assert_eq!(service(&api, "web-0")["spec"]["type"], "NodePort");
+
+    // One that has lost its label is not seen by the watch.
+    drop(first);
+    put_set(&api, &other, 1);
+    let mut unlabelled = service(&api, "web-0");
+    unlabelled["metadata"]["labels"].as_object_mut().unwrap().remove("stateward.dev/service-per-pod");
+    api.delete(SERVICES, "n", "web-1");
+    api.put_object(SERVICES, "n", "web-0", unlabelled);
+    let second = replica_with(&api, "pod-1", known, None);
+    until("it is put right", async || {
+        service(&api, "web-0")["metadata"]["labels"]["stateward.dev/service-per-pod"] == "web"
+    })
+    .await;
+    assert_eq!(service(&api, "web-0")["spec"]["type"], "NodePort");
+
+    // Another policy decides, and the type stays until one is named.
+    second.policies.store(Arc::new(policies(Some(json!({"servicePerPod": {"labels": {"team": "other"}}})))));
+    until("the label is another", async || service(&api, "web-0")["metadata"]["labels"]["team"] == "other")
+        .await;
+    let (spec, annotations) =
+        (&service(&api, "web-0")["spec"], &service(&api, "web-0")["metadata"]["annotations"]);
+    assert_eq!((&spec["type"], &annotations["cloud/internal"]), (&json!("NodePort"), &Value::Null));
+    second.policies.store(Arc::new(policies(Some(json!({"servicePerPod": {"type": "LoadBalancer"}})))));
+    until("the type is another", async || service(&api, "web-0")["spec"]["type"] == "LoadBalancer").await;
+}
+
+/// As a process that has just been elected, before it has read the policies.
+#[tokio::test]
+async fn before_the_policies_are_known_nothing_is_written() {
+    let api = ApiServer::start().await;
+    put_set(&api, &asking(), 1);
+    let mut known = Cluster::default();
+    known.set_complete(Kind::Namespace, true);
+    let settings = json!({"servicePerPod": {"type": "ClusterIP", "labels": {"team": "web"}}});
+    let first = replica_with(&api, "pod-0", known.clone(), Some(settings.clone()));
+    until_services(&api, &["web-0"]).await;
+    first.settles(&api).await;
+    drop(first);
+
+    let second = replica_with(&api, "pod-1", known, None);
+    second.policies.store(Arc::new(policies(None).partial()));
+    let before = writes(&api);
+    until("it leads", async || second.metric("leader") == 1).await;
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(api.object(SERVICES, "n", "web-0").unwrap()["spec"]["type"], "ClusterIP");
+    assert_eq!(writes(&api), before);
+    second.policies.store(Arc::new(policies(Some(settings))));
+    second.settles(&api).await;
+    assert_eq!(writes(&api), before);
+}
+
 #[tokio::test]
 async fn what_a_policy_may_say_is_waited_for() {
     let api = ApiServer::start().await;

@@ -19,8 +19,15 @@ struct Guard {
 
 impl Guard {
     async fn start(api: ApiServer) -> Self {
+        Self::start_with(api, &[]).await
+    }
+
+    async fn start_with(api: ApiServer, options: &[&str]) -> Self {
         let set_up = |folder: &TempDir| {
-            (Vec::new(), vec![("KUBECONFIG".to_owned(), api.kubeconfig(folder.path()).display().to_string())])
+            (
+                options.iter().map(|option| (*option).to_owned()).collect(),
+                vec![("KUBECONFIG".to_owned(), api.kubeconfig(folder.path()).display().to_string())],
+            )
         };
         let served = Served::listening(set_up).await;
         Self { api, served }
@@ -78,6 +85,40 @@ async fn policies_that_may_not_be_listed_keep_a_new_server_from_being_ready() {
         .await;
     assert_eq!(guard.served.get("/readyz").await.status, 200);
     assert!(guard.allows().await);
+}
+
+/// A server that is not ready may lead all the same, and a rollout may leave it to do so for long.
+#[tokio::test]
+async fn per_pod_services_are_left_alone_as_long_as_a_policy_cannot_be_read() {
+    let api = ApiServer::start().await;
+    let annotations = json!({"service-per-pod-label": "pod-name", "service-per-pod-ports": "80:8080"});
+    api.put_object(
+        "statefulsets",
+        "n",
+        "web",
+        json!({
+            "metadata": {"uid": "s", "annotations": annotations}, "spec": {"replicas": 1},
+        }),
+    );
+    let settings = json!({"servicePerPod": {"type": "ClusterIP", "labels": {"a b": ""}}});
+    put(&api, 1, &settings);
+    api.fail(POLICIES, Fault::Status(403));
+    let guard = Guard::start_with(api, &["--controller"]).await;
+    let leads = async || guard.served.get("/metrics").await.text().contains("stateward_leader 1\n");
+    guard.served.until("it leads", leads).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(guard.api.names("services", "n").len(), 0, "the policies may not be listed");
+
+    guard.api.heal(POLICIES);
+    guard.until_ready().await;
+    let held = async || guard.served.get("/metrics").await.text().contains("outcome=\"held\"} 1\n");
+    guard.served.until("the policy is malformed", held).await;
+    assert_eq!(guard.api.names("services", "n").len(), 0);
+
+    put(&guard.api, 2, &json!({"servicePerPod": {"type": "ClusterIP"}}));
+    let service = || guard.api.object("services", "n", "web-0");
+    guard.served.until("it is mended", async || service().is_some()).await;
+    assert_eq!(service().unwrap()["spec"]["type"], "ClusterIP");
 }
 
 #[tokio::test]

@@ -177,6 +177,19 @@ async fn the_findings_are_those_of_an_audit() {
     assert!(leader.metrics().contains("stateward_findings{rule=\"pdb-missing\",level=\"warn\"} 0\n"));
 }
 
+/// The API server refuses to create anything there.
+#[tokio::test]
+async fn in_a_namespace_that_is_being_deleted_nothing_is_written() {
+    let api = ApiServer::start().await;
+    put(&api, "prod", "etcd", 4);
+    let deleted = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x"]}});
+    api.put_object("namespaces", "", "prod", deleted);
+    let leader = Leader::start(&api);
+    until("rounds", async || api.requests("/replicasets") > 4).await;
+    assert_eq!(api.requests("PATCH"), 0);
+    assert!(leader.metrics().contains("report_writes_total{outcome=\"failed\"} 0\n"), "{}", leader.metrics());
+}
+
 /// Rule, level, namespace, object and message of each result.
 fn reported(api: &ApiServer) -> Vec<[String; 5]> {
     let mut found = Vec::new();

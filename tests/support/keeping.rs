@@ -97,6 +97,8 @@ impl Replica {
         settings.every = Duration::from_millis(30);
 
         let (mut metrics, (stopper, shutdown)) = (Metrics::new(), Stopper::new());
+        let readiness = Readiness::default();
+        settings.remark = readiness.remark();
         let (events, teller) = Events::new(api.client(), name, ReviewOrigin::Proven, metrics.registry());
         let (terms, lease) = (
             LeaseConfig {
@@ -108,6 +110,7 @@ impl Replica {
         );
         let terms = LeaseConfig { lead_for: Duration::from_millis(1900), ..terms };
         let (elector, leadership) = Elector::new(api.client(), lease, name, terms, metrics.registry());
+        let elector = elector.telling(readiness.remark());
         let (keeper, provided) =
             CertificateManager::new(api.client(), settings, leadership, Some(events), metrics.registry());
         let election = shutdown.clone();
@@ -117,7 +120,7 @@ impl Replica {
             tokio::spawn(teller.run()),
         ];
 
-        let (folder, readiness, hold) = (tempfile::tempdir().unwrap(), Readiness::default(), Hold::default());
+        let (folder, hold) = (tempfile::tempdir().unwrap(), Hold::default());
         let config = ServeConfig { tls: Source::Provided(provided), ..super::config(&folder) };
         let server = Server::bind(config, Echo(hold.clone()), readiness.clone(), metrics).await.unwrap();
         let (webhook, ops) = (server.webhook_address(), server.ops_address());

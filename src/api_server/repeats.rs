@@ -1,0 +1,70 @@
+//! Which errors are worth a line in the log: what fails is tried again and again, often by many at once.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long the same error is not logged again.
+const QUIET: Duration = Duration::from_secs(600);
+/// An error that comes back so soon after it was over is the same still.
+const OVER: Duration = Duration::from_secs(60);
+/// Of more errors than these at a time nothing is remembered.
+const MOST: usize = 64;
+
+/// Lets an error pass when it is new, and again after ten minutes.
+#[derive(Debug, Default)]
+pub(crate) struct Repeats(HashMap<String, Passed>);
+
+#[derive(Debug)]
+struct Passed {
+    at: Instant,
+    held_back: u32,
+}
+
+impl Repeats {
+    /// Whether to log this error: `None` to hold it back, else how often it was held back since it was logged last.
+    pub(crate) fn pass(&mut self, error: &str) -> Option<u32> {
+        if let Some(passed) = self.0.get_mut(error) {
+            if passed.at.elapsed() < QUIET {
+                passed.held_back = passed.held_back.saturating_add(1);
+                return None;
+            }
+            let held_back = passed.held_back;
+            *passed = Passed { at: Instant::now(), held_back: 0 };
+            return Some(held_back);
+        }
+        if self.0.len() >= MOST {
+            self.0.clear();
+        }
+        self.0.insert(error.to_owned(), Passed { at: Instant::now(), held_back: 0 });
+        Some(0)
+    }
+
+    /// Nothing fails at present: an error that comes later is new.
+    pub(crate) fn over(&mut self) {
+        self.0.retain(|_, passed| passed.at.elapsed() < OVER);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_error_passes_once_in_a_while_and_when_it_was_over() {
+        let mut repeats = Repeats::default();
+        assert_eq!([repeats.pass("a"), repeats.pass("a"), repeats.pass("b")], [Some(0), None, Some(0)]);
+        advance(QUIET / 2).await;
+        assert_eq!(repeats.pass("a"), None);
+        advance(QUIET / 2).await;
+        assert_eq!([repeats.pass("a"), repeats.pass("a")], [Some(2), None]);
+        repeats.over();
+        assert_eq!(repeats.pass("a"), None, "it comes and goes");
+        advance(OVER).await;
+        repeats.over();
+        assert_eq!(repeats.pass("a"), Some(0));
+    }
+}

@@ -1,0 +1,50 @@
+//! What is logged of kinds that cannot be read: one line for all that fail alike.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::api_server::{ApiError, Repeats};
+use crate::cluster::Kind;
+
+/// The kinds that cannot be read at present. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outages(Arc<Mutex<Failing>>);
+
+#[derive(Debug, Default)]
+struct Failing {
+    kinds: BTreeSet<Kind>,
+    logged: Repeats,
+}
+
+impl Outages {
+    /// Logs an error that is not said yet, of whichever kind.
+    pub(super) fn failed(&self, kind: Kind, what: &str, error: &ApiError, wait: Duration) {
+        let mut failing = self.lock();
+        failing.kinds.insert(kind);
+        let (name, kinds) = (kind.name(), failing.kinds.len());
+        match failing.logged.pass(&error.to_string()) {
+            Some(again) => tracing::warn!(
+                kind = name,
+                kinds,
+                again,
+                ?wait,
+                "cannot {what}, trying again (the same for any kind: debug for 10 minutes): {error}"
+            ),
+            None => tracing::debug!(kind = name, ?wait, "cannot {what}, trying again: {error}"),
+        }
+    }
+
+    /// The kind can be read.
+    pub(super) fn over(&self, kind: Kind) {
+        let mut failing = self.lock();
+        if failing.kinds.remove(&kind) && failing.kinds.is_empty() {
+            failing.logged.over();
+            tracing::info!("the API server answers again, about every kind");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Failing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
