@@ -40,7 +40,7 @@ pub(super) fn logged<T>(requests: impl Stream<Item = Result<T, watcher::Error>>)
         if let Err(error) = &request {
             match logged.pass(error) {
                 Some(again) => tracing::warn!(
-                    again,
+                    again = (again > 0).then_some(again),
                     "a watch for per-pod Services failed, trying again (the same: debug for 10 minutes): {error}"
                 ),
                 None => tracing::debug!("a watch for per-pod Services failed, trying again: {error}"),

@@ -110,10 +110,10 @@ impl Elector {
         match self.logged.pass(error) {
             Some(again) => tracing::warn!(
                 lease = %self.name,
-                again,
+                again = (again > 0).then_some(again),
                 "no election (the same: debug for 10 minutes), and {what}: {error}"
             ),
-            None => tracing::debug!(lease = %self.name, "no election: {error}"),
+            None => tracing::debug!(lease = %self.name, "still failing: {error}"),
         }
         self.remark.set(format!("leader: no election ({error}); {what}"));
     }

@@ -36,9 +36,11 @@ pub(super) fn settings<'s>(
             Ok((PerPodServices { kind, ..settings.clone() }, None))
         }
         (Ok(None), None) => Ok(Settings::default()),
-        (Ok(None), Some(kept)) => Ok((kept, Some(no_policy()))),
+        (Ok(None), Some(kept)) => Ok((kept, Some(kept_because(NO_POLICY)))),
         (Err(unknown), None) => Err(undecided(unknown)),
-        (Err(unknown @ SettingsUnknown::Malformed(_)), Some(kept)) => Ok((kept, Some(undecided(unknown)))),
+        (Err(unknown @ SettingsUnknown::Malformed(_)), Some(kept)) => {
+            Ok((kept, Some(kept_because(&unknown.to_string()))))
+        }
         (Err(SettingsUnknown::Policies | SettingsUnknown::Labels(_)), Some(kept)) => Ok((kept, None)),
     }
 }
@@ -52,8 +54,10 @@ fn undecided(unknown: SettingsUnknown<'_>) -> Problem {
     Problem { id: POLICY_UNKNOWN, message: format!("the Services are left as they are: {unknown}") }
 }
 
-fn no_policy() -> Problem {
-    let message = "no policy with servicePerPod matches the set any more: its Services keep the settings they were given, and new \
-                   ones get them too; to change them, write servicePerPod with a type in a policy that matches the set";
-    Problem { id: "service-per-pod-settings-kept", message: message.to_owned() }
+const NO_POLICY: &str = "no policy with servicePerPod matches the set any more; to change them, write servicePerPod with a type in a \
+                         policy that matches the set";
+
+fn kept_because(why: &str) -> Problem {
+    let message = format!("the Services keep the settings they were given, and new ones get them too: {why}");
+    Problem { id: "service-per-pod-settings-kept", message }
 }

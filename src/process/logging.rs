@@ -54,7 +54,7 @@ pub fn init(format: Format, filter: &str, traces: Option<&Traces>) -> Result<Log
 }
 
 /// What the kube client logs of each request that fails, without saying which, and beside our own line.
-const QUIET: &str = "kube_client::client::builder=off,kube_runtime::watcher=off";
+const QUIET: &str = "kube_client::client=off,kube_runtime::watcher=off";
 
 /// The filter, with less of the kube client unless it names that.
 fn parsed(filter: &str) -> Result<EnvFilter, LoggingError> {
@@ -164,7 +164,7 @@ mod tests {
             [("info", true), ("", true), ("trace,stateward=debug", true), ("info,kube_client=debug", false)]
         {
             let shown = parsed(filter).unwrap().to_string();
-            assert_eq!(shown.contains("kube_client::client::builder=off"), is_quiet, "{filter:?}: {shown}");
+            assert_eq!(shown.contains("kube_client::client=off"), is_quiet, "{filter:?}: {shown}");
             assert!(!is_quiet || shown.contains("kube_runtime::watcher=off"), "{shown}");
         }
     }

@@ -27,7 +27,7 @@ impl Outages {
             Some(again) => tracing::warn!(
                 kind = name,
                 kinds,
-                again,
+                again = (again > 0).then_some(again),
                 ?wait,
                 "cannot {what}, trying again (the same for any kind: debug for 10 minutes): {error}"
             ),

@@ -163,8 +163,22 @@ async fn policies_apply_and_a_load_balancer_keeps_its_class_in_both_versions() {
         let answer = hooks.answer("service-per-pod/sync", &decorated(&set(&asking()), &seen, false)).await;
         let class = |index: usize| &answer["attachments"][index]["spec"]["loadBalancerClass"];
         assert_eq!((class(0), class(1)), (&json!("old"), &json!("new")), "{key}");
-        assert_eq!(answer["attachments"][1]["metadata"]["annotations"], json!({"cloud/kind": "nlb"}));
+        assert_eq!(answer["attachments"][1]["metadata"]["annotations"]["cloud/kind"], "nlb");
     }
+}
+
+/// Metacontroller sends back what it was told last.
+#[tokio::test]
+async fn without_a_policy_the_settings_of_before_hold_on() {
+    let policy = json!({"servicePerPod": {"type": "ClusterIP", "annotations": {"cloud/internal": "true"}}});
+    let request = decorated(&set(&asking()), &json!({}), false);
+    let told = hooks(Some(policy)).await.answer("service-per-pod/sync", &request).await;
+    let seen = json!({"Service.v1": {"demo/nginx-3": told["attachments"][0]}});
+    let request = decorated(&set(&asking()), &seen, false);
+    assert_eq!(
+        hooks(None).await.answer("service-per-pod/sync", &request).await["attachments"],
+        told["attachments"]
+    );
 }
 
 #[tokio::test]
