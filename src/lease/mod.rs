@@ -100,14 +100,15 @@ impl Elector {
                 self.logged.over();
                 self.remark.clear();
             }
-            Err(error) => self.failed(&error.to_string()),
+            Err(error) => self.failed(&error),
         }
         self.tell();
     }
 
-    fn failed(&mut self, error: &str) {
+    fn failed(&mut self, error: &StepError) {
+        let (StepError::Read(cause) | StepError::Write(cause)) = error;
         let what = "without a leader caBundle, per-pod Services, reports and statuses are not kept up";
-        match self.logged.pass(error) {
+        match self.logged.pass(&cause.to_string()) {
             Some(again) => tracing::warn!(
                 lease = %self.name,
                 again = (again > 0).then_some(again),
