@@ -38,16 +38,21 @@ pub(super) fn logged<T>(requests: impl Stream<Item = Result<T, watcher::Error>>)
     requests.filter_map(move |request| {
         let request = request.map_err(cause);
         if let Err(error) = &request {
-            match logged.pass(error) {
-                Some(again) => tracing::warn!(
-                    again = (again > 0).then_some(again),
-                    "a watch for per-pod Services failed, trying again (the same: debug for 10 minutes): {error}"
-                ),
-                None => tracing::debug!("a watch for per-pod Services failed, trying again: {error}"),
-            }
+            log(error, logged.pass(error));
         }
         ready(request.ok())
     })
+}
+
+fn log(error: &str, again: Option<u32>) {
+    if let Some(again) = again {
+        tracing::warn!(
+            again = (again > 0).then_some(again),
+            "a watch for per-pod Services failed, trying again (the same: debug for 10 minutes): {error}"
+        );
+    } else {
+        tracing::debug!("a watch for per-pod Services failed, trying again: {error}");
+    }
 }
 
 /// What the API server said: the error of a watch has it twice.
@@ -71,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    fn refused() -> News<core::Pod> {
+    fn refused() -> News<core::ConfigMap> {
         let status = Status { code: 403, message: "forbidden".to_owned(), ..Status::default() };
         Err(watcher::Error::WatchError(status.boxed()))
     }
@@ -88,18 +93,18 @@ mod tests {
     #[tokio::test]
     async fn a_list_begins_with_what_comes_of_it() {
         use watcher::Event::{Apply, Init, InitApply, InitDone};
-        let pod = core::Pod::default;
-        let news = [
+        let object = core::ConfigMap::default;
+        let news = vec![
             Ok(Init),
             refused(),
             Ok(Init),
-            Ok(InitApply(pod())),
+            Ok(InitApply(object())),
             Ok(InitDone),
-            Ok(Apply(pod())),
+            Ok(Apply(object())),
             Ok(Init),
             Ok(InitDone),
         ];
-        let passed: Vec<News<core::Pod>> = with_late_start(stream::iter(news)).collect().await;
+        let passed: Vec<News<core::ConfigMap>> = with_late_start(stream::iter(news)).collect().await;
         let names: Vec<&str> = passed
             .iter()
             .map(|event| match event {

@@ -225,10 +225,9 @@ impl Context {
         live: &PerPodService,
     ) -> Result<StepResult, WriteError> {
         // It may have lost the label by which it would have been seen: then what is written on it is not known yet.
-        let written = match template.has_settings() {
-            true => None,
-            false => Template::of(set, &self.cluster.load(), &self.policies.load(), [live]).ok().flatten(),
-        };
+        let own =
+            |live| Template::of(set, &self.cluster.load(), &self.policies.load(), [live]).ok().flatten();
+        let written = Some(live).filter(|_| !template.has_settings()).and_then(own);
         let template = written.as_ref().unwrap_or(template);
         let mut existing = Plan::default();
         existing.add(set, template, live.metadata.name.to_string(), Some(live));

@@ -108,13 +108,14 @@ impl Elector {
     fn failed(&mut self, error: &StepError) {
         let (StepError::Read(cause) | StepError::Write(cause)) = error;
         let what = "without a leader caBundle, per-pod Services, reports and statuses are not kept up";
-        match self.logged.pass(&cause.to_string()) {
-            Some(again) => tracing::warn!(
+        if let Some(again) = self.logged.pass(&cause.to_string()) {
+            tracing::warn!(
                 lease = %self.name,
                 again = (again > 0).then_some(again),
                 "no election (the same: debug for 10 minutes), and {what}: {error}"
-            ),
-            None => tracing::debug!(lease = %self.name, "still failing: {error}"),
+            );
+        } else {
+            tracing::debug!(lease = %self.name, "still failing: {error}");
         }
         self.remark.set(format!("leader: no election ({error}); {what}"));
     }

@@ -23,15 +23,16 @@ impl Outages {
         let mut failing = self.lock();
         failing.kinds.insert(kind);
         let (name, kinds) = (kind.name(), failing.kinds.len());
-        match failing.logged.pass(&error.to_string()) {
-            Some(again) => tracing::warn!(
+        if let Some(again) = failing.logged.pass(&error.to_string()) {
+            tracing::warn!(
                 kind = name,
                 kinds,
                 again = (again > 0).then_some(again),
                 ?wait,
                 "cannot {what}, trying again (the same for any kind: debug for 10 minutes): {error}"
-            ),
-            None => tracing::debug!(kind = name, ?wait, "cannot {what}, trying again: {error}"),
+            );
+        } else {
+            tracing::debug!(kind = name, ?wait, "cannot {what}, trying again: {error}");
         }
     }
 
