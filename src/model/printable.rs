@@ -45,7 +45,7 @@ fn is_plain(text: &str) -> bool {
     visible && !bytes.contains(&b'#') && !text.trim_ascii_start().starts_with("::")
 }
 
-/// What stands before a command in a log of CI: of Azure and of GitHub, and of TeamCity.
+/// What stands before a command in a log of CI: of Azure and of GitHub, and of `TeamCity`.
 const BEFORE_COMMANDS: [&str; 3] = ["##", "##vso", "##teamcity"];
 
 /// Adds one character to a text as it may be shown.

@@ -51,7 +51,9 @@ fn check(written: &Written, out: &mut Violations) {
     let lacks_separator = ["/apiVersion", "/kind"].iter().all(|field| top().any(|key| key.pointer == *field));
     if lacks_separator {
         let second = top().min_by_key(|key| key.lines.map(|(_, last)| last));
-        second.into_iter().for_each(|key| two_objects(written, key, out));
+        if let Some(key) = second {
+            two_objects(written, key, out);
+        }
     }
     for key in
         written.duplicate_keys.iter().filter(|key| !lacks_separator || key.pointer.rfind('/') != Some(0))
