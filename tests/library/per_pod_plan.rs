@@ -1,5 +1,7 @@
 //! The plan for per-pod Services: whatever there is, following it once is enough, and only what is ours is touched.
 
+use std::slice;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use stateward::cluster::{Cluster, ClusterObject, Kind};
@@ -329,7 +331,7 @@ fn in_cluster(objects: &[Value], made: Option<&PerPodService>) -> Result<Option<
 #[test]
 fn a_malformed_policy_about_the_set_changes_nothing_and_one_about_others_nothing_either() {
     let good = policy("good", &json!({"servicePerPod": {"type": "ClusterIP"}}));
-    let service = in_cluster(&[good.clone()], None).unwrap().unwrap().manifest("web-0", "n", None);
+    let service = in_cluster(&[good], None).unwrap().unwrap().manifest("web-0", "n", None);
     let service: PerPodService = serde_json::from_value(service).unwrap();
     let kind = |template: &Template| template.attachment("web-0", None)["spec"]["type"].clone();
     let wrong = json!({"type": "NodePort", "labels": {"a b": ""}});
@@ -343,11 +345,11 @@ fn a_malformed_policy_about_the_set_changes_nothing_and_one_about_others_nothing
         (json!({"rules": [{"rule": "x", "level": "deny"}]}), true),
     ] {
         let malformed = policy("malformed", &malformed);
-        let fresh = in_cluster(&[malformed.clone()], None);
+        let fresh = in_cluster(slice::from_ref(&malformed), None);
         let problem = fresh.as_ref().err();
         assert_eq!(problem.is_none(), is_known, "{malformed}");
         assert!(problem.is_none_or(|problem| problem.message.contains("policy malformed has servicePerPod")));
-        let kept = in_cluster(&[malformed.clone()], Some(&service)).unwrap().unwrap();
+        let kept = in_cluster(slice::from_ref(&malformed), Some(&service)).unwrap().unwrap();
         assert_eq!((kind(&kept), kept.kept().is_some()), (json!("ClusterIP"), true), "{malformed}");
         // Where another one is stronger it does not matter.
         let stronger = policy("z", &json!({"priority": 1, "servicePerPod": {"type": "ClusterIP"}}));
