@@ -9,7 +9,7 @@ pub mod transition;
 mod views;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -26,10 +26,10 @@ use crate::cluster::inventory::{Found, Inventory};
 use crate::cluster::{Cluster, ClusterObject, Kind, Listing};
 use crate::evaluate::{evaluate, evaluate_step};
 use crate::manifest::{Note, NoteKind};
-use crate::model::{StatefulSet, Workload};
+use crate::model::{ObjectRef, StatefulSet, Workload};
 use crate::policy::{NamespaceExemption, Policies};
 use crate::report::{Application, ContextSummary, Located, Related, Report, suppress};
-use crate::verdict::{RuleId, Verdict};
+use crate::verdict::{Finding, RuleId, Verdict};
 
 /// What an audit is asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,6 +83,9 @@ pub fn audit_step(
     report.notes = inventory.notes().iter().chain(&contexts.notes).cloned().collect();
     report.notes.extend(malformed_exemptions(inventory));
     remove_repeated(&mut report.findings);
+    if old.is_some() {
+        remove_told_twice(&mut report.findings);
+    }
     remove_repeated_notes(&mut report.notes);
     suppress::apply(&mut report, inventory);
     report.finish();
@@ -370,6 +373,17 @@ fn remove_repeated(findings: &mut Vec<Located>) {
             groups.insert((context, rule.clone(), Box::from(namespace), Box::from(group)))
         });
         seen.insert(key) && is_first_of_group
+    });
+}
+
+/// Where an object and a set change in one step, what is wrong with both is found at each of them: it is said once.
+fn remove_told_twice(findings: &mut Vec<Located>) {
+    let mut told: HashMap<_, ObjectRef> = HashMap::new();
+    findings.retain(|located| {
+        let Finding { rule, subject, object, message, .. } = &located.finding;
+        let fault = (located.context.clone(), rule.clone(), subject.clone(), message.clone());
+        let first = told.entry(fault).or_insert_with(|| object.clone());
+        first == object || (first != subject && object != subject)
     });
 }
 

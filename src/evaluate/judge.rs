@@ -128,7 +128,7 @@ impl<'a> Evaluator<'a> {
         let after = context(after, asked.changed, (self.cluster, new, unchanged));
         let starts = before.as_ref().is_none_or(|before| before.replicas == 0) && !self.has_all_objects;
         let left = if starts {
-            Left { pods: pods::adopted(&after), claims: claims::left(&after) }
+            Left { claims: claims::left(&after), ..pods::adopted(&after) }
         } else {
             Left::default()
         };

@@ -7,7 +7,7 @@ use crate::change::{Action, Change, Edit};
 use crate::cluster::{Cluster, ClusterView, Kind, PendingChange};
 use crate::model::{Class, Eviction, Pod, StatefulSet};
 use crate::policy::Policies;
-use crate::rules::SetContext;
+use crate::rules::{Left, SetContext};
 
 /// Pods that are read for one review.
 const MOST_PODS: usize = 32;
@@ -46,7 +46,14 @@ pub fn pods_in_question(change: &Change, cluster: &Cluster, policies: &Policies)
         Action::StatefulSet(Edit::Update { old, new }) if new.replicas() < old.replicas() => {
             evaluator.around_scale(old, old.replicas())
         }
-        Action::StatefulSet(Edit::Update { old, new }) if new.replaces_last_pod(old, new.replicas()) => {
+        Action::StatefulSet(Edit::Update { old, new })
+            if new.spec.ordinals.start != old.spec.ordinals.start =>
+        {
+            evaluator.around_scale(old, old.replicas())
+        }
+        Action::StatefulSet(Edit::Update { old, new })
+            if new.replaced_first(old, new.replicas()).is_some() =>
+        {
             evaluator.around_scale(old, old.replicas())
         }
         Action::StatefulSet(Edit::Create(set)) => evaluator.orphans_of(set),
@@ -54,44 +61,57 @@ pub fn pods_in_question(change: &Change, cluster: &Cluster, policies: &Policies)
     }
 }
 
-/// How many pods run on without a set, and are adopted by one that is a consensus group: of one of its name that was deleted with
+/// The pods that run on without a set, and are adopted by one that is a consensus group: of one of its name that was deleted with
 /// `--cascade=orphan`.
-pub(super) fn adopted(at: &SetContext<'_>) -> i32 {
-    if at.class.class != Class::Quorum || at.replicas <= 0 {
-        return 0;
+pub(super) fn adopted(at: &SetContext<'_>) -> Left {
+    let mut left = Left::default();
+    if at.class.class != Class::Quorum {
+        return left;
     }
-    let pods =
-        possible_orphans(at.set).into_iter().filter_map(|name| at.view.pod(at.namespace(), &name).present());
-    let adopted = pods.filter(|pod| {
-        let metadata = &pod.metadata;
-        !metadata.deleting && metadata.owner.is_none() && at.set.spec.selector.matches(&metadata.labels)
-    });
-    i32::try_from(adopted.count()).unwrap_or(0)
+    let kept = at.set.ordinals(at.replicas);
+    for ordinal in possible_orphans(at.set) {
+        let pod = at.view.pod(at.namespace(), &at.set.pod_name(ordinal)).present();
+        if !pod.is_some_and(|pod| is_adopted(pod, at.set)) {
+            continue;
+        }
+        if left.pods == 0 {
+            left.first = ordinal;
+        }
+        left.pods += 1;
+        left.kept += i32::from(kept.contains(&ordinal));
+    }
+    left
 }
 
-/// The names of the pods that a set of this name and size may have left.
-fn possible_orphans(set: &StatefulSet) -> Vec<String> {
+fn is_adopted(pod: &Pod, set: &StatefulSet) -> bool {
+    let metadata = &pod.metadata;
+    !metadata.deleting && metadata.owner.is_none() && set.spec.selector.matches(&metadata.labels)
+}
+
+/// The ordinals of pods that a set of this name and size may have left, in order: those that it had when it began at 0 too.
+fn possible_orphans(set: &StatefulSet) -> impl Iterator<Item = i64> {
     let count = i64::from(set.replicas()).saturating_mul(2).clamp(COMMON_MEMBERS, MOST_ORPHANS);
     let start = i64::from(set.spec.ordinals.start);
-    (start..start.saturating_add(count)).map(|ordinal| set.pod_name(ordinal)).collect()
+    (0..start.min(COMMON_MEMBERS)).chain(start..start.saturating_add(count))
 }
 
 impl Evaluator<'_> {
     fn orphans_of(&self, set: &StatefulSet) -> Vec<String> {
-        let may_adopt = set.replicas() > 0 && !set.metadata.deleting;
-        let is_group = may_adopt && self.classify(set).class == Class::Quorum;
+        let is_group = !set.metadata.deleting && self.classify(set).class == Class::Quorum;
         if !is_group || self.has_no_claims(set) {
             return Vec::new();
         }
-        possible_orphans(set)
+        possible_orphans(set).map(|ordinal| set.pod_name(ordinal)).collect()
     }
 
     /// Whether it is known that no pod is left of the set, because none of their claims is: a claim stays as long as its pod does.
+    /// Only those of its own ordinals are known.
     fn has_no_claims(&self, set: &StatefulSet) -> bool {
         let view = ClusterView::new(self.cluster, PendingChange::Nothing);
         let start = i64::from(set.spec.ordinals.start);
         let mut claims = (0..MOST_ORPHANS).map_while(|index| set.claim_name(start + index)).peekable();
-        view.is_complete(Kind::Claim)
+        start == 0
+            && view.is_complete(Kind::Claim)
             && claims.peek().is_some()
             && claims.all(|name| view.claim(&set.metadata.namespace, &name).is_none())
     }

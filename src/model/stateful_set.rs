@@ -159,13 +159,22 @@ impl StatefulSet {
         (kind == UpdateKind::RollingUpdate).then_some(rolling_update)
     }
 
-    /// Whether an update from `old` deletes the last of `replicas` pods at once, whatever the others are. Of pods that are started in
-    /// order the controller waits for each before it does anything.
-    pub fn replaces_last_pod(&self, old: &Self, replicas: i32) -> bool {
-        let reaches_it = |update: RollingUpdate| update.partition < replicas;
-        &*self.spec.pod_management_policy == "Parallel"
-            && self.rolling_update().is_some_and(reaches_it)
-            && self.spec.template != old.spec.template
+    /// The ordinal of the pod that an update from `old` deletes at once, of `replicas` of them, whatever the others are: the last, or
+    /// where only the partition is lowered, the last that it held back. Of pods that are started in order the controller waits for
+    /// each before it does anything.
+    pub fn replaced_first(&self, old: &Self, replicas: i32) -> Option<i64> {
+        if &*self.spec.pod_management_policy != "Parallel" {
+            return None;
+        }
+        let partition = self.rolling_update().map(|update| update.partition).filter(|new| *new < replicas)?;
+        let reached = if self.spec.template == old.spec.template {
+            old.rolling_update()
+                .map(|update| update.partition.min(replicas))
+                .filter(|held| *held > partition)?
+        } else {
+            replicas
+        };
+        Some(self.ordinals(reached).end - 1)
     }
 
     /// The ordinals of its pods where it has `replicas` of them.

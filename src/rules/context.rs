@@ -144,6 +144,10 @@ pub struct Transition<'s, 'a> {
 pub struct Left {
     /// Pods that run on without a set, and which this one adopts.
     pub pods: i32,
+    /// How many of these it keeps: the controller deletes those that have other ordinals.
+    pub kept: i32,
+    /// The first ordinal of these pods.
+    pub first: i64,
     /// How many members, from the first on, have a claim.
     pub claims: i32,
 }
@@ -185,11 +189,23 @@ impl Transition<'_, '_> {
             Some(_) => (0, CountEvidence::Replicas),
             None => return None,
         };
-        Some(MemberCounts {
-            before: members.saturating_sub(after).saturating_add(before),
-            after: members,
-            evidence,
-        })
+        Some(MemberCounts { before: self.others_before().saturating_add(before), after: members, evidence })
+    }
+
+    /// The members in the other sets of the group before. They change too where a step is between two states of manifests.
+    fn others_before(&self) -> i32 {
+        let (sets, namespace) = (self.after.group_sets().unwrap_or_default(), self.after.namespace());
+        let was = |name: &str| self.before.map_or(Lookup::Unknown, |before| before.view.set(namespace, name));
+        let staying = sets.iter().skip(1).map(|(set, replicas)| match was(&set.metadata.name) {
+            Lookup::Present(was) => was.replicas(),
+            Lookup::Absent => 0,
+            Lookup::Unknown => *replicas,
+        });
+        let sets_before = self.before.and_then(SetContext::group_sets).unwrap_or_default().iter().skip(1);
+        let is_gone =
+            |set: &StatefulSet| matches!(self.after.view.set(namespace, &set.metadata.name), Lookup::Absent);
+        let gone = sets_before.filter(|(set, _)| is_gone(set)).map(|(_, replicas)| *replicas);
+        staying.chain(gone).fold(0, i32::saturating_add)
     }
 }
 

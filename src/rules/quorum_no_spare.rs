@@ -5,21 +5,22 @@ use super::{Changed, Param, ParamKind, Params, Place, SetContext, Transition, Vi
 use crate::change::PodRemoval;
 use crate::cluster::Lookup;
 use crate::model::quorum::majority;
-use crate::model::{Object, StatefulSet};
+use crate::model::{Object, Pod, StatefulSet};
 use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
     ///
-    /// A ready pod of a consensus group (class `quorum`) is deleted or evicted, or the group is scaled down, while so many other
-    /// members are not ready that fewer than a majority would be left. Members are counted over all StatefulSets of the group, by
-    /// the pods themselves, which are read for the review; where they cannot be read, by the `status` of the sets. Of two that go in
-    /// the same moment, one replica of Stateward lets the first go; two replicas do not know of each other. A pod that is
-    /// not ready, or is being deleted already, may always go: no member is lost with it. With all members ready, and in a group
-    /// of one, nothing is found. Kubelets and the system's own controllers are not asked.
+    /// A ready pod of a consensus group (class `quorum`) is deleted or evicted, or the group is scaled down, or gets other ordinals,
+    /// while so many other members are not ready that fewer than a majority would be left. Members are counted over all StatefulSets
+    /// of the group, by the pods themselves, which are read for the review; where they cannot be read, by the `status` of the sets.
+    /// Of two that go in the same moment, one replica of Stateward lets the first go; two replicas do not know of each other. A pod
+    /// that is not ready, or is being deleted already, may always go: no member is lost with it. With all members ready, and in a
+    /// group of one, nothing is found. Kubelets and the system's own controllers are not asked.
     ///
-    /// Also told, and never more than a warning: the pod template changes while a member is not ready, pods are managed in
-    /// `Parallel`, and the last pod is ready. A rolling update deletes the last pod first, whatever the others are.
+    /// Also told, and never more than a warning: the pod template changes, or the partition of the rolling update is lowered, while
+    /// a member is not ready, pods are managed in `Parallel`, and the last pod, or the last that the partition held back, is ready.
+    /// A rolling update deletes that one first, whatever the others are.
     ///
     /// In strict it denies. With the parameter `onlyGroupEvictions`, as in baseline, it denies evictions of a group over several
     /// StatefulSets only, because no PodDisruptionBudget counts them together, and warns otherwise. A dry run is only warned. Where
@@ -110,6 +111,7 @@ fn check(step: &Transition<'_, '_>, params: &Params, out: &mut Violations) {
         Changed::Pod(removal) => check_removal(step.after, removal, params, out),
         Changed::Set => {
             check_scale(step, params, out);
+            check_ordinals(step, params, out);
             check_rollout(step, out);
         }
         _ => {}
@@ -179,6 +181,42 @@ fn check_scale(step: &Transition<'_, '_>, params: &Params, out: &mut Violations)
     }
 }
 
+/// Other ordinals end members as a smaller count does.
+fn check_ordinals(step: &Transition<'_, '_>, params: &Params, out: &mut Violations) {
+    let (Some(before), at) = (step.before, step.after) else { return };
+    let (old, new) = (before.set.ordinals(before.replicas), at.set.ordinals(at.replicas));
+    let (Some(was), Some(is)) = (before.members(), at.members()) else { return };
+    if old.start == new.start || old.is_empty() || new.is_empty() || old.end - old.start > MOST_MEMBERS {
+        return;
+    }
+    let mut going =
+        old.filter(|ordinal| !new.contains(ordinal)).map(|ordinal| at.set.pod_name(ordinal)).peekable();
+    let Some(first) = going.peek().cloned() else { return };
+    let others = is.saturating_sub(at.replicas);
+    let members = others.saturating_add(before.replicas);
+    let needed = majority(members);
+    let going: Vec<Lookup<&Pod>> = going.map(|name| at.view.pod(at.namespace(), &name)).collect();
+    let staying = members.saturating_sub(i32::try_from(going.len()).unwrap_or(i32::MAX));
+    // Where fewer than a majority stay, ready or not, another rule says so.
+    let Some(all) = Readiness::of(before, None).filter(|_| staying >= needed && was > 1) else { return };
+    let serving = going.iter().filter(|pod| matches!(pod, Lookup::Present(pod) if pod.is_serving()));
+    let ready = all.ready.saturating_sub(i32::try_from(serving.count()).unwrap_or(i32::MAX));
+    if ready >= needed || going.iter().any(|pod| matches!(pod, Lookup::Unknown)) {
+        return;
+    }
+    let group = at.group_name();
+    let message = format!(
+        "{ready} of the {staying} members of {group} that keep their ordinals are ready, and {needed} of {members} must agree: without \
+         {first} the group stops"
+    );
+    let remedy =
+        format!("wait until {} ready, then set spec.ordinals.start to {}", all.awaited(&group), new.start);
+    let violation = out.add(Place::in_set("/spec/ordinals/start"), message, remedy);
+    if all.ready < needed || at.dry_run || params.switch(&ONLY_GROUP_EVICTIONS) {
+        violation.at_most(Level::Warn);
+    }
+}
+
 /// The controller deletes the last pod first, and only waits for those behind the one it deletes.
 fn check_rollout(step: &Transition<'_, '_>, out: &mut Violations) {
     let (Some(before), at) = (step.before, step.after) else { return };
@@ -195,19 +233,25 @@ fn check_rollout(step: &Transition<'_, '_>, out: &mut Violations) {
         "{ready} of the {members} members of {group} are ready and {needed} must be: the rollout deletes {name} first, and without \
          it the group stops"
     );
+    let awaited = others.awaited(&group);
+    if at.set.spec.template == before.set.spec.template {
+        let remedy = format!("wait until {awaited} ready, then lower the partition");
+        let place = Place::in_set("/spec/updateStrategy/rollingUpdate/partition");
+        out.add(place, message, remedy).at_most(Level::Warn);
+        return;
+    }
     let remedy = format!(
-        "wait until {} ready, then change the template; if the change is the repair, set spec.updateStrategy.type to OnDelete with \
-         it and delete the pod that is not ready",
-        others.awaited(&group)
+        "wait until {awaited} ready, then change the template; if the change is the repair, set spec.updateStrategy.type to OnDelete \
+         with it and delete the pod that is not ready"
     );
     out.add(Place::in_set("/spec/template"), message, remedy).at_most(Level::Warn);
 }
 
-/// The pod that a rolling update deletes before all others, where it starts now.
+/// The pod that a rolling update deletes before all others, where it starts or goes on now.
 fn first_replaced(before: &SetContext<'_>, at: &SetContext<'_>) -> Option<String> {
     let is_same_count = before.replicas == at.replicas && i64::from(at.replicas) <= MOST_MEMBERS;
-    let last = at.set.ordinals(at.replicas).last()?;
-    (is_same_count && at.set.replaces_last_pod(before.set, at.replicas)).then(|| at.set.pod_name(last))
+    let first = at.set.replaced_first(before.set, at.replicas).filter(|_| is_same_count)?;
+    Some(at.set.pod_name(first))
 }
 
 /// How many members of a group are ready, and which are not, as far as their names are known.
@@ -374,12 +418,58 @@ mod tests {
                 "{patch} {image} {waiting:?}"
             );
         }
+        for (held, lowered, waiting, found) in [
+            (3, 0, &[0][..], true),
+            (3, 2, &[0], true),
+            (2, 1, &[0], true),
+            (2, 1, &[1], false),
+            (1, 2, &[0], false),
+            (4, 3, &[0], false),
+            (3, 0, &[], false),
+        ] {
+            let (old, new) = (partition(held), partition(lowered));
+            let old = of(old, "zookeeper:3.9", waiting);
+            let found_now = of(new, "zookeeper:3.9", waiting).found_after(&RULE, Some(&old));
+            assert_eq!(!found_now.is_empty(), found, "partition {held} to {lowered} without {waiting:?}");
+        }
         let unknown = |image: &str| {
             set(json!({"spec": {"podManagementPolicy": "Parallel",
                 "template": {"spec": {"containers": [{"name": "zk", "image": image}]}}},
                 "status": {"replicas": 3, "readyReplicas": 2}}))
         };
         assert!(unknown("zookeeper:3.9.1").found_after(&RULE, Some(&unknown("zookeeper:3.9"))).is_empty());
+    }
+
+    #[test]
+    fn other_ordinals_keep_a_ready_majority() {
+        let of = |start: i32, waiting: &[usize]| {
+            let ready = 3 - waiting.len();
+            let test = set(json!({"spec": {"replicas": 3, "ordinals": {"start": start}},
+                "status": {"replicas": 3, "readyReplicas": ready}}));
+            (0..4).fold(test, |test, n| test.with(pod(&format!("zk-{n}"), !waiting.contains(&n))))
+        };
+        for (from, to, waiting, found) in [
+            (0, 1, &[][..], None),
+            (0, 1, &[0], None),
+            (0, 1, &[2], Some(Level::Deny)),
+            (1, 2, &[3], Some(Level::Deny)),
+            (1, 0, &[1], Some(Level::Deny)),
+            (1, 0, &[3], None),
+            (0, 1, &[0, 2], Some(Level::Warn)),
+            (0, 3, &[2], None),
+            (0, 0, &[2], None),
+        ] {
+            let found_now = of(to, waiting).found_after(&RULE, Some(&of(from, waiting))).pop();
+            assert_eq!(found_now.map(|found| found.at_most), found, "{from} to {to} without {waiting:?}");
+        }
+        let unknown = |start: i32| {
+            set(json!({"spec": {"replicas": 3, "ordinals": {"start": start}},
+                "status": {"replicas": 3, "readyReplicas": 2}}))
+        };
+        assert!(
+            unknown(1).found_after(&RULE, Some(&unknown(0))).is_empty(),
+            "the one that goes may be the one"
+        );
     }
 
     #[test]

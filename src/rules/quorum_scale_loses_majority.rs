@@ -1,6 +1,6 @@
 //! `quorum-scale-loses-majority`
 
-use super::{CountEvidence, MemberCounts, Params, Place, Transition, Violations};
+use super::{CountEvidence, MemberCounts, Params, Place, SetContext, Transition, Violations};
 use crate::model::quorum::majority;
 use crate::verdict::Level;
 
@@ -115,6 +115,8 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
              nor shrink"
         )
     };
+    let is_one_of_several =
+        step.after.replicas <= 0 && step.after.group_sets().is_some_and(|sets| sets.len() > 1);
     // An even count would only lead into the next refusal.
     let step_to = needed | 1;
     let replicas = step.after.replicas.saturating_add(step_to - after);
@@ -128,18 +130,31 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         } else {
             "remove the members from the group with its own tool first"
         };
-        format!(
-            "{first}, then exempt it for this step; if the group has no majority any more, scale it to 0, which is allowed, and recover it from one member or a snapshot"
-        )
+        let stop = if is_one_of_several {
+            "to stop the whole group for a while, exempt it too"
+        } else {
+            "if the group has no majority any more, scale it to 0, which is allowed, and recover it from one member or a snapshot"
+        };
+        format!("{first}, then exempt it for this step; {stop}")
     };
     if evidence == CountEvidence::Claims {
         remembered(before, after, needed, out);
         return;
     }
     let violation = out.add(Place::in_set("/spec/replicas"), message, remedy).of_group();
-    if leaves_in_order {
+    if leaves_in_order || (is_one_of_several && is_stopped(step, needed)) {
         violation.at_most(Level::Warn);
     }
+}
+
+/// Whether fewer members are ready than a majority, as far as the sets say: then one more that stops loses nothing.
+fn is_stopped(step: &Transition<'_, '_>, needed: i32) -> bool {
+    let sets = step.before.and_then(SetContext::group_sets).unwrap_or_default();
+    let ready = sets
+        .iter()
+        .filter(|(_, replicas)| *replicas > 0)
+        .map(|(set, replicas)| set.observed().map_or(*replicas, |(_, ready)| ready.min(*replicas)));
+    ready.fold(0, i32::saturating_add) < needed
 }
 
 /// Claims stay when members are removed as they should be, so this is never sure.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{MemberCounts, Params, Place, SetContext, Transition, Violations};
+use super::{MemberCounts, Params, Place, Transition, Violations};
 use crate::model::quorum::majority;
 
 rule! {
@@ -89,33 +89,33 @@ rule! {
 
 fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     match step.members() {
-        Some(MemberCounts { before: before @ 1.., after: 0, .. }) => all_stop(step.after, before, out),
+        Some(MemberCounts { before: before @ 1.., after: 0, .. }) => all_stop(step, before, out),
         Some(MemberCounts { before, after, .. })
             if step.after.replicas <= 0 && after < before && after == majority(before) =>
         {
-            last_spare_stops(step.after, before, after, out);
+            last_spare_stops(step, before, after, out);
         }
         _ => {}
     }
 }
 
-fn all_stop(at: &SetContext<'_>, before: i32, out: &mut Violations) {
+fn all_stop(step: &Transition<'_, '_>, before: i32, out: &mut Violations) {
     let (mut message, their) = match before {
         1 => ("the only member stops, and all that depends on it".to_owned(), "its"),
         _ => (format!("all {before} members stop, and all that depends on them"), "their"),
     };
-    if at.set.spec.volume_claim_templates.is_empty() {
+    if step.after.set.spec.volume_claim_templates.is_empty() {
         let _ = write!(message, "; without volumeClaimTemplates {their} data may be gone");
     }
-    let remedy = format!(
-        "keep spec.replicas at {before}, unless it is to be switched off; then take a snapshot first"
-    );
-    out.add(Place::in_set("/spec/replicas"), message, remedy);
+    let own = replicas_before(step).unwrap_or(before);
+    let remedy =
+        format!("keep spec.replicas at {own}, unless it is to be switched off; then take a snapshot first");
+    out.add(Place::in_set("/spec/replicas"), message, remedy).of_group();
 }
 
 /// One of several sets stops. To maintain it, that is right.
-fn last_spare_stops(at: &SetContext<'_>, before: i32, after: i32, out: &mut Violations) {
-    let (group, own) = (at.group_name(), before - after);
+fn last_spare_stops(step: &Transition<'_, '_>, before: i32, after: i32, out: &mut Violations) {
+    let (group, own) = (step.after.group_name(), replicas_before(step).unwrap_or(before - after));
     let (member, it) = if own == 1 { ("its member", "it is") } else { ("its members", "they are") };
     let message = format!(
         "{member} stop{}, and {after} of {before} members of {group} must agree: none of the {after} that stay can be spared",
@@ -133,6 +133,11 @@ fn last_spare_stops(at: &SetContext<'_>, before: i32, after: i32, out: &mut Viol
         );
     }
     out.add(Place::in_set("/spec/replicas"), message, remedy).keyed("last spare");
+}
+
+/// The replica count of the set alone, where it had one.
+fn replicas_before(step: &Transition<'_, '_>) -> Option<i32> {
+    step.before.map(|before| before.replicas).filter(|replicas| *replicas > 0)
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ rule! {
     /// next, as `kubectl delete -f` and `helm uninstall` do; a policy with `onMissingCompanion: deny` refuses it, and so does
     /// `stateward.dev/protected: "true"` on the set. One that is created for a set that waits for it, and cannot work, is a
     /// warning. So is a change after which it names the members of a consensus group only once they are ready
-    /// (`publishNotReadyAddresses` switched off). What did not work before the change is not held against it.
+    /// (`publishNotReadyAddresses` switched off), or that takes its selector off: the addresses that it has then stay as they are.
+    /// What did not work before the change is not held against it.
     ///
     /// ## Why
     ///
@@ -83,7 +84,8 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     let at = step.after;
     let Changed::Service(changed) = at.changed else { return };
     let (before, after) = (step.before.map(SetContext::governing_service), at.governing_service());
-    let Some(harm) = harm(at, after) else {
+    let is_left_alone = loses_selector(at, before, after);
+    let Some(harm) = harm(at, after).or_else(|| is_left_alone.then(|| LEFT_ALONE.to_owned())) else {
         check_unready(at, changed, before, after, out);
         return;
     };
@@ -112,7 +114,8 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     let violation = out.add(Place::of(changed.reference(), "/spec"), message, remedy);
     violation.edits(after.present().map_or_else(Vec::new, |service| edits(at, service)));
     violation.related_to(Place::in_set("/spec/serviceName"));
-    if created {
+    // Something may write the endpoints from now on.
+    if created || is_left_alone {
         violation.at_most(Level::Warn);
     }
     if at.view.is_deletion() {
@@ -150,7 +153,7 @@ fn check_unready(
     let publishes = |service: &Service| service.spec.publish_not_ready_addresses;
     let named_all = before.and_then(Lookup::present).is_some_and(publishes);
     let hides = after.present().is_some_and(|service| !publishes(service));
-    let is_group = at.class.class == Class::Quorum && at.replicas > 1;
+    let is_group = at.class.class == Class::Quorum && at.replicas > 1 && !at.is_ready_at_once();
     if !(named_all && hides && is_group) {
         return;
     }
@@ -173,6 +176,17 @@ fn harm(at: &SetContext<'_>, after: Lookup<&Service>) -> Option<String> {
         Lookup::Present(_) => None,
         Lookup::Absent | Lookup::Unknown => Some("it would be gone".to_owned()),
     }
+}
+
+const LEFT_ALONE: &str = "it would have no selector: the addresses that it has stay as they are, and a pod that gets another one is not found";
+
+/// Whether it selects the pods and then selects none by itself.
+fn loses_selector(at: &SetContext<'_>, before: Option<Lookup<&Service>>, after: Lookup<&Service>) -> bool {
+    let selected = before
+        .and_then(Lookup::present)
+        .is_some_and(|service| service.selects(at.set.spec.template.labels()));
+    selected
+        && after.present().is_some_and(|service| service.is_headless() && service.spec.selector.is_empty())
 }
 
 /// Without a selector the endpoints are written by hand.

@@ -3,14 +3,15 @@
 use super::edits::new_headless_service;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::cluster::Lookup;
+use crate::model::is_dns_label;
 use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
     ///
-    /// The Service that `spec.serviceName` names does not exist in the set's namespace. Where Services are not all known it
-    /// says nothing. On a dry run it only warns, because a Service of the same manifests exists nowhere then. Nor does it do more for a set of one
-    /// replica that dials no pod by name.
+    /// The Service that `spec.serviceName` names does not exist in the set's namespace, or cannot: the name is not a DNS label. Where
+    /// Services are not all known it says nothing. On a dry run it only warns, because a Service of the same manifests exists nowhere
+    /// then. Nor does it do more for a set of one replica that dials no pod by name.
     ///
     /// ## Why
     ///
@@ -72,6 +73,11 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         return;
     }
     let name = &at.set.spec.service_name;
+    // What else is in a name stands for something that is filled in later.
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    if is_name && !is_dns_label(name) {
+        return no_name(at, out);
+    }
     let message = format!(
         "Service {name} does not exist in namespace {}, so the name {}.{name} leads nowhere",
         at.namespace(),
@@ -96,6 +102,25 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         .at_most(level);
 }
 
+/// A name that no Service can have; a pod takes it as its subdomain, which has to be a DNS label as well.
+fn no_name(at: &SetContext<'_>, out: &mut Violations) {
+    let name = &at.set.spec.service_name;
+    let message = format!(
+        "{name} is not the name of a Service: no pod can be created, because its subdomain must be a DNS label"
+    );
+    let meant = name.split('.').next().unwrap_or_default().to_lowercase();
+    let service = at.view.service(at.namespace(), &meant).present().filter(|service| service.is_headless());
+    let remedy = match service {
+        Some(_) => format!("set spec.serviceName to {meant}"),
+        None => format!(
+            "set spec.serviceName to the name alone of a headless Service that selects {}",
+            at.set.selecting()
+        ),
+    };
+    out.add(Place::in_set("/spec/serviceName"), message, remedy)
+        .edits(service.map(|_| FieldEdit::service_name(&meant)));
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -116,6 +141,17 @@ mod tests {
         assert_eq!(alone.clone().with(elsewhere).found(&RULE).len(), 1);
         let ordinary = service(json!({"spec": {"clusterIP": null}}));
         assert!(alone.with(ordinary).found(&RULE).is_empty());
+    }
+
+    #[test]
+    fn a_name_that_no_service_can_have() {
+        for (name, meant) in
+            [("zk.default.svc.cluster.local", "to zk"), ("ZK", "to zk"), ("z_k", "to the name alone")]
+        {
+            let scene = set(json!({"spec": {"serviceName": name}})).with(service(json!({})));
+            let says = scene.says(&RULE);
+            assert!(says.contains("no pod can be created") && says.contains(meant), "{says}");
+        }
     }
 
     #[test]
