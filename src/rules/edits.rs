@@ -63,6 +63,22 @@ pub(super) fn max_unavailable(budget: &DisruptionBudget, most: i32) -> Vec<Field
     edits
 }
 
+/// The labels by which a budget selects the set's pods: those of its selector, and one more where they also select the pods of other
+/// workloads.
+pub(super) fn budget_labels(at: &SetContext<'_>) -> Labels {
+    let labels = at.set.selecting_labels();
+    let selector = LabelSelector { match_labels: labels.clone(), ..LabelSelector::default() };
+    let others = if labels.is_empty() { Vec::new() } else { at.other_workloads(&selector) };
+    let template = at.set.spec.template.labels().without_versions();
+    let tells_apart = |(key, value): &(&str, &str)| {
+        !others.is_empty() && others.iter().all(|other| other.labels().get(key) != Some(*value))
+    };
+    match template.iter().find(tells_apart) {
+        Some(apart) => labels.iter().chain([apart]).collect(),
+        None => labels,
+    }
+}
+
 /// A budget of the set's own. None where it would be about the pods of other sets too, which may have one, or where
 /// the set is one of an ensemble, which wants one for all its sets.
 pub(super) fn new_budget(at: &SetContext<'_>) -> Option<FieldEdit> {
@@ -71,7 +87,11 @@ pub(super) fn new_budget(at: &SetContext<'_>) -> Option<FieldEdit> {
     if !is_own || at.set.ensemble().is_some() || at.group_sets()?.len() > 1 {
         return None;
     }
-    let spec = json!({"maxUnavailable": 1, "selector": pod_selector(at)?});
+    let labels = budget_labels(at);
+    if labels.is_empty() {
+        return None;
+    }
+    let spec = json!({"maxUnavailable": 1, "selector": {"matchLabels": labels_json(&labels)}});
     Some(new_object(at, Kind::DisruptionBudget, at.name(), &spec))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::budgets::{enumerate, set_limit, spec_for_group, third_member};
-use super::edits::new_budget;
+use super::edits::{budget_labels, new_budget};
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::cluster::Kind;
 use crate::model::quorum::{majority, tolerated};
@@ -259,7 +259,7 @@ fn why_not(budget: &DisruptionBudget, set: &StatefulSet) -> String {
 }
 
 fn remedy(at: &SetContext<'_>, meant: Option<&DisruptionBudget>, idle: Option<&DisruptionBudget>) -> String {
-    let selector = at.set.selecting();
+    let selector = selecting(at);
     let text = if let Some(budget) = meant {
         let name = &budget.metadata.name;
         let select = format!("let spec.selector of PodDisruptionBudget {name} select {selector}");
@@ -272,6 +272,11 @@ fn remedy(at: &SetContext<'_>, meant: Option<&DisruptionBudget>, idle: Option<&D
         in_place_of(added, idle)
     };
     with_third_member(at, text)
+}
+
+fn selecting(at: &SetContext<'_>) -> String {
+    let labels = budget_labels(at);
+    if labels.is_empty() { at.set.selecting() } else { labels.to_string() }
 }
 
 /// Whether the limit of a budget is right once it is about the pods of the set alone.

@@ -238,4 +238,25 @@ mod tests {
             "the others were there, only not said to be"
         );
     }
+
+    #[test]
+    fn a_group_is_stopped_set_by_set() {
+        let of = |name: &str, replicas: i32, ready: i32| {
+            json!({"metadata": {"name": name, "annotations": {"stateward.dev/ensemble": "zk"}},
+                "spec": {"replicas": replicas}, "status": {"replicas": replicas, "readyReplicas": ready}})
+        };
+        let stop = |ready: [i32; 2]| {
+            let old =
+                set(of("a", 1, ready[0])).with(set_json(of("b", 1, ready[1]))).with(set_json(of("c", 0, 0)));
+            old.clone().scaled_to(0).found_after(&RULE, Some(&old))
+        };
+        let running = stop([1, 1]);
+        assert_eq!(running[0].at_most, Level::Deny);
+        assert!(
+            running[0].remedy.ends_with("to stop the whole group for a while, exempt it too"),
+            "{}",
+            running[0].remedy
+        );
+        assert_eq!(stop([1, 0])[0].at_most, Level::Warn, "it has no majority to lose");
+    }
 }
