@@ -109,7 +109,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
             starting(step.after, &old)
         );
         let mut remedy = format!("set spec.ordinals.start to {start}");
-        if members - 1 >= needed && kept < members - 1 {
+        if members > needed && kept < members - 1 {
             remedy.push_str(
                 ", or move it by one member at a time, each once the group has taken the one before in",
             );
@@ -142,15 +142,12 @@ struct Replacement {
 impl Replacement {
     fn of(step: &Transition<'_, '_>) -> Option<Self> {
         let new = step.after.set.ordinals(step.after.replicas);
-        let (kept, old) = match step.before {
-            Some(before) => {
-                let old = before.set.ordinals(before.replicas);
-                ((old.end.min(new.end) - old.start.max(new.start)).max(0), old)
-            }
-            None => {
-                let Left { pods, kept, first, .. } = step.left;
-                (i64::from(kept), first..first + i64::from(pods))
-            }
+        let (kept, old) = if let Some(before) = step.before {
+            let old = before.set.ordinals(before.replicas);
+            ((old.end.min(new.end) - old.start.max(new.start)).max(0), old)
+        } else {
+            let Left { pods, kept, first, .. } = step.left;
+            (i64::from(kept), first..first + i64::from(pods))
         };
         let members = old.end - old.start;
         // What goes because there are fewer replicas is for other rules.

@@ -130,12 +130,12 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         } else {
             "remove the members from the group with its own tool first"
         };
-        let stop = if is_one_of_several {
+        let otherwise = if is_one_of_several {
             "to stop the whole group for a while, exempt it too"
         } else {
             "if the group has no majority any more, scale it to 0, which is allowed, and recover it from one member or a snapshot"
         };
-        format!("{first}, then exempt it for this step; {stop}")
+        format!("{first}, then exempt it for this step; {otherwise}")
     };
     if evidence == CountEvidence::Claims {
         remembered(before, after, needed, out);
