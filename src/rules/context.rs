@@ -173,13 +173,17 @@ pub enum CountEvidence {
 }
 
 impl Transition<'_, '_> {
-    /// The members of the consensus group before and after, where the set's replica count changes and they are known. The
-    /// other sets are those that form the group afterwards: to say that they do is not to grow. What was scaled to 0 has as many
-    /// as are left.
+    /// The members of the consensus group before and after, where the set's replica count changes and they are known, or other sets
+    /// of the group go with the same step. The other sets are those that form the group afterwards: to say that they do is not to
+    /// grow. What was scaled to 0 has as many as are left.
     pub fn members(&self) -> Option<MemberCounts> {
         let replicas = self.before.map(|before| before.replicas);
         let after = self.after.replicas;
-        let members = self.after.members().filter(|_| replicas != Some(after))?;
+        let members = self.after.members()?;
+        if replicas == Some(after) {
+            let (before, evidence) = (self.others_before().saturating_add(after), CountEvidence::Replicas);
+            return (before > members).then_some(MemberCounts { before, after: members, evidence });
+        }
         let pods = self.before.and_then(|before| before.set.observed()).map_or(0, |(pods, _)| pods);
         let (before, evidence) = match replicas {
             Some(replicas) if replicas != 0 => (replicas, CountEvidence::Replicas),

@@ -22,8 +22,8 @@ rule! {
     /// a member is not ready, pods are managed in `Parallel`, and the last pod, or the last that the partition held back, is ready.
     /// A rolling update deletes that one first, whatever the others are.
     ///
-    /// In strict it denies. With the parameter `onlyGroupEvictions`, as in baseline, it denies evictions of a group over several
-    /// StatefulSets only, because no PodDisruptionBudget counts them together, and warns otherwise. A dry run is only warned. Where
+    /// In strict it denies. With the parameter `onlyGroupEvictions`, as in baseline, it denies other ordinals and evictions of a group
+    /// over several StatefulSets only, because no PodDisruptionBudget counts them together, and warns otherwise. A dry run is only warned. Where
     /// the majority is lost already, a deletion or a scale may be the repair: then it only warns, but an eviction still waits.
     ///
     /// `kubectl delete all -l app=NAME` deletes the pods before their StatefulSet: those that are denied are only error messages of the
@@ -111,7 +111,7 @@ fn check(step: &Transition<'_, '_>, params: &Params, out: &mut Violations) {
         Changed::Pod(removal) => check_removal(step.after, removal, params, out),
         Changed::Set => {
             check_scale(step, params, out);
-            check_ordinals(step, params, out);
+            check_ordinals(step, out);
             check_rollout(step, out);
         }
         _ => {}
@@ -181,8 +181,8 @@ fn check_scale(step: &Transition<'_, '_>, params: &Params, out: &mut Violations)
     }
 }
 
-/// Other ordinals end members as a smaller count does.
-fn check_ordinals(step: &Transition<'_, '_>, params: &Params, out: &mut Violations) {
+/// Other ordinals end members as a smaller count does, and their claims do not come back with a larger one.
+fn check_ordinals(step: &Transition<'_, '_>, out: &mut Violations) {
     let (Some(before), at) = (step.before, step.after) else { return };
     let (old, new) = (before.set.ordinals(before.replicas), at.set.ordinals(at.replicas));
     let (Some(was), Some(is)) = (before.members(), at.members()) else { return };
@@ -212,7 +212,7 @@ fn check_ordinals(step: &Transition<'_, '_>, params: &Params, out: &mut Violatio
     let remedy =
         format!("wait until {} ready, then set spec.ordinals.start to {}", all.awaited(&group), new.start);
     let violation = out.add(Place::in_set("/spec/ordinals/start"), message, remedy);
-    if all.ready < needed || at.dry_run || params.switch(&ONLY_GROUP_EVICTIONS) {
+    if all.ready < needed || at.dry_run {
         violation.at_most(Level::Warn);
     }
 }

@@ -287,6 +287,28 @@ fn what_changes_beside_a_set_was_not_so_before() {
 }
 
 #[test]
+fn members_of_other_sets_count_with_those_that_go() {
+    let member = |name: &str, replicas: i32| {
+        let annotated = ", annotations: {stateward.dev/ensemble: zk}";
+        set(name, annotated).replace("replicas: 3", &format!("replicas: {replicas}"))
+    };
+    let of = |members: &[(&str, i32)]| {
+        let sets: String = members.iter().map(|(name, replicas)| member(name, *replicas)).collect();
+        [("r/a.yaml", sets)]
+    };
+    let (old, new) = (of(&[("a", 1), ("b", 1), ("c", 1)]), of(&[("a", 1)]));
+    let dropped = step(&[("r", &old)], &[("r", &new)], false);
+    assert!(dropped.contains(&"quorum-scale-loses-majority=deny".to_owned()), "{dropped:?}");
+    let new = of(&[("a", 1), ("b", 0), ("c", 0)]);
+    let stopped = step(&[("r", &old)], &[("r", &new)], true);
+    assert_eq!(
+        stopped.iter().filter(|found| found.contains("loses-majority=deny")).count(),
+        1,
+        "{stopped:?}"
+    );
+}
+
+#[test]
 fn thousands_of_variants_are_no_problem() {
     let mut files: Vec<(String, String)> =
         (0..1500).map(|n| (format!("r/v{n}.yaml"), set("zk", ""))).collect();
