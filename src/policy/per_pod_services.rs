@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{Certainty, Policies, Policy, PolicyError, Subject};
 use crate::model::{PerPodType, is_label_key, is_label_value, pointer_step};
@@ -144,7 +145,9 @@ impl PerPodServices {
 
     /// Reads the text of [`to_text`](Self::to_text); `None` where a policy could not say the same.
     pub fn from_text(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok().and_then(|settings| compile(settings).ok())
+        // A list would be read as the fields in their order.
+        let fields: Map<String, Value> = serde_json::from_str(text).ok()?;
+        compile(serde_json::from_value(fields.into()).ok()?).ok()
     }
 }
 
@@ -210,7 +213,7 @@ fn wrong<T>(path: &[&str], message: String) -> Result<T, PolicyError> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
