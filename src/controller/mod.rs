@@ -12,6 +12,9 @@
 //! harm when it is done twice, late, or by a replica that does not lead any more: a Service is made by an apply that conflicts with
 //! any other's, changed only by its uid, and deleted only as it was seen.
 //!
+//! What a policy gave holds on when no policy gives anything any more, or it is not known what: the settings are written on each
+//! Service. Without that a deleted policy, or a start before the policies are read, would make load balancers of all of them.
+//!
 //! On a scale-down a Service stays until its pod has gone: clients that are connected through it keep their connection while the pod
 //! drains. Pods are not watched. They are listed, by the selector of one set and not too often, where a Service waits for its pod to
 //! go, and where pods may be without the label that their Services select by.
@@ -23,6 +26,7 @@ mod news;
 mod pods;
 mod reconcile;
 mod round;
+mod tell;
 mod watched;
 
 use std::convert::Infallible;

@@ -16,13 +16,10 @@ use super::round::{Next, Round, StepResult};
 use crate::api_server::jittered;
 use crate::cluster::Cluster;
 use crate::events::Events;
-use crate::model::{Kind, Object};
 use crate::per_pod::owned::Owned;
 use crate::per_pod::plan::{Plan, Seen, ServiceAction, ServiceStep, plan};
 use crate::per_pod::pods::{PodsSeen, UnselectedPod};
-use crate::per_pod::problem::{
-    BLOCKED, Blockers, ConditionText, ForeignService, Problem, condition_text, foreign_message,
-};
+use crate::per_pod::problem::{Blockers, Problem};
 use crate::per_pod::service::{PerPodService, Standing};
 use crate::per_pod::set::PerPodSet;
 use crate::per_pod::settings::POLICY_UNKNOWN;
@@ -31,9 +28,6 @@ use crate::policy::Policies;
 
 /// After so many Services that come to nothing, the others are not tried: most likely it is the same with them all.
 const ENOUGH: usize = 3;
-
-/// Of so many foreign Services each gets an Event of its own in one round. The Events are limited, too.
-const MOST_TOLD: usize = 20;
 
 /// After so many rounds that fail, one after the other, people are told.
 const LASTING: u32 = 3;
@@ -81,14 +75,6 @@ impl Context {
         let made = owned.of(&set.metadata.namespace, &set.metadata.name).into_iter().flat_map(Seen::values);
         let made = made.filter(|made| matches!(made.standing(set), Standing::Ours | Standing::Orphaned));
         Template::of(set, &self.cluster.load(), &self.policies.load(), made)
-    }
-
-    /// Says that the Services keep what no policy gives them any more; in the log once.
-    fn tell_kept(&self, set: &PerPodSet, kept: Option<&Problem>) {
-        if let Some(problem) = kept {
-            self.tell(set, problem);
-        }
-        self.memories.log_kept(set, kept);
     }
 
     /// Leaves everything as it is, and says why.
@@ -342,61 +328,8 @@ impl Context {
         Next::After(wait)
     }
 
-    /// Tells people what stands in the way, or that nothing does any more.
-    async fn report(&self, set: &PerPodSet, problems: &[Problem]) -> Next {
-        for problem in problems {
-            self.tell(set, problem);
-        }
-        let wanted = condition_text(problems);
-        self.memories.log(set, wanted.as_ref());
-        let mut next = if problems.is_empty() { Next::News } else { self.retry() };
-        if wanted.as_ref() != set.status.said.as_deref() {
-            let rest = self.memories.condition_rests(set, wanted.as_ref());
-            if rest.is_zero() {
-                self.write_condition(set, wanted.as_ref()).await;
-            } else {
-                next = next.or_after(rest);
-            }
-        }
-        if problems.is_empty() {
-            self.memories.forget(set);
-        }
-        next
-    }
-
-    async fn write_condition(&self, set: &PerPodSet, wanted: Option<&ConditionText>) {
-        match self.server.say(set, wanted).await {
-            // The set is gone or another one by now.
-            Err(WriteError::Stale | WriteError::NotLeading) => return,
-            Ok(()) => {}
-            // As if it had been written: there is no use in trying again at once.
-            Err(failure) => tracing::warn!(
-                namespace = &*set.metadata.namespace,
-                set = &*set.metadata.name,
-                "the condition of a set could not be written: {failure}"
-            ),
-        }
-        self.memories.remember_condition(set, wanted, self.config.reassert);
-    }
-
-    fn retry(&self) -> Next {
+    pub(super) fn retry(&self) -> Next {
         Next::After(jittered(self.config.retry))
-    }
-
-    /// Tells of each Service that stands in the way, on itself: its owner may not know of the set.
-    fn tell_foreign(&self, set: &PerPodSet, foreign: &[ForeignService]) {
-        let Some(events) = &self.events else { return };
-        for service in foreign.iter().take(MOST_TOLD) {
-            let object = Kind::Service.reference(&set.metadata.namespace, &service.name);
-            let message = foreign_message(&set.metadata.name, &service.name);
-            events.tell_in_the_way(object, &service.uid, set.reference(), BLOCKED, &message);
-        }
-    }
-
-    fn tell(&self, set: &PerPodSet, problem: &Problem) {
-        if let Some(events) = &self.events {
-            events.tell_undone(set.reference(), &set.metadata.uid, problem.id, &problem.message);
-        }
     }
 
     fn seen(&self, set: &PerPodSet, name: &str) -> Option<PerPodService> {
