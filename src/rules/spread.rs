@@ -12,6 +12,7 @@ use crate::model::{
 
 /// The node label that tells hosts apart.
 pub(super) const HOST: &str = "kubernetes.io/hostname";
+const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// One term of pod anti-affinity, or one topology spread constraint.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub(super) enum Effect {
     Excludes,
     /// It keeps them away from the other pods of a group that they belong to, such as replicas in other zones.
     SpreadsGroup,
+    /// It is over what all nodes of a cluster usually share.
+    KeepsTogether,
     /// It does not select them.
     Misses(Miss),
 }
@@ -70,6 +73,12 @@ impl Term<'_> {
     /// Whether the scheduler would rather leave a pod pending than let two share a place.
     pub(super) fn is_strict(&self) -> bool {
         matches!(self.means, Means::Required | Means::Constraint(..=1))
+    }
+
+    /// Whether somebody may have given the nodes labels that make its topology key right.
+    pub(super) fn may_be_right(&self) -> bool {
+        MISTAKEN_KEYS.iter().any(|(mistaken, _)| *mistaken == self.topology_key)
+            || SHARED_KEYS.contains(&self.topology_key)
     }
 
     /// Whether it is about which pods to keep away from, its own or not.
@@ -220,7 +229,7 @@ fn of_constraint<'a>(at: &SetContext<'a>, index: usize, constraint: &'a SpreadCo
 /// Keys of labels that tell nodes apart and that clouds and kubelets set.
 const KNOWN_KEYS: [&str; 5] = [
     HOST,
-    "topology.kubernetes.io/zone",
+    ZONE,
     "topology.kubernetes.io/region",
     "failure-domain.beta.kubernetes.io/zone",
     "failure-domain.beta.kubernetes.io/region",
@@ -229,8 +238,25 @@ const KNOWN_KEYS: [&str; 5] = [
 /// The field of a term whose topology key is wrong.
 pub(super) const TOPOLOGY_KEY: &str = "topologyKey";
 
+/// Keys that look like the known ones under domains that only Kubernetes gives labels of, and what was meant.
+const MISTAKEN_KEYS: [(&str, &str); 10] = [
+    ("hostname", HOST),
+    ("kubernetes.io/host", HOST),
+    ("kubernetes.io/node", HOST),
+    ("topology.kubernetes.io/hostname", HOST),
+    ("topology.kubernetes.io/node", HOST),
+    ("topology.kubernetes.io/host", HOST),
+    ("node.kubernetes.io/hostname", HOST),
+    ("kubernetes.io/zone", ZONE),
+    ("failure-domain.kubernetes.io/zone", ZONE),
+    ("failure-domain.kubernetes.io/region", "topology.kubernetes.io/region"),
+];
+/// Labels of what nodes are made of, which all of a cluster usually share.
+const SHARED_KEYS: [&str; 4] =
+    ["kubernetes.io/os", "kubernetes.io/arch", "beta.kubernetes.io/os", "beta.kubernetes.io/arch"];
+
 /// Why no node has a label of this key, and the key that was meant. Nodes may have labels that are not known here, so only what is
-/// nearly the same as a known key is wrong.
+/// nearly the same as a known key is wrong, and what is often taken for one.
 fn fault_of_key(key: &str) -> Option<(String, &'static str)> {
     if key.is_empty() {
         return Some(("has no topologyKey".to_owned(), HOST));
@@ -238,10 +264,16 @@ fn fault_of_key(key: &str) -> Option<(String, &'static str)> {
     if KNOWN_KEYS.contains(&key) {
         return None;
     }
+    let mistaken = MISTAKEN_KEYS.iter().find(|(mistaken, _)| *mistaken == key).map(|(_, meant)| *meant);
     let is_near =
         |known: &&&str| key.len().abs_diff(known.len()) <= 2 && strsim::damerau_levenshtein(known, key) <= 2;
-    let meant =
-        KNOWN_KEYS.iter().filter(is_near).min_by_key(|known| strsim::damerau_levenshtein(known, key))?;
+    let nearest = || {
+        KNOWN_KEYS
+            .into_iter()
+            .filter(|known| is_near(&known))
+            .min_by_key(|known| strsim::damerau_levenshtein(known, key))
+    };
+    let meant = mistaken.or_else(nearest)?;
     Some((format!("has a topologyKey that no node has as a label (did you mean {meant}?)"), meant))
 }
 
@@ -268,9 +300,12 @@ fn effect(
                 others: besides.others,
                 besides: Some(Box::new(besides)),
             })),
-            other @ Some(Effect::Excludes | Effect::SpreadsGroup) => other,
+            other @ Some(Effect::Excludes | Effect::SpreadsGroup | Effect::KeepsTogether) => other,
             _ => misses(why, fix, TOPOLOGY_KEY, false),
         };
+    }
+    if SHARED_KEYS.contains(&topology_key) {
+        return Some(Effect::KeepsTogether);
     }
     let wanted = || at.set.selecting();
     let Some(selector) = selector else {

@@ -20,8 +20,10 @@ rule! {
     /// warning.
     ///
     /// A term that misses the pods by its selector does not count, but then `spread-selector-mismatch` says so and this rule is
-    /// silent. Nor does one whose topology key no node can have (a near miss of a well-known key), or one that leaves the pods
-    /// out expressly (`NotIn`, `mismatchLabelKeys`). A set whose term spreads it against the rest of a group that it belongs to,
+    /// silent. Nor does one whose topology key no node has (a near miss of a well-known key, or what is often taken for one, such as
+    /// `topology.kubernetes.io/hostname` or `kubernetes.io/zone`), one over what all nodes usually share (`kubernetes.io/os`,
+    /// `kubernetes.io/arch`), or one that leaves the pods out expressly (`NotIn`, `mismatchLabelKeys`). Where nodes may have been
+    /// given such labels by hand it is at most a warning. A set whose term spreads it against the rest of a group that it belongs to,
     /// as one set a zone does, is only recorded: its own pods may share a node by design.
     ///
     /// ## Why
@@ -140,7 +142,11 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
         None => anti_affinity(at, wanted).into_iter().collect(),
     };
     let in_group = terms.iter().any(|term| term.effect == Effect::SpreadsGroup && counts(term.topology_key));
-    let level = if in_group { Level::Audit } else { Level::Deny };
+    let level = match in_group {
+        true => Level::Audit,
+        false if terms.iter().any(Term::may_be_right) => Level::Warn,
+        false => Level::Deny,
+    };
     out.add(place, message, remedy).edits(edits).at_most(level);
 }
 
@@ -186,6 +192,9 @@ fn what_there_is(at: &SetContext<'_>, terms: &[Term<'_>], wanted: &str) -> Strin
     match terms.first() {
         Some(Term { effect: Effect::Misses(miss), .. }) if miss.field == TOPOLOGY_KEY => {
             format!("nothing keeps the pods apart: {} {}", terms[0], miss.why)
+        }
+        Some(term) if term.effect == Effect::KeepsTogether => {
+            format!("nothing keeps the pods apart ({term} does nothing where all nodes share its value)")
         }
         Some(term) => format!("nothing keeps the pods apart ({term} leaves them out)"),
         None => "nothing keeps the pods on different nodes".to_owned(),
@@ -272,18 +281,44 @@ mod tests {
             ("topolgy.kubernetes.io/region", "topology.kubernetes.io/region"),
             ("failure-domain.beta.kubernetes.io/zon", "failure-domain.beta.kubernetes.io/zone"),
             ("", "kubernetes.io/hostname"),
+            ("topology.kubernetes.io/hostname", "kubernetes.io/hostname"),
+            ("topology.kubernetes.io/node", "kubernetes.io/hostname"),
+            ("node.kubernetes.io/hostname", "kubernetes.io/hostname"),
+            ("kubernetes.io/host", "kubernetes.io/hostname"),
+            ("hostname", "kubernetes.io/hostname"),
+            ("kubernetes.io/zone", "topology.kubernetes.io/zone"),
+            ("failure-domain.kubernetes.io/zone", "topology.kubernetes.io/zone"),
         ] {
             let said = scene(required(over(key))).says(&RULE);
             assert!(said.ends_with(&format!("set its topologyKey to {meant}")), "{key}: {said}");
         }
+        for (key, level) in [
+            ("kubernetes.io/hostnmae", Level::Deny),
+            ("topology.kubernetes.io/hostname", Level::Warn),
+            ("kubernetes.io/arch", Level::Warn),
+        ] {
+            assert_eq!(scene(required(over(key))).found(&RULE)[0].at_most, level, "{key}");
+        }
         for key in [
-            "kubernetes.io/os",
             "topology.ebs.csi.aws.com/zone",
             "example.com/rack",
             "rack",
             "topology.rook.io/rack",
+            "topology.gke.io/zone",
+            "cloud.google.com/gke-nodepool",
+            "host",
+            "zone",
         ] {
             assert!(scene(required(over(key))).found(&RULE).is_empty(), "{key}");
+        }
+        for key in
+            ["kubernetes.io/os", "kubernetes.io/arch", "beta.kubernetes.io/os", "beta.kubernetes.io/arch"]
+        {
+            let said = scene(required(over(key))).says(&RULE);
+            assert!(
+                said.contains("where all nodes share its value") && said.contains("add required"),
+                "{key}: {said}"
+            );
         }
         let zone = over("topology.kubernetes.io/zone");
         assert!(

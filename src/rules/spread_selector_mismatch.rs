@@ -106,6 +106,8 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             .weighing(i32::from(!is_spread));
         if is_spread && miss.others && term.is_anti_affinity() {
             found.at_most(Level::Audit);
+        } else if miss.field == TOPOLOGY_KEY && term.may_be_right() {
+            found.at_most(Level::Warn);
         } else if is_spread && miss.others && !at.view.is_complete(Kind::StatefulSet) {
             // Were all known, it might be seen to be meant for another.
             found.at_most(Level::Warn);
