@@ -87,12 +87,15 @@ impl<T: Indexed> Table<T> {
 
     /// The objects of `namespace`, by name.
     pub(super) fn in_namespace(&self, namespace: &str) -> Vec<&T> {
+        self.each_in_namespace(namespace).collect()
+    }
+
+    /// The same, found one after the other.
+    pub(super) fn each_in_namespace(&self, namespace: &str) -> impl Iterator<Item = &T> {
         let prefix = join(&[namespace, ""]);
-        let entries = self
-            .objects
-            .range::<_, str>((Bound::Included(&*prefix), Bound::Unbounded))
-            .take_while(|(key, _)| key.starts_with(&*prefix));
-        entries.map(|(_, object)| &**object).collect()
+        let entries = self.objects.range::<_, str>((Bound::Included(&*prefix), Bound::Unbounded));
+        let entries = entries.take_while(move |(key, _)| key.starts_with(&*prefix));
+        entries.map(|(_, object)| &**object)
     }
 
     /// The objects of `namespace` that have `key` among their keys, by name.

@@ -244,6 +244,11 @@ impl<'a> ClusterView<'a> {
         self.cluster.workloads_matching(namespace, selector)
     }
 
+    /// The known Deployments of a namespace, by name: as many as are looked at. Only manifests and audits of a live cluster have them.
+    pub fn deployments_in(&self, namespace: &str) -> impl Iterator<Item = &'a Workload> {
+        self.cluster.tables.deployments.each_in_namespace(namespace).take(MOST_LOOKED_AT)
+    }
+
     /// The known StatefulSets that a claim of this name was made for, with the ordinal of its pod. The name is
     /// `TEMPLATE-SET-ORDINAL`, and each part may hold dashes.
     pub fn sets_with_claim(&self, namespace: &str, claim: &str) -> Vec<(&'a StatefulSet, i64)> {

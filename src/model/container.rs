@@ -39,6 +39,9 @@ pub struct Container {
     /// In manifests, files of ConfigMaps that it mounts, where they can say which software it is.
     #[serde(skip)]
     pub files: Vec<MountedFile>,
+    /// Whether what its configuration files set is among its variables.
+    #[serde(skip)]
+    pub has_settings: bool,
 }
 
 /// A file of a ConfigMap that a container mounts.
@@ -230,11 +233,18 @@ impl EnvVar {
 impl Container {
     /// The image without tag and digest: `quay.io/coreos/etcd`.
     pub fn repository(&self) -> &str {
-        let untagged = self.image.split('@').next().unwrap_or(&self.image);
-        match untagged.rsplit_once(':') {
-            Some((repository, tag)) if !tag.contains('/') => repository,
-            _ => untagged,
-        }
+        self.repository_and_tag().0
+    }
+
+    /// The tag of its image; empty where there is none.
+    pub fn tag(&self) -> &str {
+        self.repository_and_tag().1
+    }
+
+    fn repository_and_tag(&self) -> (&str, &str) {
+        let without_digest = self.image.split('@').next().unwrap_or(&self.image);
+        let tagged = without_digest.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'));
+        tagged.unwrap_or((without_digest, ""))
     }
 
     /// The names, with variables, of the folders of volumes that it mounts.

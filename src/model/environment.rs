@@ -132,6 +132,7 @@ impl StatefulSet {
         for (container, Taken { variables, files }) in containers.zip(taken.0) {
             container.env.retain(|old| !variables.iter().any(|new| new.name == old.name));
             container.env.extend(variables);
+            container.has_settings = !files.is_empty();
             container.files = files;
         }
         set

@@ -1,8 +1,9 @@
 //! What StatefulSets say themselves of the consensus group that they are in.
 
 use core::net::IpAddr;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::arbiter::MODE_VARIABLE;
 use super::{Container, EnvVar, StatefulSet};
 
 const REPLICA_SET_VARIABLES: [&str; 2] = ["MONGODB_REPLICA_SET_NAME", "MONGO_REPLICA_SET_NAME"];
@@ -31,21 +32,33 @@ const INITIAL_CLUSTER_VARIABLES: [&str; 10] = [
 const INITIAL_CLUSTER_SETTINGS: [&str; 3] = ["initial-cluster", "server.*", "controller.quorum.voters"];
 const INITIAL_CLUSTER_FLAGS: [&str; 4] =
     ["--initial-cluster", "-initial-cluster", "--retry-join", "-retry-join"];
+/// Lists of all members, of `JournalNodes`: by the image of Apache and by that of Big Data Europe.
+const MEMBERS_VARIABLES: [&str; 2] =
+    ["HDFS-SITE.XML_dfs.namenode.shared.edits.dir", "HDFS_CONF_dfs_namenode_shared_edits_dir"];
+/// Of the configuration files of ClickHouse Keeper and of HDFS.
+const MEMBERS_SETTINGS: [&str; 2] =
+    ["keeper_server.raft_configuration.server*.hostname", "dfs.namenode.shared.edits.dir"];
+/// Of YugabyteDB and Kudu, and of NebulaGraph.
+const MEMBERS_FLAGS: [&str; 2] = ["--master_addresses", "--meta_server_addrs"];
+/// Members of whatever number that one joins.
+const JOINED_FLAGS: [&str; 4] = ["--join", "-join", "--retry-join", "-retry-join"];
+/// Of the configuration of Vault, of Consul and of Nomad.
+const JOINED_SETTINGS: [&str; 3] =
+    ["storage.raft.retry_join*.leader_api_addr", "retry_join", "server.server_join.retry_join"];
+/// What members are looked up with in a cloud: no names of hosts follow.
+const PROVIDER: &str = "provider=";
 const OBSERVER: &str = ":observer";
 const VOTERS_VARIABLES: [&str; 2] = ["KAFKA_CONTROLLER_QUORUM_VOTERS", "KAFKA_CFG_CONTROLLER_QUORUM_VOTERS"];
 const VOTERS_SETTINGS: [&str; 1] = ["controller.quorum.voters"];
 /// Of Consul's configuration and of Nomad's.
 const EXPECT_SETTINGS: [&str; 2] = ["bootstrap_expect", "server.bootstrap_expect"];
 const EXPECT_FLAGS: [&str; 2] = ["-bootstrap-expect", "--bootstrap-expect"];
-/// Of Bitnami's MongoDB image: `primary`, `secondary`, `hidden` or `arbiter`.
-const MODE_VARIABLE: &str = "MONGODB_REPLICA_SET_MODE";
 const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
-const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 
 /// The environment variables that say something of the group.
 pub fn group_variables() -> impl Iterator<Item = &'static str> {
     let names = [MODE_VARIABLE].into_iter().chain(REPLICA_SET_VARIABLES).chain(CLUSTER_VARIABLES);
-    names.chain(INITIAL_CLUSTER_VARIABLES)
+    names.chain(INITIAL_CLUSTER_VARIABLES).chain(MEMBERS_VARIABLES)
 }
 
 /// Whether the environment variable says something of the group.
@@ -53,14 +66,18 @@ pub fn names_group(variable: &str) -> bool {
     group_variables().any(|name| name == variable)
 }
 
+/// The replica set that containers name.
+pub(super) fn replica_set_named(containers: &[Container]) -> Option<&str> {
+    let mut names = containers.iter().flat_map(|c| {
+        c.given(&REPLICA_SET_VARIABLES, &REPLICA_SET_FLAGS).chain(c.given_by_files(&REPLICA_SET_SETTINGS))
+    });
+    names.find(|name| !name.is_empty() && !name.contains('$'))
+}
+
 impl StatefulSet {
     /// The replica set that its containers name, as MongoDB does; `None` where the name is only known at run time.
     pub fn replica_set_name(&self) -> Option<&str> {
-        let containers = self.spec.template.spec.containers.iter();
-        let mut names = containers.flat_map(|c| {
-            c.given(&REPLICA_SET_VARIABLES, &REPLICA_SET_FLAGS).chain(c.given_by_files(&REPLICA_SET_SETTINGS))
-        });
-        names.find(|name| !name.is_empty() && !name.contains('$'))
+        replica_set_named(&self.spec.template.spec.containers)
     }
 
     /// The cluster that its containers name, as Elasticsearch does; `None` where the name is only known at run time.
@@ -106,17 +123,23 @@ impl StatefulSet {
         listed.contains(&*self.metadata.name) && !listed.contains(&*other.metadata.name)
     }
 
-    /// A host that its initial cluster lists and that is none of its pods, where the list has more members than there are
-    /// `replicas`: virtual machines that are moved here, pods of other sets.
+    /// A host that a list of its members has and that is none of its pods: virtual machines that are moved here, pods of other sets. A
+    /// list of all members counts where it has more than there are `replicas`; of those that are joined, only what is surely elsewhere.
     pub fn member_elsewhere(&self, replicas: i32) -> Option<&str> {
-        self.initial_clusters().find_map(|list| {
-            let members: Vec<&str> = list
-                .split(|c: char| matches!(c, ',' | ';') || c.is_whitespace())
-                .filter_map(host_of_member)
-                .collect();
-            let are_more = members.len() > usize::try_from(replicas).unwrap_or(0);
-            members.into_iter().find(|host| are_more && self.is_elsewhere(host))
-        })
+        let listed = |list: &&str| self.listed_elsewhere(list, replicas).is_some();
+        let list = self.initial_clusters().chain(self.member_lists()).find(listed);
+        match list {
+            Some(list) => self.listed_elsewhere(list, replicas),
+            None => self.joined_members().find(|host| self.is_outside(host)),
+        }
+    }
+
+    /// The same of one list of all members.
+    fn listed_elsewhere<'l>(&self, list: &'l str, replicas: i32) -> Option<&'l str> {
+        let hosts: Vec<&str> = hosts_of(list).collect();
+        let are_more = hosts.len() > usize::try_from(replicas).unwrap_or(0);
+        let mut elsewhere = hosts.iter().copied().filter(|host| are_more && self.is_elsewhere(host));
+        elsewhere.next().or_else(|| namesake(&hosts).filter(|_| are_more))
     }
 
     /// The variable with its list of members, where its value stands in an object that is not known.
@@ -143,8 +166,8 @@ impl StatefulSet {
     /// A pod of it that a list of ZooKeeper's servers has as an observer, which has no vote.
     pub fn pod_without_vote(&self) -> Option<&str> {
         self.initial_clusters().find_map(|list| {
-            let members = list.split(|c: char| matches!(c, ',' | ';') || c.is_whitespace());
-            let mut hosts = members.filter(|member| member.ends_with(OBSERVER)).filter_map(host_of_member);
+            let mut hosts =
+                members_of(list).filter(|member| member.ends_with(OBSERVER)).filter_map(host_of_member);
             hosts.find(|host| !self.is_elsewhere(host))
         })
     }
@@ -166,6 +189,31 @@ impl StatefulSet {
         })
     }
 
+    /// Lists of all members that are not looked at to find the sets of one group.
+    fn member_lists(&self) -> impl Iterator<Item = &str> {
+        let containers = self.spec.template.spec.containers.iter();
+        containers.flat_map(|c| {
+            c.given(&MEMBERS_VARIABLES, &MEMBERS_FLAGS).chain(c.given_by_files(&MEMBERS_SETTINGS))
+        })
+    }
+
+    /// The hosts that its pods join.
+    fn joined_members(&self) -> impl Iterator<Item = &str> {
+        let containers = self.spec.template.spec.containers.iter();
+        let lists =
+            containers.flat_map(|c| c.given(&[], &JOINED_FLAGS).chain(c.given_by_files(&JOINED_SETTINGS)));
+        lists.filter(|list| !list.contains(PROVIDER)).flat_map(hosts_of)
+    }
+
+    /// Whether a host is surely none of its pods, nor a Service in front of them, which may have any name: an address, a pod of another
+    /// set, or a host of another domain.
+    fn is_outside(&self, host: &str) -> bool {
+        let labels = || host.split('.');
+        let is_pod = labels().next().and_then(set_of_pod).is_some();
+        let is_of_cluster = labels().count() <= 2 || labels().any(|label| label == "svc");
+        self.is_elsewhere(host) && (host.parse::<IpAddr>().is_ok() || is_pod || !is_of_cluster)
+    }
+
     /// Whether a host is surely none of its pods. What is only known at run time may be.
     fn is_elsewhere(&self, host: &str) -> bool {
         if let Ok(address) = host.parse::<IpAddr>() {
@@ -177,14 +225,6 @@ impl StatefulSet {
         let is_own = ["", "localhost", name, service].contains(&label) || set_of_pod(label) == Some(name);
         is_known && !is_own
     }
-
-    /// Whether its pods only vote: they keep no data.
-    pub fn is_arbiter(&self) -> bool {
-        let template = &self.spec.template;
-        let mut variables = template.spec.containers.iter().flat_map(|container| &container.env);
-        variables.any(|variable| &*variable.name == MODE_VARIABLE && &*variable.value == "arbiter")
-            || template.labels().get(COMPONENT_LABEL) == Some("arbiter")
-    }
 }
 
 /// The set that a pod is named after: `etcd-a` of `etcd-a-0`.
@@ -192,6 +232,24 @@ fn set_of_pod(pod: &str) -> Option<&str> {
     let (set, ordinal) = pod.rsplit_once('-')?;
     let is_ordinal = !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit());
     (is_ordinal && !set.is_empty()).then_some(set)
+}
+
+/// The members of a list.
+fn members_of(list: &str) -> impl Iterator<Item = &str> {
+    list.split(|c: char| matches!(c, ',' | ';') || c.is_whitespace())
+}
+
+fn hosts_of(list: &str) -> impl Iterator<Item = &str> {
+    members_of(list).filter_map(host_of_member)
+}
+
+/// A host that is called like a pod that is listed before it, in another domain: one of the two is in another namespace or cluster.
+fn namesake<'l>(hosts: &[&'l str]) -> Option<&'l str> {
+    let mut before: BTreeMap<&str, &str> = BTreeMap::new();
+    hosts.iter().copied().find(|host| {
+        let pod = host.split('.').next().unwrap_or_default();
+        set_of_pod(pod).is_some() && *before.entry(pod).or_insert(host) != *host
+    })
 }
 
 /// The host of `m1=http://HOST:2380`, `server.1=HOST:2888:3888;2181` or `1@HOST:9093`.
@@ -217,9 +275,9 @@ impl Container {
         variables.map(|variable| &*variable.value).chain(self.given_by_flags(flags))
     }
 
-    /// What configuration files that it mounts say of these settings: only where they were read is there anything to look for.
+    /// What its configuration files say of these settings: only where they were read is there anything to look for.
     pub(super) fn given_by_files(&self, settings: &'static [&'static str]) -> impl Iterator<Item = &str> {
-        let env: &[EnvVar] = if self.files.is_empty() { &[] } else { &self.env };
+        let env: &[EnvVar] = if self.has_settings { &self.env } else { &[] };
         env.iter().filter(|variable| settings.contains(&&*variable.name)).map(|variable| &*variable.value)
     }
 
@@ -307,7 +365,7 @@ mod tests {
             {"name": "replication.replSetName", "value": "rs0"}]}));
         assert_eq!((set.initial_members().len(), set.replica_set_name()), (0, None));
         let container = &mut std::sync::Arc::make_mut(&mut set.spec.template.spec.containers)[0];
-        container.files = vec![crate::model::MountedFile::default()];
+        container.has_settings = true;
         assert_eq!((set.initial_members().len(), set.replica_set_name()), (2, Some("rs0")));
     }
 
@@ -370,6 +428,58 @@ mod tests {
             Some("vm")
         );
         assert_eq!(elsewhere("PEERS", "1@zk-0.zk:1,2@vm:1", 1), None);
+        assert_eq!(
+            elsewhere(
+                "HDFS-SITE.XML_dfs.namenode.shared.edits.dir",
+                "qjournal://zk-0.zk:8485;zk-1.zk:8485;vm:8485/x",
+                2
+            )
+            .as_deref(),
+            Some("vm")
+        );
+        // The same name in other namespaces or clusters.
+        for (list, found) in [
+            ("a=http://zk-0.zk.a.svc:1,b=http://zk-0.zk.b.svc:1", Some("zk-0.zk.b.svc")),
+            ("zk-0.zk:1,zk-1.zk:1,zk-0.zk.b.svc.clusterset.local:1", Some("zk-0.zk.b.svc.clusterset.local")),
+            ("zk-0.zk:1,zk-1.zk:1,zk-2.zk:1", None),
+            ("zk-0.zk:1,zk-0.zk:1", None),
+        ] {
+            assert_eq!(elsewhere("ZOO_SERVERS", list, 1).as_deref(), found, "{list}");
+        }
+    }
+
+    #[test]
+    fn what_is_joined_is_elsewhere_where_it_can_be_no_service_of_the_set() {
+        let joins = |container: Value| {
+            let mut set = set(&container);
+            set.metadata.name = "pd".into();
+            set.spec.service_name = "pd-peer".into();
+            let container = &mut std::sync::Arc::make_mut(&mut set.spec.template.spec.containers)[0];
+            container.has_settings = true;
+            set.member_elsewhere(2).map(ToOwned::to_owned)
+        };
+        for (host, is_elsewhere) in [
+            ("http://pd-dc1-0.acme.com:2379", true),
+            ("vm.example.com:2379", true),
+            ("10.0.0.5:2379", true),
+            ("etcd-0.etcd:2379", true),
+            ("pd-0.pd-peer:2379", false),
+            ("http://pd:2379", false),
+            ("http://pd-client:2379", false),
+            ("http://pd-client.tidb:2379", false),
+            ("http://pd-client.tidb.svc.cluster.local:2379", false),
+            ("$(HOST).example.com:2379", false),
+            ("\"provider=aws secret_access_key=a.b.c\"", false),
+        ] {
+            let found = joins(json!({"args": [format!("--join={host}")]}));
+            assert_eq!(found.is_some(), is_elsewhere, "{host}: {found:?}");
+            let setting =
+                json!({"name": "storage.raft.retry_join*.leader_api_addr", "value": format!("a={host}")});
+            assert_eq!(joins(json!({"env": [setting]})).is_some(), is_elsewhere, "{host}");
+        }
+        let masters = "--master_addresses=pd-0.pd:1,pd-1.pd:1,other:1";
+        assert_eq!(joins(json!({"args": [masters]})).as_deref(), Some("other"));
+        assert_eq!(joins(json!({"args": ["--master_addresses=pd-0.pd:1,other:1"]})), None);
     }
 
     #[test]
@@ -398,12 +508,5 @@ mod tests {
         ] {
             assert_eq!(container(variable, list).listed_voters(), voters, "{list}");
         }
-    }
-
-    #[test]
-    fn an_arbiter_says_so() {
-        let mode = |value: &str| json!({"env": [{"name": "MONGODB_REPLICA_SET_MODE", "value": value}]});
-        assert!(set(&mode("arbiter")).is_arbiter());
-        assert!(!set(&mode("primary")).is_arbiter());
     }
 }

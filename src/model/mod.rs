@@ -5,6 +5,7 @@
 //! without being stored. An explicit `null` means absent everywhere, as it does to the API server.
 
 mod annotations;
+mod arbiter;
 mod autoscaler;
 mod claim;
 mod class;

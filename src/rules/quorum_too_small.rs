@@ -3,6 +3,7 @@
 use super::edits;
 use super::members::edit_to;
 use super::{Params, Place, SetContext, Violations};
+use crate::software;
 
 rule! {
     /// ## What it checks
@@ -65,11 +66,16 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         return;
     }
     let grow = edit_to(at, 3);
+    let lists_others = || software::with_texts(at.set).member_elsewhere(at.replicas).is_some();
+    let is_whole = at.group_sets().is_some_and(|sets| sets.len() == 1);
     let (message, remedy) = match members {
         1 if at.set.is_arbiter() => (
             "an arbiter votes for members that are not known here: it keeps no data",
             format!("{SAY_ENSEMBLE} it and of the sets with the data"),
         ),
+        1 if is_whole && lists_others() => {
+            ("a single member of the group is known here, and alone it survives no failure", grow)
+        }
         1 => (
             "a single member holds the only copy of the data, and while it is down or moves nothing works: \
              fine for development only",
@@ -121,6 +127,18 @@ mod tests {
         let template = json!({"metadata": {"labels": {"app.kubernetes.io/component": "arbiter"}}});
         let says = set(json!({"spec": {"replicas": 1, "template": template}})).says(&RULE);
         assert!(says.contains("keeps no data") && says.contains("stateward.dev/ensemble"), "{says}");
+    }
+
+    #[test]
+    fn a_list_of_members_says_that_others_may_have_the_data_too() {
+        let says = |list: &str| {
+            let container = json!({"name": "zk", "env": [{"name": "ZOO_SERVERS", "value": list}]});
+            set(json!({"spec": {"replicas": 1, "template": {"spec": {"containers": [container]}}}}))
+                .says(&RULE)
+        };
+        let elsewhere = says("server.1=zk-0.zk.a.svc:2888:3888 server.2=zk-0.zk.b.svc:2888:3888");
+        assert!(elsewhere.starts_with("a single member of the group is known here"), "{elsewhere}");
+        assert!(says("server.1=zk-0.zk:2888:3888").contains("the only copy of the data"));
     }
 
     #[test]

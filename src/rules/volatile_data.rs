@@ -116,7 +116,8 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
 
 /// There is storage, but the folder that the members keep their data in may not be on it.
 fn check_mounts(at: &SetContext<'_>, out: &mut Violations) {
-    let containers = &at.set.spec.template.spec.containers;
+    let set = software::with_texts(at.set);
+    let containers = &set.spec.template.spec.containers;
     let Some(software) = at.class.software.as_ref() else { return };
     let Some(container) = containers.get(software.index) else { return };
     let Some(told) = container.data_folders() else { return };

@@ -77,10 +77,13 @@ impl Catalogue {
     /// `None` where the container is passed over in any company.
     fn candidate<'a>(&'a self, container: &'a Container, pods: Pods<'_>) -> Option<Candidate<'a>> {
         let programs = super::programs::programs(container);
-        if self.runs_only_tools(&programs) {
+        let index = self.first_entry(container, &programs, pods);
+        let names_a_program =
+            |index| programs.iter().any(|program| self.entries_of(program).any(|entry| entry == index));
+        if self.runs_only_tools(&programs) && !index.is_some_and(names_a_program) {
             return None;
         }
-        let entry = self.first_entry(container, &programs, pods).map(|index| (index, &self.entries[index]));
+        let entry = index.map(|index| (index, &self.entries[index]));
         let passed_over = entry.is_some_and(|(_, entry)| entry.pass_over == Some(PassOver::Always));
         (!passed_over).then_some(Candidate { container, entry })
     }

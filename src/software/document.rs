@@ -29,6 +29,8 @@ struct EntryDocument {
     #[serde(default)]
     images: Vec<String>,
     #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
     containers: Vec<String>,
     #[serde(default)]
     commands: Vec<String>,
@@ -128,6 +130,7 @@ impl Entry {
             confidence: document.confidence,
             pass_over: document.pass_over,
             by_image,
+            tags: Patterns::new(&document.tags)?,
             containers: Patterns::new(&document.containers)?,
             has_commands: by_command,
             subcommands: Patterns::new(&document.subcommands)?,

@@ -68,7 +68,7 @@ impl TryFrom<String> for Setting {
 
 impl Setting {
     /// Adds a value to the variables: to its list, or in place of one that stands before it.
-    fn add(&self, variables: &mut Vec<EnvVar>, file: &MountedFile, path: &str, value: &str) {
+    fn add(&self, variables: &mut Vec<EnvVar>, path: &str, value: &str, made: impl Fn(&str, &str) -> EnvVar) {
         let known = variables.iter().position(|variable| variable.name == self.name);
         let before = known.map_or("", |known| &*variables[known].value);
         let value = match (self.name.contains('*'), before) {
@@ -79,7 +79,7 @@ impl Setting {
         if value.len() > LONGEST_VALUE {
             return;
         }
-        let new = EnvVar::of_config_map(&self.name, &value, &file.config_map, &file.key);
+        let new = made(&self.name, &value);
         match known {
             Some(known) => variables[known] = new,
             None => variables.push(new),
@@ -93,14 +93,46 @@ impl SettingsFile {
         let told = self.told(container);
         let mut variables: Vec<EnvVar> = Vec::new();
         for file in files.iter().filter(|file| self.reads(file, &told)) {
-            read(self.language, &file.text, &mut |path, value| {
-                let mut settings = self.settings.iter();
-                if let Some(setting) = settings.find(|setting| setting.pattern.matches(path)) {
-                    setting.add(&mut variables, file, path, value);
-                }
+            let made =
+                |name: &str, value: &str| EnvVar::of_config_map(name, value, &file.config_map, &file.key);
+            self.read(&file.text, &mut |setting, path, value| setting.add(&mut variables, path, value, made));
+        }
+        variables
+    }
+
+    /// The same of the files that its variables hold.
+    pub(super) fn settings_of_texts(&self, container: &Container) -> Vec<EnvVar> {
+        let mut variables: Vec<EnvVar> = Vec::new();
+        for text in container.env.iter().filter(|variable| is_among(&self.texts, variable)) {
+            self.read(&text.value, &mut |setting, path, value| {
+                setting.add(&mut variables, path, value, EnvVar::new);
             });
         }
         variables
+    }
+
+    /// What of the value of a variable of this name is of interest, a line each, in the language that it is in: nothing where such a
+    /// variable holds no file.
+    pub(super) fn extract(&self, name: &str, value: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.texts.iter().any(|text| text == name) {
+            self.read(value, &mut |_, path, value| {
+                if !value.contains(['"', '\\', '\n']) {
+                    lines.push(format!("{path}=\"{value}\""));
+                }
+            });
+        }
+        lines
+    }
+
+    /// Gives the settings of interest in a text, each with its path and its value.
+    fn read(&self, text: &str, found: &mut dyn FnMut(&Setting, &str, &str)) {
+        read(self.language, text, &mut |path, value| {
+            let mut settings = self.settings.iter();
+            if let Some(setting) = settings.find(|setting| setting.pattern.matches(path)) {
+                found(setting, path, value);
+            }
+        });
     }
 
     /// The files and folders that the container's program is told to read.
@@ -136,7 +168,10 @@ impl SettingsFile {
         let mut programs = container.command.iter().enumerate();
         let is_program = |index: usize, word: &str| index == 0 || word.rsplit('.').next() == Some("sh");
         !container.env_from.is_empty()
-            || container.env.iter().any(|variable| is_among(&self.texts, variable))
+            || container
+                .env
+                .iter()
+                .any(|variable| is_among(&self.texts, variable) && variable.value.is_empty())
             || !told.iter().all(is_known)
             || (told.is_empty() && self.paths.iter().any(|path| is_mounted_unknown(path)))
             || programs.any(|(index, word)| is_program(index, word) && is_mounted_unknown(word))
@@ -245,7 +280,8 @@ mod tests {
             (json!({"args": ["--config", "/etc/zk"]}), known, true),
             (json!({"args": ["start-foreground", "conf/zoo.cfg"]}), &[], true),
             (json!({"env": [{"name": "ZOO_CONF_DIR", "value": "/etc/zk"}]}), known, true),
-            (json!({"env": [{"name": "ZOO_CFG", "value": "x"}]}), &[], true),
+            (json!({"env": [{"name": "ZOO_CFG"}]}), &[], true),
+            (json!({"env": [{"name": "ZOO_CFG", "value": "x"}]}), &[], false),
             (json!({"envFrom": [{"secretRef": {"name": "a"}}]}), &[], true),
             (json!({"command": ["sh", "-c", "echo dataDir=/x >> $CFG; exec zkServer.sh"]}), &[], true),
             (json!({"command": ["sh", "-c", "echo tickTime=1 >> $CFG; exec zkServer.sh"]}), &[], false),

@@ -11,6 +11,7 @@ mod settings;
 mod shell;
 mod written;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
@@ -64,6 +65,7 @@ struct Entry {
     confidence: Confidence,
     pass_over: Option<PassOver>,
     by_image: ByImage,
+    tags: Patterns,
     containers: Patterns,
     has_commands: bool,
     subcommands: Patterns,
@@ -172,6 +174,27 @@ pub fn settings(container: &Container, files: &[MountedFile]) -> Vec<EnvVar> {
     read.flat_map(|file| file.settings_of(container, files)).collect()
 }
 
+/// The set with what the configuration files in variables of its containers set, where there are such.
+pub fn with_texts(set: &StatefulSet) -> Cow<'_, StatefulSet> {
+    let containers = &set.spec.template.spec.containers;
+    let settings: Vec<Vec<EnvVar>> = containers.iter().map(settings_of_texts).collect();
+    if settings.iter().all(Vec::is_empty) {
+        return Cow::Borrowed(set);
+    }
+    let mut set = set.clone();
+    let containers = Arc::make_mut(&mut set.spec.template.spec.containers).iter_mut();
+    for (container, settings) in containers.zip(settings).filter(|(_, settings)| !settings.is_empty()) {
+        container.has_settings = true;
+        container.env.extend(settings);
+    }
+    Cow::Owned(set)
+}
+
+fn settings_of_texts(container: &Container) -> Vec<EnvVar> {
+    let files = SHIPPED.iter().flat_map(|catalogue| catalogue.files_of(container));
+    files.flat_map(|file| file.settings_of_texts(container)).collect()
+}
+
 /// Whether a configuration file that is not known may say where such a container keeps its data.
 pub fn may_be_configured(container: &Container) -> bool {
     let mut files = SHIPPED.iter().flat_map(|catalogue| catalogue.files_of(container));
@@ -239,8 +262,9 @@ impl Catalogue {
         let mut reading = configurations.filter(|configuration| configuration.is_variable(name)).peekable();
         reading.peek()?;
         let settings = reading.flat_map(|configuration| configuration.settings_in(value));
-        let lines: BTreeSet<String> =
+        let mut lines: BTreeSet<String> =
             settings.map(|setting| if setting.contains('=') { setting } else { setting + "=-" }).collect();
+        lines.extend(self.files.iter().flat_map(|file| file.extract(name, value)));
         // A value that says nothing is still known.
         Some(if lines.is_empty() { "-".to_owned() } else { Vec::from_iter(lines).join("\n") })
     }
@@ -317,6 +341,7 @@ impl Entry {
     /// All conditions but that of the image and the command.
     fn conditions_hold(&self, container: &Container, pods: Pods<'_>) -> bool {
         (!self.claims || pods.have_claims)
+            && (self.tags.is_empty() || self.tags.matches(container.tag()))
             && (self.containers.is_empty() || self.containers.matches(&container.name))
             && (self.environment.is_empty() || self.variable(container).is_some())
             && self.configuration.as_ref().is_none_or(|configuration| configuration.holds(container))

@@ -95,7 +95,7 @@ const BUILT_INS: [&str; 28] = [
 
 /// Programs and words of the shell after which another program follows: the name, its flags that take a value, and how many
 /// operands stand before the program.
-const WRAPPERS: [(&str, &str, usize); 37] = [
+const WRAPPERS: [(&str, &str, usize); 38] = [
     ("exec", "a", 0),
     ("if", "", 0),
     ("elif", "", 0),
@@ -122,6 +122,7 @@ const WRAPPERS: [(&str, &str, usize); 37] = [
     ("setsid", "", 0),
     ("sudo", "ugh", 0),
     ("runuser", "ug", 0),
+    ("setpriv", "", 0),
     ("su-exec", "", 1),
     ("gosu", "", 1),
     ("chpst", "ueU", 0),
@@ -229,6 +230,7 @@ mod tests {
             (&["dumb-init", "docker-entrypoint.sh", "agent"], "docker-entrypoint.sh agent / * agent / agent"),
             (&["sh", "-c", "su - zk -c 'exec zkServer.sh start'"], "zkServer.sh start"),
             (&["sh", "-c", "sudo -u a -E nice -n 5 b c"], "b c"),
+            (&["setpriv", "--reuid=999", "--clear-groups", "b", "c"], "b c"),
             (&["sh", "-c", "until nc -z j 1; do sleep 1; done; timeout 5 b"], "nc -z j 1 / sleep 1 / b"),
             (&["sh", "-c", ". /etc/env.sh; \"$HOME/bin/x\" y"], "env.sh / x y"),
             (&["sh", "-c", "cp a b > zookeeper.properties"], "cp a b"),

@@ -2,6 +2,7 @@
 
 mod braces;
 mod lines;
+mod xml;
 mod yaml;
 
 use serde::Deserialize;
@@ -20,6 +21,7 @@ pub(super) enum Language {
     Yaml,
     /// Java's properties and files with `[sections]`.
     Lines,
+    Xml,
 }
 
 /// Gives each setting of a text: its path from the top, joined by dots, and its value. Labels of a block are a part of the path, a
@@ -29,6 +31,7 @@ pub(super) fn read(language: Language, text: &str, found: &mut dyn FnMut(&str, &
         Language::Braces => braces::read(text, found),
         Language::Yaml => yaml::read(text, found),
         Language::Lines => lines::read(text, found),
+        Language::Xml => xml::read(text, found),
     }
 }
 
@@ -80,7 +83,7 @@ mod tests {
         settings.join(" ")
     }
 
-    const LANGUAGES: [Language; 3] = [Language::Braces, Language::Yaml, Language::Lines];
+    const LANGUAGES: [Language; 4] = [Language::Braces, Language::Yaml, Language::Lines, Language::Xml];
 
     proptest! {
         #[test]
@@ -93,7 +96,10 @@ mod tests {
 
     #[test]
     fn long_texts_take_linear_time() {
-        for unit in ["a{", "a=[", "\"", "/*", "<<E\n", "a=b\n", "a.", "${", "'", "- ", "[a]\n", "{\"a\":"] {
+        for unit in [
+            "a{", "a=[", "\"", "/*", "<<E\n", "a=b\n", "a.", "${", "'", "- ", "[a]\n", "{\"a\":", "<a>",
+            "<!--", "</a",
+        ] {
             let text = unit.repeat(20_000);
             for language in LANGUAGES {
                 let mut bytes = 0;
