@@ -30,7 +30,7 @@ const MOVE_OBSERVERS: &str =
     "run observers in a StatefulSet of their own, with the annotation stateward.dev/class: replicated";
 
 /// What settles whether a Deployment's pods vote.
-const EXEMPT_WITH_VOTER: &str = "exempt the set where they do";
+const EXEMPT_WITH_VOTER: &str = "exempt the set where it does";
 
 /// The longest name of a host, in bytes (RFC 1035).
 const LONGEST_HOST: usize = 253;

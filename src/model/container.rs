@@ -1,5 +1,7 @@
 //! A container of a pod template.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use super::metadata::presence;
@@ -234,6 +236,13 @@ impl Container {
     /// The image without tag and digest: `quay.io/coreos/etcd`.
     pub fn repository(&self) -> &str {
         self.repository_and_tag().0
+    }
+
+    /// The repository of its image as Docker Hub has it: `library/mongo` for `mongo` and `docker.io/mongo`.
+    pub fn official_repository(&self) -> Cow<'_, str> {
+        let repository = self.repository();
+        let name = repository.strip_prefix("docker.io/").unwrap_or(repository);
+        if name.contains('/') { name.into() } else { format!("library/{name}").into() }
     }
 
     /// The tag of its image; empty where there is none.

@@ -35,10 +35,10 @@ const INITIAL_CLUSTER_FLAGS: [&str; 4] =
 /// Lists of all members, of `JournalNodes`: by the image of Apache and by that of Big Data Europe.
 const MEMBERS_VARIABLES: [&str; 2] =
     ["HDFS-SITE.XML_dfs.namenode.shared.edits.dir", "HDFS_CONF_dfs_namenode_shared_edits_dir"];
-/// Of the configuration files of ClickHouse Keeper and of HDFS.
+/// Of the configuration files of `ClickHouse` Keeper and of HDFS.
 const MEMBERS_SETTINGS: [&str; 2] =
     ["keeper_server.raft_configuration.server*.hostname", "dfs.namenode.shared.edits.dir"];
-/// Of YugabyteDB and Kudu, and of NebulaGraph.
+/// Of `YugabyteDB` and Kudu, and of `NebulaGraph`.
 const MEMBERS_FLAGS: [&str; 2] = ["--master_addresses", "--meta_server_addrs"];
 /// Members of whatever number that one joins.
 const JOINED_FLAGS: [&str; 4] = ["--join", "-join", "--retry-join", "-retry-join"];

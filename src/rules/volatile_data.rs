@@ -1,7 +1,7 @@
 //! `volatile-data`
 
 use super::{Params, Place, SetContext, Violations};
-use crate::model::{Container, Volume};
+use crate::model::{Container, Volume, VolumeMount};
 use crate::software;
 
 rule! {
@@ -17,8 +17,10 @@ rule! {
     /// (`--data-dir`, `ZOO_DATA_DIR`, `dataDir` in zoo.cfg), a claim or another lasting volume is mounted there, above or below it,
     /// and no `emptyDir` at the folder of a log of writes (`dataLogDir` of ZooKeeper).
     /// Where they say nothing, no `emptyDir` or `ephemeral` volume is mounted at the folder in which the image keeps its data by
-    /// itself (`/data` and `/datalog` of ZooKeeper, `/data/db` of MongoDB). Configuration files are read in audits, where their
-    /// ConfigMaps are among the manifests. Where one may be mounted that is not known, nothing is said of folders.
+    /// itself (`/data` and `/datalog` of ZooKeeper, `/data/db` of MongoDB). No claim is mounted only above such a folder
+    /// where an official image declares it as a volume: containerd mounts one there that goes with the container and hides the
+    /// claim. Configuration files are read in audits, where their ConfigMaps are among the manifests. Where one may be mounted that
+    /// is not known, nothing is said of folders.
     ///
     /// ## Why
     ///
@@ -137,6 +139,11 @@ fn check_mounts(at: &SetContext<'_>, out: &mut Violations) {
             ))
         }),
     };
+    let fault = fault.or_else(|| {
+        let (folder, mount) = told.is_empty().then(|| hidden_by_image(at, container, &software.data_folders))??;
+        let mount = mount.folder();
+        Some((folder, format!("in {folder} unless they are told otherwise, where the image has a volume of its own, which hides what is mounted at {mount}")))
+    });
     let Some((folder, where_it_is)) = fault.filter(|_| !software::may_be_configured(container)) else {
         return;
     };
@@ -169,6 +176,31 @@ fn volatile_at(at: &SetContext<'_>, container: &Container, folder: &str) -> Opti
     };
     let mut below = container.volume_mounts.iter().filter(|mount| mount.is_below(folder));
     below.all(|mount| volume(at, &mount.name).is_some_and(Volume::is_volatile)).then_some(kind)
+}
+
+/// A folder of data that the image declares as a volume, and what lasts and is mounted above it: where nothing is mounted at the folder or
+/// at a part of it, the container runtime mounts a volume there that goes with the container. A script may move the data.
+fn hidden_by_image<'a>(
+    at: &SetContext<'_>,
+    container: &'a Container,
+    folders: &'a [Box<str>],
+) -> Option<(&'a str, &'a VolumeMount)> {
+    let mut words = container.command.iter().chain(&container.args);
+    if words.any(|word| word.contains(char::is_whitespace) || word.ends_with(".sh")) {
+        return None;
+    }
+    let is_mounted = |folder: &str| {
+        let mut mounts = container.volume_mounts.iter();
+        mounts.any(|mount| mount.folder() == folder || mount.is_below(folder))
+    };
+    let lasts = |mount: &&VolumeMount| !volume(at, &mount.name).is_some_and(Volume::is_volatile);
+    let above = |folder: &'a str| {
+        let mount = container.volume_mounts.iter().filter(lasts).find(|mount| mount.holds(folder))?;
+        Some((folder, mount))
+    };
+    let declared: Vec<&str> = software::image_volumes(container).collect();
+    let folders = folders.iter().map(|folder| &**folder);
+    folders.filter(|folder| declared.contains(folder) && !is_mounted(folder)).find_map(above)
 }
 
 /// The volume of the template that a mount names; `None` where that is a claim of the pod's own.
@@ -276,6 +308,40 @@ mod tests {
         let both =
             json!([{"name": "tmp", "mountPath": "/data"}, {"name": "data", "mountPath": "/data/version-2"}]);
         assert_eq!(found(json!([]), both), "");
+    }
+
+    #[test]
+    fn a_volume_of_the_image_hides_what_is_mounted_above() {
+        let found = |image: &str, command: Value, path: &str| {
+            let mounts = json!([{"name": "data", "mountPath": path}]);
+            let container =
+                json!({"name": "mongo", "image": image, "command": command, "volumeMounts": mounts});
+            let scene = set(json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}],
+                "template": {"spec": {"containers": [container]}}}}));
+            let data_folders = Arc::from(["/data/db".into(), "/bitnami/mongodb".into()]);
+            let scene = scene.software(Software { data_folders, ..Software::default() });
+            scene.found(&RULE).iter().map(|violation| violation.message.clone()).collect::<String>()
+        };
+        for image in ["mongo:7", "docker.io/library/mongo", "public.ecr.aws/docker/library/mongo:7@sha256:0"]
+        {
+            let said = found(image, json!(["mongod", "--replSet", "rs0"]), "/data/");
+            assert!(
+                said.contains("a volume of its own there, which hides what is mounted at /data,"),
+                "{image}: {said}"
+            );
+        }
+        for (image, command, path) in [
+            ("mongo:7", json!([]), "/data/db"),
+            ("mongo:7", json!([]), "/data/db/journal"),
+            ("mongo:7", json!([]), "/mnt"),
+            ("mongo:7", json!(["sh", "-c", "exec mongod --config /tmp/x"]), "/data"),
+            ("mongo:7", json!(["/start.sh"]), "/data"),
+            ("mongo:7", json!(["mongod", "--dbpath", "/data"]), "/data"),
+            ("example.com/mongo:7", json!([]), "/data"),
+            ("bitnami/mongodb:7", json!([]), "/data"),
+        ] {
+            assert_eq!(found(image, command.clone(), path), "", "{image} {command} {path}");
+        }
     }
 
     #[test]

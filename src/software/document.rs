@@ -14,7 +14,16 @@ use crate::model::{Class, Confidence, MajorityProbes};
 struct CatalogueDocument {
     tools: Vec<String>,
     files: Vec<SettingsFile>,
+    volumes: Vec<ImageVolumes>,
     software: Vec<EntryDocument>,
+}
+
+/// The folders that images declare as volumes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImageVolumes {
+    images: Vec<String>,
+    folders: Vec<Box<str>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,7 +66,7 @@ struct EntryDocument {
 impl Catalogue {
     /// Compiles the catalogue from its document.
     pub(super) fn from_json(document: serde_json::Value) -> anyhow::Result<Self> {
-        let CatalogueDocument { tools, files, software } = serde_json::from_value(document)?;
+        let CatalogueDocument { tools, files, volumes, software } = serde_json::from_value(document)?;
         let imageless = software
             .iter()
             .enumerate()
@@ -79,6 +88,9 @@ impl Catalogue {
         let folders = folders.chain(files.iter().flat_map(|file| &file.paths)).cloned().collect();
         let (file_owner, file_images) = with_owner(files.iter().map(|file| &file.images));
         let file_images = ImagePatterns::new(&file_images).map_err(anyhow::Error::msg)?;
+        let (volume_owner, volume_images) = with_owner(volumes.iter().map(|volume| &volume.images));
+        let volume_images = ImagePatterns::new(&volume_images).map_err(anyhow::Error::msg)?;
+        let volumes = volumes.into_iter().map(|volume| volume.folders).collect();
         let tools = Patterns::new(&tools)?;
         Ok(Self {
             entries,
@@ -91,6 +103,9 @@ impl Catalogue {
             files,
             file_images,
             file_owner,
+            volumes,
+            volume_images,
+            volume_owner,
             variables,
             folders,
         })

@@ -50,6 +50,10 @@ pub struct Catalogue {
     /// Every file's image patterns in one set, and the file each belongs to.
     file_images: ImagePatterns,
     file_owner: Vec<usize>,
+    /// The folders that images declare as volumes, every image pattern in one set, and the folders each belongs to.
+    volumes: Vec<Vec<Box<str>>>,
+    volume_images: ImagePatterns,
+    volume_owner: Vec<usize>,
     /// The environment variables that some entry looks at.
     variables: BTreeSet<String>,
     /// The folders at which some entry looks for volumes.
@@ -193,6 +197,18 @@ pub fn with_texts(set: &StatefulSet) -> Cow<'_, StatefulSet> {
 fn settings_of_texts(container: &Container) -> Vec<EnvVar> {
     let files = SHIPPED.iter().flat_map(|catalogue| catalogue.files_of(container));
     files.flat_map(|file| file.settings_of_texts(container)).collect()
+}
+
+/// The folders that the image of a container is known to declare as volumes.
+pub fn image_volumes(container: &Container) -> impl Iterator<Item = &'static str> {
+    SHIPPED.iter().flat_map(|catalogue| {
+        let image = container.official_repository();
+        let patterns: Vec<usize> = catalogue.volume_images.matching(&image).collect();
+        patterns
+            .into_iter()
+            .flat_map(|pattern| &catalogue.volumes[catalogue.volume_owner[pattern]])
+            .map(|folder| &**folder)
+    })
 }
 
 /// Whether a configuration file that is not known may say where such a container keeps its data.

@@ -1,4 +1,4 @@
-//! XML, in which ClickHouse and Hadoop are configured. The element around all is no part of a path, and of Hadoop's properties the
+//! XML, in which `ClickHouse` and Hadoop are configured. The element around all is no part of a path, and of Hadoop's properties the
 //! name is the path.
 
 use super::Path;
