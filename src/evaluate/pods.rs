@@ -65,7 +65,7 @@ pub fn pods_in_question(change: &Change, cluster: &Cluster, policies: &Policies)
 /// `--cascade=orphan`.
 pub(super) fn adopted(at: &SetContext<'_>) -> Left {
     let mut left = Left::default();
-    if at.class.class != Class::Quorum {
+    if at.class.class != Class::Quorum || !at.view.has_any(Kind::Pod) {
         return left;
     }
     let kept = at.set.ordinals(at.replicas);

@@ -100,7 +100,12 @@ impl SettingsFile {
         variables
     }
 
-    /// The same of the files that its variables hold.
+    /// Whether a variable of a container may hold such a file.
+    pub(super) fn has_texts(&self, container: &Container) -> bool {
+        !self.texts.is_empty() && container.env.iter().any(|variable| is_among(&self.texts, variable))
+    }
+
+    /// What the files that its variables hold set, as variables.
     pub(super) fn settings_of_texts(&self, container: &Container) -> Vec<EnvVar> {
         let mut variables: Vec<EnvVar> = Vec::new();
         for text in container.env.iter().filter(|variable| is_among(&self.texts, variable)) {

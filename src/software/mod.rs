@@ -181,6 +181,10 @@ pub fn settings(container: &Container, files: &[MountedFile]) -> Vec<EnvVar> {
 /// The set with what the configuration files in variables of its containers set, where there are such.
 pub fn with_texts(set: &StatefulSet) -> Cow<'_, StatefulSet> {
     let containers = &set.spec.template.spec.containers;
+    // Hardly any has such a variable: that is seen before the catalogue is asked about each image.
+    if !containers.iter().any(has_texts) {
+        return Cow::Borrowed(set);
+    }
     let settings: Vec<Vec<EnvVar>> = containers.iter().map(settings_of_texts).collect();
     if settings.iter().all(Vec::is_empty) {
         return Cow::Borrowed(set);
@@ -192,6 +196,10 @@ pub fn with_texts(set: &StatefulSet) -> Cow<'_, StatefulSet> {
         container.env.extend(settings);
     }
     Cow::Owned(set)
+}
+
+fn has_texts(container: &Container) -> bool {
+    SHIPPED.iter().flat_map(|catalogue| &catalogue.files).any(|file| file.has_texts(container))
 }
 
 fn settings_of_texts(container: &Container) -> Vec<EnvVar> {
