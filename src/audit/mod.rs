@@ -4,12 +4,12 @@ mod applications;
 mod applied;
 pub mod contexts;
 mod immutable;
+mod repeated;
 mod threads;
 pub mod transition;
 mod views;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -18,6 +18,7 @@ use serde_json::Value;
 use self::applications::{Known, application};
 use self::applied::applied;
 use self::contexts::{Context, Contexts};
+use self::repeated::{remove_repeated, remove_repeated_notes, remove_told_twice};
 use self::threads::in_order;
 use self::transition::{OldState, Steps};
 use self::views::Views;
@@ -26,10 +27,10 @@ use crate::cluster::inventory::{Found, Inventory};
 use crate::cluster::{Cluster, ClusterObject, Kind, Listing};
 use crate::evaluate::{evaluate, evaluate_step};
 use crate::manifest::{Note, NoteKind};
-use crate::model::{ObjectRef, StatefulSet, Workload};
+use crate::model::{StatefulSet, Workload};
 use crate::policy::{NamespaceExemption, Policies};
 use crate::report::{Application, ContextSummary, Located, Related, Report, suppress};
-use crate::verdict::{Finding, RuleId, Verdict};
+use crate::verdict::Verdict;
 
 /// What an audit is asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -345,55 +346,6 @@ impl<'a> Audit<'a> {
             judged.findings.push(Located { position, related, is_rendered, context, ..Located::of(finding) });
         }
     }
-}
-
-/// Context, rule, namespace and consensus group.
-type GroupInContext = (Option<Arc<str>>, RuleId, Box<str>, Box<str>);
-
-/// What alternatives share is judged in each of them: what is found in all is said once.
-fn remove_repeated(findings: &mut Vec<Located>) {
-    findings.sort_by_key(|located| Reverse((located.counts(), located.finding.level)));
-    let mut groups: HashSet<GroupInContext> = HashSet::new();
-    let mut seen = HashSet::new();
-    findings.retain(|located| {
-        let finding = &located.finding;
-        let place = located
-            .position
-            .as_ref()
-            .map(|position| (Arc::as_ptr(&position.file), position.span.line, position.span.column));
-        let key = (
-            place,
-            finding.rule.clone(),
-            finding.object.clone(),
-            finding.path.clone(),
-            finding.message.clone(),
-        );
-        let context = located.context.clone();
-        let is_first_of_group = finding.group_identity().is_none_or(|(rule, namespace, group)| {
-            groups.insert((context, rule.clone(), Box::from(namespace), Box::from(group)))
-        });
-        seen.insert(key) && is_first_of_group
-    });
-}
-
-/// Where an object and a set change in one step, what is wrong with both is found at each of them: it is said once.
-fn remove_told_twice(findings: &mut Vec<Located>) {
-    let mut told: HashMap<_, ObjectRef> = HashMap::new();
-    findings.retain(|located| {
-        let Finding { rule, subject, object, message, .. } = &located.finding;
-        let fault = (located.context.clone(), rule.clone(), subject.clone(), message.clone());
-        let first = told.entry(fault).or_insert_with(|| object.clone());
-        first == object || (first != subject && object != subject)
-    });
-}
-
-/// What several renderings have from one file is said once.
-fn remove_repeated_notes(notes: &mut Vec<Note>) {
-    let mut seen = HashSet::new();
-    notes.retain(|note| {
-        let Note { file, line, column, kind, message, .. } = note;
-        seen.insert((file.name.clone(), *line, *column, *kind, message.clone()))
-    });
 }
 
 /// A manifest as it is applied, into the namespace that it is judged in, where its values were kept.

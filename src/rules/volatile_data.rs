@@ -326,7 +326,7 @@ mod tests {
         {
             let said = found(image, json!(["mongod", "--replSet", "rs0"]), "/data/");
             assert!(
-                said.contains("a volume of its own there, which hides what is mounted at /data,"),
+                said.contains("a volume of its own, which hides what is mounted at /data,"),
                 "{image}: {said}"
             );
         }
