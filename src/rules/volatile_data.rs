@@ -198,9 +198,10 @@ fn hidden_by_image<'a>(
         let mount = container.volume_mounts.iter().filter(lasts).find(|mount| mount.holds(folder))?;
         Some((folder, mount))
     };
-    let declared: Vec<&str> = software::image_volumes(container).collect();
     let folders = folders.iter().map(|folder| &**folder);
-    folders.filter(|folder| declared.contains(folder) && !is_mounted(folder)).find_map(above)
+    let mut hidden = folders.filter(|folder| !is_mounted(folder)).filter_map(above);
+    // The catalogue is asked about the image only where something is mounted above.
+    hidden.find(|(folder, _)| software::image_volumes(container).any(|declared| declared == *folder))
 }
 
 /// The volume of the template that a mount names; `None` where that is a claim of the pod's own.

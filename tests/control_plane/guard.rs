@@ -541,6 +541,10 @@ async fn deletions_complete() {
     consul["spec"]["replicas"] = json!(1);
     let reply = api.try_out(&consul).await;
     assert!(reply.denials().contains("quorum-scale-loses-majority"), "they are adopted: {reply:?}");
+    consul["spec"]["replicas"] = json!(3);
+    consul["spec"]["ordinals"] = json!({"start": 3});
+    let reply = api.try_out(&consul).await;
+    assert!(reply.denials().contains("quorum-members-replaced"), "they would be deleted: {reply:?}");
     stage.until_gone(&pod_path(&namespace, "zk-2")).await;
     stage.until_gone(&pod_path(&namespace, "rg-0")).await;
 
