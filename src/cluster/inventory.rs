@@ -1,20 +1,23 @@
 //! A snapshot from manifests, with the place each object was read from.
 
+mod found;
+mod names;
 mod objects;
 mod parse;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+pub use self::found::Found;
+use self::names::name_of;
+pub use self::names::{ObjectName, by_ref};
 use self::objects::FileObject;
 pub use self::objects::{FileObjects, KeepValues, ManifestRecord};
 use super::{Cluster, ClusterObject, Kind, SharedParts};
-use crate::change::{DuplicateKey, Written};
 pub use crate::manifest::Position;
 use crate::manifest::{Note, Source};
-use crate::model::{ObjectRef, StatefulSet};
+use crate::model::StatefulSet;
 
 /// The objects of some manifests, as far as they matter here.
 #[derive(Debug, Default)]
@@ -82,23 +85,6 @@ pub struct Definition {
 struct InventoryObject {
     manifest: ManifestRecord,
     object: ClusterObject,
-}
-
-/// Of more objects of one name the nearest is not looked for in other files.
-const MOST_OF_ONE_NAME: usize = 64;
-
-/// Kind, namespace and name.
-pub type ObjectName = (&'static str, Box<str>, Box<str>);
-
-/// The same, of an object that is there.
-pub type NameRef<'a> = (&'static str, &'a str, &'a str);
-
-/// An object of the inventory.
-#[derive(Clone, Copy, Debug)]
-pub struct Found<'a> {
-    /// Where and how it is written.
-    pub manifest: &'a ManifestRecord,
-    object: &'a ClusterObject,
 }
 
 impl Inventory {
@@ -264,66 +250,11 @@ impl Inventory {
         }
     }
 
-    /// The manifest of an object that is to be edited: that in the same file as `near`, in the same folder, or the only one.
-    pub fn manifest_of(&self, object: &ObjectRef, near: &Source) -> Result<&ManifestRecord, String> {
-        let names = self.names_of(object);
-        let items = names.iter().map(|name| self.named(by_ref(name))).find(|items| !items.is_empty());
-        let items = items.ok_or_else(|| format!("{object} is not in these files"))?;
-        let folder = |file: &Source| Path::new(&file.name).parent().map(Path::to_owned);
-        let all = || items.iter().take(MOST_OF_ONE_NAME).filter_map(|index| self.items.get(*index as usize));
-        let mut found: Vec<_> = all().filter(|item| item.manifest.file.name == near.name).collect();
-        if found.is_empty() {
-            found = all().filter(|item| folder(&item.manifest.file) == folder(near)).collect();
-        }
-        if found.is_empty() {
-            found = all().collect();
-        }
-        match found[..] {
-            [only] if only.manifest.is_rendered => {
-                Err(format!("{object} is rendered from a chart or a kustomization"))
-            }
-            [only] => Ok(&only.manifest),
-            _ => Err(format!("{object} is written {} times", items.len())),
-        }
-    }
-
     /// Puts some objects into a snapshot. Of objects with one name the last counts, as it does to kubectl.
     pub fn insert_into(&self, cluster: &mut Cluster, items: impl IntoIterator<Item = usize>) {
         for item in items.into_iter().filter_map(|index| self.items.get(index)) {
             item.object.clone().insert_into(cluster);
         }
-    }
-
-    /// The names under which an object may be written: with its namespace, or without where that is only presumed.
-    pub fn names_of(&self, object: &ObjectRef) -> [ObjectName; 2] {
-        let name = |namespace: &str| (object.kind, namespace.into(), object.name.clone());
-        [name(&object.namespace), name(&self.default_namespace)]
-    }
-
-    /// The last object of a name, wherever it is.
-    pub fn last_named(&self, name: &ObjectName) -> Option<Found<'_>> {
-        self.item(*self.named(by_ref(name)).last()? as usize)
-    }
-
-    /// The objects of a name, in the order in which they were read.
-    fn named(&self, name: NameRef<'_>) -> &[u32] {
-        let by_name = self.by_name.get_or_init(|| self.sorted_by_name(0..self.items.len()));
-        self.of_name(by_name, name)
-    }
-
-    /// Some items in the order of their names; those of one name stay in their order.
-    pub fn sorted_by_name(&self, items: impl IntoIterator<Item = usize>) -> Vec<u32> {
-        let mut items: Vec<u32> = items.into_iter().filter_map(|item| item.try_into().ok()).collect();
-        items.sort_by_key(|item| self.item(*item as usize).map(|found| found.name_ref()));
-        items
-    }
-
-    /// Those of one name among items that are in the order of their names.
-    pub fn of_name<'i>(&self, sorted: &'i [u32], name: NameRef<'_>) -> &'i [u32] {
-        let name_of = |item: &u32| self.item(*item as usize).map(|found| found.name_ref());
-        let start = sorted.partition_point(|item| name_of(item) < Some(name));
-        let count = sorted[start..].partition_point(|item| name_of(item) == Some(name));
-        &sorted[start..start + count]
     }
 
     /// The namespace of objects that name none.
@@ -339,65 +270,6 @@ fn overlaps(cluster: &Cluster, object: &ClusterObject) -> bool {
         !cluster.budgets_selecting(&set.metadata.namespace, set.spec.template.labels()).is_empty()
     };
     cluster.sets_selected_by(budget).iter().any(has_one)
-}
-
-impl<'a> Found<'a> {
-    /// What tells it from all others.
-    pub fn name(&self) -> ObjectName {
-        name_of(self.object)
-    }
-
-    /// The same.
-    pub fn name_ref(&self) -> NameRef<'a> {
-        let metadata = self.object.metadata();
-        (self.object.kind().name(), &metadata.namespace, &metadata.name)
-    }
-
-    /// The StatefulSet, if it is one.
-    pub fn set(&self) -> Option<&'a StatefulSet> {
-        match self.object {
-            ClusterObject::StatefulSet(set) => Some(set),
-            _ => None,
-        }
-    }
-
-    /// Whether it is a Deployment or a ReplicaSet.
-    pub fn is_workload(&self) -> bool {
-        matches!(self.object, ClusterObject::Deployment(_) | ClusterObject::ReplicaSet(_))
-    }
-
-    /// The object.
-    pub fn object(&self) -> &'a ClusterObject {
-        self.object
-    }
-
-    /// How it is written, apart from what it says.
-    pub fn how(&self) -> Written {
-        let metadata = self.object.metadata();
-        let duplicate_keys = self.manifest.duplicate_keys.iter().map(|key| DuplicateKey {
-            pointer: key.pointer.clone(),
-            lines: (!self.manifest.is_rendered).then_some((key.first_line, key.line)),
-        });
-        Written {
-            object: self.object.kind().reference(&metadata.namespace, &metadata.name),
-            metadata: metadata.clone(),
-            api_version: self.manifest.api_version.to_string(),
-            has_selector: self.manifest.has_selector,
-            duplicate_keys: duplicate_keys.collect(),
-            immutable_changes: Vec::new(),
-        }
-    }
-}
-
-/// The same name.
-pub fn by_ref((kind, namespace, name): &ObjectName) -> NameRef<'_> {
-    (kind, namespace, name)
-}
-
-/// What tells it from all others.
-fn name_of(object: &ClusterObject) -> ObjectName {
-    let metadata = object.metadata();
-    (object.kind().name(), metadata.namespace.clone(), metadata.name.clone())
 }
 
 fn move_to(object: &mut ClusterObject, namespace: &str) {

@@ -4,36 +4,17 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use super::softening::SAY_GROUP;
 use crate::cluster::Group;
-use crate::model::{Classified, Object, ObjectRef, Owner, Workload, cut, printable_lines};
+use crate::model::{Classified, Object, ObjectRef, Owner, cut, printable_lines};
 use crate::policy::{self, Applicable};
 use crate::rules::Params;
 use crate::rules::{
     Changed, Check, Companion, FieldEdit, Left, Place, Rule, SetContext, Transition, Trigger, Violation,
     Violations, enumerate,
 };
-use crate::software;
 use crate::verdict::Level;
 use crate::verdict::{Edit, Finding, RuleId};
-
-/// What settles which sets are one group.
-const SAY_GROUP: &str =
-    "say which sets are one group with the annotation stateward.dev/ensemble on each of them";
-
-/// The same where the other members may be outside the cluster.
-const SAY_GROUP_OR_EXEMPT: &str = "say which sets are one group with the annotation stateward.dev/ensemble on each of them, or exempt \
-                                   it where the others run elsewhere";
-
-/// The same where not every pod of the set has a vote.
-const LIST_VOTERS: &str = "list every member that is to vote in controller.quorum.voters";
-const MOVE_OBSERVERS: &str =
-    "run observers in a StatefulSet of their own, with the annotation stateward.dev/class: replicated";
-
-/// What settles whether a Deployment's pods vote.
-const EXEMPT_WITH_VOTER: &str = "exempt the set where it does";
-
-/// The longest name of a host, in bytes (RFC 1035).
-const LONGEST_HOST: usize = 253;
 
 /// One set, its change, and the policies about it.
 pub(super) struct Evaluation<'a> {
@@ -134,64 +115,6 @@ impl Evaluation<'_> {
             }
         }
         alone
-    }
-
-    /// Members that the set itself lists may run outside the cluster: then its replicas are not all that vote.
-    fn soften_by_list(&self, rule: &Rule, violations: &mut [Violation]) {
-        if violations.is_empty() || !rule.counts_members() || !self.states.is_alone() {
-            return;
-        }
-        let States { before, after, left } = &self.states;
-        // A list names those too that go: there are as many names, maybe of Services, as there were pods.
-        let were = before.as_ref().map_or(0, |before| before.replicas).max(left.pods).max(left.claims);
-        let most = after.replicas.max(were);
-        let set = software::with_texts(after.set);
-        let (how, settle) = if let Some(host) = set.member_elsewhere(most) {
-            let host = cut(host.to_owned(), LONGEST_HOST);
-            where_alone(&host, violations);
-            (format!("not so if {host}, which its list of members names as well, votes"), SAY_GROUP_OR_EXEMPT)
-        } else if let Some(voter) = self.voter_in_deployment() {
-            let voter = format!("Deployment {}", voter.metadata.name);
-            where_alone(&voter, violations);
-            (format!("not so if {voter} votes, as it seems to"), EXEMPT_WITH_VOTER)
-        } else if let Some(host) = after.set.pod_without_vote() {
-            let host = cut(host.to_owned(), LONGEST_HOST);
-            (format!("not so without {host}, which its list of members has as an observer"), MOVE_OBSERVERS)
-        } else if let Some(voters) = after.set.listed_voters().filter(|voters| *voters < after.replicas) {
-            (format!("not so if only what controller.quorum.voters lists has a vote: {voters}"), LIST_VOTERS)
-        } else if let Some(variable) = after.set.list_elsewhere().filter(|_| most <= 1) {
-            // One set for each member is a common shape, and this is how its sets are told of each other.
-            (
-                format!("not so if {variable}, which is not written in the set, lists members beside it"),
-                SAY_GROUP,
-            )
-        } else if let Some(members) = set.expected_members().filter(|expected| *expected > most.max(1)) {
-            (
-                format!(
-                    "not so if the {members} servers that bootstrap_expect waits for are in other sets too"
-                ),
-                SAY_GROUP,
-            )
-        } else {
-            return;
-        };
-        for violation in violations {
-            violation.soften(&how, settle);
-        }
-    }
-
-    /// A Deployment whose pods seem to vote with the set's own: an arbiter of MongoDB, an arbitrator of Galera.
-    fn voter_in_deployment(&self) -> Option<&Workload> {
-        let SetContext { set, view, class, .. } = &self.states.after;
-        let is_galera = class.software.as_ref().is_some_and(|software| software.leaves_in_order);
-        if !is_galera && set.replica_set_name().is_none() {
-            return None;
-        }
-        let votes = |other: &&Workload| {
-            let template = other.template();
-            set.shares_replica_set(template) || (is_galera && template.is_galera_arbitrator())
-        };
-        view.deployments_in(&set.metadata.namespace).find(votes)
     }
 
     /// What a rule about states finds wrong already before the change.
@@ -317,13 +240,6 @@ impl Evaluation<'_> {
     }
 }
 
-/// The remedies are for where somebody that may vote does not.
-fn where_alone(voter: &str, violations: &mut [Violation]) {
-    for violation in violations {
-        violation.remedy = format!("where {voter} does not vote, {}", violation.remedy);
-    }
-}
-
 /// The longest message and the longest remedy, in bytes: both quote what users have written.
 const LONGEST_TEXT: usize = 2048;
 
@@ -391,15 +307,5 @@ impl Finding {
             self.level = Level::Warn;
             let _ = write!(self.message, " ({why})");
         }
-    }
-}
-
-impl Violation {
-    /// At most a warning, because it depends on which sets are one group.
-    fn soften(&mut self, how: &str, settle: &str) {
-        let _ = write!(self.message, " ({how})");
-        let _ = write!(self.remedy, "; {settle}");
-        self.edits.clear();
-        self.at_most(Level::Warn);
     }
 }

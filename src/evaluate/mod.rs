@@ -11,6 +11,7 @@ mod facts;
 mod groups;
 mod judge;
 mod pods;
+mod softening;
 mod workloads;
 
 use std::cmp::Reverse;

@@ -13,6 +13,7 @@ mod params;
 mod spread;
 #[cfg(test)]
 mod testing;
+mod topology;
 mod violation;
 
 use crate::change::{PodRemoval, Requester, Written};

@@ -4,15 +4,12 @@ use std::fmt;
 
 use super::edits::pod_selector;
 use super::governing::difference;
+use super::topology::{self, HOST, TOPOLOGY_KEY};
 use super::{FieldEdit, Place, SetContext};
 use crate::model::{
     AffinityTerm, LabelSelector, Labels, Operator, SpreadConstraint, StatefulSet, WhenUnsatisfiable,
     is_given_by_controller,
 };
-
-/// The node label that tells hosts apart.
-pub(super) const HOST: &str = "kubernetes.io/hostname";
-const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// One term of pod anti-affinity, or one topology spread constraint.
 #[derive(Clone, Debug)]
@@ -77,8 +74,7 @@ impl Term<'_> {
 
     /// Whether somebody may have given the nodes labels that make its topology key right.
     pub(super) fn may_be_right(&self) -> bool {
-        MISTAKEN_KEYS.iter().any(|(mistaken, _)| *mistaken == self.topology_key)
-            || SHARED_KEYS.contains(&self.topology_key)
+        topology::is_mistaken(self.topology_key) || topology::is_shared(self.topology_key)
     }
 
     /// Whether it is about which pods to keep away from, its own or not.
@@ -91,7 +87,7 @@ impl Term<'_> {
         let field = |name: &str| Place::in_set(format!("{}/{name}", self.path));
         let edit = match (miss.field, miss.item, pod_selector(at)) {
             (TOPOLOGY_KEY, _, _) => {
-                let key = fault_of_key(self.topology_key).map_or(HOST, |(_, key)| key);
+                let key = topology::fault_of_key(self.topology_key).map_or(HOST, |(_, key)| key);
                 FieldEdit::set(field(TOPOLOGY_KEY), key)
             }
             ("labelSelector", _, Some(selector)) => FieldEdit::set(field("labelSelector"), selector),
@@ -182,7 +178,7 @@ pub(super) fn is_pinned_apart(
 ) -> bool {
     let own = &at.set.spec.template.spec;
     let is_apart = |other: &&StatefulSet| {
-        let mut keys = KNOWN_KEYS.iter().filter(|key| counts(key));
+        let mut keys = topology::KNOWN_KEYS.iter().filter(|key| counts(key));
         std::ptr::eq(*other, at.set) || keys.any(|key| own.is_apart_from(&other.spec.template.spec, key))
     };
     others.iter().all(is_apart)
@@ -226,57 +222,6 @@ fn of_constraint<'a>(at: &SetContext<'a>, index: usize, constraint: &'a SpreadCo
     }
 }
 
-/// Keys of labels that tell nodes apart and that clouds and kubelets set.
-const KNOWN_KEYS: [&str; 5] = [
-    HOST,
-    ZONE,
-    "topology.kubernetes.io/region",
-    "failure-domain.beta.kubernetes.io/zone",
-    "failure-domain.beta.kubernetes.io/region",
-];
-
-/// The field of a term whose topology key is wrong.
-pub(super) const TOPOLOGY_KEY: &str = "topologyKey";
-
-/// Keys that look like the known ones under domains that only Kubernetes gives labels of, and what was meant.
-const MISTAKEN_KEYS: [(&str, &str); 10] = [
-    ("hostname", HOST),
-    ("kubernetes.io/host", HOST),
-    ("kubernetes.io/node", HOST),
-    ("topology.kubernetes.io/hostname", HOST),
-    ("topology.kubernetes.io/node", HOST),
-    ("topology.kubernetes.io/host", HOST),
-    ("node.kubernetes.io/hostname", HOST),
-    ("kubernetes.io/zone", ZONE),
-    ("failure-domain.kubernetes.io/zone", ZONE),
-    ("failure-domain.kubernetes.io/region", "topology.kubernetes.io/region"),
-];
-/// Labels of what nodes are made of, which all of a cluster usually share.
-const SHARED_KEYS: [&str; 4] =
-    ["kubernetes.io/os", "kubernetes.io/arch", "beta.kubernetes.io/os", "beta.kubernetes.io/arch"];
-
-/// Why no node has a label of this key, and the key that was meant. Nodes may have labels that are not known here, so only what is
-/// nearly the same as a known key is wrong, and what is often taken for one.
-fn fault_of_key(key: &str) -> Option<(String, &'static str)> {
-    if key.is_empty() {
-        return Some(("has no topologyKey".to_owned(), HOST));
-    }
-    if KNOWN_KEYS.contains(&key) {
-        return None;
-    }
-    let mistaken = MISTAKEN_KEYS.iter().find(|(mistaken, _)| *mistaken == key).map(|(_, meant)| *meant);
-    let is_near =
-        |known: &&&str| key.len().abs_diff(known.len()) <= 2 && strsim::damerau_levenshtein(known, key) <= 2;
-    let nearest = || {
-        KNOWN_KEYS
-            .into_iter()
-            .filter(|known| is_near(&known))
-            .min_by_key(|known| strsim::damerau_levenshtein(known, key))
-    };
-    let meant = mistaken.or_else(nearest)?;
-    Some((format!("has a topologyKey that no node has as a label (did you mean {meant}?)"), meant))
-}
-
 /// What is wrong with it, tried on two pods of the set. Labels that the controller gives each pod a value of its own for
 /// make a difference between the two.
 fn effect(
@@ -289,7 +234,7 @@ fn effect(
         let miss = Miss { why, fix, field, item: None, besides: None, others };
         Some(Effect::Misses(miss))
     };
-    if let Some((why, key)) = fault_of_key(topology_key) {
+    if let Some((why, key)) = topology::fault_of_key(topology_key) {
         let fix = format!("set its topologyKey to {key}");
         return match effect(at, key, selector, match_label_keys) {
             Some(Effect::Misses(besides)) => Some(Effect::Misses(Miss {
@@ -304,7 +249,7 @@ fn effect(
             _ => misses(why, fix, TOPOLOGY_KEY, false),
         };
     }
-    if SHARED_KEYS.contains(&topology_key) {
+    if topology::is_shared(topology_key) {
         return Some(Effect::KeepsTogether);
     }
     let wanted = || at.set.selecting();

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::edits::pod_selector;
-use super::spread::{Effect, HOST, TOPOLOGY_KEY, Term, is_pinned_apart};
+use super::spread::{Effect, Term, is_pinned_apart};
+use super::topology::{HOST, TOPOLOGY_KEY};
 use super::{FieldEdit, Param, ParamKind, Params, Place, SetContext, Violations};
 use crate::model::{Class, StatefulSet};
 use crate::verdict::Level;

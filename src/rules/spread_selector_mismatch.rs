@@ -1,7 +1,8 @@
 //! `spread-selector-mismatch`
 
 use super::enumerate;
-use super::spread::{self, Effect, Miss, TOPOLOGY_KEY};
+use super::spread::{self, Effect, Miss};
+use super::topology::TOPOLOGY_KEY;
 use super::{Params, Place, SetContext, Violations};
 use crate::cluster::Kind;
 use crate::verdict::Level;

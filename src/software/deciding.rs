@@ -1,6 +1,7 @@
 //! Which container of a pod decides what the pod is.
 
-use super::{ByImage, Catalogue, Entry, PassOver, Pods};
+use super::entry::{ByImage, Entry, PassOver};
+use super::{Catalogue, Pods};
 use crate::model::{Class, Confidence, Container};
 
 /// A container that is not passed over, with what the catalogue knows of it.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::configuration::Configuration;
+use super::entry::{ByImage, Entry, PassOver, Variable};
 use super::files::SettingsFile;
-use super::{ByImage, Catalogue, Entry, ImagePatterns, PassOver, Patterns, Variable};
+use super::{Catalogue, ImagePatterns, Patterns};
 use crate::model::{Class, Confidence, MajorityProbes};
 
 #[derive(Debug, Deserialize)]

@@ -1,8 +1,10 @@
 //! The catalogue of software: `policies/software.yaml`.
 
 mod configuration;
+mod container_settings;
 mod deciding;
 mod document;
+mod entry;
 mod files;
 mod images;
 mod patterns;
@@ -11,25 +13,23 @@ mod settings;
 mod shell;
 mod written;
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
-use serde::Deserialize;
-
 use crate::cluster::ReadByCatalogue;
-use crate::model::{
-    Class, Confidence, Container, EnvVar, MajorityProbes, MountedFile, Software, StatefulSet, Workload, cut,
+use crate::model::{Class, Container, Software, StatefulSet, Workload, cut};
+pub use container_settings::{
+    image_volumes, is_known_by_files, may_be_configured, reads_files, settings, with_texts,
 };
-use configuration::Configuration;
 use deciding::Decision;
+use entry::{ByImage, Entry};
 use files::SettingsFile;
 pub use images::ImagePatterns;
+pub use patterns::Patterns;
+use programs::{Program, base_name, is_entry_point};
 
 /// The longest evidence that is repeated, in bytes: it has the name of an image in it.
 const LONGEST_EVIDENCE: usize = 300;
-pub use patterns::Patterns;
-use programs::{Program, base_name, is_entry_point};
 
 /// The compiled catalogue.
 #[derive(Debug)]
@@ -58,55 +58,6 @@ pub struct Catalogue {
     variables: BTreeSet<String>,
     /// The folders at which some entry looks for volumes.
     folders: BTreeSet<Box<str>>,
-}
-
-#[derive(Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a field of the catalogue")]
-struct Entry {
-    /// Empty where it is about several.
-    name: String,
-    class: Class,
-    confidence: Confidence,
-    pass_over: Option<PassOver>,
-    by_image: ByImage,
-    tags: Patterns,
-    containers: Patterns,
-    has_commands: bool,
-    subcommands: Patterns,
-    arguments: Patterns,
-    environment: Vec<Variable>,
-    claims: bool,
-    configuration: Option<Configuration>,
-    data_folders: Arc<[Box<str>]>,
-    keeps_no_data: bool,
-    leaves_in_order: bool,
-    ready_needs_majority: Option<Arc<MajorityProbes>>,
-}
-
-/// What an entry asks of the image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ByImage {
-    /// Nothing: the command must be named.
-    No,
-    /// Nothing, but the image's own entry point may be the command.
-    Any,
-    Named,
-}
-
-/// An environment variable that is set, to anything or to a value.
-#[derive(Debug)]
-struct Variable {
-    name: String,
-    value: Option<Patterns>,
-}
-
-/// When a container says nothing of the pod it is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum PassOver {
-    Always,
-    /// Beside software that is known, or behind any other container.
-    BesideOthers,
 }
 
 /// The shipped catalogue, compiled once.
@@ -156,74 +107,6 @@ pub const READS: ReadByCatalogue = ReadByCatalogue {
     },
     extract: |name, value| SHIPPED.as_ref().ok()?.extract(name, value),
 };
-
-/// Whether the shipped catalogue reads the configuration files of such a container.
-pub fn reads_files(container: &Container) -> bool {
-    let mut settings = SHIPPED.iter().flat_map(|catalogue| catalogue.files_of(container));
-    settings.next().is_some() || is_known_by_files(container)
-}
-
-/// Whether configuration files say what such a container runs.
-pub fn is_known_by_files(container: &Container) -> bool {
-    SHIPPED.as_ref().is_ok_and(|catalogue| {
-        let mut entries =
-            catalogue.images.matching(container.repository()).map(|pattern| catalogue.owner[pattern]);
-        entries.any(|entry| catalogue.entries[entry].configuration.is_some())
-    })
-}
-
-/// What the configuration files that a container reads set, of what is of interest: as variables of the settings' names.
-pub fn settings(container: &Container, files: &[MountedFile]) -> Vec<EnvVar> {
-    let read = SHIPPED.iter().flat_map(|catalogue| catalogue.files_of(container));
-    read.flat_map(|file| file.settings_of(container, files)).collect()
-}
-
-/// The set with what the configuration files in variables of its containers set, where there are such.
-pub fn with_texts(set: &StatefulSet) -> Cow<'_, StatefulSet> {
-    let containers = &set.spec.template.spec.containers;
-    // Hardly any has such a variable: that is seen before the catalogue is asked about each image.
-    if !containers.iter().any(has_texts) {
-        return Cow::Borrowed(set);
-    }
-    let settings: Vec<Vec<EnvVar>> = containers.iter().map(settings_of_texts).collect();
-    if settings.iter().all(Vec::is_empty) {
-        return Cow::Borrowed(set);
-    }
-    let mut set = set.clone();
-    let containers = Arc::make_mut(&mut set.spec.template.spec.containers).iter_mut();
-    for (container, settings) in containers.zip(settings).filter(|(_, settings)| !settings.is_empty()) {
-        container.has_settings = true;
-        container.env.extend(settings);
-    }
-    Cow::Owned(set)
-}
-
-fn has_texts(container: &Container) -> bool {
-    SHIPPED.iter().flat_map(|catalogue| &catalogue.files).any(|file| file.has_texts(container))
-}
-
-fn settings_of_texts(container: &Container) -> Vec<EnvVar> {
-    let files = SHIPPED.iter().flat_map(|catalogue| catalogue.files_of(container));
-    files.flat_map(|file| file.settings_of_texts(container)).collect()
-}
-
-/// The folders that the image of a container is known to declare as volumes.
-pub fn image_volumes(container: &Container) -> impl Iterator<Item = &'static str> {
-    SHIPPED.iter().flat_map(|catalogue| {
-        let image = container.official_repository();
-        let patterns: Vec<usize> = catalogue.volume_images.matching(&image).collect();
-        patterns
-            .into_iter()
-            .flat_map(|pattern| &catalogue.volumes[catalogue.volume_owner[pattern]])
-            .map(|folder| &**folder)
-    })
-}
-
-/// Whether a configuration file that is not known may say where such a container keeps its data.
-pub fn may_be_configured(container: &Container) -> bool {
-    let mut files = SHIPPED.iter().flat_map(|catalogue| catalogue.files_of(container));
-    files.any(|file| file.may_be_unknown(container))
-}
 
 /// The indexes of the containers that serve: the one by which the shipped catalogue knows the software, which `known` is; where it
 /// knows none, all that are no helpers of others. Where all are helpers, the first is the application.
@@ -353,64 +236,5 @@ impl Catalogue {
             .filter(|executable| !is_entry_point(executable))
             .peekable();
         executables.peek().is_some() && executables.all(|executable| self.tools.matches(executable))
-    }
-}
-
-impl Entry {
-    /// What people call the software.
-    fn called<'c>(&'c self, container: &'c Container) -> &'c str {
-        if self.name.is_empty() { base_name(container.repository()) } else { &self.name }
-    }
-
-    /// All conditions but that of the image and the command.
-    fn conditions_hold(&self, container: &Container, pods: Pods<'_>) -> bool {
-        (!self.claims || pods.have_claims)
-            && (self.tags.is_empty() || self.tags.matches(container.tag()))
-            && (self.containers.is_empty() || self.containers.matches(&container.name))
-            && (self.environment.is_empty() || self.variable(container).is_some())
-            && self.configuration.as_ref().is_none_or(|configuration| configuration.holds(container))
-    }
-
-    /// Whether the image's own entry point is one of the commands, because its arguments are theirs.
-    fn is_entry_point(&self, unnamed: &[&Program]) -> bool {
-        let says_what = !(self.subcommands.is_empty() && self.arguments.is_empty());
-        self.by_image != ByImage::No
-            && says_what
-            && unnamed.iter().any(|program| self.takes_arguments(program))
-    }
-
-    fn takes_arguments(&self, program: &Program) -> bool {
-        (self.subcommands.is_empty()
-            || program.subcommand().is_some_and(|word| self.subcommands.matches(word)))
-            && (self.arguments.is_empty() || program.arguments().iter().any(|word| self.has_argument(word)))
-    }
-
-    /// An argument, whole or as the last part of a path.
-    fn has_argument(&self, word: &str) -> bool {
-        self.arguments.matches(word) || self.arguments.matches(base_name(word))
-    }
-
-    fn variable(&self, container: &Container) -> Option<&Variable> {
-        self.environment.iter().find(|variable| variable.is_set(container))
-    }
-}
-
-impl Variable {
-    fn is_set(&self, container: &Container) -> bool {
-        self.given(container).is_some()
-    }
-
-    fn given<'c>(&self, container: &'c Container) -> Option<&'c EnvVar> {
-        let mut given = container.env.iter().filter(|given| *given.name == *self.name);
-        given.find(|given| self.value.as_ref().is_none_or(|value| value.matches(&given.value)))
-    }
-
-    fn evidence(&self, container: &Container) -> String {
-        let name = &self.name;
-        match self.given(container).and_then(EnvVar::config_map) {
-            None => format!("variable {name}"),
-            Some(from) if name.ends_with(&*from.key) => format!("variable {name} of ConfigMap {}", from.name),
-            Some(from) => format!("{name} in {} of ConfigMap {}", from.key, from.name),
-        }
     }
 }
