@@ -18,7 +18,7 @@ use stateward::audit::{AuditConfig, audit};
 use stateward::cluster::inventory::{FileObjects, Inventory, KeepValues};
 use stateward::manifest::{Origin, Source, read_each};
 use stateward::policy::{Policies, Profile};
-use stateward::report::formats::Format;
+use stateward::report::formats::ReportFormat;
 
 const ROUNDS: usize = 15;
 /// Applications of one file.
@@ -53,7 +53,7 @@ fn inventory(sources: &[(Arc<Source>, String)]) -> Inventory {
 fn report(sources: &[(Arc<Source>, String)], policies: &Policies) {
     let inventory = inventory(sources);
     let report = audit(&inventory, policies, AuditConfig::default(), Timestamp::UNIX_EPOCH);
-    black_box(Format::Json.write(&report, &mut std::io::sink())).unwrap();
+    black_box(ReportFormat::Json.write(&report, &mut std::io::sink())).unwrap();
 }
 
 /// Runs the program on a tree.

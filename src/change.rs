@@ -68,7 +68,7 @@ impl RawObjects {
 #[expect(clippy::large_enum_variant, reason = "there is one a request, and it is moved once")]
 pub enum Action {
     /// A StatefulSet.
-    StatefulSet(Edit<StatefulSet>),
+    StatefulSet(ObjectChange<StatefulSet>),
     /// The replica count of a StatefulSet, through its `scale` subresource: the request says nothing else of the set.
     Scale {
         /// The set's namespace.
@@ -81,15 +81,15 @@ pub enum Action {
         new: i32,
     },
     /// A Deployment or a ReplicaSet.
-    Workload(Edit<Workload>),
+    Workload(ObjectChange<Workload>),
     /// The replica count of a Deployment or a ReplicaSet, through its `scale` subresource.
     WorkloadScale(WorkloadScale),
     /// A Service.
-    Service(Edit<Service>),
+    Service(ObjectChange<Service>),
     /// A PodDisruptionBudget.
-    DisruptionBudget(Edit<DisruptionBudget>),
+    DisruptionBudget(ObjectChange<DisruptionBudget>),
     /// A HorizontalPodAutoscaler.
-    Autoscaler(Edit<Autoscaler>),
+    Autoscaler(ObjectChange<Autoscaler>),
     /// A PersistentVolumeClaim that is to be deleted.
     ClaimDeletion(Claim),
     /// A Pod that is to be created.
@@ -185,7 +185,7 @@ pub struct DuplicateKey {
 
 /// A change to an object of kind `T`.
 #[derive(Clone, Debug)]
-pub enum Edit<T> {
+pub enum ObjectChange<T> {
     /// It will exist.
     Create(T),
     /// It will be different.
@@ -199,7 +199,7 @@ pub enum Edit<T> {
     Delete(T),
 }
 
-impl<T> Edit<T> {
+impl<T> ObjectChange<T> {
     /// The object as it is, unless it is created.
     pub fn before(&self) -> Option<&T> {
         match self {

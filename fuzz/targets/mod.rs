@@ -14,7 +14,7 @@ use stateward::cluster::inventory::Inventory;
 use stateward::manifest::{self, Origin, Source};
 use stateward::metacontroller::Hook;
 use stateward::policy::{Policies, Policy, Profile};
-use stateward::report::formats::Format;
+use stateward::report::formats::ReportFormat;
 
 /// A target: its name, and what it does with an input. It panics where something is not as it must be.
 pub type Target = (&'static str, fn(&[u8]));
@@ -109,10 +109,10 @@ pub fn manifests(input: &[u8]) {
     inventory.add(&Source::new("fuzz.yaml", text, Origin::Found));
     let report = audit(&inventory, &STRICT, AuditConfig::default(), now());
     let mut json = Vec::new();
-    Format::Json.write(&report, &mut json).unwrap();
+    ReportFormat::Json.write(&report, &mut json).unwrap();
     serde_json::from_slice::<Value>(&json).unwrap();
     let mut human = Vec::new();
-    Format::Human.write(&report, &mut human).unwrap();
+    ReportFormat::Human.write(&report, &mut human).unwrap();
 }
 
 /// One policy document.

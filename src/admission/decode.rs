@@ -7,7 +7,7 @@ use super::depth::{MAX_DEPTH, is_too_deep};
 use super::request::{Operation, Request, Resource};
 use super::wire::{AnyOrder, Body, Review, SUB_RESOURCE_IS_LATE, WireRequest};
 use super::{json, texts};
-use crate::change::{Action, Change, Edit, PodDeletion, Requester, WorkloadScale};
+use crate::change::{Action, Change, ObjectChange, PodDeletion, Requester, WorkloadScale};
 use crate::model::{Kind, LIST_TOO_LONG, Metadata, ObjectsOnly, Scale, cut, may_be_object, printable};
 use crate::policy::Policies;
 
@@ -236,33 +236,33 @@ fn action(
         (Operation::Update | Operation::Delete, Body::Absent, _) => {
             Err(Invalid::NoObject(operation.name(), "oldObject"))
         }
-        (Operation::Create, _, Body::StatefulSet(new)) => Ok(Action::StatefulSet(Edit::Create(*new))),
+        (Operation::Create, _, Body::StatefulSet(new)) => Ok(Action::StatefulSet(ObjectChange::Create(*new))),
         (Operation::Update, Body::StatefulSet(old), Body::StatefulSet(new)) => {
-            Ok(Action::StatefulSet(Edit::Update { old: *old, new: *new }))
+            Ok(Action::StatefulSet(ObjectChange::Update { old: *old, new: *new }))
         }
-        (Operation::Delete, Body::StatefulSet(old), _) => Ok(Action::StatefulSet(Edit::Delete(*old))),
+        (Operation::Delete, Body::StatefulSet(old), _) => Ok(Action::StatefulSet(ObjectChange::Delete(*old))),
         (Operation::Update, Body::Scale(old), Body::Scale(new)) => Ok(scale(resource, &old, new)),
-        (Operation::Create, _, Body::Workload(new)) => Ok(Action::Workload(Edit::Create(*new))),
+        (Operation::Create, _, Body::Workload(new)) => Ok(Action::Workload(ObjectChange::Create(*new))),
         (Operation::Update, Body::Workload(old), Body::Workload(new)) => {
-            Ok(Action::Workload(Edit::Update { old: *old, new: *new }))
+            Ok(Action::Workload(ObjectChange::Update { old: *old, new: *new }))
         }
-        (Operation::Create, _, Body::Service(new)) => Ok(Action::Service(Edit::Create(*new))),
+        (Operation::Create, _, Body::Service(new)) => Ok(Action::Service(ObjectChange::Create(*new))),
         (Operation::Update, Body::Service(old), Body::Service(new)) => {
-            Ok(Action::Service(Edit::Update { old: *old, new: *new }))
+            Ok(Action::Service(ObjectChange::Update { old: *old, new: *new }))
         }
-        (Operation::Delete, Body::Service(old), _) => Ok(Action::Service(Edit::Delete(*old))),
+        (Operation::Delete, Body::Service(old), _) => Ok(Action::Service(ObjectChange::Delete(*old))),
         (Operation::Create, _, Body::DisruptionBudget(new)) => {
-            Ok(Action::DisruptionBudget(Edit::Create(*new)))
+            Ok(Action::DisruptionBudget(ObjectChange::Create(*new)))
         }
         (Operation::Update, Body::DisruptionBudget(old), Body::DisruptionBudget(new)) => {
-            Ok(Action::DisruptionBudget(Edit::Update { old: *old, new: *new }))
+            Ok(Action::DisruptionBudget(ObjectChange::Update { old: *old, new: *new }))
         }
         (Operation::Delete, Body::DisruptionBudget(old), _) => {
-            Ok(Action::DisruptionBudget(Edit::Delete(*old)))
+            Ok(Action::DisruptionBudget(ObjectChange::Delete(*old)))
         }
-        (Operation::Create, _, Body::Autoscaler(new)) => Ok(Action::Autoscaler(Edit::Create(*new))),
+        (Operation::Create, _, Body::Autoscaler(new)) => Ok(Action::Autoscaler(ObjectChange::Create(*new))),
         (Operation::Update, Body::Autoscaler(old), Body::Autoscaler(new)) => {
-            Ok(Action::Autoscaler(Edit::Update { old: *old, new: *new }))
+            Ok(Action::Autoscaler(ObjectChange::Update { old: *old, new: *new }))
         }
         (Operation::Delete, Body::Claim(claim), _) => Ok(Action::ClaimDeletion(*claim)),
         (Operation::Create, _, Body::Eviction(eviction)) => Ok(Action::Eviction(*eviction)),

@@ -62,7 +62,8 @@ pub fn encode_mutation(request: &Request, mutation: &Mutation, patch: Option<&Pa
 }
 
 fn answer(response: Response<'_>) -> Vec<u8> {
-    let answer = Answer { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response };
+    let answer =
+        AdmissionReviewResponse { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response };
     // Serialising strings, numbers and maps with string keys into memory cannot fail.
     serde_json::to_vec(&answer).unwrap_or_default()
 }
@@ -72,7 +73,7 @@ fn answer(response: Response<'_>) -> Vec<u8> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer<'a> {
+struct AdmissionReviewResponse<'a> {
     api_version: &'a str,
     kind: &'a str,
     response: Response<'a>,

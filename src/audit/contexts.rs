@@ -17,7 +17,7 @@ const MOST_ALTERNATIVES: usize = 64;
 
 /// A group of objects that are judged together.
 #[derive(Debug)]
-pub struct Context {
+pub struct AuditContext {
     /// The name of the unit, or the path of the alternative.
     pub name: Box<str>,
     /// Its unit, among [`Inventory::units`].
@@ -35,7 +35,7 @@ pub struct Context {
 /// All contexts of an inventory.
 #[derive(Debug, Default)]
 pub struct Contexts {
-    pub list: Vec<Context>,
+    pub list: Vec<AuditContext>,
     /// Objects that one context defines twice.
     pub notes: Vec<Note>,
 }
@@ -171,7 +171,7 @@ fn by_components(one: &str, other: &str) -> Ordering {
 /// The contexts of one unit while they are made.
 struct Tree<'a, 'c> {
     repeats: &'a Repeats<'a>,
-    contexts: &'c mut Vec<Context>,
+    contexts: &'c mut Vec<AuditContext>,
     /// Alternatives by their paths, with the folder each is an alternative of.
     nodes: BTreeMap<String, (usize, String)>,
 }
@@ -179,7 +179,7 @@ struct Tree<'a, 'c> {
 impl Tree<'_, '_> {
     fn push(&mut self, name: &str, unit: usize, parent: Option<usize>) -> usize {
         let (own, judged, hidden) = (Vec::new(), Vec::new(), BTreeSet::new());
-        self.contexts.push(Context { name: name.into(), unit, parent, own, judged, hidden });
+        self.contexts.push(AuditContext { name: name.into(), unit, parent, own, judged, hidden });
         self.contexts.len() - 1
     }
 

@@ -17,12 +17,12 @@ use serde_json::Value;
 
 use self::applications::{Known, application};
 use self::applied::applied;
-use self::contexts::{Context, Contexts};
+use self::contexts::{AuditContext, Contexts};
 use self::repeated::{remove_repeated, remove_repeated_notes, remove_told_twice};
 use self::threads::in_order;
 use self::transition::{OldState, Steps};
 use self::views::Views;
-use crate::change::{Action, Change, Edit, RawObjects};
+use crate::change::{Action, Change, ObjectChange, RawObjects};
 use crate::cluster::inventory::{Found, Inventory};
 use crate::cluster::{Cluster, ClusterObject, Kind, Listing};
 use crate::evaluate::{evaluate, evaluate_step};
@@ -148,7 +148,7 @@ pub fn audit_cluster(listing: &Listing, policies: &Policies, config: AuditConfig
     report.add_malformed(malformed);
     for set in listing.cluster.sets() {
         let raw = listing.raw_set(set).map(|raw| Box::new(RawObjects::new(None, raw.clone())));
-        report.add_live(judge(Edit::Create(set.clone()), raw, &listing.cluster, policies, now));
+        report.add_live(judge(ObjectChange::Create(set.clone()), raw, &listing.cluster, policies, now));
         if config.pictures {
             let known = Known { cluster: &listing.cluster, policies, now };
             report.applications.push(application(set, known, None));
@@ -174,7 +174,7 @@ pub fn audit_namespace(
     let sets = cluster
         .sets_in(namespace)
         .into_iter()
-        .map(|set| judge(Edit::Create(set.clone()), None, cluster, policies, now));
+        .map(|set| judge(ObjectChange::Create(set.clone()), None, cluster, policies, now));
     let workloads = cluster
         .deployments_and_replica_sets_in(namespace)
         .into_iter()
@@ -232,7 +232,7 @@ impl<'a> Audit<'a> {
     }
 
     /// Adds the objects to judge in a context.
-    fn plan(&self, number: usize, context: &Context, jobs: &mut Vec<Job<'a>>) -> Option<ContextSummary> {
+    fn plan(&self, number: usize, context: &AuditContext, jobs: &mut Vec<Job<'a>>) -> Option<ContextSummary> {
         let name: Arc<str> = (&*context.name).into();
         let mut stateful_sets = 0;
         let same = self.past.and_then(|past| past.steps.contexts.get(&number).copied());
@@ -303,8 +303,8 @@ impl<'a> Audit<'a> {
             Some(Box::new(RawObjects::new(old, raw_object(found)?)))
         });
         let edit = match old_set {
-            Some((_, old)) => Edit::Update { old: applied(old, earlier, policies), new: set },
-            None => Edit::Create(set),
+            Some((_, old)) => ObjectChange::Update { old: applied(old, earlier, policies), new: set },
+            None => ObjectChange::Create(set),
         };
         let change = of_set(edit, raw.flatten());
         self.add(job, found, evaluate_step(&change, earlier, cluster, policies, self.now), judged);
@@ -358,7 +358,7 @@ fn raw_object(found: Found<'_>) -> Option<Value> {
 }
 
 fn judge(
-    edit: Edit<StatefulSet>,
+    edit: ObjectChange<StatefulSet>,
     raw: Option<Box<RawObjects>>,
     cluster: &Cluster,
     policies: &Policies,
@@ -367,12 +367,12 @@ fn judge(
     evaluate(&of_set(edit, raw), cluster, policies, now)
 }
 
-fn of_set(edit: Edit<StatefulSet>, raw: Option<Box<RawObjects>>) -> Change {
+fn of_set(edit: ObjectChange<StatefulSet>, raw: Option<Box<RawObjects>>) -> Change {
     Change { action: Action::StatefulSet(edit), raw, has_all_objects: true, ..Change::default() }
 }
 
 fn judge_workload(workload: &Workload, cluster: &Cluster, policies: &Policies, now: Timestamp) -> Verdict {
-    let action = Action::Workload(Edit::Create(workload.clone()));
+    let action = Action::Workload(ObjectChange::Create(workload.clone()));
     let change = Change { action, has_all_objects: true, ..Change::default() };
     evaluate(&change, cluster, policies, now)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter::successors;
 
 use super::contexts::Contexts;
-use crate::change::{Action, Edit};
+use crate::change::{Action, ObjectChange};
 use crate::cluster::ClusterObject;
 use crate::cluster::inventory::{Found, Inventory, ObjectName, Unit};
 
@@ -178,10 +178,10 @@ pub(super) fn change(old: Option<Found<'_>>, new: Option<Found<'_>>) -> Option<A
                 match (old, new) {
                     $((Some(ClusterObject::$kind(old)), Some(ClusterObject::$kind(new))) => {
                         let (old, new) = ((**old).clone(), (**new).clone());
-                        Some(Action::$action(Edit::Update { old, new }))
+                        Some(Action::$action(ObjectChange::Update { old, new }))
                     }
-                    (None, Some(ClusterObject::$kind(new))) => Some(Action::$action(Edit::Create((**new).clone()))),
-                    (Some(ClusterObject::$kind(old)), None) => Some(Action::$action(Edit::Delete((**old).clone()))),)+
+                    (None, Some(ClusterObject::$kind(new))) => Some(Action::$action(ObjectChange::Create((**new).clone()))),
+                    (Some(ClusterObject::$kind(old)), None) => Some(Action::$action(ObjectChange::Delete((**old).clone()))),)+
                     _ => None,
                 }
             };

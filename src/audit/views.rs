@@ -29,7 +29,7 @@ pub(super) struct Views<'a> {
 impl<'a> Views<'a> {
     pub(super) fn of(inventory: &'a Inventory, contexts: &'a Contexts) -> Self {
         let mut views = Self { inventory, contexts, clusters: Vec::new(), named: Vec::new() };
-        let mut builder = Builder::of(inventory, contexts);
+        let mut builder = ViewBuilder::of(inventory, contexts);
         let mut plain: Vec<Cluster> = Vec::with_capacity(contexts.list.len());
         for (number, context) in contexts.list.iter().enumerate() {
             let base = match context.parent {
@@ -78,7 +78,7 @@ impl<'a> Views<'a> {
 }
 
 /// What it takes to build the snapshots.
-struct Builder<'a> {
+struct ViewBuilder<'a> {
     inventory: &'a Inventory,
     contexts: &'a Contexts,
     /// Whether the manifest of an item says its namespace.
@@ -106,7 +106,7 @@ struct Written<'a> {
     has_unwritten: bool,
 }
 
-impl<'a> Builder<'a> {
+impl<'a> ViewBuilder<'a> {
     fn of(inventory: &'a Inventory, contexts: &'a Contexts) -> Self {
         let mut is_written = vec![false; inventory.len()];
         let mut unit_of: BTreeMap<&str, usize> = BTreeMap::new();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ast::{Access, Expr, Fold, Folding, Node, Operator};
-use super::types::{Fields, Type};
+use super::types::{ObjectFields, Type};
 use super::{CompileError, Names, functions};
 use crate::model::did_you_mean;
 
@@ -223,7 +223,7 @@ impl<'n> Checker<'n> {
 }
 
 /// The type of a field. A newer version of Kubernetes may have more: `dyn()` leaves fields unchecked.
-fn member(node: &Node, fields: &Arc<Fields>, field: &str) -> Checked {
+fn member(node: &Node, fields: &Arc<ObjectFields>, field: &str) -> Checked {
     fields.fields.get(field).cloned().map_or_else(
         || {
             let meant = did_you_mean(field, fields.fields.keys().map(|key| &**key));

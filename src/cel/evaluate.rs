@@ -4,24 +4,24 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::ast::{Access, Expr, Node};
-use super::value::{Key, Map, Text, Value, whole};
+use super::value::{CelKey, Map, Text, Value, whole};
 use super::{Failure, Meter, Scope, functions, operators};
 
 pub(super) type Evaluated<'v> = Result<Value<'v>, Failure>;
 
 /// The value of a tree in a scope.
 pub(super) fn evaluate<'v>(root: &'v Node, scope: &dyn Scope<'v>, meter: &mut Meter) -> Evaluated<'v> {
-    Evaluator { scope, meter, items: Vec::new() }.value(root)
+    CelEvaluator { scope, meter, items: Vec::new() }.value(root)
 }
 
-pub(super) struct Evaluator<'e, 'v> {
+pub(super) struct CelEvaluator<'e, 'v> {
     scope: &'e dyn Scope<'v>,
     pub(super) meter: &'e mut Meter,
     /// The items of the macros around, the innermost last.
     pub(super) items: Vec<(&'v str, Value<'v>)>,
 }
 
-impl<'v> Evaluator<'_, 'v> {
+impl<'v> CelEvaluator<'_, 'v> {
     pub(super) fn value(&mut self, node: &'v Node) -> Evaluated<'v> {
         self.meter.spend(1)?;
         match &node.expr {
@@ -119,11 +119,11 @@ impl<'v> Evaluator<'_, 'v> {
     }
 
     /// The key that a value is for a map that is made.
-    pub(super) fn key(&mut self, value: &Value<'v>) -> Result<Key<'v>, Failure> {
+    pub(super) fn key(&mut self, value: &Value<'v>) -> Result<CelKey<'v>, Failure> {
         if let Value::Text(text) = value {
             self.meter.spend_bytes(text.as_str().len())?;
         }
-        Key::of(value).ok_or_else(|| Failure::new(format!("{} is not the key of a map", value.kind())))
+        CelKey::of(value).ok_or_else(|| Failure::new(format!("{} is not the key of a map", value.kind())))
     }
 
     fn select(&mut self, of: &'v Node, field: &str, mode: Access) -> Evaluated<'v> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::ast::{Fold, Folding};
-use super::evaluate::{Evaluated, Evaluator, Failures};
+use super::evaluate::{CelEvaluator, Evaluated, Failures};
 use super::operators::sorted;
 use super::value::{Map, Value};
 use super::{Failure, Meter};
@@ -13,7 +13,7 @@ use super::{Failure, Meter};
 /// the key and its value.
 type Step<'v> = (Value<'v>, Option<Value<'v>>);
 
-impl<'v> Evaluator<'_, 'v> {
+impl<'v> CelEvaluator<'_, 'v> {
     pub(super) fn fold(&mut self, folding: &'v Folding) -> Evaluated<'v> {
         let over = self.value(&folding.over)?;
         if matches!(folding.kind, Fold::OptMap | Fold::OptFlatMap) {

@@ -38,7 +38,7 @@ pub use ast::{LONGEST, Program};
 pub use errors::{CompileError, Failure};
 pub use meter::Meter;
 pub(crate) use quantity::Quantity;
-pub use types::{Fields, Type, type_of_json};
+pub use types::{ObjectFields, Type, type_of_json};
 pub use value::Value;
 
 /// The variables that an expression may use, with their types.

@@ -14,7 +14,7 @@ impl Object {
         let fields = |name: &str, fields: Vec<(&str, Type)>| {
             let fields: BTreeMap<Box<str>, Type> =
                 fields.into_iter().map(|(name, found)| (name.into(), found)).collect();
-            Type::Object(std::sync::Arc::new(Fields { name: name.into(), fields }))
+            Type::Object(std::sync::Arc::new(ObjectFields { name: name.into(), fields }))
         };
         let spec = fields(
             "a Spec",

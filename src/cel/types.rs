@@ -29,13 +29,13 @@ pub enum Type {
     /// A map from texts.
     Map(Arc<Type>),
     /// A map whose keys are known.
-    Object(Arc<Fields>),
+    Object(Arc<ObjectFields>),
     Optional(Arc<Type>),
 }
 
 /// The fields of an object.
 #[derive(Debug, PartialEq)]
-pub struct Fields {
+pub struct ObjectFields {
     /// What messages call it: `a PodSpec`.
     pub name: Box<str>,
     pub fields: BTreeMap<Box<str>, Type>,
@@ -120,7 +120,10 @@ pub fn type_of_json(json: &Json, name: &str) -> Type {
             let field = |(key, value): (&String, &Json)| {
                 (key.as_str().into(), type_of_json(value, &format!("{name}.{key}")))
             };
-            Type::Object(Arc::new(Fields { name: name.into(), fields: members.iter().map(field).collect() }))
+            Type::Object(Arc::new(ObjectFields {
+                name: name.into(),
+                fields: members.iter().map(field).collect(),
+            }))
         }
     }
 }

@@ -49,12 +49,12 @@ pub enum List<'v> {
 #[derive(Clone, Debug)]
 pub enum Map<'v> {
     Json(&'v serde_json::Map<String, Json>),
-    Made(Rc<BTreeMap<Key<'v>, Value<'v>>>),
+    Made(Rc<BTreeMap<CelKey<'v>, Value<'v>>>),
 }
 
 /// What names a value in a map.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Key<'v> {
+pub enum CelKey<'v> {
     Bool(bool),
     Int(i64),
     Text(Text<'v>),
@@ -179,7 +179,7 @@ pub(super) fn whole(number: f64) -> Option<i64> {
     (fits && number.fract() == 0.0).then_some(number as i64)
 }
 
-impl<'v> Key<'v> {
+impl<'v> CelKey<'v> {
     /// The key that a value is; a double that is whole counts as a whole number where a map is asked, and not where it is made.
     pub(super) fn of(value: &Value<'v>) -> Option<Self> {
         match value {
@@ -191,12 +191,12 @@ impl<'v> Key<'v> {
     }
 }
 
-impl<'v> From<&Key<'v>> for Value<'v> {
-    fn from(key: &Key<'v>) -> Self {
+impl<'v> From<&CelKey<'v>> for Value<'v> {
+    fn from(key: &CelKey<'v>) -> Self {
         match key {
-            Key::Bool(value) => Self::Bool(*value),
-            Key::Int(number) => Self::Int(*number),
-            Key::Text(text) => Self::Text(text.clone()),
+            CelKey::Bool(value) => Self::Bool(*value),
+            CelKey::Int(number) => Self::Int(*number),
+            CelKey::Text(text) => Self::Text(text.clone()),
         }
     }
 }
@@ -238,14 +238,14 @@ impl<'v> List<'v> {
 }
 
 impl<'v> Map<'v> {
-    pub fn made(entries: BTreeMap<Key<'v>, Value<'v>>) -> Self {
+    pub fn made(entries: BTreeMap<CelKey<'v>, Value<'v>>) -> Self {
         Self::Made(Rc::new(entries))
     }
 
     pub fn get(&self, key: &str) -> Option<Value<'v>> {
         match self {
             Self::Json(members) => members.get(key).filter(|value| !value.is_null()).map(Into::into),
-            Self::Made(entries) => entries.get(&Key::Text(Text::Borrowed(key))).cloned(),
+            Self::Made(entries) => entries.get(&CelKey::Text(Text::Borrowed(key))).cloned(),
         }
     }
 
@@ -253,8 +253,10 @@ impl<'v> Map<'v> {
     pub(super) fn find(&self, key: &Value<'v>) -> Option<Value<'v>> {
         match (self, key) {
             (_, Value::Text(text)) => self.get(text.as_str()),
-            (Self::Made(entries), Value::Double(number)) => entries.get(&Key::Int(whole(*number)?)).cloned(),
-            (Self::Made(entries), key) => entries.get(&Key::of(key)?).cloned(),
+            (Self::Made(entries), Value::Double(number)) => {
+                entries.get(&CelKey::Int(whole(*number)?)).cloned()
+            }
+            (Self::Made(entries), key) => entries.get(&CelKey::of(key)?).cloned(),
             (Self::Json(_), _) => None,
         }
     }

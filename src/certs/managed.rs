@@ -42,7 +42,7 @@ const NEXT_KEY: &str = "next-ca.key";
 
 /// What the Secret holds; what is missing or broken in it is not there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Content {
+pub struct SecretContent {
     /// Every CA that is to be trusted.
     pub bundle: Vec<Certificate>,
     /// The one of them that signs.
@@ -62,7 +62,7 @@ pub struct Leaf {
     pub ca: Certificate,
 }
 
-impl Content {
+impl SecretContent {
     /// Reads it, and tells people what is wrong with it.
     pub fn read(data: &Data) -> (Self, Vec<String>) {
         let mut defects = Vec::new();

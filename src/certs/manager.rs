@@ -30,11 +30,11 @@ use tokio::{
 
 use super::{
     authority::IssueError,
-    managed::{CertificateStep, Content, Lifetimes, State, carry_out},
+    managed::{CertificateStep, Lifetimes, SecretContent, State, carry_out},
     x509::pem_of,
 };
 use crate::{api_server::jittered, certs::Provided, events::Events, lease::Leadership, process::Remark};
-use configurations::{Configuration, ConfigurationError, Configurations};
+use configurations::{ConfigurationError, Configurations, WebhookConfiguration};
 use secret::{Store, StoreError};
 
 pub(crate) use secret::fetch;
@@ -193,10 +193,10 @@ impl CertificateManager {
     }
 
     /// What a Secret holds; where it is good, it is what we hold from now on.
-    fn read(&mut self, secret: Option<&Secret>) -> Option<Content> {
+    fn read(&mut self, secret: Option<&Secret>) -> Option<SecretContent> {
         let secret = secret?;
         let (content, defects) =
-            Content::read(secret.data.as_ref().unwrap_or(&std::collections::BTreeMap::new()));
+            SecretContent::read(secret.data.as_ref().unwrap_or(&std::collections::BTreeMap::new()));
         self.report.defects(defects);
         self.state.hold(&content, (self.clock)());
         self.present();
@@ -217,12 +217,12 @@ impl CertificateManager {
     }
 
     /// Sees what the webhook configurations carry, where it matters to us.
-    async fn look(&mut self) -> Result<Vec<Configuration>, ConfigurationError> {
+    async fn look(&mut self) -> Result<Vec<WebhookConfiguration>, ConfigurationError> {
         if !self.leadership.is_leader() && !self.state.waits() {
             return Ok(Vec::new());
         }
         let configurations = self.configurations.read().await.inspect_err(|_| self.state.could_not_see())?;
-        let entries: Vec<_> = configurations.iter().flat_map(Configuration::entries).collect();
+        let entries: Vec<_> = configurations.iter().flat_map(WebhookConfiguration::entries).collect();
         self.state.saw(&entries, (self.clock)(), self.start.elapsed());
         self.present();
         Ok(configurations)
@@ -232,7 +232,7 @@ impl CertificateManager {
     async fn keep(
         &mut self,
         mut found: Option<Secret>,
-        mut content: Option<Content>,
+        mut content: Option<SecretContent>,
     ) -> Result<(), SecretError> {
         for _ in 0..STEPS {
             let (now, at) = ((self.clock)(), self.start.elapsed());
@@ -257,7 +257,7 @@ impl CertificateManager {
 
     /// Makes the webhook configurations carry what they should; the elected replica does. One that fails does not keep it from
     /// the other.
-    async fn publish(&self, configurations: &[Configuration]) -> Result<(), ConfigurationError> {
+    async fn publish(&self, configurations: &[WebhookConfiguration]) -> Result<(), ConfigurationError> {
         let (mut published, mut is_changed) = (Ok(()), false);
         let is_wanted = *self.mutates_sets.borrow();
         for configuration in configurations {
@@ -287,7 +287,7 @@ impl CertificateManager {
         published
     }
 
-    async fn give_up(&self, configuration: &Configuration) -> Result<(), ConfigurationError> {
+    async fn give_up(&self, configuration: &WebhookConfiguration) -> Result<(), ConfigurationError> {
         if configuration.is_ours() { self.configurations.give_up(configuration).await } else { Ok(()) }
     }
 }
@@ -295,7 +295,7 @@ impl CertificateManager {
 /// Tells people how it goes: once where it stays the same.
 struct Report {
     events: Option<Events>,
-    failures: Family<FailureLabels, Counter>,
+    failures: Family<CertificateFailureLabels, Counter>,
     ca_expiry: Gauge,
     /// What was last said of each.
     secret: Option<String>,
@@ -305,15 +305,16 @@ struct Report {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FailureLabels {
+struct CertificateFailureLabels {
     of: &'static str,
 }
 
 impl Report {
     fn new(events: Option<Events>, registry: &mut Registry, remark: Remark) -> Self {
-        let (failures, ca_expiry) = (Family::<FailureLabels, Counter>::default(), Gauge::default());
+        let (failures, ca_expiry) =
+            (Family::<CertificateFailureLabels, Counter>::default(), Gauge::default());
         for of in ["secret", "ca_bundle"] {
-            drop(failures.get_or_create(&FailureLabels { of }));
+            drop(failures.get_or_create(&CertificateFailureLabels { of }));
         }
         let help =
             "Failures to keep the Secret of the certificate, or the caBundle of the webhook configurations";
@@ -335,7 +336,7 @@ impl Report {
         self.remark.set(if text.is_empty() { text } else { format!("certificate: {text}") });
     }
 
-    fn authority(&self, content: Option<&Content>) {
+    fn authority(&self, content: Option<&SecretContent>) {
         if let Some(signer) = content.and_then(|content| content.signer.as_ref()) {
             self.ca_expiry.set(signer.certificate.until.as_second());
         }
@@ -353,7 +354,7 @@ impl Report {
             self.secret = None;
             return;
         };
-        self.failures.get_or_create(&FailureLabels { of: "secret" }).inc();
+        self.failures.get_or_create(&CertificateFailureLabels { of: "secret" }).inc();
         let said = error.to_string();
         if self.secret.as_ref() != Some(&said) {
             let meanwhile =
@@ -372,7 +373,7 @@ impl Report {
         if error.error.is_conflict() {
             return;
         }
-        self.failures.get_or_create(&FailureLabels { of: "ca_bundle" }).inc();
+        self.failures.get_or_create(&CertificateFailureLabels { of: "ca_bundle" }).inc();
         let said = error.to_string();
         if self.configuration.as_ref() != Some(&said) {
             tracing::warn!("the API server may stop trusting the certificate: {said}");

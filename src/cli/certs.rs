@@ -28,7 +28,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Issue(Issue),
+    Issue(IssueArgs),
     Inspect(Inspect),
 }
 
@@ -37,7 +37,7 @@ enum Command {
 /// They are called ca.crt, ca.key, tls.crt and tls.key, as the data of the Secret that `stateward serve` keeps in a cluster:
 /// `kubectl create secret generic stateward-tls --from-file=DIR` makes it go on from them.
 #[derive(Debug, clap::Args)]
-struct Issue {
+struct IssueArgs {
     /// The folder they go to
     #[arg(long, value_name = "DIR", default_value = "certs")]
     dir: PathBuf,
@@ -80,7 +80,7 @@ impl Args {
     }
 }
 
-impl Issue {
+impl IssueArgs {
     fn run(self) -> anyhow::Result<ExitCode> {
         let paths = ["ca.crt", "tls.crt", "ca.key", "tls.key"].map(|name| self.dir.join(name));
         if let Some(there) = paths.iter().find(|path| !self.force && path.exists()) {

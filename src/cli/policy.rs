@@ -38,11 +38,11 @@ struct CheckArgs {
     files: Vec<PathBuf>,
     /// From what on to exit with 1
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
-    fail_on: FailOn,
+    fail_on: PolicyFailOn,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum FailOn {
+enum PolicyFailOn {
     /// A policy that cannot be used
     #[default]
     Error,
@@ -85,7 +85,7 @@ impl CheckArgs {
     }
 
     fn verdict(&self, loaded: &Loaded, warnings: usize) -> ExitCode {
-        let is_warned_of = self.fail_on == FailOn::Warning && warnings > 0;
+        let is_warned_of = self.fail_on == PolicyFailOn::Warning && warnings > 0;
         if loaded.errors.iter().any(|error| error.is_unreadable) {
             ExitCode::from(UNUSABLE)
         } else if !loaded.errors.is_empty() || is_warned_of {

@@ -34,7 +34,7 @@ enum LogFormat {
     Json,
 }
 
-impl From<LogFormat> for logging::Format {
+impl From<LogFormat> for logging::LogLineFormat {
     fn from(format: LogFormat) -> Self {
         match format {
             LogFormat::Text => Self::Text,

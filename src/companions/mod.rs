@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::change::{Action, Change, Edit};
+use crate::change::{Action, Change, ObjectChange};
 use crate::cluster::{Cluster, ClusterView, PendingChange};
 use crate::evaluate::evaluate;
 use crate::events::Events;
@@ -178,7 +178,7 @@ fn still_missing(
     };
     let sets = cluster.sets().filter_map(|set| Some((set, since(set)?))).take(MOST_SETS);
     let findings = sets.flat_map(|(set, since)| {
-        let action = Action::StatefulSet(Edit::Create(set.clone()));
+        let action = Action::StatefulSet(ObjectChange::Create(set.clone()));
         let change = Change { action, has_all_objects: true, ..Change::default() };
         evaluate(&change, cluster, policies, now).findings.into_iter().map(move |finding| (finding, since))
     });

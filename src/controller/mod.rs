@@ -49,7 +49,7 @@ use self::memory::RoundMemories;
 use self::metrics::ControllerMetrics;
 use self::news::{logged, news};
 use self::pods::PodLists;
-use self::reconcile::Context;
+use self::reconcile::ReconcileContext;
 use self::round::Next;
 use self::watched::{WatchedService, WatchedSet};
 use crate::api_server::RateLimiter;
@@ -165,7 +165,7 @@ impl Controller {
         let context = Arc::new(self.context(owned, is_synced));
         let config = controller::Config::default().concurrency(self.config.sets_at_once);
         let rounds = applier(
-            |set: Arc<WatchedSet>, context: Arc<Context>| Box::pin(one_round(set, context)),
+            |set: Arc<WatchedSet>, context: Arc<ReconcileContext>| Box::pin(one_round(set, context)),
             |_, never: &Infallible, _| match *never {},
             context,
             sets,
@@ -182,9 +182,9 @@ impl Controller {
         }
     }
 
-    fn context(&self, owned: Arc<Mutex<Owned>>, synced: watch::Receiver<bool>) -> Context {
+    fn context(&self, owned: Arc<Mutex<Owned>>, synced: watch::Receiver<bool>) -> ReconcileContext {
         let config = self.config;
-        Context {
+        ReconcileContext {
             server: Server {
                 client: self.client.clone(),
                 leadership: self.leadership.clone(),
@@ -249,7 +249,7 @@ fn request(set: ObjectRef<WatchedSet>) -> ReconcileRequest<WatchedSet> {
     set.into()
 }
 
-async fn one_round(set: Arc<WatchedSet>, context: Arc<Context>) -> Result<Action, Infallible> {
+async fn one_round(set: Arc<WatchedSet>, context: Arc<ReconcileContext>) -> Result<Action, Infallible> {
     let metadata = &set.set.metadata;
     let span = trace_span!(target: SPANS, RECONCILE, namespace = &*metadata.namespace, set = &*metadata.name);
     Ok(match context.round(&set.set).instrument(span).await {

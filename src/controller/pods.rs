@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::api::WriteError;
-use super::reconcile::Context;
+use super::reconcile::ReconcileContext;
 use crate::per_pod::pods::PodsSeen;
 use crate::per_pod::set::PerPodSet;
 use crate::per_pod::template::Template;
@@ -58,7 +58,7 @@ impl PodLists {
     }
 }
 
-impl Context {
+impl ReconcileContext {
     /// The pods of a set, as a list has shown them less than `oldest` ago. Where they may not be read, it is as if none were there.
     pub(super) async fn pods_of(
         &self,

@@ -33,7 +33,7 @@ const ENOUGH: usize = 3;
 const LASTING: u32 = 3;
 
 /// What all rounds of one term of leadership share.
-pub(super) struct Context {
+pub(super) struct ReconcileContext {
     pub(super) server: Server,
     pub(super) owned: Arc<Mutex<Owned>>,
     pub(super) synced: watch::Receiver<bool>,
@@ -46,7 +46,7 @@ pub(super) struct Context {
     pub(super) pods: PodLists,
 }
 
-impl Context {
+impl ReconcileContext {
     /// Brings the Services of a set nearer to what it asks for.
     pub(super) async fn round(&self, set: &PerPodSet) -> Next {
         let mut synced = self.synced.clone();

@@ -1,7 +1,7 @@
 //! What the controller says: Events, conditions, log lines.
 
 use super::api::WriteError;
-use super::reconcile::Context;
+use super::reconcile::ReconcileContext;
 use super::round::Next;
 use crate::model::{Kind, Object};
 use crate::per_pod::problem::{
@@ -12,7 +12,7 @@ use crate::per_pod::set::PerPodSet;
 /// Of so many foreign Services each gets an Event of its own in one round. The Events are limited, too.
 const MOST_TOLD: usize = 20;
 
-impl Context {
+impl ReconcileContext {
     /// Tells people what stands in the way, or that nothing does any more.
     pub(super) async fn report(&self, set: &PerPodSet, problems: &[Problem]) -> Next {
         for problem in problems {

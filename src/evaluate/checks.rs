@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::Evaluator;
 use super::evaluation::{Evaluation, finding_of};
-use super::facts::{Facts, Known, request, scale};
+use super::facts::{CheckFacts, Known, request, scale};
 use crate::cel::{Failure, Meter, Program, Scope, Value};
 use crate::change::{RawObject, RawObjects};
 use crate::model::Object;
@@ -31,7 +31,7 @@ enum Outcome {
 }
 
 /// What is read of a request, apart from its objects.
-struct Asked<'r> {
+struct CheckRequest<'r> {
     resource: CheckedResource,
     raw: Option<&'r RawObjects>,
     request: Json,
@@ -53,7 +53,7 @@ impl<'a> Evaluator<'a> {
         let states = &evaluation.states;
         let is_scale = resource == CheckedResource::Scale;
         let set = states.after.set;
-        let asked = Asked {
+        let asked = CheckRequest {
             resource,
             raw: self.raw,
             request: request(set, evaluation.trigger, states.before.is_none(), self.requester, self.dry_run),
@@ -73,7 +73,7 @@ impl<'a> Evaluator<'a> {
         policy: &Policy,
         check: &Check,
         evaluation: &Evaluation<'a>,
-        asked: &Asked<'_>,
+        asked: &CheckRequest<'_>,
         steps: &mut u64,
     ) -> Option<Finding> {
         let checks = policy.checks();
@@ -117,10 +117,10 @@ fn failed(policy: &Policy, check: &Check, failure: &Failure) -> (String, String,
 /// The facts before a change or after it. Before it there is no older object.
 fn facts<'f, 'a>(
     context: &'f SetContext<'a>,
-    asked: &'f Asked<'_>,
+    asked: &'f CheckRequest<'_>,
     checks: &'f Checks,
     is_before: bool,
-) -> Facts<'f, 'a> {
+) -> CheckFacts<'f, 'a> {
     let [old, new] = match asked.resource {
         CheckedResource::Scale => {
             asked.scales.each_ref().map(|scale| scale.as_ref().map_or(RawObject::Absent, RawObject::Known))
@@ -128,7 +128,7 @@ fn facts<'f, 'a>(
         CheckedResource::Sets => asked.raw.map_or([RawObject::Unknown; 2], RawObjects::both),
     };
     let (object, old_object) = if is_before { (old, RawObject::Absent) } else { (new, old) };
-    Facts {
+    CheckFacts {
         context,
         object,
         old_object,
@@ -140,7 +140,7 @@ fn facts<'f, 'a>(
 
 /// The variables of an expression, and those of its policy that have been evaluated.
 struct CheckScope<'f, 'a> {
-    facts: &'f Facts<'f, 'a>,
+    facts: &'f CheckFacts<'f, 'a>,
     checks: &'f Checks,
     evaluated: RefCell<BTreeMap<String, Value<'f>>>,
 }
@@ -161,7 +161,12 @@ impl<'f> Scope<'f> for CheckScope<'f, '_> {
     }
 }
 
-fn outcome<'f>(check: &'f Check, checks: &'f Checks, facts: &'f Facts<'f, '_>, steps: &mut u64) -> Outcome {
+fn outcome<'f>(
+    check: &'f Check,
+    checks: &'f Checks,
+    facts: &'f CheckFacts<'f, '_>,
+    steps: &mut u64,
+) -> Outcome {
     let mut meter = Meter::new(STEPS_OF_CHECK.min(*steps));
     let allowed = meter.left();
     let scope = CheckScope { facts, checks, evaluated: RefCell::default() };

@@ -1,6 +1,6 @@
 //! Which claims a review is about, to be read by their names: no snapshot has them.
 
-use crate::change::{Action, Change, Edit};
+use crate::change::{Action, Change, ObjectChange};
 use crate::cluster::{Cluster, ClusterView, Kind, PendingChange};
 use crate::model::{Class, StatefulSet};
 use crate::policy::{Policies, Subject};
@@ -24,8 +24,8 @@ pub fn claims_in_question(change: &Change, cluster: &Cluster, policies: &Policie
             Some(set) => (set, *old, *new),
             None => return Vec::new(),
         },
-        Action::StatefulSet(Edit::Update { old, new }) => (new, old.replicas(), new.replicas()),
-        Action::StatefulSet(Edit::Create(new)) => (new, 0, new.replicas()),
+        Action::StatefulSet(ObjectChange::Update { old, new }) => (new, old.replicas(), new.replicas()),
+        Action::StatefulSet(ObjectChange::Create(new)) => (new, 0, new.replicas()),
         _ => return Vec::new(),
     };
     let (old, new) = (i64::from(old.max(0)), i64::from(new));

@@ -10,7 +10,7 @@ use crate::model::{Classified, Object, ObjectRef, Owner, cut, printable_lines};
 use crate::policy::{self, Applicable};
 use crate::rules::Params;
 use crate::rules::{
-    Changed, Check, Companion, FieldEdit, Left, Place, Rule, SetContext, Transition, Trigger, Violation,
+    Changed, Companion, FieldEdit, Left, Place, Rule, RuleCheck, SetContext, Transition, Trigger, Violation,
     Violations, enumerate,
 };
 use crate::verdict::Level;
@@ -55,15 +55,15 @@ impl States<'_> {
     fn violations(&self, rule: &Rule, params: &Params) -> Vec<Violation> {
         let mut violations = Violations::default();
         match rule.check {
-            Check::State(check) | Check::StateAndWorkload(check, _) => {
+            RuleCheck::State(check) | RuleCheck::StateAndWorkload(check, _) => {
                 check(&self.after, params, &mut violations);
             }
-            Check::Step(check) => {
+            RuleCheck::Step(check) => {
                 let transition =
                     Transition { before: self.before.as_ref(), after: &self.after, left: self.left };
                 check(&transition, params, &mut violations);
             }
-            Check::Workload(_) | Check::Text(_) | Check::PodRemoval(_) => {}
+            RuleCheck::Workload(_) | RuleCheck::Text(_) | RuleCheck::PodRemoval(_) => {}
         }
         violations.into_vec()
     }
@@ -80,7 +80,7 @@ impl Evaluation<'_> {
     /// look at numbers.
     pub(super) fn class_for(&self, rule: &Rule) -> &Classified {
         match rule.check {
-            Check::Step(_) => &self.step_class,
+            RuleCheck::Step(_) => &self.step_class,
             _ if rule.triggers.contains(&Trigger::Scale) && self.changes_count_of_pods() => &self.step_class,
             _ => &self.states.after.class,
         }
@@ -120,7 +120,7 @@ impl Evaluation<'_> {
     /// What a rule about states finds wrong already before the change.
     pub(super) fn known_violations(&self, rule: &Rule, params: &Params) -> Vec<Violation> {
         let mut violations = Violations::default();
-        if let (Check::State(check) | Check::StateAndWorkload(check, _), Some(before)) =
+        if let (RuleCheck::State(check) | RuleCheck::StateAndWorkload(check, _), Some(before)) =
             (rule.check, &self.states.before)
             && rule.applies_to(before)
         {

@@ -14,7 +14,7 @@ use crate::model::{
 use crate::rules::{SetContext, Trigger};
 
 /// The facts of one moment. Those about other objects are only looked up where an expression comes to them.
-pub(super) struct Facts<'f, 'a> {
+pub(super) struct CheckFacts<'f, 'a> {
     pub(super) context: &'f SetContext<'a>,
     pub(super) object: RawObject<'f>,
     pub(super) old_object: RawObject<'f>,
@@ -34,7 +34,7 @@ pub(super) struct Known {
     siblings: OnceCell<Option<Json>>,
 }
 
-impl<'f> Facts<'f, '_> {
+impl<'f> CheckFacts<'f, '_> {
     /// The value of a variable.
     pub(super) fn value(&'f self, name: &str) -> Result<Value<'f>, Failure> {
         let (context, known) = (self.context, &self.known);

@@ -7,7 +7,7 @@ use super::evaluation::{Evaluation, Operated, States};
 use super::groups::stronger;
 use super::{Evaluator, Memories};
 use super::{claims, pods};
-use crate::change::Edit;
+use crate::change::ObjectChange;
 use crate::cluster::{Cluster, ClusterView, Group, GroupEvidence, PendingChange, ViewMemory};
 use crate::model::{Classified, DisruptionBudget, Object, Owner, StatefulSet};
 use crate::policy::alters_exemption;
@@ -22,7 +22,7 @@ type Time<'a> = (&'a Cluster, &'a ViewMemory, &'a ViewMemory);
 
 /// What changes, and who asks for it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct RequestedChange<'a> {
     pub(super) changed: Changed<'a>,
     /// The same as it was.
     pub(super) was: Changed<'a>,
@@ -33,18 +33,18 @@ pub(super) struct Asked<'a> {
 }
 
 /// Whether an edit of a budget lets fewer of the pods be evicted that there are now.
-pub(super) fn is_tightening(edit: &Edit<DisruptionBudget>, view: &ClusterView<'_>) -> bool {
+pub(super) fn is_tightening(edit: &ObjectChange<DisruptionBudget>, view: &ClusterView<'_>) -> bool {
     let allowed = |budget: &DisruptionBudget| budget.allowed_disruptions(view.expected_pods(budget));
     edit.before().zip(edit.after()).is_some_and(|(old, new)| allowed(new) < allowed(old))
 }
 
 impl<'a> Evaluator<'a> {
     /// The object as it is says who manages it: a request could add an owner.
-    pub(super) fn asked(&self, changed: Changed<'a>, known: &'a impl Object) -> Asked<'a> {
+    pub(super) fn asked(&self, changed: Changed<'a>, known: &'a impl Object) -> RequestedChange<'a> {
         let owner = known.metadata().owner.as_deref();
         let operator =
             owner.filter(|owner| self.requester.is_service_account() && owner.is_custom_resource());
-        Asked { changed, was: changed, operator, is_tightening: false }
+        RequestedChange { changed, was: changed, operator, is_tightening: false }
     }
 
     /// Judges one set.
@@ -53,7 +53,7 @@ impl<'a> Evaluator<'a> {
         before: Option<State<'a>>,
         after: State<'a>,
         trigger: Trigger,
-        asked: Asked<'a>,
+        asked: RequestedChange<'a>,
     ) -> Vec<Finding> {
         let metadata = &after.0.metadata;
         let is_edit = trigger == Trigger::Set && matches!(asked.changed, Changed::Set);
@@ -101,7 +101,7 @@ impl<'a> Evaluator<'a> {
         &self,
         before: Option<&(State<'a>, Classified)>,
         after: &(State<'a>, Classified),
-        asked: Asked<'a>,
+        asked: RequestedChange<'a>,
         group: impl Fn(&ClusterView<'a>, (&'a StatefulSet, i32)) -> Option<Group<'a>>,
     ) -> States<'a> {
         let context = |((set, replicas, pending), class): &(State<'a>, Classified),

@@ -24,16 +24,16 @@ use jiff::Timestamp;
 pub use self::claims::claims_in_question;
 use self::distinct::distinct;
 use self::evaluation::finding;
-use self::judge::{Asked, is_tightening};
+use self::judge::{RequestedChange, is_tightening};
 pub use self::pods::pods_in_question;
-use crate::change::{Action, Change, Edit, PodDeletion, PodRemoval, RawObjects, Requester, Written};
+use crate::change::{Action, Change, ObjectChange, PodDeletion, PodRemoval, RawObjects, Requester, Written};
 use crate::cluster::{Cluster, ClusterView, PendingChange, ViewMemory};
 use crate::model::{
     Autoscaler, Claim, Classified, DisruptionBudget, Eviction, Metadata, Object, ObjectRef, Service,
     StatefulSet,
 };
 use crate::policy::{Applicable, Exemptness, Policies, Subject};
-use crate::rules::{self, Changed, Check, Rule, Trigger, Violations};
+use crate::rules::{self, Changed, Rule, RuleCheck, Trigger, Violations};
 use crate::verdict::Level;
 use crate::verdict::{Exempt, Finding, Verdict};
 
@@ -66,7 +66,7 @@ pub fn evaluate_step(
         raw: change.raw.as_deref(),
     };
     let mut findings: Vec<Finding> = match &change.action {
-        Action::StatefulSet(Edit::Delete(set)) => judge.set_deletion(set, change.orphans),
+        Action::StatefulSet(ObjectChange::Delete(set)) => judge.set_deletion(set, change.orphans),
         Action::StatefulSet(edit) => judge.set(edit),
         Action::Scale { namespace, name, old, new } => judge.scale(namespace, name, *old, *new),
         Action::Workload(edit) => judge.workload(edit),
@@ -114,7 +114,7 @@ struct Memories {
 }
 
 impl<'a> Evaluator<'a> {
-    fn set(&self, edit: &'a Edit<StatefulSet>) -> Vec<Finding> {
+    fn set(&self, edit: &'a ObjectChange<StatefulSet>) -> Vec<Finding> {
         let Some(new) = edit.after().filter(|new| !self.is_being_deleted(*new)) else {
             return Vec::new();
         };
@@ -159,7 +159,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Judges each set that the budget is or was about.
-    fn budget(&self, edit: &'a Edit<DisruptionBudget>) -> Vec<Finding> {
+    fn budget(&self, edit: &'a ObjectChange<DisruptionBudget>) -> Vec<Finding> {
         let Some(subject) = edit.after().or(edit.before()).filter(|subject| !self.is_being_deleted(*subject))
         else {
             return Vec::new();
@@ -182,7 +182,7 @@ impl<'a> Evaluator<'a> {
             .map(|set| (*set, Trigger::Budget))
             .chain(gone)
             .filter(|((set, _), _)| !set.metadata.deleting);
-        let asked = Asked {
+        let asked = RequestedChange {
             is_tightening: is_tightening(edit, &view),
             ..self.asked(Changed::Budget(subject), edit.before().unwrap_or(subject))
         };
@@ -204,7 +204,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Judges each set that the Service governs.
-    fn service(&self, edit: &'a Edit<Service>) -> Vec<Finding> {
+    fn service(&self, edit: &'a ObjectChange<Service>) -> Vec<Finding> {
         let Some(subject) = edit.after().or(edit.before()).filter(|subject| !self.is_being_deleted(*subject))
         else {
             return Vec::new();
@@ -222,7 +222,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Judges the set that the autoscaler scales.
-    fn autoscaler(&self, edit: &'a Edit<Autoscaler>) -> Vec<Finding> {
+    fn autoscaler(&self, edit: &'a ObjectChange<Autoscaler>) -> Vec<Finding> {
         let Some(new) = edit.after().filter(|new| !self.is_being_deleted(*new)) else {
             return Vec::new();
         };
@@ -235,7 +235,10 @@ impl<'a> Evaluator<'a> {
         let before = was.and_then(|_| self.earlier(set, set.replicas()));
         let before = before.map(|(set, replicas)| (set, replicas, PendingChange::Nothing));
         let known = edit.before().unwrap_or(new);
-        let asked = Asked { was: Changed::Autoscaler(known), ..self.asked(Changed::Autoscaler(new), known) };
+        let asked = RequestedChange {
+            was: Changed::Autoscaler(known),
+            ..self.asked(Changed::Autoscaler(new), known)
+        };
         self.judge(before, state, Trigger::Autoscaler, asked)
     }
 
@@ -260,7 +263,7 @@ impl<'a> Evaluator<'a> {
         let applicable = self.policies.applicable(self.subject(about)).asked_by(self.requester, false);
         let class = set.map(|set| self.policies.classify(set, &applicable));
         let found = |rule: &Rule, violations: &mut Violations| {
-            if let Check::PodRemoval(check) = rule.check {
+            if let RuleCheck::PodRemoval(check) = rule.check {
                 check(&removal, self.requester, violations);
             }
         };
@@ -294,7 +297,7 @@ impl<'a> Evaluator<'a> {
     fn manifest(&self, written: &'a Written) -> Vec<Finding> {
         let applicable = self.policies.applicable(self.subject(&written.metadata));
         self.simple(&applicable, None, &written.metadata, &written.object, |rule, violations| {
-            if let Check::Text(check) = rule.check {
+            if let RuleCheck::Text(check) = rule.check {
                 check(written, violations);
             }
         })

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Evaluator, Memories};
-use crate::change::{Action, Change, Edit};
+use crate::change::{Action, Change, ObjectChange};
 use crate::cluster::{Cluster, ClusterView, Kind, PendingChange};
 use crate::model::{Class, Eviction, Pod, StatefulSet};
 use crate::policy::Policies;
@@ -43,20 +43,20 @@ pub fn pods_in_question(change: &Change, cluster: &Cluster, policies: &Policies)
             let set = view.set(namespace, name).present();
             set.map_or_else(Vec::new, |set| evaluator.around_scale(set, *old))
         }
-        Action::StatefulSet(Edit::Update { old, new }) if new.replicas() < old.replicas() => {
+        Action::StatefulSet(ObjectChange::Update { old, new }) if new.replicas() < old.replicas() => {
             evaluator.around_scale(old, old.replicas())
         }
-        Action::StatefulSet(Edit::Update { old, new })
+        Action::StatefulSet(ObjectChange::Update { old, new })
             if new.spec.ordinals.start != old.spec.ordinals.start =>
         {
             evaluator.around_scale(old, old.replicas())
         }
-        Action::StatefulSet(Edit::Update { old, new })
+        Action::StatefulSet(ObjectChange::Update { old, new })
             if new.replaced_first(old, new.replicas()).is_some() =>
         {
             evaluator.around_scale(old, old.replicas())
         }
-        Action::StatefulSet(Edit::Create(set)) => evaluator.orphans_of(set),
+        Action::StatefulSet(ObjectChange::Create(set)) => evaluator.orphans_of(set),
         _ => Vec::new(),
     }
 }

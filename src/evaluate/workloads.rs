@@ -5,18 +5,18 @@ use std::fmt::Write as _;
 use super::Evaluator;
 use super::evaluation::finding;
 use super::judge::Known;
-use crate::change::{Edit, WorkloadScale};
+use crate::change::{ObjectChange, WorkloadScale};
 use crate::cluster::{ClusterView, PendingChange};
 use crate::model::{Object, Owner, Workload};
 use crate::policy::{Applicable, alters_exemption};
-use crate::rules::{self, Check, Params, Rule, Trigger, Violation, Violations, WorkloadContext};
+use crate::rules::{self, Params, Rule, RuleCheck, Trigger, Violation, Violations, WorkloadContext};
 use crate::verdict::{Finding, Level};
 
 /// A workload and its replica count.
 type State<'a> = (&'a Workload, i32);
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn workload(&self, edit: &'a Edit<Workload>) -> Vec<Finding> {
+    pub(super) fn workload(&self, edit: &'a ObjectChange<Workload>) -> Vec<Finding> {
         let Some(new) = edit.after() else { return Vec::new() };
         let at = |workload: &'a Workload| (workload, workload.replicas());
         self.judge_workload(edit.before().map(at), at(new), Trigger::Workload)
@@ -106,7 +106,7 @@ struct WorkloadStep<'a> {
 impl<'a> WorkloadStep<'a> {
     fn violations(&self, rule: &Rule, at: &WorkloadContext<'_>, params: &Params) -> Vec<Violation> {
         let mut violations = Violations::default();
-        if let Check::Workload(check) | Check::StateAndWorkload(_, check) = rule.check
+        if let RuleCheck::Workload(check) | RuleCheck::StateAndWorkload(_, check) = rule.check
             && rule.looks_at_workload(at.class.class, self.trigger)
         {
             check(at, params, &mut violations);

@@ -175,7 +175,7 @@ fn unconfirmed(why: &Known, mut finding: Finding, when_overloaded: WhenOverloade
 
 /// The namespace that the change is about, and the StatefulSet it names without showing it.
 fn subject(action: &Action) -> Option<(&str, Option<&str>)> {
-    fn namespace<T: crate::model::Object>(edit: &crate::change::Edit<T>) -> Option<&str> {
+    fn namespace<T: crate::model::Object>(edit: &crate::change::ObjectChange<T>) -> Option<&str> {
         Some(&*edit.after().or(edit.before())?.metadata().namespace)
     }
     match action {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
-use crate::change::{Action, Change, Edit};
+use crate::change::{Action, Change, ObjectChange};
 use crate::cluster::{Cluster, ClusterView, PendingChange};
 use crate::rules::enumerate;
 use crate::verdict::{Level, Verdict};
@@ -148,7 +148,7 @@ impl Reservation {
 fn count_of(action: &Action) -> Option<(&str, &str, i32, i32)> {
     let (namespace, name, old, new) = match action {
         Action::Scale { namespace, name, old, new } => (namespace, name, *old, *new),
-        Action::StatefulSet(Edit::Update { old, new }) => {
+        Action::StatefulSet(ObjectChange::Update { old, new }) => {
             (&new.metadata.namespace, &new.metadata.name, old.replicas(), new.replicas())
         }
         _ => return None,

@@ -5,7 +5,7 @@ use serde::de::{IntoDeserializer, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 use serde_json::Error;
 
-use super::node::{Entry, Node, Value};
+use super::node::{MapEntry, Node, Value};
 
 impl<'de> IntoDeserializer<'de, Error> for &'de Node<'_> {
     type Deserializer = Self;
@@ -28,7 +28,7 @@ impl<'de> Deserializer<'de> for &'de Node<'_> {
             Value::List(items) => SeqDeserializer::new(items.iter()).deserialize_any(visitor),
             Value::Map(entries) => {
                 let present = entries.iter().filter(|entry| !entry.value.is_null());
-                let key = |entry: &'de Entry<'_>| BorrowedStrDeserializer::new(&entry.key);
+                let key = |entry: &'de MapEntry<'_>| BorrowedStrDeserializer::new(&entry.key);
                 MapDeserializer::new(present.map(|entry| (key(entry), &entry.value))).deserialize_any(visitor)
             }
         }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::fault::Fault;
 use super::limits::{self, ParseLimits};
 use super::map::MapBuilder;
-use super::node::{Entry, Node, Value};
+use super::node::{MapEntry, Node, Value};
 use super::scalar;
 
 /// Values that stand one after another, and how reading them ended.
@@ -81,7 +81,7 @@ impl<'a> Reader<'a, '_> {
             }
             reader.skip_blanks();
             let value = reader.value(depth + 1)?;
-            entries.insert(Entry { key, line, column, end_column, shadows: None, value });
+            entries.insert(MapEntry { key, line, column, end_column, shadows: None, value });
             Ok(())
         })?;
         Ok(Node { line, column, end_column: column + 1, value: Value::Map(entries.finish()) })

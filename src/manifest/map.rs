@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::node::Entry;
+use super::node::MapEntry;
 
 /// Up to this many entries a linear search beats hashing, and most maps stay below.
 const LINEAR: usize = 24;
@@ -11,7 +11,7 @@ const LINEAR: usize = 24;
 /// The entries of a map that is being read.
 #[derive(Default)]
 pub(super) struct MapBuilder<'a> {
-    entries: Vec<Entry<'a>>,
+    entries: Vec<MapEntry<'a>>,
     /// Which entries came through `<<`: to override those is what merging is for. Those behind its end did not, as in nearly every map.
     merged: Vec<bool>,
     /// Where each key behind the first [`LINEAR`] is.
@@ -20,20 +20,20 @@ pub(super) struct MapBuilder<'a> {
 
 impl<'a> MapBuilder<'a> {
     /// Adds an entry that is written in the map itself.
-    pub(super) fn insert(&mut self, entry: Entry<'a>) {
+    pub(super) fn insert(&mut self, entry: MapEntry<'a>) {
         self.put(entry, false);
     }
 
     /// Adds an entry of a merged map. It replaces what is there already, as in go-yaml.
-    pub(super) fn merge(&mut self, entry: Entry<'a>) {
+    pub(super) fn merge(&mut self, entry: MapEntry<'a>) {
         self.put(entry, true);
     }
 
-    pub(super) fn finish(self) -> Vec<Entry<'a>> {
+    pub(super) fn finish(self) -> Vec<MapEntry<'a>> {
         self.entries
     }
 
-    fn put(&mut self, mut entry: Entry<'a>, merged: bool) {
+    fn put(&mut self, mut entry: MapEntry<'a>, merged: bool) {
         let Some(at) = self.find(&entry.key) else {
             if self.entries.len() >= LINEAR {
                 let index = self.index.get_or_insert_default();

@@ -1,6 +1,6 @@
 //! Fields that Kubernetes does not know and that look like one it knows.
 
-use super::node::{Entry, Node};
+use super::node::{MapEntry, Node};
 use crate::model::{Fields, KUBERNETES_VERSION, Kind, field_path, misspelt, pointer_step};
 
 /// Of one object no more is compared: whoever has so many of them did not misspell them.
@@ -70,7 +70,7 @@ impl<'n> Search<'n> {
         for (index, item) in node.as_list().unwrap_or_default().iter().enumerate() {
             self.below(Step::Index(index), item, fields);
         }
-        for Entry { key, value, .. } in node.as_map().unwrap_or_default() {
+        for MapEntry { key, value, .. } in node.as_map().unwrap_or_default() {
             match fields.get(key) {
                 Some(inside) if !inside.is_open() && is_of_server(key) => {}
                 Some(inside) => self.below(Step::Key(key), value, inside),

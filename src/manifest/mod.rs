@@ -39,11 +39,11 @@ pub use fault::Fault;
 use limits::ParseLimits;
 pub use lines::{Excerpt, Lines};
 pub use misspelt::misspelt_fields;
-pub use node::{Entry, Node, Span, Value};
+pub use node::{MapEntry, Node, Span, Value};
 pub use note::{Note, NoteKind, kinds_that_matter};
 pub use outline::{KeyTable, Outline};
 pub use source::{Origin, Source};
-use split::Document;
+use split::DocumentText;
 pub use variable::Variable;
 
 /// An object as kubectl would apply it: a document, an item of a `List` or an object of an `OpenShift` Template.
@@ -64,14 +64,14 @@ pub struct Manifest<'a> {
     /// `metadata.namespace`.
     pub namespace: Option<String>,
     /// The keys that the object has twice.
-    pub duplicate_keys: Vec<DuplicateKey>,
+    pub duplicate_keys: Vec<ParsedDuplicateKey>,
     /// Where else its fields are written; empty unless it is rendered.
     pub elsewhere: Elsewhere,
 }
 
 /// A key written twice in one map. kubectl takes the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DuplicateKey {
+pub struct ParsedDuplicateKey {
     /// Its JSON pointer within the object.
     pub pointer: String,
     /// The line of the last one, which counts.
@@ -122,7 +122,7 @@ pub fn document(text: &str) -> Result<Node<'_>, Fault> {
 pub fn only_document(text: &str) -> Result<Node<'_>, Fault> {
     let mut limits = ParseLimits::default();
     let mut only = None;
-    for Document { text, line, fault, .. } in split::documents(text, 1) {
+    for DocumentText { text, line, fault, .. } in split::documents(text, 1) {
         if let Some(fault) = fault {
             return Err(fault);
         }
@@ -137,7 +137,7 @@ pub fn only_document(text: &str) -> Result<Node<'_>, Fault> {
     }
     let Some(node) = only else { return document("") };
     match unwrap::shadowing_key(&node) {
-        Some(Entry { key, line, column, .. }) => {
+        Some(MapEntry { key, line, column, .. }) => {
             Err(Fault::syntax(*line, *column, format!("`{key}` is written twice")))
         }
         None => Ok(node),
@@ -199,7 +199,7 @@ impl<'a> Reading<'a, '_> {
 
     /// Reads documents of YAML. `json` is what is wrong with the first of them as JSON.
     fn documents(&mut self, text: &'a str, line: u32, mut json: Option<Fault>) {
-        for Document { text, line, fault, .. } in split::documents(text, line) {
+        for DocumentText { text, line, fault, .. } in split::documents(text, line) {
             if is_ytt(text) {
                 let message = "a ytt template that has not been rendered: audit the output of ytt";
                 self.push_note(line, 1, NoteKind::Template, message, note::hidden(text));

@@ -33,12 +33,12 @@ pub enum Value<'a> {
     /// A list.
     List(Vec<Node<'a>>),
     /// A map; of keys written twice only the last is here.
-    Map(Vec<Entry<'a>>),
+    Map(Vec<MapEntry<'a>>),
 }
 
 /// One key of a map and its value.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry<'a> {
+pub struct MapEntry<'a> {
     /// The key, as a string whatever it was in YAML.
     pub key: Cow<'a, str>,
     /// The line of the key.
@@ -125,7 +125,7 @@ impl<'a> Node<'a> {
             Value::Number(value) => Value::Number(value),
             Value::String(text) => Value::String(text.into_owned().into()),
             Value::List(items) => Value::List(items.into_iter().map(Node::into_owned).collect()),
-            Value::Map(entries) => Value::Map(entries.into_iter().map(Entry::into_owned).collect()),
+            Value::Map(entries) => Value::Map(entries.into_iter().map(MapEntry::into_owned).collect()),
         };
         let Self { line, column, end_column, .. } = self;
         Node { line, column, end_column, value }
@@ -148,7 +148,7 @@ impl<'a> Node<'a> {
     }
 
     /// The entries, if it is a map.
-    pub fn as_map(&self) -> Option<&[Entry<'a>]> {
+    pub fn as_map(&self) -> Option<&[MapEntry<'a>]> {
         match &self.value {
             Value::Map(entries) => Some(entries),
             _ => None,
@@ -161,7 +161,7 @@ impl<'a> Node<'a> {
     }
 
     /// The entry of `key`, null or not.
-    pub fn entry(&self, key: &str) -> Option<&Entry<'a>> {
+    pub fn entry(&self, key: &str) -> Option<&MapEntry<'a>> {
         self.as_map()?.iter().find(|entry| entry.key == key)
     }
 
@@ -177,7 +177,7 @@ impl<'a> Node<'a> {
 
     /// A block map starts with its first key, which shows better than a point of no width.
     pub fn span(&self) -> Span {
-        match self.as_map().and_then(<[Entry<'_>]>::first) {
+        match self.as_map().and_then(<[MapEntry<'_>]>::first) {
             Some(first) if (first.line, first.column) == (self.line, self.column) => first.span(),
             _ => Span { line: self.line, column: self.column, end_column: self.end_column },
         }
@@ -193,11 +193,11 @@ impl<'a> Node<'a> {
     }
 }
 
-impl Entry<'_> {
-    fn into_owned(self) -> Entry<'static> {
+impl MapEntry<'_> {
+    fn into_owned(self) -> MapEntry<'static> {
         let Self { key, line, column, end_column, shadows, value } = self;
         let (key, value) = (key.into_owned().into(), value.into_owned());
-        Entry { key, line, column, end_column, shadows, value }
+        MapEntry { key, line, column, end_column, shadows, value }
     }
 
     /// Where the key is written.

@@ -10,7 +10,7 @@ use super::fault::Fault;
 
 /// One document's text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Document<'a> {
+pub(super) struct DocumentText<'a> {
     pub(super) text: &'a str,
     /// The byte of the file at which the text starts.
     pub(super) start: usize,
@@ -24,7 +24,7 @@ pub(super) struct Document<'a> {
 ///
 /// A separator with nothing before it stays a part of its document, as in kubectl. So the parser sees it, and `%YAML`
 /// after it is not what it is before it.
-pub(super) fn documents(text: &str, mut line: u32) -> Vec<Document<'_>> {
+pub(super) fn documents(text: &str, mut line: u32) -> Vec<DocumentText<'_>> {
     let mut found = Vec::new();
     let (mut start, mut start_line, mut fault) = (0, line, None);
     let mut last = 0;
@@ -38,14 +38,19 @@ pub(super) fn documents(text: &str, mut line: u32) -> Vec<Document<'_>> {
                 fault.get_or_insert_with(|| Fault::syntax(line, 1, message));
             }
             Some(_) if start < at => {
-                found.push(Document { text: &text[start..at], start, line: start_line, fault: fault.take() });
+                found.push(DocumentText {
+                    text: &text[start..at],
+                    start,
+                    line: start_line,
+                    fault: fault.take(),
+                });
                 (start, start_line) = (at + text_line.len(), line + 1);
             }
             _ => {}
         }
     }
     if start < text.len() {
-        found.push(Document { text: &text[start..], start, line: start_line, fault });
+        found.push(DocumentText { text: &text[start..], start, line: start_line, fault });
     }
     found
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::fault::Fault;
 use super::json;
 use super::limits::ParseLimits;
-use super::node::{Entry, Node, Span, Value};
+use super::node::{MapEntry, Node, Span, Value};
 
 /// The objects of a Template with its parameters' default values put in. A parameter without one stays as it is written.
 pub(super) fn objects<'a>(mut template: Node<'a>, limits: &mut ParseLimits) -> Result<Vec<Node<'a>>, Fault> {
@@ -25,7 +25,7 @@ pub(super) fn malformed_parameters(template: &Node<'_>) -> Vec<Span> {
     let parameters = template.get("parameters").and_then(Node::as_list).unwrap_or_default();
     let fields = parameters.iter().flat_map(|parameter| ["name", "value"].map(|key| parameter.entry(key)));
     let malformed = fields.flatten().filter(|field| !field.value.is_null() && field.value.as_str().is_none());
-    malformed.map(Entry::span).collect()
+    malformed.map(MapEntry::span).collect()
 }
 
 fn default<'n>(parameter: &'n Node<'_>) -> Option<(&'n str, &'n str)> {
@@ -48,7 +48,7 @@ impl<'a> Filler<'a, '_> {
             },
             Value::List(items) => items.iter_mut().try_for_each(|item| self.fill(item))?,
             Value::Map(entries) => {
-                for Entry { key, line, column, value, .. } in entries {
+                for MapEntry { key, line, column, value, .. } in entries {
                     self.substitute(key, *line, *column)?;
                     self.fill(value)?;
                 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::fault::Fault;
 use super::limits::ParseLimits;
 use super::misspelt::misspelt_fields;
-use super::node::{Entry, Node, Value};
-use super::{DuplicateKey, Elsewhere, Manifest, NoteKind, Reading, template};
+use super::node::{MapEntry, Node, Value};
+use super::{Elsewhere, Manifest, NoteKind, ParsedDuplicateKey, Reading, template};
 use crate::model::{Kind, misspelt, pointer_step};
 
 impl<'a> Reading<'a, '_> {
@@ -202,10 +202,10 @@ fn installs_chart(node: &Node<'_>, api_version: &str, kind: &str) -> bool {
 }
 
 /// Gives an item what its list says. It is written nowhere but at the item.
-fn inherit(entries: &mut Vec<Entry<'_>>, key: &str, text: &str, (line, column): (u32, u32)) {
+fn inherit(entries: &mut Vec<MapEntry<'_>>, key: &str, text: &str, (line, column): (u32, u32)) {
     entries.retain(|entry| entry.key != key);
     let value = Node { line, column, end_column: column + 1, value: Value::String(text.to_owned().into()) };
-    entries.push(Entry {
+    entries.push(MapEntry {
         key: key.to_owned().into(),
         line,
         column,
@@ -268,7 +268,7 @@ fn is_directive(key: &str) -> bool {
 }
 
 /// A key that some map has twice: the last of both, which counts.
-pub(super) fn shadowing_key<'n, 'a>(node: &'n Node<'a>) -> Option<&'n Entry<'a>> {
+pub(super) fn shadowing_key<'n, 'a>(node: &'n Node<'a>) -> Option<&'n MapEntry<'a>> {
     match &node.value {
         Value::Map(entries) => entries
             .iter()
@@ -280,7 +280,7 @@ pub(super) fn shadowing_key<'n, 'a>(node: &'n Node<'a>) -> Option<&'n Entry<'a>>
 
 /// Looks for keys that are written twice.
 struct Duplicates<'a> {
-    found: Vec<DuplicateKey>,
+    found: Vec<ParsedDuplicateKey>,
     limits: &'a mut ParseLimits,
 }
 
@@ -293,13 +293,13 @@ impl Duplicates<'_> {
             self.search(item, pointer)?;
             pointer.truncate(length);
         }
-        for Entry { key, line, column, shadows, value, .. } in node.as_map().unwrap_or_default() {
+        for MapEntry { key, line, column, shadows, value, .. } in node.as_map().unwrap_or_default() {
             pointer.push('/');
             *pointer += &pointer_step(key);
             if let Some(first_line) = *shadows {
                 self.limits.expand(pointer.len(), *line, *column)?;
                 let pointer = pointer.clone();
-                self.found.push(DuplicateKey { pointer, line: *line, column: *column, first_line });
+                self.found.push(ParsedDuplicateKey { pointer, line: *line, column: *column, first_line });
             }
             self.search(value, pointer)?;
             pointer.truncate(length);

@@ -23,7 +23,7 @@ use std::mem;
 use super::fault::Fault;
 use super::limits::{self, ParseLimits};
 use super::map::MapBuilder;
-use super::node::{Entry, Node, Value};
+use super::node::{MapEntry, Node, Value};
 use super::scalar::{self, Scalar};
 use events::{Event, Item};
 use parser::FirstDocument;
@@ -71,7 +71,7 @@ fn first_of_lines<'a>(text: &'a str, line: u32, limits: &mut ParseLimits) -> Res
         let node = Node { line, column: 1, end_column: 1, value: Value::Null };
         return Ok(First { node, ignored: ignored.map(shown) });
     }
-    let node = Builder { events, has_aliases, limits, aliases: 0 }.node(&mut 0, 0)?;
+    let node = NodeBuilder { events, has_aliases, limits, aliases: 0 }.node(&mut 0, 0)?;
     Ok(First { node, ignored: ignored.map(shown) })
 }
 
@@ -108,7 +108,7 @@ fn is_forbidden(character: char) -> bool {
         || matches!(character, '\u{fffe}' | '\u{ffff}')
 }
 
-struct Builder<'a, 'b> {
+struct NodeBuilder<'a, 'b> {
     events: Vec<Event<'a>>,
     /// Whether an event may be needed more than once.
     has_aliases: bool,
@@ -117,7 +117,7 @@ struct Builder<'a, 'b> {
     aliases: usize,
 }
 
-impl<'a> Builder<'a, '_> {
+impl<'a> NodeBuilder<'a, '_> {
     fn node(&mut self, at: &mut usize, depth: usize) -> Result<Node<'a>, Fault> {
         let event = self.next(at)?;
         let Event { line, column, end_column, .. } = event;
@@ -152,7 +152,7 @@ impl<'a> Builder<'a, '_> {
             let Event { line, column, end_column, .. } = event;
             let key = self.key(event)?;
             let value = self.node(at, depth + 1)?;
-            entries.insert(Entry { key, line, column, end_column, shadows: None, value });
+            entries.insert(MapEntry { key, line, column, end_column, shadows: None, value });
         }
         Ok(Value::Map(entries.finish()))
     }
@@ -190,7 +190,7 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// The entries of a map that `<<` names; an alias counts only where it leads to a map.
-    fn merged_map(&mut self, at: &mut usize, depth: usize) -> Result<Vec<Entry<'a>>, Fault> {
+    fn merged_map(&mut self, at: &mut usize, depth: usize) -> Result<Vec<MapEntry<'a>>, Fault> {
         let node = self.node(at, depth + 1)?;
         match node.value {
             Value::Map(entries) => Ok(entries),

@@ -20,7 +20,7 @@ mod pod_name_annotation;
 mod pod_name_label;
 mod service_per_pod;
 
-use crate::change::{Action, Change, Edit};
+use crate::change::{Action, Change, ObjectChange};
 use crate::cluster::Cluster;
 use crate::model::{Object, POD_NAME_ANNOTATION, Pod, StatefulSet};
 use crate::policy::{Applicable, Policies, Subject};
@@ -78,8 +78,8 @@ pub fn mutate(
         return Mutation::default();
     }
     match &change.action {
-        Action::StatefulSet(Edit::Create(set)) => on_set(set, cluster, policies, || false),
-        Action::StatefulSet(Edit::Update { old, new }) => {
+        Action::StatefulSet(ObjectChange::Create(set)) => on_set(set, cluster, policies, || false),
+        Action::StatefulSet(ObjectChange::Update { old, new }) => {
             // Pods of a set that is scaled to 0 are kept, and made anew, where it is scaled up again before they are gone.
             let has_pods = old.replicas() > 0 || old.status.replicas > 0;
             on_set(new, cluster, policies, || has_pods && !template_changes())

@@ -2,10 +2,10 @@
 
 use super::{Map, Mutation, Target};
 use crate::model::POD_NAME_ANNOTATION;
-use crate::policy::Asked;
+use crate::policy::PolicyValue;
 
 pub(super) fn mutate(target: &Target<'_>, out: &mut Mutation) {
-    let Some(Asked { value: label, policy }) = target.applicable.pod_name_label() else { return };
+    let Some(PolicyValue { value: label, policy }) = target.applicable.pod_name_label() else { return };
     let template = &target.set.spec.template;
     match template.metadata.annotations.get(POD_NAME_ANNOTATION) {
         Some(own) if own == label => {}

@@ -46,13 +46,13 @@ pub struct Status {
 }
 
 fn ours<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<ConditionText>>, D::Error> {
-    let conditions = Option::<Vec<Condition>>::deserialize(deserializer)?.unwrap_or_default();
+    let conditions = Option::<Vec<SetCondition>>::deserialize(deserializer)?.unwrap_or_default();
     let ours = conditions.into_iter().find(|condition| condition.kind == CONDITION);
     Ok(ours.map(|condition| Box::new(condition.said)))
 }
 
 #[derive(Deserialize)]
-struct Condition {
+struct SetCondition {
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(flatten)]

@@ -7,7 +7,7 @@ use super::scope::Certainty;
 use super::{Check, NamespaceExemption, OnMissingCompanion, Operated, Policy, Setting};
 use crate::change::Requester;
 use crate::model::{Because, Class, Classified, Labels};
-use crate::rules::{self, Check as RuleCheck, NO_PARAMS, Params};
+use crate::rules::{self, NO_PARAMS, Params, RuleCheck};
 use crate::verdict::Level;
 
 /// The policies that are about one subject.

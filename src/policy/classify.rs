@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Applicable, Certainty, ClassRule, Policies};
+use super::{Applicable, Certainty, CompiledClassRule, Policies};
 use crate::model::{
     Because, CLASS, Class, Classified, Metadata, PodTemplate, Software, StatefulSet, Workload,
 };
@@ -75,7 +75,7 @@ fn by_policy<'a>(
     (None, undecided)
 }
 
-impl ClassRule {
+impl CompiledClassRule {
     fn matches(&self, metadata: &Metadata, template: &PodTemplate) -> bool {
         let mut containers = template.spec.containers.iter();
         let by_image = self.images.is_empty() || containers.any(|c| self.images.matches(c.repository()));

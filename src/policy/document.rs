@@ -18,7 +18,7 @@ use crate::verdict::Level;
 /// A whole document, as a file or a custom resource.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
-pub(super) struct Document<S> {
+pub(super) struct WholeDocument<S> {
     #[serde(rename = "apiVersion")]
     _api_version: String,
     #[serde(rename = "kind")]

@@ -16,7 +16,7 @@ pub(super) const LONGEST_REASON: usize = 1024;
 
 /// An entry of a policy's `exemptions`.
 #[derive(Debug)]
-pub(super) struct Exemption {
+pub(super) struct CompiledExemption {
     pub(super) rules: Vec<String>,
     pub(super) namespaces: Patterns,
     pub(super) names: Patterns,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Applicable, Certainty, Exemptness, Policies, Policy, Subject};
 use crate::cluster::{Cluster, Kind};
 use crate::model::{Class, Classified, ObjectRef, StatefulSet, printable};
-use crate::rules::{self, Check, Rule};
+use crate::rules::{self, Rule, RuleCheck};
 use crate::verdict::{Exempt, Level};
 
 /// What the policies decide of one StatefulSet.
@@ -163,7 +163,7 @@ impl Decision {
             rule: rule.id.to_owned(),
             applies: rule.is_for_class(class.class)
                 && !needs_more
-                && !matches!(rule.check, Check::Workload(_)),
+                && !matches!(rule.check, RuleCheck::Workload(_)),
             level: ruling.level,
             decided_by: ruling
                 .policy

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::document::{
-    Document, ExemptionSpec, Expression, KnownOperator, Match, PolicySpec, RuleSetting, Selector,
+    ExemptionSpec, Expression, KnownOperator, Match, PolicySpec, RuleSetting, Selector, WholeDocument,
 };
 use crate::model::{Class, Kind};
 use crate::rules;
@@ -25,7 +25,7 @@ pub fn lint(document: &Value, now: Timestamp) -> Vec<PolicyWarning> {
         warnings.of_exemption(document, now);
         return warnings.0;
     }
-    let Ok(Document::<PolicySpec> { spec, .. }) = serde_json::from_value(document.clone()) else {
+    let Ok(WholeDocument::<PolicySpec> { spec, .. }) = serde_json::from_value(document.clone()) else {
         return warnings.0;
     };
     let spec = spec.unwrap_or_default();
@@ -63,7 +63,8 @@ impl Warnings {
     }
 
     fn of_exemption(&mut self, document: &Value, now: Timestamp) {
-        let Ok(Document::<ExemptionSpec> { spec: Some(spec), .. }) = serde_json::from_value(document.clone())
+        let Ok(WholeDocument::<ExemptionSpec> { spec: Some(spec), .. }) =
+            serde_json::from_value(document.clone())
         else {
             return;
         };

@@ -32,13 +32,13 @@ use crate::software::{Catalogue, ImagePatterns};
 use crate::verdict::{Level, RuleId};
 pub use applicable::{Applicable, Ruling};
 pub use checks::{Check, CheckedResource, Checks, FailurePolicy};
-use exemptions::Exemption;
+use exemptions::CompiledExemption;
 pub use exemptions::{Exemptness, NamespaceExemption, alters_exemption};
 pub use explain::{Decision, DecisionExemption, Explanation};
 pub use faults::all_errors;
 pub use lint::{PolicyWarning, lint};
 use mutate::Mutate;
-pub use mutate::{Asked, ServicePerPod};
+pub use mutate::{PolicyValue, ServicePerPod};
 pub use objects::{Malformed, PolicyObjects};
 pub use parse::PolicyError;
 pub use per_pod_services::{PerPodServices, SettingsUnknown, TrafficPolicy};
@@ -80,10 +80,10 @@ pub struct Policy {
     origin: PolicyOrigin,
     priority: i32,
     scope: Scope,
-    classes: Vec<ClassRule>,
+    classes: Vec<CompiledClassRule>,
     /// For each rule, in the order of [`rules::ALL`], what the policy says of it.
     settings: Vec<Vec<Setting>>,
-    exemptions: Vec<Exemption>,
+    exemptions: Vec<CompiledExemption>,
     annotation_exemptions: Option<bool>,
     annotation_exemptions_by: Option<Subjects>,
     exemption_namespaces: Option<LabelSelector>,
@@ -135,7 +135,7 @@ enum OnMissingCompanion {
 }
 
 #[derive(Debug)]
-struct ClassRule {
+struct CompiledClassRule {
     class: Class,
     images: ImagePatterns,
     selector: Option<LabelSelector>,

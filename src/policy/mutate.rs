@@ -21,7 +21,7 @@ pub struct ServicePerPod {
 
 /// What a policy asks for, and its name.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Asked<'a, T: ?Sized> {
+pub struct PolicyValue<'a, T: ?Sized> {
     /// What.
     pub value: &'a T,
     /// The policy's name.
@@ -43,23 +43,23 @@ impl Policies {
 
 impl<'a> Applicable<'a> {
     /// The annotations of a set.
-    pub fn service_per_pod(&self) -> Option<Asked<'a, ServicePerPod>> {
+    pub fn service_per_pod(&self) -> Option<PolicyValue<'a, ServicePerPod>> {
         self.asked(|mutate| mutate.service_per_pod.as_ref())
     }
 
     /// The key of the label with each pod's name.
-    pub fn pod_name_label(&self) -> Option<Asked<'a, str>> {
+    pub fn pod_name_label(&self) -> Option<PolicyValue<'a, str>> {
         self.asked(|mutate| mutate.pod_name_label.as_deref())
     }
 
     /// The setting of the strongest policy that has one. Nothing is injected where it is unknown whether that policy applies.
-    fn asked<T: ?Sized>(&self, part: impl Fn(&'a Mutate) -> Option<&'a T>) -> Option<Asked<'a, T>> {
+    fn asked<T: ?Sized>(&self, part: impl Fn(&'a Mutate) -> Option<&'a T>) -> Option<PolicyValue<'a, T>> {
         let mut policies = self.policies.iter();
         let (value, policy, certainty) = policies.find_map(|(policy, certainty)| {
             let policy: &'a Policy = policy;
             Some((part(&policy.mutate)?, &*policy.name, *certainty))
         })?;
-        (certainty == Certainty::Certain).then_some(Asked { value, policy })
+        (certainty == Certainty::Certain).then_some(PolicyValue { value, policy })
     }
 }
 

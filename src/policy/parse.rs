@@ -3,12 +3,13 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::document::{self, Document, ExemptionSpec, PolicySpec};
-use super::exemptions::{Exemption, LONGEST_REASON, NamespaceExemption};
+use super::document::{self, ExemptionSpec, PolicySpec, WholeDocument};
+use super::exemptions::{CompiledExemption, LONGEST_REASON, NamespaceExemption};
 use super::plain::plain;
 use super::subjects::{Subjects, names, service_account};
 use super::{
-    ClassRule, Policy, PolicyOrigin, Profile, Scope, Setting, checks, mutate, per_pod_services, rule_index,
+    CompiledClassRule, Policy, PolicyOrigin, Profile, Scope, Setting, checks, mutate, per_pod_services,
+    rule_index,
 };
 use crate::model::{Kind, KindFacts, did_you_mean, pointer_step};
 use crate::rules::{self, Params};
@@ -47,7 +48,7 @@ fn embedded(text: &str) -> anyhow::Result<Value> {
 impl Policy {
     /// Compiles a policy. Unknown fields, rules, parameters and malformed patterns are errors.
     pub fn from_json(document: &Value) -> Result<Self, PolicyError> {
-        let document: Document<PolicySpec> = read(document, Kind::Policy)?;
+        let document: WholeDocument<PolicySpec> = read(document, Kind::Policy)?;
         let spec = document.spec.unwrap_or_default();
         let name = document.metadata.name;
         let checks = checks::compile(checks::Written {
@@ -81,7 +82,7 @@ impl Policy {
 impl NamespaceExemption {
     /// Compiles a `StatefulSetExemption`. Unknown fields, rules and malformed patterns are errors.
     pub fn from_json(document: &Value) -> Result<Self, PolicyError> {
-        let document: Document<ExemptionSpec> = read(document, Kind::Exemption)?;
+        let document: WholeDocument<ExemptionSpec> = read(document, Kind::Exemption)?;
         let namespace = document.metadata.namespace.filter(|namespace| !namespace.is_empty());
         let namespace = namespace.ok_or_else(|| error("/metadata", "the field `namespace` is missing"))?;
         let spec = document.spec.ok_or_else(|| error("", "the field `spec` is missing"))?;
@@ -92,7 +93,7 @@ impl NamespaceExemption {
 }
 
 /// Reads a document of this kind.
-fn read<S: DeserializeOwned>(document: &Value, kind: Kind) -> Result<Document<S>, PolicyError> {
+fn read<S: DeserializeOwned>(document: &Value, kind: Kind) -> Result<WholeDocument<S>, PolicyError> {
     let KindFacts { api_version, name, .. } = kind.facts();
     let is_other = |field: &str, wanted: &str| {
         document.get(field).and_then(Value::as_str).is_some_and(|text| text != wanted)
@@ -101,11 +102,12 @@ fn read<S: DeserializeOwned>(document: &Value, kind: Kind) -> Result<Document<S>
         return Err(error("/apiVersion", format!("a policy is apiVersion {api_version}, kind {name}")));
     }
     refuse_lists(document, "", "")?;
-    let document: Document<S> = serde_path_to_error::deserialize(document).map_err(|error| PolicyError {
-        pointer: crate::manifest::pointer_of(error.path()),
-        message: plain(&error.into_inner().to_string()),
-        offset: None,
-    })?;
+    let document: WholeDocument<S> =
+        serde_path_to_error::deserialize(document).map_err(|error| PolicyError {
+            pointer: crate::manifest::pointer_of(error.path()),
+            message: plain(&error.into_inner().to_string()),
+            offset: None,
+        })?;
     Ok(document)
 }
 
@@ -178,7 +180,7 @@ fn scope(scope: document::Match) -> Result<Scope, PolicyError> {
     })
 }
 
-fn class_rule(rule: document::ClassRule) -> Result<ClassRule, PolicyError> {
+fn class_rule(rule: document::ClassRule) -> Result<CompiledClassRule, PolicyError> {
     if rule.images.is_empty() && rule.selector.is_none() {
         let message = "a class needs `images` or a `selector`".to_owned();
         return Err(PolicyError { pointer: String::new(), message, offset: None });
@@ -188,7 +190,7 @@ fn class_rule(rule: document::ClassRule) -> Result<ClassRule, PolicyError> {
         message,
         offset: None,
     })?;
-    Ok(ClassRule { class: rule.class, images, selector: rule.selector.map(Into::into) })
+    Ok(CompiledClassRule { class: rule.class, images, selector: rule.selector.map(Into::into) })
 }
 
 fn settings(list: Vec<document::RuleSetting>) -> Result<Vec<Vec<Setting>>, PolicyError> {
@@ -228,10 +230,10 @@ fn subjects(subjects: &document::Subjects) -> Result<Subjects, PolicyError> {
     })
 }
 
-fn exemption(exemption: document::Exemption) -> Result<Exemption, PolicyError> {
+fn exemption(exemption: document::Exemption) -> Result<CompiledExemption, PolicyError> {
     known_rules(&exemption.rules)?;
     given_reason(&exemption.reason)?;
-    Ok(Exemption {
+    Ok(CompiledExemption {
         namespaces: patterns(&exemption.namespaces, "/namespaces")?,
         names: patterns(&exemption.names, "/names")?,
         rules: exemption.rules,

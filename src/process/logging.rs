@@ -15,7 +15,7 @@ use super::traces::Traces;
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub enum LogLineFormat {
     /// For people.
     #[default]
     Text,
@@ -41,12 +41,12 @@ pub enum LoggingError {
 
 /// Sends events that pass the filter (`info`, `warn,stateward=debug` …) to stderr, in colours only on a terminal; and spans to
 /// a collector.
-pub fn init(format: Format, filter: &str, traces: Option<&Traces>) -> Result<LogFilter, LoggingError> {
+pub fn init(format: LogLineFormat, filter: &str, traces: Option<&Traces>) -> Result<LogFilter, LoggingError> {
     let (in_force, handle) = reload::Layer::new(parsed(filter)?);
     let layer = fmt::layer().with_writer(|| OneLine(stderr())).with_ansi(stderr().is_terminal());
     let layer = match format {
-        Format::Text => layer.boxed(),
-        Format::Json => layer.json().flatten_event(true).with_ansi(false).boxed(),
+        LogLineFormat::Text => layer.boxed(),
+        LogLineFormat::Json => layer.json().flatten_event(true).with_ansi(false).boxed(),
     };
     let logs = tracing_subscriber::registry().with(layer.with_filter(in_force));
     logs.with(traces.map(Traces::layer)).try_init()?;
@@ -148,7 +148,7 @@ impl<W: io::Write> io::Write for OneLine<W> {
 mod tests {
     use std::io::Write as _;
 
-    use super::{Format, LoggingError, OneLine, init, parsed};
+    use super::{LogLineFormat, LoggingError, OneLine, init, parsed};
 
     #[test]
     fn an_event_is_one_line() {
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_wrong_filter_is_named() {
-        let error = init(Format::Text, "stateward=loud", None).err().unwrap();
+        let error = init(LogLineFormat::Text, "stateward=loud", None).err().unwrap();
         assert!(
             matches!(&error, LoggingError::Filter { filter, .. } if filter == "stateward=loud"),
             "{error}"

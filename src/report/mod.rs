@@ -27,7 +27,7 @@ pub struct Report {
     /// What was passed over or could not be read.
     pub notes: Vec<Note>,
     /// What is not known of a live cluster.
-    pub gaps: Vec<Gap>,
+    pub gaps: Vec<KnowledgeGap>,
     /// How many objects were read.
     pub objects: usize,
     /// How many of them are StatefulSets.
@@ -107,7 +107,7 @@ impl Located {
 
 /// Something that is not known of a live cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
+pub struct KnowledgeGap {
     /// What sort of thing.
     pub kind: GapKind,
     /// What, and why.
@@ -125,14 +125,14 @@ pub enum GapKind {
 
 impl Report {
     pub(crate) fn of_cluster(listing: &Listing) -> Self {
-        let unknown = listing.failed.iter().map(|(kind, error)| Gap {
+        let unknown = listing.failed.iter().map(|(kind, error)| KnowledgeGap {
             kind: GapKind::Unknown,
             message: format!(
                 "{} unknown, so what rests on it is not judged (cannot list: {error})",
                 kind.name()
             ),
         });
-        let unreadable = listing.unreadable.iter().map(|object| Gap {
+        let unreadable = listing.unreadable.iter().map(|object| KnowledgeGap {
             kind: GapKind::Unreadable,
             message: format!(
                 "{} {}/{}: {}",
@@ -154,7 +154,7 @@ impl Report {
 
     /// Adds the policies and exemptions of a cluster that cannot be used.
     pub(crate) fn add_malformed(&mut self, malformed: &[Malformed]) {
-        self.gaps.extend(malformed.iter().map(|Malformed { object, error }| Gap {
+        self.gaps.extend(malformed.iter().map(|Malformed { object, error }| KnowledgeGap {
             kind: GapKind::Unreadable,
             message: format!("{object}: {}: {}", error.pointer, error.message),
         }));

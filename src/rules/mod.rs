@@ -55,12 +55,12 @@ pub struct Rule {
     /// Its documentation, in Markdown, with the headings of [`HEADINGS`].
     pub docs: &'static str,
     /// Finds what is wrong.
-    pub check: Check,
+    pub check: RuleCheck,
 }
 
 /// What a rule looks at.
 #[derive(Clone, Copy, Debug)]
-pub enum Check {
+pub enum RuleCheck {
     /// How things will be.
     State(fn(&SetContext<'_>, &Params, &mut Violations)),
     /// The step from how they are to how they will be.
@@ -109,7 +109,7 @@ macro_rules! rule {
             passes_with_time: false $(|| $passes_with_time)?,
             params: &[$($(&$param),*)?],
             docs: concat!($($doc, "\n"),*),
-            check: crate::rules::Check::$check($($function),+),
+            check: crate::rules::RuleCheck::$check($($function),+),
         };
     };
 }

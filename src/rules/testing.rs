@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    Changed, Check, Left, Params, RefusedExemption, Remembered, Rule, SetContext, Transition, Violation,
+    Changed, Left, Params, RefusedExemption, Remembered, Rule, RuleCheck, SetContext, Transition, Violation,
     Violations,
 };
 use crate::change::PodRemoval;
@@ -148,9 +148,11 @@ impl RuleTest {
         let before = before.map(Self::context);
         if rule.applies_to(&at) {
             match rule.check {
-                Check::State(check) | Check::StateAndWorkload(check, _) => check(&at, &self.params, &mut out),
-                Check::Workload(_) | Check::Text(_) | Check::PodRemoval(_) => {}
-                Check::Step(check) => {
+                RuleCheck::State(check) | RuleCheck::StateAndWorkload(check, _) => {
+                    check(&at, &self.params, &mut out)
+                }
+                RuleCheck::Workload(_) | RuleCheck::Text(_) | RuleCheck::PodRemoval(_) => {}
+                RuleCheck::Step(check) => {
                     let step = Transition { before: before.as_ref(), after: &at, left: Left::default() };
                     check(&step, &self.params, &mut out);
                 }
@@ -164,7 +166,7 @@ impl RuleTest {
         let mut out = Violations::default();
         let view = ClusterView::new(&self.cluster, PendingChange::Nothing);
         let at = SetContext { changed: Changed::Pod(removal), view, ..self.context() };
-        if let Check::Step(check) = rule.check {
+        if let RuleCheck::Step(check) = rule.check {
             check(&Transition { before: None, after: &at, left: Left::default() }, &self.params, &mut out);
         }
         out.into_vec()

@@ -45,7 +45,7 @@ struct PortLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FailureLabels {
+struct WebhookFailureLabels {
     webhook: Webhook,
     status: u16,
 }
@@ -76,7 +76,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<DurationLabels, Histogram>,
     findings: Family<FindingLabels, NamedCounter>,
-    failures: Family<FailureLabels, Counter>,
+    failures: Family<WebhookFailureLabels, Counter>,
     handshake_failures: Counter,
     certificate_expiry: Gauge,
     connections: Family<PortLabels, Gauge>,
@@ -141,7 +141,7 @@ impl Metrics {
     }
 
     pub(super) fn failed(&self, webhook: Webhook, status: StatusCode) {
-        self.failures.get_or_create(&FailureLabels { webhook, status: status.as_u16() }).inc();
+        self.failures.get_or_create(&WebhookFailureLabels { webhook, status: status.as_u16() }).inc();
     }
 
     pub(super) fn handshake_failed(&self) {

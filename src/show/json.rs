@@ -30,7 +30,7 @@ struct JsonApplication<'a> {
     steps: &'a [ScaleStep],
     services: &'a [ServiceLink],
     claims: JsonClaims<'a>,
-    findings: Vec<JsonFinding<'a>>,
+    findings: Vec<JsonShowFinding<'a>>,
 }
 
 #[derive(Serialize)]
@@ -74,7 +74,7 @@ struct JsonClaims<'a> {
 }
 
 #[derive(Serialize)]
-struct JsonFinding<'a> {
+struct JsonShowFinding<'a> {
     rule: &'a str,
     level: Level,
     object: &'a crate::model::ObjectRef,
@@ -149,10 +149,10 @@ fn pods<'a>(glance: &'a Glance<'_>) -> Vec<JsonPod<'a>> {
     pods.collect()
 }
 
-fn findings<'a>(glance: &'a Glance<'_>) -> Vec<JsonFinding<'a>> {
+fn findings<'a>(glance: &'a Glance<'_>) -> Vec<JsonShowFinding<'a>> {
     let findings = glance.findings.iter().map(|located| {
         let finding = &located.finding;
-        JsonFinding {
+        JsonShowFinding {
             rule: finding.rule.as_str(),
             level: finding.level,
             object: &finding.object,

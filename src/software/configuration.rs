@@ -16,7 +16,7 @@ const LONGEST_SETTING: usize = 100;
 /// A condition on the configuration that a container's program reads.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Configuration {
+pub(super) struct ProgramConfiguration {
     /// Environment variables that hold a configuration file each.
     pub(super) variables: Vec<String>,
     /// The folders from which the program reads files without being told.
@@ -78,7 +78,7 @@ impl WantedSetting {
     }
 }
 
-impl Configuration {
+impl ProgramConfiguration {
     /// Whether it asks one thing.
     pub(super) fn is_clear(&self) -> bool {
         self.says.is_empty() == self.unknown
@@ -209,7 +209,7 @@ mod tests {
             ..MountedFile::default()
         };
         container.files = files.iter().map(file).collect();
-        let condition: Configuration = serde_json::from_value(condition).unwrap();
+        let condition: ProgramConfiguration = serde_json::from_value(condition).unwrap();
         condition.holds(&container)
     }
 
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_file_counts_where_the_program_may_read_it() {
-        let condition: Configuration = serde_json::from_value(json!({
+        let condition: ProgramConfiguration = serde_json::from_value(json!({
             "folders": ["/default"], "flags": ["-config"], "endings": [".hcl", ".json"], "says": ["x"],
         }))
         .unwrap();
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_value_is_repeated_only_where_it_is_looked_for() {
-        let condition: Configuration =
+        let condition: ProgramConfiguration =
             serde_json::from_value(json!({"says": ["storage.*", "server=true"]})).unwrap();
         let text = "storage \"mysql\" { password = \"secret\" }\nstorage \"mysql\" {}\nserver = true\nkey = \"hidden\"";
         assert_eq!(condition.settings_in(text), ["storage.mysql", "storage.mysql.password", "server=true"]);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::configuration::Configuration;
-use super::entry::{ByImage, Entry, PassOver, Variable};
+use super::configuration::ProgramConfiguration;
+use super::entry::{ByImage, CatalogueEntry, PassOver, Variable};
 use super::files::SettingsFile;
 use super::{Catalogue, ImagePatterns, Patterns};
 use crate::model::{Class, Confidence, MajorityProbes};
@@ -52,7 +52,7 @@ struct EntryDocument {
     environment: Vec<String>,
     #[serde(default)]
     claims: bool,
-    configuration: Option<Configuration>,
+    configuration: Option<ProgramConfiguration>,
     #[serde(default)]
     data_folders: Vec<Box<str>>,
     #[serde(default)]
@@ -78,7 +78,7 @@ impl Catalogue {
         let images = ImagePatterns::new(&images).map_err(anyhow::Error::msg)?;
         let (command_owner, commands) = with_owner(software.iter().map(|entry| &entry.commands));
         let commands = Patterns::new(&commands)?;
-        let entries = software.into_iter().map(Entry::compile).collect::<Result<Vec<_>, _>>()?;
+        let entries = software.into_iter().map(CatalogueEntry::compile).collect::<Result<Vec<_>, _>>()?;
         let conditions = entries.iter().flat_map(|entry| &entry.environment).map(|variable| &variable.name);
         let configurations = || entries.iter().filter_map(|entry| entry.configuration.as_ref());
         let texts = configurations().flat_map(|configuration| &configuration.variables);
@@ -113,7 +113,7 @@ impl Catalogue {
     }
 }
 
-impl Entry {
+impl CatalogueEntry {
     fn compile(document: EntryDocument) -> anyhow::Result<Self> {
         let name = document.name;
         let by_command = !document.commands.is_empty();
@@ -139,7 +139,7 @@ impl Entry {
                 || !document.environment.is_empty(),
             "{name}: nothing to recognise it by"
         );
-        let is_clear = document.configuration.as_ref().is_none_or(Configuration::is_clear);
+        let is_clear = document.configuration.as_ref().is_none_or(ProgramConfiguration::is_clear);
         anyhow::ensure!(is_clear, "{name}: a configuration either `says` something or is `unknown`");
         Ok(Self {
             class: document.class.unwrap_or(Class::Replicated),

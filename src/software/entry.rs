@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::Pods;
-use super::configuration::Configuration;
+use super::configuration::ProgramConfiguration;
 use super::patterns::Patterns;
 use super::programs::{Program, base_name};
 use crate::model::{Class, Confidence, Container, EnvVar, MajorityProbes};
 
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a field of the catalogue")]
-pub(super) struct Entry {
+pub(super) struct CatalogueEntry {
     /// Empty where it is about several.
     pub(super) name: String,
     pub(super) class: Class,
@@ -26,7 +26,7 @@ pub(super) struct Entry {
     pub(super) arguments: Patterns,
     pub(super) environment: Vec<Variable>,
     pub(super) claims: bool,
-    pub(super) configuration: Option<Configuration>,
+    pub(super) configuration: Option<ProgramConfiguration>,
     pub(super) data_folders: Arc<[Box<str>]>,
     pub(super) keeps_no_data: bool,
     pub(super) leaves_in_order: bool,
@@ -59,7 +59,7 @@ pub(super) enum PassOver {
     BesideOthers,
 }
 
-impl Entry {
+impl CatalogueEntry {
     /// What people call the software.
     pub(super) fn called<'c>(&'c self, container: &'c Container) -> &'c str {
         if self.name.is_empty() { base_name(container.repository()) } else { &self.name }

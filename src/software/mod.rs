@@ -21,8 +21,8 @@ use crate::model::{Class, Container, Software, StatefulSet, Workload, cut};
 pub use container_settings::{
     image_volumes, is_known_by_files, may_be_configured, reads_files, settings, with_texts,
 };
-use deciding::Decision;
-use entry::{ByImage, Entry};
+use deciding::DecidingContainer;
+use entry::{ByImage, CatalogueEntry};
 use files::SettingsFile;
 pub use images::ImagePatterns;
 pub use patterns::Patterns;
@@ -34,7 +34,7 @@ const LONGEST_EVIDENCE: usize = 300;
 /// The compiled catalogue.
 #[derive(Debug)]
 pub struct Catalogue {
-    entries: Vec<Entry>,
+    entries: Vec<CatalogueEntry>,
     /// Every entry's image patterns in one set, and the entry each belongs to.
     images: ImagePatterns,
     owner: Vec<usize>,
@@ -136,7 +136,7 @@ impl Catalogue {
     /// What the containers of the pods say of their class.
     pub fn classify<'a>(&self, pods: impl Into<Pods<'a>>) -> Option<(Class, Arc<Software>)> {
         let pods = pods.into();
-        let Decision { container, index, confidence } = deciding::decide(self, pods)?;
+        let DecidingContainer { container, index, confidence } = deciding::decide(self, pods)?;
         let (entry, containers) = (&self.entries[index], pods.containers);
         let software = Software {
             name: entry.called(container).to_owned(),

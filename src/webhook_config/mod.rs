@@ -50,7 +50,7 @@ pub fn always_wanted() -> Value {
 }
 
 /// One entry of a configuration.
-struct Entry {
+struct WebhookEntry {
     resource: Resource,
     operations: Vec<Operation>,
     conditions: Vec<Condition>,
@@ -124,7 +124,7 @@ fn asks(trigger: Trigger) -> Option<(&'static [Resource], &'static [Operation])>
 }
 
 /// The entry for one sort of object, if a rule looks at it.
-fn validated(resource: Resource) -> Option<Entry> {
+fn validated(resource: Resource) -> Option<WebhookEntry> {
     let triggers = rules::ALL.iter().flat_map(|rule| rule.triggers);
     let asked: BTreeSet<&str> = triggers
         .filter_map(|trigger| asks(*trigger))
@@ -144,19 +144,23 @@ fn validated(resource: Resource) -> Option<Entry> {
         Resource::DeploymentScale | Resource::ReplicaSetScale => vec![NOT_CLEANING_UP, FROM_ONE_TO_MORE],
         _ => vec![NOT_CLEANING_UP],
     };
-    (!operations.is_empty()).then_some(Entry { resource, operations, conditions })
+    (!operations.is_empty()).then_some(WebhookEntry { resource, operations, conditions })
 }
 
-fn mutated() -> [Entry; 2] {
+fn mutated() -> [WebhookEntry; 2] {
     let sets = vec![Operation::Create, Operation::Update];
     let pods = vec![Operation::Create];
     [
-        Entry { resource: Resource::StatefulSets, operations: sets, conditions: vec![NOT_CLEANING_UP] },
-        Entry { resource: Resource::Pods, operations: pods, conditions: vec![LABELLED_POD] },
+        WebhookEntry {
+            resource: Resource::StatefulSets,
+            operations: sets,
+            conditions: vec![NOT_CLEANING_UP],
+        },
+        WebhookEntry { resource: Resource::Pods, operations: pods, conditions: vec![LABELLED_POD] },
     ]
 }
 
-impl Entry {
+impl WebhookEntry {
     fn to_json(&self, path: &str, timeout_seconds: u8) -> Value {
         // The core group has no name.
         let (group, version) = self

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use stateward::audit::{AuditConfig, audit};
 use stateward::cluster::inventory::{FileObjects, Inventory, KeepValues};
 use stateward::manifest::{Origin, Source};
-use stateward::report::formats::Format;
+use stateward::report::formats::ReportFormat;
 use stateward::verdict::Level;
 
 fn manifests(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -84,7 +84,7 @@ fn a_report_is_the_same_on_all_threads_and_without_the_values_of_manifests() {
         let config = AuditConfig { threads, ..AuditConfig::default() };
         let report = audit(&inventory, &case::strict(), config, Timestamp::UNIX_EPOCH);
         let mut json = Vec::new();
-        Format::Json.write(&report, &mut json).unwrap();
+        ReportFormat::Json.write(&report, &mut json).unwrap();
         String::from_utf8(json).unwrap()
     };
     let plain = report(KeepValues::Yes, 0);

@@ -9,7 +9,7 @@ use stateward::cluster::inventory::{Inventory, Unit, UnitKind};
 use stateward::manifest::{Origin, Source};
 use stateward::policy::{Policies, Profile};
 use stateward::report::Report;
-use stateward::report::formats::Format;
+use stateward::report::formats::ReportFormat;
 use stateward::verdict::Level;
 
 /// A name that a terminal, a workflow, HTML and Markdown would each take for something else.
@@ -42,7 +42,7 @@ fn hostile() -> Report {
     report_of("dir/a,b:<i>|`%.yaml", &manifest(HOSTILE))
 }
 
-fn written(format: Format, report: &Report) -> String {
+fn written(format: ReportFormat, report: &Report) -> String {
     let mut out = Vec::new();
     format.write(report, &mut out).unwrap();
     String::from_utf8(out).unwrap()
@@ -51,25 +51,28 @@ fn written(format: Format, report: &Report) -> String {
 #[test]
 fn a_misspelt_field_is_shown_in_every_format_with_a_place_for_it() {
     let report = report_of("a.yaml", &manifest("zk").replace("serviceName:", "servicename:"));
-    for format in Format::ALL {
+    for format in ReportFormat::ALL {
         let is_shown = written(format, &report).contains("spec.servicename is not a field of a StatefulSet");
         // A test of JUnit passes or fails, and this does neither.
-        assert_eq!(is_shown, format != Format::Junit, "{format}");
+        assert_eq!(is_shown, format != ReportFormat::Junit, "{format}");
     }
 }
 
 #[test]
 fn no_format_passes_on_what_a_terminal_obeys() {
     let report = hostile();
-    for format in Format::ALL.into_iter().filter(|format| *format != Format::Human) {
+    for format in ReportFormat::ALL.into_iter().filter(|format| *format != ReportFormat::Human) {
         let text = written(format, &report);
         let obeyed = |c: &char| c.is_control() && *c != '\n' || *c == '\u{202e}';
         let raw = text.chars().find(obeyed);
         // JSON escapes control characters by itself; what reorders text is in the values that programs compare.
-        assert!(raw.is_none() || format == Format::Json && raw == Some('\u{202e}'), "{format}: {raw:?}");
+        assert!(
+            raw.is_none() || format == ReportFormat::Json && raw == Some('\u{202e}'),
+            "{format}: {raw:?}"
+        );
     }
     // Its own colours apart.
-    let text = written(Format::Human, &report);
+    let text = written(ReportFormat::Human, &report);
     let text = text.split('\u{1b}').map(|part| part.split_once('m').map_or(part, |(_, rest)| rest));
     let text: String = text.collect();
     assert!(!text.contains("\u{202e}") && text.contains(r"x\u{1b}[31m\u{202e}\u{a}"), "{text}");
@@ -78,7 +81,7 @@ fn no_format_passes_on_what_a_terminal_obeys() {
 #[test]
 fn workflow_commands_are_one_line_a_finding() {
     let report = hostile();
-    let text = written(Format::Github, &report);
+    let text = written(ReportFormat::Github, &report);
     assert_eq!(text.lines().count(), report.findings.len());
     for line in text.lines() {
         let (properties, message) = line[2..].split_once("::").unwrap();
@@ -91,7 +94,7 @@ fn workflow_commands_are_one_line_a_finding() {
 
 #[test]
 fn html_has_no_tags_but_its_own_and_a_picture() {
-    let text = written(Format::Html, &hostile());
+    let text = written(ReportFormat::Html, &hostile());
     assert!(!text.contains("<script") && !text.contains("<i>") && text.contains("&lt;script&gt;"));
     let tags: BTreeSet<&str> = text
         .split('<')
@@ -113,7 +116,7 @@ fn html_has_no_tags_but_its_own_and_a_picture() {
 #[test]
 fn markdown_stays_in_its_table() {
     let report = hostile();
-    let text = written(Format::Markdown, &report);
+    let text = written(ReportFormat::Markdown, &report);
     let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ❌")).collect();
     assert_eq!(rows.len(), report.count(Level::Deny));
     for row in rows {
@@ -128,12 +131,12 @@ fn a_comment_is_never_too_long_for_github() {
     let text = (0..400).fold(String::new(), |text, n| {
         text + &manifest(&format!("zk-{n}")).replace("app: zk", &format!("app: zk{n}")) + "---\n"
     });
-    let text = written(Format::Markdown, &report_of("a.yaml", &text));
+    let text = written(ReportFormat::Markdown, &report_of("a.yaml", &text));
     assert!(text.len() < 65_000 && text.contains("more, which did not fit"), "{}", text.len());
     let misspelt = (0..30).fold(String::new(), |text, n| {
         text + &manifest(&format!("zk-{n}")).replace("serviceName:", "servicename:") + "---\n"
     });
-    let text = written(Format::Markdown, &report_of("a.yaml", &misspelt));
+    let text = written(ReportFormat::Markdown, &report_of("a.yaml", &misspelt));
     assert!(text.contains("\n**Misspelt**: and 10 more.\n"), "{text}");
 }
 
@@ -147,7 +150,7 @@ fn sarif_has_the_edits_as_fixes() {
     let policies = Policies::new(Profile::Strict, Vec::new()).unwrap();
     let mut report = audit(&inventory, &policies, AuditConfig::default(), Timestamp::UNIX_EPOCH);
     stateward::fix::attach(&inventory, &mut report);
-    let log: Value = serde_json::from_str(&written(Format::Sarif, &report)).unwrap();
+    let log: Value = serde_json::from_str(&written(ReportFormat::Sarif, &report)).unwrap();
     let results = log["runs"][0]["results"].as_array().unwrap();
     let even = results.iter().find(|result| result["ruleId"] == "quorum-even").unwrap();
     let change = &even["fixes"][0]["artifactChanges"][0];
@@ -162,7 +165,7 @@ fn sarif_has_the_edits_as_fixes() {
 #[test]
 fn sarif_has_the_required_shape() {
     let report = hostile();
-    let log: Value = serde_json::from_str(&written(Format::Sarif, &report)).unwrap();
+    let log: Value = serde_json::from_str(&written(ReportFormat::Sarif, &report)).unwrap();
     assert_eq!(log["version"], "2.1.0");
     let run = &log["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
@@ -208,12 +211,12 @@ fn fingerprints_survive_moved_lines_and_differ_from_each_other() {
 #[test]
 fn junit_fails_where_the_audit_does() {
     let mut report = report_of("a.yaml", &(manifest("zk") + "---\nkind: [\napiVersion: Service\n"));
-    let text = written(Format::Junit, &report);
+    let text = written(ReportFormat::Junit, &report);
     let deny = report.count(Level::Deny);
     assert_eq!(text.matches("<failure ").count(), deny);
     assert!(text.contains(&format!(r#"failures="{deny}" errors="1">"#)), "{text}");
     report.fail_on = None;
-    let text = written(Format::Junit, &report);
+    let text = written(ReportFormat::Junit, &report);
     assert!(!text.contains("<failure ") && text.contains("<system-out>deny: a.yaml:"), "{text}");
     let open = text.matches("<testcase ").count();
     assert_eq!(open, text.matches("</testcase>").count());
@@ -224,7 +227,7 @@ fn gitlab_has_its_five_names() {
     let misspelt = manifest("zk").replace("serviceName:", "servicename:");
     let report =
         report_of("a.yaml", &format!("{misspelt}---\n{misspelt}---\nkind: [\napiVersion: Service\n"));
-    let issues: Vec<Value> = serde_json::from_str(&written(Format::Gitlab, &report)).unwrap();
+    let issues: Vec<Value> = serde_json::from_str(&written(ReportFormat::Gitlab, &report)).unwrap();
     let of = |name: &str| issues.iter().filter(|issue| issue["check_name"] == name).count();
     assert_eq!((of("unknownField"), of("unreadable")), (2, 1));
     assert_eq!(issues.len(), report.findings.len() + 3);
@@ -245,7 +248,7 @@ fn findings_that_one_edit_ends_are_shown_as_one() {
         .replace("replicas: 4", "replicas: 2")
         .replace("maxUnavailable: 3", "maxUnavailable: 1");
     let report = report_of("a.yaml", &two);
-    let text = written(Format::Human, &report);
+    let text = written(ReportFormat::Human, &report);
     let told = text.matches("set spec.replicas to 3").count();
     assert_eq!(told, 1, "{text}");
     let others = text.lines().filter(|line| line.contains("also"));
@@ -263,7 +266,7 @@ fn one_long_line_with_many_findings_is_no_problem() {
         .collect();
     let text = format!(r#"{{"apiVersion":"v1","kind":"List","items":[{}]}}"#, items.join(","));
     let report = report_of("a.json", &text);
-    let text = written(Format::Human, &report);
+    let text = written(ReportFormat::Human, &report);
     assert!(text.len() < report.findings.len() * 3000, "only the part of the line around a place is shown");
     let last = report.findings.last().and_then(|located| located.position.as_ref()).unwrap();
     assert!(text.contains(&format!("(column {})", last.span.column)), "{last:?}");

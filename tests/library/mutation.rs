@@ -327,7 +327,7 @@ spec: {serviceName: web, selector: {matchLabels: {app: web}}, template: {metadat
             "2026-11-24T00:00:00Z".parse().unwrap(),
         );
         let mut out = Vec::new();
-        stateward::report::formats::Format::Json.write(&report, &mut out).unwrap();
+        stateward::report::formats::ReportFormat::Json.write(&report, &mut out).unwrap();
         let report: Value = serde_json::from_slice(&out).unwrap();
         let rules =
             report["findings"].as_array().unwrap().iter().map(|f| f["rule"].as_str().unwrap().to_owned());

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use stateward::change::Action;
 use stateward::change::Change;
-use stateward::change::Edit;
+use stateward::change::ObjectChange;
 use stateward::cluster::Cluster;
 use stateward::cluster::Kind;
 use stateward::evaluate::evaluate;
@@ -44,7 +44,7 @@ fn complete() -> Cluster {
 
 #[test]
 fn the_remedy_says_who_has_made_the_set() {
-    let create = |owner| Action::StatefulSet(Edit::Create(etcd(owner, 4)));
+    let create = |owner| Action::StatefulSet(ObjectChange::Create(etcd(owner, 4)));
     let by_hand = remedy(create(None), &complete(), "quorum-even");
     assert!(!by_hand.contains("is made by"), "{by_hand}");
     let made = remedy(create(Some(("EtcdCluster", "main"))), &complete(), "quorum-even");
@@ -58,14 +58,14 @@ fn the_remedy_says_who_has_made_the_budget_beside_the_set() {
     let budget = owned("guard", Some(("Shop", "corner")), &spec);
     cluster.insert(serde_json::from_value::<DisruptionBudget>(budget.clone()).unwrap());
     let expected = "; PodDisruptionBudget guard is made by Shop corner: make the edit there";
-    let set = Action::StatefulSet(Edit::Create(etcd(Some(("EtcdCluster", "main")), 3)));
+    let set = Action::StatefulSet(ObjectChange::Create(etcd(Some(("EtcdCluster", "main")), 3)));
     let beside = remedy(set, &cluster, "pdb-blocks-drain");
     assert!(beside.contains("; StatefulSet etcd is made by EtcdCluster main, "), "{beside}");
     assert!(beside.ends_with(&expected[2..]), "{beside}");
 
     let mut cluster = complete();
     cluster.insert(etcd(None, 3));
-    let budget = Action::DisruptionBudget(Edit::Create(serde_json::from_value(budget).unwrap()));
+    let budget = Action::DisruptionBudget(ObjectChange::Create(serde_json::from_value(budget).unwrap()));
     let itself = remedy(budget, &cluster, "pdb-blocks-drain");
     assert!(itself.ends_with(expected), "{itself}");
 }
@@ -78,6 +78,6 @@ fn the_remedy_says_who_makes_an_autoscaler_that_is_not_there_yet() {
     let spec = json!({"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 5});
     let scaler = owned("etcd", Some(("ScaledObject", "etcd")), &spec);
     let scaler = serde_json::from_value::<Autoscaler>(scaler).unwrap();
-    let remedy = remedy(Action::Autoscaler(Edit::Create(scaler)), &cluster, "quorum-autoscaled");
+    let remedy = remedy(Action::Autoscaler(ObjectChange::Create(scaler)), &cluster, "quorum-autoscaled");
     assert!(remedy.contains("is made by ScaledObject etcd"), "{remedy}");
 }

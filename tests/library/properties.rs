@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use stateward::change::Action;
 use stateward::change::Change;
-use stateward::change::Edit;
+use stateward::change::ObjectChange;
 use stateward::change::Requester;
 use stateward::cluster::Cluster;
 use stateward::cluster::Kind;
@@ -231,10 +231,10 @@ fn any_surroundings() -> BoxedStrategy<Surroundings> {
         .boxed()
 }
 
-fn edit<T>(old: Option<T>, new: T) -> Edit<T> {
+fn edit<T>(old: Option<T>, new: T) -> ObjectChange<T> {
     match old {
-        Some(old) => Edit::Update { old, new },
-        None => Edit::Create(new),
+        Some(old) => ObjectChange::Update { old, new },
+        None => ObjectChange::Create(new),
     }
 }
 
@@ -312,7 +312,7 @@ proptest! {
 
     #[test]
     fn what_changes_nothing_is_not_refused(set in any_set_json(Just("zk".to_owned())), around in any_surroundings()) {
-        let action = Action::StatefulSet(Edit::Update { old: read(&set), new: read(&set) });
+        let action = Action::StatefulSet(ObjectChange::Update { old: read(&set), new: read(&set) });
         prop_assert_eq!(denials(&judge(action, &around.cluster(true), "")), BTreeSet::new());
     }
 
@@ -322,7 +322,7 @@ proptest! {
         going["metadata"]["deletionTimestamp"] = json!("2026-11-21T11:59:00Z");
         let mut cluster = around.cluster(true);
         cluster.insert(read::<StatefulSet>(&going));
-        let action = Action::StatefulSet(Edit::Update { old: read(&set), new: read(&going) });
+        let action = Action::StatefulSet(ObjectChange::Update { old: read(&set), new: read(&going) });
         prop_assert!(judge(action, &cluster, "").findings.is_empty());
         let scale = Action::Scale { namespace: "default".into(), name: "zk".into(), old: 3, new: 4 };
         prop_assert!(judge(scale, &cluster, "").findings.is_empty());

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use stateward::rules;
-use stateward::rules::Check;
 use stateward::rules::HEADINGS;
+use stateward::rules::RuleCheck;
 
 #[test]
 fn every_file_of_cases_is_of_a_rule() {
@@ -107,7 +107,7 @@ fn a_rule_that_reads_neighbours_says_so() {
         let code = text.split("#[cfg(test)]").next().unwrap();
         let reads =
             [".world", ".budgets()", ".members()", ".ensemble()"].iter().any(|call| code.contains(call));
-        if !matches!(rule.check, Check::Text(_)) {
+        if !matches!(rule.check, RuleCheck::Text(_)) {
             assert!(!reads || !rule.reads.is_empty(), "{} reads other objects without saying which", rule.id);
         }
     }

@@ -11,7 +11,7 @@ use std::{
 
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
-use stateward::certs::managed::Content;
+use stateward::certs::managed::SecretContent;
 use stateward::certs::x509::Certificate;
 use support::{
     api_server::{ApiServer, Fault},
@@ -416,7 +416,7 @@ async fn no_key_is_ever_logged() {
     until("failures", async || replica.server.metric(FAILED_SECRET).await > Some(2.0)).await;
     let misplaced = json!({"metadata": {}, "data": {"tls.crt": good["tls.key"], "ca.crt": good["ca.key"]}});
     api.put_object("secrets", "guard", "certificate", misplaced);
-    until("it is back", async || content(&api).as_ref().is_some_and(Content::has_all_objects)).await;
+    until("it is back", async || content(&api).as_ref().is_some_and(SecretContent::has_all_objects)).await;
     for secret in secrets {
         assert!(!logs.text().contains(&secret));
     }

@@ -16,8 +16,8 @@ use rustls::{
     time_provider::TimeProvider,
 };
 use serde_json::{Value, json};
-use stateward::certs::managed::Content;
 use stateward::certs::managed::Lifetimes;
+use stateward::certs::managed::SecretContent;
 use stateward::certs::manager::CertificateManager;
 use stateward::certs::manager::Settings;
 use stateward::certs::x509::Certificate;
@@ -204,8 +204,8 @@ pub fn data(api: &ApiServer) -> Option<BTreeMap<String, ByteString>> {
 }
 
 /// What the Secret holds, when nothing is wrong with it.
-pub fn content(api: &ApiServer) -> Option<Content> {
-    let (content, defects) = Content::read(&data(api)?);
+pub fn content(api: &ApiServer) -> Option<SecretContent> {
+    let (content, defects) = SecretContent::read(&data(api)?);
     defects.is_empty().then_some(content)
 }
 

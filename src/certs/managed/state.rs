@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::steps::leaf_validity;
-use super::{BTreeSet, Content, Leaf};
+use super::{BTreeSet, Leaf, SecretContent};
 use crate::certs::authority::{CA_LIFETIME, Identity, LEAF_LIFETIME};
 use crate::certs::x509::Certificate;
 
@@ -67,7 +67,7 @@ pub struct State {
     pub(super) hosts: BTreeSet<String>,
     pub(super) lifetimes: Lifetimes,
     settle: Duration,
-    held: Option<Content>,
+    held: Option<SecretContent>,
     presented: Option<Leaf>,
     /// The CAs that all webhook configurations carry, and since when that has been seen.
     carried: BTreeMap<Vec<u8>, Duration>,
@@ -93,7 +93,7 @@ impl State {
     }
 
     /// The last good content of the Secret.
-    pub fn held(&self) -> Option<&Content> {
+    pub fn held(&self) -> Option<&SecretContent> {
         self.held.as_ref()
     }
 
@@ -103,7 +103,7 @@ impl State {
     }
 
     /// Takes note of what is in the Secret, unless that is broken, or lacks what is still in use.
-    pub fn hold(&mut self, content: &Content, now: Timestamp) {
+    pub fn hold(&mut self, content: &SecretContent, now: Timestamp) {
         let is_good = content.has_all_objects() || (content.leaf.is_some() && !self.can_restore());
         if is_good && !self.lacks(content, now) {
             self.held = Some(content.clone());
@@ -171,8 +171,8 @@ impl State {
     }
 
     /// What is to be done about a Secret with this content; `None` where there is no Secret.
-    pub fn next(&self, read: Option<&Content>, now: Timestamp, at: Duration) -> CertificateStep {
-        if !read.is_some_and(Content::has_all_objects) && self.can_restore() {
+    pub fn next(&self, read: Option<&SecretContent>, now: Timestamp, at: Duration) -> CertificateStep {
+        if !read.is_some_and(SecretContent::has_all_objects) && self.can_restore() {
             return CertificateStep::Restore;
         }
         let Some(content) = read else { return CertificateStep::Establish };
@@ -220,13 +220,13 @@ impl State {
     }
 
     /// Whether CAs are missing there that another replica may need.
-    fn lacks(&self, content: &Content, now: Timestamp) -> bool {
+    fn lacks(&self, content: &SecretContent, now: Timestamp) -> bool {
         let held = self.held.iter().flat_map(|held| &held.bundle);
         held.filter(|ca| !self.lifetimes.is_past(ca, now)).any(|ca| !content.bundle.contains(ca))
     }
 
     fn can_restore(&self) -> bool {
-        self.held.as_ref().is_some_and(Content::has_all_objects)
+        self.held.as_ref().is_some_and(SecretContent::has_all_objects)
     }
 
     fn is_carried(&self, ca: &Certificate) -> bool {

@@ -2,17 +2,17 @@
 
 use jiff::Timestamp;
 
-use super::{BTreeSet, CertificateStep, Content, Leaf, Lifetimes, State};
+use super::{BTreeSet, CertificateStep, Leaf, Lifetimes, SecretContent, State};
 use crate::certs::authority::{Identity, IssueError, Validity};
 use crate::certs::x509::Certificate;
 
 /// What the Secret is to hold after a step; `read` is what it holds now.
 pub fn carry_out(
     step: CertificateStep,
-    read: Option<&Content>,
+    read: Option<&SecretContent>,
     state: &State,
     now: Timestamp,
-) -> Result<Content, IssueError> {
+) -> Result<SecretContent, IssueError> {
     let content = read.cloned().unwrap_or_default();
     let held = state.held().cloned().unwrap_or_default();
     match step {
@@ -27,7 +27,12 @@ pub fn carry_out(
 }
 
 /// With these CAs too.
-fn with(mut content: Content, others: &[Certificate], lifetimes: Lifetimes, now: Timestamp) -> Content {
+fn with(
+    mut content: SecretContent,
+    others: &[Certificate],
+    lifetimes: Lifetimes,
+    now: Timestamp,
+) -> SecretContent {
     for ca in others.iter().filter(|ca| !lifetimes.is_past(ca, now)) {
         if !content.bundle.contains(ca) {
             content.bundle.push(ca.clone());
@@ -36,7 +41,7 @@ fn with(mut content: Content, others: &[Certificate], lifetimes: Lifetimes, now:
     content
 }
 
-fn establish(mut content: Content, state: &State, now: Timestamp) -> Result<Content, IssueError> {
+fn establish(mut content: SecretContent, state: &State, now: Timestamp) -> Result<SecretContent, IssueError> {
     let ca = Identity::authority(ca_validity(&content, state.lifetimes, now)?)?;
     content.bundle.push(ca.certificate.clone());
     content.leaf = Some(issue(&ca, None, &state.hosts, state.lifetimes, now)?);
@@ -46,7 +51,11 @@ fn establish(mut content: Content, state: &State, now: Timestamp) -> Result<Cont
 }
 
 /// CAs that expired long ago are taken out at the same time.
-fn prepare(mut content: Content, lifetimes: Lifetimes, now: Timestamp) -> Result<Content, IssueError> {
+fn prepare(
+    mut content: SecretContent,
+    lifetimes: Lifetimes,
+    now: Timestamp,
+) -> Result<SecretContent, IssueError> {
     let ca = Identity::authority(ca_validity(&content, lifetimes, now)?)?;
     let signs = content.signer.as_ref().map(|signer| &signer.certificate);
     let has_signed = content.leaf.as_ref().map(|leaf| &leaf.ca);
@@ -56,7 +65,7 @@ fn prepare(mut content: Content, lifetimes: Lifetimes, now: Timestamp) -> Result
     Ok(content)
 }
 
-fn promote(mut content: Content, state: &State, now: Timestamp) -> Result<Content, IssueError> {
+fn promote(mut content: SecretContent, state: &State, now: Timestamp) -> Result<SecretContent, IssueError> {
     let Some(ca) = content.next.take() else { return Ok(content) };
     let before = content.leaf.as_ref().map(|leaf| &leaf.identity.certificate);
     content.leaf = Some(issue(&ca, before, &state.hosts, state.lifetimes, now)?);
@@ -64,7 +73,7 @@ fn promote(mut content: Content, state: &State, now: Timestamp) -> Result<Conten
     Ok(content)
 }
 
-fn renew(mut content: Content, state: &State, now: Timestamp) -> Result<Content, IssueError> {
+fn renew(mut content: SecretContent, state: &State, now: Timestamp) -> Result<SecretContent, IssueError> {
     let Some(ca) = &content.signer else { return Ok(content) };
     let before = content.leaf.as_ref().map(|leaf| &leaf.identity.certificate);
     let mut hosts = state.hosts.clone();
@@ -91,7 +100,11 @@ fn issue(
 }
 
 /// As long as that of the CAs that it replaces at least.
-fn ca_validity(content: &Content, lifetimes: Lifetimes, now: Timestamp) -> Result<Validity, IssueError> {
+fn ca_validity(
+    content: &SecretContent,
+    lifetimes: Lifetimes,
+    now: Timestamp,
+) -> Result<Validity, IssueError> {
     let signing = content.signer.iter().chain(&content.next).map(|identity| &identity.certificate);
     let mut validity = Validity::lasting(lifetimes.ca, now)?;
     for before in signing.chain(content.leaf.as_ref().map(|leaf| &leaf.ca)) {

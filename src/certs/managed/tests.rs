@@ -3,7 +3,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 
-use super::{BTreeSet, CertificateStep, Content, Data, Lifetimes, State, carry_out};
+use super::{BTreeSet, CertificateStep, Data, Lifetimes, SecretContent, State, carry_out};
 use crate::certs::{authority::Identity, x509::Certificate};
 
 mod world;
@@ -32,16 +32,16 @@ fn state() -> State {
 #[track_caller]
 fn take(
     expected: CertificateStep,
-    content: Option<&Content>,
+    content: Option<&SecretContent>,
     state: &State,
     now: Timestamp,
     at: Duration,
-) -> Content {
+) -> SecretContent {
     assert_eq!(state.next(content, now, at), expected);
     carry_out(expected, content, state, now).unwrap()
 }
 
-fn established() -> Content {
+fn established() -> SecretContent {
     take(CertificateStep::Establish, None, &state(), now(), at(0))
 }
 
@@ -49,11 +49,11 @@ fn certificate(identity: Option<&Identity>) -> &Certificate {
     &identity.unwrap().certificate
 }
 
-fn leaf(content: &Content) -> &Certificate {
+fn leaf(content: &SecretContent) -> &Certificate {
     &content.leaf.as_ref().unwrap().identity.certificate
 }
 
-fn data(content: &Content) -> Data {
+fn data(content: &SecretContent) -> Data {
     let mut data = Data::new();
     content.write(&mut data);
     data
@@ -63,7 +63,7 @@ fn data(content: &Content) -> Data {
 fn what_is_written_is_what_is_read() {
     let mut content = established();
     for _ in 0..2 {
-        assert_eq!(Content::read(&data(&content)), (content.clone(), Vec::new()));
+        assert_eq!(SecretContent::read(&data(&content)), (content.clone(), Vec::new()));
         content = carry_out(CertificateStep::PrepareCa, Some(&content), &state(), now()).unwrap();
     }
     let mut kept = Data::from([("other".to_owned(), ByteString(b"theirs".to_vec()))]);
@@ -72,7 +72,7 @@ fn what_is_written_is_what_is_read() {
         kept.keys().map(String::as_str).collect::<Vec<_>>(),
         ["ca.crt", "ca.key", "next-ca.key", "other", "tls.crt", "tls.key"]
     );
-    Content { next: None, ..content }.write(&mut kept);
+    SecretContent { next: None, ..content }.write(&mut kept);
     assert!(!kept.contains_key("next-ca.key") && kept.contains_key("other"));
 }
 
@@ -82,7 +82,7 @@ fn each_part_can_be_broken_for_itself() {
     let broken = |key: &str, value: &[u8]| {
         let mut data = good.clone();
         data.insert(key.to_owned(), ByteString(value.to_vec()));
-        let (content, defects) = Content::read(&data);
+        let (content, defects) = SecretContent::read(&data);
         (content.signer.is_some(), content.leaf.is_some(), defects.join("; "))
     };
     for (key, value, expected) in [
@@ -186,17 +186,17 @@ fn a_leaf_does_not_outlive_its_ca_and_is_not_made_again_and_again() {
 #[test]
 fn what_is_gone_or_broken_is_written_back_by_who_remembers_it() {
     let (mut state, content) = (state(), established());
-    let broken = Content { leaf: None, ..content.clone() };
-    let without_ca = Content { signer: None, ..content.clone() };
+    let broken = SecretContent { leaf: None, ..content.clone() };
+    let without_ca = SecretContent { signer: None, ..content.clone() };
     assert_eq!(state.next(Some(&broken), now(), at(0)), CertificateStep::IssueLeaf);
-    assert_eq!(state.next(Some(&Content::default()), now(), at(0)), CertificateStep::Establish);
+    assert_eq!(state.next(Some(&SecretContent::default()), now(), at(0)), CertificateStep::Establish);
     assert_eq!(
         state.next(Some(&without_ca), now(), at(0)),
         CertificateStep::PrepareCa,
         "what is trusted stays in use until another CA is"
     );
     state.hold(&content, now());
-    for read in [None, Some(&broken), Some(&without_ca), Some(&Content::default())] {
+    for read in [None, Some(&broken), Some(&without_ca), Some(&SecretContent::default())] {
         assert_eq!(take(CertificateStep::Restore, read, &state, now(), at(0)), content);
     }
 }

@@ -51,7 +51,7 @@ enum Kind {
 }
 
 /// One of them, as it was read.
-pub(super) struct Configuration {
+pub(super) struct WebhookConfiguration {
     kind: Kind,
     uid: String,
     version: String,
@@ -104,7 +104,7 @@ struct ClientConfig {
 
 impl Configurations {
     /// Those that exist.
-    pub(super) async fn read(&self) -> Result<Vec<Configuration>, ConfigurationError> {
+    pub(super) async fn read(&self) -> Result<Vec<WebhookConfiguration>, ConfigurationError> {
         let mut found = Vec::new();
         for kind in [Kind::Validating, Kind::Mutating] {
             found.extend(self.read_one(kind).await.map_err(|error| self.failed(kind, "", "read", error))?);
@@ -112,7 +112,7 @@ impl Configurations {
         Ok(found)
     }
 
-    async fn read_one(&self, kind: Kind) -> Result<Option<Configuration>, ApiError> {
+    async fn read_one(&self, kind: Kind) -> Result<Option<WebhookConfiguration>, ApiError> {
         let request = Request::new(kind.path())
             .get(&self.name, &GetParams::default())
             .map_err(|error| ApiError::from(kube::Error::BuildRequest(error)))?;
@@ -124,14 +124,14 @@ impl Configurations {
         let webhooks = read.webhooks.unwrap_or_default();
         let wanted = webhooks.iter().filter(|webhook| kind.mutates_sets(&webhook.name)).find_map(wanted);
         let (names, bundles) = webhooks.into_iter().map(entry).unzip();
-        Ok(Some(Configuration { kind, uid, version, managers, names, bundles, wanted }))
+        Ok(Some(WebhookConfiguration { kind, uid, version, managers, names, bundles, wanted }))
     }
 
     /// Makes each entry carry these, has the one about StatefulSets asked or not, and touches nothing else. Refused where the
     /// configuration is not as it was read, or gone.
     pub(super) async fn apply(
         &self,
-        read: &Configuration,
+        read: &WebhookConfiguration,
         bundle: &[Certificate],
         is_wanted: Option<bool>,
     ) -> Result<(), ConfigurationError> {
@@ -153,7 +153,7 @@ impl Configurations {
     }
 
     /// Gives up what [`apply`](Self::apply) has made ours; the fields stay as they are.
-    pub(super) async fn give_up(&self, read: &Configuration) -> Result<(), ConfigurationError> {
+    pub(super) async fn give_up(&self, read: &WebhookConfiguration) -> Result<(), ConfigurationError> {
         let mut others: Vec<&Value> = read.managers.iter().filter(|manager| !is_us(manager)).collect();
         let empty = json!({});
         if others.is_empty() {
@@ -168,7 +168,7 @@ impl Configurations {
 
     async fn patch(
         &self,
-        read: &Configuration,
+        read: &WebhookConfiguration,
         params: &PatchParams,
         change: &Patch<&Value>,
     ) -> Result<(), ConfigurationError> {
@@ -186,7 +186,7 @@ impl Configurations {
     }
 }
 
-impl Configuration {
+impl WebhookConfiguration {
     /// The CAs that each entry carries; none where that cannot be read.
     pub(super) fn entries(&self) -> Vec<Vec<Certificate>> {
         self.bundles.iter().map(|bundle| Certificate::read_all(bundle).unwrap_or_default()).collect()

@@ -12,7 +12,7 @@ use kube::{
 };
 
 use crate::api_server::{ApiError, answered};
-use crate::certs::managed::Content;
+use crate::certs::managed::SecretContent;
 
 /// Which part of the manifests it belongs to.
 const LABELS: [(&str, &str); 2] =
@@ -56,7 +56,7 @@ impl Store {
     pub(super) async fn write(
         &self,
         before: Option<Secret>,
-        content: &Content,
+        content: &SecretContent,
     ) -> Result<Option<Secret>, StoreError> {
         let is_new = before.is_none();
         let mut secret = before.unwrap_or_else(|| self.blank());

@@ -35,7 +35,7 @@ use crate::fix::{attach, fix};
 use crate::model::printable_lines;
 use crate::policy::Policies;
 use crate::report::Report;
-use crate::report::formats::Format;
+use crate::report::formats::ReportFormat;
 use crate::report::text::count;
 
 /// Judge manifests before they are applied, or a live cluster
@@ -177,7 +177,7 @@ impl Args {
         for output in &self.format {
             output.write(&report)?;
         }
-        if self.format.iter().any(|output| output.format == Format::Github) {
+        if self.format.iter().any(|output| output.format == ReportFormat::Github) {
             write_job_summary(&report)?;
         }
         Ok(self.exit_code(&report))
@@ -228,7 +228,7 @@ impl Args {
     fn judge(&self) -> anyhow::Result<Report> {
         let policies = self.policy.load()?;
         self.refuse_unknown_rules(&policies)?;
-        let pictures = self.format.iter().any(|output| output.format == Format::Html);
+        let pictures = self.format.iter().any(|output| output.format == ReportFormat::Html);
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let config = AuditConfig { together: self.together, pictures, changed: self.changed, threads };
         if self.cluster {
@@ -267,7 +267,7 @@ impl Args {
 
     /// Adds the edits as places in files, where a format shows them.
     fn attach_fixes(&self, inventory: &Inventory, report: &mut Report) {
-        if self.format.iter().any(|output| output.format == Format::Sarif) {
+        if self.format.iter().any(|output| output.format == ReportFormat::Sarif) {
             attach(inventory, report);
         }
     }

@@ -9,18 +9,18 @@ use anyhow::Context;
 
 use crate::cli::streams::styled_stdout;
 use crate::report::Report;
-use crate::report::formats::Format;
+use crate::report::formats::ReportFormat;
 
 /// A format, and the file it goes to if not to standard output.
 #[derive(Clone, Debug)]
 pub(super) struct Output {
-    pub(super) format: Format,
+    pub(super) format: ReportFormat,
     file: Option<PathBuf>,
 }
 
 impl Default for Output {
     fn default() -> Self {
-        Self { format: Format::Human, file: None }
+        Self { format: ReportFormat::Human, file: None }
     }
 }
 
@@ -61,5 +61,5 @@ pub(super) fn write_job_summary(report: &Report) -> anyhow::Result<()> {
     };
     let failed = || format!("cannot write the job summary {}", Path::new(&path).display());
     let mut file = OpenOptions::new().append(true).create(true).open(&path).with_context(failed)?;
-    Format::Markdown.write(report, &mut file).with_context(failed)
+    ReportFormat::Markdown.write(report, &mut file).with_context(failed)
 }

@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::checks::Check;
-use super::facts::{Facts, Read};
+use super::checks::DoctorCheck;
+use super::facts::{InstallationFacts, Read};
 use super::output::to_json;
 use crate::certs::x509::Certificate;
 
 /// Everything that was read and found.
-pub(super) fn bundle(facts: &Facts, checks: &[Check]) -> Value {
+pub(super) fn bundle(facts: &InstallationFacts, checks: &[DoctorCheck]) -> Value {
     let certificates = match &facts.certificates {
         Ok(found) => json!({
             "secret": found.secret,

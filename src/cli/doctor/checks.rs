@@ -14,7 +14,7 @@ use serde_json::Value;
 use self::certificate::certificate;
 use self::webhooks::{configurations, endpoints, service};
 use super::coverage::coverage;
-use super::facts::Facts;
+use super::facts::InstallationFacts;
 use crate::api_server::ApiError;
 use crate::cli::policies::Loaded;
 use crate::cli::sources::has_manifest_name;
@@ -52,7 +52,7 @@ impl Status {
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Check {
+pub(super) struct DoctorCheck {
     pub(super) status: Status,
     /// What was looked at.
     pub(super) about: &'static str,
@@ -61,7 +61,7 @@ pub(super) struct Check {
     pub(super) edit: String,
 }
 
-impl Check {
+impl DoctorCheck {
     pub(super) fn new(status: Status, about: &'static str, message: String, edit: impl Into<String>) -> Self {
         Self { status, about, message, edit: edit.into() }
     }
@@ -76,7 +76,7 @@ impl Check {
 }
 
 /// Everything there is to say, in the order in which an installation is put right.
-pub(super) fn checks(facts: &Facts, now: Timestamp) -> Vec<Check> {
+pub(super) fn checks(facts: &InstallationFacts, now: Timestamp) -> Vec<DoctorCheck> {
     let mut checks = vec![version(&facts.version), deployment(facts), service(facts), endpoints(facts)];
     checks.extend(image(facts));
     checks.extend(configurations(facts));
@@ -93,54 +93,54 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_default()
 }
 
-fn version(version: &Value) -> Check {
+fn version(version: &Value) -> DoctorCheck {
     let minor = text(version, "minor").trim_end_matches('+').parse::<u32>();
     let message = format!("Kubernetes {}", text(version, "gitVersion"));
     if minor.is_ok_and(|minor| minor < OLDEST) {
         let message = format!("{message} is older than 1.{OLDEST}");
-        return Check::new(
+        return DoctorCheck::new(
             Status::Problem,
             "version",
             message,
             "upgrade the cluster, or do without Stateward until then",
         );
     }
-    Check::ok("version", message)
+    DoctorCheck::ok("version", message)
 }
 
-fn deployment(facts: &Facts) -> Check {
+fn deployment(facts: &InstallationFacts) -> DoctorCheck {
     let (namespace, name) = (&facts.place.namespace, &facts.place.name);
     let what = format!("the Deployment {namespace}/{name}");
     let deployment = match &facts.deployment {
         Ok(deployment) => deployment,
         Err(ApiError::Status { code: 404, .. }) => {
             let edit = "install it (deploy/README.md), or say where it is with --namespace and --name";
-            return Check::new(Status::Problem, "deployment", format!("{what} does not exist"), edit);
+            return DoctorCheck::new(Status::Problem, "deployment", format!("{what} does not exist"), edit);
         }
-        Err(error) => return Check::unread("deployment", &what, error),
+        Err(error) => return DoctorCheck::unread("deployment", &what, error),
     };
     let wanted = deployment["spec"]["replicas"].as_u64().unwrap_or(1);
     let ready = deployment["status"]["readyReplicas"].as_u64().unwrap_or_default();
     let message = format!("{ready} of {wanted} replicas of {what} are ready");
     let look = format!("kubectl -n {namespace} describe pods; kubectl -n {namespace} logs deploy/{name}");
     match (ready, wanted) {
-        (0, _) => Check::new(Status::Problem, "deployment", message, look),
-        (ready, wanted) if ready < wanted => Check::new(Status::Warning, "deployment", message, look),
+        (0, _) => DoctorCheck::new(Status::Problem, "deployment", message, look),
+        (ready, wanted) if ready < wanted => DoctorCheck::new(Status::Warning, "deployment", message, look),
         (_, 1) => {
             let message = format!("{message}: while its node is drained nothing is reviewed");
-            Check::new(
+            DoctorCheck::new(
                 Status::Warning,
                 "deployment",
                 message,
                 "run two replicas, unless there is one node (docs/one-node.md)",
             )
         }
-        _ => Check::ok("deployment", message),
+        _ => DoctorCheck::ok("deployment", message),
     }
 }
 
 /// Whether all pods run one image. In a rollout they do not.
-fn image(facts: &Facts) -> Option<Check> {
+fn image(facts: &InstallationFacts) -> Option<DoctorCheck> {
     let pods = facts.pods.as_ref().ok()?["items"].as_array()?;
     let images: BTreeSet<&str> = pods
         .iter()
@@ -151,8 +151,8 @@ fn image(facts: &Facts) -> Option<Check> {
     let own = env!("CARGO_PKG_VERSION");
     match images.len() {
         0 => None,
-        1 => Some(Check::ok("image", format!("{shown} (this program is {own})"))),
-        _ => Some(Check::new(
+        1 => Some(DoctorCheck::ok("image", format!("{shown} (this program is {own})"))),
+        _ => Some(DoctorCheck::new(
             Status::Warning,
             "image",
             format!("the pods run several images: {shown}"),
@@ -164,7 +164,7 @@ fn image(facts: &Facts) -> Option<Check> {
     }
 }
 
-fn rights(facts: &Facts) -> Check {
+fn rights(facts: &InstallationFacts) -> DoctorCheck {
     let missing: Vec<String> = facts
         .rights
         .iter()
@@ -173,7 +173,7 @@ fn rights(facts: &Facts) -> Check {
         .collect();
     if !missing.is_empty() {
         let message = format!("the service account lacks rights: {}", missing.join(", "));
-        return Check::new(
+        return DoctorCheck::new(
             Status::Problem,
             "rights",
             message,
@@ -181,19 +181,21 @@ fn rights(facts: &Facts) -> Check {
         );
     }
     match facts.rights.iter().find_map(|(_, answer)| answer.as_ref().err()) {
-        Some(error) => Check::unread("rights", "what the service account may do", error),
-        None => Check::ok("rights", format!("the service account has all {} rights", facts.rights.len())),
+        Some(error) => DoctorCheck::unread("rights", "what the service account may do", error),
+        None => {
+            DoctorCheck::ok("rights", format!("the service account has all {} rights", facts.rights.len()))
+        }
     }
 }
 
-fn policies(facts: &Facts, now: Timestamp) -> Check {
+fn policies(facts: &InstallationFacts, now: Timestamp) -> DoctorCheck {
     let files = match &facts.policies {
         Ok(files) => files.as_object(),
-        Err(error) => return Check::unread("policies", "the ConfigMap of the policies", error),
+        Err(error) => return DoctorCheck::unread("policies", "the ConfigMap of the policies", error),
     };
     let objects = match &facts.policy_objects {
         Ok(objects) => objects.as_array(),
-        Err(error) => return Check::unread("policies", "StatefulSetPolicies", error),
+        Err(error) => return DoctorCheck::unread("policies", "StatefulSetPolicies", error),
     };
     let mut loaded = Loaded::default();
     let mut load = |name: String, text: String| {
@@ -212,33 +214,33 @@ fn policies(facts: &Facts, now: Timestamp) -> Check {
     if !loaded.errors.is_empty() {
         let errors: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
         let message = format!("these policies are not in force: {}", errors.join("; "));
-        return Check::new(Status::Problem, "policies", message, "stateward policy check FILE");
+        return DoctorCheck::new(Status::Problem, "policies", message, "stateward policy check FILE");
     }
     if !loaded.warnings.is_empty() {
         let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let message = format!("parts of policies have no effect: {}", warnings.join("; "));
-        return Check::new(Status::Warning, "policies", message, "stateward policy check FILE");
+        return DoctorCheck::new(Status::Warning, "policies", message, "stateward policy check FILE");
     }
     match loaded.policies.len() {
-        0 => Check::ok("policies", "none of your own: the profile alone decides".to_owned()),
-        count => Check::ok("policies", format!("{count} in force")),
+        0 => DoctorCheck::ok("policies", "none of your own: the profile alone decides".to_owned()),
+        count => DoctorCheck::ok("policies", format!("{count} in force")),
     }
 }
 
 /// Whether the API server asks, by the answer to the creation of a set that every profile refuses.
-fn reached(facts: &Facts) -> Check {
+fn reached(facts: &InstallationFacts) -> DoctorCheck {
     let (probe, namespace) = (&facts.probe, &facts.place.probe_namespace);
     let is_ours = probe.message.contains(".stateward.dev\"");
     let is_denied = is_ours && probe.message.contains("denied the request");
     if is_denied || probe.warnings.iter().any(|warning| warning.contains("name-too-long")) {
-        return Check::ok(
+        return DoctorCheck::ok(
             "reached",
             format!("the API server asks about namespace {namespace} and is answered"),
         );
     }
     if probe.message.contains("failed calling webhook") && is_ours {
         let message = format!("the API server cannot call the webhook: {}", probe.message);
-        return Check::new(
+        return DoctorCheck::new(
             Status::Problem,
             "reached",
             message,
@@ -252,17 +254,17 @@ fn reached(facts: &Facts) -> Check {
         );
         let edit = "put right what is a problem above; if nothing is, the namespace is excluded or a policy exempts it: \
                     try another with --probe-namespace; then docs/providers.md";
-        return Check::new(Status::Problem, "reached", message, edit);
+        return DoctorCheck::new(Status::Problem, "reached", message, edit);
     }
     let message = format!(
         "the dry run in namespace {namespace} was answered by something else: {} {}",
         probe.status, probe.message
     );
-    Check::new(Status::Unknown, "reached", message, "try another namespace with --probe-namespace")
+    DoctorCheck::new(Status::Unknown, "reached", message, "try another namespace with --probe-namespace")
 }
 
 /// How long a review takes beside what the API server waits for.
-fn latency(facts: &Facts) -> Option<Check> {
+fn latency(facts: &InstallationFacts) -> Option<DoctorCheck> {
     let took = &facts.probe.took;
     let median = *took.get(took.len() / 2)?;
     let slowest = *took.last()?;
@@ -277,9 +279,9 @@ fn latency(facts: &Facts) -> Option<Check> {
     );
     if median * 2 > limit {
         let edit = "see whether the pods lack CPU, and how far the API server is from them (docs/sizing.md)";
-        return Some(Check::new(Status::Warning, "latency", message, edit));
+        return Some(DoctorCheck::new(Status::Warning, "latency", message, edit));
     }
-    Some(Check::ok("latency", message))
+    Some(DoctorCheck::ok("latency", message))
 }
 
 #[cfg(test)]

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::checks::{Check, Status};
-use super::facts::Facts;
+use super::checks::{DoctorCheck, Status};
+use super::facts::InstallationFacts;
 use crate::model::{LabelSelector, Labels};
 use crate::webhook_config::{ALWAYS_OPEN, mutating, validating};
 
 /// Says what passes without a review.
-pub(super) fn coverage(facts: &Facts, checks: &mut Vec<Check>) {
+pub(super) fn coverage(facts: &InstallationFacts, checks: &mut Vec<DoctorCheck>) {
     for (found, shipped) in [(&facts.validating, validating()), (&facts.mutating, mutating())] {
         if let Ok(found) = found {
             missing_entries(found, &shipped, checks);
@@ -31,7 +31,7 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 }
 
 /// Changes that rules look at and that the API server does not ask about.
-fn missing_entries(found: &Value, shipped: &Value, checks: &mut Vec<Check>) {
+fn missing_entries(found: &Value, shipped: &Value, checks: &mut Vec<DoctorCheck>) {
     let asks = |configuration: &Value| {
         let mut asked = Vec::new();
         for rule in entries(configuration).flat_map(|entry| entry["rules"].as_array().into_iter().flatten()) {
@@ -47,10 +47,12 @@ fn missing_entries(found: &Value, shipped: &Value, checks: &mut Vec<Check>) {
         asks(shipped).into_iter().filter(|wanted| !found_asks.contains(wanted)).collect();
     let kind = text(shipped, "kind");
     if missing.is_empty() {
-        checks
-            .push(Check::ok("registered", format!("{kind}: every change that a rule looks at is reviewed")));
+        checks.push(DoctorCheck::ok(
+            "registered",
+            format!("{kind}: every change that a rule looks at is reviewed"),
+        ));
     } else {
-        checks.push(Check::new(
+        checks.push(DoctorCheck::new(
             Status::Warning,
             "registered",
             format!("{kind}: these changes are not reviewed: {}", missing.join(", ")),
@@ -60,14 +62,14 @@ fn missing_entries(found: &Value, shipped: &Value, checks: &mut Vec<Check>) {
 }
 
 /// What passes while the guard is down.
-fn open_entries(validating: &Value, checks: &mut Vec<Check>) {
+fn open_entries(validating: &Value, checks: &mut Vec<DoctorCheck>) {
     let open: Vec<&str> = entries(validating)
         .filter(|entry| text(entry, "failurePolicy") == "Ignore")
         .map(|entry| text(entry, "name"))
         .filter(|name| !ALWAYS_OPEN.contains(name))
         .collect();
     if !open.is_empty() {
-        checks.push(Check::new(
+        checks.push(DoctorCheck::new(
             Status::Note,
             "failure-policy",
             format!(
@@ -80,9 +82,9 @@ fn open_entries(validating: &Value, checks: &mut Vec<Check>) {
 }
 
 /// Namespaces with StatefulSets that no webhook selects.
-fn unguarded_namespaces(facts: &Facts, validating: &Value, checks: &mut Vec<Check>) {
+fn unguarded_namespaces(facts: &InstallationFacts, validating: &Value, checks: &mut Vec<DoctorCheck>) {
     let (Ok(namespaces), Ok(sets)) = (&facts.namespaces, &facts.sets) else {
-        checks.push(Check::new(
+        checks.push(DoctorCheck::new(
             Status::Unknown,
             "guarded-namespaces",
             "namespaces or StatefulSets cannot be listed with these rights".to_owned(),
@@ -111,12 +113,12 @@ fn unguarded_namespaces(facts: &Facts, validating: &Value, checks: &mut Vec<Chec
     }
     checks.push(if unguarded.is_empty() {
         let (sets, namespaces) = (counts.values().sum::<usize>(), counts.len());
-        Check::ok(
+        DoctorCheck::ok(
             "guarded-namespaces",
             format!("all {sets} StatefulSets, in {namespaces} namespaces, are guarded"),
         )
     } else {
-        Check::new(
+        DoctorCheck::new(
             Status::Note,
             "guarded-namespaces",
             format!(

@@ -30,7 +30,7 @@ pub(super) struct Place {
 }
 
 /// What was read.
-pub(super) struct Facts {
+pub(super) struct InstallationFacts {
     pub(super) place: Place,
     pub(super) version: Value,
     pub(super) deployment: Read,
@@ -73,7 +73,7 @@ pub(super) struct Probe {
     pub(super) took: Vec<Duration>,
 }
 
-impl Facts {
+impl InstallationFacts {
     /// Reads everything. An error only where not even the version can be read.
     pub(super) async fn gather(
         client: kube::Client,

@@ -14,7 +14,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use self::checks::{Status, checks};
-use self::facts::{Facts, Place};
+use self::facts::{InstallationFacts, Place};
 use super::kubernetes::{self, Connection, block_on};
 use super::streams::stdout;
 use super::{ResultFormat, namespace};
@@ -72,7 +72,7 @@ impl Args {
         Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
-    async fn facts(&self) -> anyhow::Result<Facts> {
+    async fn facts(&self) -> anyhow::Result<InstallationFacts> {
         let (kubeconfig, context) = (self.kubeconfig.as_deref(), self.context.as_deref());
         let Connection { client, server } = kubernetes::connect(kubeconfig, context).await?;
         let place = Place {
@@ -81,7 +81,7 @@ impl Args {
             probe_namespace: self.probe_namespace.clone(),
         };
         let with_logs = self.bundle.is_some();
-        let facts = Facts::gather(client, place, with_logs).await;
+        let facts = InstallationFacts::gather(client, place, with_logs).await;
         facts.with_context(|| format!("the API server at {server} cannot be asked"))
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::manifest::{Elsewhere, Entry, Node, Position, Source, Span, Value};
+use crate::manifest::{Elsewhere, MapEntry, Node, Position, Source, Span, Value};
 use crate::model::pointer_step;
 
 /// What one setting says of an object: a part of one, as it is written in a file.
@@ -145,7 +145,12 @@ impl Graft<'_> {
         Some(self.set(rendered, span(written), layers))
     }
 
-    fn map(&mut self, entries: &mut [Entry<'_>], written: &Node<'_>, layers: &[At<'_>]) -> Option<Position> {
+    fn map(
+        &mut self,
+        entries: &mut [MapEntry<'_>],
+        written: &Node<'_>,
+        layers: &[At<'_>],
+    ) -> Option<Position> {
         let (same, layers) = (Children::of(written), opened(layers));
         let is_flat = |value: &Node<'_>| !matches!(value.value, Value::List(_) | Value::Map(_));
         let is_below_spec = self.pointer.matches('/').count() > 1;
@@ -166,7 +171,7 @@ impl Graft<'_> {
             changed = changed.or(elsewhere);
             self.pointer.truncate(length);
         }
-        let is_gone = |entry: &&Entry<'_>| gone.contains_key(&*entry.key) && has_value(&entry.value);
+        let is_gone = |entry: &&MapEntry<'_>| gone.contains_key(&*entry.key) && has_value(&entry.value);
         for entry in written.as_map().unwrap_or_default().iter().filter(is_gone) {
             let length = self.step(&entry.key);
             let removed = self.removed(&entry.key, &layers);
@@ -220,7 +225,7 @@ impl Graft<'_> {
             let here = below(&layers, |children| children.item(item, index));
             self.child(&index.to_string(), item, above, &here);
         }
-        for Entry { key, value, .. } in rendered.as_map().unwrap_or_default() {
+        for MapEntry { key, value, .. } in rendered.as_map().unwrap_or_default() {
             let here = below(&layers, |children| children.fields.get(&**key).copied());
             self.child(key, value, above, &here);
         }
@@ -298,7 +303,7 @@ pub(super) fn place(node: &mut Node<'_>, at: Span) {
     (node.line, node.column, node.end_column) = (at.line, at.column, at.end_column);
 }
 
-pub(super) fn place_key(entry: &mut Entry<'_>, at: Span) {
+pub(super) fn place_key(entry: &mut MapEntry<'_>, at: Span) {
     (entry.line, entry.column, entry.end_column) = (at.line, at.column, at.end_column);
 }
 

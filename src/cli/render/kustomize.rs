@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use super::settings::{Files, Settings};
+use super::settings::{FileTexts, Settings};
 use super::{RenderConfig, child, graft, source};
 use crate::cluster::inventory::{FileObjects, KeepValues};
-use crate::manifest::{Entry, Manifest, Node, Position, Span, Value, document, read};
+use crate::manifest::{Manifest, MapEntry, Node, Position, Span, Value, document, read};
 
 /// The names a kustomization may have.
 pub(in crate::cli) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -189,7 +189,7 @@ fn take_annotation<'a>(object: &mut Node<'a>, key: &str) -> Option<Node<'a>> {
     Some(taken)
 }
 
-fn entries<'n, 'a>(node: &'n mut Node<'a>) -> Option<&'n mut Vec<Entry<'a>>> {
+fn entries<'n, 'a>(node: &'n mut Node<'a>) -> Option<&'n mut Vec<MapEntry<'a>>> {
     match &mut node.value {
         Value::Map(entries) => Some(entries),
         _ => None,
@@ -198,7 +198,7 @@ fn entries<'n, 'a>(node: &'n mut Node<'a>) -> Option<&'n mut Vec<Entry<'a>>> {
 
 /// What rendered objects come from.
 struct Origins {
-    files: Files,
+    files: FileTexts,
     settings: Settings,
     /// The kustomization that is rendered, for what cannot be told.
     top: Position,
@@ -207,7 +207,7 @@ struct Origins {
 
 impl Origins {
     fn of(file: &Path) -> Self {
-        let mut files = Files::default();
+        let mut files = FileTexts::default();
         let settings = Settings::read(file, &mut files);
         let top = Position { file: files.get(file), span: Span { line: 1, column: 1, end_column: 1 } };
         Self { files, settings, top, manifests: BTreeMap::new() }
@@ -236,7 +236,7 @@ impl Origins {
 /// and a suffix by now.
 fn find<'m>(
     known: &'m mut BTreeMap<PathBuf, Vec<Manifest<'static>>>,
-    files: &mut Files,
+    files: &mut FileTexts,
     file: &Path,
     rendered: &Manifest<'_>,
 ) -> Option<&'m Manifest<'static>> {

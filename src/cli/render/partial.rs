@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::graft::all_at;
-use crate::manifest::{self, Entry, Node, Span, Value, document};
+use crate::manifest::{self, MapEntry, Node, Span, Value, document};
 use crate::model::pointer_keys;
 
 /// The documents of a file.
@@ -70,7 +70,7 @@ pub(super) fn nested(path: &[&str], value: Node<'static>, at: Span) -> Node<'sta
 pub(super) fn map(entries: Vec<(&str, Node<'static>)>, at: Span) -> Node<'static> {
     let entry = |(key, value): (&str, Node<'static>)| {
         let (key, Span { line, column, end_column }) = (Cow::Owned(key.to_owned()), at);
-        Entry { key, line, column, end_column, shadows: None, value }
+        MapEntry { key, line, column, end_column, shadows: None, value }
     };
     leaf(Value::Map(entries.into_iter().map(entry).collect()), at)
 }

@@ -20,9 +20,9 @@ const MOST_NESTED: usize = 64;
 
 /// The texts of files, each read once.
 #[derive(Default)]
-pub(super) struct Files(HashMap<PathBuf, Arc<Source>>);
+pub(super) struct FileTexts(HashMap<PathBuf, Arc<Source>>);
 
-impl Files {
+impl FileTexts {
     pub(super) fn get(&mut self, path: &Path) -> Arc<Source> {
         let known = self.0.entry(path.to_owned()).or_insert_with(|| {
             source(&path.display().to_string(), &fs::read_to_string(path).unwrap_or_default())
@@ -98,20 +98,20 @@ impl Pattern {
 
 impl Settings {
     /// Reads the kustomization `file` and those that it includes.
-    pub(super) fn read(file: &Path, files: &mut Files) -> Self {
+    pub(super) fn read(file: &Path, files: &mut FileTexts) -> Self {
         let mut settings = Self::default();
         settings.include(file, None, files, 0);
         settings
     }
 
-    fn include(&mut self, file: &Path, parent: Option<usize>, files: &mut Files, depth: usize) {
+    fn include(&mut self, file: &Path, parent: Option<usize>, files: &mut FileTexts, depth: usize) {
         let number = self.kustomizations.len();
         self.kustomizations.push(Kustomization { parent, settings: Vec::new() });
         self.add(file, number, files, depth);
     }
 
     /// Adds what a kustomization, or a component of it, includes and sets.
-    fn add(&mut self, file: &Path, number: usize, files: &mut Files, depth: usize) {
+    fn add(&mut self, file: &Path, number: usize, files: &mut FileTexts, depth: usize) {
         self.visits += 1;
         if self.visits > MOST_VISITS || depth > MOST_NESTED {
             return;
@@ -240,7 +240,7 @@ fn images(name: &str, span: Span, rendered: &Manifest<'_>) -> Node<'static> {
 struct Reader<'a> {
     own: &'a Arc<Source>,
     folder: &'a Path,
-    files: &'a mut Files,
+    files: &'a mut FileTexts,
     settings: Vec<Setting>,
 }
 
@@ -361,7 +361,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let settings = Settings::read(&folder.path().join("kustomization.yaml"), &mut Files::default());
+        let settings = Settings::read(&folder.path().join("kustomization.yaml"), &mut FileTexts::default());
         let text = format!("apiVersion: v1\n{rendered}\n");
         let rendered = read(&source("rendered", &text), &text).0.remove(0);
         let layers = settings.layers(&folder.path().join("base/x.yaml"), "x", &rendered);

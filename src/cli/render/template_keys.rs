@@ -11,13 +11,13 @@ const MOST_OF_ONE_NAME: usize = 64;
 /// The keys of a template, and where the lines below each of them end.
 pub(super) struct Keys {
     /// By line.
-    by_name: HashMap<String, Vec<Key>>,
+    by_name: HashMap<String, Vec<TemplateKey>>,
     /// The template as a whole.
-    top: Key,
+    top: TemplateKey,
 }
 
 #[derive(Clone, Copy)]
-struct Key {
+struct TemplateKey {
     span: Span,
     /// The last line that is further in than the key.
     end: u32,
@@ -30,9 +30,10 @@ impl Keys {
     pub(super) fn of(template: &str) -> Self {
         let lines = u32::try_from(template.lines().count()).unwrap_or(u32::MAX);
         // An object may begin on the first line.
-        let top = Key { span: Span { line: 0, column: 1, end_column: 1 }, end: lines, inner: u32::MAX };
+        let top =
+            TemplateKey { span: Span { line: 0, column: 1, end_column: 1 }, end: lines, inner: u32::MAX };
         let mut keys = Self { by_name: HashMap::new(), top };
-        let mut found: Vec<(&str, Key)> = Vec::new();
+        let mut found: Vec<(&str, TemplateKey)> = Vec::new();
         let mut open: Vec<usize> = Vec::new();
         for (name, span) in written(template) {
             while let Some(&above) = open.last()
@@ -46,7 +47,7 @@ impl Keys {
                 *inner = span.column.min(*inner);
             }
             open.push(found.len());
-            found.push((name, Key { span, end: lines, inner: u32::MAX }));
+            found.push((name, TemplateKey { span, end: lines, inner: u32::MAX }));
         }
         for (name, key) in found {
             keys.top.inner = key.span.column.min(keys.top.inner);
@@ -56,13 +57,14 @@ impl Keys {
     }
 
     /// The only key of this name below another: right below it, or else anywhere.
-    fn below(&self, name: &str, above: Key) -> Option<Key> {
+    fn below(&self, name: &str, above: TemplateKey) -> Option<TemplateKey> {
         let all = self.by_name.get(name)?;
         let start = all.partition_point(|key| key.span.line <= above.span.line);
         let end = all.partition_point(|key| key.span.line <= above.end);
         let inside = all.get(start..end)?;
-        let only =
-            |keys: &mut dyn Iterator<Item = &Key>| keys.next().copied().filter(|_| keys.next().is_none());
+        let only = |keys: &mut dyn Iterator<Item = &TemplateKey>| {
+            keys.next().copied().filter(|_| keys.next().is_none())
+        };
         let mut right_below =
             inside.iter().take(MOST_OF_ONE_NAME).filter(|key| key.span.column == above.inner);
         only(&mut right_below).or_else(|| only(&mut inside.iter()))
@@ -89,7 +91,7 @@ pub(super) fn onto_template(node: &mut Node<'_>, keys: &Keys) {
     onto_block(node, keys, keys.top, Span { line: 1, column: 1, end_column: 1 });
 }
 
-fn onto_block(node: &mut Node<'_>, keys: &Keys, block: Key, at: Span) {
+fn onto_block(node: &mut Node<'_>, keys: &Keys, block: TemplateKey, at: Span) {
     place(node, at);
     match &mut node.value {
         Value::Map(entries) => {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Position;
 use super::parse::{misspelt, mistyped, parse};
 use crate::cluster::{ClusterObject, Kind};
-use crate::manifest::{DuplicateKey, Elsewhere, KeyTable, Manifest, Note, Outline, Source, read_each};
+use crate::manifest::{Elsewhere, KeyTable, Manifest, Note, Outline, ParsedDuplicateKey, Source, read_each};
 
 /// Whether objects are kept as they are written beside their models. Checks of policies and the comparison with an old state read
 /// them; they take several times the memory of the text.
@@ -47,7 +47,7 @@ pub struct ManifestRecord {
     /// Whether `spec.selector` has anything in it.
     pub has_selector: bool,
     /// The keys that the object has twice.
-    pub duplicate_keys: Box<[DuplicateKey]>,
+    pub duplicate_keys: Box<[ParsedDuplicateKey]>,
     /// The object as it is written, where values are kept.
     pub values: Option<Box<Value>>,
     /// Whether it is the output of a renderer: it is not as it is written, and is not edited.

@@ -13,7 +13,7 @@ const MOST_VARIABLES: usize = 32;
 const MAX_UNAVAILABLE: &str = "/spec/updateStrategy/rollingUpdate/maxUnavailable";
 
 /// A field that cannot be read.
-struct Fault {
+struct FieldFault {
     pointer: String,
     /// The field as people write it, and what is wrong.
     field: String,
@@ -67,14 +67,14 @@ pub(super) fn misspelt(manifest: &Manifest<'_>) -> impl Iterator<Item = Note> {
     found.map(|field| note(manifest, &field.pointer, NoteKind::UnknownField, &field.message(&manifest.kind)))
 }
 
-fn read(kind: Kind, manifest: &Manifest<'_>) -> Result<ClusterObject, Fault> {
+fn read(kind: Kind, manifest: &Manifest<'_>) -> Result<ClusterObject, FieldFault> {
     // Reads it again, only to say where it is wrong.
     ClusterObject::deserialize(kind, &manifest.node).or_else(|_| {
         let mut track = serde_path_to_error::Track::new();
         let traced = serde_path_to_error::Deserializer::new(&manifest.node, &mut track);
         ClusterObject::deserialize(kind, traced).map_err(|error| {
             let path = track.path();
-            Fault { pointer: pointer_of(&path), field: path.to_string(), message: error.to_string() }
+            FieldFault { pointer: pointer_of(&path), field: path.to_string(), message: error.to_string() }
         })
     })
 }
@@ -93,8 +93,8 @@ fn fill_in(manifest: &mut Manifest<'_>, pointer: &str) -> Option<Note> {
     Some(note(manifest, pointer, NoteKind::Default, &message))
 }
 
-fn unread(kind: Kind, manifest: &Manifest<'_>, fault: &Fault) -> Note {
-    let Fault { pointer, field, message } = fault;
+fn unread(kind: Kind, manifest: &Manifest<'_>, fault: &FieldFault) -> Note {
+    let FieldFault { pointer, field, message } = fault;
     let text = manifest.node.pointer(pointer).and_then(|node| node.as_str()).unwrap_or_default();
     let (note_kind, message) = match Variable::of(text) {
         Some(Variable { default: None }) => {

@@ -31,7 +31,7 @@ pub(in crate::policy) struct CheckDocument {
     /// The check looks only at what fulfils all of these.
     #[serde(default)]
     #[schemars(length(max = 64))]
-    pub(super) match_conditions: Vec<Condition>,
+    pub(super) match_conditions: Vec<CheckCondition>,
     /// In CEL: true where all is well.
     #[schemars(length(min = 1, max = 8192))]
     pub(super) expression: String,
@@ -57,7 +57,7 @@ pub(in crate::policy) struct CheckDocument {
 /// A condition on what a check looks at.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
-pub(super) struct Condition {
+pub(super) struct CheckCondition {
     /// What people call it.
     #[schemars(length(min = 1, max = 63))]
     #[expect(dead_code, reason = "for people; ValidatingAdmissionPolicies have it")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::CheckedResource;
 use super::schema::object;
-use crate::cel::{Fields, Names, Type};
+use crate::cel::{Names, ObjectFields, Type};
 
 /// What the expressions of one policy can read when `resource` changes.
 pub(super) struct CheckNames<'p> {
@@ -63,7 +63,7 @@ impl Names for CheckNames<'_> {
 
 fn fields(name: &str, fields: Vec<(&str, Type)>) -> Type {
     let fields = fields.into_iter().map(|(name, found)| (name.into(), found)).collect();
-    Type::Object(Arc::new(Fields { name: name.into(), fields }))
+    Type::Object(Arc::new(ObjectFields { name: name.into(), fields }))
 }
 
 fn metadata() -> Type {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use crate::cel::{Fields, Type};
+use crate::cel::{ObjectFields, Type};
 
 /// By name: `StatefulSet`, `Scale` and what they consist of.
 static OBJECTS: LazyLock<BTreeMap<&str, Type>> = LazyLock::new(|| {
@@ -37,7 +37,7 @@ fn build<'t>(
         .map(|(field, found)| (field.into(), field_type(found, written, built)))
         .collect();
     let article = if name.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
-    let object = Type::Object(Arc::new(Fields { name: format!("{article} {name}").into(), fields }));
+    let object = Type::Object(Arc::new(ObjectFields { name: format!("{article} {name}").into(), fields }));
     built.insert(name, object.clone());
     object
 }

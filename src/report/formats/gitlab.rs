@@ -12,7 +12,7 @@ use crate::report::{Located, Report};
 use crate::verdict::Level;
 
 #[derive(Serialize)]
-struct Issue<'a> {
+struct GitlabIssue<'a> {
     description: String,
     check_name: &'a str,
     fingerprint: Cow<'a, str>,
@@ -38,16 +38,16 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     let misspelt = report.misspelt().map(|note| ("minor", note));
     let notes =
         failures.chain(misspelt).map(|(severity, note)| issue_of_note(severity, note, &mut fingerprints));
-    let issues: Vec<Issue<'_>> = counting.map(issue).chain(notes).collect();
+    let issues: Vec<GitlabIssue<'_>> = counting.map(issue).chain(notes).collect();
     serde_json::to_writer_pretty(&mut *out, &issues)?;
     writeln!(out)
 }
 
-fn issue(located: &Located) -> Issue<'_> {
+fn issue(located: &Located) -> GitlabIssue<'_> {
     let finding = &located.finding;
     let text = format!("{}: {}. Fix: {}", finding.object, finding.message, finding.remedy);
     let position = located.position.as_ref();
-    Issue {
+    GitlabIssue {
         description: printable(&text).into_owned(),
         check_name: finding.rule.as_str(),
         fingerprint: Cow::Borrowed(&located.fingerprint),
@@ -64,9 +64,13 @@ fn issue(located: &Located) -> Issue<'_> {
     }
 }
 
-fn issue_of_note<'a>(severity: &'static str, note: &'a Note, fingerprints: &mut Fingerprints) -> Issue<'a> {
+fn issue_of_note<'a>(
+    severity: &'static str,
+    note: &'a Note,
+    fingerprints: &mut Fingerprints,
+) -> GitlabIssue<'a> {
     let (name, file) = (note.kind.name(), &*note.file.name);
-    Issue {
+    GitlabIssue {
         description: note.message.clone(),
         check_name: name,
         fingerprint: Cow::Owned(fingerprints.of(&[name, file, &note.message])),

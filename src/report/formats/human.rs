@@ -20,7 +20,7 @@ const MOST_CONTEXTS: usize = 10;
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let renderer = Renderer::styled();
-    let mut files = Files::default();
+    let mut files = RecentFiles::default();
     for block in blocks(report) {
         writeln!(out, "{}\n", renderer.render(&[Shown::of(&block, &mut files).group()]))?;
     }
@@ -123,9 +123,9 @@ const MOST_FILES: usize = 4;
 
 /// The lines of the files that were shown last.
 #[derive(Default)]
-struct Files(VecDeque<(Arc<Source>, Lines)>);
+struct RecentFiles(VecDeque<(Arc<Source>, Lines)>);
 
-impl Files {
+impl RecentFiles {
     fn excerpt(&mut self, position: &Position) -> Excerpt {
         // Two rendered files may have one name.
         let known = self.0.iter().position(|(file, _)| Arc::ptr_eq(file, &position.file));
@@ -160,7 +160,7 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn of(block: &[&'a Located], files: &mut Files) -> Self {
+    fn of(block: &[&'a Located], files: &mut RecentFiles) -> Self {
         let first = block[0];
         let finding = &first.finding;
         let mut excerpt = |position: &'a Option<Position>| {

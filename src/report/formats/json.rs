@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::cluster::inventory::Position;
 use crate::manifest::Note;
 use crate::model::ObjectRef;
-use crate::report::{Gap, GapKind, Located, Related, Report};
+use crate::report::{GapKind, KnowledgeGap, Located, Related, Report};
 use crate::verdict::{Edit, Exempt, Level};
 
 /// Grows by one when a name changes its meaning or goes; new names do not count.
@@ -156,7 +156,7 @@ fn note(note: &Note) -> NoteItem<'_> {
     NoteItem { kind: note.kind.name(), file: Some(&note.file.name), line, column, message: &note.message }
 }
 
-fn gap(gap: &Gap) -> NoteItem<'_> {
+fn gap(gap: &KnowledgeGap) -> NoteItem<'_> {
     let kind = match gap.kind {
         GapKind::Unknown => "unknown",
         GapKind::Unreadable => "unreadable",

@@ -18,7 +18,7 @@ use super::Report;
 
 /// A way to write a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum ReportFormat {
     /// For people, with the lines in question.
     Human,
     /// For programs; its names are fixed.
@@ -37,7 +37,7 @@ pub enum Format {
     Html,
 }
 
-impl Format {
+impl ReportFormat {
     pub const ALL: [Self; 8] = [
         Self::Human,
         Self::Json,
@@ -78,7 +78,7 @@ impl Format {
     }
 }
 
-impl FromStr for Format {
+impl FromStr for ReportFormat {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
@@ -90,7 +90,7 @@ impl FromStr for Format {
     }
 }
 
-impl fmt::Display for Format {
+impl fmt::Display for ReportFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }

@@ -123,7 +123,7 @@ struct ArtifactChange<'a> {
 #[serde(rename_all = "camelCase")]
 struct JsonReplacement<'a> {
     deleted_region: DeletedRegion,
-    inserted_content: Content<'a>,
+    inserted_content: ArtifactContent<'a>,
 }
 
 #[derive(Serialize)]
@@ -136,7 +136,7 @@ struct DeletedRegion {
 }
 
 #[derive(Serialize)]
-struct Content<'a> {
+struct ArtifactContent<'a> {
     text: &'a str,
 }
 
@@ -309,7 +309,7 @@ fn replacement(replacement: &Replacement) -> JsonReplacement<'_> {
     let Replacement { start, end, text } = replacement;
     let deleted_region =
         DeletedRegion { start_line: start.0, start_column: start.1, end_line: end.0, end_column: end.1 };
-    JsonReplacement { deleted_region, inserted_content: Content { text } }
+    JsonReplacement { deleted_region, inserted_content: ArtifactContent { text } }
 }
 
 /// Brackets would be a link in a message.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{
-    Certificate, CertificateStep, Content, DAY, Duration, Lifetimes, SETTLE, SignedDuration, State,
+    Certificate, CertificateStep, DAY, Duration, Lifetimes, SETTLE, SecretContent, SignedDuration, State,
     Timestamp, carry_out, now,
 };
 
@@ -13,7 +13,7 @@ const LIFETIMES: Lifetimes =
 struct ClusterView {
     now: Timestamp,
     at: Duration,
-    secret: Versioned<Option<Content>>,
+    secret: Versioned<Option<SecretContent>>,
     /// The entries of the webhook configurations.
     entries: Versioned<Vec<Vec<Certificate>>>,
     replicas: Vec<Replica>,
@@ -36,7 +36,7 @@ impl<T> Versioned<T> {
     }
 }
 
-type Read = (Versioned<Option<Content>>, Versioned<Vec<Vec<Certificate>>>);
+type Read = (Versioned<Option<SecretContent>>, Versioned<Vec<Vec<Certificate>>>);
 
 struct Replica {
     state: State,
@@ -116,7 +116,7 @@ impl ClusterView {
                     0 => content.leaf = None,
                     1 => content.signer = None,
                     2 => content.next = None,
-                    _ => content = Content::default(),
+                    _ => content = SecretContent::default(),
                 }
                 self.secret.set(Some(content));
             }

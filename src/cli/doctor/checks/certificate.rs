@@ -4,15 +4,15 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use serde_json::Value;
 
-use super::super::facts::{Certificates, Facts};
-use super::{Check, Status, text};
+use super::super::facts::{Certificates, InstallationFacts};
+use super::{DoctorCheck, Status, text};
 use crate::certs::x509::Certificate;
 
 /// A certificate that was not renewed by then.
 const SOON: SignedDuration = SignedDuration::from_hours(24);
 
 /// The CAs that the API server trusts, for each entry of both configurations.
-fn bundles(facts: &Facts) -> Vec<(&str, Vec<Certificate>)> {
+fn bundles(facts: &InstallationFacts) -> Vec<(&str, Vec<Certificate>)> {
     let configurations = [&facts.validating, &facts.mutating].into_iter().flatten();
     let entries =
         configurations.flat_map(|configuration| configuration["webhooks"].as_array().into_iter().flatten());
@@ -24,7 +24,7 @@ fn bundles(facts: &Facts) -> Vec<(&str, Vec<Certificate>)> {
 }
 
 /// Whether the API server trusts the certificate that is presented, under the name that it calls.
-pub(super) fn certificate(facts: &Facts, now: Timestamp) -> Check {
+pub(super) fn certificate(facts: &InstallationFacts, now: Timestamp) -> DoctorCheck {
     let bundles = bundles(facts);
     let empty: Vec<&str> =
         bundles.iter().filter(|(_, bundle)| bundle.is_empty()).map(|(name, _)| *name).collect();
@@ -32,14 +32,14 @@ pub(super) fn certificate(facts: &Facts, now: Timestamp) -> Check {
     if !empty.is_empty() {
         let message =
             format!("caBundle is empty in {}: the API server trusts no certificate there", empty.join(", "));
-        return Check::new(Status::Problem, "certificate", message, pages);
+        return DoctorCheck::new(Status::Problem, "certificate", message, pages);
     }
     let Certificates { secret, leaf, .. } = match &facts.certificates {
         Ok(certificates) => certificates,
-        Err(error) => return Check::unread("certificate", "the Secret of the certificate", error),
+        Err(error) => return DoctorCheck::unread("certificate", "the Secret of the certificate", error),
     };
     let Some(leaf) = leaf else {
-        return Check::new(
+        return DoctorCheck::new(
             Status::Problem,
             "certificate",
             format!("the Secret {secret} has no certificate in tls.crt"),
@@ -56,13 +56,13 @@ pub(super) fn certificate(facts: &Facts, now: Timestamp) -> Check {
             "caBundle of {} has no CA that signed the certificate in the Secret {secret}",
             untrusted.join(", ")
         );
-        return Check::new(Status::Problem, "certificate", message, pages);
+        return DoctorCheck::new(Status::Problem, "certificate", message, pages);
     }
     let host = format!("{}.{}.svc", facts.place.name, facts.place.namespace);
     if !leaf.names.contains(&host) {
         let message =
             format!("the certificate in the Secret {secret} is not for {host}, which the API server calls");
-        return Check::new(Status::Problem, "certificate", message, format!("issue it for {host}"));
+        return DoctorCheck::new(Status::Problem, "certificate", message, format!("issue it for {host}"));
     }
     let until = leaf.until;
     if !leaf.is_valid(now) {
@@ -70,14 +70,14 @@ pub(super) fn certificate(facts: &Facts, now: Timestamp) -> Check {
             "the certificate in the Secret {secret} is valid from {} to {until}, and it is {now}",
             leaf.from
         );
-        return Check::new(Status::Problem, "certificate", message, pages);
+        return DoctorCheck::new(Status::Problem, "certificate", message, pages);
     }
     if until.duration_since(now) < SOON {
         let message =
             format!("the certificate in the Secret {secret} ends at {until} and has not been renewed");
-        return Check::new(Status::Warning, "certificate", message, pages);
+        return DoctorCheck::new(Status::Warning, "certificate", message, pages);
     }
-    Check::ok(
+    DoctorCheck::ok(
         "certificate",
         format!("caBundle trusts the certificate in the Secret {secret}, which ends at {until}"),
     )

@@ -29,14 +29,14 @@ fn trusting(mut configuration: Value, ca: &Identity) -> Value {
 }
 
 /// An installation in which nothing is wrong.
-fn healthy() -> Facts {
+fn healthy() -> InstallationFacts {
     let ca = authority();
     let hosts = ["stateward.stateward.svc".to_owned()];
     let leaf = ca.issue(hosts, Validity::lasting(days(90), now()).unwrap()).unwrap();
     let pod = json!({"spec": {"containers": [{"image": "stateward:0.1.0"}]}});
     let namespace = json!({"metadata": {"name": "prod", "labels": {"kubernetes.io/metadata.name": "prod"}}});
     let message = "admission webhook \"statefulsets.stateward.dev\" denied the request: name-too-long";
-    Facts {
+    InstallationFacts {
         place: Place {
             namespace: "stateward".to_owned(),
             name: "stateward".to_owned(),
@@ -73,13 +73,13 @@ fn healthy() -> Facts {
 }
 
 /// What is not all right, each with its message.
-fn found(facts: &Facts) -> Vec<(Status, &'static str, String)> {
+fn found(facts: &InstallationFacts) -> Vec<(Status, &'static str, String)> {
     let checks = checks(facts, now()).into_iter().filter(|check| check.status != Status::Ok);
     checks.map(|check| (check.status, check.about, check.message)).collect()
 }
 
 /// Fails unless this change to a healthy installation is found, with these words, and nothing else is.
-fn finds(status: Status, about: &'static str, words: &str, change: impl FnOnce(&mut Facts)) {
+fn finds(status: Status, about: &'static str, words: &str, change: impl FnOnce(&mut InstallationFacts)) {
     let mut facts = healthy();
     change(&mut facts);
     let mut found = found(&facts);
@@ -179,7 +179,7 @@ fn files_that_the_server_does_not_read_are_no_policies() {
 fn a_certificate_that_ends_is_told_of_before() {
     let at = |time: &str| checks(&healthy(), time.parse().unwrap());
     let status =
-        |checks: Vec<Check>| checks.iter().find(|check| check.about == "certificate").unwrap().status;
+        |checks: Vec<DoctorCheck>| checks.iter().find(|check| check.about == "certificate").unwrap().status;
     assert_eq!(status(at("2026-07-30T06:00:00Z")), Status::Warning);
     assert_eq!(status(at("2026-08-02T12:00:00Z")), Status::Problem);
 }

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::super::facts::{Facts, Read};
-use super::{Check, Status, text};
+use super::super::facts::{InstallationFacts, Read};
+use super::{DoctorCheck, Status, text};
 use crate::api_server::ApiError;
 
 /// Whether the Service has the ports that the API server calls, and leads them to ports of the container.
-pub(super) fn service(facts: &Facts) -> Check {
+pub(super) fn service(facts: &InstallationFacts) -> DoctorCheck {
     let what = format!("the Service {}/{}", facts.place.namespace, facts.place.name);
     let service = match &facts.service {
         Ok(service) => service,
         Err(ApiError::Status { code: 404, .. }) => {
             let edit = "apply the manifests again (deploy/README.md)";
-            return Check::new(Status::Problem, "service", format!("{what} does not exist"), edit);
+            return DoctorCheck::new(Status::Problem, "service", format!("{what} does not exist"), edit);
         }
-        Err(error) => return Check::unread("service", &what, error),
+        Err(error) => return DoctorCheck::unread("service", &what, error),
     };
     let ports = service["spec"]["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
     for (called, entries) in called_ports(facts) {
@@ -28,7 +28,7 @@ pub(super) fn service(facts: &Facts) -> Check {
                 Some(port) => format!("let clientConfig.service.port be {}", port["port"]),
                 None => format!("give the Service a port {called}"),
             };
-            return Check::new(Status::Problem, "service", message, edit);
+            return DoctorCheck::new(Status::Problem, "service", message, edit);
         };
         if !leads_to_container(port, facts) {
             let target = &port["targetPort"];
@@ -36,14 +36,14 @@ pub(super) fn service(facts: &Facts) -> Check {
                 format!("{what} leads port {called} to {target}, which is no port of the container");
             let edit =
                 "let targetPort of the Service be the port of the container that serves HTTPS (webhook)";
-            return Check::new(Status::Problem, "service", message, edit);
+            return DoctorCheck::new(Status::Problem, "service", message, edit);
         }
     }
-    Check::ok("service", format!("{what} leads the ports that the webhooks name to the container"))
+    DoctorCheck::ok("service", format!("{what} leads the ports that the webhooks name to the container"))
 }
 
 /// The ports of the Service that the configurations name, each with the entries that do.
-fn called_ports(facts: &Facts) -> BTreeMap<i64, Vec<&str>> {
+fn called_ports(facts: &InstallationFacts) -> BTreeMap<i64, Vec<&str>> {
     let mut called: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
     for configuration in [&facts.validating, &facts.mutating].into_iter().flatten() {
         for entry in configuration["webhooks"].as_array().into_iter().flatten() {
@@ -57,7 +57,7 @@ fn called_ports(facts: &Facts) -> BTreeMap<i64, Vec<&str>> {
 }
 
 /// A container that lists no ports may have any.
-fn leads_to_container(port: &Value, facts: &Facts) -> bool {
+fn leads_to_container(port: &Value, facts: &InstallationFacts) -> bool {
     let Ok(deployment) = &facts.deployment else { return true };
     let listed = &deployment["spec"]["template"]["spec"]["containers"][0]["ports"];
     let listed = listed.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -66,20 +66,20 @@ fn leads_to_container(port: &Value, facts: &Facts) -> bool {
 }
 
 /// Whether both configurations are there and lead to the Service.
-pub(super) fn configurations(facts: &Facts) -> Vec<Check> {
+pub(super) fn configurations(facts: &InstallationFacts) -> Vec<DoctorCheck> {
     let (namespace, name) = (&facts.place.namespace, &facts.place.name);
     let both = [
         ("ValidatingWebhookConfiguration", &facts.validating),
         ("MutatingWebhookConfiguration", &facts.mutating),
     ];
     let check = |(kind, read): (&str, &Read)| match read {
-        Err(ApiError::Status { code: 404, .. }) => Check::new(
+        Err(ApiError::Status { code: 404, .. }) => DoctorCheck::new(
             Status::Problem,
             "webhooks",
             format!("there is no {kind} {name}: the API server asks nothing"),
             "apply the manifests again (deploy/README.md)",
         ),
-        Err(error) => Check::unread("webhooks", &format!("the {kind} {name}"), error),
+        Err(error) => DoctorCheck::unread("webhooks", &format!("the {kind} {name}"), error),
         Ok(configuration) => {
             let entries = configuration["webhooks"].as_array().into_iter().flatten();
             let strays: Vec<&str> = entries
@@ -94,11 +94,11 @@ pub(super) fn configurations(facts: &Facts) -> Vec<Check> {
             if strays.is_empty() {
                 let message =
                     format!("the {kind} {name} leads to the Service {namespace}/{name}, or to a URL");
-                return Check::ok("webhooks", message);
+                return DoctorCheck::ok("webhooks", message);
             }
             let message =
                 format!("{kind} {name}: these entries lead to another Service: {}", strays.join(", "));
-            Check::new(
+            DoctorCheck::new(
                 Status::Problem,
                 "webhooks",
                 message,
@@ -109,17 +109,20 @@ pub(super) fn configurations(facts: &Facts) -> Vec<Check> {
     both.map(check).into()
 }
 
-pub(super) fn endpoints(facts: &Facts) -> Check {
+pub(super) fn endpoints(facts: &InstallationFacts) -> DoctorCheck {
     let slices = match &facts.slices {
         Ok(slices) => slices,
-        Err(error) => return Check::unread("endpoints", "the endpoints of the Service", error),
+        Err(error) => return DoctorCheck::unread("endpoints", "the endpoints of the Service", error),
     };
     let endpoints = slices["items"].as_array().into_iter().flatten();
     let endpoints = endpoints.flat_map(|slice| slice["endpoints"].as_array().into_iter().flatten());
     let ready = endpoints.filter(|endpoint| endpoint["conditions"]["ready"] != false).count();
     let (namespace, name) = (&facts.place.namespace, &facts.place.name);
     if ready > 0 {
-        return Check::ok("endpoints", format!("the Service {namespace}/{name} leads to {ready} ready pods"));
+        return DoctorCheck::ok(
+            "endpoints",
+            format!("the Service {namespace}/{name} leads to {ready} ready pods"),
+        );
     }
     let message = format!(
         "the Service {namespace}/{name} leads to no ready pod, so the API server cannot call the webhooks"
@@ -127,5 +130,5 @@ pub(super) fn endpoints(facts: &Facts) -> Check {
     let edit = format!(
         "compare its selector with the labels of the pods: kubectl -n {namespace} get endpointslices,pods --show-labels"
     );
-    Check::new(Status::Problem, "endpoints", message, edit)
+    DoctorCheck::new(Status::Problem, "endpoints", message, edit)
 }

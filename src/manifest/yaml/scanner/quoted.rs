@@ -47,14 +47,14 @@ impl<'a> ScalarText<'a> {
 
 /// The blanks and line breaks between two words of a scalar.
 #[derive(Default)]
-struct Gap<'a> {
+struct WordBreak<'a> {
     blanks: &'a str,
     first_break: &'static str,
     more_breaks: String,
     has_break: bool,
 }
 
-impl<'a> Gap<'a> {
+impl<'a> WordBreak<'a> {
     /// Writes what remains of the gap after folding, and empties it. Without a first break (an escaped one is not kept)
     /// there is none to make a blank of.
     fn fold(&mut self, into: &mut ScalarText<'a>, cursor: &Cursor<'a>) {
@@ -77,7 +77,7 @@ impl<'a> Scanner<'a> {
         let indent = self.indent + 1;
         let start = self.cursor.mark;
         let mut end = start.place;
-        let (mut text, mut gap) = (ScalarText::new(&self.cursor), Gap::default());
+        let (mut text, mut gap) = (ScalarText::new(&self.cursor), WordBreak::default());
         while !self.cursor.is_document_indicator() && self.cursor.peek() != b'#' {
             let word = self.scan_plain_word();
             if !word.is_empty() {
@@ -112,7 +112,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads blanks and line breaks. Where a plain scalar goes on, tabs may not stand for its indentation.
-    fn scan_gap(&mut self, gap: &mut Gap<'a>, plain: Option<(isize, Mark)>) -> Result<(), Fault> {
+    fn scan_gap(&mut self, gap: &mut WordBreak<'a>, plain: Option<(isize, Mark)>) -> Result<(), Fault> {
         let gap_start = self.cursor.mark.at;
         loop {
             if self.cursor.is_blank() {
@@ -150,7 +150,7 @@ impl<'a> Scanner<'a> {
         let start = self.cursor.mark;
         let quote = self.cursor.peek();
         self.cursor.skip();
-        let (mut text, mut gap) = (ScalarText::new(&self.cursor), Gap::default());
+        let (mut text, mut gap) = (ScalarText::new(&self.cursor), WordBreak::default());
         loop {
             let fault = |message: &str| self.fault(message, "while scanning a quoted scalar", start);
             if self.cursor.is_document_indicator() {
