@@ -47,7 +47,7 @@ impl Default for StatusConfig {
     }
 }
 
-/// What statuses are made from, as it is now.
+/// The present data that statuses are made from.
 #[derive(Clone)]
 pub struct Known {
     pub cluster: Arc<ArcSwap<Cluster>>,

@@ -1,4 +1,4 @@
-//! Where the certificate of `stateward serve` comes from.
+//! The source of the certificate of `stateward serve`.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -8,7 +8,7 @@ use crate::crds;
 
 /// Print the CustomResourceDefinitions of StatefulSetPolicy and StatefulSetExemption
 ///
-/// As YAML, for kubectl apply -f -. An installation has them already; after an upgrade with Helm, which does not change them, this
+/// Prints YAML, for kubectl apply -f -. An installation has them already; after an upgrade with Helm, which does not change them, this
 /// brings them up to date.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}

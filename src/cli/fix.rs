@@ -72,7 +72,7 @@ impl FixArgs {
     }
 }
 
-/// Where a changed text goes.
+/// The destination of a changed text.
 enum Target {
     New(PathBuf),
     /// Standard input, of which only a diff is shown.
@@ -130,7 +130,7 @@ impl Target {
             fs::rename(&beside, path)
         });
         if written.is_err() {
-            // What is left of it helps no one; the first error says what went wrong.
+            // A partly written file is of no use; the first error is the one to report.
             drop(fs::remove_file(&beside));
         }
         Ok(written?)

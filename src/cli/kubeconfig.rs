@@ -1,4 +1,4 @@
-//! What is wrong with a kubeconfig, and what to do about it.
+//! Errors in a kubeconfig, and their remedies.
 
 use std::env;
 use std::io::ErrorKind;
@@ -48,7 +48,7 @@ fn of_environment() -> Result<Kubeconfig, KubeconfigError> {
     }
 }
 
-/// Where a kubeconfig is looked for.
+/// The paths at which a kubeconfig is looked for.
 fn place(path: Option<&Path>) -> String {
     let of_environment = || env::var("KUBECONFIG").ok().filter(|value| !value.is_empty());
     match path {
@@ -68,7 +68,7 @@ fn unread(error: &KubeconfigError, place: &str, is_named: bool) -> String {
         KubeconfigError::ReadConfig(error, path) => {
             format!("cannot read the kubeconfig {}: {error}", path.display())
         }
-        // What follows the first line shows the place in the text once more.
+        // The lines after the first show the place in the text once more.
         KubeconfigError::Parse(error) => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default();
@@ -78,7 +78,7 @@ fn unread(error: &KubeconfigError, place: &str, is_named: bool) -> String {
     }
 }
 
-/// What a kubeconfig that can be read does not have, as the end of a sentence about it.
+/// The part that a readable kubeconfig lacks, as the end of a sentence about it.
 fn unusable(error: &KubeconfigError, contexts: &[String]) -> String {
     let there_are = contexts.join(", ");
     match error {

@@ -86,7 +86,7 @@ enum ResultFormat {
     Json,
 }
 
-/// What every command takes that judges.
+/// Options of every command that judges.
 #[derive(Debug, clap::Args)]
 struct PolicyArgs {
     /// Policies: a file or folder of StatefulSetPolicy and StatefulSetExemption documents (repeatable)
@@ -123,7 +123,7 @@ fn namespace(text: &str) -> Result<String, String> {
     Err("not a namespace: its name has small letters, digits and `-`, at most 63".to_owned())
 }
 
-/// What to say of a rule that there is not.
+/// The error message for a rule that does not exist.
 fn no_rule<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let meant = did_you_mean(name, known);
     let hint = if meant.is_empty() { "; `stateward explain` lists them" } else { &meant };

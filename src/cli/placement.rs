@@ -57,7 +57,7 @@ pub(super) async fn of_nodes(client: &kube::Client, names: &[String]) -> anyhow:
     Ok(Placement { pods: Ok(pods), nodes })
 }
 
-/// What the disruption controller says of each budget; nothing of those it has not looked at yet.
+/// The status of each budget that the disruption controller has written one for.
 pub(super) async fn budget_statuses(client: &kube::Client) -> Vec<BudgetStatus> {
     // A caller who may not read them may not list them either, which is said already.
     let budgets = list::<PodDisruptionBudget>(&Api::all(client.clone()), ListParams::default()).await;

@@ -12,7 +12,7 @@ use crate::manifest::{Manifest, Note, NoteKind, Source, read};
 use crate::model::Kind;
 use crate::policy::{NamespaceExemption, Policy, PolicyError, all_errors, lint};
 
-/// What is said of a document that is or should be a policy, and where.
+/// A remark about a document that is or should be a policy, and its place.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}: {message}")]
 pub(super) struct PolicyRemark {
@@ -25,14 +25,14 @@ pub(super) struct PolicyRemark {
     pub(super) is_unreadable: bool,
 }
 
-/// What some files hold.
+/// The policies in some files.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
     pub(super) policies: Vec<Arc<Policy>>,
     pub(super) exemptions: Vec<Arc<NamespaceExemption>>,
     /// Why some documents are not used as policies.
     pub(super) errors: Vec<PolicyRemark>,
-    /// What has no effect in those that are.
+    /// The parts of valid policies that have no effect.
     pub(super) warnings: Vec<PolicyRemark>,
 }
 

@@ -14,7 +14,7 @@ use crate::manifest::Source;
 /// Files of policies, and the last version of each in which nothing was wrong.
 pub(super) struct PolicyFiles {
     paths: Vec<PathBuf>,
-    /// What came through standard input, which can be read once only.
+    /// The text of standard input, which can be read once only.
     standard_input: Vec<PolicySource>,
     good: BTreeMap<String, Arc<Source>>,
 }
@@ -81,7 +81,7 @@ fn is_under(file: &str, path: &str) -> bool {
     Path::new(file).starts_with(path)
 }
 
-/// What is in the files. In memory of a few of them, that two versions have the same is out of the question.
+/// A hash of the files' contents. With few versions in memory a collision is practically impossible.
 pub(super) fn fingerprint(sources: &[PolicySource]) -> u64 {
     let mut hasher = DefaultHasher::new();
     for source in sources {

@@ -45,7 +45,7 @@ pub(super) struct PolicyKeeper {
 struct WatchedFiles {
     files: PolicyFiles,
     loaded: Loaded,
-    /// What is in use, and what was seen last.
+    /// The policies in use, and the objects that were seen last.
     used: u64,
     seen: u64,
     last_look: Instant,
@@ -55,11 +55,11 @@ struct WatchedCluster {
     cluster: Arc<ArcSwap<Cluster>>,
     /// The snapshot whose policies are in use.
     used: Arc<Cluster>,
-    /// Whether all policies and exemptions have been listed once. What is known of them stays in force from then on.
+    /// Whether all policies and exemptions have been listed once. From then on the known ones stay in force.
     is_listed: bool,
 }
 
-/// Where it is said whether all policies can be used.
+/// The places that report whether all policies can be used.
 struct PolicyHealth {
     errors_of: Family<PolicyLabels, Gauge>,
     /// Opens when all policies are known and those of files can be used, and stays open: from then on the last good versions are in
@@ -67,7 +67,7 @@ struct PolicyHealth {
     gate: process::Gate,
     remark: process::Remark,
     has_been_good: bool,
-    /// What has been logged.
+    /// The messages that have been logged.
     logged: BTreeSet<String>,
 }
 

@@ -50,7 +50,7 @@ pub(super) struct Args {
     certificate: CertificateArgs,
     #[command(flatten)]
     access: AccessArgs,
-    /// What becomes of a denial that could not be confirmed by a live read because too many others were waiting
+    /// Whether a request is denied or allowed if its denial could not be confirmed by a live read because too many others were waiting
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t, conflicts_with = "standalone")]
     when_unconfirmed: WhenUnconfirmed,
     /// The bodies of all requests in flight together, in MiB; beyond it the answer is 503 with Retry-After
@@ -282,7 +282,7 @@ impl Args {
 /// The lease of the replica that does what only one may do.
 const LEASE: &str = "stateward";
 
-/// What this replica is called: in a cluster its pod's name.
+/// The name of this replica: in a cluster its pod's name.
 pub(super) fn instance() -> String {
     let name = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
     name.unwrap_or_else(|| "stateward".to_owned())
@@ -347,7 +347,7 @@ async fn tell(teller: Option<EventSender>) -> Infallible {
     pending().await
 }
 
-/// What manifests say of what else exists; what cannot be read of them is logged.
+/// A snapshot of the objects in manifests; manifests that cannot be read are logged.
 fn objects(paths: &[PathBuf]) -> anyhow::Result<Cluster> {
     if paths.is_empty() {
         return Ok(Cluster::default());

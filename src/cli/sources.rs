@@ -1,4 +1,4 @@
-//! Where manifests come from: files, folders and standard input. The only part of this module that does I/O.
+//! Sources of manifests: files, folders and standard input. The only part of this module that does I/O.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -28,7 +28,7 @@ pub struct Sources {
 
 /// Opens files, folders with all that is in them, and standard input for `-`.
 ///
-/// Of a folder only `*.yaml`, `*.yml` and `*.json` are read, in the order of their names. Symbolic links to folders are
+/// In a folder only `*.yaml`, `*.yml` and `*.json` are read, in the order of their names. Symbolic links to folders are
 /// left out, and so are hidden folders, with a note but for `.git`. Only regular files and standard input are opened:
 /// to open a named pipe may take forever. What cannot be read comes as a [`Note`] in its place.
 pub fn open(paths: &[PathBuf]) -> Sources {
@@ -107,7 +107,7 @@ pub(super) fn has_manifest_name(path: &Path) -> bool {
 pub(super) fn file(path: &Path, origin: Origin) -> Result<(Arc<Source>, String), Note> {
     let origin = if is_in_chart(path) { Origin::Chart } else { origin };
     let failed = |error: &str| failed(name(path), origin, error);
-    // What is open already can be opened without waiting: standard input, and `<(command)` of a shell.
+    // Files that are open already can be opened without waiting: standard input, and `<(command)` of a shell.
     let is_own = origin == Origin::Named && (path == Path::new("/dev/stdin") || path.starts_with("/dev/fd"));
     let metadata = path.metadata().map_err(|error| failed(&error.to_string()))?;
     if !metadata.is_file() && !is_own {

@@ -1,4 +1,4 @@
-//! Where `show` and `policy explain` read objects from: a cluster, or manifests.
+//! The source of the objects for `show` and `policy explain`: a cluster, or manifests.
 
 use std::path::PathBuf;
 
@@ -51,7 +51,7 @@ impl StateArgs {
         audit::read_all_objects(&self.objects, Some(namespace))
     }
 
-    /// What stands in a namespace of the cluster, or in all.
+    /// The objects in a namespace of the cluster, or in all.
     pub(super) fn listing(
         &self,
         namespace: Option<&str>,

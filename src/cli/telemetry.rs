@@ -1,4 +1,4 @@
-//! What `stateward serve` logs and traces.
+//! Logging and tracing of `stateward serve`.
 
 use std::path::PathBuf;
 

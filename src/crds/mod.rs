@@ -1,6 +1,6 @@
 //! The CustomResourceDefinitions, and JSON Schemas for editors: made from the types that policies are read into.
 //!
-//! What the API server takes and what the parser takes differ in this only: names of rules and their parameters are checked by the
+//! The API server accepts more than the parser in one respect only: names of rules and their parameters are checked by the
 //! parser alone, so that definitions which are older or newer than the program refuse no policy that it knows. A schema for editors
 //! has them.
 
@@ -15,7 +15,7 @@ use structural::structural;
 
 pub use editor::editor_schema;
 
-/// What people see of one of the kinds.
+/// The names and columns of one of the kinds.
 struct Shown {
     kind: Kind,
     description: &'static str,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// The same without what the API server does not take: `additionalProperties: false`, since it drops or refuses unknown fields
+/// Removes from a schema the parts that the API server does not take: `additionalProperties: false`, since it drops or refuses unknown fields
 /// anyway, and null among types and values, for which it has `nullable`.
 pub(super) fn structural(schema: &Value) -> Value {
     match schema {

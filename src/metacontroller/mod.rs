@@ -22,16 +22,16 @@ use crate::policy::Policies;
 /// does not ask when the last of them has gone.
 const ASK_AGAIN: u32 = 5;
 
-/// What Metacontroller may ask.
+/// The hooks that Metacontroller calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
     /// Which Services a set is to have.
     SyncServices,
-    /// What is left of a set's Services when it goes, or does not ask for them any more.
+    /// The Services that remain when a set is deleted or does not ask for them any more.
     FinalizeServices,
     /// Which label a pod is to have.
     SyncPodName,
-    /// What is left of a pod's label.
+    /// The pod's label after the hook.
     FinalizePodName,
 }
 
@@ -49,7 +49,7 @@ impl Hook {
     pub const ALL: [Self; 4] =
         [Self::SyncServices, Self::FinalizeServices, Self::SyncPodName, Self::FinalizePodName];
 
-    /// Where it is asked.
+    /// The path of the hook.
     pub fn path(self) -> &'static str {
         match self {
             Self::SyncServices => "/metacontroller/service-per-pod/sync",
@@ -113,7 +113,7 @@ impl<T> HookRequest<T> {
         self.attachments.as_ref()?.services.as_ref()
     }
 
-    /// What there is of a Service, whichever way the hook's version names it.
+    /// The children that are Services, under the key of either version of the hook.
     fn seen(&self, namespace: &str, name: &str) -> Option<&PerPodService> {
         let services = self.services()?;
         services.get(name).or_else(|| services.get(&format!("{namespace}/{name}")))
@@ -251,7 +251,7 @@ mod tests {
                 &["web-5"],
                 &["web-6"],
             ),
-            // Those below a start that was raised go in the same way.
+            // Services below a start ordinal that was raised are deleted in the same way.
             (
                 &json!({"replicas": 1, "ordinals": {"start": 1}}),
                 running(2),

@@ -14,7 +14,7 @@ use crate::verdict::Level;
 #[derive(Debug)]
 pub struct Applicable<'a> {
     pub(super) policies: Vec<(&'a Policy, Certainty)>,
-    /// Those of the namespace.
+    /// The exemptions of the namespace.
     pub(super) exemptions: &'a [Arc<NamespaceExemption>],
     pub(super) namespace_labels: Option<&'a Labels>,
     pub(super) asked_by: Option<AskedBy<'a>>,
@@ -28,7 +28,7 @@ pub(super) struct AskedBy<'a> {
     pub(super) sets_exemption: bool,
 }
 
-/// What applies to one rule and one subject.
+/// The level and parameters of one rule for one subject.
 #[derive(Clone, Copy, Debug)]
 pub struct Ruling<'a> {
     pub level: Level,
@@ -54,7 +54,7 @@ impl<'a> Ruling<'a> {
 }
 
 impl<'a> Applicable<'a> {
-    /// The same for a change, if the requesting user is known. `sets_exemption` is whether it adds or alters the
+    /// The policies for a change, if the requesting user is known. `sets_exemption` is whether it adds or alters the
     /// exempting annotations: those that were there before were set by one who might.
     #[must_use]
     pub fn asked_by(self, requester: &'a Requester, sets_exemption: bool) -> Self {
@@ -155,7 +155,7 @@ impl<'a> Applicable<'a> {
         self.decided(|policy| policy.on_missing_companion) == Some(OnMissingCompanion::Deny)
     }
 
-    /// What the strongest policy says that is certain to apply and not on trial.
+    /// The setting of the strongest policy that is certain to apply and not on trial.
     pub(super) fn decided<T>(&self, setting: impl Fn(&Policy) -> Option<T>) -> Option<T> {
         let mut certain = self
             .policies

@@ -75,13 +75,13 @@ pub(super) struct PolicySpec {
     pub(super) params: serde_json::Map<String, serde_json::Value>,
     /// Checks of your own, in CEL.
     pub(super) checks: Vec<CheckDocument>,
-    /// What is added to StatefulSets and pods when they are created.
+    /// Additions to StatefulSets and pods when they are created.
     pub(super) mutate: Option<Mutate>,
-    /// What the Services that are made for single pods look like.
+    /// Settings of the Services that are made for single pods.
     pub(super) service_per_pod: Option<PerPodServices>,
 }
 
-/// Those who ask for a change: all that one of the lists names.
+/// The users that ask for a change: each that one of the lists names.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields, default)]
 pub(super) struct Subjects {
@@ -153,7 +153,7 @@ pub(super) struct RuleSetting {
     pub(super) params: serde_json::Map<String, serde_json::Value>,
 }
 
-/// What is added to StatefulSets and pods when they are created.
+/// Additions to StatefulSets and pods when they are created.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields, default)]
 pub(super) struct Mutate {

@@ -11,7 +11,7 @@ use crate::model::{Class, Classified, ObjectRef, StatefulSet, printable};
 use crate::rules::{self, Rule, RuleCheck};
 use crate::verdict::{Exempt, Level};
 
-/// What the policies decide of one StatefulSet.
+/// The decision of the policies on one StatefulSet.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
@@ -40,7 +40,7 @@ struct ExemptionSetters {
     policy: String,
 }
 
-/// What applies to one rule or check.
+/// The level of one rule or check, and the policy that gives it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
@@ -73,7 +73,7 @@ pub struct DecidingPolicy {
     capped_from: Option<Level>,
 }
 
-/// What is known of an exemption.
+/// The state of an exemption.
 #[derive(Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", tag = "state")]
 pub enum DecisionExemption {

@@ -26,11 +26,11 @@ pub fn all_errors<T>(document: &Value, read: impl Fn(&Value) -> Result<T, Policy
         if ["/spec/variables", "/spec/params"].iter().any(|read| pointer.starts_with(read)) {
             rest.remove("/spec/checks", "/spec/checks");
         }
-        // What lacks a part that was taken out of it goes too, without another error.
+        // A value that lacks a part which was taken out is taken out too, without another error.
         if !rest.lacking.remove(&pointer) {
             errors.push(PolicyError { pointer, ..error });
         }
-        // Of a document of another kind no field is right.
+        // In a document of another kind no field is right.
         if !removed || is_of_another_kind {
             break;
         }

@@ -14,11 +14,11 @@ use crate::rules;
 pub struct PolicyWarning {
     /// JSON pointer into the document.
     pub pointer: String,
-    /// What has no effect, and why.
+    /// The part that has no effect, and the reason.
     pub message: String,
 }
 
-/// What has no effect at this time, in the order of the document. Nothing is said of a document that is not a policy.
+/// The parts that have no effect at this time, in the order of the document; none for a document that is not a policy.
 pub fn lint(document: &Value, now: Timestamp) -> Vec<PolicyWarning> {
     let mut warnings = Warnings(Vec::new());
     if document["kind"] == Kind::Exemption.name() {
@@ -173,7 +173,7 @@ pub(super) fn is_covered<'a>(classes: &[Class], earlier: impl Iterator<Item = &'
     every(classes).iter().all(|class| taken.contains(class))
 }
 
-/// What names look like.
+/// The form of names.
 struct NameSyntax {
     what: &'static str,
     syntax: &'static str,
@@ -196,7 +196,7 @@ const NAME: NameSyntax = NameSyntax {
 };
 
 impl NameSyntax {
-    /// Whether some name may match. Of a pattern with alternatives or sets of characters that is not looked into.
+    /// Whether some name may match. Patterns with alternatives or sets of characters are not examined.
     fn can_match(&self, pattern: &str) -> bool {
         if pattern.contains(['[', '{', '\\']) {
             return true;

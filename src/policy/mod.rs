@@ -95,7 +95,7 @@ pub struct Policy {
     per_pod_services: Option<PerPodServices>,
 }
 
-/// Where a policy comes from.
+/// The source of a policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum PolicyOrigin {
     /// It is a profile, which is part of the program.
@@ -116,7 +116,7 @@ enum Enforcement {
     Deny,
 }
 
-/// What becomes of a denial where an operator asks for a change to its own object.
+/// Whether a denial stands where an operator asks for a change to its own object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Operated {
@@ -197,7 +197,7 @@ impl Policies {
         self.by_strength.iter().flat_map(|policy| policy.checks.iter()).find(|check| check.id == *id)
     }
 
-    /// What findings may be named after: the rules, and the checks of these policies.
+    /// The names that findings may have: the rules, and the checks of these policies.
     pub fn rule_names(&self) -> impl Iterator<Item = &str> {
         let checks = self.by_strength.iter().flat_map(|policy| policy.checks.iter());
         rules::ALL.iter().map(|rule| rule.id).chain(checks.map(|check| check.id.as_str()))
@@ -243,7 +243,7 @@ impl Policy {
         &self.name
     }
 
-    /// The same policy, read from this place: file, line and column.
+    /// Sets the place that the policy was read from: file, line and column.
     #[must_use]
     pub fn from_file(self, place: String) -> Self {
         Self { origin: PolicyOrigin::File(place), ..self }
@@ -260,7 +260,7 @@ impl Policy {
         set.chain(self.checks.iter().map(|check| check.id.as_str().to_owned()))
     }
 
-    /// Of two policies the stronger has the smaller.
+    /// The sort key: the stronger of two policies has the smaller one.
     fn strength(&self) -> (Reverse<i32>, &str) {
         (Reverse(self.priority), &self.name)
     }

@@ -1,4 +1,4 @@
-//! What a policy wants filled in: `spec.mutate`.
+//! The additions that a policy asks for: `spec.mutate`.
 
 use super::{Applicable, Certainty, Policies, Policy, PolicyError, document};
 use crate::model::{POD_NAME_LABEL, is_given_by_controller, is_label_key, port_pairs};
@@ -10,7 +10,7 @@ pub(super) struct Mutate {
     pod_name_label: Option<String>,
 }
 
-/// What the annotations for one Service per pod are to say.
+/// The values of the annotations for one Service per pod.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ServicePerPod {
     /// `service-per-pod-label`: the label with each pod's name.
@@ -19,10 +19,10 @@ pub struct ServicePerPod {
     pub ports: String,
 }
 
-/// What a policy asks for, and its name.
+/// An addition, and the name of the policy that asks for it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PolicyValue<'a, T: ?Sized> {
-    /// What.
+    /// The addition.
     pub value: &'a T,
     /// The policy's name.
     pub policy: &'a str,

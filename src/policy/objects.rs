@@ -19,14 +19,14 @@ pub struct PolicyObjects {
 /// Compiled documents by namespace and name.
 pub(super) type Compiled<T> = BTreeMap<(Box<str>, Box<str>), Arc<CompiledDocument<T>>>;
 
-/// What has become of one document.
+/// The state of one document.
 #[derive(Debug)]
 pub(super) struct CompiledDocument<T> {
     uid: Box<str>,
     spec: Value,
     /// The last version in which nothing was wrong.
     pub(super) good: Option<Arc<T>>,
-    /// What is wrong with this version.
+    /// The errors of this version.
     pub(super) error: Option<PolicyError>,
 }
 
@@ -81,7 +81,7 @@ fn updated<'a, T>(
 }
 
 impl PolicyObjects {
-    /// Those of a snapshot, of which these are an earlier state.
+    /// The policies of a snapshot; `self` is an earlier state of them.
     #[must_use]
     pub fn updated(&self, cluster: &Cluster) -> Self {
         Self {

@@ -20,15 +20,15 @@ const MOST_IN_EXEMPTION: usize = 100;
 /// The longest of these, in letters; that of an object's name.
 const LONGEST_NAME: usize = 253;
 
-/// What is wrong with a policy, and where.
+/// An error in a policy, and its place.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{message}")]
 pub struct PolicyError {
     /// JSON pointer into the document.
     pub pointer: String,
-    /// What is wrong there.
+    /// The error.
     pub message: String,
-    /// Where in the text that is the value of that field, in bytes.
+    /// The place in the text that is the value of that field, in bytes.
     pub offset: Option<usize>,
 }
 

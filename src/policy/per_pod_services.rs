@@ -1,4 +1,4 @@
-//! What per-pod Services are like beyond what a set's annotations say: `spec.servicePerPod`.
+//! Settings of per-pod Services that a set's annotations do not give: `spec.servicePerPod`.
 
 use core::net::IpAddr;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{Certainty, Policies, Policy, PolicyError, Subject};
 use crate::model::{PerPodType, is_label_key, is_label_value, pointer_step};
 
-/// What the Services that are made for single pods look like. A setting that is absent is left to the API server and to other
+/// Settings of the Services that are made for single pods. A setting that is absent is left to the API server and to other
 /// controllers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields, default)]
@@ -56,7 +56,7 @@ pub enum TrafficPolicy {
 }
 
 impl TrafficPolicy {
-    /// As Kubernetes calls it.
+    /// The name in the Kubernetes API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cluster => "Cluster",
@@ -183,7 +183,7 @@ fn own_key(map: &str, key: &str) -> Result<(), PolicyError> {
     if prefix.is_some_and(|prefix| ours.contains(&prefix)) || key == "app.kubernetes.io/managed-by" {
         return wrong(&[map, key], format!("{key} says who makes the Service, which no policy decides"));
     }
-    // What the API server lowers before it looks at an annotation's key.
+    // The API server converts an annotation's key to lower case before it validates it.
     let is_key = is_label_key(key) || (map == "annotations" && is_label_key(&key.to_ascii_lowercase()));
     if is_key { Ok(()) } else { wrong(&[map, key], format!("{key:?} is not a valid key")) }
 }

@@ -1,4 +1,4 @@
-//! What serde says of a document, in the words of the people who write one.
+//! Serde's errors about a document, in the words of the people who write one.
 
 use crate::model::{did_you_mean, nearest};
 

@@ -12,7 +12,7 @@ pub(super) struct Scope {
     pub(super) object_selector: Option<LabelSelector>,
 }
 
-/// What policies select by.
+/// The properties of a subject that policies select by.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// The metadata of the StatefulSet (or of what else is read from a file).

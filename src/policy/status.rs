@@ -1,4 +1,4 @@
-//! What is said of a policy or an exemption in its `status`.
+//! The `status` of a policy or an exemption.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::model::{Class, Metadata, PolicyDocument, StatefulSet, cut, did_you_mean, field_path};
 use crate::rules;
 
-/// What Stateward says of a policy or an exemption.
+/// The status that Stateward writes on a policy or an exemption.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PolicyStatus {
@@ -27,7 +27,7 @@ pub struct PolicyStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// As Kubernetes has conditions.
+/// A condition, as in `metav1.Condition`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
@@ -54,12 +54,12 @@ const LONGEST_MESSAGE: usize = 2048;
 const MALFORMED: &str = "Malformed";
 
 impl PolicyStatus {
-    /// What an object says now.
+    /// The status that an object has now.
     pub fn of(document: &PolicyDocument) -> Self {
         Self::deserialize(&document.status).unwrap_or_default()
     }
 
-    /// What is wrong with this version, where it cannot be used.
+    /// The errors of this version, where it cannot be used.
     pub fn malformed(&self) -> Option<&str> {
         let condition = self.conditions.iter().find(|condition| condition.reason == MALFORMED)?;
         Some(&condition.message)
@@ -90,11 +90,11 @@ pub fn statuses<'a>(
     of_policies.chain(of_exemptions).collect()
 }
 
-/// What all statuses are made from.
+/// The data that all statuses are made from.
 struct Statuses<'a> {
     cluster: &'a Cluster,
     policies: &'a Policies,
-    /// Of rules and of checks.
+    /// The names of rules and checks.
     rule_names: BTreeSet<&'a str>,
     by_namespace: BTreeMap<&'a str, Vec<&'a StatefulSet>>,
     now: Timestamp,
@@ -258,7 +258,7 @@ impl<'a> Statuses<'a> {
     }
 }
 
-/// Of a version that cannot be used: what is wrong, and what is in force instead.
+/// The message for a version that cannot be used: its errors, and the version in force instead.
 fn malformed<T>(compiled: &CompiledDocument<T>) -> Option<Said> {
     let error = compiled.error.as_ref()?;
     let place = field_path(&error.pointer);

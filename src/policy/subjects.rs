@@ -1,4 +1,4 @@
-//! Those who ask for changes: users, groups and service accounts.
+//! Requesters of changes: users, groups and service accounts.
 
 use super::document;
 use crate::change::Requester;
@@ -11,7 +11,7 @@ pub(super) struct Subjects {
     pub(super) groups: Patterns,
     /// By the names that they have as users.
     pub(super) service_accounts: Patterns,
-    /// What people call them.
+    /// The name that people use.
     pub(super) names: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
 //! How many files and sockets the process may have open.
 
-/// What is open beside the connections of clients: listeners, watches, live reads, files.
+/// The file descriptors beside the connections of clients: listeners, watches, live reads, files.
 const OTHERS: u64 = 96;
 
 /// Raises the limit as far as the system allows, and says how many connections of clients fit below it.

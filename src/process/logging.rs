@@ -29,9 +29,9 @@ pub enum LoggingError {
     /// The filter is not one.
     #[error("`{filter}` is not a log filter; expected a level or directives such as `info,stateward=debug`")]
     Filter {
-        /// What was given.
+        /// The text that was given.
         filter: String,
-        /// What is wrong with it.
+        /// The error in it.
         source: tracing_subscriber::filter::ParseError,
     },
     /// Logs were set up before.
@@ -53,14 +53,14 @@ pub fn init(format: LogLineFormat, filter: &str, traces: Option<&Traces>) -> Res
     Ok(LogFilter { handle, configured: filter.to_owned() })
 }
 
-/// What the kube client logs of each request that fails, without saying which, and beside our own line.
+/// The kube client logs each request that fails, without its name, beside our own line.
 const QUIET: &str = "kube_client::client=off,kube_runtime::watcher=off";
 
 /// The filter, with less of the kube client unless it names that.
 fn parsed(filter: &str) -> Result<EnvFilter, LoggingError> {
     let own = match filter.trim() {
         named if named.contains("kube_") => named.to_owned(),
-        // What it means without directives.
+        // The meaning of a filter without directives.
         "" => format!("error,{QUIET}"),
         level => format!("{level},{QUIET}"),
     };

@@ -34,7 +34,7 @@ impl Readiness {
         remark
     }
 
-    /// What is to be said beside, in the order in which the remarks were added.
+    /// Remarks beside the state, in the order in which they were added.
     pub fn remarks(&self) -> Vec<String> {
         let remarks = self.remarks.read().unwrap_or_else(PoisonError::into_inner);
         let said =

@@ -1,4 +1,4 @@
-//! What a picture of an application shows.
+//! The data that a picture of an application shows.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub struct Budget {
     pub allows_now: Option<i32>,
 }
 
-/// Where the scheduler may put the pods.
+/// The nodes on which the scheduler may put the pods.
 #[derive(Debug, Default)]
 pub struct Spread {
     /// Topology keys of which no two pods may share a value.
@@ -51,7 +51,7 @@ pub struct Spread {
     pub preferred: Vec<Box<str>>,
 }
 
-/// What is said of another replica count that is not said of the present one.
+/// The findings about another replica count that the present one does not have.
 #[derive(Debug, serde::Serialize)]
 pub struct ScaleStep {
     pub replicas: i32,
@@ -69,7 +69,7 @@ pub struct ServiceLink {
     pub state: ServiceState,
 }
 
-/// What is known of a Service.
+/// The properties of a Service that a picture shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ServiceState {
@@ -122,7 +122,7 @@ impl Application {
         Allowance { title, note, down: 0, is_bad: false }
     }
 
-    /// What a drain takes while all members are healthy.
+    /// The number of pods that a drain may take while all members are healthy.
     pub fn drain(&self) -> Allowance {
         let (title, members) = ("Node drain", self.count());
         let own = self.replicas.clamp(0, members);
@@ -137,7 +137,7 @@ impl Application {
         Allowance { title, note, down, is_bad: is_stuck || self.loses_majority(down) }
     }
 
-    /// What a drain may take now, where it is known how many pods are ready.
+    /// The number of pods that a drain may take now, where the number of ready pods is known.
     pub fn drain_now(&self) -> Option<i32> {
         let ready = self.ready?;
         match &self.budgets[..] {
@@ -162,7 +162,7 @@ impl Application {
         self.needed().is_some_and(|needed| members - down < needed && members > 1)
     }
 
-    /// Where the scheduler may put the pods, in words.
+    /// The nodes on which the scheduler may put the pods, in words.
     pub fn spread_note(&self) -> String {
         let list = |keys: &[Box<str>]| keys.iter().map(|key| &**key).collect::<Vec<_>>().join(", ");
         match (&self.spread.required[..], &self.spread.preferred[..]) {
@@ -172,7 +172,7 @@ impl Application {
         }
     }
 
-    /// What is said in words beside the picture.
+    /// The text beside the picture.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let ready = self.ready_note().map(|note| ("Now", note));
         let scale = Some(("Scale", self.scale_note())).filter(|(_, note)| !note.is_empty());
@@ -211,7 +211,7 @@ impl Application {
         notes.join("; ")
     }
 
-    /// What becomes of the claims.
+    /// Whether the claims are kept or deleted.
     pub fn claims_note(&self) -> String {
         if self.claims.templates.is_empty() {
             return "none: pods keep no data of their own".to_owned();
@@ -237,7 +237,7 @@ fn side_note(steps: &[&ScaleStep]) -> String {
         let at = first(Level::Warn)?;
         Some((at, format!("{} with a warning ({})", steps[at].replicas, steps[at].rule_names())))
     });
-    // Where every step is refused, the nearest says why.
+    // If every step is refused, the nearest one gives the reason.
     let (before, next) = next.map_or((1, None), |(at, next)| (at, Some(next)));
     let not: Vec<String> =
         steps.iter().take(before).map(|step| format!("{} ({})", step.replicas, step.refusal())).collect();

@@ -1,4 +1,4 @@
-//! What a finding is known by, in baselines and in services that follow findings over time.
+//! Fingerprints of findings, for baselines and for services that follow findings over time.
 
 use std::collections::HashMap;
 

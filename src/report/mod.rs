@@ -19,14 +19,14 @@ use crate::policy::Malformed;
 use crate::verdict::{Exempt, Finding, Level, Verdict};
 pub use application::{Allowance, Application, Budget, Claims, ScaleStep, ServiceLink, ServiceState, Spread};
 
-/// What an audit has found.
+/// The result of an audit.
 #[derive(Debug, Default)]
 pub struct Report {
     /// By file and line.
     pub findings: Vec<Located>,
-    /// What was passed over or could not be read.
+    /// Documents and files that were skipped or could not be read.
     pub notes: Vec<Note>,
-    /// What is not known of a live cluster.
+    /// Kinds and facts of a live cluster that are not known.
     pub gaps: Vec<KnowledgeGap>,
     /// How many objects were read.
     pub objects: usize,
@@ -34,7 +34,7 @@ pub struct Report {
     pub stateful_sets: usize,
     /// The groups of objects that were judged together.
     pub contexts: Vec<ContextSummary>,
-    /// What the pictures of an HTML report show; empty unless they were asked for.
+    /// The pictures of an HTML report; empty unless they were asked for.
     pub applications: Vec<Application>,
     /// The level from which on findings fail the audit.
     pub fail_on: Option<Level>,
@@ -54,23 +54,23 @@ pub struct ContextSummary {
 pub struct Located {
     /// The finding.
     pub finding: Finding,
-    /// Where to look; `None` where it was not read from a file.
+    /// The place of the fault; `None` for an object that was not read from a file.
     pub position: Option<Position>,
-    /// Where else to look.
+    /// Related places.
     pub related: Vec<Related>,
     /// Whether it is about a rendered object: the place is where its value is set, and its edits are not made there as they are.
     pub is_rendered: bool,
     /// The objects it was judged with; `None` in a live cluster.
     pub context: Option<Arc<str>>,
-    /// What it is known by in a baseline: the same after lines have moved.
+    /// The fingerprint that a baseline holds; it stays the same after lines have moved.
     pub fingerprint: String,
-    /// Whether the baseline has it: then it does not count.
+    /// Whether the baseline holds it; such a finding does not count.
     pub is_known: bool,
     /// The edits of files that end it, all together; empty unless they were asked for.
     pub fixes: Vec<FileFix>,
 }
 
-/// What is changed in one file, or a new file.
+/// The changes of one file, or a new file.
 #[derive(Debug)]
 pub struct FileFix {
     pub file: String,
@@ -108,13 +108,13 @@ impl Located {
 /// Something that is not known of a live cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnowledgeGap {
-    /// What sort of thing.
+    /// The category.
     pub kind: GapKind,
-    /// What, and why.
+    /// The thing that is not known, and the reason.
     pub message: String,
 }
 
-/// What sort of thing is not known.
+/// The category of a thing that is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GapKind {
     /// A kind of objects that may not be listed: no conclusion was drawn from what it lacks.
@@ -252,7 +252,7 @@ impl Report {
         self.gaps.iter().any(|gap| gap.kind == GapKind::Unknown)
     }
 
-    /// What should have been read and could not be.
+    /// The files that should have been read and could not be.
     pub fn not_judged(&self) -> impl Iterator<Item = &Note> {
         self.notes.iter().filter(|note| note.kind.is_failure())
     }

@@ -18,7 +18,7 @@ const MARK: &str = "stateward:ignore";
 
 #[derive(Debug, PartialEq, Eq)]
 struct IgnoreComment {
-    /// Where it is written.
+    /// The place of the comment.
     line: u32,
     column: u32,
     /// The lines it is about.
@@ -33,7 +33,7 @@ struct IgnoreComment {
 #[derive(Default)]
 struct Comments {
     files: Vec<OfFile>,
-    /// Of each source its place in `files`; `None` where there is no comment.
+    /// For each source its index in `files`; `None` where there is no comment.
     by_source: HashMap<*const Source, Option<usize>>,
     by_text: HashMap<Arc<Source>, usize>,
 }

@@ -1,4 +1,4 @@
-//! What a drain of nodes would take.
+//! The effect of a drain of nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,7 +15,7 @@ pub struct DrainPlan {
     pub order: Vec<DrainStep>,
     /// Nodes that must not or cannot go, whatever the order.
     pub refused: Vec<String>,
-    /// What the user may not read.
+    /// The kinds that the user may not read.
     pub unknown: Vec<String>,
 }
 
@@ -28,7 +28,7 @@ pub struct DrainStep {
     pub once_all_ready: bool,
 }
 
-/// What a drain of one node takes.
+/// The pods that a drain of one node takes.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct NodeDrain {
     pub name: String,
@@ -52,7 +52,7 @@ pub struct GroupOnNode {
     pub here: i32,
     /// How many of them go at once: no more than budgets allow.
     pub taken: i32,
-    /// The same while all members are ready.
+    /// The result while all members are ready.
     pub taken_when_healthy: i32,
     pub loses_majority: bool,
     /// The budgets about its pods, as `NAMESPACE/NAME`.
@@ -73,7 +73,7 @@ pub struct BudgetOnNode {
     pub allowed_when_healthy: Option<i32>,
 }
 
-/// What becomes of a drain.
+/// The outcome of a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -103,7 +103,7 @@ impl NodeDrain {
 }
 
 impl DrainPlan {
-    /// What a drain of these nodes takes. `report` has every application; `placement` the pods on the nodes.
+    /// The pods that a drain of these nodes takes. `report` has every application; `placement` the pods on the nodes.
     pub fn of(
         nodes: &[String],
         report: &Report,

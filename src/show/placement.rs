@@ -26,7 +26,7 @@ pub struct NodePlace {
     pub is_ready: bool,
 }
 
-/// What the disruption controller says of a budget.
+/// The status of a budget, as the disruption controller writes it.
 #[derive(Clone, Debug, Default)]
 pub struct BudgetStatus {
     pub namespace: Box<str>,

@@ -50,7 +50,7 @@ pub(super) const HOLDS_STATE: Condition = (
      (has(object.spec.template.spec.volumes) && object.spec.template.spec.volumes.exists(v, has(v.persistentVolumeClaim)))",
 );
 
-/// What a Deployment makes is judged in the Deployment.
+/// ReplicaSets that a Deployment makes are judged with the Deployment.
 pub(super) const NOT_OF_A_DEPLOYMENT: Condition = (
     "not-of-a-deployment",
     "!has(object.metadata.ownerReferences) || !object.metadata.ownerReferences.exists(o, has(o.controller) && \
@@ -87,7 +87,7 @@ pub(super) const LABELLED_POD: Condition = (
 /// the API server asks about every StatefulSet.
 pub(super) const WANTED_BY_A_POLICY: &str = "wanted-by-a-policy";
 
-/// As a webhook's `matchConditions`.
+/// The `matchConditions` of a webhook.
 pub(super) fn conditions(all: &[Condition]) -> Value {
     all.iter().map(|(name, expression)| json!({"name": name, "expression": expression})).collect()
 }

@@ -1,4 +1,4 @@
-//! What the API server is to ask, and when: the webhook configurations, made from what the rules look at.
+//! The webhook configurations, made from the kinds and operations that the rules look at.
 //!
 //! Every field is written out as the API server would default it, so that what is installed reads back as it was written and
 //! no GitOps tool sees a difference. Only `caBundle` is left out: it belongs to the component that keeps the certificate.
@@ -72,7 +72,7 @@ pub fn mutating() -> Value {
     let entries = mutated().map(|entry| {
         let mut entry = entry.to_json("/mutate", 2);
         entry["sideEffects"] = json!("None");
-        // What later webhooks add to a template or take from a pod is seen too; to mutate twice changes nothing.
+        // Sees also the changes of later webhooks to a template or a pod; to mutate twice changes nothing.
         entry["reinvocationPolicy"] = json!("IfNeeded");
         entry
     });
@@ -102,7 +102,7 @@ const RESOURCES: [Resource; 13] = [
     Resource::Claims,
 ];
 
-/// What has to be asked so that the rules with this trigger see what they look at.
+/// The resources and operations that the API server has to send for the rules with this trigger.
 fn asks(trigger: Trigger) -> Option<(&'static [Resource], &'static [Operation])> {
     use Operation::{Create, Delete, Update};
     let (resources, operations): (&[Resource], &[Operation]) = match trigger {

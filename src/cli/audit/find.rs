@@ -1,4 +1,4 @@
-//! What the paths of an audit hold: files of manifests, kustomizations and charts.
+//! Finds the files of manifests, kustomizations and charts in the paths of an audit.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::cli::render::kustomize::{NAMES, References, clean, references};
 use crate::cli::sources;
 use crate::manifest::{Note, Origin};
 
-/// What one argument holds.
+/// The files, kustomizations and charts of one argument.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
     pub(super) files: Vec<(PathBuf, Origin)>,
@@ -22,7 +22,7 @@ pub(super) struct Paths {
     pub(super) notes: Vec<Note>,
 }
 
-/// What is passed over.
+/// The paths that are skipped.
 pub(super) fn excludes(patterns: &[ExcludePattern]) -> anyhow::Result<Gitignore> {
     let mut builder = GitignoreBuilder::new("");
     for ExcludePattern(pattern) in patterns {

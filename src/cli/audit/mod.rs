@@ -278,7 +278,7 @@ impl Args {
         let old = match &self.base {
             Some(revision) => {
                 let checkout = revision::check_out(revision)?;
-                // What is new was not there.
+                // A new path does not exist in the old revision.
                 let reading = Reading { fail_on_empty: false, ..reading };
                 reading.inventory(&checkout.paths(&self.paths)?)?
             }

@@ -38,7 +38,7 @@ pub(super) fn check_out(revision: &str) -> anyhow::Result<Checkout> {
 }
 
 impl Checkout {
-    /// The same paths in the revision; an empty folder for what was not there.
+    /// The paths in the revision; an empty folder for a path that did not exist.
     pub(super) fn paths(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         let empty = self.folder.path().join("empty");
         fs::create_dir_all(&empty).context("cannot make a folder for the revision")?;

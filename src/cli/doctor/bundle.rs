@@ -1,4 +1,4 @@
-//! What was read, for a report of a problem: without anything secret. Pure.
+//! The facts that were read, for a report of a problem: without anything secret. Pure.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! What is to be said of an installation. Pure.
+//! The checks of an installation. Pure.
 
 mod certificate;
 mod webhooks;
@@ -28,7 +28,7 @@ const OLDEST: u32 = 30;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Status {
     Ok,
-    /// As it was chosen, and worth knowing.
+    /// A choice of the administrator that is worth knowing.
     Note,
     /// It may not be read.
     Unknown,
@@ -54,10 +54,10 @@ impl Status {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DoctorCheck {
     pub(super) status: Status,
-    /// What was looked at.
+    /// The subject of the check.
     pub(super) about: &'static str,
     pub(super) message: String,
-    /// What to do, where there is something to do.
+    /// The remedy, where there is one.
     pub(super) edit: String,
 }
 

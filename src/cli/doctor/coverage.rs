@@ -1,4 +1,4 @@
-//! What is not guarded, and why. Pure.
+//! Objects that are not guarded, and the reasons. Pure.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ fn missing_entries(found: &Value, shipped: &Value, checks: &mut Vec<DoctorCheck>
     }
 }
 
-/// What passes while the guard is down.
+/// The requests that pass while the guard is down.
 fn open_entries(validating: &Value, checks: &mut Vec<DoctorCheck>) {
     let open: Vec<&str> = entries(validating)
         .filter(|entry| text(entry, "failurePolicy") == "Ignore")

@@ -1,4 +1,4 @@
-//! What is read of an installation.
+//! The facts that are read from an installation.
 
 use std::time::{Duration, Instant};
 
@@ -22,14 +22,14 @@ const PROBES: usize = 5;
 /// An answer of the API server, or why there is none.
 pub(super) type Read = Result<Value, ApiError>;
 
-/// Where to look.
+/// The namespace and names of the installation.
 pub(super) struct Place {
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) probe_namespace: String,
 }
 
-/// What was read.
+/// The facts that were read.
 pub(super) struct InstallationFacts {
     pub(super) place: Place,
     pub(super) version: Value,
@@ -39,7 +39,7 @@ pub(super) struct InstallationFacts {
     pub(super) slices: Read,
     pub(super) validating: Read,
     pub(super) mutating: Read,
-    /// What is public in the Secret of the certificate.
+    /// The public part of the Secret of the certificate.
     pub(super) certificates: Result<Certificates, ApiError>,
     /// The data of the ConfigMap with the policies; null where there is none.
     pub(super) policies: Read,
@@ -63,7 +63,7 @@ pub(super) struct Certificates {
     pub(super) leaf: Option<Certificate>,
 }
 
-/// What the API server answered to the creation of a set that every profile refuses.
+/// The API server's answer to the creation of a set that every profile refuses.
 #[derive(Default)]
 pub(super) struct Probe {
     pub(super) status: u16,
@@ -162,7 +162,7 @@ impl Asker {
 
     async fn certificates(&self, namespace: &str, name: &str) -> Result<Certificates, ApiError> {
         let secret = self.get(&format!("/api/v1/namespaces/{namespace}/secrets/{name}")).await?;
-        // Of the data only these two are looked at; the keys are dropped with the answer.
+        // Only these two values of the data are read; private keys are dropped with the answer.
         let pem = |key: &str| {
             let data = serde_json::from_value::<ByteString>(secret["data"][key].clone());
             data.map(|data| data.0).unwrap_or_default()

@@ -22,7 +22,7 @@ pub(super) struct Right {
 }
 
 impl Right {
-    /// As an access review asks for it.
+    /// The form in which an access review asks for it.
     pub(super) fn attributes(&self) -> Value {
         let (resource, part) = self.resource.split_once('/').unwrap_or((&self.resource, ""));
         json!({

@@ -1,4 +1,4 @@
-//! What a case finds, by the same code as the webhook and the audit.
+//! Computes the findings of a case with the same code as the webhook and the audit.
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;

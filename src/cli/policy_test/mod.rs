@@ -36,7 +36,7 @@ pub(super) struct TestArgs {
     junit: Option<PathBuf>,
 }
 
-/// What came of one case: how the findings differ, line by line.
+/// The result of one case: the differences of the findings, line by line.
 struct CaseResult {
     file: String,
     name: String,

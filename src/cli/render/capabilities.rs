@@ -1,4 +1,4 @@
-//! What a cluster can do, for charts that ask.
+//! The capabilities of a cluster, for charts that ask.
 
 /// The kinds that every API server of a version still supported has. `helm template` knows only the versions of their groups, where
 /// an installation also knows the kinds: `.Capabilities.APIVersions.Has "policy/v1/PodDisruptionBudget"`.

@@ -55,7 +55,7 @@ fn reader(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(pipe) = pipe {
-            // What was read before an error is all there is.
+            // After an error, only the part that was read before it is available.
             let _ = pipe.take(MAX_BYTES + 1).read_to_end(&mut bytes);
         }
         // The receiver is gone after a time-out.

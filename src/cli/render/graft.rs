@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::manifest::{Elsewhere, MapEntry, Node, Position, Source, Span, Value};
 use crate::model::pointer_step;
 
-/// What one setting says of an object: a part of one, as it is written in a file.
+/// The part of an object that one setting gives, as it is written in a file.
 pub(super) struct Layer<'l> {
     pub(super) file: &'l Arc<Source>,
     pub(super) node: Cow<'l, Node<'static>>,
@@ -38,7 +38,7 @@ pub(super) fn onto_object(
     graft.elsewhere
 }
 
-/// What a layer has for the field at hand, and where.
+/// The value of a layer for the present field, and its place.
 #[derive(Clone, Copy)]
 struct At<'l> {
     file: &'l Arc<Source>,
@@ -68,7 +68,7 @@ struct Children<'l> {
     named: HashMap<(&'static str, String), &'l Node<'l>>,
 }
 
-/// What tells the items of a list of Kubernetes apart, the first that an item has.
+/// The keys that identify the items of a Kubernetes list; the first that an item has counts.
 const ITEM_KEYS: [&str; 6] = ["name", "mountPath", "containerPort", "port", "topologyKey", "ip"];
 
 fn identity(item: &Node<'_>) -> Option<(&'static str, String)> {
@@ -109,7 +109,7 @@ fn opened<'l>(layers: &[At<'l>]) -> Vec<(At<'l>, Children<'l>)> {
     layers.iter().map(|at| (*at, Children::of(at.node))).collect()
 }
 
-/// What the layers have for a field of the one at hand.
+/// The values of the layers for a field of the present one.
 fn below<'l>(
     layers: &[(At<'l>, Children<'l>)],
     child: impl Fn(&Children<'l>) -> Option<(&'l Node<'l>, Span)>,

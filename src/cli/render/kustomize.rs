@@ -13,7 +13,7 @@ use crate::manifest::{Manifest, MapEntry, Node, Position, Span, Value, document,
 /// The names a kustomization may have.
 pub(in crate::cli) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-/// What a kustomization says of other files.
+/// The references of a kustomization to other files.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct References {
     pub(in crate::cli) files: BTreeSet<PathBuf>,
@@ -196,7 +196,7 @@ fn entries<'n, 'a>(node: &'n mut Node<'a>) -> Option<&'n mut Vec<MapEntry<'a>>> 
     }
 }
 
-/// What rendered objects come from.
+/// The files that rendered objects come from.
 struct Origins {
     files: FileTexts,
     settings: Settings,

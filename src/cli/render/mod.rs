@@ -27,7 +27,7 @@ pub(super) struct RenderConfig {
     pub(super) network: bool,
 }
 
-/// What can be rendered.
+/// The renderers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Renderable {
     /// The file of a kustomization.

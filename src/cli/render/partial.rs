@@ -44,7 +44,7 @@ fn indentation(field: &Node<'_>, file: &str) -> Option<u32> {
     all.and_then(|columns| columns.try_into().ok())
 }
 
-/// What an operation of a JSON patch sets: `path` as maps, in which an item of a list has its number for a key.
+/// The value that an operation of a JSON patch sets: `path` as maps, in which an item of a list has its index as a key.
 pub(super) fn operation(operation: &Node<'_>) -> Option<Node<'static>> {
     let field = |key| operation.get(key).and_then(Node::as_str);
     let steps: Vec<Cow<'_, str>> = pointer_keys(field("path")?).collect();

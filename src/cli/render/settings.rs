@@ -1,4 +1,4 @@
-//! What kustomizations set in the objects that they include, as partial objects that remember where they are written.
+//! The values that kustomizations set in the objects that they include, as partial objects with the places of the values.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -140,7 +140,7 @@ impl Settings {
         self.kustomizations[number].settings.append(&mut reader.settings);
     }
 
-    /// What is set in an object, in the order in which it is: `origin` is the file it comes from, `written` its name there.
+    /// The values that are set in an object, in the order in which they are set: `origin` is the file it comes from, `written` its name there.
     pub(super) fn layers(&self, origin: &Path, written: &str, rendered: &Manifest<'_>) -> Vec<Layer<'_>> {
         let name = rendered.name.as_deref().unwrap_or_default();
         let origin = origin.canonicalize().ok();
@@ -197,7 +197,7 @@ fn fits(chain: &[&Setting], rendered: &Manifest<'_>) -> bool {
 }
 
 impl Setting {
-    /// What it says of an object.
+    /// The part of an object that it gives.
     fn layer(&self, rendered: &Manifest<'_>) -> Option<Layer<'_>> {
         let (node, is_anywhere) = match &self.sets {
             Sets::Fields(node) => (Cow::Borrowed(node), false),

@@ -18,7 +18,7 @@ const MOST_CONDITIONS: usize = 16;
 /// How deep an expression may be with the variables that it reads, and the variables that these read.
 const MAX_DEPTH: usize = 128;
 
-/// What a policy says of checks.
+/// The checks of a policy, as written.
 pub(in crate::policy) struct Written<'p> {
     pub(in crate::policy) policy: &'p str,
     pub(in crate::policy) cap: Level,
@@ -210,7 +210,7 @@ impl Compiler<'_, '_> {
     }
 }
 
-/// What some programs read, through variables as well. A variable reads only variables before it.
+/// The variables that some programs read, also through other variables. A variable reads only variables before it.
 fn reads<'p>(
     programs: impl Iterator<Item = &'p Program>,
     variables: &[(Box<str>, Program)],

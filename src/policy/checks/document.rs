@@ -58,7 +58,7 @@ pub(in crate::policy) struct CheckDocument {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
 pub(super) struct CheckCondition {
-    /// What people call it.
+    /// The name that people use.
     #[schemars(length(min = 1, max = 63))]
     #[expect(dead_code, reason = "for people; ValidatingAdmissionPolicies have it")]
     pub(super) name: String,
@@ -78,7 +78,7 @@ pub enum CheckedResource {
     Scale,
 }
 
-/// What becomes of an expression that has no value.
+/// The effect of an expression that has no value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum FailurePolicy {
     #[default]

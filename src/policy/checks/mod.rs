@@ -41,7 +41,7 @@ pub struct Check {
     pub remedy: Box<str>,
     /// JSON pointer of the field that it is about.
     pub path: Box<str>,
-    /// As the policy has it, `enforcement` included.
+    /// The level that the policy gives, `enforcement` included.
     pub level: Level,
     pub failure_policy: FailurePolicy,
     /// All variables that its expressions read, also through `variables`.

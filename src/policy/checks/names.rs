@@ -7,7 +7,7 @@ use super::CheckedResource;
 use super::schema::object;
 use crate::cel::{Names, ObjectFields, Type};
 
-/// What the expressions of one policy can read when `resource` changes.
+/// The variables that the expressions of one policy can read when `resource` changes.
 pub(super) struct CheckNames<'p> {
     pub(super) resource: CheckedResource,
     pub(super) params: &'p Type,

@@ -249,7 +249,7 @@ fn snippet<'a>(
     Snippet::source(&*excerpt.text).line_start(number).path(file).annotation(marked)
 }
 
-/// What was passed over, in one line.
+/// The skipped documents, in one line.
 fn passed_over(notes: &[Note]) -> Option<String> {
     let parts: Vec<String> = [
         (NoteKind::Template, "unrendered template or chart"),

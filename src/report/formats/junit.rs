@@ -10,7 +10,7 @@ use crate::manifest::Note;
 use crate::report::text::{count, markup};
 use crate::report::{Located, Report};
 
-/// What `JUnit` has no name for: findings in a live cluster belong to no context.
+/// The suite name for findings in a live cluster, which belong to no context.
 const CLUSTER: &str = "cluster";
 
 #[derive(Default)]

@@ -13,7 +13,7 @@ use crate::report::{GapKind, Located, Replacement, Report};
 use crate::rules::{self, Rule};
 use crate::verdict::Level;
 
-/// What relative addresses are relative to: the folder that holds the repository.
+/// The base of relative addresses: the folder that holds the repository.
 const ROOT: &str = "%SRCROOT%";
 
 #[derive(Serialize)]

@@ -38,7 +38,7 @@ fn draw(svg: &mut String, row: &Allowance, top: i32, members: i32, needed: Optio
         markup(&note)
     );
     let drawn = members.min(MOST_DRAWN);
-    // Of those that are drawn, as many are down as there is room to show.
+    // Among the drawn members, as many are shown as down as there is room for.
     let first_down = (members - row.down).min(drawn - i32::from(row.down > 0));
     for index in 0..drawn {
         let x = 16 + index * STEP;
@@ -59,7 +59,7 @@ fn draw(svg: &mut String, row: &Allowance, top: i32, members: i32, needed: Optio
     }
 }
 
-/// What fits beside a title, where letters may be bold.
+/// The characters that fit beside a title, where letters may be bold.
 fn shortened(text: &str) -> String {
     const MOST: usize = 36;
     match text.char_indices().nth(MOST) {
