@@ -27,11 +27,11 @@ const LARGEST_ANSWER: usize = 256 << 20;
 pub(crate) struct Page {
     pub(crate) items: Vec<ObjectRead>,
     pub(crate) version: String,
-    /// Where the next page begins, if there is one.
+    /// The token of the next page, if there is one.
     pub(crate) next: Option<String>,
 }
 
-/// What happened, as a watch says it.
+/// A watch event.
 #[allow(clippy::large_enum_variant, reason = "it lives for one call")]
 pub(crate) enum WatchedChange {
     Changed(ObjectRead, Box<str>),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-/// What an API server says at length is no clearer for it.
+/// The longest text of an API server that is repeated.
 pub(crate) const LONGEST_MESSAGE: usize = 500;
 
 /// Why an answer did not come.
@@ -15,7 +15,7 @@ pub enum ApiError {
     Status {
         /// The HTTP status, or that of a watch's error event.
         code: u16,
-        /// What it says.
+        /// The message.
         message: String,
     },
     /// It cannot be reached, or stopped in the middle.

@@ -1,4 +1,4 @@
-//! What everything that talks to an API server shares: requests answered in model types, errors, waits, the rate limiter.
+//! Shared parts of all clients of an API server: requests answered in model types, errors, waits, the rate limiter.
 
 mod api;
 mod backoff;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 const QUIET: Duration = Duration::from_secs(600);
 /// An error that comes back so soon after it was over is the same still.
 const OVER: Duration = Duration::from_secs(60);
-/// Of more errors than these at a time nothing is remembered.
+/// The largest number of errors that are remembered at a time.
 const MOST: usize = 64;
 
 /// Lets an error pass when it is new, and again after ten minutes.

@@ -32,13 +32,13 @@ pub enum IssueError {
     Issue {
         /// The names asked for.
         hosts: Vec<String>,
-        /// What is wrong.
+        /// The error.
         source: rcgen::Error,
     },
     /// The key or certificate of the authority could not be made.
     #[error("cannot make a certificate authority: {0}")]
     Authority(#[source] rcgen::Error),
-    /// What was issued cannot be read.
+    /// The issued certificate cannot be read.
     #[error("what was issued is unusable: {0}")]
     Unusable(String),
     /// The clock is beyond the dates a certificate can carry.
@@ -110,7 +110,7 @@ impl Identity {
         Ok(Self { certificate, key })
     }
 
-    /// As a server presents it.
+    /// The chain and key in the form that a server presents.
     pub fn certified(&self) -> Result<CertifiedKey, IssueError> {
         let unusable = |error: &dyn std::fmt::Display| IssueError::Unusable(error.to_string());
         let key =

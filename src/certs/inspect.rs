@@ -1,4 +1,4 @@
-//! What is to be said of certificates and keys that are to be used together. Pure.
+//! Checks certificates and keys that are to be used together. Pure.
 
 use std::fmt::Write;
 
@@ -16,12 +16,12 @@ pub struct CertificateInventory {
     keys: Vec<(String, PrivateKey)>,
 }
 
-/// What there is to say.
+/// The result of the checks.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Inspection {
     /// Each certificate, for people to read.
     pub text: String,
-    /// What is wrong, a line each.
+    /// The errors, a line each.
     pub findings: Vec<String>,
 }
 

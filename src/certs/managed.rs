@@ -13,7 +13,7 @@
 //!
 //! The old one stays in `ca.crt` until a CA is prepared after it has expired; no leaf outlives the CA that signed it.
 //!
-//! What replaces a certificate is valid at least as long as what it replaces, in both directions. So a replica whose clock is
+//! A new certificate is valid at least as long as the one that it replaces, in both directions. So a replica whose clock is
 //! wrong can cause work, but cannot put anything into use that is not valid for the others, and they need not undo it.
 
 mod state;
@@ -40,7 +40,7 @@ const BUNDLE: &str = "ca.crt";
 const SIGNER_KEY: &str = "ca.key";
 const NEXT_KEY: &str = "next-ca.key";
 
-/// What the Secret holds; what is missing or broken in it is not there.
+/// The content of the Secret; missing and broken parts are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecretContent {
     /// Every CA that is to be trusted.

@@ -47,7 +47,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// How often everything is looked at until there is something to present.
 const STARTING: Duration = Duration::from_secs(1);
 
-/// What is to be kept, and how.
+/// The Secret and the configurations to keep, and the settings.
 #[derive(Clone)]
 pub struct Settings {
     /// The Secret: namespace and name.
@@ -64,9 +64,9 @@ pub struct Settings {
     pub settle: Duration,
     /// Whether a policy has something added to StatefulSets; `None` before the policies are known, and by default.
     pub mutates_sets: watch::Receiver<Option<bool>>,
-    /// Where it is said what the certificate waits for.
+    /// The readiness remark that says what the certificate waits for.
     pub remark: Remark,
-    /// What time it is.
+    /// The wall clock.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
@@ -100,7 +100,7 @@ pub struct CertificateManager {
     state: State,
     leadership: Leadership,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    /// What the time that this process has run is counted from.
+    /// The instant from which the running time of this process is counted.
     start: Instant,
     every: Duration,
     mutates_sets: watch::Receiver<Option<bool>>,
@@ -120,7 +120,7 @@ enum SecretError {
 }
 
 impl CertificateManager {
-    /// One that keeps it, and the certificate to present.
+    /// Creates the manager and the certificate to present.
     pub fn new(
         client: Client,
         settings: Settings,
@@ -154,7 +154,7 @@ impl CertificateManager {
             let leadership = &self.leadership;
             tokio::select! {
                 () = sleep(jittered(pause)) => {}
-                // What only the elected one does was left out of this round, even if it has been elected meanwhile.
+                // This round left out the work of the leader, even if this replica has been elected meanwhile.
                 () = leadership.gained(), if !led => {}
                 // A policy that has something added is not to wait for the next look.
                 Ok(()) = self.mutates_sets.changed() => {}
@@ -192,7 +192,7 @@ impl CertificateManager {
         self.report.wait(self.serves(), self.leadership.is_leader());
     }
 
-    /// What a Secret holds; where it is good, it is what we hold from now on.
+    /// Reads a Secret's content; a valid one becomes ours.
     fn read(&mut self, secret: Option<&Secret>) -> Option<SecretContent> {
         let secret = secret?;
         let (content, defects) =
@@ -297,7 +297,7 @@ struct Report {
     events: Option<Events>,
     failures: Family<CertificateFailureLabels, Counter>,
     ca_expiry: Gauge,
-    /// What was last said of each.
+    /// The last message about each.
     secret: Option<String>,
     configuration: Option<String>,
     defects: Vec<String>,

@@ -23,7 +23,7 @@ pub fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
     write(path, contents, 0o666)
 }
 
-/// As [`write_atomically`], readable by this user only.
+/// Writes like [`write_atomically`], readable by this user only.
 pub fn write_privately(path: &Path, contents: &[u8]) -> io::Result<()> {
     write(path, contents, 0o600)
 }
@@ -33,7 +33,7 @@ fn write(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
         fs::create_dir_all(folder)?;
     }
     let draft = draft_beside(path)?;
-    // One that was left by a process of our number, as is the rule in containers, may be of another mode.
+    // A file left by an earlier process with our process number, as is common in containers, may have another mode.
     let _ = fs::remove_file(&draft);
     let written = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft);
     written.and_then(|mut file| file.write_all(contents)).and_then(|()| fs::rename(&draft, path)).inspect_err(

@@ -1,4 +1,4 @@
-//! What is read of certificates and keys. Pure.
+//! Reads certificates and keys. Pure.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -65,7 +65,7 @@ impl Certificate {
         &self.der
     }
 
-    /// As text.
+    /// The certificate as PEM.
     pub fn pem(&self) -> String {
         pem::encode(&Pem::new("CERTIFICATE", self.der.to_vec()))
     }
@@ -120,7 +120,7 @@ impl PrivateKey {
         Ok(Self { pem, public })
     }
 
-    /// As text.
+    /// The private key as PEM.
     pub fn pem(&self) -> &str {
         &self.pem
     }

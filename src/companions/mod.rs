@@ -1,4 +1,4 @@
-//! What StatefulSets still lack a minute after they were created, or after it was deleted.
+//! Finds companions that StatefulSets still lack a minute after the set was created or the companion was deleted.
 //!
 //! On creation a Service or a budget that is missing is only a warning, because it may come with the same manifests; and where one
 //! is deleted, because its set may go next. The replica that leads judges the snapshot again: each set once it is a minute old,
@@ -59,7 +59,7 @@ pub struct CompanionCheck {
 }
 
 impl CompanionCheck {
-    /// One that does nothing before it is [`run`](Self::run).
+    /// Creates the check, which does nothing until it is [`run`](Self::run).
     pub fn new(
         (cluster, policies): (Arc<ArcSwap<Cluster>>, Arc<ArcSwap<Policies>>),
         events: Events,
@@ -133,7 +133,7 @@ impl Lost {
         self.0.retain(|(namespace, name), since| {
             now.as_second() - *since < config.to_age && view.set(namespace, name).present().is_some()
         });
-        // Where it has become known or unknown what there is, nothing is known to have gone.
+        // After a kind has become known or unknown, no object is known to have been deleted.
         for namespace in newer.namespaces_changed_since(older).unwrap_or_default() {
             let sets = newer.sets_in(&namespace).into_iter();
             for set in
@@ -162,7 +162,7 @@ fn has_lost(set: &StatefulSet, older: &Cluster, newer: &Cluster) -> bool {
     (had.0 && !has.0) || (had.1 && !has.1)
 }
 
-/// What the sets lack that are new, or have lost something.
+/// The companions that new sets lack, and that sets have lost.
 fn still_missing(
     cluster: &Cluster,
     policies: &Policies,

@@ -1,4 +1,4 @@
-//! What is asked of the API server, and told it.
+//! Requests of the controller to the API server.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the controller remembers of a set between two rounds.
+//! The controller's memory of a set between two rounds.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,10 +13,10 @@ use crate::per_pod::set::PerPodSet;
 /// Rounds that fail one after the other are this much further apart, at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// Of more sets than these at a time nothing is remembered.
+/// The largest number of sets that are remembered at a time.
 const MOST_REMEMBERED: usize = 10_000;
 
-/// What is remembered of a set with blockers or failures.
+/// The memory of a set with blockers or failures.
 #[derive(Debug, Default)]
 struct RoundMemory {
     condition: Option<WrittenCondition>,
@@ -26,7 +26,7 @@ struct RoundMemory {
     backoff: Option<Backoff>,
 }
 
-/// What was last written to a set's condition.
+/// The last text that was written to a set's condition.
 #[derive(Debug)]
 struct WrittenCondition {
     text: ConditionText,
@@ -35,11 +35,11 @@ struct WrittenCondition {
     rest: Duration,
 }
 
-/// What is remembered of all sets, by the uid of the set.
+/// The memory of all sets, by the uid of the set.
 #[derive(Debug, Default)]
 pub(super) struct RoundMemories {
     rounds: Mutex<HashMap<Box<str>, RoundMemory>>,
-    /// Those of which it was logged that their Services keep the settings of before.
+    /// Sets for which it was logged that their Services keep earlier settings.
     kept: Mutex<HashSet<Box<str>>>,
 }
 

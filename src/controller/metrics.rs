@@ -1,4 +1,4 @@
-//! What the controller counts.
+//! The metrics of the controller.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
@@ -20,7 +20,7 @@ pub(super) struct ControllerMetrics {
 
 /// How a round ends.
 pub(super) const ROUNDS: [&str; 5] = ["settled", "changed", "blocked", "held", "failed"];
-/// What becomes of a Service.
+/// The outcome of an operation on a Service.
 pub(super) const SERVICES: [&str; 7] =
     ["created", "updated", "adopted", "deleted", "foreign", "refused", "failed"];
 

@@ -7,12 +7,12 @@
 //!                                               Metacontroller's request ─ Hook::answer ─▶ Template, as attachments
 //! ```
 //!
-//! What a set asks for, which set a Service belongs to and the plan are pure ([`crate::per_pod`]); Metacontroller
+//! The wishes of a set, the owner of a Service and the plan are pure ([`crate::per_pod`]); Metacontroller
 //! is answered with the same template. The controller only carries out steps, several of a set at a time, and none of them can do
 //! harm when it is done twice, late, or by a replica that does not lead any more: a Service is made by an apply that conflicts with
 //! any other's, changed only by its uid, and deleted only as it was seen.
 //!
-//! What a policy gave holds on when no policy gives anything any more, or it is not known what: the settings are written on each
+//! Settings that a policy gave stay in force when no policy gives any, or the policies are not known: the settings are written on each
 //! Service. Without that a deleted policy, or a start before the policies are read, would make load balancers of all of them.
 //!
 //! On a scale-down a Service stays until its pod has gone: clients that are connected through it keep their connection while the pod
@@ -131,7 +131,7 @@ const GLANCE: Duration = Duration::from_secs(1);
 type RoundRequest = Result<ReconcileRequest<WatchedSet>, watcher::Error>;
 
 impl Controller {
-    /// One that does nothing before it is [`run`](Self::run). Of the snapshot it reads namespaces only.
+    /// Creates a controller, which does nothing until it is [`run`](Self::run). It reads only namespaces from the snapshot.
     pub fn new(
         client: Client,
         (cluster, policies): (Arc<ArcSwap<Cluster>>, Arc<ArcSwap<Policies>>),
@@ -258,7 +258,7 @@ async fn one_round(set: Arc<WatchedSet>, context: Arc<ReconcileContext>) -> Resu
     })
 }
 
-/// What a watch says of Services; the sets that it is news to.
+/// Takes a watch event of a Service; returns the sets that it affects.
 fn note(
     owned: &mut Owned,
     event: watcher::Event<WatchedService>,

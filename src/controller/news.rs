@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api_server::{ApiError, Repeats, chain};
 
-/// What one watch says, or its error.
+/// An event of one watch, or its error.
 pub(super) type News<K> = Result<watcher::Event<K>, watcher::Error>;
 
 /// Lists and watches, and waits longer after each error that follows another.
@@ -55,7 +55,7 @@ fn log(error: &str, again: Option<u32>) {
     }
 }
 
-/// What the API server said: the error of a watch has it twice.
+/// The message of the API server, which the error of a watch contains twice.
 fn cause(error: watcher::Error) -> String {
     match error {
         watcher::Error::InitialListFailed(error)

@@ -32,7 +32,7 @@ const ENOUGH: usize = 3;
 /// After so many rounds that fail, one after the other, people are told.
 const LASTING: u32 = 3;
 
-/// What all rounds of one term of leadership share.
+/// State that all rounds of one term of leadership share.
 pub(super) struct ReconcileContext {
     pub(super) server: Server,
     pub(super) owned: Arc<Mutex<Owned>>,
@@ -94,7 +94,7 @@ impl ReconcileContext {
         (round.blockers, round.waits) = (blockers, waits);
         let (deletions, others): (Vec<&ServiceStep>, Vec<_>) =
             steps.iter().partition(|step| step.action == ServiceAction::Delete);
-        // Where the one is of no use, the other may be: what is deleted leaves room in a quota, and among the node ports.
+        // Try deletions even if creations fail: they free quota and node ports.
         for steps in [deletions, others] {
             self.follow(set, template, &steps, &mut round).await;
         }

@@ -1,4 +1,4 @@
-//! What one round over a set comes to.
+//! The result of one round over a set.
 
 use std::time::Duration;
 
@@ -25,11 +25,11 @@ impl Next {
     }
 }
 
-/// What a round has come to.
+/// The result of a round.
 #[derive(Default)]
 pub(super) struct Round {
     pub(super) blockers: Blockers,
-    /// What was written.
+    /// The Services that were written.
     pub(super) writes: usize,
     /// Whether something is left for the next round, which is to come at once.
     pub(super) is_partial: bool,
@@ -40,7 +40,7 @@ pub(super) struct Round {
     pub(super) failure: Option<WriteError>,
 }
 
-/// What a step has come to.
+/// The result of a step.
 #[derive(Default)]
 pub(super) struct StepResult {
     pub(super) blockers: Blockers,

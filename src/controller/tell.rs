@@ -1,4 +1,4 @@
-//! What the controller says: Events, conditions, log lines.
+//! Reports of the controller: Events, conditions, log lines.
 
 use super::api::WriteError;
 use super::reconcile::ReconcileContext;
@@ -9,7 +9,7 @@ use crate::per_pod::problem::{
 };
 use crate::per_pod::set::PerPodSet;
 
-/// Of so many foreign Services each gets an Event of its own in one round. The Events are limited, too.
+/// At most this many foreign Services get an Event each in one round. The Events are limited, too.
 const MOST_TOLD: usize = 20;
 
 impl ReconcileContext {
@@ -40,7 +40,7 @@ impl ReconcileContext {
             // The set is gone or another one by now.
             Err(WriteError::Stale | WriteError::NotLeading) => return,
             Ok(()) => {}
-            // As if it had been written: there is no use in trying again at once.
+            // Count it as written: there is no use in trying again at once.
             Err(failure) => tracing::warn!(
                 namespace = &*set.metadata.namespace,
                 set = &*set.metadata.name,

@@ -1,4 +1,4 @@
-//! What is watched, as the kube client wants it: little, because there is a lot of it.
+//! The watched objects, as types of the kube client, with few fields because there are many objects.
 
 use std::borrow::Cow;
 
@@ -64,7 +64,7 @@ impl<'de> Deserialize<'de> for WatchedSet {
             deleting: raw.deletion_timestamp.is_some(),
             ..Metadata::default()
         };
-        // Of one that asks for nothing, only its identity is of interest: it may have asked before.
+        // For a set that asks for no Services only its identity matters: it may have asked before.
         if [PER_POD_LABEL, PER_POD_PORTS].iter().all(|key| raw.annotations.get(key).is_some()) {
             (metadata.labels, metadata.annotations) = (raw.labels, raw.annotations);
         } else {
@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for WatchedService {
     }
 }
 
-/// What the kube client reads itself.
+/// The fields that the kube client itself reads.
 fn meta(namespace: &str, name: &str, version: String) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),

@@ -1,4 +1,4 @@
-//! What an event says. Pure.
+//! The text of an Event. Pure.
 
 use std::borrow::Cow;
 use std::hash::BuildHasher;
@@ -41,7 +41,7 @@ pub(super) enum Evidence {
     Snapshot,
 }
 
-/// What there is to tell of a verdict: nothing of a dry run, nor of what is only recorded.
+/// The Events of a verdict: none for a dry run, nor for findings that are only recorded.
 pub(super) fn happened(request: &Request, verdict: &Verdict) -> Vec<Happened> {
     let Some(object) = object_of(request).filter(|_| !request.change.dry_run) else { return Vec::new() };
     let never_existed = request.operation == Operation::Create && verdict.is_denied();
@@ -98,7 +98,7 @@ impl Happened {
         }
     }
 
-    /// What a StatefulSet still lacks a minute after `what`.
+    /// The Event about the object that a StatefulSet still lacks a minute after `what`.
     pub(super) fn still_missing(finding: &Finding, what: &str) -> Self {
         let note = format!("still so a minute after {what}: {}; {}", finding.message, finding.remedy);
         Self {
@@ -113,12 +113,12 @@ impl Happened {
         }
     }
 
-    /// Where the event goes: that of what has no namespace is where Kubernetes looks for it.
+    /// The namespace of the Event; for an object without a namespace it is the one in which Kubernetes looks for it.
     pub(super) fn namespace(&self) -> &str {
         if self.object.namespace.is_empty() { "default" } else { &self.object.namespace }
     }
 
-    /// What tells it from other events, and its namespace, as hashes.
+    /// The identity of the Event and its namespace, as hashes.
     pub(super) fn keys(&self, hasher: &impl BuildHasher) -> (EventKey, NamespaceKey) {
         (
             hasher.hash_one((&self.object, &self.rule, self.level, self.action)),

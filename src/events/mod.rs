@@ -26,7 +26,7 @@ use crate::verdict::{Finding, Verdict};
 use message::{Evidence, Happened, happened};
 use throttle::{EventLimits, Throttle, ThrottleDecision};
 
-/// What waits to be sent, at most.
+/// The largest number of Events that wait to be sent.
 const QUEUE: usize = 256;
 /// How long the API server may take for one.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -158,7 +158,7 @@ impl EventSender {
         }
     }
 
-    /// The same with the uid that the object has now, where that is not known; `None` where there is no such object, or another one.
+    /// The Event with the present uid of the object, where that is not known; `None` where there is no such object, or another one.
     async fn confirmed(&self, news: Happened) -> Option<Happened> {
         match news.known_by() {
             Evidence::Seen => return Some(news),

@@ -8,13 +8,13 @@ use std::time::Duration;
 pub(super) enum ThrottleDecision {
     /// Send it.
     Send,
-    /// The same was sent a moment ago.
+    /// An equal Event was sent a moment ago.
     Repeated,
     /// There are too many.
     Limited,
 }
 
-/// What makes events the same to a reader, as a hash: object, rule and level can be long.
+/// The identity of an Event to a reader, as a hash: object, rule and level can be long.
 pub(super) type EventKey = u64;
 /// A hash of the namespace that an event is about.
 pub(super) type NamespaceKey = u64;

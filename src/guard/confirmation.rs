@@ -1,4 +1,4 @@
-//! What to ask before a change is refused, and what to make of the answer. Pure.
+//! The live reads before a denial, and the conclusions from them. Pure.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use crate::policy::{Check, Policies};
 use crate::rules::{self, Rule};
 use crate::verdict::{Finding, Level, RuleId, Verdict};
 
-/// What becomes of a denial that could not be confirmed because this replica had too many others to confirm.
+/// The outcome of a denial that could not be confirmed because this replica had too many others to confirm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenOverloaded {
     /// It is a warning, as where the API server does not answer.
@@ -22,7 +22,7 @@ pub enum WhenOverloaded {
     Deny,
 }
 
-/// What must be read before this verdict may be given; `None` where it refuses nothing, or for nothing but the change itself,
+/// The objects that must be read before this verdict may be given; `None` where it refuses nothing, or for nothing but the change itself,
 /// and calls nothing missing.
 pub(super) fn doubt(change: &Change, verdict: &Verdict, policies: &Policies) -> Option<Wanted> {
     let (namespace, set) = subject(&change.action)?;
@@ -60,7 +60,7 @@ pub(super) fn is_confirmed(change: &Change, snapshot: &Verdict, live: &Verdict, 
     in_doubt(change, snapshot, policies).all(|grounds| live.contains_rule(&grounds.id()))
 }
 
-/// What to read once the snapshot has turned out to be behind: what it did not show may be wrong too. `None` where that is read.
+/// The objects to read once the snapshot has turned out to be behind, because it may lack others too. `None` where that is read.
 pub(super) fn wider(wanted: &Wanted, cluster: &Cluster) -> Option<Wanted> {
     let kinds = Kind::watched().filter(|kind| *kind != Kind::Namespace && !kind.is_policy());
     let kinds = kinds.filter(|kind| wanted.kinds.contains(kind) || cluster.is_complete(*kind)).collect();
@@ -125,7 +125,7 @@ pub(super) fn settle(
     wanted: &Wanted,
     when_overloaded: WhenOverloaded,
 ) -> Verdict {
-    // Whatever was wrong, it is on its way out.
+    // The namespace is being deleted: never deny.
     if fresh.cluster.namespace(&wanted.namespace).is_some_and(|namespace| namespace.metadata.deleting) {
         return live;
     }
@@ -184,20 +184,20 @@ fn subject(action: &Action) -> Option<(&str, Option<&str>)> {
         Action::Service(edit) => Some((namespace(edit)?, None)),
         Action::DisruptionBudget(edit) => Some((namespace(edit)?, None)),
         Action::Autoscaler(edit) => Some((namespace(edit)?, edit.after().and_then(Autoscaler::scaled_set))),
-        // What is wrong with these they show themselves.
+        // These rules read only the object itself: there is nothing to read again.
         Action::ClaimDeletion(claim) => Some((&claim.metadata.namespace, None)),
         Action::PodDeletion(deletion) => Some((&deletion.pod.metadata.namespace, None)),
         Action::Eviction(eviction) => Some((&eviction.metadata.namespace, None)),
         Action::PodCreation(_)
         | Action::Manifest(_)
         | Action::Other
-        // What these rest on was read for this change.
+        // The objects that these rules rest on were read for this change.
         | Action::Workload(_)
         | Action::WorkloadScale(_) => None,
     }
 }
 
-/// What a finding is of.
+/// The rule or the check that a finding comes from.
 enum Grounds<'p> {
     Rule(&'static Rule),
     Check(&'p Check),

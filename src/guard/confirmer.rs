@@ -52,7 +52,7 @@ impl Confirmer {
         Self { reader, outcomes, when_overloaded: WhenOverloaded::default(), departures: Arc::default() }
     }
 
-    /// The same, with this for denials that cannot be confirmed in time.
+    /// Sets the outcome of denials that cannot be confirmed in time.
     #[must_use]
     pub fn when_overloaded(self, when_overloaded: WhenOverloaded) -> Self {
         Self { when_overloaded, ..self }

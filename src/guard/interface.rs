@@ -9,7 +9,7 @@ use tokio::time::Instant;
 pub use crate::admission::{Operation, Resource};
 use crate::metacontroller::Hook;
 
-/// What the shell asks of the guard.
+/// The guard, as the server calls it.
 pub trait Guard: Send + Sync + 'static {
     /// Takes the bytes of one `AdmissionReview` and gives those of its answer, or a future of it that is done by `deadline`:
     /// then the API server gives up.
@@ -50,22 +50,22 @@ impl fmt::Debug for Answer {
 pub struct Reply {
     /// The `AdmissionReview` with its response, as JSON.
     pub body: Vec<u8>,
-    /// What the shell counts and logs.
+    /// Facts that the server counts and logs.
     pub facts: ReviewFacts,
 }
 
-/// What one review was about and how it ended. Nothing in here names an object, except [`ReviewFacts::refused`].
+/// The subject and the outcome of one review. No field names an object, except [`ReviewFacts::refused`].
 #[derive(Clone, Debug)]
 pub struct ReviewFacts {
-    /// What was to be done.
+    /// The operation.
     pub operation: Operation,
-    /// What it was to be done to.
+    /// The resource.
     pub resource: Resource,
     /// How it ended.
     pub decision: Decision,
     /// Everything that was found, whatever its level, exempt or not.
     pub findings: Vec<CountedFinding>,
-    /// Where the review was denied, what the log says of it.
+    /// For a denied review, the fields of its log line.
     pub refused: Option<DenialLog>,
 }
 
@@ -78,7 +78,7 @@ pub struct CountedFinding {
     pub level: &'static str,
 }
 
-/// What one structured log line says of a denied review.
+/// The fields of the log line of a denied review.
 #[derive(Clone, Debug, Default)]
 pub struct DenialLog {
     /// `request.uid`
@@ -95,7 +95,7 @@ pub struct DenialLog {
     pub dry_run: bool,
     /// The rules that denied it.
     pub rules: Vec<Cow<'static, str>>,
-    /// What the person was told.
+    /// The message that the user got.
     pub message: String,
 }
 

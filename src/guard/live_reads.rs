@@ -25,7 +25,7 @@ pub struct Reader {
     queue: Arc<ReadQueue>,
 }
 
-/// What to read.
+/// The objects to read before a denial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// The namespace the change is about.
@@ -41,13 +41,13 @@ pub struct Wanted {
 /// How fresh a list has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Freshness {
-    /// As the API server has it in its cache.
+    /// Read from the cache of the API server.
     Cached,
-    /// As it is.
+    /// Read with quorum, so that nothing is missed.
     Latest,
 }
 
-/// What was read.
+/// The result of a read.
 #[derive(Debug)]
 pub struct Fresh {
     /// Only what was read, of that one namespace. What is complete in it is so for that namespace.

@@ -36,7 +36,7 @@ const ABSENT_FOR: Duration = Duration::from_secs(1);
 /// Entries that are kept before those that are over are looked for.
 const MOST_ENTRIES: usize = 512;
 
-/// What is read: all objects of a kind in a namespace, or one.
+/// The objects that a read covers: all of a kind in a namespace, or one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ReadKey {
     pub(super) kind: Kind,
@@ -64,7 +64,7 @@ pub(super) enum Lane {
     UnknownObject,
 }
 
-/// What is read: a snapshot with these objects only.
+/// The result of a read: a snapshot with these objects only.
 pub(super) type Read = Result<Cluster, LiveReadError>;
 
 #[derive(Debug)]

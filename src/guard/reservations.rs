@@ -42,13 +42,13 @@ struct Reservation {
 /// The counts that one review is judged with.
 pub(super) struct Reserved {
     all: Arc<Vec<Arc<Reservation>>>,
-    /// Those of other sets of the namespace.
+    /// Reservations of other sets of the namespace.
     here: Vec<Arc<Reservation>>,
     rounds: usize,
 }
 
 impl Reservations {
-    /// What holds for a review of this change.
+    /// The reservations that count for a review of this change.
     pub(super) fn for_change(&self, change: &Change) -> Reserved {
         let (all, now) = (self.0.load_full(), Instant::now());
         let here = all.iter().filter(|one| one.until > now && one.is_beside(&change.action)).cloned();
@@ -208,7 +208,7 @@ mod tests {
         let newer = reservations.reserve(&other, &Verdict::default(), judged).expect("it is judged again");
         assert!(!newer.is_empty());
         assert!(reservations.reserve(&other, &Verdict::default(), newer).is_none());
-        // What happens in another namespace is none of its business.
+        // Changes in another namespace do not affect it.
         let judged = reservations.for_change(&one);
         let mut elsewhere = scale("c", 5, 3);
         let Action::Scale { namespace, .. } = &mut elsewhere.action else { unreachable!() };

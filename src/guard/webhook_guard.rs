@@ -23,13 +23,13 @@ use crate::verdict::{Finding, Level, Verdict};
 
 /// Answers reviews from a snapshot that others may replace at any time.
 pub struct WebhookGuard {
-    /// What else exists.
+    /// The objects that exist in the cluster.
     pub cluster: Arc<ArcSwap<Cluster>>,
-    /// What applies.
+    /// The policies in force.
     pub policies: Arc<ArcSwap<Policies>>,
     /// Who looks again before a change is refused for what the snapshot says; `None` where the snapshot is the truth.
     pub confirmer: Option<Confirmer>,
-    /// What was allowed a moment ago.
+    /// Changes that were allowed a moment ago.
     pub reservations: Arc<Reservations>,
     /// Who is told of what was refused or warned of.
     pub events: Option<Events>,

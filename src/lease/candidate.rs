@@ -1,4 +1,4 @@
-//! What one candidate knows of the lease, and what it does next. Pure: time is given.
+//! A candidate's knowledge of the lease, and its next action. Pure: time is given.
 //!
 //! There are two kinds of time. `now` is how long this process has run, by a clock that only goes forward; everything is
 //! decided by it. `wall` is only written down, for people: what other candidates write there is never compared with anything.
@@ -37,7 +37,7 @@ impl Default for LeaseConfig {
     }
 }
 
-/// What to do next.
+/// The next action.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum ElectionStep {
     /// Read the lease.
@@ -83,7 +83,7 @@ impl Candidate {
         });
     }
 
-    /// What is to be done; to look where nothing fresh is known.
+    /// The next action; to read the lease where nothing fresh is known.
     pub(super) fn next(&mut self, now: Duration, wall: Timestamp) -> ElectionStep {
         if !std::mem::take(&mut self.is_fresh) {
             return ElectionStep::Look;
@@ -97,13 +97,13 @@ impl Candidate {
         }
     }
 
-    /// What this one sent at `sent` is in force.
+    /// Records that the write that this candidate sent at `sent` is in force.
     pub(super) fn wrote(&mut self, lease: Lease, sent: Duration, now: Duration) {
         self.saw(Some(lease), now);
         self.leads_until = Some(sent + self.terms.lead_for);
     }
 
-    /// What this one sent was refused, because the lease is not what it was.
+    /// Records that this candidate's write was refused because the lease had changed.
     pub(super) fn was_refused(&mut self) {
         self.leads_until = None;
     }

@@ -156,7 +156,7 @@ mod tests {
         let work = leadership.while_leading(woken);
         let mut work = std::pin::pin!(work);
         assert!(futures_poll(work.as_mut()).await.is_none(), "pending");
-        // As after a pause of the process: the news is there before the timer has been looked at.
+        // After a pause of the process the message is there before the timer has been polled.
         wake.send(()).unwrap();
         advance(TERM).await;
         assert_eq!(futures_poll(work).await, Some(None));

@@ -38,7 +38,7 @@ pub struct Elector {
     terms: LeaseConfig,
     candidate: Candidate,
     setter: LeadershipSetter,
-    /// What `now` is counted from.
+    /// The instant from which `now` is counted.
     start: Instant,
     leading: Gauge,
     logged: Repeats,

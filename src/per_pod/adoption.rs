@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::service::DECORATOR;
 
-/// What Metacontroller remembers to have applied.
+/// Metacontroller's record of the fields that it has applied.
 const LAST_APPLIED: &str = "metacontroller.k8s.io/last-applied-configuration";
 
 /// The field managers of a Service as they are once `manager` has taken over; `None` where there is nothing to take over.
@@ -33,7 +33,7 @@ pub fn taken_over(managed_fields: &[Value], manager: &str) -> Option<Vec<Value>>
     Some(entries)
 }
 
-/// Those fields that become ours.
+/// The fields whose ownership we take over.
 fn taken(fields: &Value) -> Value {
     let annotations = &fields["f:metadata"]["f:annotations"];
     let own: Map<String, Value> = [DECORATOR.0, LAST_APPLIED]

@@ -12,7 +12,7 @@ pub type SetKey = (Box<str>, Box<str>);
 #[derive(Debug, Default)]
 pub struct Owned {
     sets: BTreeMap<SetKey, Seen>,
-    /// What a list that is not complete yet has said.
+    /// The objects of a list that is not complete yet.
     staged: Option<BTreeMap<SetKey, Seen>>,
 }
 

@@ -1,4 +1,4 @@
-//! What is to be done about the Services of one set.
+//! The plan for the Services of one set.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use super::template::{Template, is_service_name};
 /// The Services of one namespace that the watch has shown, by name.
 pub type Seen = BTreeMap<Box<str>, PerPodService>;
 
-/// What is to be done.
+/// The actions for the Services of one set, and the obstacles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// One step for a Service: first what is superfluous, which may be what leaves no room for the others, then in the order of
     /// their pods.
     pub steps: Vec<ServiceStep>,
-    /// What stands in the way.
+    /// The obstacles.
     pub blockers: Blockers,
     /// Whether something that is there has to go by itself first.
     pub waits: bool,
@@ -28,14 +28,14 @@ pub struct Plan {
     pub pods_to_label: Vec<UnselectedPod>,
 }
 
-/// What is to be done about one Service.
+/// The action for one Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceStep {
     pub name: String,
     pub action: ServiceAction,
 }
 
-/// What is to be done about a Service.
+/// The action for a Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceAction {
     /// The watch has not shown it: it is created, unless it exists already.
@@ -48,7 +48,7 @@ pub enum ServiceAction {
     Delete,
 }
 
-/// What there is to say of a Service that is asked for.
+/// The state of a Service that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceState {
     /// It is as it should be.

@@ -6,7 +6,7 @@ use super::set::PerPodSet;
 use super::template::Template;
 use crate::model::{PER_POD_LABEL, POD_NAME_ANNOTATION, POD_NAME_LABEL, is_label_value};
 
-/// What a list has shown of a set's pods.
+/// The pods of a set, as a list showed them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodsSeen {
     names: BTreeSet<Box<str>>,
@@ -23,7 +23,7 @@ pub struct UnselectedPod {
     pub can_be_labelled: bool,
 }
 
-/// What is looked at of a pod.
+/// The fields of a pod that are read.
 pub struct PodMetadata<'a> {
     pub name: &'a str,
     pub uid: &'a str,

@@ -11,13 +11,13 @@ pub const CONDITION: &str = "stateward.dev/ServicePerPod";
 /// Something that only a person can mend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What kind of problem, in kebab case.
+    /// The kind of problem, in kebab case.
     pub id: &'static str,
-    /// What is wrong, and the edit that mends it.
+    /// The problem, and the edit that solves it.
     pub message: String,
 }
 
-/// What a condition says.
+/// The text of a condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ConditionText {
@@ -37,7 +37,7 @@ pub struct ForeignService {
     pub uid: Box<str>,
 }
 
-/// What stands in the way of single Services.
+/// Obstacles to single Services.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Blockers {
     /// Others' Services that have the names of pods.
@@ -46,7 +46,7 @@ pub struct Blockers {
     pub unnamable: Vec<String>,
     /// The load balancers that keep the class they have.
     pub fixed_class: Vec<String>,
-    /// What the API server will not do, and why.
+    /// Writes that the API server refuses, and its reasons.
     pub refused: Vec<(String, String)>,
     /// The pods that ask for the label that their Services select by and do not have it, and the label.
     pub unlabelled: Option<(Vec<String>, String)>,
@@ -99,7 +99,7 @@ impl Blockers {
         names.push(pod.name.clone());
     }
 
-    /// What is wrong with pods: their Services are there and lead nowhere.
+    /// Problems of pods: their Services exist and lead nowhere.
     fn pods_without_label(&self) -> impl Iterator<Item = Problem> {
         let unlabelled = self.unlabelled.iter().map(|(pods, label)| Problem {
             id: "service-per-pod-label-missing",
@@ -123,7 +123,7 @@ impl Blockers {
     }
 }
 
-/// What the Event of one foreign Service says.
+/// The Event's text for one foreign Service.
 pub fn foreign_message(set: &str, service: &str) -> String {
     format!(
         "StatefulSet {set} asks for a Service of this name for its pod {service}; this one was not made for the pod and is left \

@@ -12,7 +12,7 @@ pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "stateward
 /// The annotation by which Metacontroller knows what one of its decorators has made, and the decorator's name.
 pub const DECORATOR: (&str, &str) = ("metacontroller.k8s.io/decorator-controller", "service-per-pod");
 
-/// What is kept of a Service.
+/// The fields of a Service that are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct PerPodService {
@@ -20,7 +20,7 @@ pub struct PerPodService {
     pub spec: Spec,
 }
 
-/// What is kept of its `metadata`.
+/// The fields of its `metadata` that are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Meta {
@@ -53,7 +53,7 @@ pub struct Owner {
     controller: bool,
 }
 
-/// What is kept of its `spec`.
+/// The fields of its `spec` that are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Spec {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use super::problem::{CONDITION, ConditionText};
 use crate::model::{Kind, LabelSelector, Metadata, Object, Operator};
 
-/// What is kept of a StatefulSet.
+/// The fields of a StatefulSet that are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct PerPodSet {
@@ -14,7 +14,7 @@ pub struct PerPodSet {
     pub status: Status,
 }
 
-/// What is kept of its `spec`.
+/// The fields of its `spec` that are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Spec {
@@ -34,13 +34,13 @@ pub struct Ordinals {
     pub start: Option<i32>,
 }
 
-/// What is kept of its `status`.
+/// The fields of its `status` that are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Status {
     /// How many pods there are, those that are about to go included.
     pub replicas: i32,
-    /// What our condition says, if it is there.
+    /// The text of our condition, if it is there.
     #[serde(rename = "conditions", deserialize_with = "ours")]
     pub said: Option<Box<ConditionText>>,
 }

@@ -1,4 +1,4 @@
-//! What the Services of a set are like beyond its annotations: what policies say, or what they said before.
+//! Settings of a set's Services beyond its annotations: those of the policies, or those that policies gave before.
 
 use super::problem::Problem;
 use super::service::PerPodService;

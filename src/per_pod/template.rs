@@ -1,4 +1,4 @@
-//! What the Services of one set are to be like.
+//! The template of the Services of one set.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -19,7 +19,7 @@ use crate::policy::{PerPodServices, Policies};
 /// More Services than any set has pods: a slip of the keyboard must not fill the cluster.
 pub const MOST: i64 = 10_000;
 
-/// What the Services of one set are to be like.
+/// The template of the Services of one set.
 #[derive(Clone, Debug)]
 pub struct Template {
     set: String,
@@ -32,7 +32,7 @@ pub struct Template {
     written: Option<String>,
     /// Why the settings are those of before.
     kept: Option<Problem>,
-    /// What all of them have in common, as Metacontroller is told it.
+    /// The fields that all of them share, in the form of Metacontroller's answer.
     common: Value,
     /// The set as an owner.
     owner: Value,
@@ -41,8 +41,8 @@ pub struct Template {
 }
 
 impl Template {
-    /// What a set that has these Services asks for: `None` where it asks for no Services. With a problem it is unknown, and existing
-    /// Services stay.
+    /// The template that a set asks for; `made` are the Services that it has. `None` where it asks for no Services. With a problem
+    /// the template is unknown, and existing Services stay.
     pub fn of<'s>(
         set: &PerPodSet,
         cluster: &Cluster,
@@ -255,7 +255,7 @@ fn is_pair(port: &Port, pair: PortPair) -> bool {
         && *port.name == *port_name(pair)
 }
 
-/// As Metacontroller's example has it.
+/// The annotation of Metacontroller's example.
 fn port_name(pair: PortPair) -> String {
     format!("port-{}", pair.port)
 }

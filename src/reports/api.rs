@@ -1,4 +1,4 @@
-//! What is asked of the API server, and told it: all at the pace of one rate limiter.
+//! Requests of the reports to the API server, under one rate limiter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(super) struct Server {
     pub(super) patience: Duration,
 }
 
-/// What an audit lists of a namespace beside what is watched.
+/// The kinds of a namespace that an audit lists beside the watched ones.
 #[derive(Default)]
 pub(super) struct Listed {
     pub(super) cluster: Cluster,

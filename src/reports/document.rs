@@ -193,7 +193,7 @@ fn result(finding: &Finding, known: &HashMap<String, Value>, now: Timestamp) -> 
     result
 }
 
-/// What tells a result from the others of its report, whatever numbers its message has.
+/// The identity of a result in its report, without the numbers in its message.
 fn identity(result: &Value) -> String {
     let resource = &result["resources"][0];
     let parts = [&result["policy"], &resource["kind"], &resource["name"], &result["properties"]["path"]];

@@ -1,4 +1,4 @@
-//! What exists and is wrong, as gauges; and how the reports come along.
+//! Findings about existing objects as gauges, and the progress of the reports.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -142,12 +142,12 @@ struct Term<'a> {
     reports: &'a Reports,
     server: Server,
     queue: Queue,
-    /// What the queue has been told of.
+    /// The objects that have been queued.
     cluster: Arc<Cluster>,
     policies: Arc<Policies>,
     counts: BTreeMap<Box<str>, Counts>,
     shown: Counts,
-    /// What is asked for only now and then, and when it was.
+    /// Reads that are made at long intervals, and the time of the last one.
     asked: Option<Instant>,
     kind: Option<ReportKind>,
     refused: BTreeSet<Kind>,
@@ -196,7 +196,7 @@ impl<'a> Term<'a> {
                 Some(changed) => changed.iter().for_each(|namespace| self.queue.changed(namespace, now)),
                 None => self.queue.all_changed(now),
             }
-            // Those of sets too: namespaces may be what may not be listed.
+            // Namespaces may be unlistable, so add those of the sets.
             let of_sets = cluster.sets().map(|set| &*set.metadata.namespace);
             cluster.namespace_names().chain(of_sets).for_each(|namespace| self.queue.add(namespace, now));
         }
@@ -311,7 +311,7 @@ impl<'a> Term<'a> {
         for (of, subjects) in self.subjects(namespace, findings) {
             let uids = self.server.uids(of, namespace).await?;
             for (name, (object, found)) in subjects {
-                // One that is gone meanwhile takes its report with it.
+                // An object that was deleted meanwhile takes its report with it.
                 let Some(uid) = uids.get(&*name) else { continue };
                 let before = present.remove(&report_name(&object, uid));
                 let document = document(kind, (&object, uid), &found, before.as_ref(), Timestamp::now());
@@ -321,7 +321,7 @@ impl<'a> Term<'a> {
                 match self.server.apply(kind, namespace, &document).await {
                     Ok(()) => self.reports.metrics.wrote("written"),
                     Err(error) if error.is_refusal() => return Err(error),
-                    // What is wrong with one report must not keep the others from being written.
+                    // An error with one report must not keep the others from being written.
                     Err(error) => failure = Err(error),
                 }
             }
@@ -333,7 +333,7 @@ impl<'a> Term<'a> {
         failure
     }
 
-    /// What has a report, by kind and name, each with what was found: every StatefulSet, and what else something is found about.
+    /// The objects that have a report, by kind and name, with their findings: every StatefulSet, and each other object with a finding.
     fn subjects<'f>(&self, namespace: &str, findings: &'f [Located]) -> BTreeMap<Kind, Subjects<'f>> {
         let mut subjects: BTreeMap<Kind, Subjects<'f>> = BTreeMap::new();
         for set in self.cluster.sets_in(namespace) {

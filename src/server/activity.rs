@@ -1,4 +1,4 @@
-//! What a connection is doing, and for how long it may.
+//! The activity of a connection, and its time limit.
 //!
 //! hyper's HTTP/1 `header_read_timeout` starts when a connection goes idle, not with the first byte of the next
 //! request, so it cannot be short (against slow clients) and let the API server's connections rest for 90 s. It is off;
@@ -64,7 +64,7 @@ const PHASES: [Phase; 6] =
     [Phase::Handshake, Phase::New, Phase::Idle, Phase::Head, Phase::Busy, Phase::Closing];
 
 impl Activity {
-    /// Of a connection that begins; `rests` is told whenever it has nothing to do.
+    /// The activity of a new connection; `rests` is notified whenever it becomes idle.
     pub(super) fn new(phase: Phase, rests: Arc<Notify>) -> Self {
         Self(Arc::new(ActivityState {
             begun: Instant::now(),
@@ -158,7 +158,7 @@ impl Activity {
     }
 }
 
-/// What passes at most, nearly always, between the begin of a request and the begin of its body's time.
+/// The usual upper bound of the time between the start of a request and the start of its body's time limit.
 const BETWEEN: Duration = Duration::from_millis(50);
 
 /// How long a phase may last. Of a request that is being answered, how long its body may take.

@@ -51,7 +51,7 @@ pub(super) async fn read(
     Ok((body, share))
 }
 
-/// What `reading` gives, or nothing where that takes too long. It sets no timer, for which every request would pay: the connection's
+/// The result of `reading`, or nothing where that takes too long. It sets no timer, for which every request would pay: the connection's
 /// own wakes it in time ([`Activity::overdue`](super::activity::Activity::overdue)).
 async fn until<T>(deadline: Instant, reading: impl Future<Output = T>) -> Option<T> {
     tokio::pin!(reading);
@@ -127,7 +127,7 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), HttpError> {
     Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
 }
 
-/// What a header says, as far as it is worth quoting.
+/// The value of a header, shortened for a quotation.
 fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
     headers.get(name).map_or("", |value| value.to_str().unwrap_or("not text").trim())
 }

@@ -9,7 +9,7 @@
 use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
 
-/// What a client must show.
+/// The proof that a client must give.
 #[derive(Clone, Debug, Default)]
 pub struct Callers {
     /// The names of which the certificate must have one, as its common name or as one of its alternative names. Where there are

@@ -1,4 +1,4 @@
-//! What the shell can be told.
+//! The configuration of the server.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -8,7 +8,7 @@ use std::{
 
 use super::{Callers, tls};
 
-/// Where to listen, with which certificate, within which limits.
+/// The addresses, the certificate and the limits.
 #[derive(Clone, Debug)]
 pub struct ServeConfig {
     /// HTTPS, for the API server. Default `0.0.0.0:8443`; port 0 takes a free one.
@@ -19,7 +19,7 @@ pub struct ServeConfig {
     pub tls: tls::Source,
     /// Clients must present a certificate from one of the CAs in this PEM file. Default none: anyone may ask.
     pub client_ca: Option<PathBuf>,
-    /// What clients must show beside. Default nothing.
+    /// Further proof that clients must give. Default none.
     pub callers: Callers,
     /// Whether Metacontroller's hooks are answered. Default no.
     pub metacontroller: bool,
@@ -47,7 +47,7 @@ impl Default for ServeConfig {
     }
 }
 
-/// What one client may cost.
+/// Limits on the cost of clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Default 10 s.
@@ -72,7 +72,7 @@ pub struct Limits {
     pub bodies_bytes: usize,
     /// Connections for reviews; for one more the one that rests longest gives way. Default 1024.
     pub connections: usize,
-    /// Of those, connections that are not further than their TLS handshake. Default 128.
+    /// Connections among them that have not finished their TLS handshake. Default 128.
     pub handshakes: usize,
     /// Connections for probes and metrics. Default 64.
     pub ops_connections: usize,

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What the API server grants where a webhook configuration does not say.
+/// The API server's timeout for a webhook configuration that sets none.
 const DEFAULT: Duration = Duration::from_secs(10);
 /// The most that a webhook configuration can say.
 const LONGEST: Duration = Duration::from_secs(30);
-/// What is kept back at most for writing the answer and sending it.
+/// The most time that is reserved for writing and sending the answer.
 const MARGIN: Duration = Duration::from_secs(1);
 
 /// When the answer to a request that arrived at `arrived` must be ready, by the `timeout` in its query.

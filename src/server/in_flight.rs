@@ -99,7 +99,7 @@ impl Share {
                 return Err(NoRoom);
             }
         }
-        // One that had to give way is not there any more.
+        // A body that had to give way has been removed already.
         let reading = state.reading.get_mut(&self.id).ok_or(NoRoom)?;
         reading.bytes += bytes;
         state.used += bytes;
@@ -113,7 +113,7 @@ impl Share {
         self.is_whole = self.budget.lock().reading.remove(&self.id).is_some();
     }
 
-    /// What is told when this body has to give way.
+    /// The notification that this body has to give way.
     pub(super) fn give_way(&self) -> Arc<Notify> {
         Arc::clone(&self.give_way)
     }

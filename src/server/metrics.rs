@@ -1,4 +1,4 @@
-//! What the shell counts.
+//! The metrics of the server.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -107,7 +107,7 @@ impl Metrics {
         metrics
     }
 
-    /// Where others register theirs, before the shell is started.
+    /// The registry for metrics of other modules, before the server is started.
     pub fn registry(&mut self) -> &mut Registry {
         &mut self.registry
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::activity::{Activity, Phase};
 
-/// Those of one port.
+/// The open connections of one port.
 pub(super) struct OpenConnections {
     most: usize,
     most_handshakes: usize,

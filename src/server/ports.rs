@@ -32,7 +32,7 @@ pub enum ServeError {
     Bind {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// No certificate to present, or no CA to check clients with.
@@ -43,7 +43,7 @@ pub enum ServeError {
     Died {
         /// The part.
         task: &'static str,
-        /// What became of it, for the log.
+        /// The outcome, for the log.
         reason: String,
     },
     /// A second signal came before everything in flight was finished.

@@ -67,7 +67,7 @@ async fn wrong_path() -> Response {
     plain(StatusCode::NOT_FOUND, "no such path; expected POST /validate or POST /mutate")
 }
 
-/// What the guard makes of a body, unless it panics.
+/// The guard's answer to a body, unless it panics.
 type Asked<T> = Result<Result<T, HttpError>, Panicked>;
 
 impl Reviews {
@@ -130,7 +130,7 @@ impl Reviews {
         })
     }
 
-    /// The same on a thread that serves no connection, once there is leave for it.
+    /// Reviews on a thread that serves no connection, once a permit is free.
     async fn ask_apart(self: &Arc<Self>, webhook: Webhook, body: Bytes, deadline: Instant) -> Asked<Answer> {
         let late = || {
             let message = "too many large reviews are judged; ask again in a moment";
@@ -178,7 +178,7 @@ impl Reviews {
             refusal.status,
             StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE
         ) {
-            // What is left of the body is in the way of the next request.
+            // The unread rest of the body would block the next request.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response

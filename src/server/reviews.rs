@@ -1,4 +1,4 @@
-//! What the routes of the webhook port share.
+//! Shared parts of the routes of the webhook port.
 
 use std::sync::Arc;
 
@@ -42,6 +42,6 @@ impl Reviews {
     }
 }
 
-/// What those are told who do not show what they must.
+/// The answer to a client without a valid certificate or path token.
 pub(super) const FORBIDDEN: &str =
     "only the API server may ask, and this request does not show that it comes from it";

@@ -6,7 +6,7 @@ use tokio::{sync::oneshot, task::JoinSet};
 
 use super::ServeError;
 
-/// What must run as long as the shell does. Dropping it ends everything.
+/// Tasks that must run as long as the server does. Dropping this ends them all.
 pub(super) struct Tasks {
     pub(super) webhook: Task,
     pub(super) ops: Task,

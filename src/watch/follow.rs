@@ -11,7 +11,7 @@ use super::{Gauges, WatchConfig, WatchEvent};
 use crate::api_server::{Api, ApiError, Backoff, WatchedChange};
 use crate::cluster::Kind;
 
-/// What it takes to follow a kind.
+/// The client, the kind and the settings of one watch.
 pub(super) struct Follower {
     pub(super) kind: Kind,
     pub(super) api: Api,
@@ -106,7 +106,7 @@ impl Follower {
         loop {
             let happened = match timeout(longest, watch.next()).await {
                 Ok(Ok(Some(happened))) => happened,
-                // One that ends without a word, again and again, must not be a busy loop.
+                // A watch that ends at once, again and again, must not become a busy loop.
                 Ok(Ok(None)) if !said_something => {
                     sleep(waits.failures.after_failure()).await;
                     return Ok(Ok(()));

@@ -1,4 +1,4 @@
-//! What is known of the cluster, as metrics.
+//! Metrics of the objects that the snapshot holds.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{family::Family, gauge::Gauge};

@@ -1,4 +1,4 @@
-//! What is logged of kinds that cannot be read: one line for all that fail alike.
+//! Log lines about kinds that cannot be read: one line for all that fail with the same error.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -43,9 +43,9 @@ pub struct Writer {
 /// A list that is not complete yet.
 #[derive(Debug)]
 enum Staged {
-    /// Of a kind of which it is not known what there is: kept apart until it is complete.
+    /// The first list of a kind: kept apart until it is complete.
     First(Box<Cluster>),
-    /// Of one that was listed before. Its objects are taken over as they come, as those of a watch are: to keep all of the old ones
+    /// A further list of a kind. Its objects are taken over as they come, as those of a watch are: to keep all of the old ones
     /// until all of the new ones are there would take twice the memory. Namespace and name of those that came.
     Again(HashSet<(Box<str>, Box<str>)>),
 }
@@ -169,7 +169,7 @@ impl Writer {
         }
     }
 
-    /// What was known of the kind is kept to be found, but no conclusion is drawn from what it lacks.
+    /// The known objects of the kind are kept, but no conclusion is drawn from a missing one.
     fn refused(&mut self, kind: Kind, reason: &str) {
         self.staged.remove(&kind);
         self.cluster.set_complete(kind, false);
@@ -231,7 +231,7 @@ mod tests {
         Err(Unreadable { kind: Kind::Service, namespace, name, version, reason: "x".to_owned() })
     }
 
-    /// One that knows the Service `a`.
+    /// A writer that knows the Service `a`.
     fn writer() -> Writer {
         let mut writer = Writer::new(Arc::default(), BTreeMap::new(), Gauges::default());
         apply(&mut writer, [WatchEvent::Listing, WatchEvent::Listed(service("a", "1"))]);

@@ -1,4 +1,4 @@
-//! What one replica knows, and what it does next.
+//! The knowledge of one replica about the Secret, and its next action.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use crate::certs::x509::Certificate;
 /// How long certificates last, and when they are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
-    /// Of a CA. Default ten years.
+    /// Lifetime of a CA. Default ten years.
     pub ca: SignedDuration,
-    /// Of what it signs; a quarter of that at most. Default a year.
+    /// Lifetime of a certificate that the CA signs; at most a quarter of the CA's. Default a year.
     pub leaf: SignedDuration,
 }
 
@@ -42,7 +42,7 @@ impl Lifetimes {
     }
 }
 
-/// What is to be done about the Secret.
+/// The next action on the Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateStep {
     /// Nothing.
@@ -61,7 +61,7 @@ pub enum CertificateStep {
     IssueLeaf,
 }
 
-/// What one replica knows. `now` is the wall clock; `at` is how long this process has run.
+/// The knowledge of one replica. `now` is the wall clock; `at` is how long this process has run.
 #[derive(Clone, Debug)]
 pub struct State {
     pub(super) hosts: BTreeSet<String>,
@@ -170,7 +170,7 @@ impl State {
         self.presented.as_ref()
     }
 
-    /// What is to be done about a Secret with this content; `None` where there is no Secret.
+    /// The next action on a Secret with this content; `None` where there is no Secret.
     pub fn next(&self, read: Option<&SecretContent>, now: Timestamp, at: Duration) -> CertificateStep {
         if !read.is_some_and(SecretContent::has_all_objects) && self.can_restore() {
             return CertificateStep::Restore;

@@ -6,7 +6,7 @@ use super::{BTreeSet, CertificateStep, Leaf, Lifetimes, SecretContent, State};
 use crate::certs::authority::{Identity, IssueError, Validity};
 use crate::certs::x509::Certificate;
 
-/// What the Secret is to hold after a step; `read` is what it holds now.
+/// The content of the Secret after a step; `read` is its present content.
 pub fn carry_out(
     step: CertificateStep,
     read: Option<&SecretContent>,
@@ -99,7 +99,7 @@ fn issue(
     Ok(Leaf { identity: ca.issue(hosts.iter().cloned(), validity)?, ca: ca.certificate.clone() })
 }
 
-/// As long as that of the CAs that it replaces at least.
+/// A lifetime at least as long as that of the CAs that it replaces.
 fn ca_validity(
     content: &SecretContent,
     lifetimes: Lifetimes,

@@ -34,7 +34,7 @@ pub(super) struct Configurations {
     pub(super) patience: Duration,
 }
 
-/// What is to be done could not be done to one of them.
+/// A webhook configuration could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 #[error("{} {} cannot be {action}: {error}", object.kind, object.name)]
 pub(super) struct ConfigurationError {
@@ -58,7 +58,7 @@ pub(super) struct WebhookConfiguration {
     /// Who owns which fields.
     managers: Vec<Value>,
     names: Vec<String>,
-    /// What the entries carry.
+    /// The bundle that the entries carry.
     pub(super) bundles: Vec<Vec<u8>>,
     /// The expression of the condition of [`MUTATED_SETS`], where that has it.
     wanted: Option<String>,
@@ -103,7 +103,7 @@ struct ClientConfig {
 }
 
 impl Configurations {
-    /// Those that exist.
+    /// The configurations that exist.
     pub(super) async fn read(&self) -> Result<Vec<WebhookConfiguration>, ConfigurationError> {
         let mut found = Vec::new();
         for kind in [Kind::Validating, Kind::Mutating] {
@@ -204,7 +204,7 @@ impl WebhookConfiguration {
         self.managers.iter().any(is_us)
     }
 
-    /// What it is called in messages.
+    /// The name in messages.
     pub(super) fn kind(&self) -> &'static str {
         self.kind.name()
     }

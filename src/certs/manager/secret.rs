@@ -20,7 +20,7 @@ const LABELS: [(&str, &str); 2] =
 /// How cert-manager's annotations begin.
 const CERT_MANAGER: &str = "cert-manager.io/";
 
-/// Where the Secret is.
+/// The namespace and name of the Secret.
 pub(super) struct Store {
     pub(super) client: Client,
     pub(super) namespace: String,

@@ -12,7 +12,7 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use super::TlsError;
 
-/// What a file holds, or why it cannot be read.
+/// The content of a file, or the error of reading it.
 type Content = Result<Vec<u8>, String>;
 
 /// Files that belong together.
@@ -26,13 +26,13 @@ impl<const N: usize> Watched<N> {
         Self { paths, seen: None }
     }
 
-    /// What the files hold, as they are.
+    /// The present content of the files.
     pub(super) async fn read(&mut self) -> Result<[&[u8]; N], TlsError> {
         let content = read_all(&self.paths).await;
         whole(&self.paths, self.seen.insert(content))
     }
 
-    /// What the files hold, if that is something new; the same content, broken or not, is told once.
+    /// The content of the files if it is new; equal content, broken or not, is returned once.
     ///
     /// Two reads must agree: one that a swap of the files runs into sees halves of two generations.
     pub(super) async fn changed(&mut self) -> Option<Result<[&[u8]; N], TlsError>> {

@@ -26,7 +26,7 @@ use crate::{
 
 pub(super) use refresh::{Refresher, load};
 
-/// Where the certificate comes from.
+/// The source of the certificate.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// PEM files, taken up again whenever their content changes.
@@ -38,7 +38,7 @@ pub enum Source {
     },
     /// A CA of our own, new at each start. Its certificate is written where clients can read it.
     SelfSigned {
-        /// Where the CA's certificate goes.
+        /// The path that the CA's certificate is written to.
         ca_out: PathBuf,
         /// More names to be valid for than [`authority::LOCAL_HOSTS`] and [`authority::SERVICE_HOSTS`].
         hosts: Vec<String>,
@@ -61,7 +61,7 @@ pub enum TlsError {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error in it.
         reason: String,
     },
     /// Each file is fine, but they do not belong together.
@@ -78,7 +78,7 @@ pub enum TlsError {
     /// The CA's certificate cannot be left for clients.
     #[error("cannot write the CA certificate to {}", path.display())]
     Write {
-        /// Where it was to go.
+        /// The path that it was to be written to.
         path: PathBuf,
         /// Why it did not.
         source: io::Error,
