@@ -7,26 +7,31 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Collected, Limited};
 use kube::client::{Body, Client};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
+use super::answer::{Answer, AnswerLimits};
 use super::error::{ApiError, LONGEST_MESSAGE, chain, malformed};
 use crate::cluster::{ClusterObject, Kind, ObjectRead, Unreadable};
 use crate::model::{KindFacts, Origin};
 use crate::software;
 
-/// One answer in memory: far more than a page of real objects has.
-const LARGEST_ANSWER: usize = 256 << 20;
+/// Bytes of one event of a watch. etcd takes 1.5 MiB of an object by default; as JSON a byte of it can become six.
+const LONGEST_EVENT: usize = 16 << 20;
+/// Bytes of the body of an answer that is an error.
+const LONGEST_STATUS: usize = 64 << 10;
 
 /// A part of a list.
-pub(crate) struct Page {
-    pub(crate) items: Vec<ObjectRead>,
+pub(crate) struct Page<T = ObjectRead> {
+    pub(crate) items: Vec<T>,
     pub(crate) version: String,
+    /// Bytes of the answer.
+    pub(crate) bytes: usize,
     /// The token of the next page, if there is one.
     pub(crate) next: Option<String>,
 }
@@ -42,12 +47,24 @@ pub(crate) enum WatchedChange {
 /// The API server.
 #[derive(Clone)]
 pub struct Api {
-    pub(crate) client: Client,
+    client: Client,
     /// How long an answer may take, to its last byte.
-    pub(crate) patience: Duration,
+    patience: Duration,
+    limits: AnswerLimits,
 }
 
 impl Api {
+    /// Reads over `client`; an answer may take `patience`, to its last byte.
+    pub(crate) fn new(client: Client, patience: Duration) -> Self {
+        Self { client, patience, limits: AnswerLimits::default() }
+    }
+
+    /// The same with these limits on the bytes of answers.
+    #[must_use]
+    pub(crate) fn with_limits(self, limits: AnswerLimits) -> Self {
+        Self { limits, ..self }
+    }
+
     /// Reads one page of the objects of a kind: those of a namespace, or all. Of a custom resource that is not served there are none,
     /// at no version.
     pub(crate) async fn list(
@@ -57,11 +74,7 @@ impl Api {
         limit: u32,
         next: Option<&str>,
     ) -> Result<Page, ApiError> {
-        let mut path = format!("{}?limit={limit}", path_of(kind, namespace)?);
-        if let Some(next) = next {
-            path = path + "&continue=" + &escaped(next);
-        }
-        self.page(kind, &path).await
+        self.page(kind, &page_path(kind, namespace, limit, next)?).await
     }
 
     /// Reads the objects of a kind in a namespace as the API server has them in its cache, which may be a moment behind. An answer
@@ -71,43 +84,24 @@ impl Api {
     }
 
     async fn page(&self, kind: Kind, path: &str) -> Result<Page, ApiError> {
-        let body = match self.read(path).await {
+        match self.read(path).await {
             Err(error) if error.is_absence() && kind.facts().origin == Origin::WatchedIfServed => {
-                return Ok(Page { items: Vec::new(), version: String::new(), next: None });
+                Ok(Page { items: Vec::new(), version: String::new(), bytes: 0, next: None })
             }
-            body => body?,
-        };
-        let list: RawList<'_> = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
-        if !list.kind.ends_with("List") {
-            return Err(ApiError::Malformed(format!("{:?} instead of a list", list.kind)));
+            answer => page(&answer?, |text| Ok(item(kind, text))),
         }
-        let items = list.items.unwrap_or_default().into_iter().map(|text| item(kind, text.get()));
-        let next = Some(list.metadata.next.into_owned()).filter(|next| !next.is_empty());
-        Ok(Page { items: items.collect(), version: list.metadata.resource_version.into_owned(), next })
     }
 
-    /// Reads one page of the objects of a kind with all of their fields, and where the next page begins.
+    /// Reads one page of the objects of a kind with all of their fields.
     pub(crate) async fn list_raw(
         &self,
         kind: Kind,
         namespace: Option<&str>,
         limit: u32,
         next: Option<&str>,
-    ) -> Result<(Vec<serde_json::Value>, Option<String>), ApiError> {
-        let mut path = format!("{}?limit={limit}", path_of(kind, namespace)?);
-        if let Some(next) = next {
-            path = path + "&continue=" + &escaped(next);
-        }
-        let body = self.read(&path).await?;
-        let list: RawList<'_> = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
-        let items = list
-            .items
-            .unwrap_or_default()
-            .into_iter()
-            .map(|text| serde_json::from_str(text.get()))
-            .collect::<Result<_, _>>()
-            .map_err(|error| malformed(&error))?;
-        Ok((items, Some(list.metadata.next.into_owned()).filter(|next| !next.is_empty())))
+    ) -> Result<Page<serde_json::Value>, ApiError> {
+        let answer = self.read(&page_path(kind, namespace, limit, next)?).await?;
+        page(&answer, |text| serde_json::from_str(text).map_err(|error| malformed(&error)))
     }
 
     /// Reads one object; `None` where there is no such.
@@ -119,8 +113,8 @@ impl Api {
     ) -> Result<Option<ObjectRead>, ApiError> {
         let path = format!("{}/{}", path_of(kind, namespace)?, checked(name)?);
         match self.read(&path).await {
-            Ok(body) => {
-                let text = std::str::from_utf8(&body)
+            Ok(answer) => {
+                let text = std::str::from_utf8(&answer.bytes)
                     .map_err(|_| ApiError::Malformed("it is not UTF-8".to_owned()))?;
                 Ok(Some(item(kind, text)))
             }
@@ -141,8 +135,8 @@ impl Api {
         Ok(Watch { kind, body: response.into_body(), buffer: BytesMut::new() })
     }
 
-    async fn read(&self, path: &str) -> Result<Bytes, ApiError> {
-        let answer = async { collect(self.send(path).await?).await };
+    async fn read(&self, path: &str) -> Result<Answer, ApiError> {
+        let answer = async { self.limits.collect(self.send(path).await?.into_body()).await };
         timeout(self.patience, answer).await.map_err(|_| ApiError::Silent(self.patience))?
     }
 
@@ -156,16 +150,26 @@ impl Api {
             return Ok(response);
         }
         let code = response.status().as_u16();
-        let body = collect(response).await.unwrap_or_default();
+        let body = Limited::new(response.into_body(), LONGEST_STATUS).collect().await;
+        let body = body.map(Collected::to_bytes).unwrap_or_default();
         let status: RawStatus<'_> = serde_json::from_slice(&body).unwrap_or_default();
         let message = if status.message.is_empty() { String::from_utf8_lossy(&body) } else { status.message };
         Err(ApiError::Status { code, message: message.trim().chars().take(LONGEST_MESSAGE).collect() })
     }
 }
 
-async fn collect(response: Response<Body>) -> Result<Bytes, ApiError> {
-    let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
-    Ok(body.map_err(|error| ApiError::Transport(chain(&*error)))?.to_bytes())
+fn page<T>(answer: &Answer, read: impl Fn(&str) -> Result<T, ApiError>) -> Result<Page<T>, ApiError> {
+    let list: RawList<'_> = serde_json::from_slice(&answer.bytes).map_err(|error| malformed(&error))?;
+    if !list.kind.ends_with("List") {
+        return Err(ApiError::Malformed(format!("{:?} instead of a list", list.kind)));
+    }
+    let items = list.items.unwrap_or_default().into_iter().map(|text| read(text.get()));
+    Ok(Page {
+        items: items.collect::<Result<_, _>>()?,
+        version: list.metadata.resource_version.into_owned(),
+        bytes: answer.bytes.len(),
+        next: Some(list.metadata.next.into_owned()).filter(|next| !next.is_empty()),
+    })
 }
 
 /// An open watch.
@@ -185,6 +189,9 @@ impl Watch {
                 return watched_change(self.kind, &line).map(Some);
             }
             searched = self.buffer.len();
+            if searched > LONGEST_EVENT {
+                return Err(ApiError::TooLarge(LONGEST_EVENT));
+            }
             match self.body.frame().await {
                 Some(Ok(frame)) => self.buffer.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
                 Some(Err(error)) => return Err(ApiError::Transport(chain(&error))),
@@ -278,6 +285,19 @@ fn item(kind: Kind, text: &str) -> ObjectRead {
     let Name { namespace, name, resource_version } = named(text);
     let (namespace, name) = (namespace.into(), name.into());
     Err(Unreadable { kind, namespace, name, version: resource_version.into(), reason })
+}
+
+fn page_path(
+    kind: Kind,
+    namespace: Option<&str>,
+    limit: u32,
+    next: Option<&str>,
+) -> Result<String, ApiError> {
+    let mut path = format!("{}?limit={limit}", path_of(kind, namespace)?);
+    if let Some(next) = next {
+        path = path + "&continue=" + &escaped(next);
+    }
+    Ok(path)
 }
 
 fn path_of(kind: Kind, namespace: Option<&str>) -> Result<String, ApiError> {

@@ -24,6 +24,9 @@ pub enum ApiError {
     /// It says something that is no answer.
     #[error("not an answer of a Kubernetes API: {0}")]
     Malformed(String),
+    /// It says more than is read: the limit in bytes.
+    #[error("the answer has more than {0} bytes")]
+    TooLarge(usize),
     /// It says nothing.
     #[error("no answer within {0:?}")]
     Silent(Duration),
@@ -45,7 +48,7 @@ impl ApiError {
         match self {
             Self::Status { code, .. } => matches!(code, 410 | 429 | 500..),
             Self::Transport(_) | Self::Silent(_) => true,
-            Self::Malformed(_) => false,
+            Self::Malformed(_) | Self::TooLarge(_) => false,
         }
     }
 

@@ -1,11 +1,13 @@
 //! Shared parts of all clients of an API server: requests answered in model types, errors, waits, the rate limiter.
 
+mod answer;
 mod api;
 mod backoff;
 mod error;
 mod rate_limiter;
 mod repeats;
 
+pub(crate) use answer::AnswerLimits;
 pub use api::Api;
 pub(crate) use api::{WatchedChange, checked};
 pub use backoff::{Backoff, jittered};

@@ -132,8 +132,9 @@ pub(super) fn settle(
     let failure = |id: &RuleId| {
         let grounds = Grounds::of(id, policies)?;
         let needs = grounds.needs(&change.action);
-        if let Some(failure) = needs.iter().find_map(|kind| fresh.failure(*kind)) {
-            return Some(Known::Failed(failure.clone()));
+        let failed = |kind: &Kind| Some(Known::Failed(*kind, fresh.failure(*kind)?.clone()));
+        if let Some(failed) = needs.iter().find_map(failed) {
+            return Some(failed);
         }
         (!needs.iter().all(|kind| is_read(*kind, &grounds, wanted))).then_some(Known::NotRead)
     };
@@ -156,19 +157,21 @@ fn is_read(kind: Kind, grounds: &Grounds<'_>, wanted: &Wanted) -> bool {
 enum Known {
     /// Not read, because nothing was refused for it.
     NotRead,
-    /// It was asked for in vain.
-    Failed(LiveReadError),
+    /// Objects of this kind could not be read.
+    Failed(Kind, LiveReadError),
 }
 
 fn unconfirmed(why: &Known, mut finding: Finding, when_overloaded: WhenOverloaded) -> Finding {
-    if let Known::Failed(LiveReadError::Overloaded) = why
+    if let Known::Failed(_, LiveReadError::Overloaded) = why
         && when_overloaded == WhenOverloaded::Deny
     {
         return finding;
     }
-    if let (Known::Failed(failure), Level::Deny) = (why, finding.level) {
+    if let (Known::Failed(kind, failure), Level::Deny) = (why, finding.level) {
         finding.level = Level::Warn;
-        finding.message = format!("(not refused, because a live read failed: {failure}) {}", finding.message);
+        let (kinds, message) = (kind.facts().plural, &finding.message);
+        finding.message =
+            format!("(not refused, because the live read of {kinds} failed: {failure}) {message}");
     }
     finding
 }

@@ -205,6 +205,6 @@ fn outcome_of(failure: &LiveReadError) -> &'static str {
     match failure {
         LiveReadError::Overloaded => "overloaded",
         LiveReadError::Timeout => "timeout",
-        LiveReadError::TooMany | LiveReadError::Error(_) => "failed",
+        LiveReadError::TooMany | LiveReadError::TooLarge | LiveReadError::Error(_) => "failed",
     }
 }

@@ -12,11 +12,15 @@ use tokio::time::Instant;
 use tracing::{Instrument, trace_span};
 
 use super::confirmation::Named;
-use super::live_read_error::{LiveReadError, PAGE, PAGES};
+use super::live_read_error::{LARGEST, LiveReadError, PAGE, PAGES};
 use super::read_queue::{Lane, ReadKey, ReadQueue};
-use crate::api_server::{Api, ApiError};
+use crate::api_server::{AnswerLimits, Api, ApiError};
 use crate::cluster::{Cluster, Kind, ObjectRead};
 use crate::process::traces::SPANS;
+
+/// Lists over a mebibyte that are in memory at a time. Who may fill a namespace can provoke denials in it too, and must not be able
+/// to exhaust the memory of this replica: with these, and as many small lists as there are slots, all live reads take less than 100 MiB.
+const LARGE_AT_ONCE: usize = 2;
 
 /// Asks the API server for the neighbours of one change. Clones share the limits.
 #[derive(Clone)]
@@ -67,7 +71,8 @@ impl Reader {
     /// Reads over `client`.
     pub fn new(client: kube::Client) -> Self {
         // Each read ends at its review's deadline; this only bounds reads without a waiting review.
-        let api = Api { client, patience: Duration::from_secs(30) };
+        let api =
+            Api::new(client, Duration::from_secs(30)).with_limits(AnswerLimits::new(LARGEST, LARGE_AT_ONCE));
         Self { api, queue: Arc::new(ReadQueue::new()) }
     }
 
@@ -183,9 +188,13 @@ async fn cached(api: &Api, kind: Kind, namespace: &str) -> Result<Vec<ObjectRead
 }
 
 async fn list(api: &Api, kind: Kind, namespace: &str) -> Result<Vec<ObjectRead>, LiveReadError> {
-    let (mut items, mut next) = (Vec::new(), None);
+    let (mut items, mut bytes, mut next) = (Vec::new(), 0, None);
     for _ in 0..PAGES {
         let page = api.list(kind, Some(namespace), PAGE, next.as_deref()).await.map_err(failure)?;
+        bytes += page.bytes;
+        if bytes > LARGEST {
+            return Err(LiveReadError::TooLarge);
+        }
         items.extend(page.items);
         next = page.next;
         if next.is_none() {
@@ -228,6 +237,7 @@ impl Fresh {
 fn failure(error: ApiError) -> LiveReadError {
     match error {
         ApiError::Silent(_) => LiveReadError::Timeout,
+        ApiError::TooLarge(_) => LiveReadError::TooLarge,
         other => LiveReadError::Error(other.to_string()),
     }
 }

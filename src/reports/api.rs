@@ -54,7 +54,7 @@ impl Server {
     }
 
     async fn list_kind(&self, namespace: &str, kind: Kind, cluster: &mut Cluster) -> Result<(), ApiError> {
-        let api = api_server::Api { client: self.client.clone(), patience: self.patience };
+        let api = api_server::Api::new(self.client.clone(), self.patience);
         let mut next = None;
         loop {
             self.rate_limiter.pass().await;

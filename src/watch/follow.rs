@@ -89,7 +89,8 @@ impl Follower {
             }
             Err(error) => {
                 self.failed("watch", &error, waits).await?;
-                let lost = error.is_refusal() || matches!(error, ApiError::Malformed(_));
+                let lost =
+                    error.is_refusal() || matches!(error, ApiError::Malformed(_) | ApiError::TooLarge(_));
                 Ok(if lost { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             }
         }

@@ -18,7 +18,7 @@ pub async fn list(
     config: WatchConfig,
     progress: impl FnMut(Kind, usize),
 ) -> Result<Listing, ApiError> {
-    let api = Api { client, patience: config.patience };
+    let api = Api::new(client, config.patience);
     let mut lister = Lister { api, namespace, config, progress };
     let mut listing = Listing::default();
     for kind in Kind::listed() {
@@ -37,12 +37,12 @@ pub async fn list_raw_sets(
     namespace: Option<&str>,
     config: WatchConfig,
 ) -> Result<Vec<serde_json::Value>, ApiError> {
-    let api = Api { client, patience: config.patience };
+    let api = Api::new(client, config.patience);
     let (mut sets, mut next) = (Vec::new(), None);
     loop {
         let page = api.list_raw(Kind::StatefulSet, namespace, config.page, next.as_deref()).await?;
-        sets.extend(page.0);
-        next = page.1;
+        sets.extend(page.items);
+        next = page.next;
         if next.is_none() {
             return Ok(sets);
         }

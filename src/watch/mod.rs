@@ -69,7 +69,7 @@ impl Live {
         gauges.show(&cluster.load());
         let parts = parts(readiness);
         let writer = Writer::new(Arc::clone(&cluster), parts, gauges.clone());
-        Self { api: Api { client, patience: config.patience }, config, gauges, writer, cluster }
+        Self { api: Api::new(client, config.patience), config, gauges, writer, cluster }
     }
 
     /// The latest snapshot.

@@ -264,6 +264,29 @@ async fn what_cannot_be_confirmed_is_a_warning_that_says_why() {
 }
 
 #[tokio::test]
+async fn a_namespace_too_large_to_read_refuses_nothing_and_costs_no_more_than_the_limit() {
+    let court = court(&[member("a", 2)]).await;
+    for index in 0..34 {
+        let mut large = member(&format!("large-{index}"), 2);
+        large["metadata"]["annotations"]["note"] = json!("x".repeat(1 << 20));
+        court.api.put_object(SETS, "prod", &format!("large-{index}"), large);
+    }
+    let (decision, warnings, _) = court.hear(&growth(&member("b", 2)), support::PATIENCE).await;
+    assert_eq!(decision, Decision::Warned, "{warnings}");
+    let why = "not refused, because the live read of statefulsets failed: those in the namespace have more than 32 MiB";
+    assert!(warnings.contains(why), "{warnings}");
+    assert_eq!(court.outcomes("failed"), "1");
+    // A namespace of the same number of objects, each as large as a set with a long history of managers.
+    for index in 0..34 {
+        let mut set = member(&format!("large-{index}"), 2);
+        set["metadata"]["annotations"]["note"] = json!("x".repeat(100 << 10));
+        court.api.put_object(SETS, "prod", &format!("large-{index}"), set);
+    }
+    let (decision, warnings, _) = court.hear(&growth(&member("b", 2)), support::PATIENCE).await;
+    assert_eq!(decision, Decision::Denied, "{warnings}");
+}
+
+#[tokio::test]
 async fn a_broken_neighbour_is_not_an_absent_one() {
     let court = court(&[member("a", 2)]).await;
     court.api.put_object(SETS, "prod", "a", json!({"spec": {"replicas": "two"}}));
