@@ -24,6 +24,7 @@ use crate::events::Events;
 use crate::lease::Leadership;
 use crate::model::{KindFacts, Object, PolicyDocument};
 use crate::policy::{Policies, PolicyObjects, PolicyStatus, statuses};
+use crate::process::{Repeats, warn_if_new};
 
 /// Who owns the fields that are applied.
 const MANAGER: &str = "stateward-policy-status";
@@ -84,14 +85,14 @@ impl PolicyStatusWriter {
     }
 
     async fn term(&self) -> Infallible {
-        let mut is_failing = false;
+        let logged = Repeats::default();
         loop {
             let (cluster, policies) = (self.known.cluster.load_full(), self.known.policies.load_full());
             let is_known = cluster.is_complete(Kind::StatefulSet)
                 && cluster.is_complete(Kind::Policy)
                 && !policies.are_partial();
             if is_known {
-                is_failing = self.round(&cluster, &policies, is_failing).await;
+                self.round(&cluster, &policies, &logged).await;
             }
             let since = Instant::now();
             let is_due = || since.elapsed() >= self.config.every || !is_known;
@@ -113,11 +114,11 @@ impl PolicyStatusWriter {
             && (cluster.has_policies_of(&now) || generations(cluster) == generations(&now))
     }
 
-    /// Writes what differs; whether something could not be written.
-    async fn round(&self, cluster: &Cluster, policies: &Policies, was_failing: bool) -> bool {
+    /// Writes what differs.
+    async fn round(&self, cluster: &Cluster, policies: &Policies, logged: &Repeats) {
         let objects = self.known.objects.load_full();
         let statuses = statuses(cluster, &objects, policies, Timestamp::now());
-        let mut is_failing = false;
+        let mut has_failed = false;
         for (document, status) in statuses {
             let before = PolicyStatus::of(document);
             if before == status {
@@ -129,18 +130,16 @@ impl PolicyStatusWriter {
                 Ok(()) => {}
                 // It is gone, or another one by now.
                 Err(error) if error.is_absence() || error.is_conflict() => {}
-                Err(error) if was_failing || is_failing => {
-                    is_failing = true;
-                    tracing::debug!("the status of a policy is still not written: {error}");
-                }
                 Err(error) => {
-                    is_failing = true;
-                    let kind = document.kind.name();
-                    tracing::warn!(kind, "a status is not written (further failures: debug): {error}");
+                    has_failed = true;
+                    let (kind, key) = (document.kind.name(), error.to_string());
+                    warn_if_new!(logged, &key, { kind, }, "cannot write a status: {error}");
                 }
             }
         }
-        is_failing
+        if !has_failed {
+            logged.over();
+        }
     }
 
     /// An Event for a version that cannot be used, once.

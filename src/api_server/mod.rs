@@ -5,7 +5,6 @@ mod api;
 mod backoff;
 mod error;
 mod rate_limiter;
-mod repeats;
 
 pub(crate) use answer::AnswerLimits;
 pub use api::Api;
@@ -14,4 +13,3 @@ pub use backoff::{Backoff, jittered};
 pub use error::ApiError;
 pub(crate) use error::{answered, chain};
 pub use rate_limiter::RateLimiter;
-pub(crate) use repeats::Repeats;

@@ -112,7 +112,7 @@ impl Cluster {
 
     /// How many objects of this kind could not be read.
     pub fn count_unreadable(&self, kind: Kind) -> usize {
-        self.unreadable.iter().filter(|(of, _, _)| *of == kind).count()
+        self.unreadable_from(kind, "").count()
     }
 
     /// Takes everything of this kind from `other`, and nothing else.
@@ -165,8 +165,26 @@ impl Cluster {
 
     /// Whether every object of this kind in this namespace is in the snapshot.
     fn knows_all(&self, kind: Kind, namespace: &str) -> bool {
-        let is_here = |(of, ns, _): &(Kind, Box<str>, Box<str>)| *of == kind && **ns == *namespace;
-        self.is_complete(kind) && (self.unreadable.is_empty() || !self.unreadable.iter().any(is_here))
+        let has_unreadable = || {
+            !self.unreadable.is_empty()
+                && self.unreadable_from(kind, namespace).next().is_some_and(|(_, ns, _)| **ns == *namespace)
+        };
+        self.is_complete(kind) && !has_unreadable()
+    }
+
+    /// The unreadable objects of this kind from this namespace on, by namespace and name.
+    fn unreadable_from(
+        &self,
+        kind: Kind,
+        namespace: &str,
+    ) -> impl Iterator<Item = &(Kind, Box<str>, Box<str>)> {
+        let from = (kind, namespace.into(), Box::default());
+        self.unreadable.range(from..).take_while(move |(of, _, _)| *of == kind)
+    }
+
+    /// Whether this object exists and could not be read.
+    pub(crate) fn is_unreadable(&self, kind: Kind, namespace: &str, name: &str) -> bool {
+        !self.unreadable.is_empty() && self.unreadable.contains(&(kind, namespace.into(), name.into()))
     }
 
     /// Every StatefulSet, by namespace and name.
@@ -234,10 +252,7 @@ impl Cluster {
 
     /// What to say of an object that is not in the snapshot.
     fn absence<T>(&self, kind: Kind, namespace: &str, name: &str) -> Lookup<T> {
-        let unreadable = || {
-            !self.unreadable.is_empty() && self.unreadable.contains(&(kind, namespace.into(), name.into()))
-        };
-        if self.is_complete(kind) && !unreadable() { Lookup::Absent } else { Lookup::Unknown }
+        if self.is_complete(kind) && !self.is_unreadable(kind, namespace, name) { Lookup::Absent } else { Lookup::Unknown }
     }
 
     fn set(&self, namespace: &str, name: &str) -> Option<&StatefulSet> {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::task::spawn_blocking;
@@ -26,6 +27,7 @@ use crate::events::Events;
 use crate::lease::Leadership;
 use crate::model::StatefulSet;
 use crate::policy::Policies;
+use crate::process::{Repeats, warn_if_new};
 use crate::verdict::{Finding, Level};
 
 /// When a set is looked at.
@@ -55,6 +57,7 @@ pub struct CompanionCheck {
     events: Events,
     leadership: Leadership,
     missing: Gauge,
+    failed: Counter,
     config: CompanionConfig,
 }
 
@@ -71,7 +74,10 @@ impl CompanionCheck {
         let help =
             "Findings about Services and budgets that StatefulSets still lack, on the replica that leads";
         registry.register("missing_companions", help, missing.clone());
-        Self { cluster, policies, events, leadership, missing, config }
+        let failed = Counter::default();
+        let help = "Passes over new StatefulSets that panicked, after which the gauge missing_companions is old";
+        registry.register("missing_companions_failures", help, failed.clone());
+        Self { cluster, policies, events, leadership, missing, failed, config }
     }
 
     /// Works whenever this replica leads.
@@ -81,7 +87,7 @@ impl CompanionCheck {
 
     async fn term(&self) -> Infallible {
         let hasher = RandomState::new();
-        let (mut told, mut lost) = (HashSet::<u64>::new(), Lost::default());
+        let (mut told, mut lost, logged) = (HashSet::<u64>::new(), Lost::default(), Repeats::default());
         let mut older = self.cluster.load_full();
         loop {
             sleep(self.config.every).await;
@@ -94,7 +100,19 @@ impl CompanionCheck {
                 let lost = known.with(&before, &cluster, config, now);
                 (still_missing(&cluster, &policies, config, &lost, now), lost)
             });
-            let Ok((found, known)) = pass.await else { continue };
+            let (found, known) = match pass.await {
+                Ok(done) => done,
+                Err(error) => {
+                    self.failed.inc();
+                    warn_if_new!(
+                        logged,
+                        "panic",
+                        {},
+                        "cannot look for Services and budgets that StatefulSets still lack: {error}"
+                    );
+                    continue;
+                }
+            };
             lost = known;
             self.missing.set(i64::try_from(found.len()).unwrap_or(i64::MAX));
             let key = |finding: &Finding| hasher.hash_one((&finding.subject, &finding.rule, &finding.path));

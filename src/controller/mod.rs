@@ -59,6 +59,7 @@ use crate::lease::Leadership;
 use crate::per_pod::owned::{Owned, SetKey};
 use crate::per_pod::service::OWNER_LABEL;
 use crate::policy::Policies;
+use crate::process::Repeats;
 use crate::process::traces::{RECONCILE, SPANS};
 
 /// Rates, limits and waits of the controller.
@@ -201,6 +202,7 @@ impl Controller {
             config,
             memories: RoundMemories::default(),
             pods: PodLists::default(),
+            logged: Repeats::default(),
         }
     }
 

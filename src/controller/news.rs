@@ -7,7 +7,8 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
-use crate::api_server::{ApiError, Repeats, chain};
+use crate::api_server::{ApiError, chain};
+use crate::process::{Repeats, warn_if_new};
 
 /// An event of one watch, or its error.
 pub(super) type News<K> = Result<watcher::Event<K>, watcher::Error>;
@@ -20,8 +21,8 @@ where
     with_late_start(watcher(api, config)).default_backoff()
 }
 
-/// Passes on that a list begins only when something of it has come: a list that is refused is no sign of life, and the wait after it
-/// would begin anew each time.
+/// Passes on that a list begins only when something of it has come. Before a list that is refused `watcher` says that it begins, too,
+/// and each time the wait would start again from the shortest.
 fn with_late_start<K>(news: impl Stream<Item = News<K>>) -> impl Stream<Item = News<K>> {
     let mut has_begun = false;
     news.flat_map(move |event| {
@@ -34,25 +35,14 @@ fn with_late_start<K>(news: impl Stream<Item = News<K>>) -> impl Stream<Item = N
 
 /// Leaves out the errors, which it logs when they are new.
 pub(super) fn logged<T>(requests: impl Stream<Item = Result<T, watcher::Error>>) -> impl Stream<Item = T> {
-    let mut logged = Repeats::default();
+    let logged = Repeats::default();
     requests.filter_map(move |request| {
         let request = request.map_err(cause);
         if let Err(error) = &request {
-            log(error, logged.pass(error));
+            warn_if_new!(logged, error, {}, "a watch for per-pod Services failed, trying again: {error}");
         }
         ready(request.ok())
     })
-}
-
-fn log(error: &str, again: Option<u32>) {
-    if let Some(again) = again {
-        tracing::warn!(
-            again = (again > 0).then_some(again),
-            "a watch for per-pod Services failed, trying again (the same: debug for 10 minutes): {error}"
-        );
-    } else {
-        tracing::debug!("a watch for per-pod Services failed, trying again: {error}");
-    }
 }
 
 /// The message of the API server, which the error of a watch contains twice.

@@ -25,6 +25,7 @@ use crate::per_pod::set::PerPodSet;
 use crate::per_pod::settings::POLICY_UNKNOWN;
 use crate::per_pod::template::Template;
 use crate::policy::Policies;
+use crate::process::{Repeats, warn_if_new};
 
 /// After so many Services that come to nothing, the others are not tried: most likely it is the same with them all.
 const ENOUGH: usize = 3;
@@ -44,6 +45,8 @@ pub(super) struct ReconcileContext {
     pub(super) config: ControllerConfig,
     pub(super) memories: RoundMemories,
     pub(super) pods: PodLists,
+    /// The failures of rounds.
+    pub(super) logged: Repeats,
 }
 
 impl ReconcileContext {
@@ -94,7 +97,7 @@ impl ReconcileContext {
         (round.blockers, round.waits) = (blockers, waits);
         let (deletions, others): (Vec<&ServiceStep>, Vec<_>) =
             steps.iter().partition(|step| step.action == ServiceAction::Delete);
-        // Try deletions even if creations fail: they free quota and node ports.
+        // Creations are tried even when deletions fail. Deletions come first: they free quota and node ports.
         for steps in [deletions, others] {
             self.follow(set, template, &steps, &mut round).await;
         }
@@ -317,7 +320,8 @@ impl ReconcileContext {
         self.metrics.round("failed");
         let (failures, wait) = self.memories.failed(set, self.config.retry);
         let (namespace, name) = (&*set.metadata.namespace, &*set.metadata.name);
-        tracing::warn!(namespace, set = name, ?wait, "per-pod Services: {failure}");
+        let key = failure.to_string();
+        warn_if_new!(self.logged, &key, { namespace, set = name, ?wait, }, "per-pod Services: {failure}");
         if failures >= LASTING {
             let message =
                 format!("per-pod Services cannot be brought up to date, which is tried again: {failure}");

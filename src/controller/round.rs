@@ -63,11 +63,10 @@ impl Round {
         metrics: &ControllerMetrics,
     ) -> bool {
         match result {
-            Ok(StepResult { mut blockers, writes, waits }) => {
+            Ok(StepResult { blockers, writes, waits }) => {
                 self.writes += writes;
                 self.waits |= waits;
-                self.blockers.foreign.append(&mut blockers.foreign);
-                self.blockers.fixed_class.append(&mut blockers.fixed_class);
+                self.blockers.append(blockers);
                 return false;
             }
             // It is looked at once more when the watch has told what changed.

@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout};
 use crate::admission::Request;
 use crate::api_server::checked;
 use crate::model::{Kind, KindFacts, ObjectRef};
+use crate::process::{Repeats, warn_if_new};
 use crate::verdict::{Finding, Verdict};
 use message::{Evidence, Happened, happened};
 use throttle::{EventLimits, Throttle, ThrottleDecision};
@@ -49,7 +50,7 @@ pub struct EventSender {
     hasher: RandomState,
     /// Whether reviews are known to come from the API server.
     reviews: ReviewOrigin,
-    failing: bool,
+    logged: Repeats,
 }
 
 /// How far reviews are to be believed.
@@ -87,7 +88,7 @@ impl Events {
         for outcome in ["created", "repeated", "limited", "dropped", "failed", "unconfirmed"] {
             drop(outcomes.0.get_or_create(&OutcomeLabels { outcome }));
         }
-        let help = "Kubernetes Events about what was refused, warned of or could not be done, by what became of them";
+        let help = "Kubernetes Events about what was refused, warned of or could not be done, by outcome";
         registry.register("events", help, outcomes.0.clone());
         let (sender, queue) = mpsc::channel(QUEUE);
         let (throttle, instance) =
@@ -100,7 +101,7 @@ impl Events {
             throttle,
             hasher: RandomState::new(),
             reviews,
-            failing: false,
+            logged: Repeats::default(),
         };
         (Self { queue: sender, outcomes }, teller)
     }
@@ -172,21 +173,16 @@ impl EventSender {
         }
     }
 
-    async fn send(&mut self, news: &Happened) {
+    async fn send(&self, news: &Happened) {
         let sent = timeout(PATIENCE, create(&self.client, news, &self.instance)).await;
         match sent.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}"))) {
             Ok(()) => {
-                self.failing = false;
+                self.logged.over();
                 self.outcomes.count("created");
             }
             Err(reason) => {
                 self.outcomes.count("failed");
-                if self.failing {
-                    tracing::debug!("an event could not be created: {reason}");
-                } else {
-                    self.failing = true;
-                    tracing::warn!("an event could not be created (further ones: debug): {reason}");
-                }
+                warn_if_new!(self.logged, &reason, {}, "cannot create an Event: {reason}");
             }
         }
     }

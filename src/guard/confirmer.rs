@@ -18,6 +18,7 @@ use crate::change::Change;
 use crate::cluster::{Cluster, Kind};
 use crate::evaluate::{claims_in_question, pods_in_question};
 use crate::policy::Policies;
+use crate::process::{Repeats, warn_if_new};
 use crate::verdict::Verdict;
 
 /// Looks at the cluster itself before a change is refused for what the snapshot says. Clones are one.
@@ -27,6 +28,7 @@ pub struct Confirmer {
     outcomes: Family<OutcomeLabels, Counter>,
     when_overloaded: WhenOverloaded,
     departures: Arc<Departures>,
+    logged: Arc<Repeats>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -41,7 +43,7 @@ impl Confirmer {
         for outcome in ["confirmed", "refuted", "failed", "timeout", "overloaded", "learned", "skipped"] {
             drop(outcomes.get_or_create(&OutcomeLabels { outcome }));
         }
-        let help = "Live reads before a change was refused, by what came of them";
+        let help = "Live reads before a change was refused, by outcome";
         registry.register("live_reads", help, outcomes.clone());
         let reader = Reader::new(client);
         registry.register(
@@ -49,7 +51,13 @@ impl Confirmer {
             "Live reads that the API server answers now",
             reader.in_flight(),
         );
-        Self { reader, outcomes, when_overloaded: WhenOverloaded::default(), departures: Arc::default() }
+        Self {
+            reader,
+            outcomes,
+            when_overloaded: WhenOverloaded::default(),
+            departures: Arc::default(),
+            logged: Arc::default(),
+        }
     }
 
     /// Sets the outcome of denials that cannot be confirmed in time.
@@ -119,7 +127,7 @@ impl Confirmer {
         let verdict = settle(change, [verdict, live], policies, &read, &wanted, self.when_overloaded);
         self.count(match read.failed.iter().find(|(kind, _)| wanted.rests_on(*kind)) {
             Some((kind, failure)) => {
-                tracing::warn!(kind = kind.name(), "live read before denial failed: {failure}");
+                self.log(kind.name(), failure, "live read before denial failed");
                 outcome_of(failure)
             }
             None if is_behind => "refuted",
@@ -140,7 +148,7 @@ impl Confirmer {
             self.reader.with_named(Kind::Pod, pods, snapshot, &request.namespace, deadline).await;
         self.count(failure.as_ref().map_or("learned", outcome_of));
         if let Some(failure) = failure {
-            tracing::warn!("pods that may be members of a consensus group could not be read: {failure}");
+            self.log(Kind::Pod.name(), &failure, "cannot read pods that may be members of a consensus group");
         }
         cluster
     }
@@ -153,7 +161,7 @@ impl Confirmer {
             let mut read = Cluster::default();
             for object in unknown_objects(change, known.as_ref().unwrap_or(snapshot)) {
                 let found = self.reader.object(object, deadline).await;
-                self.count_learned(&found);
+                self.count_learned(object.kind, &found);
                 read.add(&found.unwrap_or_default());
             }
             if read.is_empty() {
@@ -179,21 +187,27 @@ impl Confirmer {
         let (read, failure) =
             self.reader.with_named(Kind::Claim, &claims, snapshot, &request.namespace, deadline).await;
         let read = failure.map_or(Ok(read), Err);
-        self.count_learned(&read);
+        self.count_learned(Kind::Claim, &read);
         read.ok()
     }
 
-    fn count_learned(&self, read: &Result<Cluster, LiveReadError>) {
+    fn count_learned(&self, kind: Kind, read: &Result<Cluster, LiveReadError>) {
         self.count(match read {
             Ok(_) => "learned",
             // Nothing is denied for it: a flood of names that were made up is of no interest.
             Err(LiveReadError::Overloaded) => "skipped",
             Err(LiveReadError::Timeout) => "timeout",
             Err(failure) => {
-                tracing::warn!("an object that is not known yet could not be read: {failure}");
+                self.log(kind.name(), failure, "cannot read an object that is not known yet");
                 "failed"
             }
         });
+    }
+
+    /// The metric counts them all. Text of the API server may name the namespace, of which there are many: it decides nothing here.
+    fn log(&self, kind: &str, failure: &LiveReadError, what: &str) {
+        let key = format!("{what}: {kind}: {}", outcome_of(failure));
+        warn_if_new!(self.logged, &key, { kind, }, "{what}: {failure}");
     }
 
     fn count(&self, outcome: &'static str) {

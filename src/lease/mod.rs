@@ -22,8 +22,8 @@ use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
-    api_server::{ApiError, Repeats, answered, jittered},
-    process::{Remark, Shutdown},
+    api_server::{ApiError, answered, jittered},
+    process::{Remark, Repeats, Shutdown, warn_if_new},
 };
 use candidate::{Candidate, ElectionStep};
 use leadership::LeadershipSetter;
@@ -48,9 +48,9 @@ pub struct Elector {
 /// Why a step came to nothing.
 #[derive(Debug, thiserror::Error)]
 enum StepError {
-    #[error("the lease cannot be read: {0}")]
+    #[error("cannot read lease: {0}")]
     Read(#[source] ApiError),
-    #[error("the lease cannot be written: {0}")]
+    #[error("cannot write lease: {0}")]
     Write(#[source] ApiError),
 }
 
@@ -107,17 +107,10 @@ impl Elector {
 
     fn failed(&mut self, error: &StepError) {
         let (StepError::Read(cause) | StepError::Write(cause)) = error;
-        let what = "without a leader caBundle, per-pod Services, reports and statuses are not kept up";
-        if let Some(again) = self.logged.pass(&cause.to_string()) {
-            tracing::warn!(
-                lease = %self.name,
-                again = (again > 0).then_some(again),
-                "no election (the same: debug for 10 minutes), and {what}: {error}"
-            );
-        } else {
-            tracing::debug!(lease = %self.name, "still failing: {error}");
-        }
-        self.remark.set(format!("leader: no election ({error}); {what}"));
+        let key = cause.to_string();
+        let effect = "without a leader caBundle, per-pod Services, reports and statuses are not updated";
+        warn_if_new!(self.logged, &key, { lease = %self.name, }, "{error}; {effect}");
+        self.remark.set(format!("leader: {error}; {effect}"));
     }
 
     /// Reads where that is needed, and does what there is to do.
@@ -174,7 +167,7 @@ impl Elector {
         let until = self.candidate.leads_until().map(|until| self.start + until);
         let leads = until.is_some_and(|until| Instant::now() < until);
         if self.leading.set(leads.into()) != i64::from(leads) {
-            tracing::info!(lease = %self.name, "{}", if leads { "leading" } else { "leading no longer" });
+            tracing::info!(lease = %self.name, "{}", if leads { "became leader" } else { "lost leadership" });
         }
         self.setter.set(until);
     }
@@ -190,8 +183,8 @@ impl Elector {
             return;
         }
         match self.replace(&lease).await {
-            Ok(_) => tracing::info!(lease = %self.name, "given back"),
-            Err(error) => tracing::info!(lease = %self.name, "not given back, it will expire: {error}"),
+            Ok(_) => tracing::info!(lease = %self.name, "released lease"),
+            Err(error) => tracing::info!(lease = %self.name, "lease not released, it will expire: {error}"),
         }
     }
 }

@@ -57,6 +57,23 @@ pub struct Blockers {
 }
 
 impl Blockers {
+    /// Adds what blocks another step.
+    pub fn append(&mut self, other: Self) {
+        let Self { foreign, unnamable, fixed_class, refused, unlabelled, label_unset, label_refused } = other;
+        self.foreign.extend(foreign);
+        self.unnamable.extend(unnamable);
+        self.fixed_class.extend(fixed_class);
+        self.refused.extend(refused);
+        for (pods, more) in [(&mut self.unlabelled, unlabelled), (&mut self.label_unset, label_unset)] {
+            match (pods, more) {
+                (Some((names, _)), Some((more, _))) => names.extend(more),
+                (pods, more @ Some(_)) => *pods = more,
+                (_, None) => {}
+            }
+        }
+        self.label_refused = self.label_refused.take().or(label_refused);
+    }
+
     /// The problems they are.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -155,6 +172,26 @@ fn some(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_blocks_two_steps_is_kept_of_both() {
+        let blockers = |name: &str| Blockers {
+            foreign: vec![ForeignService { name: name.to_owned(), uid: Box::default() }],
+            unnamable: vec![name.to_owned()],
+            fixed_class: vec![name.to_owned()],
+            refused: vec![(name.to_owned(), "quota".to_owned())],
+            unlabelled: Some((vec![name.to_owned()], "label".to_owned())),
+            label_unset: Some((vec![name.to_owned()], "label".to_owned())),
+            label_refused: Some("forbidden".to_owned()),
+        };
+        let mut both = Blockers::default();
+        both.append(blockers("a"));
+        assert_eq!(both, blockers("a"));
+        both.append(blockers("b"));
+        let problems = both.problems();
+        assert_eq!(problems.len(), 6);
+        assert!(problems.iter().all(|problem| problem.message.contains(" a, b: ")), "{problems:?}");
+    }
 
     #[test]
     fn many_services_are_one_sentence() {

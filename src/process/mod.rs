@@ -3,8 +3,10 @@
 pub mod descriptors;
 pub mod logging;
 mod readiness;
+mod repeats;
 mod shutdown;
 pub mod traces;
 
 pub use readiness::{Gate, Readiness, Remark};
+pub(crate) use repeats::{Repeats, warn_if_new};
 pub use shutdown::{Shutdown, Stopper};

@@ -39,6 +39,7 @@ use crate::cluster::{Cluster, Kind};
 use crate::lease::Leadership;
 use crate::model::{Object, ObjectRef};
 use crate::policy::Policies;
+use crate::process::{Repeats, warn_if_new};
 use crate::report::Located;
 
 /// Waits and rates of the background reports.
@@ -151,7 +152,9 @@ struct Term<'a> {
     asked: Option<Instant>,
     kind: Option<ReportKind>,
     refused: BTreeSet<Kind>,
-    has_failed: bool,
+    /// The namespaces whose last visit failed.
+    failing: BTreeSet<Box<str>>,
+    logged: Repeats,
 }
 
 impl Drop for Term<'_> {
@@ -179,7 +182,8 @@ impl<'a> Term<'a> {
             asked: None,
             kind: None,
             refused: BTreeSet::new(),
-            has_failed: false,
+            failing: BTreeSet::new(),
+            logged: Repeats::default(),
             reports,
         }
     }
@@ -209,14 +213,15 @@ impl<'a> Term<'a> {
         let exists = self.exists(namespace);
         match self.judge_and_publish(namespace).await {
             Ok(()) => {
-                self.has_failed = false;
+                if self.failing.remove(namespace) && self.failing.is_empty() {
+                    self.logged.over();
+                }
                 self.queue.judged(namespace, exists, seen);
             }
             Err(error) => {
-                if !self.has_failed {
-                    tracing::warn!(namespace, "background reports are held up: {error}");
-                }
-                self.has_failed = true;
+                let key = error.to_string();
+                warn_if_new!(self.logged, &key, { namespace, }, "background reports are held up: {error}");
+                self.failing.insert(namespace.into());
                 self.reports.metrics.wrote("failed");
                 self.queue.failed(namespace, Instant::now());
             }

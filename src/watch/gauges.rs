@@ -35,7 +35,7 @@ impl Gauges {
     pub fn register_live(registry: &mut Registry) -> Self {
         let gauges = Self::register(registry);
         let last_event = gauges.last_event.clone();
-        let help = "When the API server last said something of a kind, be it only that nothing changed";
+        let help = "Unix time of the last list, event or bookmark of a kind";
         registry.register("cluster_last_event_timestamp_seconds", help, last_event);
         gauges
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::api_server::{ApiError, Repeats};
+use crate::api_server::ApiError;
 use crate::cluster::Kind;
+use crate::process::{Repeats, warn_if_new};
 
 /// The kinds that cannot be read at present. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -23,17 +24,8 @@ impl Outages {
         let mut failing = self.lock();
         failing.kinds.insert(kind);
         let (name, kinds) = (kind.name(), failing.kinds.len());
-        if let Some(again) = failing.logged.pass(&error.to_string()) {
-            tracing::warn!(
-                kind = name,
-                kinds,
-                again = (again > 0).then_some(again),
-                ?wait,
-                "cannot {what}, trying again (the same for any kind: debug for 10 minutes): {error}"
-            );
-        } else {
-            tracing::debug!(kind = name, ?wait, "cannot {what}, trying again: {error}");
-        }
+        let key = error.to_string();
+        warn_if_new!(failing.logged, &key, { kind = name, kinds, ?wait, }, "cannot {what}, trying again: {error}");
     }
 
     /// The kind can be read.

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::{Gauges, KindReadiness};
 use crate::cluster::{Cluster, Kind, ObjectRead, SharedParts, Unreadable};
+use crate::model::Metadata;
 
 /// One event of a list or watch of one kind.
 #[derive(Debug)]
@@ -156,6 +157,8 @@ impl Writer {
             None => return,
         };
         self.cluster.set_complete(kind, true);
+        let cluster = &self.cluster;
+        self.logged.retain(|(of, namespace, name), _| *of != kind || cluster.is_unreadable(kind, namespace, name));
         let (name, objects) = (kind.name(), self.cluster.count(kind));
         // A kind that the cluster does not have is looked for again and again.
         if again {
@@ -184,14 +187,23 @@ impl Writer {
             part.is_refused = true;
             tracing::warn!(
                 kind = kind.name(),
-                "nothing is known of this kind until it may be read: {reason}"
+                "{reason}; until then rules deny nothing for what this kind may lack"
             );
         }
     }
 
-    /// Logs an unreadable object, each version once.
+    /// Logs an unreadable object, each version once, and forgets one that can be read.
     fn note(&mut self, item: &ObjectRead) {
-        let Err(Unreadable { kind, namespace, name, version, reason }) = item else { return };
+        let Unreadable { kind, namespace, name, version, reason } = match item {
+            Err(unreadable) => unreadable,
+            Ok(object) => {
+                if !self.logged.is_empty() {
+                    let Metadata { namespace, name, .. } = object.metadata();
+                    self.logged.remove(&(object.kind(), namespace.clone(), name.clone()));
+                }
+                return;
+            }
+        };
         let key = (*kind, namespace.clone(), name.clone());
         if self.logged.insert(key, version.clone()).as_ref() != Some(version) {
             let kind = kind.name();
@@ -297,6 +309,23 @@ mod tests {
             assert_eq!(address(&writer, "a"), Lookup::Unknown);
             apply(&mut writer, ending);
             assert_eq!(address(&writer, "a"), expected);
+        }
+    }
+
+    #[test]
+    fn what_was_logged_of_an_unreadable_object_is_forgotten_with_it() {
+        for ending in [
+            vec![WatchEvent::Changed(service("a", "2"))],
+            vec![WatchEvent::Deleted { namespace: "n".into(), name: "a".into() }],
+            vec![WatchEvent::Listing, WatchEvent::Complete],
+            vec![WatchEvent::Refused("no".to_owned()), WatchEvent::Listing, WatchEvent::Complete],
+        ] {
+            let mut writer = writer();
+            apply(&mut writer, [WatchEvent::Changed(unreadable("a"))]);
+            apply(&mut writer, [WatchEvent::Listing, WatchEvent::Listed(unreadable("a")), WatchEvent::Complete]);
+            assert_eq!(writer.logged.len(), 1);
+            apply(&mut writer, ending);
+            assert_eq!(writer.logged.len(), 0);
         }
     }
 

@@ -259,7 +259,7 @@ fn the_pages_quote_what_the_program_says() {
     for said in [
         "policy not used",
         "a review panicked",
-        "the lease cannot be read",
+        "cannot read lease",
         "live read before denial failed",
         "background reports are held up",
     ] {

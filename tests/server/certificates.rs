@@ -356,10 +356,10 @@ async fn without_a_leader_it_is_said_why_there_is_no_readiness() {
     let said = async || replica.server.get("/readyz").await.text();
     until("it waits for a leader", async || said().await.contains("this replica does not lead")).await;
     let text = said().await;
-    assert!(text.contains("leader: no election (the lease cannot be read: 403: "), "{text}");
+    assert!(text.contains("leader: cannot read lease: 403: "), "{text}");
     until("more tries", async || api.requests("/leases/stateward") > 5).await;
     let lines = logs.lines_with("WARN");
-    let lines: Vec<&String> = lines.iter().filter(|line| line.contains("no election")).collect();
+    let lines: Vec<&String> = lines.iter().filter(|line| line.contains("cannot read lease")).collect();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("without a leader caBundle"), "{lines:?}");
     api.heal("leases");

@@ -247,7 +247,7 @@ async fn a_kind_that_may_not_be_listed_is_unknown_until_it_may() {
     assert_eq!(remarks.len(), 2, "{remarks:?}");
     assert!(remarks[0].starts_with("Service unknown (cannot list: 403: "), "{remarks:?}");
     until("more attempts", async || watched.api.requests("/services?limit") >= 4).await;
-    assert_eq!(logs.lines_with("nothing is known of this kind").len(), 2);
+    assert_eq!(logs.lines_with("until then rules deny nothing").len(), 2);
     watched.api.heal(SERVICES);
     watched.until("the services", |cluster| service(cluster, "zk") == Lookup::Present(())).await;
     assert_eq!(service(&watched.cluster.load(), "other"), Lookup::Absent);

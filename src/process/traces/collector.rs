@@ -1,7 +1,6 @@
 //! Requests to the collector.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +12,8 @@ use opentelemetry_http::{HttpClient, HttpError};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use crate::process::{Repeats, warn_if_new};
+
 /// How long the collector may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -23,8 +24,7 @@ const LONGEST_ANSWER: usize = 64 << 10;
 pub(super) struct Collector {
     client: kube::Client,
     runtime: Handle,
-    /// Whether the last request failed, which is logged once.
-    is_failing: AtomicBool,
+    logged: Repeats,
 }
 
 impl Collector {
@@ -35,17 +35,15 @@ impl Collector {
         config.root_cert = (!has_tls).then(Vec::new);
         config.default_retry = false;
         let client = kube::Client::try_from(config)?;
-        Ok(Self { client, runtime: Handle::current(), is_failing: AtomicBool::default() })
+        Ok(Self { client, runtime: Handle::current(), logged: Repeats::default() })
     }
 
     fn note(&self, failure: Option<String>) {
-        let was_failing = self.is_failing.swap(failure.is_some(), Ordering::Relaxed);
         match failure {
-            Some(failure) if !was_failing => {
-                tracing::warn!("the collector cannot be reached; spans are dropped: {failure}");
+            Some(failure) => {
+                warn_if_new!(self.logged, &failure, {}, "cannot reach the collector; spans are dropped: {failure}");
             }
-            None if was_failing => tracing::info!("the collector can be reached again"),
-            _ => {}
+            None => self.logged.over(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Which errors are worth a line in the log: what fails is tried again and again, often by many at once.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,9 +13,9 @@ const OVER: Duration = Duration::from_secs(60);
 /// The largest number of errors that are remembered at a time.
 const MOST: usize = 64;
 
-/// Lets an error pass when it is new, and again after ten minutes.
+/// Lets an error pass when it is new, and again after ten minutes. What is logged goes through [`warn_if_new`].
 #[derive(Debug, Default)]
-pub(crate) struct Repeats(HashMap<String, Passed>);
+pub(crate) struct Repeats(Mutex<HashMap<String, Passed>>);
 
 #[derive(Debug)]
 struct Passed {
@@ -24,8 +25,9 @@ struct Passed {
 
 impl Repeats {
     /// Whether to log this error: `None` to hold it back, else how often it was held back since it was logged last.
-    pub(crate) fn pass(&mut self, error: &str) -> Option<u32> {
-        if let Some(passed) = self.0.get_mut(error) {
+    pub(crate) fn pass(&self, error: &str) -> Option<u32> {
+        let mut errors = self.lock();
+        if let Some(passed) = errors.get_mut(error) {
             if passed.at.elapsed() < QUIET {
                 passed.held_back = passed.held_back.saturating_add(1);
                 return None;
@@ -34,18 +36,39 @@ impl Repeats {
             *passed = Passed { at: Instant::now(), held_back: 0 };
             return Some(held_back);
         }
-        if self.0.len() >= MOST {
-            self.0.clear();
+        if errors.len() >= MOST {
+            errors.clear();
         }
-        self.0.insert(error.to_owned(), Passed { at: Instant::now(), held_back: 0 });
+        errors.insert(error.to_owned(), Passed { at: Instant::now(), held_back: 0 });
         Some(0)
     }
 
     /// Nothing fails at present: an error that comes later is new.
-    pub(crate) fn over(&mut self) {
-        self.0.retain(|_, passed| passed.at.elapsed() < OVER);
+    pub(crate) fn over(&self) {
+        self.lock().retain(|_, passed| passed.at.elapsed() < OVER);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Passed>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Logs an error as a warning where it is new to these [`Repeats`], with how often it was held back since, else at debug. It is the
+/// same error where `$key` is the same. Each field ends with a comma.
+macro_rules! warn_if_new {
+    ($repeats:expr, $key:expr, { $($fields:tt)* }, $($text:tt)+) => {
+        match $repeats.pass($key) {
+            Some(again) => tracing::warn!(
+                $($fields)*
+                again = (again > 0).then_some(again),
+                "{} (the same: debug for 10 minutes)",
+                format_args!($($text)+)
+            ),
+            None => tracing::debug!($($fields)* $($text)+),
+        }
+    };
+}
+pub(crate) use warn_if_new;
 
 #[cfg(test)]
 mod tests {
@@ -55,7 +78,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_same_error_passes_once_in_a_while_and_when_it_was_over() {
-        let mut repeats = Repeats::default();
+        let repeats = Repeats::default();
         assert_eq!([repeats.pass("a"), repeats.pass("a"), repeats.pass("b")], [Some(0), None, Some(0)]);
         advance(QUIET / 2).await;
         assert_eq!(repeats.pass("a"), None);
