@@ -14,11 +14,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::api_server::{ApiError, RateLimiter, answered};
+use crate::api_server::{ApiError, RateLimiter, answered, api_resource};
 use crate::cluster::{Cluster, Kind};
 use crate::events::Events;
 use crate::lease::Leadership;
@@ -151,11 +151,9 @@ impl PolicyStatusWriter {
     }
 
     async fn write(&self, document: &PolicyDocument, status: &PolicyStatus) -> Result<(), ApiError> {
-        let KindFacts { group, version, name: kind, plural, api_version, is_namespaced, .. } =
-            document.kind.facts();
+        let KindFacts { name: kind, api_version, is_namespaced, .. } = document.kind.facts();
         let (name, namespace) = (&*document.metadata.name, &*document.metadata.namespace);
-        let resource =
-            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
+        let resource = api_resource(document.kind);
         let api: Api<DynamicObject> = if is_namespaced {
             Api::namespaced_with(self.client.clone(), namespace, &resource)
         } else {

@@ -66,7 +66,8 @@ pub fn decode(body: &[u8]) -> Result<Request, Invalid> {
 fn in_any_order(text: &str, error: &serde_json::Error) -> Result<Request, Invalid> {
     match read::<AnyOrder>(text) {
         Ok(review) => checked(review)?.into_request(),
-        Err(other) if error.to_string().contains(SUB_RESOURCE_IS_LATE) => unread::<AnyOrder>(text, &other),
+        // An error begins with its own words, and what it quotes of the body comes after.
+        Err(other) if error.to_string().starts_with(SUB_RESOURCE_IS_LATE) => unread::<AnyOrder>(text, &other),
         Err(_) => unread::<WireRequest>(text, error),
     }
 }
@@ -99,18 +100,29 @@ fn checked<R: Into<WireRequest>>(review: Review<'_, R>) -> Result<WireRequest, I
 
 /// What becomes of a review that cannot be read as a whole.
 fn unread<'a, R: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> Result<Request, Invalid> {
-    let invalid = malformed::<R>(text, error);
-    without_objects(text, &invalid).ok_or(invalid)
+    if !may_be_object(text.as_bytes()) {
+        return Err(Invalid::NotAnObject);
+    }
+    let Malformed { message, cause } = malformed::<R>(text, error);
+    // A list that is too long is refused: the API server might take the object, and it would pass unjudged.
+    let is_refused = cause.starts_with(LIST_TOO_LONG);
+    let rest = if is_refused { None } else { without_objects(text, &message) };
+    rest.ok_or(Invalid::Malformed(message))
+}
+
+/// Why a body cannot be read.
+struct Malformed {
+    /// With the path of the field. It may quote the body.
+    message: String,
+    /// Without it: it begins with the words of the error itself.
+    cause: String,
 }
 
 /// Reads a review whose objects have a field of another type or form than Kubernetes', without the objects. An answer
 /// other than "allowed" would hide the API server's own message from the person who made the mistake.
-fn without_objects(text: &str, invalid: &Invalid) -> Option<Request> {
-    let Invalid::Malformed(reason) = invalid else { return None };
-    let reason = reason.strip_prefix("request.").or(reason.strip_prefix("request: "))?;
-    let is_of_object = reason.starts_with("object.") || reason.starts_with("oldObject.");
-    // A list that is too long is refused: the API server might take the object, and it would pass unjudged.
-    if !is_of_object || reason.contains(LIST_TOO_LONG) {
+fn without_objects(text: &str, message: &str) -> Option<Request> {
+    let reason = message.strip_prefix("request.").or(message.strip_prefix("request: "))?;
+    if !reason.starts_with("object.") && !reason.starts_with("oldObject.") {
         return None;
     }
     let mut review: serde_json::Value = serde_json::from_str(text).ok()?;
@@ -129,15 +141,16 @@ fn without_objects(text: &str, invalid: &Invalid) -> Option<Request> {
 }
 
 /// Reads the body again, only to say where it is wrong.
-fn malformed<'a, R: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> Invalid {
+fn malformed<'a, R: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> Malformed {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let traced: Result<Review<'a, R>, _> = serde_path_to_error::deserialize(ObjectsOnly(&mut deserializer));
-    let message = match traced {
-        _ if !may_be_object(text.as_bytes()) => return Invalid::NotAnObject,
-        Err(traced) if traced.path().iter().next().is_some() => traced.to_string(),
-        _ => error.to_string(),
+    let (message, cause) = match traced {
+        Err(traced) if traced.path().iter().next().is_some() => {
+            (traced.to_string(), traced.inner().to_string())
+        }
+        _ => (error.to_string(), error.to_string()),
     };
-    Invalid::Malformed(cut(message, LONGEST_ERROR))
+    Malformed { message: cut(message, LONGEST_ERROR), cause }
 }
 
 /// It may quote the body.

@@ -9,7 +9,7 @@ use json_patch::Patch;
 use serde::Serialize;
 
 use super::{Request, Resource};
-use crate::model::{ObjectRef, cut, field_path, printable};
+use crate::model::{cut, field_path, printable};
 use crate::mutate::{Addition, Mutation};
 use crate::rules;
 use crate::verdict::Level;
@@ -143,8 +143,13 @@ impl Status {
         let (code, reason) = if may_try_again { TRY_AGAIN } else { REASON };
         let causes = denied.iter().map(|finding| Cause {
             reason: if may_try_again { BUDGET_CAUSE } else { "FieldValueInvalid" },
-            message: printable(&format!("{}: {}; {}", finding.rule, finding.message, finding.remedy))
-                .into_owned(),
+            // Each is cut by itself: a long message must not take the remedy away.
+            message: format!(
+                "{}: {}; {}",
+                finding.rule,
+                printable(&finding.message),
+                printable(&finding.remedy)
+            ),
             field: field_path(&finding.path),
         });
         let mut room = ALL_CAUSES;
@@ -198,24 +203,20 @@ fn place(finding: &Finding) -> Option<String> {
 
 /// How to be exempt, as far as the policies let annotations exempt.
 fn way_out(denied: &[&Finding]) -> Option<String> {
-    let exemptible = denied.iter().filter(|finding| finding.may_be_exempted);
-    let (mut subjects, mut rules): (Vec<&ObjectRef>, Vec<&str>) = (Vec::new(), Vec::new());
-    for finding in exemptible {
-        if !subjects.contains(&&finding.subject) {
-            subjects.push(&finding.subject);
-        }
+    let exemptible = || denied.iter().filter(|finding| finding.may_be_exempted);
+    let first = &exemptible().next()?.subject;
+    let is_only = exemptible().all(|finding| finding.subject == *first);
+    let whom = if is_only { first.to_string() } else { format!("each {}", first.kind) };
+    // In the order of the findings. There are few rules, however many findings there are.
+    let mut rules: Vec<&str> = Vec::new();
+    for finding in exemptible() {
         if !rules.contains(&finding.rule.as_str()) {
             rules.push(finding.rule.as_str());
         }
     }
-    let whom = match &subjects[..] {
-        [] => return None,
-        [only] => only.to_string(),
-        [first, ..] => format!("each {}", first.kind),
-    };
     let rules = rules.join(",");
     Some(format!(
-        "\nIf it must be, annotate {whom} with stateward.dev/exempt: {rules} and stateward.dev/exempt-reason: why."
+        "\nTo override, annotate {whom} with stateward.dev/exempt: {rules} and stateward.dev/exempt-reason: why."
     ))
 }
 
@@ -284,6 +285,7 @@ fn audit_annotations(verdict: &Verdict) -> BTreeMap<&'static str, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ObjectRef;
     use crate::verdict::RuleId;
 
     #[test]
@@ -339,6 +341,21 @@ mod tests {
         let forbidden = Finding { may_be_exempted: false, ..one.clone() };
         assert!(!refusal(&[&forbidden]).contains("annotate"));
         assert!(refusal(&[&forbidden, &other]).contains("stateward.dev/exempt: b and"));
+    }
+
+    #[test]
+    fn a_long_message_leaves_the_remedy_in_the_cause() {
+        let mut long = finding("a", "zk", "/spec");
+        long.message = "x".repeat(2000);
+        let review = br#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","operation":"CREATE",
+            "resource":{"group":"apps","resource":"statefulsets"},"object":{}}}"#;
+        let request = crate::admission::decode(review).unwrap();
+        let status = Status::new(&request, &[&long]);
+        assert!(
+            status.details.causes[0].message.ends_with("…; right"),
+            "{}",
+            status.details.causes[0].message
+        );
     }
 
     #[test]

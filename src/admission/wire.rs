@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 use super::bounded::{Groups, LONGEST_NAME, LONGEST_USER, Short};
 use super::{Operation, Resource};
 use crate::model::{
-    Autoscaler, Claim, DisruptionBudget, Eviction, Kind, ObjectsOnly, Pod, Scale, Service, StatefulSet,
-    Workload,
+    Autoscaler, Claim, DisruptionBudget, Eviction, Kind, LIST_TOO_LONG, ObjectsOnly, Pod, Scale, Service,
+    StatefulSet, Workload,
 };
 
 #[derive(Deserialize)]
@@ -310,7 +310,15 @@ impl Pending<'_> {
                 let mut track = serde_path_to_error::Track::new();
                 let traced = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
                 let body = BodyOf(what).deserialize(ObjectsOnly(traced));
-                body.map_err(|error| E::custom(format!("{name}.{}: {error}", track.path())))
+                body.map_err(|error| {
+                    let (path, error) = (track.path(), error.to_string());
+                    // Such a review is refused, which its first words decide: the path has keys of the object.
+                    E::custom(if error.starts_with(LIST_TOO_LONG) {
+                        format!("{error} in {name}.{path}")
+                    } else {
+                        format!("{name}.{path}: {error}")
+                    })
+                })
             }
         }
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Collected, Limited};
+use kube::api::{ApiResource, GroupVersionKind};
 use kube::client::{Body, Client};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -300,7 +301,14 @@ fn page_path(
     Ok(path)
 }
 
-fn path_of(kind: Kind, namespace: Option<&str>) -> Result<String, ApiError> {
+/// The kind as kube's dynamic types have it.
+pub(crate) fn api_resource(kind: Kind) -> ApiResource {
+    let KindFacts { group, version, name, plural, .. } = kind.facts();
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, name), plural)
+}
+
+/// The path of a kind: of a namespace, or of all.
+pub(crate) fn path_of(kind: Kind, namespace: Option<&str>) -> Result<String, ApiError> {
     let KindFacts { api_version, plural, group, is_namespaced, .. } = kind.facts();
     let root = if group.is_empty() { "/api" } else { "/apis" };
     match namespace.filter(|_| is_namespaced) {

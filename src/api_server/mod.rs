@@ -8,7 +8,7 @@ mod rate_limiter;
 
 pub(crate) use answer::AnswerLimits;
 pub use api::Api;
-pub(crate) use api::{WatchedChange, checked};
+pub(crate) use api::{WatchedChange, api_resource, checked, path_of};
 pub use backoff::{Backoff, jittered};
 pub use error::ApiError;
 pub(crate) use error::{answered, chain};

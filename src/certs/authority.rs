@@ -17,7 +17,7 @@ pub const LOCAL_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 pub const SERVICE_HOSTS: [&str; 2] = ["stateward", "stateward.stateward.svc"];
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
-/// For whose clock is late.
+/// Backdates certificates for clients whose clock is slow.
 const BACKDATED: SignedDuration = DAY;
 /// How long a CA is valid.
 pub const CA_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 3650);
@@ -38,8 +38,8 @@ pub enum IssueError {
     /// The key or certificate of the authority could not be made.
     #[error("cannot make a certificate authority: {0}")]
     Authority(#[source] rcgen::Error),
-    /// The issued certificate cannot be read.
-    #[error("what was issued is unusable: {0}")]
+    /// The new certificate or its key cannot be read.
+    #[error("the issued certificate cannot be used: {0}")]
     Unusable(String),
     /// The clock is beyond the dates a certificate can carry.
     #[error("the date is out of range")]

@@ -115,7 +115,7 @@ enum SecretError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Issue(#[from] IssueError),
-    #[error("the Secret changes again and again")]
+    #[error("conflict: others changed the Secret during each of {} writes", STEPS)]
     Restless,
 }
 
@@ -344,7 +344,7 @@ impl Report {
 
     fn defects(&mut self, defects: Vec<String>) {
         if !defects.is_empty() && defects != self.defects {
-            tracing::warn!("the Secret of the certificate is not in order: {}", defects.join("; "));
+            tracing::warn!("the certificate Secret is invalid: {}", defects.join("; "));
         }
         self.defects = defects;
     }

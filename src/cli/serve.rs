@@ -165,7 +165,8 @@ impl Args {
             };
         }
         let connection = kubernetes::connect(None, self.context.as_deref()).await;
-        let client = connection.context("there is no API server to ask (--standalone does without)")?.client;
+        let client =
+            connection.context("cannot connect to an API server (--standalone does without)")?.client;
         let gauges = Gauges::register_live(metrics.registry());
         let live = Live::new(client.clone(), WatchConfig::default(), &readiness, gauges);
         let policy_keeper = policy_keeper.watching(live.cluster())?;
@@ -298,44 +299,28 @@ struct Elected {
     reports: Option<Reports>,
 }
 
-/// Elects, and does what is done by the elected and by others. To return is an error.
+/// Takes part in the election and runs the background tasks. To return is an error.
 async fn look_after(elected: Elected, shutdown: &Shutdown) -> anyhow::Error {
     let Elected { elector, keeper, companions, status, controller, reports } = elected;
     let election = async {
         elector.run(shutdown).await;
         pending::<Infallible>().await
     };
-    let keeping = async {
-        match keeper {
-            Some(keeper) => keeper.run().await,
-            None => pending().await,
-        }
-    };
-    let checking = async {
-        match companions {
-            Some(companions) => companions.run().await,
-            None => pending().await,
-        }
-    };
-    let controlling = async {
-        match controller {
-            Some(controller) => controller.run().await,
-            None => pending().await,
-        }
-    };
-    let reporting = async {
-        match reports {
-            Some(reports) => reports.run().await,
-            None => pending().await,
-        }
-    };
     tokio::select! {
         never = election => match never {},
-        never = keeping => match never {},
-        never = checking => match never {},
-        never = reporting => match never {},
+        never = run_or_wait(keeper.map(CertificateManager::run)) => match never {},
+        never = run_or_wait(companions.map(CompanionCheck::run)) => match never {},
+        never = run_or_wait(reports.map(Reports::run)) => match never {},
         never = status.run() => match never {},
-        () = controlling => anyhow::anyhow!("the controller of per-pod Services stopped working"),
+        () = run_or_wait(controller.map(Controller::run)) => anyhow::anyhow!("the controller of per-pod Services stopped working"),
+    }
+}
+
+/// Runs a task; where there is none, never ends.
+async fn run_or_wait<F: Future>(task: Option<F>) -> F::Output {
+    match task {
+        Some(task) => task.await,
+        None => pending().await,
     }
 }
 

@@ -252,7 +252,11 @@ impl Cluster {
 
     /// What to say of an object that is not in the snapshot.
     fn absence<T>(&self, kind: Kind, namespace: &str, name: &str) -> Lookup<T> {
-        if self.is_complete(kind) && !self.is_unreadable(kind, namespace, name) { Lookup::Absent } else { Lookup::Unknown }
+        if self.is_complete(kind) && !self.is_unreadable(kind, namespace, name) {
+            Lookup::Absent
+        } else {
+            Lookup::Unknown
+        }
     }
 
     fn set(&self, namespace: &str, name: &str) -> Option<&StatefulSet> {

@@ -75,7 +75,8 @@ impl CompanionCheck {
             "Findings about Services and budgets that StatefulSets still lack, on the replica that leads";
         registry.register("missing_companions", help, missing.clone());
         let failed = Counter::default();
-        let help = "Passes over new StatefulSets that panicked, after which the gauge missing_companions is old";
+        let help =
+            "Passes over new StatefulSets that panicked, after which the gauge missing_companions is old";
         registry.register("missing_companions_failures", help, failed.clone());
         Self { cluster, policies, events, leadership, missing, failed, config }
     }

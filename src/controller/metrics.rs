@@ -34,7 +34,7 @@ impl ControllerMetrics {
         }
         let help = "Rounds over the per-pod Services of one StatefulSet, by how they ended";
         registry.register("service_per_pod_reconciles", help, metrics.rounds.clone());
-        let help = "What was done about per-pod Services, or could not be";
+        let help = "Operations on per-pod Services, by outcome";
         registry.register("service_per_pod_services", help, metrics.services.clone());
         let help = "Per-pod Services that are there, on the replica that leads";
         registry.register("service_per_pod_known_services", help, metrics.known.clone());

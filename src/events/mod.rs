@@ -20,8 +20,8 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, timeout};
 
 use crate::admission::Request;
-use crate::api_server::checked;
-use crate::model::{Kind, KindFacts, ObjectRef};
+use crate::api_server::{checked, path_of};
+use crate::model::{Kind, ObjectRef};
 use crate::process::{Repeats, warn_if_new};
 use crate::verdict::{Finding, Verdict};
 use message::{Evidence, Happened, happened};
@@ -198,10 +198,8 @@ async fn uid_of(client: &Client, object: &ObjectRef) -> Option<String> {
     struct UidOnly {
         uid: String,
     }
-    let KindFacts { plural, api_version, .. } = Kind::named(object.kind)?.facts();
-    let root = if api_version.contains('/') { "/apis" } else { "/api" };
-    let (namespace, name) = (checked(&object.namespace).ok()?, checked(&object.name).ok()?);
-    let path = format!("{root}/{api_version}/namespaces/{namespace}/{plural}/{name}");
+    let path = path_of(Kind::named(object.kind)?, Some(&object.namespace)).ok()?;
+    let path = format!("{path}/{}", checked(&object.name).ok()?);
     let request = http::Request::get(path).header("accept", "application/json").body(Vec::new()).ok()?;
     client.request::<WithUid>(request).await.ok().map(|object| object.metadata.uid)
 }

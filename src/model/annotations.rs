@@ -19,6 +19,8 @@ pub const PER_POD_TYPE: &str = "stateward.dev/service-per-pod-type";
 
 /// The annotation of a StatefulSet that names the label with each pod's name.
 pub const PER_POD_LABEL: &str = "service-per-pod-label";
+/// The most pods of a set with per-pod Services: a slip of the keyboard must not fill the cluster.
+pub const MOST_PER_POD_SERVICES: u16 = 10_000;
 /// The ports of per-pod Services, as [`port_pairs`](super::port_pairs) reads them.
 pub const PER_POD_PORTS: &str = "service-per-pod-ports";
 /// The annotation of a pod, or of a template, that names a label for the pod's own name.

@@ -11,13 +11,10 @@ use super::set::PerPodSet;
 use super::settings::settings;
 use crate::cluster::Cluster;
 use crate::model::{
-    PER_POD_APPLIED, PER_POD_LABEL, PER_POD_PORTS, PER_POD_SETTINGS, PER_POD_TYPE, POD_NAME_LABEL,
-    PerPodType, PortPair, is_label_key, port_pairs,
+    MOST_PER_POD_SERVICES, PER_POD_APPLIED, PER_POD_LABEL, PER_POD_PORTS, PER_POD_SETTINGS, PER_POD_TYPE,
+    POD_NAME_LABEL, PerPodType, PortPair, is_label_key, port_pairs,
 };
 use crate::policy::{PerPodServices, Policies};
-
-/// More Services than any set has pods: a slip of the keyboard must not fill the cluster.
-pub const MOST: i64 = 10_000;
 
 /// The template of the Services of one set.
 #[derive(Clone, Debug)]
@@ -62,7 +59,7 @@ impl Template {
             None => settings.kind.unwrap_or_default(),
         };
         let ordinals = set.ordinals();
-        if ordinals.end - ordinals.start > MOST {
+        if ordinals.end - ordinals.start > i64::from(MOST_PER_POD_SERVICES) {
             return Err(too_many(&ordinals));
         }
         let name = set.metadata.name.to_string();
@@ -336,7 +333,7 @@ fn type_problem(name: &str) -> Problem {
 
 fn too_many(ordinals: &Range<i64>) -> Problem {
     let message = format!(
-        "the Services are left as they are: {} pods are more than the {MOST} that can have one each; remove the annotation \
+        "the Services are left as they are: {} pods are more than the {MOST_PER_POD_SERVICES} that can have one each; remove the annotation \
          {PER_POD_PORTS}, or scale the set down",
         ordinals.end - ordinals.start
     );

@@ -10,10 +10,10 @@ use kube::core::GroupVersionKind;
 use serde_json::Value;
 
 use super::document::{MANAGED_BY, ReportKind};
-use crate::api_server::{self, ApiError, RateLimiter, answered};
+use crate::api_server::{self, ApiError, RateLimiter, answered, api_resource};
 use crate::cluster::{Cluster, Kind};
 use crate::lease::Leadership;
-use crate::model::{KindFacts, Origin};
+use crate::model::Origin;
 
 /// Who owns the fields that are applied.
 const MANAGER: &str = "stateward-reports";
@@ -73,9 +73,7 @@ impl Server {
         kind: Kind,
         namespace: &str,
     ) -> Result<BTreeMap<String, String>, ApiError> {
-        let KindFacts { group, version, name, plural, .. } = kind.facts();
-        let resource =
-            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, name), plural);
+        let resource = api_resource(kind);
         let objects = Api::<DynamicObject>::namespaced_with(self.client.clone(), namespace, &resource);
         let (mut uids, mut params) = (BTreeMap::new(), ListParams::default().limit(PAGE));
         loop {

@@ -2,7 +2,8 @@
 
 use super::{Params, Place, SetContext, Transition, Violations};
 use crate::model::{
-    PER_POD_APPLIED, PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType, Service, annotation_pointer,
+    MOST_PER_POD_SERVICES, PER_POD_APPLIED, PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType, Service,
+    annotation_pointer,
 };
 
 rule! {
@@ -94,9 +95,6 @@ rule! {
     check: Step(check),
 }
 
-/// Pods whose Services are looked at; no set with per-pod Services has more.
-const MOST: usize = 10_000;
-
 fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     let (Some(before), after) = (step.before, step.after) else { return };
     let keys = [PER_POD_LABEL, PER_POD_PORTS];
@@ -148,7 +146,7 @@ fn plural(balancers: usize) -> &'static str {
 /// The known Services that were made for its pods.
 fn services<'a>(at: &SetContext<'a>) -> Vec<&'a Service> {
     let named =
-        at.set.ordinals(at.replicas).take(MOST).filter_map(|ordinal| {
+        at.set.ordinals(at.replicas).take(MOST_PER_POD_SERVICES.into()).filter_map(|ordinal| {
             at.view.service(at.namespace(), &format!("{}-{ordinal}", at.name())).present()
         });
     named.filter(|service| is_made_for(service, at.name())).collect()

@@ -6,17 +6,27 @@
 //! answer can then say of the objects of a namespace what the rules say of them. What remains where one is asked for: those who
 //! may read webhook configurations, or have the API server's client key.
 
+use std::fmt;
+
 use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
 
 /// The proof that a client must give.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Callers {
     /// The names of which the certificate must have one, as its common name or as one of its alternative names. Where there are
     /// none, each certificate that the CA has signed will do.
     pub names: Vec<String>,
     /// The last segment of the path. Where it is `None`, there is none.
     pub token: Option<String>,
+}
+
+impl fmt::Debug for Callers {
+    /// Without the token, which is a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let token = self.token.as_ref().map(|_| "...");
+        f.debug_struct("Callers").field("names", &self.names).field("token", &token).finish()
+    }
 }
 
 impl Callers {
@@ -53,6 +63,14 @@ impl Callers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_token_is_not_printed() {
+        let callers = Callers { names: vec!["kube-apiserver".to_owned()], token: Some("s3cret".to_owned()) };
+        let config = crate::server::ServeConfig { callers, ..Default::default() };
+        let printed = format!("{config:?}");
+        assert!(printed.contains("kube-apiserver") && !printed.contains("s3cret"), "{printed}");
+    }
 
     #[test]
     fn a_path_has_to_end_in_the_whole_token() {

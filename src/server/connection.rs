@@ -14,7 +14,7 @@ use super::{
     activity::{Activity, Monitored, Phase},
 };
 
-/// How far the end of the shell has come.
+/// How far the end of the server has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ServerStage {
     /// Everything as usual.
@@ -25,7 +25,7 @@ pub(super) enum ServerStage {
     Close,
 }
 
-/// Serves requests until the client closes, a limit is reached or the shell ends.
+/// Serves requests until the client closes, a limit is reached or the server ends.
 pub(super) async fn run<S>(
     socket: S,
     router: Router,

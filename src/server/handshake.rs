@@ -14,7 +14,7 @@ pub(super) struct Handshake {
 }
 
 impl Handshake {
-    /// Gives nothing where it fails, takes too long, has to give way to others, or the shell ends first.
+    /// Gives nothing where it fails, takes too long, has to give way to others, or the server ends first.
     pub(super) async fn run(
         self,
         stream: TcpStream,

@@ -69,7 +69,7 @@ impl EncodeMetric for NamedCounter {
     }
 }
 
-/// The registry with the shell's own metrics in it.
+/// The registry with the server's own metrics in it.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,

@@ -24,7 +24,7 @@ use super::{
 use crate::guard::Guard;
 use crate::process::{Gate, Readiness, Shutdown};
 
-/// Why the shell could not start, or ended before it was told to.
+/// Why the server could not start, or ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// An address is taken, or not ours.
@@ -47,7 +47,7 @@ pub enum ServeError {
         reason: String,
     },
     /// A second signal came before everything in flight was finished.
-    #[error("ended at once, as a second signal asked")]
+    #[error("stopped without draining: second signal")]
     Aborted,
 }
 

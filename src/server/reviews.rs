@@ -43,5 +43,4 @@ impl Reviews {
 }
 
 /// The answer to a client without a valid certificate or path token.
-pub(super) const FORBIDDEN: &str =
-    "only the API server may ask, and this request does not show that it comes from it";
+pub(super) const FORBIDDEN: &str = "forbidden: only the API server may send reviews, and this request has no valid client certificate or path token";

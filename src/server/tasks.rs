@@ -1,4 +1,4 @@
-//! The tasks the shell consists of: none may end unnoticed.
+//! The tasks the server consists of: none may end unnoticed.
 
 use std::future::Future;
 

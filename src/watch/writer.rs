@@ -158,7 +158,8 @@ impl Writer {
         };
         self.cluster.set_complete(kind, true);
         let cluster = &self.cluster;
-        self.logged.retain(|(of, namespace, name), _| *of != kind || cluster.is_unreadable(kind, namespace, name));
+        self.logged
+            .retain(|(of, namespace, name), _| *of != kind || cluster.is_unreadable(kind, namespace, name));
         let (name, objects) = (kind.name(), self.cluster.count(kind));
         // A kind that the cluster does not have is looked for again and again.
         if again {
@@ -322,7 +323,10 @@ mod tests {
         ] {
             let mut writer = writer();
             apply(&mut writer, [WatchEvent::Changed(unreadable("a"))]);
-            apply(&mut writer, [WatchEvent::Listing, WatchEvent::Listed(unreadable("a")), WatchEvent::Complete]);
+            apply(
+                &mut writer,
+                [WatchEvent::Listing, WatchEvent::Listed(unreadable("a")), WatchEvent::Complete],
+            );
             assert_eq!(writer.logged.len(), 1);
             apply(&mut writer, ending);
             assert_eq!(writer.logged.len(), 0);

@@ -87,7 +87,7 @@ fn even(namespace: &str) -> String {
          quorum-even: 4 members survive the failure of 1, just as 3 do, because 3 must agree\n    \
          at spec.replicas\n    \
          fix: set spec.replicas to 5 (or 3)\n\
-         If it must be, annotate StatefulSet {namespace}/consul with stateward.dev/exempt: quorum-even and \
+         To override, annotate StatefulSet {namespace}/consul with stateward.dev/exempt: quorum-even and \
          stateward.dev/exempt-reason: why.\n"
     )
 }
@@ -160,7 +160,7 @@ async fn kubectl_shows_why_something_is_not_deleted() {
             "denied the request: StatefulSet {namespace}/consul (class quorum: image hashicorp/consul in container consul)\n  \
              pod-force-deleted: its process may still run on node node-7, and StatefulSet consul starts a second consul-0 beside it \
              at once\n    at Pod {namespace}/consul-0\n    fix: {hint}; if node-7 is gone for good, delete the Node or taint it \
-             with node.kubernetes.io/out-of-service\nIf it must be, annotate StatefulSet {namespace}/consul with \
+             with node.kubernetes.io/out-of-service\nTo override, annotate StatefulSet {namespace}/consul with \
              stateward.dev/exempt: pod-force-deleted and stateward.dev/exempt-reason: why.\n"
         )
     };

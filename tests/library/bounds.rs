@@ -97,6 +97,15 @@ fn behind_as_many_services(number: usize) -> (Vec<u8>, Cluster) {
     (review("CREATE", "apps", "statefulsets", &of(number)), cluster(&sets, &services))
 }
 
+/// A budget over this many sets, while many objects elsewhere cannot be read.
+fn beside_unreadable_objects(number: usize) -> (Vec<u8>, Cluster) {
+    let (review, mut cluster) = budget_over(number);
+    for index in 0..number * 50 {
+        cluster.set_unreadable(Kind::ScaledObject, "other", &index.to_string());
+    }
+    (review, cluster)
+}
+
 /// A budget over this many sets that say they are one ensemble.
 fn budget_over_an_ensemble(number: usize) -> (Vec<u8>, Cluster) {
     let annotations = json!({"stateward.dev/ensemble": "ring"});
@@ -146,11 +155,12 @@ fn claims(number: usize) -> (Vec<u8>, Cluster) {
 type Attack = (&'static str, fn(usize) -> (Vec<u8>, Cluster), usize);
 
 /// Each with the size at which it begins to double.
-const ATTACKS: [Attack; 8] = [
+const ATTACKS: [Attack; 9] = [
     ("names of rules", exempt_from, 1000),
     ("a budget over sets", budget_over, 60),
     ("a budget behind one Service", budget_behind_one_service, 60),
     ("as many Services as sets", behind_as_many_services, 100),
+    ("beside unreadable objects", beside_unreadable_objects, 60),
     ("a budget over an ensemble", budget_over_an_ensemble, 60),
     ("topology constraints", constraints, 60),
     ("containers", containers, 250),

@@ -136,6 +136,23 @@ fn a_late_sub_resource_hides_no_mistake() {
 }
 
 #[test]
+fn what_an_object_says_does_not_decide_whether_it_is_refused() {
+    let policies = Policies::new(Profile::Baseline, Vec::new()).unwrap();
+    let object = r#""object":{"spec":{"replicas":"a list of more than 5 items"}}"#;
+    let resource = r#""resource":{"group":"apps","resource":"statefulsets"}"#;
+    for fields in [[resource, object], [object, resource]] {
+        let review = format!(
+            r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview",
+            "request":{{"uid":"u","operation":"CREATE",{}}}}}"#,
+            fields.join(",")
+        );
+        let judged =
+            stateward::admission::review(review.as_bytes(), &Cluster::default(), &policies, now()).unwrap();
+        assert!(judged.request.unread.unwrap().contains("object.spec.replicas: invalid type"));
+    }
+}
+
+#[test]
 fn bad_bodies_are_refused_with_a_reason() {
     let request = |fields: &str| {
         format!(

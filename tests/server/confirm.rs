@@ -21,6 +21,7 @@ use stateward::policy::Profile;
 use stateward::rules;
 use stateward::rules::Rule;
 use support::api_server::{ApiServer, Fault};
+use support::logs::Logs;
 use tokio::time::Instant;
 
 const SETS: &str = "statefulsets";
@@ -261,6 +262,19 @@ async fn what_cannot_be_confirmed_is_a_warning_that_says_why() {
     let (decision, _, _) = court.hear(&growth(&member("b", 2)), support::PATIENCE).await;
     assert_eq!(decision, Decision::Warned);
     assert_eq!((court.outcomes("timeout"), court.outcomes("failed")), ("1".to_owned(), "4".to_owned()));
+}
+
+#[tokio::test]
+async fn live_reads_that_fail_alike_are_logged_once_and_counted_each() {
+    let logs = Logs::capture();
+    let court = court(&[member("a", 2)]).await;
+    court.api.fail(SETS, Fault::Status(403));
+    for _ in 0..5 {
+        court.hear(&growth(&member("b", 2)), support::PATIENCE).await;
+    }
+    let lines = logs.lines_with("live read before denial failed");
+    let warnings = lines.iter().filter(|line| line.contains("WARN")).count();
+    assert_eq!((warnings, court.outcomes("failed").as_str()), (1, "5"), "{}", logs.text());
 }
 
 #[tokio::test]

@@ -41,7 +41,12 @@ impl Collector {
     fn note(&self, failure: Option<String>) {
         match failure {
             Some(failure) => {
-                warn_if_new!(self.logged, &failure, {}, "cannot reach the collector; spans are dropped: {failure}");
+                warn_if_new!(
+                    self.logged,
+                    &failure,
+                    {},
+                    "cannot reach the collector; spans are dropped: {failure}"
+                );
             }
             None => self.logged.over(),
         }
