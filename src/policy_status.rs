@@ -124,7 +124,7 @@ impl PolicyStatusWriter {
             if before == status {
                 continue;
             }
-            self.tell(document, &before, &status);
+            self.queue_event(document, &before, &status);
             self.rate_limiter.pass().await;
             match self.write(document, &status).await {
                 Ok(()) => {}
@@ -143,10 +143,10 @@ impl PolicyStatusWriter {
     }
 
     /// An Event for a version that cannot be used, once.
-    fn tell(&self, document: &PolicyDocument, before: &PolicyStatus, status: &PolicyStatus) {
+    fn queue_event(&self, document: &PolicyDocument, before: &PolicyStatus, status: &PolicyStatus) {
         let Some(events) = &self.events else { return };
         if let Some(message) = status.malformed().filter(|message| before.malformed() != Some(message)) {
-            events.tell_undone(document.reference(), &document.uid, "policy-malformed", message);
+            events.queue_undone(document.reference(), &document.uid, "policy-malformed", message);
         }
     }
 

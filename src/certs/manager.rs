@@ -379,7 +379,7 @@ impl Report {
             tracing::warn!("the API server may stop trusting the certificate: {said}");
         }
         if let Some(events) = &self.events {
-            events.tell_undone(error.object, &error.uid, "ca-bundle-not-kept", &said);
+            events.queue_undone(error.object, &error.uid, "ca-bundle-not-kept", &said);
         }
         self.configuration = Some(said);
     }

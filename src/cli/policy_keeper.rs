@@ -25,7 +25,7 @@ use crate::policy::{Malformed, Policies, PolicyObjects, Profile};
 use crate::process;
 
 /// How often the snapshot is looked at for policies that have changed.
-const GLANCE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// How often the files are compared with what is in use. A change takes effect at the second look that sees it, so that a file
 /// that is still being written is not used.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -124,7 +124,7 @@ impl PolicyKeeper {
     pub(super) async fn run(mut self) -> anyhow::Result<Infallible> {
         self.show();
         let every = match (&self.cluster, self.files.files.may_change()) {
-            (Some(_), _) => GLANCE,
+            (Some(_), _) => POLL_INTERVAL,
             (None, true) => LOOK_EVERY,
             (None, false) => return pending().await,
         };
@@ -228,7 +228,7 @@ impl PolicyHealth {
         }
         let in_files = loaded.errors.iter().map(|error| (error.policy.clone(), error.to_string()));
         let in_objects =
-            objects.malformed().into_iter().map(|malformed| (label(&malformed), said(&malformed)));
+            objects.malformed().into_iter().map(|malformed| (label(&malformed), describe(&malformed)));
         let (in_files, in_objects): (Vec<_>, Vec<_>) = (in_files.collect(), in_objects.collect());
         for (policy, _) in in_files.iter().chain(&in_objects) {
             self.errors_of.get_or_create(&PolicyLabels { policy: policy.clone() }).inc();
@@ -268,7 +268,7 @@ fn label(malformed: &Malformed) -> String {
     }
 }
 
-fn said(Malformed { object, error }: &Malformed) -> String {
+fn describe(Malformed { object, error }: &Malformed) -> String {
     match field_path(&error.pointer) {
         place if place.is_empty() => format!("{object}: {}", error.message),
         place => format!("{object}: {place}: {}", error.message),

@@ -172,12 +172,12 @@ impl Args {
         let policy_keeper = policy_keeper.watching(live.cluster())?;
         let confirmer = Confirmer::new(client.clone(), metrics.registry());
         let confirmer = Some(confirmer.when_overloaded(self.when_unconfirmed.into()));
-        let (events, teller) = self.events(client.clone(), &mut metrics);
+        let (events, event_sender) = self.events(client.clone(), &mut metrics);
         let objects = policy_keeper.objects();
         let known = Known { cluster: live.cluster(), policies: Arc::clone(&policies), objects };
         let mutates_sets = policy_keeper.mutates_sets();
-        let told = (events.clone(), &readiness);
-        let (elected, provided) = self.elected(client, known, mutates_sets, told, &mut metrics);
+        let outputs = (events.clone(), &readiness);
+        let (leader_tasks, provided) = self.leader_tasks(client, known, mutates_sets, outputs, &mut metrics);
         let excluded = self.access.exclude_namespace.clone();
         let guard = WebhookGuard {
             cluster: live.cluster(),
@@ -192,20 +192,20 @@ impl Args {
             end = server::serve(config, guard, readiness, metrics, shutdown.clone()) => Ok(end?),
             stopped = live.run() => match stopped? {},
             stopped = policy_keeper.run() => match stopped? {},
-            never = tell(teller) => match never {},
-            died = look_after(elected, &shutdown) => Err(died),
+            never = send_events(event_sender) => match never {},
+            died = run_leader_tasks(leader_tasks, &shutdown) => Err(died),
         }
     }
 
-    /// What is done beside serving, and who elects the replica that does what only one may do; and the certificate that comes of it.
-    fn elected(
+    /// Builds the background tasks and the election of the replica that runs them. Also returns the certificate to serve.
+    fn leader_tasks(
         &self,
         client: kube::Client,
         known: Known,
         mutates_sets: tokio::sync::watch::Receiver<Option<bool>>,
         (events, readiness): (Option<Events>, &Readiness),
         metrics: &mut Metrics,
-    ) -> (Elected, Option<Provided>) {
+    ) -> (LeaderTasks, Option<Provided>) {
         let settings = self.certificate.managed(&client).map(|settings| Settings {
             mutates_sets,
             remark: readiness.remark(),
@@ -216,11 +216,11 @@ impl Args {
         let (registry, lease) = (metrics.registry(), (&*namespace, LEASE));
         let (elector, leadership) =
             Elector::new(client.clone(), lease, &instance(), LeaseConfig::default(), registry);
-        let elector = elector.telling(readiness.remark());
+        let elector = elector.with_remark(readiness.remark());
         let kept = settings.map(|settings| {
             CertificateManager::new(client.clone(), settings, leadership.clone(), events.clone(), registry)
         });
-        let (keeper, provided) = kept.unzip();
+        let (certificate_manager, provided) = kept.unzip();
         let companions = events.clone().map(|events| {
             let (leadership, config) = (leadership.clone(), CompanionConfig::default());
             let known = (Arc::clone(&known.cluster), Arc::clone(&known.policies));
@@ -242,16 +242,17 @@ impl Args {
             let known = (known.cluster, known.policies);
             Controller::new(client, known, events, registry, leadership, ControllerConfig::default())
         });
-        (Elected { elector, keeper, companions, status, controller, reports }, provided)
+        (LeaderTasks { elector, certificate_manager, companions, status, controller, reports }, provided)
     }
 
-    /// Where reviews put what is to be told, and the work of telling it.
+    /// The queue of Events and the task that sends them, where Events are wanted.
     fn events(&self, client: kube::Client, metrics: &mut Metrics) -> (Option<Events>, Option<EventSender>) {
         if !self.events {
             return (None, None);
         }
-        let (events, teller) = Events::new(client, &instance(), self.access.reviews(), metrics.registry());
-        (Some(events), Some(teller))
+        let (events, event_sender) =
+            Events::new(client, &instance(), self.access.reviews(), metrics.registry());
+        (Some(events), Some(event_sender))
     }
 
     fn limits(&self) -> Limits {
@@ -289,10 +290,10 @@ pub(super) fn instance() -> String {
     name.unwrap_or_else(|| "stateward".to_owned())
 }
 
-/// What there is an election for.
-struct Elected {
+/// The election and the tasks of the leader.
+struct LeaderTasks {
     elector: Elector,
-    keeper: Option<CertificateManager>,
+    certificate_manager: Option<CertificateManager>,
     companions: Option<CompanionCheck>,
     status: PolicyStatusWriter,
     controller: Option<Controller>,
@@ -300,15 +301,15 @@ struct Elected {
 }
 
 /// Takes part in the election and runs the background tasks. To return is an error.
-async fn look_after(elected: Elected, shutdown: &Shutdown) -> anyhow::Error {
-    let Elected { elector, keeper, companions, status, controller, reports } = elected;
+async fn run_leader_tasks(leader_tasks: LeaderTasks, shutdown: &Shutdown) -> anyhow::Error {
+    let LeaderTasks { elector, certificate_manager, companions, status, controller, reports } = leader_tasks;
     let election = async {
         elector.run(shutdown).await;
         pending::<Infallible>().await
     };
     tokio::select! {
         never = election => match never {},
-        never = run_or_wait(keeper.map(CertificateManager::run)) => match never {},
+        never = run_or_wait(certificate_manager.map(CertificateManager::run)) => match never {},
         never = run_or_wait(companions.map(CompanionCheck::run)) => match never {},
         never = run_or_wait(reports.map(Reports::run)) => match never {},
         never = status.run() => match never {},
@@ -325,9 +326,9 @@ async fn run_or_wait<F: Future>(task: Option<F>) -> F::Output {
 }
 
 /// Sends Events. Serving goes on when no more can come.
-async fn tell(teller: Option<EventSender>) -> Infallible {
-    if let Some(teller) = teller {
-        teller.run().await;
+async fn send_events(event_sender: Option<EventSender>) -> Infallible {
+    if let Some(event_sender) = event_sender {
+        event_sender.run().await;
     }
     pending().await
 }

@@ -118,7 +118,7 @@ impl CompanionCheck {
             self.missing.set(i64::try_from(found.len()).unwrap_or(i64::MAX));
             let key = |finding: &Finding| hasher.hash_one((&finding.subject, &finding.rule, &finding.path));
             for (finding, since) in found.iter().filter(|(finding, _)| !told.contains(&key(finding))) {
-                self.events.tell_still_missing(finding, since.name());
+                self.events.queue_still_missing(finding, since.name());
             }
             told = found.iter().map(|(finding, _)| key(finding)).collect();
         }

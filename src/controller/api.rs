@@ -194,11 +194,15 @@ impl Server {
     }
 
     /// Puts our condition on a set's status, or takes it off.
-    pub(super) async fn say(&self, set: &PerPodSet, said: Option<&ConditionText>) -> Result<(), WriteError> {
+    pub(super) async fn write_condition(
+        &self,
+        set: &PerPodSet,
+        text: Option<&ConditionText>,
+    ) -> Result<(), WriteError> {
         let metadata = &set.metadata;
-        let conditions = said.map(|said| {
+        let conditions = text.map(|text| {
             json!([{
-                "type": CONDITION, "status": "False", "reason": said.reason, "message": said.message,
+                "type": CONDITION, "status": "False", "reason": text.reason, "message": text.message,
                 "lastTransitionTime": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             }])
         });

@@ -20,13 +20,13 @@
 //! go, and where pods may be without the label that their Services select by.
 
 mod api;
+mod conditions;
 mod memory;
 mod metrics;
 mod news;
 mod pods;
 mod reconcile;
 mod round;
-mod tell;
 mod watched;
 
 use std::convert::Infallible;
@@ -123,10 +123,10 @@ pub struct Controller {
 }
 
 /// How long to wait for the policies, and for the labels of namespaces, which policies may select by.
-const SETTINGS: Duration = Duration::from_secs(30);
+const SETTINGS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often to look whether the policies have changed.
-const GLANCE: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A request for a round, or the error of a watch, which may hide some.
 type RoundRequest = Result<ReconcileRequest<WatchedSet>, watcher::Error>;
@@ -152,7 +152,7 @@ impl Controller {
 
     async fn term(&self) {
         tracing::info!("per-pod Service controller started");
-        let _ = timeout(SETTINGS, self.settings_known()).await;
+        let _ = timeout(SETTINGS_TIMEOUT, self.settings_known()).await;
         let owned = Arc::new(Mutex::new(Owned::default()));
         let (synced, is_synced) = watch::channel(false);
         let (sets, writer) = reflector::store::<WatchedSet>();
@@ -206,7 +206,7 @@ impl Controller {
         }
     }
 
-    /// Keeps `owned` like the cluster; wishes for a round over each set whose Services change.
+    /// Keeps `owned` like the cluster; queues a round over each set whose Services change.
     fn service_news(
         &self,
         owned: Arc<Mutex<Owned>>,
@@ -233,7 +233,7 @@ impl Controller {
             let policies = Arc::clone(&policies);
             async move {
                 loop {
-                    sleep(GLANCE.min(resync)).await;
+                    sleep(POLL_INTERVAL.min(resync)).await;
                     let now = policies.load_full();
                     if !Arc::ptr_eq(&before, &now) || since.elapsed() >= resync {
                         since = Instant::now();

@@ -84,7 +84,7 @@ impl ReconcileContext {
     async fn pause(&self, set: &PerPodSet, problem: Problem) -> Next {
         self.metrics.round("held");
         if problem.id == POLICY_UNKNOWN {
-            self.tell(set, &problem);
+            self.queue_event(set, &problem);
             return self.retry();
         }
         self.report(set, &[problem]).await
@@ -99,7 +99,7 @@ impl ReconcileContext {
             steps.iter().partition(|step| step.action == ServiceAction::Delete);
         // Creations are tried even when deletions fail. Deletions come first: they free quota and node ports.
         for steps in [deletions, others] {
-            self.follow(set, template, &steps, &mut round).await;
+            self.run_steps(set, template, &steps, &mut round).await;
         }
         if let Some(template) = template {
             self.label_pods(set, template, &pods_to_label, &mut round).await;
@@ -130,7 +130,7 @@ impl ReconcileContext {
     }
 
     /// Takes steps, several at a time, until they are done, or it is the turn of other sets, or they come to nothing.
-    async fn follow(
+    async fn run_steps(
         &self,
         set: &PerPodSet,
         template: Option<&Template>,
@@ -138,27 +138,27 @@ impl ReconcileContext {
         round: &mut Round,
     ) {
         let (mut waiting, mut under_way) = (steps.iter(), FuturesUnordered::new());
-        let (mut goes_on, mut vain) = (round.writes < self.config.writes_a_round, 0);
+        let (mut goes_on, mut failed_writes) = (round.writes < self.config.writes_a_round, 0);
         loop {
             while goes_on && under_way.len() < self.config.writes_at_once {
                 let Some(step) = waiting.next() else { break };
-                under_way.push(self.take_named(set, template, step));
+                under_way.push(self.run_step_with_name(set, template, step));
             }
             let Some((name, result)) = under_way.next().await else { break };
-            vain += usize::from(round.note(name, result, &self.metrics));
+            failed_writes += usize::from(round.note(name, result, &self.metrics));
             let is_over = round.failure == Some(WriteError::NotLeading);
-            goes_on = round.writes < self.config.writes_a_round && vain < ENOUGH && !is_over;
+            goes_on = round.writes < self.config.writes_a_round && failed_writes < ENOUGH && !is_over;
         }
         round.is_partial |= waiting.len() > 0;
     }
 
-    async fn take_named<'s>(
+    async fn run_step_with_name<'s>(
         &self,
         set: &PerPodSet,
         template: Option<&Template>,
         step: &'s ServiceStep,
     ) -> (&'s str, Result<StepResult, WriteError>) {
-        (&step.name, self.take(set, template, step).await)
+        (&step.name, self.run_step(set, template, step).await)
     }
 
     fn plan(&self, set: &PerPodSet, template: Option<&Template>, pods: Option<&PodsSeen>) -> Plan {
@@ -168,7 +168,7 @@ impl ReconcileContext {
         plan(set, template, seen, pods)
     }
 
-    async fn take(
+    async fn run_step(
         &self,
         set: &PerPodSet,
         template: Option<&Template>,

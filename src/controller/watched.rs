@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(asks.set.metadata.labels.get("a"), Some("b"));
         assert_eq!(asks.meta.resource_version.as_deref(), Some("7"));
         assert!(asks.set.metadata.deleting);
-        assert_eq!(asks.set.status.said.as_ref().unwrap().message, "m");
+        assert_eq!(asks.set.status.condition_text.as_ref().unwrap().message, "m");
         let asks_not = set(json!({"service-per-pod-label": "a"}));
         assert_eq!((asks_not.set.metadata.labels, &*asks_not.set.metadata.uid), (Labels::default(), "1"));
     }

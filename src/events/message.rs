@@ -14,9 +14,9 @@ use crate::verdict::{Finding, Level, Verdict};
 /// The API server refuses a longer note, in bytes.
 const LONGEST_NOTE: usize = 1024;
 
-/// One finding, to be told.
+/// An Event before it is sent.
 #[derive(Clone, Debug)]
-pub(super) struct Happened {
+pub(super) struct EventToSend {
     rule: Cow<'static, str>,
     level: Level,
     action: &'static str,
@@ -24,8 +24,8 @@ pub(super) struct Happened {
     object: ObjectRef,
     /// Empty where the object does not exist or its UID is unknown.
     uid: Box<str>,
-    /// The StatefulSet that it would hurt, where that is another object.
-    hurt: Option<ObjectRef>,
+    /// The StatefulSet that it affects, where that is another object.
+    affected: Option<ObjectRef>,
     note: String,
     known_by: Evidence,
 }
@@ -42,24 +42,24 @@ pub(super) enum Evidence {
 }
 
 /// The Events of a verdict: none for a dry run, nor for findings that are only recorded.
-pub(super) fn happened(request: &Request, verdict: &Verdict) -> Vec<Happened> {
+pub(super) fn events_of(request: &Request, verdict: &Verdict) -> Vec<EventToSend> {
     let Some(object) = object_of(request).filter(|_| !request.change.dry_run) else { return Vec::new() };
     let never_existed = request.operation == Operation::Create && verdict.is_denied();
     let uid = || if never_existed { Box::default() } else { request.object_uid.clone() };
     // Warnings about a change that was refused are not worth an Event.
     let (level, action) =
         if verdict.is_denied() { (Level::Deny, "Refused") } else { (Level::Warn, "Warned") };
-    let told = verdict.at(level).map(|finding| Happened {
+    let events = verdict.at(level).map(|finding| EventToSend {
         rule: finding.rule.label(),
         level: finding.level,
         action,
         object: object.clone(),
         uid: uid(),
-        hurt: Some(finding.subject.clone()).filter(|subject| *subject != object),
+        affected: Some(finding.subject.clone()).filter(|subject| *subject != object),
         note: note(finding),
         known_by: Evidence::Review,
     });
-    told.collect()
+    events.collect()
 }
 
 fn object_of(request: &Request) -> Option<ObjectRef> {
@@ -76,12 +76,12 @@ fn note(finding: &Finding) -> String {
     cut(format!("{done}: {}; {}", finding.message, finding.remedy), LONGEST_NOTE)
 }
 
-impl Happened {
+impl EventToSend {
     /// Something that could not be done for an object; for the sake of another one, where that is so.
     pub(super) fn undone(
         object: ObjectRef,
         uid: &str,
-        hurt: Option<ObjectRef>,
+        affected: Option<ObjectRef>,
         reason: &'static str,
         note: &str,
     ) -> Self {
@@ -92,7 +92,7 @@ impl Happened {
             action: "Skipped",
             object,
             uid,
-            hurt,
+            affected,
             note,
             known_by: Evidence::Seen,
         }
@@ -107,7 +107,7 @@ impl Happened {
             action: "Checked",
             object: finding.subject.clone(),
             uid: Box::default(),
-            hurt: None,
+            affected: None,
             note: cut(note, LONGEST_NOTE),
             known_by: Evidence::Snapshot,
         }
@@ -162,7 +162,7 @@ impl Happened {
             "action": self.action,
             "note": self.note,
             "regarding": regarding,
-            "related": self.hurt,
+            "related": self.affected,
             "reportingController": "stateward.dev/stateward",
             "reportingInstance": instance,
         })

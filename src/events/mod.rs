@@ -24,7 +24,7 @@ use crate::api_server::{checked, path_of};
 use crate::model::{Kind, ObjectRef};
 use crate::process::{Repeats, warn_if_new};
 use crate::verdict::{Finding, Verdict};
-use message::{Evidence, Happened, happened};
+use message::{EventToSend, Evidence, events_of};
 use throttle::{EventLimits, Throttle, ThrottleDecision};
 
 /// The largest number of Events that wait to be sent.
@@ -32,10 +32,10 @@ const QUEUE: usize = 256;
 /// How long the API server may take for one.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Takes what is to be told. Clones are one.
+/// The queue of Events. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Events {
-    queue: Sender<Happened>,
+    queue: Sender<EventToSend>,
     outcomes: Outcomes,
 }
 
@@ -43,7 +43,7 @@ pub struct Events {
 pub struct EventSender {
     client: Client,
     instance: String,
-    queue: Receiver<Happened>,
+    queue: Receiver<EventToSend>,
     outcomes: Outcomes,
     throttle: Throttle,
     /// For the keys of the throttle.
@@ -93,7 +93,7 @@ impl Events {
         let (sender, queue) = mpsc::channel(QUEUE);
         let (throttle, instance) =
             (Throttle::new(EventLimits::default()), instance.chars().take(128).collect());
-        let teller = EventSender {
+        let event_sender = EventSender {
             client,
             instance,
             queue,
@@ -103,40 +103,40 @@ impl Events {
             reviews,
             logged: Repeats::default(),
         };
-        (Self { queue: sender, outcomes }, teller)
+        (Self { queue: sender, outcomes }, event_sender)
     }
 
-    /// Notes what is to be told of a verdict. Never waits.
-    pub fn tell(&self, request: &Request, verdict: &Verdict) {
-        for news in happened(request, verdict) {
-            self.queue(news);
+    /// Queues the Events of a verdict: of what it denies, else of what it warns of. Never waits.
+    pub fn queue_verdict(&self, request: &Request, verdict: &Verdict) {
+        for event in events_of(request, verdict) {
+            self.queue(event);
         }
     }
 
-    /// Notes that something could not be done for an object, for a reason in kebab case. Never waits.
-    pub fn tell_undone(&self, object: ObjectRef, uid: &str, reason: &'static str, note: &str) {
-        self.queue(Happened::undone(object, uid, None, reason, note));
+    /// Queues that something could not be done for an object, for a reason in kebab case. Never waits.
+    pub fn queue_undone(&self, object: ObjectRef, uid: &str, reason: &'static str, note: &str) {
+        self.queue(EventToSend::undone(object, uid, None, reason, note));
     }
 
-    /// Notes that an object stands in the way of what is to be done for `hurt`. Never waits.
-    pub fn tell_in_the_way(
+    /// Queues that an object blocks what is to be done for `affected`. Never waits.
+    pub fn queue_blocked(
         &self,
         object: ObjectRef,
         uid: &str,
-        hurt: ObjectRef,
+        affected: ObjectRef,
         reason: &'static str,
         note: &str,
     ) {
-        self.queue(Happened::undone(object, uid, Some(hurt), reason, note));
+        self.queue(EventToSend::undone(object, uid, Some(affected), reason, note));
     }
 
-    /// Notes what a StatefulSet still lacks a minute after `what`. Never waits.
-    pub fn tell_still_missing(&self, finding: &Finding, what: &str) {
-        self.queue(Happened::still_missing(finding, what));
+    /// Queues what a StatefulSet still lacks a minute after `what`. Never waits.
+    pub fn queue_still_missing(&self, finding: &Finding, what: &str) {
+        self.queue(EventToSend::still_missing(finding, what));
     }
 
-    fn queue(&self, news: Happened) {
-        if self.queue.try_send(news).is_err() {
+    fn queue(&self, event: EventToSend) {
+        if self.queue.try_send(event).is_err() {
             self.outcomes.count("dropped");
         }
     }
@@ -146,11 +146,11 @@ impl EventSender {
     /// Sends Events until every sender is dropped.
     pub async fn run(mut self) {
         let start = Instant::now();
-        while let Some(news) = self.queue.recv().await {
-            let (key, namespace) = news.keys(&self.hasher);
+        while let Some(event) = self.queue.recv().await {
+            let (key, namespace) = event.keys(&self.hasher);
             match self.throttle.ask(key, namespace, start.elapsed()) {
-                ThrottleDecision::Send => match self.confirmed(news).await {
-                    Some(news) => self.send(&news).await,
+                ThrottleDecision::Send => match self.confirmed(event).await {
+                    Some(event) => self.send(&event).await,
                     None => self.outcomes.count("unconfirmed"),
                 },
                 ThrottleDecision::Repeated => self.outcomes.count("repeated"),
@@ -160,21 +160,21 @@ impl EventSender {
     }
 
     /// The Event with the present uid of the object, where that is not known; `None` where there is no such object, or another one.
-    async fn confirmed(&self, news: Happened) -> Option<Happened> {
-        match news.known_by() {
-            Evidence::Seen => return Some(news),
-            Evidence::Review if self.reviews == ReviewOrigin::Proven => return Some(news),
+    async fn confirmed(&self, event: EventToSend) -> Option<EventToSend> {
+        match event.known_by() {
+            Evidence::Seen => return Some(event),
+            Evidence::Review if self.reviews == ReviewOrigin::Proven => return Some(event),
             Evidence::Review | Evidence::Snapshot => {}
         }
-        let uid = timeout(PATIENCE, uid_of(&self.client, news.object())).await.ok()??;
-        match news.known_by() {
-            Evidence::Snapshot => Some(news.with_uid(uid)),
-            _ => Some(news).filter(|news| news.has_uid(&uid)),
+        let uid = timeout(PATIENCE, uid_of(&self.client, event.object())).await.ok()??;
+        match event.known_by() {
+            Evidence::Snapshot => Some(event.with_uid(uid)),
+            _ => Some(event).filter(|event| event.has_uid(&uid)),
         }
     }
 
-    async fn send(&self, news: &Happened) {
-        let sent = timeout(PATIENCE, create(&self.client, news, &self.instance)).await;
+    async fn send(&self, event: &EventToSend) {
+        let sent = timeout(PATIENCE, create(&self.client, event, &self.instance)).await;
         match sent.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}"))) {
             Ok(()) => {
                 self.logged.over();
@@ -204,9 +204,9 @@ async fn uid_of(client: &Client, object: &ObjectRef) -> Option<String> {
     client.request::<WithUid>(request).await.ok().map(|object| object.metadata.uid)
 }
 
-async fn create(client: &Client, news: &Happened, instance: &str) -> Result<(), String> {
-    let namespace = checked(news.namespace()).map_err(|error| error.to_string())?;
-    let body = news.to_json(instance, jiff::Timestamp::now()).to_string();
+async fn create(client: &Client, event: &EventToSend, instance: &str) -> Result<(), String> {
+    let namespace = checked(event.namespace()).map_err(|error| error.to_string())?;
+    let body = event.to_json(instance, jiff::Timestamp::now()).to_string();
     let request = http::Request::post(format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events"))
         .header("content-type", "application/json")
         .header("accept", "application/json")

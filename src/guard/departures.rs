@@ -15,7 +15,7 @@ use crate::cluster::{Cluster, ClusterView, PendingChange};
 /// How long it is taken for certain that the pod goes. After that it shows whether it does.
 const LASTS: Duration = Duration::from_secs(3);
 /// Removals that are remembered. They are few: each is of a member of a consensus group.
-const MOST: usize = 512;
+const MAX_DEPARTURES: usize = 512;
 
 /// The removals that were not refused. Each has a number, and a review looks at those before its own.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ impl Departures {
         let now = Instant::now();
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.departures.retain(|departure| departure.until > now);
-        if state.departures.len() >= MOST {
+        if state.departures.len() >= MAX_DEPARTURES {
             return None;
         }
         let number = state.next;
@@ -143,7 +143,7 @@ mod tests {
         let tried = Change { dry_run: true, ..eviction("a") };
         assert_eq!(departures.announce(&tried), None);
         let numbers = (0..10_000).filter(|n| departures.announce(&eviction(&n.to_string())).is_some());
-        assert_eq!(numbers.count(), MOST);
+        assert_eq!(numbers.count(), MAX_DEPARTURES);
         tokio::time::advance(LASTS).await;
         assert!(departures.announce(&eviction("a")).is_some());
     }

@@ -20,7 +20,7 @@ use crate::verdict::{Level, Verdict};
 /// How long a count holds that the watch does not show: other webhooks have to answer, and the change has to be stored.
 const HOLDS_FOR: Duration = Duration::from_secs(5);
 /// Counts that are kept. Of more, the oldest are forgotten.
-const MOST: usize = 256;
+const MAX_RESERVATIONS: usize = 256;
 /// How often a change is judged anew because another one of its namespace was allowed meanwhile.
 const MOST_ROUNDS: usize = 8;
 
@@ -69,7 +69,7 @@ impl Reservations {
                 judged.all.iter().filter(|one| one.until > now).cloned().collect();
             let known = next.iter().position(|one| one.is_of(namespace, set));
             let first = known.map_or(old, |index| next.remove(index).before[0]);
-            if next.len() >= MOST {
+            if next.len() >= MAX_RESERVATIONS {
                 next.remove(0);
             }
             next.push(Arc::new(Reservation {
@@ -223,6 +223,6 @@ mod tests {
         for index in 0..1000 {
             assert!(reserve(&reservations, &scale(&format!("s{index}"), 1, 2)).is_none());
         }
-        assert_eq!(reservations.0.load().len(), MOST);
+        assert_eq!(reservations.0.load().len(), MAX_RESERVATIONS);
     }
 }

@@ -139,7 +139,7 @@ fn refusal(invalid: &Invalid) -> HttpError {
 
 fn reply(request: &Request, verdict: &Verdict, events: Option<&Events>) -> Reply {
     if let Some(events) = events {
-        events.tell(request, verdict);
+        events.queue_verdict(request, verdict);
     }
     let body = trace_span!(target: SPANS, "encode").in_scope(|| admission::encode(request, verdict));
     Reply { body, facts: facts(request, verdict) }

@@ -54,7 +54,7 @@ pub(super) enum ElectionStep {
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     me: String,
-    terms: LeaseConfig,
+    config: LeaseConfig,
     /// The lease as it was last seen, and since when it has been seen so.
     seen: Option<(Lease, Duration)>,
     /// Whether that is worth acting on: it was just read, or written by us.
@@ -64,8 +64,8 @@ pub(super) struct Candidate {
 
 impl Candidate {
     /// `me` must be unique, also among earlier processes that may still run.
-    pub(super) fn new(me: String, terms: LeaseConfig) -> Self {
-        Self { me, terms, seen: None, is_fresh: false, leads_until: None }
+    pub(super) fn new(me: String, config: LeaseConfig) -> Self {
+        Self { me, config, seen: None, is_fresh: false, leads_until: None }
     }
 
     /// Until when this one leads.
@@ -100,7 +100,7 @@ impl Candidate {
     /// Records that the write that this candidate sent at `sent` is in force.
     pub(super) fn wrote(&mut self, lease: Lease, sent: Duration, now: Duration) {
         self.saw(Some(lease), now);
-        self.leads_until = Some(sent + self.terms.lead_for);
+        self.leads_until = Some(sent + self.config.lead_for);
     }
 
     /// Records that this candidate's write was refused because the lease had changed.
@@ -131,7 +131,7 @@ impl Candidate {
             .and_then(|spec| spec.lease_duration_seconds)
             .and_then(|seconds| u64::try_from(seconds).ok())
             .map(Duration::from_secs);
-        written.unwrap_or_default().max(self.terms.lasts)
+        written.unwrap_or_default().max(self.config.lasts)
     }
 
     fn claimed(&self, mut lease: Lease, wall: Timestamp) -> Lease {
@@ -146,7 +146,7 @@ impl Candidate {
             });
         }
         spec.renew_time = Some(after(spec.renew_time.as_ref(), wall));
-        let seconds = self.terms.lasts.as_secs() + u64::from(self.terms.lasts.subsec_nanos() > 0);
+        let seconds = self.config.lasts.as_secs() + u64::from(self.config.lasts.subsec_nanos() > 0);
         spec.lease_duration_seconds = Some(i32::try_from(seconds).unwrap_or(i32::MAX));
         lease
     }

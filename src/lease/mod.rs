@@ -35,7 +35,7 @@ pub use leadership::Leadership;
 pub struct Elector {
     api: Api<v1::Lease>,
     name: String,
-    terms: LeaseConfig,
+    config: LeaseConfig,
     candidate: Candidate,
     setter: LeadershipSetter,
     /// The instant from which `now` is counted.
@@ -60,7 +60,7 @@ impl Elector {
         client: Client,
         (namespace, name): (&str, &str),
         instance: &str,
-        terms: LeaseConfig,
+        config: LeaseConfig,
         registry: &mut Registry,
     ) -> (Self, Leadership) {
         let leading = Gauge::<i64>::default();
@@ -68,15 +68,15 @@ impl Elector {
         let (setter, leadership) = LeadershipSetter::new();
         // A container that is started again has the name of the one before.
         let me = format!("{instance}_{:016x}", RandomState::new().hash_one(instance));
-        let (api, candidate) = (Api::namespaced(client, namespace), Candidate::new(me, terms));
+        let (api, candidate) = (Api::namespaced(client, namespace), Candidate::new(me, config));
         let (name, start) = (name.to_owned(), Instant::now());
         let (logged, remark) = (Repeats::default(), Remark::default());
-        (Self { api, name, terms, candidate, setter, start, leading, logged, remark }, leadership)
+        (Self { api, name, config, candidate, setter, start, leading, logged, remark }, leadership)
     }
 
     /// Also says in this remark why there is no election.
     #[must_use]
-    pub fn telling(self, remark: Remark) -> Self {
+    pub fn with_remark(self, remark: Remark) -> Self {
         Self { remark, ..self }
     }
 
@@ -88,7 +88,7 @@ impl Elector {
             tokio::select! {
                 biased;
                 () = shutdown.draining() => break,
-                () = sleep(jittered(self.terms.retry)) => {}
+                () = sleep(jittered(self.config.retry)) => {}
             }
         }
         self.resign().await;
@@ -102,7 +102,7 @@ impl Elector {
             }
             Err(error) => self.failed(&error),
         }
-        self.tell();
+        self.publish_leadership();
     }
 
     fn failed(&mut self, error: &StepError) {
@@ -160,10 +160,10 @@ impl Elector {
 
     /// An answer that comes when leadership is nearly over is of no use: better to ask again before.
     fn patience(&self) -> Duration {
-        self.terms.lead_for / 2
+        self.config.lead_for / 2
     }
 
-    fn tell(&self) {
+    fn publish_leadership(&self) {
         let until = self.candidate.leads_until().map(|until| self.start + until);
         let leads = until.is_some_and(|until| Instant::now() < until);
         if self.leading.set(leads.into()) != i64::from(leads) {
@@ -175,7 +175,7 @@ impl Elector {
     async fn resign(&mut self) {
         let Some(until) = self.candidate.leads_until() else { return };
         let lease = self.candidate.resign(Timestamp::now());
-        self.tell();
+        self.publish_leadership();
         // The next leader must not overlap with our work. It ends at the deadline in any case.
         let left = until.saturating_sub(self.start.elapsed());
         let Some(lease) = lease.filter(|_| !left.is_zero()) else { return };

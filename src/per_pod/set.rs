@@ -42,13 +42,13 @@ pub struct Status {
     pub replicas: i32,
     /// The text of our condition, if it is there.
     #[serde(rename = "conditions", deserialize_with = "ours")]
-    pub said: Option<Box<ConditionText>>,
+    pub condition_text: Option<Box<ConditionText>>,
 }
 
 fn ours<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<ConditionText>>, D::Error> {
     let conditions = Option::<Vec<SetCondition>>::deserialize(deserializer)?.unwrap_or_default();
     let ours = conditions.into_iter().find(|condition| condition.kind == CONDITION);
-    Ok(ours.map(|condition| Box::new(condition.said)))
+    Ok(ours.map(|condition| Box::new(condition.condition_text)))
 }
 
 #[derive(Deserialize)]
@@ -56,7 +56,7 @@ struct SetCondition {
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(flatten)]
-    said: ConditionText,
+    condition_text: ConditionText,
 }
 
 impl PerPodSet {

@@ -11,7 +11,7 @@ const QUIET: Duration = Duration::from_secs(600);
 /// An error that comes back so soon after it was over is the same still.
 const OVER: Duration = Duration::from_secs(60);
 /// The largest number of errors that are remembered at a time.
-const MOST: usize = 64;
+const MAX_ERRORS: usize = 64;
 
 /// Lets an error pass when it is new, and again after ten minutes. What is logged goes through [`warn_if_new`].
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ impl Repeats {
             *passed = Passed { at: Instant::now(), held_back: 0 };
             return Some(held_back);
         }
-        if errors.len() >= MOST {
+        if errors.len() >= MAX_ERRORS {
             errors.clear();
         }
         errors.insert(error.to_owned(), Passed { at: Instant::now(), held_back: 0 });

@@ -49,7 +49,7 @@ impl ReportMetrics {
         metrics
     }
 
-    pub(super) fn wrote(&self, outcome: &'static str) {
+    pub(super) fn count_write(&self, outcome: &'static str) {
         self.writes.get_or_create(&WriteLabels { outcome }).inc();
     }
 

@@ -70,10 +70,10 @@ impl Default for ReportsConfig {
 }
 
 /// How often to look whether something has changed.
-const GLANCE: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long to wait at the start until every kind is known. One that may not be listed never is.
-const SYNC: Duration = Duration::from_secs(60);
+const SYNC_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// For each moment of judging, so many of rest.
 const REST_PER_WORK: u32 = 9;
@@ -111,13 +111,13 @@ impl Reports {
 
     async fn term(&self) -> Infallible {
         tracing::info!("background reports started");
-        let _ = timeout(SYNC, self.all_known()).await;
+        let _ = timeout(SYNC_TIMEOUT, self.all_known()).await;
         let mut term = Term::new(self);
         loop {
             term.note_changes();
             match term.queue.next(Instant::now()) {
                 Some(namespace) => term.visit(&namespace).await,
-                None => sleep(GLANCE.min(self.config.settle)).await,
+                None => sleep(POLL_INTERVAL.min(self.config.settle)).await,
             }
         }
     }
@@ -149,7 +149,7 @@ struct Term<'a> {
     counts: BTreeMap<Box<str>, Counts>,
     shown: Counts,
     /// Reads that are made at long intervals, and the time of the last one.
-    asked: Option<Instant>,
+    last_capability_check: Option<Instant>,
     kind: Option<ReportKind>,
     refused: BTreeSet<Kind>,
     /// The namespaces whose last visit failed.
@@ -179,7 +179,7 @@ impl<'a> Term<'a> {
             policies: reports.policies.load_full(),
             counts: BTreeMap::new(),
             shown: Counts::new(),
-            asked: None,
+            last_capability_check: None,
             kind: None,
             refused: BTreeSet::new(),
             failing: BTreeSet::new(),
@@ -222,7 +222,7 @@ impl<'a> Term<'a> {
                 let key = error.to_string();
                 warn_if_new!(self.logged, &key, { namespace, }, "background reports are held up: {error}");
                 self.failing.insert(namespace.into());
-                self.reports.metrics.wrote("failed");
+                self.reports.metrics.count_write("failed");
                 self.queue.failed(namespace, Instant::now());
             }
         }
@@ -262,7 +262,7 @@ impl<'a> Term<'a> {
 
     /// Which reports there can be, and what may be listed, may change.
     async fn ask_now_and_then(&mut self) -> Result<(), ApiError> {
-        if self.asked.is_some_and(|asked| asked.elapsed() < self.reports.config.every) {
+        if self.last_capability_check.is_some_and(|asked| asked.elapsed() < self.reports.config.every) {
             return Ok(());
         }
         let mut found = None;
@@ -272,13 +272,13 @@ impl<'a> Term<'a> {
                 break;
             }
         }
-        if found != self.kind || self.asked.is_none() {
+        if found != self.kind || self.last_capability_check.is_none() {
             let kind = found.map_or("none", ReportKind::kind);
             tracing::info!(kind, "reports that the API server has");
         }
         self.kind = found;
         self.refused.clear();
-        self.asked = Some(Instant::now());
+        self.last_capability_check = Some(Instant::now());
         Ok(())
     }
 
@@ -324,7 +324,7 @@ impl<'a> Term<'a> {
                     continue;
                 }
                 match self.server.apply(kind, namespace, &document).await {
-                    Ok(()) => self.reports.metrics.wrote("written"),
+                    Ok(()) => self.reports.metrics.count_write("written"),
                     Err(error) if error.is_refusal() => return Err(error),
                     // An error with one report must not keep the others from being written.
                     Err(error) => failure = Err(error),
@@ -333,7 +333,7 @@ impl<'a> Term<'a> {
         }
         for report in present.values() {
             self.server.delete(kind, namespace, report).await?;
-            self.reports.metrics.wrote("deleted");
+            self.reports.metrics.count_write("deleted");
         }
         failure
     }

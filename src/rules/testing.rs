@@ -149,7 +149,7 @@ impl RuleTest {
         if rule.applies_to(&at) {
             match rule.check {
                 RuleCheck::State(check) | RuleCheck::StateAndWorkload(check, _) => {
-                    check(&at, &self.params, &mut out)
+                    check(&at, &self.params, &mut out);
                 }
                 RuleCheck::Workload(_) | RuleCheck::Text(_) | RuleCheck::PodRemoval(_) => {}
                 RuleCheck::Step(check) => {

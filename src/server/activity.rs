@@ -51,7 +51,7 @@ struct ActivityState {
     /// phases: none of them wakes a task that need not know.
     phase: AtomicU64,
     gives_way: AtomicBool,
-    told: Notify,
+    give_way_requested: Notify,
     /// Told when the connection begins to rest.
     rests: Arc<Notify>,
     /// Told when it is no longer in the middle of a head.
@@ -70,7 +70,7 @@ impl Activity {
             begun: Instant::now(),
             phase: AtomicU64::new(phase as u64),
             gives_way: AtomicBool::new(false),
-            told: Notify::new(),
+            give_way_requested: Notify::new(),
             rests,
             left_head: Notify::new(),
             closes: Notify::new(),
@@ -108,7 +108,7 @@ impl Activity {
     /// Tells the connection to end if it has nothing to do.
     pub(super) fn give_way(&self) {
         self.0.gives_way.store(true, Ordering::Release);
-        self.0.told.notify_one();
+        self.0.give_way_requested.notify_one();
     }
 
     pub(super) fn gives_way(&self) -> bool {
@@ -116,8 +116,8 @@ impl Activity {
     }
 
     /// Waits until the connection is to end for another.
-    pub(super) async fn told_to_give_way(&self) {
-        self.0.told.notified().await;
+    pub(super) async fn give_way_requested(&self) {
+        self.0.give_way_requested.notified().await;
     }
 
     fn bytes_arrived(&self) {

@@ -65,7 +65,7 @@ pub(super) async fn run<S>(
                 activity.enter(Phase::Closing);
                 connection.as_mut().graceful_shutdown();
             }
-            () = activity.told_to_give_way() => {
+            () = activity.give_way_requested() => {
                 if matches!(activity.phase(), Phase::New | Phase::Idle) {
                     tracing::debug!("connection closed: it rested, and another one came");
                     return;
@@ -73,7 +73,7 @@ pub(super) async fn run<S>(
                 // A request came in between: it is answered first.
                 connection.as_mut().graceful_shutdown();
             }
-            () = told_to_close(stage.clone(), &activity), if !closing => {
+            () = close_requested(stage.clone(), &activity), if !closing => {
                 closing = true;
                 connection.as_mut().graceful_shutdown();
             }
@@ -91,9 +91,9 @@ fn builder(limits: &Limits) -> http1::Builder {
     builder
 }
 
-async fn told_to_close(mut stage: watch::Receiver<ServerStage>, activity: &Activity) {
-    let told = stage.wait_for(|stage| *stage >= ServerStage::Close).await.is_ok();
-    if told {
+async fn close_requested(mut stage: watch::Receiver<ServerStage>, activity: &Activity) {
+    let is_requested = stage.wait_for(|stage| *stage >= ServerStage::Close).await.is_ok();
+    if is_requested {
         activity.between_heads().await;
     } else {
         std::future::pending::<()>().await;

@@ -26,7 +26,7 @@ impl Handshake {
             biased;
             accepted = timeout(self.limits.handshake, self.acceptor.accept(stream)) => accepted,
             _ = stage.wait_for(|stage| *stage >= ServerStage::Close) => return None,
-            () = activity.told_to_give_way() => Ok(Err(io::ErrorKind::ConnectionAborted.into())),
+            () = activity.give_way_requested() => Ok(Err(io::ErrorKind::ConnectionAborted.into())),
         };
         let error = match accepted {
             Ok(Ok(stream)) => return Some(stream),

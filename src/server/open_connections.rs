@@ -154,7 +154,7 @@ mod tests {
         assert!(!busy.activity.gives_way());
         busy.activity.enter(Phase::Idle);
         assert!(room.as_mut().now_or_never().is_none());
-        busy.activity.told_to_give_way().now_or_never().expect("it was told");
+        busy.activity.give_way_requested().now_or_never().expect("it was told");
         drop(busy);
         room.now_or_never().expect("there is room");
     }

@@ -46,8 +46,8 @@ async fn newsroom_of(reviews: ReviewOrigin) -> Newsroom {
         cluster.set_complete(kind, true);
     }
     let mut registry = Registry::with_prefix("stateward");
-    let (events, teller) = Events::new(api.client(), "pod-1", reviews, &mut registry);
-    let task = tokio::spawn(teller.run());
+    let (events, event_sender) = Events::new(api.client(), "pod-1", reviews, &mut registry);
+    let task = tokio::spawn(event_sender.run());
     let policies = Policies::new(Profile::Baseline, Vec::new()).unwrap();
     let judge = WebhookGuard {
         cluster: Arc::new(ArcSwap::from_pointee(cluster)),

@@ -78,7 +78,7 @@ fn replica_with(api: &ApiServer, name: &str, known: Cluster, settings: Option<Va
     let (cluster, policies) =
         (Arc::new(ArcSwap::from_pointee(known)), Arc::new(ArcSwap::from_pointee(policies(settings))));
     let mut registry = Registry::default();
-    let (events, teller) = Events::new(api.client(), name, ReviewOrigin::Proven, &mut registry);
+    let (events, event_sender) = Events::new(api.client(), name, ReviewOrigin::Proven, &mut registry);
     let terms = LeaseConfig {
         lasts: Duration::from_secs(1),
         lead_for: Duration::from_millis(900),
@@ -103,7 +103,7 @@ fn replica_with(api: &ApiServer, name: &str, known: Cluster, settings: Option<Va
         tokio::select! {
             () = election => {}
             () = controller.run() => {}
-            () = teller.run() => {}
+            () = event_sender.run() => {}
         }
     });
     Replica { policies, cluster, registry, task, stopper }

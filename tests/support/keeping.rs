@@ -99,7 +99,8 @@ impl Replica {
         let (mut metrics, (stopper, shutdown)) = (Metrics::new(), Stopper::new());
         let readiness = Readiness::default();
         settings.remark = readiness.remark();
-        let (events, teller) = Events::new(api.client(), name, ReviewOrigin::Proven, metrics.registry());
+        let (events, event_sender) =
+            Events::new(api.client(), name, ReviewOrigin::Proven, metrics.registry());
         let (terms, lease) = (
             LeaseConfig {
                 lasts: Duration::from_secs(2),
@@ -110,14 +111,14 @@ impl Replica {
         );
         let terms = LeaseConfig { lead_for: Duration::from_millis(1900), ..terms };
         let (elector, leadership) = Elector::new(api.client(), lease, name, terms, metrics.registry());
-        let elector = elector.telling(readiness.remark());
+        let elector = elector.with_remark(readiness.remark());
         let (keeper, provided) =
             CertificateManager::new(api.client(), settings, leadership, Some(events), metrics.registry());
         let election = shutdown.clone();
         let tasks = vec![
             tokio::spawn(async move { elector.run(&election).await }),
             tokio::spawn(async move { match keeper.run().await {} }),
-            tokio::spawn(teller.run()),
+            tokio::spawn(event_sender.run()),
         ];
 
         let (folder, hold) = (tempfile::tempdir().unwrap(), Hold::default());

@@ -38,8 +38,8 @@ enum ServerIdentity {
 }
 
 impl ServerIdentity {
-    /// Waits for something that is told of; what is not has to be looked at.
-    async fn told(&mut self) {
+    /// Waits for the next certificate of the manager. Files are polled: for these it never ends.
+    async fn changed(&mut self) {
         if let Self::Provided(Provided(provided)) = self
             && provided.changed().await.is_ok()
         {
@@ -146,7 +146,7 @@ impl Refresher {
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                () = self.identity.told() => {}
+                () = self.identity.changed() => {}
             }
             self.refresh_identity().await;
             self.refresh_clients().await;

@@ -16,12 +16,12 @@ impl ReconcileContext {
     /// Tells people what stands in the way, or that nothing does any more.
     pub(super) async fn report(&self, set: &PerPodSet, problems: &[Problem]) -> Next {
         for problem in problems {
-            self.tell(set, problem);
+            self.queue_event(set, problem);
         }
         let wanted = condition_text(problems);
         self.memories.log(set, wanted.as_ref());
         let mut next = if problems.is_empty() { Next::News } else { self.retry() };
-        if wanted.as_ref() != set.status.said.as_deref() {
+        if wanted.as_ref() != set.status.condition_text.as_deref() {
             let rest = self.memories.condition_rests(set, wanted.as_ref());
             if rest.is_zero() {
                 self.write_condition(set, wanted.as_ref()).await;
@@ -36,7 +36,7 @@ impl ReconcileContext {
     }
 
     async fn write_condition(&self, set: &PerPodSet, wanted: Option<&ConditionText>) {
-        match self.server.say(set, wanted).await {
+        match self.server.write_condition(set, wanted).await {
             // The set is gone or another one by now.
             Err(WriteError::Stale | WriteError::NotLeading) => return,
             Ok(()) => {}
@@ -53,7 +53,7 @@ impl ReconcileContext {
     /// Says that the Services keep what no policy gives them any more; in the log once.
     pub(super) fn tell_kept(&self, set: &PerPodSet, kept: Option<&Problem>) {
         if let Some(problem) = kept {
-            self.tell(set, problem);
+            self.queue_event(set, problem);
         }
         self.memories.log_kept(set, kept);
     }
@@ -64,13 +64,13 @@ impl ReconcileContext {
         for service in foreign.iter().take(MOST_TOLD) {
             let object = Kind::Service.reference(&set.metadata.namespace, &service.name);
             let message = foreign_message(&set.metadata.name, &service.name);
-            events.tell_in_the_way(object, &service.uid, set.reference(), BLOCKED, &message);
+            events.queue_blocked(object, &service.uid, set.reference(), BLOCKED, &message);
         }
     }
 
-    pub(super) fn tell(&self, set: &PerPodSet, problem: &Problem) {
+    pub(super) fn queue_event(&self, set: &PerPodSet, problem: &Problem) {
         if let Some(events) = &self.events {
-            events.tell_undone(set.reference(), &set.metadata.uid, problem.id, &problem.message);
+            events.queue_undone(set.reference(), &set.metadata.uid, problem.id, &problem.message);
         }
     }
 }
