@@ -67,7 +67,7 @@ impl Api {
     }
 
     /// Reads one page of the objects of a kind: those of a namespace, or all. Of a custom resource that is not served there are none,
-    /// at no version.
+    /// at no version. A page that would be too large in memory is one of fewer objects.
     pub(crate) async fn list(
         &self,
         kind: Kind,
@@ -75,25 +75,27 @@ impl Api {
         limit: u32,
         next: Option<&str>,
     ) -> Result<Page, ApiError> {
-        self.page(kind, &page_path(kind, namespace, limit, next)?).await
+        objects(kind, self.read_page(kind, namespace, limit, next).await)
+    }
+
+    /// As [`list`](Self::list), but an error where the page is too large.
+    pub(crate) async fn list_within_limits(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        limit: u32,
+        next: Option<&str>,
+    ) -> Result<Page, ApiError> {
+        objects(kind, self.read(&page_path(kind, Some(namespace), limit, next)?).await)
     }
 
     /// Reads the objects of a kind in a namespace as the API server has them in its cache, which may be a moment behind. An answer
     /// that is not takes it 80 ms more where objects of another kind have changed last: it waits for etcd to say that nothing is missing.
     pub(crate) async fn list_cached(&self, kind: Kind, namespace: &str) -> Result<Page, ApiError> {
-        self.page(kind, &format!("{}?resourceVersion=0", path_of(kind, Some(namespace))?)).await
+        objects(kind, self.read(&format!("{}?resourceVersion=0", path_of(kind, Some(namespace))?)).await)
     }
 
-    async fn page(&self, kind: Kind, path: &str) -> Result<Page, ApiError> {
-        match self.read(path).await {
-            Err(error) if error.is_absence() && kind.facts().origin == Origin::WatchedIfServed => {
-                Ok(Page { items: Vec::new(), version: String::new(), bytes: 0, next: None })
-            }
-            answer => page(&answer?, |text| Ok(item(kind, text))),
-        }
-    }
-
-    /// Reads one page of the objects of a kind with all of their fields.
+    /// Reads one page of the objects of a kind as [`list`](Self::list) does, with all of their fields.
     pub(crate) async fn list_raw(
         &self,
         kind: Kind,
@@ -101,7 +103,7 @@ impl Api {
         limit: u32,
         next: Option<&str>,
     ) -> Result<Page<serde_json::Value>, ApiError> {
-        let answer = self.read(&page_path(kind, namespace, limit, next)?).await?;
+        let answer = self.read_page(kind, namespace, limit, next).await?;
         page(&answer, |text| serde_json::from_str(text).map_err(|error| malformed(&error)))
     }
 
@@ -136,6 +138,22 @@ impl Api {
         Ok(Watch { kind, body: response.into_body(), buffer: BytesMut::new() })
     }
 
+    /// Reads a page of at most `limit` objects, and of fewer where it would be too large.
+    async fn read_page(
+        &self,
+        kind: Kind,
+        namespace: Option<&str>,
+        mut limit: u32,
+        next: Option<&str>,
+    ) -> Result<Answer, ApiError> {
+        loop {
+            match self.read(&page_path(kind, namespace, limit, next)?).await {
+                Err(ApiError::TooLarge(_)) if limit > 1 => limit = (limit / 4).max(1),
+                answer => return answer,
+            }
+        }
+    }
+
     async fn read(&self, path: &str) -> Result<Answer, ApiError> {
         let answer = async { self.limits.collect(self.send(path).await?.into_body()).await };
         timeout(self.patience, answer).await.map_err(|_| ApiError::Silent(self.patience))?
@@ -156,6 +174,16 @@ impl Api {
         let status: RawStatus<'_> = serde_json::from_slice(&body).unwrap_or_default();
         let message = if status.message.is_empty() { String::from_utf8_lossy(&body) } else { status.message };
         Err(ApiError::Status { code, message: message.trim().chars().take(LONGEST_MESSAGE).collect() })
+    }
+}
+
+/// The page of an answer. A custom resource that is not served has no objects.
+fn objects(kind: Kind, answer: Result<Answer, ApiError>) -> Result<Page, ApiError> {
+    match answer {
+        Err(error) if error.is_absence() && kind.facts().origin == Origin::WatchedIfServed => {
+            Ok(Page { items: Vec::new(), version: String::new(), bytes: 0, next: None })
+        }
+        answer => page(&answer?, |text| Ok(item(kind, text))),
     }
 }
 

@@ -190,7 +190,7 @@ async fn cached(api: &Api, kind: Kind, namespace: &str) -> Result<Vec<ObjectRead
 async fn list(api: &Api, kind: Kind, namespace: &str) -> Result<Vec<ObjectRead>, LiveReadError> {
     let (mut items, mut bytes, mut next) = (Vec::new(), 0, None);
     for _ in 0..PAGES {
-        let page = api.list(kind, Some(namespace), PAGE, next.as_deref()).await.map_err(failure)?;
+        let page = api.list_within_limits(kind, namespace, PAGE, next.as_deref()).await.map_err(failure)?;
         bytes += page.bytes;
         if bytes > LARGEST {
             return Err(LiveReadError::TooLarge);

@@ -93,6 +93,22 @@ fn set(api: &ApiServer, name: &str, replicas: i32) {
 }
 
 #[tokio::test]
+async fn a_page_that_would_fill_the_memory_is_read_in_parts() {
+    let api = ApiServer::start().await;
+    for number in 0..34 {
+        let name = format!("set-{number}");
+        let annotations = json!({"note": "x".repeat(1 << 20)});
+        let set = json!({"metadata": {"annotations": annotations}, "spec": {"replicas": number, "serviceName": name}});
+        api.put_object(SETS, "prod", &name, set);
+    }
+    let watched = watch_at(api, WatchConfig { page: 100, ..pace() });
+    watched.ready().await;
+    assert_eq!(watched.cluster.load().count(Kind::StatefulSet), 34);
+    assert_eq!(watched.api.requests("/statefulsets?limit=100"), 2, "the last page has room for what is left");
+    assert_eq!(watched.api.requests("/statefulsets?limit=25"), 1);
+}
+
+#[tokio::test]
 async fn it_is_ready_when_every_kind_is_listed_and_then_follows() {
     let api = ApiServer::start().await;
     for number in 0..8 {
