@@ -16,6 +16,7 @@ use stateward::watch::{Gauges, Live, WatchConfig};
 use tokio::task::JoinHandle;
 
 use crate::support::api_server::{ApiServer, Fault};
+use crate::support::logs::Logs;
 use crate::support::{etcd, until};
 
 const SETS: &str = "statefulsets";
@@ -115,6 +116,27 @@ async fn a_set_has_a_report_that_follows_what_is_wrong_and_is_written_once() {
     api.delete(SETS, "prod", "etcd");
     until("the last one", async || report(&api, "stateward-etcd").is_none()).await;
     assert!(leader.metrics().contains("report_writes_total{outcome=\"failed\"} 0\n"), "{}", leader.metrics());
+}
+
+#[tokio::test]
+async fn a_namespace_that_fails_is_logged_once_while_others_work() {
+    let logs = Logs::capture();
+    let api = ApiServer::start().await;
+    put(&api, "prod", "etcd", 4);
+    put(&api, "test", "etcd", 4);
+    api.fail("prod/reports", Fault::ReadOnly(500));
+    let leader = Leader::start(&api);
+    let failed = || {
+        let metrics = leader.metrics();
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("stateward_report_writes_total{outcome=\"failed\"} "));
+        line.map_or(0, |number| number.parse::<u64>().unwrap())
+    };
+    until("failures", async || failed() >= 4).await;
+    assert!(api.object("reports", "test", "stateward-etcd").is_some());
+    let lines = logs.lines_with("background reports are held up");
+    assert_eq!(lines.iter().filter(|line| line.contains("WARN")).count(), 1, "{lines:?}");
 }
 
 #[tokio::test]

@@ -219,6 +219,7 @@ impl ApiServer {
         self.state.notify();
     }
 
+    /// Requests for a resource fail, or those for `namespace/resource`.
     pub fn fail(&self, resource: &str, fault: Fault) {
         self.state.lock().faults.insert(resource.to_owned(), fault);
     }
@@ -355,7 +356,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer,
         return Ok(Response::new(Full::new(Bytes::from_static(b"\x1f\x8b\x08")).boxed()));
     }
     state.lock().requests.push(format!("{} {}", request.method(), request.uri()));
-    let fault = state.lock().faults.get(&target.resource).copied();
+    let fault = state.lock().fault(&target);
     match fault {
         Some(Fault::Status(code)) => return Ok(status(code, "as the test wants it")),
         Some(Fault::ReadOnly(code)) if request.method() != Method::GET => {
@@ -409,6 +410,12 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer,
 }
 
 impl Inner {
+    /// What fails: the resource, or that of one namespace.
+    fn fault(&self, target: &Target) -> Option<Fault> {
+        let in_namespace = format!("{}/{}", target.namespace.as_deref().unwrap_or_default(), target.resource);
+        self.faults.get(&target.resource).or_else(|| self.faults.get(&in_namespace)).copied()
+    }
+
     /// The object or the list that is asked for.
     fn answer_get(&self, target: &Target, query: &BTreeMap<String, String>) -> Option<Value> {
         match &target.name {
