@@ -92,7 +92,17 @@ pub(super) fn new_budget(at: &SetContext<'_>) -> Option<FieldEdit> {
         return None;
     }
     let spec = json!({"maxUnavailable": 1, "selector": {"matchLabels": labels_json(&labels)}});
-    Some(new_object(at, Kind::DisruptionBudget, at.name(), &spec))
+    Some(new_object(at, Kind::DisruptionBudget, &new_budget_name(at), &spec))
+}
+
+/// The name of a further budget for the set: its own, where no known budget has that.
+pub(super) fn new_budget_name(at: &SetContext<'_>) -> String {
+    let known = at.view.known_budgets(at.namespace());
+    let is_free = |name: &String| known.iter().all(|budget| *budget.metadata.name != **name);
+    let name = at.name();
+    let numbered = (2..).map(|number| format!("{name}-pdb-{number}"));
+    let mut names = [name.to_owned(), format!("{name}-pdb")].into_iter().chain(numbered);
+    names.find(is_free).unwrap_or_default()
 }
 
 /// A headless Service of this name for the set's pods.

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::budgets::{enumerate, set_limit, spec_for_group, third_member};
-use super::edits::{budget_labels, new_budget};
+use super::edits::{budget_labels, new_budget, new_budget_name};
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::cluster::Kind;
 use crate::model::quorum::{majority, tolerated};
 use crate::model::{
-    Class, DisruptionBudget, LabelSelector, Object, POD_INDEX_LABEL, POD_NAME_LABEL, StatefulSet,
+    Class, DisruptionBudget, LabelSelector, Object, ObjectRef, POD_INDEX_LABEL, POD_NAME_LABEL, StatefulSet,
 };
 use crate::verdict::Level;
 
@@ -17,7 +17,8 @@ rule! {
     ///
     /// A StatefulSet has two replicas or more, or is one of several of a consensus group, and no PodDisruptionBudget of its
     /// namespace selects its pods. Selectors are compared with the labels of the pod template, expressions included; `{}`
-    /// selects every pod. If a budget looks as if it was meant for the pods, the message says why it does not select them.
+    /// selects every pod. If a budget looks as if it was meant for the pods, the message says why it does not select them. Where it
+    /// selects the pods of another workload, it stays that workload's, and a further one is advised.
     ///
     /// A budget that selects by the name or the number of the pods covers those only: what no budget covers is named. One
     /// that selects by labels which an operator or the software itself sets while the pods run (`spilo-role`) may or may
@@ -112,24 +113,68 @@ fn nothing_selects(at: &SetContext<'_>, out: &mut Violations) {
     if let Some(members) = at.members().filter(|_| at.class.class == Class::Quorum) {
         message = format!("{message}, and {} of {members} members must stay up", majority(members));
     }
-    let known = at.view.known_budgets(at.namespace());
-    let meant = known.into_iter().find(|budget| is_meant_for(budget, at));
-    let idle = idle_budget(at).filter(|_| meant.is_none());
-    if let Some(budget) = meant.or(idle) {
-        message = format!("{message}; {}", why_not(budget, at.set));
+    let near = NearBudget::of(at);
+    if let Some(near) = &near {
+        message = format!("{message}; {}", near.why_not(at));
     }
     let violation =
-        out.add(Place::in_set("/spec/template/metadata/labels"), message, remedy(at, meant, idle));
-    let created = new_budget(at).filter(|_| meant.is_none());
-    let mut edits: Vec<FieldEdit> =
-        created.map(|edit| if idle.is_some() { edit.unsafe_to_apply() } else { edit }).into_iter().collect();
+        out.add(Place::in_set("/spec/template/metadata/labels"), message, remedy(at, near.as_ref()));
+    let created = match near {
+        Some(NearBudget::Meant(_)) => None,
+        Some(NearBudget::Idle(_)) => new_budget(at).map(FieldEdit::unsafe_to_apply),
+        Some(NearBudget::OfOthers(_)) | None => new_budget(at),
+    };
+    let mut edits: Vec<FieldEdit> = created.into_iter().collect();
     if !edits.is_empty() && is_pair(at) {
         edits.push(FieldEdit::replicas(3));
     }
     violation.edits(edits).missing_companion(at.dry_run);
-    if let Some(budget) = meant.or(idle) {
-        violation.related_to(Place::of(budget.reference(), "/spec/selector"));
+    if let Some(near) = near {
+        violation.related_to(Place::of(near.budget().reference(), "/spec/selector"));
     }
+}
+
+/// A budget that does not select the pods, and may be the reason that none does.
+enum NearBudget<'a> {
+    /// It looks as if it were about the set, and selects no other pods that are known.
+    Meant(&'a DisruptionBudget),
+    /// It looks as if it were about the set, and protects other pods.
+    OfOthers(&'a DisruptionBudget),
+    /// It selects no pods at all.
+    Idle(&'a DisruptionBudget),
+}
+
+impl<'a> NearBudget<'a> {
+    fn of(at: &SetContext<'a>) -> Option<Self> {
+        let known = at.view.known_budgets(at.namespace()).into_iter();
+        let (of_others, own): (Vec<_>, Vec<_>) = known
+            .filter(|budget| is_meant_for(budget, at))
+            .partition(|budget| protected_by(budget, at).is_some());
+        let own = own.first().map(|budget| Self::Meant(budget));
+        own.or_else(|| idle_budget(at).map(Self::Idle))
+            .or_else(|| of_others.first().map(|budget| Self::OfOthers(budget)))
+    }
+
+    fn budget(&self) -> &'a DisruptionBudget {
+        let (Self::Meant(budget) | Self::OfOthers(budget) | Self::Idle(budget)) = self;
+        budget
+    }
+
+    fn why_not(&self, at: &SetContext<'_>) -> String {
+        let budget = self.budget();
+        let why = why_not(budget, at.set);
+        match protected_by(budget, at) {
+            Some(other) => format!("{why}: it is that of {} {}", other.kind, other.name),
+            None => why,
+        }
+    }
+}
+
+/// Another workload whose pods a budget selects, all or some of them.
+fn protected_by(budget: &DisruptionBudget, at: &SetContext<'_>) -> Option<ObjectRef> {
+    let selector = budget.spec.selector.as_ref()?;
+    let set = at.view.sets_covered_by(budget).first().map(|(set, _)| set.reference());
+    set.or_else(|| at.other_workloads(selector).first().map(|workload| workload.reference()))
 }
 
 /// None of the sets of a group has a budget.
@@ -258,18 +303,24 @@ fn why_not(budget: &DisruptionBudget, set: &StatefulSet) -> String {
     }
 }
 
-fn remedy(at: &SetContext<'_>, meant: Option<&DisruptionBudget>, idle: Option<&DisruptionBudget>) -> String {
+fn remedy(at: &SetContext<'_>, near: Option<&NearBudget<'_>>) -> String {
     let selector = selecting(at);
-    let text = if let Some(budget) = meant {
+    let text = if let Some(NearBudget::Meant(budget)) = near {
         let name = &budget.metadata.name;
         let select = format!("let spec.selector of PodDisruptionBudget {name} select {selector}");
         if suits(budget, at) { select } else { format!("{select}, and {}", set_limit(at, budget)) }
     } else {
         let added = format!(
             "add a PodDisruptionBudget {} with a selector for {selector} and maxUnavailable: 1 to its namespace",
-            at.name(),
+            new_budget_name(at),
         );
-        in_place_of(added, idle)
+        match near {
+            Some(NearBudget::Idle(idle)) => in_place_of(added, Some(idle)),
+            Some(NearBudget::OfOthers(budget)) => {
+                format!("{added}, and leave PodDisruptionBudget {} as it is", budget.metadata.name)
+            }
+            _ => added,
+        }
     };
     with_third_member(at, text)
 }
