@@ -40,6 +40,9 @@ pub struct AutoscalerSpec {
     /// The highest count it may set; required of a HorizontalPodAutoscaler, and absent means 100 of a ScaledObject.
     #[serde(alias = "maxReplicaCount")]
     pub max_replicas: Option<i32>,
+    /// Of a ScaledObject: what it sets while no trigger is active.
+    #[serde(rename = "idleReplicaCount")]
+    idle_replicas: Option<i32>,
 }
 
 /// `scaleTargetRef`.
@@ -66,6 +69,12 @@ impl Autoscaler {
     /// The highest count it may set.
     pub fn max_replicas(&self) -> i32 {
         self.spec.max_replicas.unwrap_or(if self.kind == Kind::ScaledObject { 100 } else { 0 })
+    }
+
+    /// The count below [`Self::min_replicas`] that a ScaledObject sets while no trigger is active. KEDA refuses others.
+    pub fn idle_replicas(&self) -> Option<i32> {
+        let is_keda = self.kind == Kind::ScaledObject;
+        self.spec.idle_replicas.filter(|idle| is_keda && *idle < self.min_replicas())
     }
 
     /// The name of the StatefulSet it scales, if that is what it scales.
@@ -110,6 +119,17 @@ mod tests {
         assert_eq!(scaler.scaled(Kind::Deployment), None);
         scaler.kind = Kind::ScaledObject;
         assert_eq!((scaler.scaled(Kind::Deployment), scaler.scaled_set()), (Some("web"), None));
+    }
+
+    #[test]
+    fn only_keda_has_a_count_for_when_nothing_is_to_do() {
+        let spec = r#"{"spec":{"minReplicaCount":3,"idleReplicaCount":0}}"#;
+        let mut scaler: Autoscaler = serde_json::from_str(spec).unwrap();
+        assert_eq!(scaler.idle_replicas(), None);
+        scaler.kind = Kind::ScaledObject;
+        assert_eq!(scaler.idle_replicas(), Some(0));
+        scaler.spec.min_replicas = Some(0);
+        assert_eq!(scaler.idle_replicas(), None, "it is not below the minimum");
     }
 
     #[test]

@@ -6,8 +6,8 @@ use crate::model::{Autoscaler, Object};
 rule! {
     /// ## What it checks
     ///
-    /// A HorizontalPodAutoscaler scales a StatefulSet whose pods are one consensus group. One that may set only one count does
-    /// nothing and is let be.
+    /// A HorizontalPodAutoscaler, or a ScaledObject of KEDA, scales a StatefulSet whose pods are one consensus group. One that may
+    /// set only one count does nothing and is let be; `idleReplicaCount` of a ScaledObject is a further count.
     ///
     /// ## Why
     ///
@@ -77,18 +77,26 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
 
 fn report(at: &SetContext<'_>, scaler: &Autoscaler, place: Place, out: &mut Violations) {
     let (least, most) = (scaler.min_replicas(), scaler.max_replicas());
-    if least >= most {
-        return;
-    }
+    let idle = scaler.idle_replicas();
     let (set, reference) = (at.name(), scaler.reference());
     let (kind, name) = (reference.kind, &reference.name);
+    let (counts, remedy, path) = match idle {
+        _ if least < most => {
+            let idle = idle.map_or_else(String::new, |idle| format!(", and {idle} while idle,"));
+            let remedy = format!("delete {kind} {name} and give {set} 3 or 5 members");
+            (format!("any count from {least} to {most}{idle}"), remedy, "")
+        }
+        Some(idle) => {
+            let remedy = format!("remove spec.idleReplicaCount of {kind} {name}");
+            (format!("{idle} while idle and {least} otherwise"), remedy, "/spec/idleReplicaCount")
+        }
+        None => return,
+    };
     let message = format!(
-        "{kind} {name} may set any count from {least} to {most} on StatefulSet {set}, whose members must agree to each that \
-         joins or leaves"
+        "{kind} {name} may set {counts} on StatefulSet {set}, whose members must agree to each that joins or leaves"
     );
-    let remedy = format!("delete {kind} {name} and give {set} 3 or 5 members");
     out.add(place, message, remedy)
-        .edit(FieldEdit::remove(Place::of(reference.clone(), "")).unsafe_to_apply())
+        .edit(FieldEdit::remove(Place::of(reference.clone(), path)).unsafe_to_apply())
         .keyed(format!("{kind}/{name}"))
         .related_to(Place::of(reference, "/spec/scaleTargetRef"));
 }
