@@ -31,6 +31,10 @@ pub const PER_POD_APPLIED: &str = "stateward.dev/service-per-pod-applied";
 pub const PER_POD_SETTINGS: &str = "stateward.dev/service-per-pod-settings";
 /// When `kubectl rollout restart` was asked for, on a pod template.
 pub(super) const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+/// When Helm deletes a hook: policies, separated by commas.
+pub(super) const HELM_HOOK_DELETION: &str = "helm.sh/hook-delete-policy";
+/// The same of Argo CD.
+pub(super) const ARGO_HOOK_DELETION: &str = "argocd.argoproj.io/hook-delete-policy";
 /// What `publishNotReadyAddresses` was before Kubernetes 1.24; it has no effect any more.
 pub const TOLERATE_UNREADY: &str = "service.alpha.kubernetes.io/tolerate-unready-endpoints";
 

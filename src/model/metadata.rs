@@ -5,8 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::annotations::{
-    DOMAIN, OWN_ANNOTATIONS, PER_POD_APPLIED, PER_POD_LABEL, PER_POD_PORTS, POD_NAME_ANNOTATION,
-    RESTARTED_AT, TOLERATE_UNREADY,
+    ARGO_HOOK_DELETION, DOMAIN, HELM_HOOK_DELETION, OWN_ANNOTATIONS, PER_POD_APPLIED, PER_POD_LABEL,
+    PER_POD_PORTS, POD_NAME_ANNOTATION, RESTARTED_AT, TOLERATE_UNREADY,
 };
 use super::release::is_release_annotation;
 use super::{Labels, created, nullable};
@@ -70,7 +70,7 @@ impl Owner {
 }
 
 /// The annotations that Stateward reads (`stateward.dev/…`, those of Metacontroller's service-per-pod example, those that name a
-/// release, the time of a restart, and one that has lost its meaning); all others, some of them as large as the object itself, are skipped.
+/// release, the time of a restart, when a hook is deleted, and one that has lost its meaning); all others, some of them as large as the object itself, are skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations(Labels);
 
@@ -88,7 +88,13 @@ impl Annotations {
             || is_release_annotation(key)
             || matches!(
                 key,
-                PER_POD_LABEL | PER_POD_PORTS | POD_NAME_ANNOTATION | RESTARTED_AT | TOLERATE_UNREADY
+                PER_POD_LABEL
+                    | PER_POD_PORTS
+                    | POD_NAME_ANNOTATION
+                    | RESTARTED_AT
+                    | TOLERATE_UNREADY
+                    | HELM_HOOK_DELETION
+                    | ARGO_HOOK_DELETION
             )
     }
 

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::annotations::{ARGO_HOOK_DELETION, HELM_HOOK_DELETION};
 use super::{IntOrPercent, Kind, LabelSelector, Labels, Metadata, PodTemplate, nullable};
 
 /// What is kept of an object that makes pods and is not a StatefulSet.
@@ -24,6 +25,8 @@ pub struct WorkloadSpec {
     pub replicas: Option<i32>,
     /// Of a Job.
     pub parallelism: Option<i32>,
+    /// Of a Job.
+    ttl_seconds_after_finished: Option<i32>,
     /// Which pods are its own.
     #[serde(deserialize_with = "nullable::field")]
     pub selector: LabelSelector,
@@ -127,6 +130,20 @@ impl Workload {
     /// The labels of its pods.
     pub fn labels(&self) -> &Labels {
         self.template().labels()
+    }
+
+    /// Whether it is a Job that is deleted once it has succeeded, and its pods with it: a hook of Helm or Argo CD that says so, or
+    /// one that may stay for an hour at most.
+    pub fn is_deleted_when_done(&self) -> bool {
+        let policy = |key: &str, succeeded: &str| {
+            let policies = self.metadata.annotations.get(key).unwrap_or_default().split(',');
+            policies.map(str::trim).any(|policy| policy == succeeded)
+        };
+        let is_short_lived = || self.spec.ttl_seconds_after_finished.is_some_and(|seconds| seconds <= 3_600);
+        self.kind == Kind::Job
+            && (policy(HELM_HOOK_DELETION, "hook-succeeded")
+                || policy(ARGO_HOOK_DELETION, "HookSucceeded")
+                || is_short_lived())
     }
 
     /// How many pods the disruption controller expects of it: the `scale` of its controller. `None` where the kind has no scale

@@ -3,6 +3,7 @@
 use super::budgets::{describe, enumerate, set_limit};
 use super::{Params, Place, SetContext, Violations};
 use crate::model::{DisruptionBudget, LabelSelector, Object, Workload};
+use crate::verdict::Level;
 
 rule! {
     /// ## What it checks
@@ -10,6 +11,9 @@ rule! {
     /// The PodDisruptionBudget of a StatefulSet also selects pods of Deployments, ReplicaSets, DaemonSets, Jobs or CronJobs.
     /// Only manifests and an audit of a live cluster know those; a webhook says nothing of it. ReplicaSets of a Deployment and
     /// Jobs of a CronJob are not counted a second time, and neither is what is scaled to 0.
+    ///
+    /// It is at most a warning where there are only Jobs that are deleted once they have succeeded: hooks of Helm with the policy
+    /// `hook-succeeded` or of Argo CD with `HookSucceeded`, and Jobs whose `ttlSecondsAfterFinished` is an hour or less.
     ///
     /// ## Why
     ///
@@ -105,7 +109,12 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         if others.is_empty() {
             continue;
         }
-        let without_scale: Vec<_> = others.iter().copied().filter(|other| other.scale().is_none()).collect();
+        // Where others stay, those that go need not be named.
+        let (passing, staying): (Vec<&Workload>, Vec<_>) =
+            others.iter().partition(|other| other.is_deleted_when_done());
+        let (counted, level) =
+            if staying.is_empty() { (passing, Level::Warn) } else { (staying, Level::Deny) };
+        let without_scale: Vec<_> = counted.iter().copied().filter(|other| other.scale().is_none()).collect();
         let message = if !without_scale.is_empty() && budget.needs_scale() {
             format!(
                 "{} also selects the pods of {}, of which the disruption controller cannot tell how many there should be: it \
@@ -117,13 +126,14 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             format!(
                 "{} also counts the pods of {}: {}",
                 describe(budget),
-                names(&others),
+                names(&counted),
                 consequence(budget)
             )
         };
         let violation =
             out.add(Place::of(budget.reference(), "/spec/selector"), message, remedy(at, budget, &others));
         violation.keyed(&*budget.metadata.name).weighing(i32::try_from(others.len()).unwrap_or(i32::MAX));
+        violation.at_most(level);
         for other in others.iter().take(MOST_NAMED) {
             violation.related_to(Place::of(other.reference(), "/spec"));
         }
@@ -217,6 +227,37 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn jobs_that_are_deleted_once_they_are_done_only_warn() {
+        let job = |kind: &str, spec: &Value, key: &str, policy: &str| {
+            let mut job = workload(kind, "init", spec);
+            job["metadata"]["annotations"] = json!({key: policy});
+            job
+        };
+        let (helm, argo) = ("helm.sh/hook-delete-policy", "argocd.argoproj.io/hook-delete-policy");
+        for (kind, spec, key, policy, level) in [
+            ("Job", json!({}), helm, "hook-succeeded", Level::Warn),
+            ("Job", json!({}), helm, "before-hook-creation, hook-succeeded", Level::Warn),
+            ("Job", json!({}), argo, "HookSucceeded", Level::Warn),
+            ("Job", json!({"ttlSecondsAfterFinished": 600}), helm, "", Level::Warn),
+            ("Job", json!({"ttlSecondsAfterFinished": 86_400}), helm, "", Level::Deny),
+            ("Job", json!({}), helm, "before-hook-creation", Level::Deny),
+            ("Job", json!({}), helm, "hook-failed", Level::Deny),
+            ("CronJob", json!({}), helm, "hook-succeeded", Level::Deny),
+            ("Deployment", json!({"replicas": 1}), helm, "hook-succeeded", Level::Deny),
+        ] {
+            let limited = scene(&json!({"maxUnavailable": 1}));
+            let found = limited.with(job(kind, &spec, key, policy)).found(&RULE);
+            assert_eq!(found[0].at_most, level, "{kind} {spec} {key} {policy}");
+        }
+        let hook = job("Job", &json!({}), helm, "hook-succeeded");
+        let both =
+            scene(&json!({"maxUnavailable": 1})).with(hook).with(workload("Job", "backup", &json!({})));
+        assert_eq!(both.found(&RULE)[0].at_most, Level::Deny);
+        let said = both.says(&RULE);
+        assert!(said.contains("Job backup") && !said.contains("Job init"), "{said}");
     }
 
     #[test]
