@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::sources;
-use crate::manifest::{Manifest, Note, NoteKind, Source, read};
+use crate::manifest::{Manifest, Note, NoteKind, Origin, Source, read};
 use crate::model::Kind;
 use crate::policy::{NamespaceExemption, Policy, PolicyError, all_errors, lint};
 
@@ -38,6 +38,11 @@ pub(super) struct Loaded {
 
 const NO_POLICY: &str = "no StatefulSetPolicy and no StatefulSetExemption is found here (in folders *.yaml, *.yml and *.json are read)";
 
+/// Whether a file of this name holds cases for `policy test`, and not policies.
+pub(super) fn is_of_cases(name: &str) -> bool {
+    name.ends_with(".test.yaml")
+}
+
 /// A file, or why it cannot be read.
 pub(super) type PolicySource = Result<Arc<Source>, Note>;
 
@@ -66,6 +71,8 @@ impl Loaded {
     pub(super) fn of(source: &PolicySource, now: Timestamp) -> Self {
         let mut loaded = Self::default();
         let source = match source {
+            // Cases for `policy test` may stand beside the policies.
+            Ok(source) if source.origin == Origin::Found && is_of_cases(&source.name) => return loaded,
             Ok(source) => source,
             // A mounted ConfigMap keeps its files in hidden folders, beside links to them.
             Err(note) if note.kind == NoteKind::Skipped => return loaded,

@@ -1,16 +1,16 @@
 //! The files as they will be: with edited documents, and with the objects that are created.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::FixedFile;
 use super::document::is_json;
-use super::place::{DocumentKey, Documents, FileText, ObjectPlace};
+use super::place::{DocumentKey, Documents, FileDocument, FileText, ObjectPlace};
 use super::render::{self, Lists};
 use super::select::{Selected, Wanted};
+use super::{FixedFile, LeftAlone, Reason};
 use crate::model::ObjectRef;
 
 /// The files that change, and new ones.
@@ -64,13 +64,41 @@ fn create(
 ) {
     let Some(document) = documents.get(&beside.document) else { return };
     let text = render::block(manifest, Lists::of(&document.file.text));
-    if beside.path.is_empty() && !is_json(document.text()) {
-        append(&mut existing(files, &document.file).after, &text);
-    } else {
-        let name = format!("{}-{}.yaml", object.name, object.kind.to_ascii_lowercase());
-        let name = Path::new(&document.file.source.name).with_file_name(name).display().to_string();
+    if let Some(path) = own_file(document, object, beside) {
+        let name = path.display().to_string();
         files.insert(name.clone(), FixedFile { name, before: None, after: text });
+    } else {
+        append(&mut existing(files, &document.file).after, &text);
     }
+}
+
+/// The file that is made for an object which cannot be a further document of the file with `beside`, which is JSON or a `List`.
+fn own_file(document: &FileDocument, object: &ObjectRef, beside: &ObjectPlace) -> Option<PathBuf> {
+    if beside.path.is_empty() && !is_json(document.text()) {
+        return None;
+    }
+    let name = format!("{}-{}.yaml", object.name, object.kind.to_ascii_lowercase());
+    Some(Path::new(&document.file.source.name).with_file_name(name))
+}
+
+/// Takes out the findings of which an edit would make a file that exists already.
+pub(super) fn leave_existing(
+    documents: &Documents,
+    selected: &mut Vec<Selected<'_>>,
+    exists: impl Fn(&Path) -> bool,
+    left: &mut Vec<LeftAlone>,
+) {
+    let taken = |wanted: &Wanted| {
+        let Wanted::Create { object, beside, .. } = wanted else { return None };
+        let path = own_file(documents.get(&beside.document)?, object, beside)?;
+        exists(&path).then_some(path)
+    };
+    selected.retain(|one| {
+        let Some(path) = one.wanted.iter().find_map(taken) else { return true };
+        let why = format!("{} is to be made, and there is one already", path.display());
+        left.push(LeftAlone::new(one.finding, Reason::NotEditable(why)));
+        false
+    });
 }
 
 /// Adds a document to a file, with the line breaks that the file has.

@@ -17,6 +17,7 @@ mod select;
 mod text_fix;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -77,11 +78,18 @@ impl LeftAlone {
     }
 }
 
-/// Makes the edits of a report's findings in the files of its inventory: the safe ones, or all.
-pub fn fix(inventory: &Inventory, report: &Report, unsafe_too: bool) -> Fixes {
+/// Makes the edits of a report's findings in the files of its inventory: the safe ones, or all. No file is created of which `exists`
+/// says that there is one.
+pub fn fix(
+    inventory: &Inventory,
+    report: &Report,
+    unsafe_too: bool,
+    exists: impl Fn(&Path) -> bool,
+) -> Fixes {
     let mut documents = Documents::default();
     let mut fixes = Fixes::default();
     let mut selected = select::select(inventory, report, unsafe_too, &mut documents, &mut fixes.left);
+    create::leave_existing(&documents, &mut selected, exists, &mut fixes.left);
     let edited = edit_documents(&documents, &mut selected, &mut fixes.left);
     fixes.fixed = selected.len();
     fixes.files = create::files(&documents, edited, &selected);

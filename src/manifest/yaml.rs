@@ -19,14 +19,18 @@ mod token;
 
 use std::borrow::Cow;
 use std::mem;
+use std::ops::Range;
 
 use super::fault::Fault;
 use super::limits::{self, ParseLimits};
 use super::map::MapBuilder;
 use super::node::{MapEntry, Node, Value};
 use super::scalar::{self, Scalar};
+use cursor::Cursor;
 use events::{Event, Item};
 use parser::FirstDocument;
+use scanner::Scanner;
+use token::{Token, TokenKind};
 
 /// How many bytes go-yaml reads at a time. A character that YAML forbids counts from the moment it has been read.
 const READ_AHEAD: usize = 512;
@@ -47,6 +51,21 @@ pub(super) fn first<'a>(text: &'a str, line: u32, limits: &mut ParseLimits) -> R
     let ended = format!("{text}\n");
     let First { node, ignored } = first_of_lines(&ended, line, limits)?;
     Ok(First { node: node.into_owned(), ignored })
+}
+
+/// The places of the scalars of a text that starts on line `line` of its file, up to its first error.
+pub(super) fn scalar_places(text: &str, line: u32) -> Vec<Range<(u32, u32)>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut scanner = Scanner::new(Cursor::new(text, line));
+    let mut found = Vec::new();
+    while let Ok(Token { start, end, kind }) = scanner.take() {
+        match kind {
+            TokenKind::StreamEnd => break,
+            TokenKind::Scalar { .. } => found.push((start.line, start.column)..(end.line, end.column)),
+            _ => {}
+        }
+    }
+    found
 }
 
 fn first_of_lines<'a>(text: &'a str, line: u32, limits: &mut ParseLimits) -> Result<First<'a>, Fault> {

@@ -1,8 +1,8 @@
 //! Comments that exempt findings and silence notes: `# stateward:ignore NAME[,NAME] -- reason`. A name is that of a rule or of a kind
 //! of notes.
 //!
-//! Behind a value, or on a line of its own before one, a comment is about that line; before the first value of a document it is
-//! about the document. A comment without a reason has no effect, and one that has none is reported.
+//! Behind a value, or on a line of its own before one, a comment is about that line; before the first value of a document, also
+//! before or behind the `---` that opens it, it is about the document. A comment without a reason has no effect, and one that has none is reported.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::Report;
 use crate::cluster::inventory::Inventory;
-use crate::manifest::{Note, NoteKind, Source};
+use crate::manifest::{Note, NoteKind, ScalarPlaces, Source};
 use crate::model::did_you_mean;
 use crate::rules;
 
@@ -152,22 +152,25 @@ fn comments(text: &str) -> Vec<IgnoreComment> {
     // Comments that are about a document whose end, or a line whose number, is not known yet.
     let (mut of_document, mut of_next): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
     let (mut has_content, mut start, mut line) = (false, 1, 0);
+    let scalars = ScalarPlaces::of(text, MARK);
     for text_line in text.lines() {
         line += 1;
-        if text_line.starts_with("---") {
+        let separator = text_line.strip_prefix("---");
+        // Comments before the separator that opens a document are about that document.
+        if separator.is_some() && has_content {
             close(&mut found, &mut of_document, start..=line);
             (has_content, start) = (false, line);
-            continue;
         }
-        let is_comment = text_line.trim_start().starts_with('#');
-        if let Some(comment) = comment(text_line, line) {
+        let is_comment = separator.unwrap_or(text_line).trim_start().starts_with('#');
+        let comment = comment(text_line, line).filter(|comment| !scalars.hold(line, comment.column));
+        if let Some(comment) = comment {
             let list = if is_comment && has_content { &mut of_next } else { &mut of_document };
             if is_comment {
                 list.push(found.len());
             }
             found.push(comment);
         }
-        if !is_comment && !text_line.trim().is_empty() {
+        if !is_comment && !separator.unwrap_or(text_line).trim().is_empty() {
             has_content = true;
             close(&mut found, &mut of_next, line..=line);
         }
@@ -219,5 +222,19 @@ mod tests {
                 ("e".to_owned(), 8..=11, ""),
             ]
         );
+    }
+
+    #[test]
+    fn comments_at_the_separator_are_about_the_document_behind_it() {
+        let text = "# stateward:ignore a -- b\n---\nx: 1\n--- # stateward:ignore c -- d\n# stateward:ignore e -- f\ny: 2\n";
+        let about: Vec<_> = comments(text).iter().map(|c| (c.names.join("+"), c.about.clone())).collect();
+        assert_eq!(about, [("a".to_owned(), 1..=4), ("c".to_owned(), 4..=7), ("e".to_owned(), 4..=7)]);
+    }
+
+    #[test]
+    fn texts_are_no_comments() {
+        let text = "a: \"# stateward:ignore b -- c\"\nd: |\n  # stateward:ignore e -- f\ng: h # stateward:ignore i -- j\n";
+        let names: Vec<_> = comments(text).iter().map(|c| c.names.join("+")).collect();
+        assert_eq!(names, ["i"]);
     }
 }

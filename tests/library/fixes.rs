@@ -27,7 +27,7 @@ fn report(inventory: &Inventory) -> Report {
 /// What becomes of files, and their texts afterwards.
 fn fixed(files: &[(String, String)], unsafe_too: bool) -> (Fixes, Vec<(String, String)>) {
     let inventory = inventory(files);
-    let outcome = fix(&inventory, &report(&inventory), unsafe_too);
+    let outcome = fix(&inventory, &report(&inventory), unsafe_too, |_| false);
     let mut after = files.to_vec();
     for file in &outcome.files {
         match after.iter_mut().find(|(name, _)| *name == file.name) {
@@ -192,7 +192,7 @@ fn published_manifests_are_fixed_in_place() {
         let files = [(file.display().to_string(), text)];
         for unsafe_too in [false, true] {
             let before = inventory(&files);
-            let outcome = fix(&before, &report(&before), unsafe_too);
+            let outcome = fix(&before, &report(&before), unsafe_too, |_| false);
             fixed_findings += outcome.fixed;
             changed += outcome.files.len();
             for left in &outcome.left {

@@ -164,8 +164,12 @@ fn a_diff_promises_what_a_fix_does() {
     for mode in ["--diff", "--fix"] {
         let output = repository.run(&["audit", "c", mode]);
         let said = text(&output.stderr);
-        assert!(output.status.code() == Some(2) && said.contains("there is one already"), "{mode}: {said}");
-        assert_eq!(text(&output.stdout), "", "{mode}");
+        assert!(said.contains("etcd-service.yaml is to be made, and there is one already"), "{mode}: {said}");
+        assert_eq!(output.status.code(), Some(0), "the rest is fixed and judged: {mode}: {said}");
+        assert_eq!(
+            std::fs::read_to_string(repository.path().join("c/etcd-service.yaml")).unwrap(),
+            "# mine\n"
+        );
     }
 }
 

@@ -11,7 +11,7 @@ mod settings;
 use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 
@@ -251,7 +251,8 @@ impl Args {
             return Ok(report);
         }
         self.reduce(&mut report)?;
-        let new = self.fixes.finish(&fix(&inventory, &report, self.fixes.with_unsafe()))?;
+        let exists = |path: &Path| path.symlink_metadata().is_ok();
+        let new = self.fixes.finish(&fix(&inventory, &report, self.fixes.with_unsafe(), exists))?;
         if self.fixes.shows_diff() {
             return Ok(report);
         }

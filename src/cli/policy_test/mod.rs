@@ -67,7 +67,7 @@ impl TestArgs {
 fn run_path(path: &PathBuf, results: &mut Vec<CaseResult>, failures: &mut Vec<String>) {
     for source in sources::open(std::slice::from_ref(path)) {
         match source {
-            Ok(source) if source.name.ends_with(".test.yaml") => {
+            Ok(source) if policies::is_of_cases(&source.name) => {
                 let judged = run_file(&source.name, &source.text());
                 match judged.with_context(|| source.name.clone()) {
                     Ok(judged) => results.extend(judged),

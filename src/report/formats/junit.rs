@@ -81,9 +81,6 @@ fn write_case(report: &Report, located: &Located, out: &mut dyn io::Write) -> io
     let file = located.position.as_ref().map_or("", |position| &position.file.name);
     let name = format!("{} {} {}", finding.rule, finding.object, finding.path);
     write!(out, r#"    <testcase classname="{}" name="{}""#, markup(file), markup(&name))?;
-    if !file.is_empty() {
-        write!(out, r#" file="{}""#, markup(file))?;
-    }
     let text = format!(
         "{}\n{}\nFix: {}",
         markup(&place.unwrap_or_else(|| finding.object.to_string())),
