@@ -390,6 +390,13 @@ mod tests {
         assert!(item(Kind::StatefulSet, "[]").unwrap_err().name.is_empty());
     }
 
+    #[tokio::test]
+    async fn an_event_without_an_end_is_given_up() {
+        let body = Body::from(vec![b'x'; LONGEST_EVENT + 1]);
+        let mut watch = Watch { kind: Kind::Service, body, buffer: BytesMut::new() };
+        assert!(matches!(watch.next().await, Err(ApiError::TooLarge(LONGEST_EVENT))));
+    }
+
     #[test]
     fn the_order_of_an_events_fields_does_not_matter() {
         let line = br#"{"object":{"metadata":{"name":"a","resourceVersion":"9"}},"type":"ADDED"}"#;

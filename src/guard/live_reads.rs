@@ -19,8 +19,8 @@ use crate::cluster::{Cluster, Kind, ObjectRead};
 use crate::process::traces::SPANS;
 
 /// Lists over a mebibyte that are in memory at a time. Who may fill a namespace can provoke denials in it too, and must not be able
-/// to exhaust the memory of this replica: with these, and as many small lists as there are slots, all answers take less than 100 MiB. What is kept of them
-/// is what the snapshot has of the namespace.
+/// to exhaust the memory of this replica: with these, and as many small lists as there are slots, all answers take less than
+/// 100 MiB. What is kept of them is what the snapshot has of the namespace.
 const LARGE_AT_ONCE: usize = 2;
 
 /// Asks the API server for the neighbours of one change. Clones share the limits.
