@@ -1,18 +1,18 @@
-//! The names of the annotations that are read: our own, and those of Metacontroller's service-per-pod example.
+//! The names of the annotations that Stateward reads: its own, and those of Metacontroller's service-per-pod example.
 
 use super::text::pointer_step;
 
 /// The domain of Stateward's own annotations.
 pub const DOMAIN: &str = "stateward.dev";
 
-/// The class that a set is declared to have.
+/// The class that the set's owner declares.
 pub const CLASS: &str = "stateward.dev/class";
 /// The name of the group that several sets form.
 pub const ENSEMBLE: &str = "stateward.dev/ensemble";
-/// The rules that do not apply to the set, separated by commas; they need [`EXEMPT_REASON`].
+/// The rules that do not apply to the set, separated by commas; [`EXEMPT_REASON`] is required beside it.
 pub const EXEMPT: &str = "stateward.dev/exempt";
 pub const EXEMPT_REASON: &str = "stateward.dev/exempt-reason";
-/// `true` forbids the deletion of the set and of what belongs to it.
+/// `true` forbids deleting the set and the objects that belong to it.
 pub const PROTECTED: &str = "stateward.dev/protected";
 /// The type of per-pod Services.
 pub const PER_POD_TYPE: &str = "stateward.dev/service-per-pod-type";
@@ -27,15 +27,15 @@ pub const PER_POD_PORTS: &str = "service-per-pod-ports";
 pub const POD_NAME_ANNOTATION: &str = "pod-name-label";
 /// On a per-pod Service: a fingerprint of what was applied last.
 pub const PER_POD_APPLIED: &str = "stateward.dev/service-per-pod-applied";
-/// On a per-pod Service: the settings that a policy gave it, which hold on where no policy gives any.
+/// On a per-pod Service: the settings of the policy that made it. They stay in force when no policy gives settings any more.
 pub const PER_POD_SETTINGS: &str = "stateward.dev/service-per-pod-settings";
-/// When `kubectl rollout restart` was asked for, on a pod template.
+/// The time of the last `kubectl rollout restart`, on a pod template.
 pub(super) const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 /// When Helm deletes a hook: policies, separated by commas.
 pub(super) const HELM_HOOK_DELETION: &str = "helm.sh/hook-delete-policy";
-/// The same of Argo CD.
+/// When Argo CD deletes a hook: policies, separated by commas.
 pub(super) const ARGO_HOOK_DELETION: &str = "argocd.argoproj.io/hook-delete-policy";
-/// What `publishNotReadyAddresses` was before Kubernetes 1.24; it has no effect any more.
+/// The predecessor of `publishNotReadyAddresses` before Kubernetes 1.24; it has no effect any more.
 pub const TOLERATE_UNREADY: &str = "service.alpha.kubernetes.io/tolerate-unready-endpoints";
 
 /// The annotations under [`DOMAIN`] that are read on a StatefulSet.

@@ -3,14 +3,14 @@
 use super::group_name::replica_set_named;
 use super::{Container, PodTemplate, StatefulSet};
 
-/// Of Bitnami's MongoDB image: `primary`, `secondary`, `hidden` or `arbiter`.
+/// The variable of Bitnami's MongoDB image: `primary`, `secondary`, `hidden` or `arbiter`.
 pub(super) const MODE_VARIABLE: &str = "MONGODB_REPLICA_SET_MODE";
 const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 /// The program that votes in a Galera cluster without keeping data.
 const GALERA_ARBITRATOR: &str = "garbd";
 
 impl StatefulSet {
-    /// Whether its pods only vote: they keep no data.
+    /// Whether the set's pods only vote: they keep no data.
     pub fn is_arbiter(&self) -> bool {
         let template = &self.spec.template;
         let mut variables = template.spec.containers.iter().flat_map(|container| &container.env);
@@ -18,7 +18,7 @@ impl StatefulSet {
             || template.labels().get(COMPONENT_LABEL) == Some("arbiter")
     }
 
-    /// Whether other pods seem to vote with its own: they name the same replica set of MongoDB.
+    /// Whether the pods of `other` seem to vote with the set's own: both templates name the same MongoDB replica set.
     pub fn shares_replica_set(&self, other: &PodTemplate) -> bool {
         let name = self.replica_set_name();
         name.is_some() && replica_set_named(&other.spec.containers) == name
@@ -26,7 +26,7 @@ impl StatefulSet {
 }
 
 impl PodTemplate {
-    /// Whether its pods are arbitrators of Galera.
+    /// Whether the template's pods are Galera arbitrators.
     pub fn is_galera_arbitrator(&self) -> bool {
         self.spec.containers.iter().any(Container::is_galera_arbitrator)
     }

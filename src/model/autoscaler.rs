@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Kind, Metadata, nullable};
 
-/// What is kept of a HorizontalPodAutoscaler; it is the same in every version of `autoscaling`.
+/// The fields of a HorizontalPodAutoscaler that rules read; they are the same in every version of `autoscaling`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Autoscaler {
@@ -27,20 +27,20 @@ impl Default for Autoscaler {
     }
 }
 
-/// What is kept of an autoscaler's `spec`. KEDA has its own names for the limits.
+/// The fields of an autoscaler's `spec` that rules read. KEDA has its own names for the limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AutoscalerSpec {
-    /// What it scales.
+    /// The object that it scales.
     #[serde(deserialize_with = "nullable::field")]
     pub scale_target_ref: ScaleTarget,
-    /// Absent means 1; of a ScaledObject 0.
+    /// Absent means 1 for a HorizontalPodAutoscaler and 0 for a ScaledObject.
     #[serde(alias = "minReplicaCount")]
     pub min_replicas: Option<i32>,
-    /// The highest count it may set; required of a HorizontalPodAutoscaler, and absent means 100 of a ScaledObject.
+    /// The highest count it may set; required in a HorizontalPodAutoscaler; absent means 100 in a ScaledObject.
     #[serde(alias = "maxReplicaCount")]
     pub max_replicas: Option<i32>,
-    /// Of a ScaledObject: what it sets while no trigger is active.
+    /// Of a ScaledObject: the count that it sets while no trigger is active.
     #[serde(rename = "idleReplicaCount")]
     idle_replicas: Option<i32>,
 }
@@ -77,12 +77,12 @@ impl Autoscaler {
         self.spec.idle_replicas.filter(|idle| is_keda && *idle < self.min_replicas())
     }
 
-    /// The name of the StatefulSet it scales, if that is what it scales.
+    /// The name of the StatefulSet it scales; `None` if it scales another kind.
     pub fn scaled_set(&self) -> Option<&str> {
         self.scaled(Kind::StatefulSet)
     }
 
-    /// The name of the object of a kind of the API group `apps`, if that is what it scales. To KEDA, no kind means a Deployment.
+    /// The name of the object it scales, if that is of this kind in the API group `apps`. For KEDA, an absent kind means Deployment.
     pub fn scaled(&self, kind: Kind) -> Option<&str> {
         let ScaleTarget { api_version, kind: written, name } = &self.spec.scale_target_ref;
         let group = api_version.split_once('/').map_or(&**api_version, |(group, _)| group);

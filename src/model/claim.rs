@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Metadata, nullable};
 
-/// What is kept of a PersistentVolumeClaim.
+/// The fields of a PersistentVolumeClaim that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Claim {
@@ -14,7 +14,7 @@ pub struct Claim {
     pub spec: ClaimSpec,
 }
 
-/// What is kept of its `spec`.
+/// The fields of a claim's `spec` that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClaimSpec {
@@ -23,7 +23,7 @@ pub struct ClaimSpec {
     pub access_modes: Vec<Box<str>>,
 }
 
-/// What a claim can be mounted by only one of.
+/// The unit that only one of can mount a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OneMount {
     /// `ReadWriteOnce`: the pods of one node.
@@ -33,7 +33,7 @@ pub enum OneMount {
 }
 
 impl Claim {
-    /// What it lets only one of mount it: a pod or a node. `None` where several nodes may, or where it does not say.
+    /// The unit that only one of can mount the claim: a pod or a node. `None` if several nodes can, or if no access mode is given.
     pub fn mounted_by_one(&self) -> Option<OneMount> {
         let modes = || self.spec.access_modes.iter();
         let is_exclusive = |mode: &str| matches!(mode, "ReadWriteOnce" | "ReadWriteOncePod");
@@ -44,13 +44,13 @@ impl Claim {
         Some(if is_for_node { OneMount::Node } else { OneMount::Pod })
     }
 
-    /// Whether no pod may write to it.
+    /// Whether no pod may write to the claim.
     pub fn is_only_read(&self) -> bool {
         let mut modes = self.spec.access_modes.iter().peekable();
         modes.peek().is_some() && modes.all(|mode| &**mode == "ReadOnlyMany")
     }
 
-    /// Whether pods on several nodes may write to it.
+    /// Whether pods on several nodes may write to the claim.
     pub fn is_shared(&self) -> bool {
         self.spec.access_modes.iter().any(|mode| &**mode == "ReadWriteMany")
     }

@@ -1,4 +1,4 @@
-//! What kind of application a StatefulSet is, and how that is known.
+//! The class of application that a StatefulSet runs, and the evidence for it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,71 +42,70 @@ impl fmt::Display for Class {
     }
 }
 
-/// How sure it is that software is of the class that follows from it.
+/// How certain it is that software has the class that the catalogue gives it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
-    /// Nothing shows it, though it is the more usual of two: never a reason to deny.
+    /// No evidence, only the more usual of two classes: never a reason to deny.
     Presumed,
-    /// What is seen of it is usual for the class, and has other uses too.
+    /// The evidence is usual for the class, and has other uses too.
     #[default]
     Likely,
-    /// Practically every deployment of it is of the class.
+    /// Practically every deployment of the software has this class.
     Certain,
 }
 
 /// A class and the reason for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Classified {
-    /// The class.
     pub class: Class,
-    /// What decided.
+    /// The source that decided the class.
     pub because: Because,
-    /// What the shipped catalogue recognised, whether or not it decided.
+    /// The software that the shipped catalogue recognised, whether or not it decided the class.
     pub software: Option<Arc<Software>>,
 }
 
 /// Software that the shipped catalogue recognised.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Software {
-    /// As people call it.
+    /// The common name of the software.
     pub name: String,
-    /// What was recognised: `image hashicorp/consul`.
+    /// The evidence: `image hashicorp/consul`.
     pub evidence: String,
-    /// The container that decided.
+    /// The container that the software was recognised by.
     pub container: String,
     /// Its index among the main containers.
     pub index: usize,
     pub confidence: Confidence,
-    /// Whether its members keep nothing that a majority rests on.
+    /// Whether members keep no data that a majority depends on.
     pub keeps_no_data: bool,
-    /// The folders in which its images keep data where nothing says otherwise.
+    /// The default data folders of its images.
     pub data_folders: Arc<[Box<str>]>,
-    /// Whether members that stop in order leave the group, so that they are no longer counted.
+    /// Whether members that stop in order leave the group, and are no longer counted.
     pub leaves_in_order: bool,
     /// The probes that fail without a majority, if any is known.
     pub ready_needs_majority: Option<Arc<MajorityProbes>>,
 }
 
-/// What decided a class, the strongest first.
+/// The sources that can decide a class, the strongest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Because {
     /// `stateward.dev/class` on the set.
     Annotation,
-    /// `classes` of the policy of this name.
+    /// `classes` of the policy with this name.
     Policy(String),
     /// The shipped catalogue knows the software.
     Software(Arc<Software>),
-    /// A policy says otherwise than the rest, and it is not known whether it is about this set's namespace.
+    /// A policy gives another class than the other sources, and it is not known whether the policy applies to this set's namespace.
     Undecided {
         /// The policy's name.
         policy: String,
-        /// The class that it is if the policy applies, or does not.
+        /// The class in the other case: if the policy applies, or if it does not.
         alternative: Class,
-        /// What decided without the policy.
+        /// The source that decides without the policy.
         otherwise: Box<Because>,
     },
-    /// Nothing said otherwise.
+    /// No source says anything.
     Default,
 }
 

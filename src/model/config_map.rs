@@ -1,4 +1,4 @@
-//! A ConfigMap, which is only read from manifests: configuration files say which names an application dials.
+//! A ConfigMap, read from manifests only: its configuration files contain the names that an application dials.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Metadata, nullable};
 
-/// What is kept of a ConfigMap.
+/// The fields of a ConfigMap that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ConfigMap {
@@ -22,7 +22,7 @@ impl ConfigMap {
         self.data.get(key)?.as_deref()
     }
 
-    /// The texts in it, each with its key.
+    /// The texts, each with its key.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
         self.data.iter().filter_map(|(key, text)| Some((&**key, text.as_deref()?)))
     }

@@ -13,7 +13,7 @@ use super::{POD_INDEX_LABEL, POD_NAME_LABEL, nullable};
 pub struct Container {
     #[serde(deserialize_with = "nullable::field")]
     pub name: Box<str>,
-    /// As written, with registry, tag and digest.
+    /// The image as written, with registry, tag and digest.
     #[serde(deserialize_with = "nullable::field")]
     pub image: Box<str>,
     /// Overrides the image's entry point.
@@ -26,7 +26,7 @@ pub struct Container {
     pub env: Vec<EnvVar>,
     #[serde(deserialize_with = "nullable::list")]
     pub env_from: Vec<EnvFrom>,
-    /// Its ports, of which only the host's are of interest.
+    /// The container's ports; only host ports matter.
     #[serde(deserialize_with = "nullable::list")]
     pub ports: Vec<ContainerPort>,
     pub readiness_probe: Option<Box<Probe>>,
@@ -35,13 +35,13 @@ pub struct Container {
     pub lifecycle: Option<Box<Lifecycle>>,
     #[serde(deserialize_with = "nullable::list")]
     pub volume_mounts: Vec<VolumeMount>,
-    /// Claims that it uses as block devices.
+    /// Claims that the container uses as block devices.
     #[serde(deserialize_with = "nullable::list")]
     pub volume_devices: Vec<VolumeDevice>,
-    /// In manifests, files of ConfigMaps that it mounts, where they can say which software it is.
+    /// In manifests: the ConfigMap files that the container mounts, if they can show which software it runs.
     #[serde(skip)]
     pub files: Vec<MountedFile>,
-    /// Whether what its configuration files set is among its variables.
+    /// Whether the settings of its configuration files are among its variables.
     #[serde(skip)]
     pub has_settings: bool,
 }
@@ -50,7 +50,7 @@ pub struct Container {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MountedFile {
     pub config_map: Box<str>,
-    /// Its key in the ConfigMap.
+    /// The file's key in the ConfigMap.
     pub key: Box<str>,
     /// The path at which the container mounts the volume, without a slash at its end.
     pub mount: Box<str>,
@@ -64,7 +64,7 @@ pub struct MountedFile {
 pub struct EnvVar {
     #[serde(deserialize_with = "nullable::field")]
     pub name: Box<str>,
-    /// Empty where it comes from elsewhere.
+    /// Empty if the value comes from `valueFrom`.
     #[serde(deserialize_with = "nullable::field")]
     pub value: Box<str>,
     pub value_from: Option<Box<EnvSource>>,
@@ -88,7 +88,7 @@ pub struct FieldRef {
     pub field_path: Box<str>,
 }
 
-/// One key of a ConfigMap; the name is empty where none is referred to.
+/// One key of a ConfigMap; the name is empty if there is no reference.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct ConfigMapKey {
@@ -104,7 +104,7 @@ pub struct ConfigMapKey {
 pub struct EnvFrom {
     #[serde(deserialize_with = "nullable::field")]
     pub config_map_ref: ConfigMapKey,
-    /// What the name of each variable begins with, before its key.
+    /// The prefix that each key gets to make the variable's name.
     #[serde(deserialize_with = "nullable::field")]
     pub prefix: Box<str>,
 }
@@ -113,12 +113,12 @@ pub struct EnvFrom {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerPort {
-    /// The node's port it takes, 0 for none.
+    /// The port of the node that the container takes, 0 for none.
     #[serde(deserialize_with = "nullable::field")]
     pub host_port: i32,
 }
 
-/// A probe: what the kubelet does to learn how the container is.
+/// A probe: the check by which the kubelet learns the container's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Probe {
@@ -139,7 +139,7 @@ pub struct HttpGet {
     pub path: Box<str>,
 }
 
-/// A command that is run in the container; empty where there is none.
+/// A command that runs in the container; empty if there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct Exec {
@@ -147,7 +147,7 @@ pub struct Exec {
     pub command: Vec<Box<str>>,
 }
 
-/// What is run when a container starts and before it stops.
+/// The hooks that run after a container starts and before it stops.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Lifecycle {
@@ -164,22 +164,22 @@ pub struct LifecycleHandler {
     pub exec: Exec,
 }
 
-/// Where a container mounts a volume.
+/// A mount of a volume in a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VolumeMount {
-    /// The volume's.
+    /// The volume's name.
     #[serde(deserialize_with = "nullable::field")]
     pub name: Box<str>,
     #[serde(deserialize_with = "nullable::field")]
     pub read_only: bool,
-    /// The folder of the container that it becomes.
+    /// The path in the container.
     #[serde(deserialize_with = "nullable::field")]
     pub mount_path: Box<str>,
-    /// The folder or file of the volume that is mounted; empty where that is the whole volume.
+    /// The folder or file of the volume that is mounted; empty means the whole volume.
     #[serde(deserialize_with = "nullable::field")]
     pub sub_path: Box<str>,
-    /// The folder of the volume that is mounted, with variables of the container; empty where that is the whole volume.
+    /// The folder of the volume that is mounted, with variables of the container; empty means the whole volume.
     #[serde(deserialize_with = "nullable::field")]
     pub sub_path_expr: Box<str>,
 }
@@ -188,20 +188,20 @@ pub struct VolumeMount {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct VolumeDevice {
-    /// The volume's.
+    /// The volume's name.
     #[serde(deserialize_with = "nullable::field")]
     pub name: Box<str>,
 }
 
-/// What a reference to a variable begins with.
+/// The start of a reference to a variable.
 const VARIABLE: &str = "$(";
-/// How often a variable may be made of another.
+/// How many levels of references between variables are followed.
 const DEEPEST: u8 = 2;
-/// More variables than this in one text are not looked at.
+/// How many variables of one text are examined.
 const MOST_VARIABLES: usize = 8;
 
 impl FieldRef {
-    /// Whether it is a field that tells the pods of a set apart; with `false` it is none at all, or the same in all.
+    /// Whether the field differs between the pods of a set; `false` if there is no field, or if all pods have the same value.
     fn is_of_pod(&self) -> bool {
         let path = &*self.field_path;
         let is_of_template = path.starts_with("metadata.labels") || path.starts_with("metadata.annotations");
@@ -214,19 +214,19 @@ impl FieldRef {
 }
 
 impl EnvVar {
-    /// One whose value is written.
+    /// A variable with a written value.
     pub fn new(name: &str, value: &str) -> Self {
         Self { name: name.into(), value: value.into(), value_from: None }
     }
 
-    /// One whose value a ConfigMap holds under a key, or in the file that the key is.
+    /// A variable whose value is in a ConfigMap under a key, or in the file of that key.
     pub fn of_config_map(name: &str, value: &str, config_map: &str, key: &str) -> Self {
         let config_map_key_ref = ConfigMapKey { name: config_map.into(), key: key.into() };
         let from = EnvSource { config_map_key_ref, ..EnvSource::default() };
         Self { value_from: Some(Box::new(from)), ..Self::new(name, value) }
     }
 
-    /// The ConfigMap that holds its value, and the key.
+    /// The ConfigMap and the key that hold the variable's value.
     pub fn config_map(&self) -> Option<&ConfigMapKey> {
         self.value_from.as_ref().map(|from| &from.config_map_key_ref).filter(|key| !key.name.is_empty())
     }
@@ -238,14 +238,14 @@ impl Container {
         self.repository_and_tag().0
     }
 
-    /// The repository of its image as Docker Hub has it: `library/mongo` for `mongo` and `docker.io/mongo`.
+    /// The image's repository as Docker Hub has it: `library/mongo` for `mongo` and `docker.io/mongo`.
     pub fn official_repository(&self) -> Cow<'_, str> {
         let repository = self.repository();
         let name = repository.strip_prefix("docker.io/").unwrap_or(repository);
         if name.contains('/') { name.into() } else { format!("library/{name}").into() }
     }
 
-    /// The tag of its image; empty where there is none.
+    /// The image's tag; empty if there is none.
     pub fn tag(&self) -> &str {
         self.repository_and_tag().1
     }
@@ -256,19 +256,19 @@ impl Container {
         tagged.unwrap_or((without_digest, ""))
     }
 
-    /// The names, with variables, of the folders of volumes that it mounts.
+    /// The `subPathExpr` of each mount: folder names with variables.
     pub fn folders(&self) -> impl Iterator<Item = &str> {
         let folders = self.volume_mounts.iter().map(|mount| &*mount.sub_path_expr);
         folders.filter(|folder| !folder.is_empty())
     }
 
-    /// Whether it mounts this volume, or uses it as a device.
+    /// Whether the container mounts this volume, or uses it as a device.
     pub fn uses_volume(&self, name: &str) -> bool {
         self.volume_mounts.iter().any(|mount| *mount.name == *name)
             || self.volume_devices.iter().any(|device| *device.name == *name)
     }
 
-    /// Whether it may write to this volume.
+    /// Whether the container may write to this volume.
     pub fn writes_volume(&self, name: &str) -> bool {
         self.volume_mounts.iter().any(|mount| *mount.name == *name && !mount.read_only)
             || self.volume_devices.iter().any(|device| *device.name == *name)
@@ -279,7 +279,7 @@ impl Container {
         self.names_pod(&mount.sub_path_expr, DEEPEST)
     }
 
-    /// Whether a text with variables may differ between pods. What a variable is that is not written in the template is not known.
+    /// Whether a text with variables may differ between pods. A variable that the template does not define counts as unknown.
     fn names_pod(&self, text: &str, depth: u8) -> bool {
         let names = text.split(VARIABLE).skip(1).filter_map(|rest| rest.split(')').next());
         let mut known =
@@ -291,7 +291,7 @@ impl Container {
         })
     }
 
-    /// Its probes, each with the name of its field.
+    /// The container's probes, each with the name of its field.
     pub fn probes(&self) -> impl Iterator<Item = (&'static str, &Probe)> {
         let probes = [
             ("readinessProbe", &self.readiness_probe),

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The seconds since 1970, by which no object is refused: 0 where the field cannot be read.
+/// Seconds since 1970. An invalid value never fails the object: it reads as 0.
 pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     deserializer.deserialize_any(SecondsVisitor)
 }

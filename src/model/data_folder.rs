@@ -1,4 +1,4 @@
-//! Where a container keeps its data, as far as its command line and its environment say so.
+//! The data folders of a container, as far as its command line and environment name them.
 
 use super::{Container, MountedFile, VolumeMount};
 
@@ -12,7 +12,7 @@ const FLAGS: [&str; 11] = [
     "--fs_data_dirs",
     "--database.directory",
     "-Epath.data",
-    // Of the ZooKeeper image of Kubernetes' tutorial.
+    // From the ZooKeeper image of Kubernetes' tutorial.
     "--data_dir",
     "--data_log_dir",
 ];
@@ -39,10 +39,10 @@ const VARIABLES: [&str; 21] = [
     "ES_SETTING_PATH_DATA",
     "path.data",
 ];
-/// Those of a log of writes beside the data: without it a member has forgotten what it has confirmed since its last snapshot.
+/// The variables for a separate log of writes: without it, a member loses everything it confirmed since its last snapshot.
 const LOG_VARIABLES: [&str; 2] = ["ZOO_DATA_LOG_DIR", "ZOOKEEPER_DATA_LOG_DIR"];
 const LOG_SETTINGS: [&str; 1] = ["dataLogDir"];
-/// Settings of configuration files, which are known by their own names (`policies/software.yaml`).
+/// Settings of configuration files, by the names that `policies/software.yaml` gives them.
 const SETTINGS: [&str; 16] = [
     "data-dir",
     "dataDir",
@@ -61,28 +61,28 @@ const SETTINGS: [&str; 16] = [
     "MNESIA_DIR",
     "mysqld.datadir",
 ];
-/// More files than these are not looked through for the names of others.
+/// How many files are searched for the names of other files.
 const MOST_SCRIPTS: usize = 16;
 
-/// The variables of images that say where data are.
+/// The image variables that name a data folder.
 pub fn data_variables() -> impl Iterator<Item = &'static str> {
     VARIABLES.into_iter()
 }
 
-/// Whether the environment variable says where data are.
+/// Whether the environment variable names a data folder.
 pub fn names_data_folder(variable: &str) -> bool {
     VARIABLES.contains(&variable)
 }
 
 impl Container {
-    /// Whether its command line, or another file that it mounts, names the path at which a file is mounted.
+    /// Whether the command line, or another file that the container mounts, names the path at which `file` is mounted.
     pub fn names_mount_of(&self, file: &MountedFile) -> bool {
         let others = self.files.iter().take(MOST_SCRIPTS).filter(|other| other.path != file.path);
         let others = others.map(|other| &other.text);
         self.command.iter().chain(&self.args).chain(others).any(|text| text.contains(&*file.mount))
     }
 
-    /// The folders that its programs are told to keep data in; `None` where one of them is only known at run time.
+    /// The folders in which its programs are configured to keep data; `None` if one of them is only known at run time.
     pub fn data_folders(&self) -> Option<Vec<&str>> {
         let given = self.given(&VARIABLES, &FLAGS).chain(self.given_by_files(&SETTINGS));
         let folders: Vec<&str> = given.map(|folder| folder.trim_end_matches('/')).collect();
@@ -91,7 +91,7 @@ impl Container {
         folders.iter().all(is_plain).then_some(folders)
     }
 
-    /// Of those, the folders of a log of writes.
+    /// The folders of `data_folders` that hold a log of writes.
     pub fn log_folders(&self) -> impl Iterator<Item = &str> {
         let given = self.given(&LOG_VARIABLES, &[]).chain(self.given_by_files(&LOG_SETTINGS));
         given.map(|folder| folder.trim_end_matches('/'))
@@ -99,22 +99,22 @@ impl Container {
 }
 
 impl VolumeMount {
-    /// Whether a folder of the container is in the volume, or a part of it.
+    /// Whether the volume, or a part of it, contains the folder of the container.
     pub fn holds(&self, folder: &str) -> bool {
         is_in(folder, self.folder()) || is_in(self.folder(), folder)
     }
 
-    /// Whether the volume is a part of a folder of the container.
+    /// Whether the volume is mounted below a folder of the container.
     pub fn is_below(&self, folder: &str) -> bool {
         self.folder() != folder && is_in(self.folder(), folder)
     }
 
-    /// The folder of the container that it becomes, without a slash at its end.
+    /// The mount path in the container, without a slash at its end.
     pub fn folder(&self) -> &str {
         self.mount_path.trim_end_matches('/')
     }
 
-    /// The path in the container of a file of the volume; `None` where it is not mounted, or not known to be.
+    /// The path in the container of a file of the volume; `None` if the file is not mounted, or its path is not known.
     pub fn path_of(&self, file: &str) -> Option<String> {
         let mounted = self.sub_path.trim_matches('/');
         let rest = match file.strip_prefix(mounted)? {
@@ -127,12 +127,12 @@ impl VolumeMount {
 }
 
 impl MountedFile {
-    /// Whether it is this file, or in this folder.
+    /// Whether the file has this path, or is in this folder.
     pub fn is_in(&self, path: &str) -> bool {
         is_in(&self.path, path)
     }
 
-    /// Whether a path leads to a part of the volume that the file is in.
+    /// Whether `path` is in the volume of this file, below the mount path.
     pub fn shares_volume_with(&self, path: &str) -> bool {
         *self.mount != *path && is_in(path, &self.mount)
     }
@@ -166,7 +166,7 @@ mod tests {
             (json!({"args": ["-Epath.data=/store"]}), Some(vec!["/store"])),
             (json!({"args": ["-js", "-sd", "/store"]}), Some(vec!["/store"])),
             (json!({"args": ["--fs_data_dirs=/a,/b"]}), None),
-            // Where messages for people go.
+            // The folder of diagnostic log files.
             (
                 json!({"args": ["--log_dir=/logs"], "env": [{"name": "ZOO_LOG_DIR", "value": "/x"}]}),
                 Some(vec![]),

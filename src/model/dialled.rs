@@ -1,4 +1,4 @@
-//! The DNS names of a set's own pods under a Service, as far as the set itself says that they are dialled.
+//! The DNS names of a set's own pods under a Service that appear in the set's own configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,25 +8,25 @@ use super::{Container, StatefulSet};
 /// A name of one of the set's own pods, and where it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialledName {
-    /// As it is written: `zk-0.zk`, `$(POD_NAME).zk.default.svc`.
+    /// The name as written: `zk-0.zk`, `$(POD_NAME).zk.default.svc`.
     pub name: Box<str>,
     /// `variable ZOO_SERVERS of container zk`.
     pub source: Box<str>,
-    /// Whether it has the cluster's domain. The kubelet writes a pod's own full name into its `/etc/hosts`, so the pod itself
-    /// finds it without DNS.
+    /// Whether the name has the cluster's domain. The kubelet writes a pod's own full name into its `/etc/hosts`, so the pod resolves it
+    /// without DNS.
     pub is_full: bool,
-    /// Whether it is that of the pod it is written in.
+    /// Whether the name is that of the pod whose container it is written in.
     pub is_own: bool,
 }
 
-/// The names that the pods of a set have under a Service.
+/// The DNS names that the pods of a set have under a Service.
 #[derive(Clone, Debug)]
 pub struct OwnNames<'a> {
     set: &'a str,
     namespace: &'a str,
     /// The Service: `.zk`
     under_service: String,
-    /// Variables with the pod's own name, of whichever container.
+    /// Variables that hold the pod's own name, in any container.
     pod_variables: Vec<&'a str>,
 }
 
@@ -34,12 +34,12 @@ pub struct OwnNames<'a> {
 const POD_VARIABLES: [&str; 4] = ["HOSTNAME", "POD_NAME", "MY_POD_NAME", "K8S_POD_NAME"];
 
 impl StatefulSet {
-    /// The names of its own pods; `None` without a governing Service.
+    /// The DNS names of the set's own pods; `None` without a governing Service.
     pub fn own_names(&self) -> Option<OwnNames<'_>> {
         self.names_under(&self.spec.service_name)
     }
 
-    /// The names that its own pods have under a Service, or would have if it governed them.
+    /// The DNS names that the set's pods have under a Service, or would have if it governed them.
     pub fn names_under(&self, service: &str) -> Option<OwnNames<'_>> {
         if service.is_empty() || self.metadata.name.is_empty() {
             return None;
@@ -56,8 +56,8 @@ impl StatefulSet {
         })
     }
 
-    /// The first name of its own pods in the environment, command, arguments, probes and hooks of its containers; of
-    /// several, one that only DNS can answer.
+    /// The first DNS name of the set's own pods in the environment, command, arguments, probes and hooks of its containers. Prefers a name
+    /// that only DNS can resolve.
     pub fn dialled_name(&self) -> Option<DialledName> {
         if let Some(known) = &self.spec.template.spec.dialled {
             return Some((**known).clone());
@@ -66,15 +66,13 @@ impl StatefulSet {
         found.into_iter().min_by_key(|name| (name.is_full && name.is_own, name.is_full))
     }
 
-    /// Whether a Service stands by its name alone, not behind that of a pod, in the environment, command, arguments, probes or hooks
-    /// of a container.
+    /// Whether the environment, command, arguments, probes or hooks of a container name the Service by itself, not behind a pod's name.
     pub fn mentions_service(&self, service: &str) -> bool {
         let mut containers = self.spec.template.spec.all_containers();
         containers.any(|container| texts(container).iter().any(|(_, text)| mentions_host(text, service)))
     }
 
-    /// The Services, other than the governing one, under which names of its own pods stand in its containers; see
-    /// [`OwnNames::other_services`].
+    /// The Services, other than the governing one, in DNS names of the set's own pods in its containers; see [`OwnNames::other_services`].
     pub fn other_services(&self) -> BTreeSet<Box<str>> {
         let Some(names) = self.own_names() else { return BTreeSet::new() };
         let mut found = BTreeSet::new();
@@ -82,7 +80,7 @@ impl StatefulSet {
             let values = container.env.iter().map(|variable| &*variable.value);
             let words =
                 command_lines(container).into_iter().flat_map(|(_, words)| words.iter().map(|word| &**word));
-            // Most texts name no pod, and what they are made of is only asked for where one does.
+            // Most texts name no pod: variables are expanded only in those that may.
             let mut texts = values.chain(words).filter(|text| names.may_stand_in(text)).peekable();
             if texts.peek().is_some() {
                 let environment = names.environment(container);
@@ -93,7 +91,7 @@ impl StatefulSet {
     }
 }
 
-/// Whether a text has a host name in it whose first label this is: `etcd`, `etcd.db.svc:2379`, `_peer._tcp.etcd`.
+/// Whether a text has a host name whose first label is `host`: `etcd`, `etcd.db.svc:2379`, `_peer._tcp.etcd`.
 pub fn mentions_host(text: &str, host: &str) -> bool {
     let is_whole = |(start, found): (usize, &str)| {
         let (before, after) = (&text[..start], &text[start + found.len()..]);
@@ -104,15 +102,14 @@ pub fn mentions_host(text: &str, host: &str) -> bool {
 }
 
 impl OwnNames<'_> {
-    /// The names in the environment, command, arguments, probes and hooks of all containers.
+    /// The DNS names of own pods in the environment, command, arguments, probes and hooks of all containers.
     pub fn in_template(&self, set: &StatefulSet) -> Vec<DialledName> {
         let containers = set.spec.template.spec.all_containers();
         containers.flat_map(|container| self.in_container(container)).collect()
     }
 
-    /// The Services, other than this one, under which names of the set's pods stand in a text. Only what cannot well be a file, a
-    /// domain outside or a namespace: `zk-0.zk.NAMESPACE.svc`, or `zk-0.zk:2888` where the Service is called like the set or like
-    /// this one.
+    /// The Services, other than this one, in DNS names of the set's pods in a text. Accepts only names that are unlikely to be a file, an
+    /// outside domain or a namespace: `zk-0.zk.NAMESPACE.svc`, or `zk-0.zk:2888` if the Service's name resembles the set's or this one's.
     pub fn other_services(&self, text: &str) -> BTreeSet<Box<str>> {
         let found = lines(text).flat_map(|line| {
             let found = self.other_services_in_line(line);
@@ -134,7 +131,7 @@ impl OwnNames<'_> {
         found.collect()
     }
 
-    /// The Service that a text begins with, behind the name of a pod.
+    /// The Service in a text that starts behind a pod's name.
     fn other_service<'t>(&self, text: &'t str) -> Option<&'t str> {
         let service = first_label(text);
         let (own, rest) = (&self.under_service[1..], &text[service.len()..]);
@@ -151,7 +148,7 @@ impl OwnNames<'_> {
         (is_full() || (has_port() && is_alike())).then_some(service)
     }
 
-    /// The variables of a container whose values are known, but for those that are the name of its pod.
+    /// The variables of a container with known values, except those that hold the pod's name.
     fn environment<'c>(&self, container: &'c Container) -> BTreeMap<&'c str, &'c str> {
         let variables = container.env.iter();
         let known = variables
@@ -170,7 +167,7 @@ impl OwnNames<'_> {
         found
     }
 
-    /// The names in a text, apart from those in comments.
+    /// The DNS names of own pods in a text, without its comments.
     pub fn in_text(&self, text: &str, source: impl Fn() -> String) -> Vec<DialledName> {
         let names = lines(text).flat_map(|line| {
             let found = self.in_line(line);
@@ -198,8 +195,8 @@ impl OwnNames<'_> {
         names.collect()
     }
 
-    /// How long the rest of a name behind the Service is, and whether it goes on with the cluster's domain; `None` where it is
-    /// the name of something else.
+    /// The length of the rest of a name behind the Service, and whether it continues with the cluster's domain; `None` if it is another
+    /// name.
     fn domain(&self, after: &str) -> Option<(usize, bool)> {
         let Some(rest) = after.strip_prefix('.') else {
             return (!after.starts_with(goes_on)).then_some((0, false));
@@ -220,8 +217,8 @@ impl OwnNames<'_> {
         }
     }
 
-    /// Whether a label names a pod of the set: by its name, or by a variable that is its name. Before the cluster's domain any
-    /// variable can only be that.
+    /// Whether a label names a pod of the set: by its name, or by a variable that holds it. Before the cluster's domain, any variable
+    /// counts as a pod's name.
     fn is_pod(&self, label: &str, before: &str, is_full: bool) -> bool {
         if before.ends_with('.') {
             return false;
@@ -238,7 +235,7 @@ impl OwnNames<'_> {
     }
 }
 
-/// A line up to the comment that stands at its end: `#` or `//` behind white space and outside of quotes.
+/// A line without the comment at its end: `#` or `//` behind white space and outside quotes.
 fn without_comment(line: &str) -> &str {
     let (mut quote, mut before) = (None, ' ');
     for (at, c) in line.char_indices() {
@@ -254,14 +251,14 @@ fn without_comment(line: &str) -> &str {
     line
 }
 
-/// The lines that are no comments.
+/// The lines of a text without comment lines.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let is_comment =
         |line: &&str| line.trim_start().starts_with(['#', ';']) || line.trim_start().starts_with("//");
     text.lines().filter(move |line| !is_comment(line))
 }
 
-/// Whether two names are the same, or one goes on with a hyphen where the other ends: `etcd` and `etcd-headless`.
+/// Whether two names are the same, or one is the other with a hyphen and a suffix: `etcd` and `etcd-headless`.
 fn is_called_like(one: &str, other: &str) -> bool {
     let goes_on_from = |long: &str, short: &str| {
         !short.is_empty()
@@ -270,9 +267,9 @@ fn is_called_like(one: &str, other: &str) -> bool {
     goes_on_from(one, other) || goes_on_from(other, one)
 }
 
-/// What a container says, each text with what it is.
+/// The texts of a container, each with a description of its place.
 fn texts(container: &Container) -> Vec<(String, &str)> {
-    // What a ConfigMap says is found there.
+    // Names from a ConfigMap are found in the ConfigMap itself.
     let env = container.env.iter().filter(|variable| variable.config_map().is_none());
     let env = env.map(|variable| (format!("variable {}", variable.name), &*variable.value));
     let words = command_lines(container)
@@ -291,7 +288,7 @@ fn command_lines(container: &Container) -> Vec<(&'static str, &[Box<str>])> {
     lines
 }
 
-/// A number, or what stands for one: `$i`, `{0..2}`, `%d`.
+/// A number, or a placeholder for one: `$i`, `{0..2}`, `%d`.
 fn is_ordinal(text: &str) -> bool {
     !text.is_empty()
         && (text.bytes().all(|byte| byte.is_ascii_digit())
@@ -299,7 +296,7 @@ fn is_ordinal(text: &str) -> bool {
             || matches!(text, "%d" | "%s" | "%i"))
 }
 
-/// Whether a name that seems to end before this character is longer.
+/// Whether this character continues a name that seems to end before it.
 fn goes_on(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '-' | '_' | '$' | '{' | '%' | '`')
 }

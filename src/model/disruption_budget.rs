@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Coverage, IntOrPercent, LabelSelector, Labels, Metadata, nullable};
 
-/// What is kept of a PodDisruptionBudget.
+/// The fields of a PodDisruptionBudget that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct DisruptionBudget {
@@ -14,31 +14,31 @@ pub struct DisruptionBudget {
     pub spec: DisruptionBudgetSpec,
 }
 
-/// What is kept of a budget's `spec`. The API server refuses both limits at once.
+/// The fields of a budget's `spec` that rules read. The API server refuses a budget with both limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DisruptionBudgetSpec {
-    /// How many pods must stay.
+    /// How many pods must stay available.
     pub min_available: Option<IntOrPercent>,
-    /// How many pods may be away.
+    /// How many pods may be unavailable.
     pub max_unavailable: Option<IntOrPercent>,
-    /// The pods it is about: `{}` all of the namespace, absent none.
+    /// The pods that it selects: `{}` selects all pods of the namespace, absent selects none.
     pub selector: Option<LabelSelector>,
 }
 
 impl DisruptionBudget {
-    /// Whether it is about pods with these labels.
+    /// Whether the budget selects pods with these labels.
     pub fn selects(&self, labels: &Labels) -> bool {
         self.spec.selector.as_ref().is_some_and(|selector| selector.matches(labels))
     }
 
-    /// Which of the pods it is about that are made from a template with these labels.
+    /// Which pods made from a template with these labels the budget selects.
     pub fn coverage(&self, template: &Labels) -> Coverage {
         self.spec.selector.as_ref().map_or(Coverage::None, |selector| selector.coverage(template))
     }
 
-    /// Whether its limit is a share of the pods that there should be: then pods whose controller has no scale leave the disruption
-    /// controller without a number, and it allows no eviction at all.
+    /// Whether the limit depends on the expected number of pods. For pods whose controller has no scale, the disruption controller then
+    /// cannot compute that number, and the budget allows no eviction.
     pub fn needs_scale(&self) -> bool {
         self.spec.max_unavailable.is_some()
             || matches!(self.spec.min_available, Some(IntOrPercent::Percent(_)))
@@ -64,7 +64,7 @@ impl DisruptionBudget {
         }
     }
 
-    /// The limit as it is written: `maxUnavailable: 1`.
+    /// The limit as written: `maxUnavailable: 1`.
     pub fn limit(&self) -> String {
         match (self.spec.max_unavailable, self.spec.min_available) {
             (Some(limit), _) => format!("maxUnavailable: {limit}"),

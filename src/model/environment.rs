@@ -1,15 +1,15 @@
-//! What the containers of a set take from ConfigMaps: variables and files.
+//! The variables and files that the containers of a set get from ConfigMaps.
 
 use std::sync::Arc;
 
 use super::{ConfigMap, ConfigMapFiles, Container, EnvVar, MountedFile, StatefulSet, Volume, VolumeMount};
 
-/// Bytes of a value beyond which it says nothing of what a set is.
+/// Longest value in bytes that is read; a longer one does not identify software.
 const LONGEST_VALUE: usize = 4_096;
-/// Bytes of the files of one container beyond which no more are read.
+/// How many bytes of files are read for one container.
 const MOST_FILES: usize = 32_768;
 
-/// For each main container, what it takes from ConfigMaps.
+/// The values and files that each main container gets from ConfigMaps.
 #[derive(Debug)]
 pub struct TakenFromConfigMaps(Vec<Taken>);
 
@@ -19,19 +19,19 @@ struct Taken {
     files: Vec<MountedFile>,
 }
 
-/// What is to be taken.
+/// Selects the values and files to take from ConfigMaps.
 #[derive(Clone, Copy, Debug)]
 pub struct WhatToTake<'w> {
-    /// Variables of these names.
+    /// The variables to take, by name.
     pub variables: &'w [&'w str],
-    /// The files of these containers.
+    /// The containers whose files are taken.
     pub files_of: fn(&Container) -> bool,
-    /// What files that a container mounts set, as variables.
+    /// Returns the settings in the files that a container mounts, as variables.
     pub settings: fn(&Container, &[MountedFile]) -> Vec<EnvVar>,
 }
 
 impl TakenFromConfigMaps {
-    /// The same with the files of those containers of `set` only for which `keeps` holds; `None` where nothing is left.
+    /// Keeps files only for the containers of `set` for which `keeps` holds; `None` if nothing is left.
     pub fn with_files_of(mut self, set: &StatefulSet, keeps: fn(&Container) -> bool) -> Option<Self> {
         for (container, taken) in set.spec.template.spec.containers.iter().zip(&mut self.0) {
             if !taken.files.is_empty() && !keeps(container) {
@@ -41,7 +41,7 @@ impl TakenFromConfigMaps {
         self.0.iter().any(|taken| !taken.is_empty()).then_some(self)
     }
 
-    /// How many bytes of text it is.
+    /// The size of all texts in bytes.
     pub fn bytes(&self) -> usize {
         self.0.iter().map(Taken::bytes).sum()
     }
@@ -59,7 +59,7 @@ impl Taken {
 }
 
 impl StatefulSet {
-    /// What its main containers take from ConfigMaps which `config_map` knows; `None` where that is nothing.
+    /// The values and files that the main containers get from the ConfigMaps that `config_map` knows; `None` if there are none.
     pub fn taken_from_config_maps<'c>(
         &self,
         what: WhatToTake<'_>,
@@ -85,7 +85,7 @@ impl StatefulSet {
         taken.iter().any(|taken| !taken.is_empty()).then_some(TakenFromConfigMaps(taken))
     }
 
-    /// The files that a container mounts from ConfigMaps that are known; none of a ConfigMap that has more than is kept.
+    /// The files that a container mounts from known ConfigMaps; skips a ConfigMap whose files exceed what is left of `MOST_FILES`.
     fn files_taken<'c>(
         &self,
         container: &Container,
@@ -124,7 +124,7 @@ impl StatefulSet {
         })
     }
 
-    /// The set as if this were written in it.
+    /// A copy of the set with these values and files written in it.
     #[must_use]
     pub fn with_taken(&self, taken: TakenFromConfigMaps) -> Self {
         let mut set = self.clone();
@@ -156,7 +156,7 @@ fn variables_taken<'c>(
     values.filter(|variable| variable.value.len() <= LONGEST_VALUE).collect()
 }
 
-/// The value that a container's variable has from a ConfigMap. What `env` says of it goes before `envFrom`, and of those the last.
+/// The value that a container's variable gets from a ConfigMap. `env` precedes `envFrom`, and the last item of `envFrom` wins.
 fn value_taken<'c>(
     container: &Container,
     name: &str,

@@ -1,10 +1,10 @@
-//! An Eviction: a Pod that is asked to go, as `kubectl drain` asks.
+//! An Eviction: a request to delete a Pod, as `kubectl drain` sends it.
 
 use serde::Deserialize;
 
 use super::{Metadata, nullable};
 
-/// What is kept of an Eviction. Of the Pod it has no more than the name.
+/// The fields of an Eviction that rules read. It holds no more of the Pod than its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Eviction {
@@ -14,12 +14,12 @@ pub struct Eviction {
     pub delete_options: DeleteOptions,
 }
 
-/// What is kept of an Eviction's `deleteOptions`.
+/// The fields of `deleteOptions` that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DeleteOptions {
     pub grace_period_seconds: Option<i64>,
-    /// `[All]`; `kubectl drain --dry-run=server` says it here only, and not in the request.
+    /// `[All]` for a dry run; `kubectl drain --dry-run=server` sets it only here, not in the request.
     #[serde(deserialize_with = "nullable::list")]
     pub dry_run: Vec<Box<str>>,
 }

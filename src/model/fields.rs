@@ -1,4 +1,4 @@
-//! The fields that Kubernetes knows, as its own schema has them.
+//! The fields that Kubernetes knows, from its own schema.
 
 use std::sync::LazyLock;
 
@@ -10,16 +10,16 @@ use serde::forward_to_deserialize_any;
 
 use super::Kind;
 
-/// The fields of a struct by name, each with those of the structs in it. Empty where any key may be written, as in labels, and
-/// for what is no struct.
+/// The fields of a struct by name, each with the fields of its own struct. Empty for maps with any keys, such as labels, and for values
+/// that are no struct.
 #[derive(Debug, Default)]
 pub struct Fields(Vec<(&'static str, Fields)>);
 
-/// The version of Kubernetes that the fields are of.
+/// The Kubernetes version of the schema.
 pub const KUBERNETES_VERSION: &str = "1.37";
 
 impl Fields {
-    /// The fields of the objects of a kind, in the versions of the API that are served now.
+    /// The fields of a kind's objects, in the API versions that are served now.
     pub fn of_kind(kind: Kind, api_version: &str) -> Option<&'static Self> {
         macro_rules! fields {
             ($($kind:ident $version:literal $object:ty,)+) => {
@@ -50,19 +50,19 @@ impl Fields {
         }
     }
 
-    /// What a type asks for when it is read. No field is known where it asks for more than a [`FieldRecorder`] has.
+    /// The fields that a type asks for while it is deserialized. Empty if the type asks for more than a [`FieldRecorder`] supports.
     fn of<T: for<'de> Deserialize<'de>>() -> Self {
         let mut fields = Self::default();
         let read = T::deserialize(FieldRecorder(&mut fields));
         if read.is_ok() { fields } else { Self::default() }
     }
 
-    /// Whether any key may be written.
+    /// Whether any key is allowed.
     pub fn is_open(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The fields of what this field holds, directly or as the items of a list; `None` where there is no such field.
+    /// The fields of this field's value, directly or in the items of its list; `None` if there is no such field.
     pub fn get(&self, name: &str) -> Option<&Self> {
         let index = self.0.binary_search_by_key(&by_length(name), |(name, _)| by_length(name)).ok()?;
         self.0.get(index).map(|(_, fields)| fields)
@@ -73,18 +73,18 @@ impl Fields {
     }
 }
 
-/// The order of the fields of a struct: most names differ in their length, which is quickly compared.
+/// The sort key of a struct's fields. Most names differ in length, which is quick to compare.
 fn by_length(name: &str) -> (usize, &str) {
     (name.len(), name)
 }
 
-/// Reads as an object that has every field, and records which fields it is asked for.
+/// Deserializes as an object that has every field, and records the fields that a type asks for.
 struct FieldRecorder<'f>(&'f mut Fields);
 
-/// Any string will do, and as a time only this.
+/// A value that is valid for every string field, and for a time.
 const SAMPLE: &str = "1970-01-01T00:00:00Z";
 
-/// The fields that must have the value of their type. There is nothing in them.
+/// The fields whose type accepts only one value. They contain no other fields.
 const CONSTANTS: [&str; 2] = ["apiVersion", "kind"];
 
 impl<'de> Deserializer<'de> for FieldRecorder<'_> {

@@ -1,4 +1,4 @@
-//! What StatefulSets say themselves of the consensus group that they are in.
+//! The consensus group of a StatefulSet, as its own configuration names it.
 
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,9 +7,9 @@ use super::arbiter::MODE_VARIABLE;
 use super::{Container, EnvVar, StatefulSet};
 
 const REPLICA_SET_VARIABLES: [&str; 2] = ["MONGODB_REPLICA_SET_NAME", "MONGO_REPLICA_SET_NAME"];
-/// Of mongod.conf.
+/// Settings of mongod.conf.
 const REPLICA_SET_SETTINGS: [&str; 2] = ["replication.replSetName", "replSet"];
-/// Of Elasticsearch and `OpenSearch`, by their own name and by Bitnami's.
+/// Variables of Elasticsearch and `OpenSearch`, by their own names and by Bitnami's.
 const CLUSTER_VARIABLES: [&str; 4] =
     ["cluster.name", "ES_SETTING_CLUSTER_NAME", "ELASTICSEARCH_CLUSTER_NAME", "OPENSEARCH_CLUSTER_NAME"];
 const REPLICA_SET_FLAGS: [&str; 2] = ["--replSet", "--replSetName"];
@@ -28,45 +28,45 @@ const INITIAL_CLUSTER_VARIABLES: [&str; 10] = [
     "KAFKA_CONTROLLER_QUORUM_VOTERS",
     "KAFKA_CFG_CONTROLLER_QUORUM_VOTERS",
 ];
-/// Of the configuration files of etcd, ZooKeeper and Kafka.
+/// Settings of the configuration files of etcd, ZooKeeper and Kafka.
 const INITIAL_CLUSTER_SETTINGS: [&str; 3] = ["initial-cluster", "server.*", "controller.quorum.voters"];
 const INITIAL_CLUSTER_FLAGS: [&str; 4] =
     ["--initial-cluster", "-initial-cluster", "--retry-join", "-retry-join"];
-/// Lists of all members, of `JournalNodes`: by the image of Apache and by that of Big Data Europe.
+/// Lists of all `JournalNodes`, in the images of Apache and of Big Data Europe.
 const MEMBERS_VARIABLES: [&str; 2] =
     ["HDFS-SITE.XML_dfs.namenode.shared.edits.dir", "HDFS_CONF_dfs_namenode_shared_edits_dir"];
-/// Of the configuration files of `ClickHouse` Keeper and of HDFS.
+/// Settings of the configuration files of `ClickHouse` Keeper and of HDFS.
 const MEMBERS_SETTINGS: [&str; 2] =
     ["keeper_server.raft_configuration.server*.hostname", "dfs.namenode.shared.edits.dir"];
-/// Of `YugabyteDB` and Kudu, and of `NebulaGraph`.
+/// Flags of `YugabyteDB` and Kudu, and of `NebulaGraph`.
 const MEMBERS_FLAGS: [&str; 2] = ["--master_addresses", "--meta_server_addrs"];
-/// Members of whatever number that one joins.
+/// Flags that name some members to join, not all of them.
 const JOINED_FLAGS: [&str; 4] = ["--join", "-join", "--retry-join", "-retry-join"];
-/// Of the configuration of Vault, of Consul and of Nomad.
+/// Settings of Vault, Consul and Nomad.
 const JOINED_SETTINGS: [&str; 3] =
     ["storage.raft.retry_join*.leader_api_addr", "retry_join", "server.server_join.retry_join"];
-/// What members are looked up with in a cloud: no names of hosts follow.
+/// Marks a cloud lookup of members: no host names follow.
 const PROVIDER: &str = "provider=";
 const OBSERVER: &str = ":observer";
 const VOTERS_VARIABLES: [&str; 2] = ["KAFKA_CONTROLLER_QUORUM_VOTERS", "KAFKA_CFG_CONTROLLER_QUORUM_VOTERS"];
 const VOTERS_SETTINGS: [&str; 1] = ["controller.quorum.voters"];
-/// Of Consul's configuration and of Nomad's.
+/// Settings of Consul and of Nomad.
 const EXPECT_SETTINGS: [&str; 2] = ["bootstrap_expect", "server.bootstrap_expect"];
 const EXPECT_FLAGS: [&str; 2] = ["-bootstrap-expect", "--bootstrap-expect"];
 const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 
-/// The environment variables that say something of the group.
+/// The environment variables that describe the group.
 pub fn group_variables() -> impl Iterator<Item = &'static str> {
     let names = [MODE_VARIABLE].into_iter().chain(REPLICA_SET_VARIABLES).chain(CLUSTER_VARIABLES);
     names.chain(INITIAL_CLUSTER_VARIABLES).chain(MEMBERS_VARIABLES)
 }
 
-/// Whether the environment variable says something of the group.
+/// Whether the environment variable describes the group.
 pub fn names_group(variable: &str) -> bool {
     group_variables().any(|name| name == variable)
 }
 
-/// The replica set that containers name.
+/// The MongoDB replica set that the containers name.
 pub(super) fn replica_set_named(containers: &[Container]) -> Option<&str> {
     let mut names = containers.iter().flat_map(|c| {
         c.given(&REPLICA_SET_VARIABLES, &REPLICA_SET_FLAGS).chain(c.given_by_files(&REPLICA_SET_SETTINGS))
@@ -75,19 +75,19 @@ pub(super) fn replica_set_named(containers: &[Container]) -> Option<&str> {
 }
 
 impl StatefulSet {
-    /// The replica set that its containers name, as MongoDB does; `None` where the name is only known at run time.
+    /// The replica set that the containers name, as MongoDB does; `None` if the name is only known at run time.
     pub fn replica_set_name(&self) -> Option<&str> {
         replica_set_named(&self.spec.template.spec.containers)
     }
 
-    /// The cluster that its containers name, as Elasticsearch does; `None` where the name is only known at run time.
+    /// The cluster that the containers name, as Elasticsearch does; `None` if the name is only known at run time.
     pub fn cluster_name(&self) -> Option<&str> {
         let mut variables = self.spec.template.spec.containers.iter().flat_map(|container| &container.env);
         let named = variables.find(|variable| CLUSTER_VARIABLES.contains(&&*variable.name));
         named.map(|variable| &*variable.value).filter(|name| !name.is_empty() && !name.contains('$'))
     }
 
-    /// Whether its nodes of Elasticsearch are told that they may become master, which is to vote, whatever else they do.
+    /// Whether its Elasticsearch nodes have the master role, and so vote, whatever other roles they have.
     pub fn is_master_eligible(&self) -> bool {
         let mut variables = self.spec.template.spec.containers.iter().flat_map(|container| &container.env);
         variables.any(|variable| {
@@ -96,13 +96,13 @@ impl StatefulSet {
         })
     }
 
-    /// The release it is a part of, by the recommended label.
+    /// The release that the set is part of, by the recommended label.
     pub fn instance(&self) -> Option<&str> {
         let labels = self.spec.template.labels().get(INSTANCE_LABEL);
         labels.or_else(|| self.metadata.labels.get(INSTANCE_LABEL))
     }
 
-    /// The names of the StatefulSets whose pods its initial cluster lists.
+    /// The names of the StatefulSets whose pods are listed in its initial cluster.
     pub fn initial_members(&self) -> BTreeSet<&str> {
         let words = self
             .initial_clusters()
@@ -110,8 +110,8 @@ impl StatefulSet {
         words.filter_map(set_of_pod).collect()
     }
 
-    /// Whether what both say shows that they are not of one group: they name different replica sets, or each lists its own members
-    /// and none of the other's.
+    /// Whether the two sets are certainly not of one group: they name different replica sets, or each lists its own members and none of the
+    /// other's.
     pub fn is_apart_from(&self, other: &Self) -> bool {
         let names = (self.replica_set_name(), other.replica_set_name());
         let are_named_apart = matches!(names, (Some(mine), Some(theirs)) if mine != theirs);
@@ -123,8 +123,9 @@ impl StatefulSet {
         listed.contains(&*self.metadata.name) && !listed.contains(&*other.metadata.name)
     }
 
-    /// A host that a list of its members has and that is none of its pods: virtual machines that are moved here, pods of other sets. A
-    /// list of all members counts where it has more than there are `replicas`; of those that are joined, only what is surely elsewhere.
+    /// A host in the set's list of members that is not one of its pods: a virtual machine that is being migrated, or a pod of another set.
+    /// A list of all members counts if it has more than `replicas` hosts. In a list of members to join, only a host that is certainly
+    /// outside counts.
     pub fn member_elsewhere(&self, replicas: i32) -> Option<&str> {
         let listed = |list: &&str| self.listed_elsewhere(list, replicas).is_some();
         let list = self.initial_clusters().chain(self.member_lists()).find(listed);
@@ -134,7 +135,7 @@ impl StatefulSet {
         }
     }
 
-    /// The same of one list of all members.
+    /// The foreign host in one list of all members; see [`Self::member_elsewhere`].
     fn listed_elsewhere<'l>(&self, list: &'l str, replicas: i32) -> Option<&'l str> {
         let hosts: Vec<&str> = hosts_of(list).collect();
         let are_more = hosts.len() > usize::try_from(replicas).unwrap_or(0);
@@ -142,7 +143,7 @@ impl StatefulSet {
         elsewhere.next().or_else(|| namesake(&hosts).filter(|_| are_more))
     }
 
-    /// The variable with its list of members, where its value stands in an object that is not known.
+    /// The variable of the member list, if its value is in an object that is not known.
     pub fn list_elsewhere(&self) -> Option<&'static str> {
         let containers = self.spec.template.spec.containers.iter();
         let mut unread = containers.flat_map(|container| &container.env).filter(|variable| {
@@ -153,7 +154,7 @@ impl StatefulSet {
             .find_map(|variable| INITIAL_CLUSTER_VARIABLES.into_iter().find(|name| *name == &*variable.name))
     }
 
-    /// How many servers Consul or Nomad wait for before the first election, where the command line or a configuration file says so.
+    /// How many servers Consul or Nomad await before the first election, if the command line or a configuration file sets it.
     pub fn expected_members(&self) -> Option<i32> {
         let mut containers = self.spec.template.spec.containers.iter();
         containers.find_map(|container| {
@@ -163,7 +164,7 @@ impl StatefulSet {
         })
     }
 
-    /// A pod of it that a list of ZooKeeper's servers has as an observer, which has no vote.
+    /// A pod of the set that the list of ZooKeeper servers has as an observer, which has no vote.
     pub fn pod_without_vote(&self) -> Option<&str> {
         self.initial_clusters().find_map(|list| {
             let mut hosts =
@@ -172,7 +173,7 @@ impl StatefulSet {
         })
     }
 
-    /// How many voters of Kafka's controller quorum are listed: the list is the same in all pods, and only who is in it votes.
+    /// How many voters the list of Kafka's controller quorum has. The list is the same in all pods, and only listed controllers vote.
     pub fn listed_voters(&self) -> Option<i32> {
         let containers = self.spec.template.spec.containers.iter();
         let lists = containers
@@ -189,7 +190,7 @@ impl StatefulSet {
         })
     }
 
-    /// Lists of all members that are not looked at to find the sets of one group.
+    /// The lists of all members that are not used to find the sets of one group.
     fn member_lists(&self) -> impl Iterator<Item = &str> {
         let containers = self.spec.template.spec.containers.iter();
         containers.flat_map(|c| {
@@ -205,8 +206,8 @@ impl StatefulSet {
         lists.filter(|list| !list.contains(PROVIDER)).flat_map(hosts_of)
     }
 
-    /// Whether a host is surely none of its pods, nor a Service in front of them, which may have any name: an address, a pod of another
-    /// set, or a host of another domain.
+    /// Whether a host is certainly neither a pod of the set nor a Service in front of its pods, whose name can be anything. True for an
+    /// address, a pod of another set, or a host of another domain.
     fn is_outside(&self, host: &str) -> bool {
         let labels = || host.split('.');
         let is_pod = labels().next().and_then(set_of_pod).is_some();
@@ -214,7 +215,7 @@ impl StatefulSet {
         self.is_elsewhere(host) && (host.parse::<IpAddr>().is_ok() || is_pod || !is_of_cluster)
     }
 
-    /// Whether a host is surely none of its pods. What is only known at run time may be.
+    /// Whether a host is certainly not a pod of the set. A host that is only known at run time may be one.
     fn is_elsewhere(&self, host: &str) -> bool {
         if let Ok(address) = host.parse::<IpAddr>() {
             return !address.is_loopback() && !address.is_unspecified();
@@ -227,7 +228,7 @@ impl StatefulSet {
     }
 }
 
-/// The set that a pod is named after: `etcd-a` of `etcd-a-0`.
+/// The set that a pod's name belongs to: `etcd-a` for `etcd-a-0`.
 fn set_of_pod(pod: &str) -> Option<&str> {
     let (set, ordinal) = pod.rsplit_once('-')?;
     let is_ordinal = !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit());
@@ -243,7 +244,7 @@ fn hosts_of(list: &str) -> impl Iterator<Item = &str> {
     members_of(list).filter_map(host_of_member)
 }
 
-/// A host that is called like a pod that is listed before it, in another domain: one of the two is in another namespace or cluster.
+/// A host with the same pod name as an earlier host of the list, in another domain: one of them is in another namespace or cluster.
 fn namesake<'l>(hosts: &[&'l str]) -> Option<&'l str> {
     let mut before: BTreeMap<&str, &str> = BTreeMap::new();
     hosts.iter().copied().find(|host| {
@@ -260,12 +261,12 @@ fn host_of_member(member: &str) -> Option<&str> {
         Some(rest) => rest.split(']').next(),
         None => address.split([':', '/', ';']).next(),
     };
-    // Behind a semicolon stands another member, or the port for clients.
+    // Behind a semicolon follows another member, or the port for clients.
     host.filter(|host| host.bytes().any(|byte| !byte.is_ascii_digit()))
 }
 
 impl Container {
-    /// What it gives as one of these variables, or after one of these flags.
+    /// The values that the container gives to these variables or flags.
     pub(super) fn given(
         &self,
         variables: &'static [&'static str],
@@ -275,13 +276,13 @@ impl Container {
         variables.map(|variable| &*variable.value).chain(self.given_by_flags(flags))
     }
 
-    /// What its configuration files say of these settings: only where they were read is there anything to look for.
+    /// The values of these settings in the container's configuration files; empty if the files were not read.
     pub(super) fn given_by_files(&self, settings: &'static [&'static str]) -> impl Iterator<Item = &str> {
         let env: &[EnvVar] = if self.has_settings { &self.env } else { &[] };
         env.iter().filter(|variable| settings.contains(&&*variable.name)).map(|variable| &*variable.value)
     }
 
-    /// What its command line gives after one of these flags.
+    /// The values that the command line gives to these flags.
     pub fn given_by_flags(&self, flags: &[impl AsRef<str>]) -> Vec<&str> {
         let words: Vec<&str> =
             self.command.iter().chain(&self.args).flat_map(|text| text.split_whitespace()).collect();
@@ -335,7 +336,7 @@ mod tests {
             (named("rs0"), named("rs0"), false),
             (named("rs0"), json!({}), false),
             (listed("a=http://a-0.a:2380"), listed("b=http://b-0.b:2380"), true),
-            // One that joined later lists both.
+            // A set that joined later lists both.
             (listed("a=http://a-0.a:2380"), listed("a=http://a-0.a:2380,b=http://b-0.b:2380"), false),
             (listed("a=http://a-0.a:2380"), json!({}), false),
             (listed("a=http://10.0.0.1:2380"), listed("b=http://10.0.0.2:2380"), false),

@@ -4,24 +4,24 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-/// `1` or `"25%"`. Neither is bounded here: validation is the API server's.
+/// `1` or `"25%"`. Neither is bounded here: the API server validates them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IntOrPercent {
     /// An absolute number.
     Int(i32),
-    /// Hundredths of the whole.
+    /// A percentage.
     Percent(i32),
 }
 
 impl IntOrPercent {
-    /// The number this means of `total`, rounded up: what budgets do with both of their fields
+    /// The number of pods out of `total`, rounded up, as PodDisruptionBudgets round both fields
     /// (`GetScaledValueFromIntOrPercent(…, true)` in pkg/controller/disruption).
     pub fn of_rounded_up(self, total: i32) -> i32 {
         self.of(total, 99)
     }
 
-    /// The number this means of `total`, rounded down, which is how a StatefulSet's rolling update reads
-    /// `maxUnavailable` - except that it never stands still: 0 means 1 there.
+    /// The number of pods out of `total`, rounded down, as a StatefulSet's rolling update rounds `maxUnavailable`. The update never stands
+    /// still: it reads 0 as 1.
     pub fn of_rounded_down(self, total: i32) -> i32 {
         self.of(total, 0)
     }
@@ -57,8 +57,8 @@ impl<'de> Deserialize<'de> for IntOrPercent {
     }
 }
 
-/// A field that the API server drops, unless its feature gate is on, before it validates: a string that is no percentage
-/// counts as absent.
+/// Reads a field that the API server drops before validation unless its feature gate is on: a string that is no percentage counts as
+/// absent.
 pub(super) fn valid_or_absent<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<IntOrPercent>, D::Error> {
@@ -73,7 +73,7 @@ fn percent(text: &str) -> Option<IntOrPercent> {
     text.strip_suffix('%').and_then(|digits| digits.parse().ok()).map(IntOrPercent::Percent)
 }
 
-/// Kubernetes' `IntOrString`, of which any string is of the right type.
+/// Kubernetes' `IntOrString`, where every string has a valid type.
 enum IntOrString {
     Int(i32),
     String(Box<str>),

@@ -1,6 +1,6 @@
-//! The one table of the kinds whose objects are kept.
+//! The table of the kinds whose objects are read.
 
-/// A kind whose objects are kept, because some rule reads them.
+/// A kind whose objects are kept because some rule reads them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     #[default]
@@ -22,33 +22,33 @@ pub enum Kind {
     Exemption,
 }
 
-/// Where the objects of a kind come from.
+/// The sources of a kind's objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Manifests, an audit of a live cluster, and watches.
     Watched,
-    /// As [`Self::Watched`], of a custom resource that a cluster may not have: then there are none.
+    /// Like [`Self::Watched`], but a custom resource: a cluster may not serve it.
     WatchedIfServed,
     /// Manifests, and an audit of a live cluster.
     Listed,
     /// Manifests only.
     Files,
-    /// Manifests, and live reads by name.
+    /// Manifests, and live reads of a single object by name.
     Asked,
 }
 
-/// What the API server calls a kind.
+/// The names of a kind in the API.
 #[derive(Clone, Copy, Debug)]
 pub struct KindFacts {
     /// Empty for the core group.
     pub group: &'static str,
-    /// The version it is read in.
+    /// The version that Stateward reads.
     pub version: &'static str,
-    /// Other versions that manifests are written in, and that read the same.
+    /// Other versions of manifests that have the same fields.
     pub other_versions: &'static [&'static str],
     /// `kind` in a manifest.
     pub name: &'static str,
-    /// In paths and webhook rules.
+    /// The name in paths and webhook rules.
     pub plural: &'static str,
     /// `GROUP/VERSION`, or `v1`.
     pub api_version: &'static str,
@@ -107,7 +107,7 @@ impl Kind {
         Self::Exemption,
     ];
 
-    /// The kinds whose pods are made from a template, apart from StatefulSets.
+    /// The kinds other than StatefulSet that make pods from a template.
     pub const WORKLOADS: [Self; 5] =
         [Self::Deployment, Self::ReplicaSet, Self::DaemonSet, Self::Job, Self::CronJob];
 
@@ -173,7 +173,7 @@ impl Kind {
         matches!(self.facts().origin, Origin::Watched | Origin::WatchedIfServed)
     }
 
-    /// Whether its objects say how others are judged.
+    /// Whether its objects configure how others are judged.
     pub const fn is_policy(self) -> bool {
         matches!(self, Self::Policy | Self::Exemption)
     }
@@ -188,12 +188,12 @@ impl Kind {
         Self::ALL.into_iter().filter(|kind| !matches!(kind.facts().origin, Origin::Files | Origin::Asked))
     }
 
-    /// The kinds whose objects people write. The pods of a set are made by its controller: one that no file has may well exist.
+    /// The kinds whose objects people write. Excludes Pods: a pod that no file defines may still exist, because a controller creates it.
     pub fn written() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|kind| kind.facts().origin != Origin::Asked)
     }
 
-    /// The kind of a manifest, if its objects are kept. `extensions` held Deployments and others before `apps`.
+    /// The kind of a manifest, if its objects are read. `extensions` served Deployments and others before `apps`.
     pub fn of_manifest(api_version: &str, name: &str) -> Option<Self> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         Self::ALL.into_iter().find(|kind| {
@@ -205,11 +205,11 @@ impl Kind {
         })
     }
 
-    /// The kind that a manifest surely means, which no API server finds by what is written there: letters of another case, or a
-    /// group without a dot, which no custom resource can have, that is not the kind's.
+    /// The kind that a manifest certainly means although no API server accepts what it says: wrong upper or lower case, or the wrong group.
+    /// A group without a dot cannot be that of a custom resource.
     pub fn meant_by(api_version: &str, name: &str) -> Option<Self> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        // Versions are written in small letters.
+        // Versions are always lower case.
         let is_loud = version.contains(char::is_uppercase);
         let is_meant = |kind: &Self| {
             let facts = kind.facts();

@@ -11,15 +11,15 @@ use super::text::Text;
 
 /// Label keys and values, sorted by key.
 ///
-/// All in one text: a large cluster is half labels, and a text of its own for each key and value would take twice the memory. A copy
-/// shares it, and so do the objects of a snapshot that have the same.
+/// Packed into one text: half of a large cluster is labels, and a separate text for each key and value would take twice the memory. Copies
+/// share the text, and so do the objects of a snapshot with equal labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Labels(Option<Arc<Packed>>);
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Packed {
     text: Box<str>,
-    /// Where each key and each value ends in the text.
+    /// The end of each key and value in the text.
     ends: Box<[(u32, u32)]>,
 }
 
@@ -45,12 +45,12 @@ impl Labels {
         self.0.is_none()
     }
 
-    /// Whether others have the same, and share it.
+    /// Whether other objects share the same text.
     pub fn is_shared(&self) -> bool {
         self.0.as_ref().is_some_and(|packed| Arc::strong_count(packed) > 1)
     }
 
-    /// Key and value, in order of the keys.
+    /// The keys and values, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().flat_map(|packed| (0..packed.ends.len()).map(|index| packed.at(index)))
     }
@@ -60,7 +60,7 @@ impl Labels {
         self.iter().all(|(key, value)| labels.get(key) == Some(value))
     }
 
-    /// These without the labels that change with a version, which no selector should ask for.
+    /// The labels without those that change with each version, which no selector should use.
     #[must_use]
     pub fn without_versions(&self) -> Self {
         self.iter().filter(|(key, value)| !is_version_label(key, value)).collect()
@@ -74,7 +74,7 @@ impl Packed {
         (&self.text[start..key as usize], &self.text[key as usize..value as usize])
     }
 
-    /// Packs sorted pairs without doubles. What would not fit into 4 GiB, no request can hold.
+    /// Packs sorted pairs without duplicates. Assumes less than 4 GiB, which every request respects.
     fn pack<K: AsRef<str>, V: AsRef<str>>(pairs: &[(K, V)]) -> Self {
         let length = |(key, value): &(K, V)| key.as_ref().len() + value.as_ref().len();
         let mut text = String::with_capacity(pairs.iter().map(length).sum());

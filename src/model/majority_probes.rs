@@ -2,18 +2,18 @@
 
 use serde::Deserialize;
 
-/// Which probes of a software succeed only while a majority of its group runs. With `podManagementPolicy: OrderedReady`, pods
-/// that wait for such a readiness or startup probe never start again after all of them were stopped.
+/// The probes of a software that succeed only while a majority of its group runs. With `podManagementPolicy: OrderedReady`, pods that wait
+/// for such a readiness or startup probe never start again after all of them were stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct MajorityProbes {
-    /// Whether it opens its ports only with a majority, so that every probe that connects counts.
+    /// Whether the software opens its ports only with a majority, so that every probe that connects counts.
     pub connections: bool,
-    /// Paths of `httpGet`, with their query; one that ends in `*` stands for all that begin so.
+    /// Paths of `httpGet`, with their query; a path that ends in `*` matches every path with that prefix.
     pub paths: Vec<Box<str>>,
-    /// Texts of which one is in the command of an `exec` probe.
+    /// Texts that an `exec` probe's command contains: one is enough.
     pub commands: Vec<Box<str>>,
-    /// Texts that are in the path or command of a probe that succeeds without a majority all the same.
+    /// Texts in the path or command of a probe that succeeds without a majority.
     pub except: Vec<Box<str>>,
 }
 

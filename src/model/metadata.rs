@@ -1,4 +1,4 @@
-//! `metadata`, of which little is kept.
+//! The few fields of `metadata` that rules read.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ use super::annotations::{
 use super::release::is_release_annotation;
 use super::{Labels, created, nullable};
 
-/// What is kept of an object's `metadata`.
+/// The fields of `metadata` that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metadata {
-    /// Empty on a template, and on an object that is still to get a generated name.
+    /// Empty on a template, and before the API server generates a name.
     #[serde(deserialize_with = "nullable::field")]
     pub name: Box<str>,
-    /// Empty where the manifest leaves it to the command line or the request.
+    /// Empty if the namespace comes from the command line or the request.
     #[serde(deserialize_with = "nullable::field")]
     pub namespace: Box<str>,
     /// Empty before creation; dropped in snapshots.
@@ -26,12 +26,12 @@ pub struct Metadata {
     pub uid: Box<str>,
     /// The object's own labels.
     pub labels: Labels,
-    /// The annotations that mean something here.
+    /// The annotations that Stateward reads.
     pub annotations: Annotations,
     /// Whether `deletionTimestamp` is set.
     #[serde(rename = "deletionTimestamp", deserialize_with = "presence")]
     pub deleting: bool,
-    /// The controller that has made it, among its `ownerReferences`.
+    /// The controller among its `ownerReferences`.
     #[serde(rename = "ownerReferences", deserialize_with = "controller")]
     pub owner: Option<Box<Owner>>,
     /// `creationTimestamp`, in seconds since 1970; 0 where it is absent or cannot be read.
@@ -39,7 +39,7 @@ pub struct Metadata {
     pub created: u32,
 }
 
-/// The controller that owns an object. Any client can write it: it explains, it proves nothing.
+/// The controller that owns an object. Any client can write this reference: it is an explanation, not a proof.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Owner {
@@ -49,7 +49,7 @@ pub struct Owner {
     /// `StatefulSet`.
     #[serde(deserialize_with = "nullable::field")]
     pub kind: Box<str>,
-    /// Its name, in the object's namespace.
+    /// The owner's name, in the object's namespace.
     #[serde(deserialize_with = "nullable::field")]
     pub name: Box<str>,
     #[serde(deserialize_with = "nullable::field")]
@@ -62,26 +62,27 @@ fn controller<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<O
 }
 
 impl Owner {
-    /// Whether it is a custom resource, whose operator manages the object. The group of a custom resource is a domain with a dot;
-    /// no built-in kind that has one owns anything that is judged.
+    /// Whether the owner is a custom resource, whose operator manages the object. The group of a custom resource is a domain with a dot;
+    /// the built-in kinds with such a group own no object that is judged.
     pub fn is_custom_resource(&self) -> bool {
         self.api_version.split_once('/').is_some_and(|(group, _)| group.contains('.'))
     }
 }
 
-/// The annotations that Stateward reads (`stateward.dev/…`, those of Metacontroller's service-per-pod example, those that name a
-/// release, the time of a restart, when a hook is deleted, and one that has lost its meaning); all others, some of them as large as the object itself, are skipped.
+/// The annotations that Stateward reads: `stateward.dev/…`, those of Metacontroller's service-per-pod example, those that name a release,
+/// the time of a restart, the deletion of a hook, and one that Kubernetes no longer uses. All others are skipped: some are as large as the
+/// object itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations(Labels);
 
-/// How many keys are kept that nothing reads and that seem to be meant for Stateward, so that it can be said of them.
+/// How many unknown keys that look like Stateward's are kept, so that a rule can report them.
 const MOST_UNREAD: usize = 16;
 
-/// The longest key that the API server takes: a domain of 253 characters, a slash and a name of 63.
+/// The longest key that the API server accepts: a domain of 253 characters, a slash and a name of 63.
 const LONGEST_KEY: usize = 317;
 
 impl Annotations {
-    /// Whether this annotation means something here.
+    /// Whether Stateward reads this annotation.
     fn reads(key: &str) -> bool {
         let is_own = |key: &str| OWN_ANNOTATIONS.contains(&key) || key == PER_POD_APPLIED;
         key.strip_prefix(DOMAIN).is_some_and(|_| is_own(key))
@@ -98,7 +99,7 @@ impl Annotations {
             )
     }
 
-    /// These without those that name a release.
+    /// The annotations without those that name a release.
     #[must_use]
     pub fn without_release(&self) -> Self {
         Self(self.0.iter().filter(|(key, _)| !is_release_annotation(key)).collect())
@@ -109,12 +110,12 @@ impl Annotations {
         self.0.get(key)
     }
 
-    /// The keys that look as if they were meant for Stateward, and are not read: their domain is ours, or nearly.
+    /// The unknown keys that look like Stateward's: their domain is ours, or nearly.
     pub fn unread(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(key, _)| key).filter(|key| !Self::reads(key))
     }
 
-    /// These and one more, in place of one of the same key.
+    /// A copy with one more annotation, which replaces any of the same key.
     #[must_use]
     pub fn with(&self, key: &str, value: &str) -> Self {
         Self(self.0.iter().chain([(key, value)]).collect())
@@ -159,7 +160,7 @@ impl<'de> Visitor<'de> for AnnotationsVisitor {
     }
 }
 
-/// Reads an annotation's key without storing those of others.
+/// Reads an annotation's key, and stores it only if the annotation is kept.
 struct KeyIfKept;
 
 impl<'de> DeserializeSeed<'de> for KeyIfKept {
@@ -182,13 +183,13 @@ impl Visitor<'_> for KeyIfKept {
     }
 }
 
-/// Whether a key seems to be meant for Stateward: `stateward.dev/clas`, `statward.dev/class`, `service-per-pod-port`.
+/// Whether a key looks like one of Stateward's: `stateward.dev/clas`, `statward.dev/class`, `service-per-pod-port`.
 fn is_nearly_ours(key: &str) -> bool {
     if key.len() > LONGEST_KEY {
         return false;
     }
     let Some((domain, _)) = key.split_once('/') else { return key.starts_with("service-per-pod-") };
-    // Nearly all keys end here: what follows compares letter by letter.
+    // Nearly all keys end here: the comparison below goes letter by letter.
     let begins = domain.as_bytes().first().is_some_and(|first| first.eq_ignore_ascii_case(&b's'));
     if !begins || domain.len().abs_diff(DOMAIN.len()) > MOST_TYPOS {
         return false;
@@ -196,10 +197,10 @@ fn is_nearly_ours(key: &str) -> bool {
     strsim::osa_distance(&domain.to_ascii_lowercase(), DOMAIN) <= MOST_TYPOS
 }
 
-/// How many letters may be wrong, missing or too many in a domain that is taken for ours.
+/// How many letters of a domain may be wrong, missing or added for it to count as ours.
 const MOST_TYPOS: usize = 2;
 
-/// Whether a field is there and not null.
+/// Whether a field is present and not null.
 pub(super) fn presence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
 }

@@ -1,8 +1,8 @@
-//! The facts the rules read, and nothing else.
+//! The object fields that rules read, and nothing else.
 //!
-//! The types keep Kubernetes' own names and nesting, so `set.spec.template.spec.containers` is what it says. They are
-//! read straight from JSON, in one pass: what no rule looks at (managedFields, status, most of a pod) is skipped
-//! without being stored. An explicit `null` means absent everywhere, as it does to the API server.
+//! The types keep Kubernetes' own names and nesting, so that `set.spec.template.spec.containers` reads as in a manifest. They are
+//! deserialized from JSON in one pass. Fields that no rule reads (managedFields, status, most of a pod) are skipped and not stored. An
+//! explicit `null` means absent everywhere, as for the API server.
 
 mod annotations;
 mod arbiter;

@@ -1,4 +1,4 @@
-//! What Kubernetes takes for the names and values of labels.
+//! The syntax of label names and values in Kubernetes.
 //!
 //! From `k8s.io/apimachinery/pkg/util/validation`: `IsQualifiedName`, `IsValidLabelValue`, `IsDNS1123Subdomain`.
 
@@ -7,7 +7,7 @@ const LONGEST: usize = 63;
 /// The longest prefix of a label's key.
 const LONGEST_PREFIX: usize = 253;
 
-/// Whether this is the key of a label or an annotation: `app`, `example.com/app`.
+/// Whether this is a valid key of a label or an annotation: `app`, `example.com/app`.
 pub fn is_label_key(text: &str) -> bool {
     match text.split_once('/') {
         Some((prefix, name)) => is_subdomain(prefix) && is_name_part(name),
@@ -15,12 +15,12 @@ pub fn is_label_key(text: &str) -> bool {
     }
 }
 
-/// Whether this can be the value of a label. None at all can.
+/// Whether this is a valid label value. An empty value is valid.
 pub fn is_label_value(text: &str) -> bool {
     text.is_empty() || is_name_part(text)
 }
 
-/// Whether a Service can have this name.
+/// Whether this is a valid name of a Service.
 pub fn is_dns_label(text: &str) -> bool {
     is_subdomain(text) && text.len() <= LONGEST && !text.contains('.')
 }
@@ -43,8 +43,8 @@ fn is_between_alphanumerics(text: &str) -> bool {
     first.is_ascii_alphanumeric() && bytes.next_back().unwrap_or(first).is_ascii_alphanumeric()
 }
 
-/// Whether a label changes with each version of a chart or an application, by its key and value: `app.kubernetes.io/version`, and
-/// `helm.sh/chart`, `chart` or `version` with a version in it, which in the first may be cut off.
+/// Whether a label changes with each version of a chart or an application, by its key and value: `app.kubernetes.io/version`, or
+/// `helm.sh/chart`, `chart` or `version` with a version as value. The version in `helm.sh/chart` may be cut off.
 pub fn is_version_label(key: &str, value: &str) -> bool {
     match key {
         "app.kubernetes.io/version" => true,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Metadata, nullable};
 
-/// What is kept of a Namespace: its labels, and whether it is being deleted.
+/// The fields of a Namespace that rules read: its labels, and whether it is being deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Namespace {

@@ -1,12 +1,12 @@
-//! What a person may have meant by a word that is not known.
+//! Suggestions for a mistyped word.
 
-/// Longer words are not compared: the comparison takes as many steps as both words have letters, multiplied.
+/// Longer words are not compared: the cost is the product of both lengths.
 const LONGEST: usize = 80;
 
-/// How alike two words must be, from 0 to 1.
+/// The minimum similarity of two words, from 0 to 1.
 const ALIKE: f64 = 0.8;
 
-/// The known word that looks most like the typed one, if one does.
+/// The known word that is most similar to the typed one, if any is similar enough.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if typed.len() > LONGEST {
         return None;
@@ -23,11 +23,10 @@ pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -
     nearest(typed, known).map_or_else(String::new, |word| format!("; did you mean {word:?}?"))
 }
 
-/// The known word of which a word is surely a misspelling: the same letters, or one or two that are wrong, missing, added or
-/// changed places.
+/// The known word that is certainly meant: the same letters, or one or two letters wrong, missing, added or swapped.
 pub fn misspelt<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = letters(typed);
-    // In a short word two are half of it.
+    // In a short word two letters are half of it.
     let most = if typed.len() < 6 { 1 } else { 2 };
     let known = known.into_iter().filter(|word| word.len().abs_diff(typed.len()) <= most);
     let distances = known.map(|word| (strsim::osa_distance(&typed, &letters(word)), word));
@@ -35,7 +34,7 @@ pub fn misspelt<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Op
     near.min_by_key(|(distance, _)| *distance).map(|(_, word)| word)
 }
 
-/// A word without what people confuse when they write it in another style: `service_name`, `serviceName`, `Service-Name`.
+/// A word without the differences between naming styles: `service_name`, `serviceName`, `Service-Name`.
 fn letters(word: &str) -> String {
     let letters = word.chars().filter(|character| !matches!(character, '_' | '-'));
     letters.flat_map(char::to_lowercase).collect()

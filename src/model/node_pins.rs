@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{PodSpec, nullable};
 
-/// `nodeAffinity`, of which only what is required is kept.
+/// The required part of `nodeAffinity`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct NodeAffinity {
@@ -14,7 +14,7 @@ pub struct NodeAffinity {
     pub required: Option<Box<NodeSelector>>,
 }
 
-/// A node needs to match only one of its terms.
+/// `nodeSelectorTerms`: a node must match at least one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeSelector {
@@ -22,7 +22,7 @@ pub struct NodeSelector {
     pub node_selector_terms: Vec<NodeSelectorTerm>,
 }
 
-/// A node must match all of its expressions.
+/// `matchExpressions`: a node must match all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeSelectorTerm {
@@ -30,7 +30,7 @@ pub struct NodeSelectorTerm {
     pub match_expressions: Vec<NodeRequirement>,
 }
 
-/// What is asked of a label of the node.
+/// One requirement on a label of the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct NodeRequirement {
@@ -43,7 +43,7 @@ pub struct NodeRequirement {
 }
 
 impl PodSpec {
-    /// Whether no node can run a pod of both, because they ask for different values of the node label `key`.
+    /// Whether no node can run pods of both, because they require different values of the node label `key`.
     pub fn is_apart_from(&self, other: &Self, key: &str) -> bool {
         match (self.node_values(key), other.node_values(key)) {
             (Some(values), Some(others)) => values.is_disjoint(&others),
@@ -51,7 +51,7 @@ impl PodSpec {
         }
     }
 
-    /// The values of a node label of which its node has one; `None` where that is not said.
+    /// The values of a node label that the pod's node may have; `None` if the template does not restrict them.
     fn node_values(&self, key: &str) -> Option<BTreeSet<&str>> {
         let by_selector = self.node_selector.get(key).map(|value| BTreeSet::from([value]));
         let required = self.affinity.node_affinity.required.as_deref();

@@ -1,4 +1,4 @@
-//! Reading JSON as Go does: `null` is the zero value, in a field and in a list.
+//! Deserializes `null` as Go does: it is the zero value, in a field and in a list.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A field whose `null` means its default.
+/// Reads a field whose `null` means its default.
 pub(super) fn field<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -16,13 +16,13 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Items of one list: an object of the largest size that etcd takes has fewer, and `{}` is a hundred times as large in memory.
+/// How many items one list may have: an object of etcd's largest size has fewer, and `{}` is a hundred times as large in memory.
 const MOST_ITEMS: usize = 20_000;
 
-/// How the error of a list over `MOST_ITEMS` begins.
+/// The start of the error for a list over `MOST_ITEMS`.
 pub const LIST_TOO_LONG: &str = "a list of more than";
 
-/// A list that may be `null` and whose items may be; the others keep their index. One of more than [`MOST_ITEMS`] is an error.
+/// Reads a list that may be `null` and whose items may be; the others keep their index. Fails with more than [`MOST_ITEMS`] items.
 pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -31,7 +31,7 @@ where
     Ok(Option::<List<T>>::deserialize(deserializer)?.map_or_else(Vec::new, |list| list.0))
 }
 
-/// The same, to be shared.
+/// Like [`list`], into a shared slice.
 pub(super) fn shared_list<'de, D, T>(deserializer: D) -> Result<Arc<[T]>, D::Error>
 where
     D: Deserializer<'de>,
@@ -58,7 +58,7 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for ListVisitor<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<List<T>, A::Error> {
-        // Nodes know how many items there are; JSON does not.
+        // Nodes give the number of items; JSON does not.
         let mut list = Vec::with_capacity(items.size_hint().unwrap_or_default().min(MOST_ITEMS));
         while let Some(item) = items.next_element::<Option<T>>()? {
             if list.len() == MOST_ITEMS {

@@ -1,4 +1,4 @@
-//! What all objects of a snapshot have in common.
+//! The interface of all objects in a snapshot.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ use super::{
 pub trait Object {
     fn kind(&self) -> Kind;
 
-    /// Notes the kind, where one type is kept of several.
+    /// Sets the kind, for types that stand for several kinds.
     fn set_kind(&mut self, _: Kind) {}
 
     fn metadata(&self) -> &Metadata;
 
     fn metadata_mut(&mut self) -> &mut Metadata;
 
-    /// What a finding calls it: in the version it is judged in, whatever it was written in.
+    /// The object's name in findings, in the API version that rules read, whatever version it was written in.
     fn reference(&self) -> ObjectRef {
         let Metadata { namespace, name, .. } = self.metadata();
         self.kind().reference(namespace, name)
@@ -38,7 +38,7 @@ impl Kind {
     }
 }
 
-/// The name of an object, whole.
+/// The full name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectRef {
@@ -57,7 +57,7 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// Makes objects of types with a field `metadata`, each of the kind of the same name, or of the one in its field `kind`.
+/// Implements `Object` for types with a field `metadata`. The kind has the type's name, or is in the field `kind`.
 macro_rules! objects {
     ($($model:ident),+; of several kinds: $($of_several:ident),+) => {
         $(impl Object for $model {

@@ -1,14 +1,14 @@
-//! Reading JSON as Go does: a struct is an object.
+//! Deserializes structs only from JSON objects, as Go does.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
 
-/// Wraps a deserializer, and all that it leads to, so that a struct is only read from an object. Derived readers also take a list, as
-/// the fields in their order: `spec: []` would be a spec without fields, where the API server refuses the object.
+/// Wraps a deserializer, and all nested ones, so that a struct is read only from an object. Derived readers also accept a list, with the
+/// fields in their order: `spec: []` would be a spec without fields, where the API server refuses the object.
 pub struct ObjectsOnly<T>(pub T);
 
-/// Whether this is the beginning of a JSON object, rather than empty, a list, a string, or no JSON at all.
+/// Whether the text starts like a JSON object, and not like an empty text, a list, a string, or no JSON at all.
 pub fn may_be_object(json: &[u8]) -> bool {
     json.trim_ascii_start().starts_with(b"{")
 }

@@ -1,5 +1,4 @@
-//! What a StatefulSet says of its per-pod Services, in the annotations of Metacontroller's service-per-pod example and one of
-//! our own.
+//! The annotations for per-pod Services on a StatefulSet: those of Metacontroller's service-per-pod example and one of our own.
 
 use std::collections::BTreeSet;
 
@@ -9,9 +8,9 @@ use serde::{Deserialize, Serialize};
 /// One port of a per-pod Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortPair {
-    /// The Service's.
+    /// The Service's port.
     pub port: u16,
-    /// The pod's.
+    /// The pod's port.
     pub target: u16,
 }
 
@@ -28,10 +27,9 @@ pub enum PerPodType {
 }
 
 impl PerPodType {
-    /// Every type.
     pub const ALL: [Self; 3] = [Self::LoadBalancer, Self::NodePort, Self::ClusterIP];
 
-    /// As Kubernetes calls it.
+    /// The type's name in Kubernetes.
     pub fn name(self) -> &'static str {
         match self {
             Self::LoadBalancer => "LoadBalancer",
@@ -40,14 +38,14 @@ impl PerPodType {
         }
     }
 
-    /// The type that Kubernetes calls so.
+    /// The type with this name in Kubernetes.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// Reads `port:targetPort[,…]`: whole numbers from 1 to 65535 in digits, without blanks, and no port twice. The error is what is
-/// wrong with each part, in a few words.
+/// Reads `port:targetPort[,…]`: whole numbers from 1 to 65535 in digits, without blanks, and no port twice. The error lists a short text
+/// for each invalid part.
 pub fn port_pairs(ports: &str) -> Result<Vec<PortPair>, Vec<String>> {
     if ports.trim().is_empty() {
         return Err(vec!["it names no port".to_owned()]);
@@ -71,7 +69,7 @@ pub fn port_pairs(ports: &str) -> Result<Vec<PortPair>, Vec<String>> {
     if problems.is_empty() { Ok(pairs) } else { Err(problems) }
 }
 
-/// A port in digits; `+80` and `0x50` are none.
+/// A port in digits; `+80` and `0x50` are invalid.
 fn number(text: &str) -> Option<u16> {
     let is_written_in_digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|port| is_written_in_digits && *port > 0)

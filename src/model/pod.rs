@@ -1,10 +1,10 @@
-//! A Pod: one that is to be created, deleted or evicted, or a member of a consensus group that was read by its name.
+//! A Pod that is to be created, deleted or evicted, or a member of a consensus group that is read by name.
 
 use serde::{Deserialize, Deserializer};
 
 use super::{Metadata, Owner, nullable};
 
-/// What is kept of a Pod.
+/// The fields of a Pod that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Pod {
@@ -16,18 +16,18 @@ pub struct Pod {
     pub status: PodStatus,
 }
 
-/// What is kept of a Pod's `spec`.
+/// The fields of a Pod's `spec` that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodPlacement {
-    /// Empty until it is scheduled.
+    /// Empty until the pod is scheduled.
     #[serde(deserialize_with = "nullable::field")]
     pub node_name: Box<str>,
-    /// Seconds it is given to end where the request does not say; absent means 30.
+    /// Seconds until KILL if the request gives no other time; absent means 30.
     pub termination_grace_period_seconds: Option<i64>,
 }
 
-/// What is kept of a Pod's `status`.
+/// The fields of a Pod's `status` that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct PodStatus {
@@ -55,17 +55,17 @@ fn has_ready<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Erro
 }
 
 impl Pod {
-    /// Whether a process of it may be running somewhere.
+    /// Whether a process of the pod may be running on a node.
     pub fn may_run(&self) -> bool {
         !self.spec.node_name.is_empty() && !matches!(&*self.status.phase, "Succeeded" | "Failed")
     }
 
-    /// Whether it serves, and goes on to. A pod that is being deleted often stays ready until its last second.
+    /// Whether the pod serves and will continue to. A pod that is being deleted often stays ready until its last second.
     pub fn is_serving(&self) -> bool {
         self.status.ready && !self.metadata.deleting
     }
 
-    /// The StatefulSet that has made it.
+    /// The StatefulSet that owns the pod.
     pub fn stateful_set(&self) -> Option<&Owner> {
         let owner = self.metadata.owner.as_deref();
         owner.filter(|owner| &*owner.kind == "StatefulSet" && owner.api_version.starts_with("apps/"))

@@ -1,4 +1,4 @@
-//! What is kept of a pod template.
+//! The fields of a pod template that rules read.
 
 use std::sync::Arc;
 
@@ -14,7 +14,6 @@ pub struct PodTemplate {
     /// Labels and annotations of the pods.
     #[serde(deserialize_with = "nullable::field")]
     pub metadata: Metadata,
-    /// The pods' specification.
     #[serde(deserialize_with = "nullable::field")]
     pub spec: PodSpec,
 }
@@ -23,7 +22,7 @@ pub struct PodTemplate {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodSpec {
-    /// The main containers. The objects of a snapshot that have the same share them.
+    /// The main containers. Objects of a snapshot with equal containers share them.
     #[serde(deserialize_with = "nullable::shared_list")]
     pub containers: Arc<[Container]>,
     #[serde(deserialize_with = "nullable::list")]
@@ -38,14 +37,13 @@ pub struct PodSpec {
     pub topology_spread_constraints: Vec<SpreadConstraint>,
     /// Seconds between TERM and KILL; absent means 30.
     pub termination_grace_period_seconds: Option<i64>,
-    /// The pod's volumes.
     #[serde(deserialize_with = "nullable::list")]
     pub volumes: Vec<Volume>,
-    /// Whether the pod uses its node's network, where two of a kind cannot listen on one port.
+    /// Whether the pod uses its node's network, where two pods cannot listen on the same port.
     #[serde(deserialize_with = "nullable::field")]
     pub host_network: bool,
-    /// In snapshots: what [`StatefulSet::dialled_name`](super::StatefulSet::dialled_name) found before the environment, the
-    /// probes and the init containers were dropped.
+    /// In snapshots: the result of [`StatefulSet::dialled_name`](super::StatefulSet::dialled_name), kept before the environment, the probes
+    /// and the init containers are dropped.
     #[serde(skip)]
     pub dialled: Option<Box<DialledName>>,
 }
@@ -54,7 +52,7 @@ pub struct PodSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Affinity {
-    /// Which pods this one keeps away from.
+    /// The pods that this pod must not, or should not, run beside.
     #[serde(deserialize_with = "nullable::field")]
     pub pod_anti_affinity: PodAntiAffinity,
     #[serde(deserialize_with = "nullable::field")]
@@ -65,10 +63,10 @@ pub struct Affinity {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct PodAntiAffinity {
-    /// The scheduler would rather leave the pod pending than break one of these.
+    /// Required terms: the scheduler leaves the pod pending rather than break one.
     #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution", deserialize_with = "nullable::list")]
     pub required: Vec<AffinityTerm>,
-    /// The scheduler tries.
+    /// Preferred terms: the scheduler tries to keep them.
     #[serde(rename = "preferredDuringSchedulingIgnoredDuringExecution", deserialize_with = "nullable::list")]
     pub preferred: Vec<WeightedTerm>,
 }
@@ -77,7 +75,6 @@ pub struct PodAntiAffinity {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WeightedTerm {
-    /// The term.
     #[serde(deserialize_with = "nullable::field")]
     pub pod_affinity_term: AffinityTerm,
 }
@@ -86,50 +83,50 @@ pub struct WeightedTerm {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AffinityTerm {
-    /// The node label whose value the pods may not share.
+    /// The node label whose value the selected pods may not share.
     #[serde(deserialize_with = "nullable::field")]
     pub topology_key: Box<str>,
-    /// Which pods; absent selects none.
+    /// The pods that the term selects; absent selects none.
     pub label_selector: Option<LabelSelector>,
-    /// The namespaces it looks in; empty, with no `namespace_selector`, means the pod's own.
+    /// The namespaces that are searched; empty, with no `namespace_selector`, means the pod's own.
     #[serde(deserialize_with = "nullable::list")]
     pub namespaces: Vec<Box<str>>,
-    /// More namespaces it looks in; `{}` means all.
+    /// Further namespaces that are searched; `{}` means all.
     pub namespace_selector: Option<LabelSelector>,
-    /// Keys of which the pods must share the value.
+    /// Label keys whose values the pods must share.
     #[serde(deserialize_with = "nullable::list")]
     pub match_label_keys: Vec<Box<str>>,
-    /// Keys of which the pods must not share the value.
+    /// Label keys whose values the pods must not share.
     #[serde(deserialize_with = "nullable::list")]
     pub mismatch_label_keys: Vec<Box<str>>,
 }
 
-/// One of `topologySpreadConstraints`; always about the pod's own namespace.
+/// One of `topologySpreadConstraints`; it always counts pods of the pod's own namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SpreadConstraint {
     /// The node label over whose values the pods are spread.
     #[serde(deserialize_with = "nullable::field")]
     pub topology_key: Box<str>,
-    /// What the scheduler does where it cannot.
+    /// The scheduler's behaviour if the constraint cannot be met.
     #[serde(deserialize_with = "nullable::field")]
     pub when_unsatisfiable: WhenUnsatisfiable,
-    /// Which pods are counted; absent counts none.
+    /// The pods that are counted; absent counts none.
     pub label_selector: Option<LabelSelector>,
-    /// Keys of which the counted pods must share the value.
+    /// Label keys whose values the counted pods must share.
     #[serde(deserialize_with = "nullable::list")]
     pub match_label_keys: Vec<Box<str>>,
-    /// How many pods more than the emptiest place another may have.
+    /// How many more pods than the emptiest domain another domain may have.
     #[serde(deserialize_with = "nullable::field")]
     pub max_skew: i32,
 }
 
-/// What the scheduler does with a pod that would break a spread constraint.
+/// The scheduler's behaviour for a pod that would break a spread constraint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum WhenUnsatisfiable {
-    /// Schedules it all the same.
+    /// Schedules the pod anyway.
     ScheduleAnyway,
-    /// Leaves it pending. Any other word counts as this one: the API server refuses it and says so itself.
+    /// Leaves the pod pending. Any other word counts as this one: the API server refuses it with its own error.
     #[default]
     #[serde(other)]
     DoNotSchedule,
@@ -143,17 +140,17 @@ pub enum WhenUnsatisfiable {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Volume {
-    /// Its name in the pod; a claim template of the same name takes its place.
+    /// The volume's name in the pod; a claim template of the same name replaces the volume.
     #[serde(deserialize_with = "nullable::field")]
     pub name: Box<str>,
-    /// The claim it mounts, if it mounts one by name.
+    /// The claim that the volume refers to by name.
     pub persistent_volume_claim: Option<ClaimSource>,
     /// Whether it is a folder of the node.
     #[serde(deserialize_with = "presence")]
     pub host_path: bool,
     #[serde(deserialize_with = "presence")]
     pub empty_dir: bool,
-    /// Whether its claim is made for the pod and deleted with it.
+    /// Whether its claim is created for the pod and deleted with it.
     #[serde(deserialize_with = "presence")]
     pub ephemeral: bool,
     /// Whether it is a folder of an NFS server.
@@ -163,7 +160,7 @@ pub struct Volume {
     pub projected: Option<Box<Projected>>,
 }
 
-/// A ConfigMap as files.
+/// A volume with the files of a ConfigMap.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ConfigMapFiles {
@@ -186,7 +183,7 @@ pub struct ConfigMapItem {
 }
 
 impl ConfigMapFiles {
-    /// The path in the volume of the file that a key becomes; `None` where it becomes none.
+    /// The path in the volume of the file of a key; `None` if the key becomes no file.
     pub fn path_of<'p>(&'p self, key: &'p str) -> Option<&'p str> {
         if self.items.is_empty() {
             return Some(key);
@@ -223,7 +220,7 @@ pub struct ClaimSource {
 }
 
 impl Volume {
-    /// Whether what is in it surely goes with the pod, or stays behind on its node.
+    /// Whether the volume's data certainly disappears with the pod, or stays behind on its node.
     pub fn is_volatile(&self) -> bool {
         self.empty_dir
             || self.ephemeral
@@ -232,7 +229,7 @@ impl Volume {
             || self.projected.is_some()
     }
 
-    /// The ConfigMaps that it holds as files.
+    /// The ConfigMaps whose files the volume holds.
     pub fn config_maps(&self) -> impl Iterator<Item = &ConfigMapFiles> {
         let sources = self.projected.iter().flat_map(|projected| &projected.sources);
         let projected = sources.filter_map(|source| source.config_map.as_ref());
@@ -241,7 +238,7 @@ impl Volume {
 }
 
 impl PodTemplate {
-    /// The labels the pods are made with.
+    /// The labels of the pods.
     pub fn labels(&self) -> &Labels {
         &self.metadata.labels
     }
@@ -253,7 +250,7 @@ impl PodSpec {
         self.init_containers.iter().chain(self.containers.iter())
     }
 
-    /// The claims that a container may write to, by name, each with the place of its volume among the volumes.
+    /// The claims that a container may write to, by name, each with the index of its volume.
     pub fn written_claims(&self) -> impl Iterator<Item = (usize, &Volume, &ClaimSource)> {
         self.volumes.iter().enumerate().filter_map(|(index, volume)| {
             let claim = volume.persistent_volume_claim.as_ref()?;
@@ -263,7 +260,7 @@ impl PodSpec {
         })
     }
 
-    /// Whether a volume is mounted, and each pod only reads it or writes to a folder of its own.
+    /// Whether a container mounts the volume, and each pod only reads it or writes to a folder of its own.
     pub fn has_folders_per_pod(&self, volume: &str) -> bool {
         let mounts = self
             .all_containers()
@@ -275,12 +272,12 @@ impl PodSpec {
         mounts.peek().is_some() && mounts.all(is_apart)
     }
 
-    /// The ConfigMaps that its volumes hold as files.
+    /// The ConfigMaps whose files the volumes hold.
     pub fn config_map_files(&self) -> impl Iterator<Item = &ConfigMapFiles> {
         self.volumes.iter().flat_map(Volume::config_maps)
     }
 
-    /// Whether two such pods cannot run on one node because they would take the same port of it.
+    /// Whether two such pods cannot run on one node because they would take the same host port.
     pub fn takes_host_ports(&self) -> bool {
         let mut ports = self.containers.iter().flat_map(|container| &container.ports);
         ports.any(|port| port.host_port > 0 || self.host_network)

@@ -1,28 +1,28 @@
-//! A `StatefulSetPolicy` or `StatefulSetExemption` as an object; what it says is compiled in `crate::policy`.
+//! A `StatefulSetPolicy` or `StatefulSetExemption` as an object; `crate::policy` compiles its content.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::{Kind, Metadata};
 
-/// A policy or an exemption as an API server or a file has it.
+/// A policy or an exemption as it comes from an API server or a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PolicyDocument {
     /// [`Kind::Policy`] or [`Kind::Exemption`].
     pub kind: Kind,
     pub metadata: Metadata,
-    /// It goes up with every change of `spec`.
+    /// The API server increases it with every change of `spec`.
     pub generation: i64,
-    /// Unlike that of other kinds it is kept in snapshots, for Events.
+    /// Kept in snapshots, unlike that of other kinds, for Events.
     pub uid: Box<str>,
-    /// Null where there is none.
+    /// Null if absent.
     pub spec: Value,
-    /// Null where there is none.
+    /// Null if absent.
     pub status: Value,
 }
 
 impl PolicyDocument {
-    /// The document as a file would have it, for the parser of policies.
+    /// The document as JSON, for the parser of policies.
     pub fn to_json(&self) -> Value {
         let mut metadata = json!({"name": self.metadata.name});
         if !self.metadata.namespace.is_empty() {

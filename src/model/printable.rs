@@ -1,4 +1,4 @@
-//! Showing values that are not ours.
+//! Escapes foreign values for display.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 /// How many characters of a value are shown.
 const MAX_SHOWN: usize = 1024;
 
-/// A value of a manifest or a request as it may be shown in a terminal, a log of CI or a message of one line.
+/// Makes a value of a manifest or a request safe to show in a terminal, a CI log or a message of one line.
 ///
-/// Line breaks, control and format characters are written as escapes: they move the cursor, change colours, turn the
-/// direction of text, or hide. So is what a log of CI takes for a command, which is `::` at the start of a line and
-/// `##[`, `##vso[` and `##teamcity[` anywhere. What is longer than 1024 characters is cut.
+/// Line breaks, control and format characters are escaped: they move the cursor, change colours, turn the direction of text, or hide. CI
+/// log commands are escaped too: `::` at the start of a line, and `##[`, `##vso[` and `##teamcity[` anywhere. Values longer than 1024
+/// characters are cut.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if is_plain(text) {
         return Cow::Borrowed(text);
@@ -36,8 +36,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Whether a text is short and of visible ASCII characters that begin no command, which nearly every text is: that is seen many times
-/// faster than by looking at each character.
+/// Whether a text is short and of visible ASCII characters that start no command. Nearly every text is, and this test is many times faster
+/// than looking at each character.
 fn is_plain(text: &str) -> bool {
     let bytes = text.as_bytes();
     let visible =
@@ -45,10 +45,10 @@ fn is_plain(text: &str) -> bool {
     visible && !bytes.contains(&b'#') && !text.trim_ascii_start().starts_with("::")
 }
 
-/// What stands before a command in a log of CI: of Azure and of GitHub, and of `TeamCity`.
+/// The prefixes of commands in CI logs: of Azure and GitHub, and of `TeamCity`.
 const BEFORE_COMMANDS: [&str; 3] = ["##", "##vso", "##teamcity"];
 
-/// Adds one character to a text as it may be shown.
+/// Adds one character to a text, escaped if necessary.
 pub fn push_printable(into: &mut String, character: char) {
     if is_deceptive(character) || (character == '[' && begins_command(into)) {
         push_escape(into, character);
@@ -69,7 +69,7 @@ fn push_escape(into: &mut String, character: char) {
     let _ = write!(into, "\\u{{{:x}}}", u32::from(character));
 }
 
-/// As [`printable`], but a text of several lines keeps its lines, each of which may be so long.
+/// Like [`printable`], but keeps the lines of the text; the limit of length applies to each line.
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
     if !text.contains('\n') {
         return printable(text);
@@ -78,7 +78,7 @@ pub fn printable_lines(text: &str) -> Cow<'_, str> {
     Cow::Owned(lines.join("\n"))
 }
 
-/// Whether a character is not seen as what it is.
+/// Whether a character is invisible or changes how others are shown.
 pub fn is_deceptive(character: char) -> bool {
     character.is_control()
         || matches!(u32::from(character),

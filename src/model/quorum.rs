@@ -1,11 +1,11 @@
-//! Quorum arithmetic, as Raft and ZAB have it: any two majorities share a member.
+//! Quorum arithmetic of Raft and ZAB: any two majorities share a member.
 
 /// The smallest number of members that is more than half of `members`.
 pub fn majority(members: i32) -> i32 {
     members / 2 + 1
 }
 
-/// How many of `members` may fail while the others still are a majority; 0 without members.
+/// How many of `members` may fail while the others still form a majority; 0 without members.
 pub fn tolerated(members: i32) -> i32 {
     (members - majority(members)).max(0)
 }

@@ -1,4 +1,4 @@
-//! How Kubernetes writes a reason.
+//! Writes rule names in the form of Kubernetes' reasons.
 
 /// `quorum-even` becomes `QuorumEven`.
 pub fn reason(id: &str) -> String {

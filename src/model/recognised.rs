@@ -1,17 +1,17 @@
-//! What the catalogue says of a set, looked up once.
+//! The catalogue's result for a set, looked up once.
 
 use std::sync::{Arc, OnceLock};
 
 use super::{Class, Software};
 
-/// What the catalogue has recognised in an object, which holds as long as the object is as it is. Objects of a snapshot are judged
-/// again and again. It is no part of what an object says: two that differ only in it are equal, and a copy, which may be edited, begins
-/// without.
+/// The software that the catalogue recognised in an object, valid as long as the object does not change. Objects of a snapshot are judged
+/// again and again. The result is not part of the object: objects that differ only in it are equal, and a copy, which may be edited, starts
+/// without it.
 #[derive(Debug, Default)]
 pub struct Recognised(OnceLock<Option<(Class, Arc<Software>)>>);
 
 impl Recognised {
-    /// What was recognised; `recognise` is asked the first time.
+    /// The recognised software; calls `recognise` the first time.
     pub fn get_or_init(
         &self,
         recognise: impl FnOnce() -> Option<(Class, Arc<Software>)>,

@@ -1,4 +1,4 @@
-//! The release that an object is part of, as Helm, Argo CD and Flux mark their objects.
+//! The release that an object is part of, by the marks of Helm, Argo CD and Flux.
 
 use super::{Labels, Metadata};
 
@@ -9,7 +9,7 @@ const ARGO_TRACKING: &str = "argocd.argoproj.io/tracking-id";
 const ARGO_INSTANCE: &str = "argocd.argoproj.io/instance";
 const INSTANCE: &str = "app.kubernetes.io/instance";
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// Flux marks what it applies with the name and the namespace of its own object.
+/// Flux marks the objects it applies with the name and namespace of its own object.
 const FLUX: [(&str, &str); 2] = [
     ("kustomize.toolkit.fluxcd.io/name", "kustomize.toolkit.fluxcd.io/namespace"),
     ("helm.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/namespace"),
@@ -20,7 +20,7 @@ pub(super) fn is_release_annotation(key: &str) -> bool {
     matches!(key, HELM_NAME | HELM_NAMESPACE | ARGO_TRACKING)
 }
 
-/// The labels that name a release, without all others.
+/// The labels that name a release.
 pub fn release_labels(labels: &Labels) -> Labels {
     let names_release = |key: &str| {
         matches!(key, ARGO_INSTANCE | INSTANCE | MANAGED_BY)
@@ -30,7 +30,7 @@ pub fn release_labels(labels: &Labels) -> Labels {
 }
 
 impl Metadata {
-    /// Whether one tool has made both objects for one release. No mark is no evidence.
+    /// Whether one tool created both objects for one release. The absence of marks proves nothing.
     pub fn is_of_same_release(&self, other: &Self) -> bool {
         let annotation = |key: &str| both(self.annotations.get(key), other.annotations.get(key));
         let label = |key: &str| both(self.labels.get(key), other.labels.get(key));

@@ -1,9 +1,9 @@
-//! Labels that pods only get while they run: from the StatefulSet controller, from operators and from the software itself.
+//! Labels that pods get only while they run: from the StatefulSet controller, from operators and from the software itself.
 
 /// A label that is set on running pods.
 struct RunTimeLabel {
     key: &'static str,
-    /// The values that it is given there; empty for any. Others come from a manifest, where the key is in common use.
+    /// The values that are set at run time; empty means any. Other values come from manifests, because the key is in common use.
     values: &'static [&'static str],
 }
 
@@ -11,14 +11,14 @@ const fn label(key: &'static str) -> RunTimeLabel {
     RunTimeLabel { key, values: &[] }
 }
 
-/// Who sets each stands beside it.
+/// The labels, each with the operator or software that sets it.
 const LABELS: [RunTimeLabel; 24] = [
     // Patroni's default `kubernetes.role_label`; also Percona's and Dragonfly's operators.
     RunTimeLabel {
         key: "role",
         values: &["master", "primary", "replica", "standby_leader", "sync_standby", "quorum_standby"],
     },
-    // Zalando's Postgres operator; the second during major upgrades.
+    // Zalando's Postgres operator; the second label during major upgrades.
     label("spilo-role"),
     label("critical-operation"),
     // CloudNativePG.
@@ -55,7 +55,7 @@ const LABELS: [RunTimeLabel; 24] = [
     label("openbao-version"),
 ];
 
-/// Whether the StatefulSet controller puts this label on each pod, beside those of the template.
+/// Whether the StatefulSet controller adds this label to each pod.
 pub fn is_given_by_controller(key: &str) -> bool {
     matches!(
         key,
@@ -63,7 +63,7 @@ pub fn is_given_by_controller(key: &str) -> bool {
     )
 }
 
-/// Whether operators or the software itself may put one of these values of this label on running pods; no values stand for any.
+/// Whether operators or the software may set this label to one of these values on running pods; no values means any.
 pub(super) fn is_given_at_run_time<'v>(key: &str, mut values: impl Iterator<Item = &'v str>) -> bool {
     let known = LABELS.iter().find(|label| label.key == key);
     known.is_some_and(|label| label.values.is_empty() || values.any(|value| label.values.contains(&value)))

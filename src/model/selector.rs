@@ -11,12 +11,12 @@ use super::{Labels, nullable};
 
 const REVISION_LABEL: &str = "controller-revision-hash";
 
-/// A `metav1.LabelSelector`. Empty, it selects everything; an absent one (`None` where it is optional) selects nothing,
-/// which is for the holder of the `Option` to say.
+/// A `metav1.LabelSelector`. An empty selector selects everything. An absent one (`None` where it is optional) selects nothing; the holder
+/// of the `Option` must handle that.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LabelSelector {
-    /// Every label must be there with this value.
+    /// Every label must have this value.
     pub match_labels: Labels,
     /// Every requirement must hold as well.
     #[serde(deserialize_with = "nullable::list")]
@@ -32,12 +32,12 @@ pub struct Requirement {
     pub key: Box<str>,
     /// How the label is compared.
     pub operator: Operator,
-    /// What it is compared with; empty for `Exists` and `DoesNotExist`. Many are sorted.
+    /// The values to compare with; empty for `Exists` and `DoesNotExist`. Long lists are sorted.
     #[serde(deserialize_with = "values")]
     pub values: Vec<Box<str>>,
 }
 
-/// So few values are kept as they are written, and searched one by one.
+/// Up to this many values stay in their written order, and are searched one by one.
 const FEW_VALUES: usize = 16;
 
 fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Box<str>>, D::Error> {
@@ -60,7 +60,7 @@ pub enum Operator {
     Exists,
     /// The label is not there.
     DoesNotExist,
-    /// Not an operator of label selectors: the API server refuses it, and it selects nothing here.
+    /// An invalid operator: the API server refuses it, and it selects nothing here.
     #[default]
     Invalid,
 }
@@ -69,7 +69,7 @@ pub enum Operator {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coverage {
     None,
-    /// It depends on labels that pods only get while they run: some, all or none.
+    /// Some, all or none: it depends on labels that pods only get while they run.
     Part,
     All,
 }
@@ -87,12 +87,12 @@ impl From<Option<std::borrow::Cow<'_, str>>> for Operator {
 }
 
 impl LabelSelector {
-    /// Whether an object with these labels is selected.
+    /// Whether the selector selects an object with these labels.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.match_labels.is_subset_of(labels) && self.match_expressions.iter().all(|r| r.holds(labels))
     }
 
-    /// Which of the pods it selects that are made from a template with these labels. Running pods have more labels than that.
+    /// Which pods made from a template with these labels are selected. Running pods have more labels than the template.
     pub fn coverage(&self, template: &Labels) -> Coverage {
         let (mut decided, mut open) = (true, false);
         for requirement in self.requirements() {
@@ -109,12 +109,12 @@ impl LabelSelector {
         }
     }
 
-    /// Whether it may depend on labels that pods only get while they run.
+    /// Whether the selection may depend on labels that pods only get while they run.
     pub fn depends_on_run_time(&self) -> bool {
         self.requirements().any(|requirement| requirement.is_open(&Labels::default()))
     }
 
-    /// Whether it asks for labels that only operators or the software itself give, apart from those of the controller.
+    /// Whether it requires labels that only operators or the software itself set, apart from those of the controller.
     pub fn depends_on_operators(&self, template: &Labels) -> bool {
         let mut open = self.requirements().filter(|requirement| requirement.is_open(template));
         open.any(|requirement| {
@@ -122,7 +122,7 @@ impl LabelSelector {
         })
     }
 
-    /// Whether no pod can be selected by both.
+    /// Whether no pod can match both selectors.
     pub fn is_disjoint_from(&self, other: &Self) -> bool {
         let theirs: Vec<Cow<'_, Requirement>> = other.requirements().collect();
         self.requirements().any(|mine| theirs.iter().any(|theirs| mine.contradicts(theirs)))
@@ -137,8 +137,7 @@ impl LabelSelector {
         labels.chain(self.match_expressions.iter().map(Cow::Borrowed))
     }
 
-    /// The first thing it asks for that these labels do not fulfil, and what they have instead:
-    /// `app=zookeeper, but they have app=zk`.
+    /// The first requirement that these labels do not meet, with the value they have instead: `app=zookeeper, but they have app=zk`.
     pub fn unmet(&self, labels: &Labels) -> Option<String> {
         let label = self.match_labels.iter().find(|(key, value)| labels.get(key) != Some(value));
         let (key, wanted) = if let Some((key, value)) = label {
@@ -167,14 +166,14 @@ impl Requirement {
         self.values.binary_search_by(|listed| (**listed).cmp(value)).is_ok()
     }
 
-    /// Whether the template does not decide it, because the label comes later.
+    /// Whether the template does not decide the requirement, because the label is only set later.
     fn is_open(&self, template: &Labels) -> bool {
         let values = self.values.iter().map(|value| &**value);
         is_given_by_controller(&self.key)
             || (template.get(&self.key).is_none() && is_given_at_run_time(&self.key, values))
     }
 
-    /// Whether no label can meet both.
+    /// Whether no label can meet both requirements.
     fn contradicts(&self, other: &Self) -> bool {
         if self.key != other.key {
             return false;
@@ -191,12 +190,12 @@ impl Requirement {
         }
     }
 
-    /// Whether an object with these labels meets it.
+    /// Whether an object with these labels meets the requirement.
     pub fn holds(&self, labels: &Labels) -> bool {
         self.holds_for(labels.get(&self.key))
     }
 
-    /// Whether an object meets it whose label of this key has this value; `None` where it has no such label.
+    /// Whether an object meets the requirement if its label has this value; `None` if it has no such label.
     pub fn holds_for(&self, value: Option<&str>) -> bool {
         let listed = value.is_some_and(|value| self.lists(value));
         match self.operator {
@@ -209,7 +208,7 @@ impl Requirement {
     }
 }
 
-/// As `kubectl get -l` takes it: `app=zk,tier in (a,b),!canary`; `everything` when it is empty.
+/// In the form of `kubectl get -l`: `app=zk,tier in (a,b),!canary`; `everything` for an empty selector.
 impl fmt::Display for LabelSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Labels, Metadata, nullable};
 
-/// What is kept of a Service.
+/// The fields of a Service that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Service {
@@ -14,36 +14,36 @@ pub struct Service {
     pub spec: ServiceSpec,
 }
 
-/// What is kept of a Service's `spec`.
+/// The fields of a Service's `spec` that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServiceSpec {
-    /// `None`, an address, or empty where the API server is still to choose one.
+    /// `None`, an address, or empty before the API server chooses one.
     #[serde(rename = "clusterIP", deserialize_with = "nullable::field")]
     pub cluster_ip: Box<str>,
     /// Empty means ClusterIP.
     #[serde(rename = "type", deserialize_with = "nullable::field")]
     pub type_: Box<str>,
-    /// The labels it selects pods by; empty when its endpoints are managed by hand.
+    /// The labels that it selects pods by; empty if its endpoints are managed by hand.
     pub selector: Labels,
-    /// Whether DNS names members before they are ready.
+    /// Whether DNS has names for members before they are ready.
     #[serde(deserialize_with = "nullable::field")]
     pub publish_not_ready_addresses: bool,
 }
 
 impl Service {
-    /// Whether DNS answers with the pods' own addresses, so that each pod gets a name of its own. (The address may also be
-    /// given as the list `clusterIPs`, which the API server keeps equal to `clusterIP`.)
+    /// Whether DNS answers with the pods' own addresses, so that each pod gets a name of its own. (The address may also be given as the
+    /// list `clusterIPs`, which the API server keeps equal to `clusterIP`.)
     pub fn is_headless(&self) -> bool {
         &*self.spec.cluster_ip == "None" && !self.is_external_name()
     }
 
-    /// Whether it is only an alias for a name elsewhere.
+    /// Whether the Service is only an alias for an outside name.
     pub fn is_external_name(&self) -> bool {
         &*self.spec.type_ == "ExternalName"
     }
 
-    /// Whether it selects pods with these labels. Without a selector it selects none.
+    /// Whether the Service selects pods with these labels. Without a selector it selects none.
     pub fn selects(&self, labels: &Labels) -> bool {
         !self.spec.selector.is_empty() && self.spec.selector.is_subset_of(labels)
     }

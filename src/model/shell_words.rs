@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-/// How far back a name is looked for: more than the longest label.
+/// How many bytes before the dot are searched for a name: more than the longest label.
 const WINDOW: usize = 128;
-/// What replaced variables may add to a text.
+/// How many bytes the values of variables may add to a text.
 const MAX_GROWTH: usize = 64 * 1024;
 
-/// `text` with the variables whose values are known: `$(NAME)`, `${NAME}` and `$NAME`.
+/// Expands the variables with known values in `text`: `$(NAME)`, `${NAME}` and `$NAME`.
 pub(super) fn expand(text: &str, environment: &BTreeMap<&str, &str>) -> String {
     let (mut expanded, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(dollar) = rest.find('$') {
@@ -35,8 +35,8 @@ fn plain_variable(reference: &str) -> Option<&str> {
     (!name.is_empty() && name.bytes().all(is_word)).then_some(name)
 }
 
-/// The variable that a label begins with, unless only its last part is meant (`${HOSTNAME##*-}`). The command `hostname`
-/// counts as the variable.
+/// The variable at the start of a label, unless the label uses only its last part (`${HOSTNAME##*-}`). The command `hostname` counts as the
+/// variable.
 pub(super) fn variable(label: &str) -> Option<&str> {
     let inner = label.strip_prefix('$').or_else(|| label.strip_prefix('`'))?;
     let inner = inner.strip_prefix(['(', '{']).unwrap_or(inner);
@@ -53,7 +53,7 @@ pub(super) fn variable(label: &str) -> Option<&str> {
     }
 }
 
-/// The label or variable that a text begins with.
+/// The label or variable at the start of a text.
 pub(super) fn first_label(text: &str) -> &str {
     let closing = match text.as_bytes() {
         [b'$', b'(', ..] => ')',
@@ -72,7 +72,7 @@ pub(super) fn first_label(text: &str) -> &str {
     end.map_or("", |end| &text[..=end])
 }
 
-/// Where the label begins that ends before `dot`: letters, digits, hyphens, variables and what is in brackets.
+/// The start of the label that ends before `dot`: letters, digits, hyphens, variables and text in brackets.
 pub(super) fn label_before(line: &str, dot: usize) -> usize {
     let (bytes, mut start, mut depth) = (line.as_bytes(), dot, 0_usize);
     let mut in_quotes = false;
@@ -91,7 +91,7 @@ pub(super) fn label_before(line: &str, dot: usize) -> usize {
     (start..=dot).find(|at| line.is_char_boundary(*at)).unwrap_or(dot)
 }
 
-/// Whether a name begins with a variable that is a whole label.
+/// Whether a name starts with a variable that is a whole label.
 pub(super) fn is_one_variable(name: &str) -> bool {
     name.starts_with('`') || (name.starts_with('$') && name[first_label(name).len()..].starts_with('.'))
 }

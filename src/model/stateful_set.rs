@@ -1,4 +1,4 @@
-//! A StatefulSet, and the Scale of one.
+//! A StatefulSet, and its Scale.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use super::{
     Recognised, int_or_percent, is_given_by_controller, is_label_key, is_version_label, nullable,
 };
 
-/// The label that names each pod; the controller adds it.
+/// The label with each pod's name; the controller adds it.
 pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
-/// The label that numbers each pod; the controller adds it.
+/// The label with each pod's ordinal; the controller adds it.
 pub const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
 
-/// What is kept of a StatefulSet.
+/// The fields of a StatefulSet that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct StatefulSet {
@@ -24,23 +24,23 @@ pub struct StatefulSet {
     pub spec: StatefulSetSpec,
     #[serde(deserialize_with = "nullable::field")]
     pub status: StatefulSetStatus,
-    /// Which software it is.
+    /// The software that the catalogue recognised.
     #[serde(skip)]
     pub recognised: Recognised,
 }
 
-/// What is kept of a StatefulSet's `status`.
+/// The fields of a StatefulSet's `status` that rules read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StatefulSetStatus {
-    /// How many pods there are, those that are about to go included.
+    /// How many pods exist, including those that are terminating.
     #[serde(deserialize_with = "nullable::field")]
     pub replicas: i32,
-    /// How many of them are ready; `None` where the controller has not said so yet, and in manifests.
+    /// How many pods are ready; `None` in manifests, and before the controller reports it.
     pub ready_replicas: Option<i32>,
 }
 
-/// What is kept of a StatefulSet's `spec`.
+/// The fields of a StatefulSet's `spec` that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StatefulSetSpec {
@@ -49,16 +49,16 @@ pub struct StatefulSetSpec {
     /// The governing Service; may be empty.
     #[serde(deserialize_with = "nullable::field")]
     pub service_name: Box<str>,
-    /// Which pods are its own.
+    /// The pods that belong to the set.
     #[serde(deserialize_with = "nullable::field")]
     pub selector: LabelSelector,
-    /// What its pods are made from.
+    /// The template of its pods.
     #[serde(deserialize_with = "nullable::field")]
     pub template: PodTemplate,
-    /// Each pod gets a claim of its own from each of these.
+    /// Each pod gets its own claim from each of these.
     #[serde(deserialize_with = "nullable::list")]
     pub volume_claim_templates: Vec<ClaimTemplate>,
-    /// `Parallel`, or one after the other.
+    /// `Parallel`, or `OrderedReady`.
     #[serde(deserialize_with = "nullable::field")]
     pub pod_management_policy: Box<str>,
     /// How the pods are numbered.
@@ -98,7 +98,7 @@ pub enum UpdateKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RollingUpdate {
-    /// How many pods, from the first one on, keep the old template.
+    /// The ordinal below which pods keep the old template.
     #[serde(deserialize_with = "nullable::field")]
     pub partition: i32,
     /// How many pods may be down at once; absent means 1.
@@ -110,20 +110,20 @@ pub struct RollingUpdate {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClaimRetentionPolicy {
-    /// What becomes of all claims when the set is deleted.
+    /// The fate of all claims when the set is deleted.
     #[serde(deserialize_with = "nullable::field")]
     pub when_deleted: ClaimRetention,
-    /// What becomes of the claims of the pods that go when the set shrinks.
+    /// The fate of the removed pods' claims when the set shrinks.
     #[serde(deserialize_with = "nullable::field")]
     pub when_scaled: ClaimRetention,
 }
 
-/// What becomes of a claim that has lost its pod.
+/// The fate of a claim whose pod was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum ClaimRetention {
-    /// It is deleted, and so is its data unless the storage class retains it.
+    /// The claim is deleted, and so is its data unless the storage class retains it.
     Delete,
-    /// It waits for the pod to come back.
+    /// The claim is kept until the pod comes back.
     #[default]
     #[serde(other)]
     Retain,
@@ -133,7 +133,7 @@ pub enum ClaimRetention {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ClaimTemplate {
-    /// Of which the name is a volume's name in the pod.
+    /// Its name is a volume's name in the pod.
     #[serde(deserialize_with = "nullable::field")]
     pub metadata: Metadata,
 }
@@ -142,26 +142,26 @@ pub struct ClaimTemplate {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Ordinals {
-    /// The first pod's number.
+    /// The first pod's ordinal.
     #[serde(deserialize_with = "nullable::field")]
     pub start: i32,
 }
 
 impl StatefulSet {
-    /// The replica count it asks for.
+    /// The desired replica count.
     pub fn replicas(&self) -> i32 {
         self.spec.replicas.unwrap_or(1)
     }
 
-    /// How a rolling update replaces its pods; `None` where they are only replaced by hand.
+    /// The settings of its rolling update; `None` if pods are only replaced by hand.
     pub fn rolling_update(&self) -> Option<RollingUpdate> {
         let UpdateStrategy { kind, rolling_update } = self.spec.update_strategy;
         (kind == UpdateKind::RollingUpdate).then_some(rolling_update)
     }
 
-    /// The ordinal of the pod that an update from `old` deletes at once, of `replicas` of them, whatever the others are: the last, or
-    /// where only the partition is lowered, the last that it held back. Of pods that are started in order the controller waits for
-    /// each before it does anything.
+    /// The ordinal of the pod that an update from `old` deletes at once, of `replicas` pods: the last pod, or, if only the partition is
+    /// lowered, the last pod that it held back. `None` unless pods are managed in `Parallel`: otherwise the controller waits for each pod
+    /// before it does anything.
     pub fn replaced_first(&self, old: &Self, replicas: i32) -> Option<i64> {
         if &*self.spec.pod_management_policy != "Parallel" {
             return None;
@@ -177,43 +177,43 @@ impl StatefulSet {
         Some(self.ordinals(reached).end - 1)
     }
 
-    /// The ordinals of its pods where it has `replicas` of them.
+    /// The ordinals of its pods, given `replicas` of them.
     pub fn ordinals(&self, replicas: i32) -> std::ops::Range<i64> {
         let start = i64::from(self.spec.ordinals.start);
         start..start + i64::from(replicas.max(0))
     }
 
-    /// The name of the pod with this number.
+    /// The name of the pod with this ordinal.
     pub fn pod_name(&self, ordinal: i64) -> String {
         format!("{}-{ordinal}", self.metadata.name)
     }
 
-    /// The number of the pod of this name, among those it has with `replicas` of them.
+    /// The ordinal of the pod of this name, if it is one of `replicas` pods.
     pub fn ordinal_of_pod(&self, pod: &str, replicas: i32) -> Option<i64> {
         let ordinal = pod.strip_prefix(&*self.metadata.name)?.strip_prefix('-')?;
         let number = ordinal.parse().ok().filter(|number: &i64| number.to_string() == ordinal);
         number.filter(|number| self.ordinals(replicas).contains(number))
     }
 
-    /// How many pods there are and how many are ready, as the controller says; `None` where it has said nothing.
+    /// The numbers of existing and of ready pods in `status`; `None` if the controller has not reported them.
     pub fn observed(&self) -> Option<(i32, i32)> {
         let StatefulSetStatus { replicas, ready_replicas } = self.status;
-        // `readyReplicas` is left out where it is 0.
+        // `readyReplicas` is omitted when it is 0.
         (replicas > 0 || ready_replicas.is_some()).then(|| (replicas, ready_replicas.unwrap_or(0)))
     }
 
-    /// Whether deleting it, its governing Service, its budgets and its claims is forbidden by annotation.
+    /// Whether an annotation forbids deleting the set, its governing Service, its budgets and its claims.
     pub fn is_protected(&self) -> bool {
         self.metadata.annotations.get(PROTECTED).is_some_and(|value| value.trim() == "true")
     }
 
-    /// The name of the claim that the pod with this number has from the first claim template.
+    /// The name of the claim that the pod with this ordinal has from the first claim template.
     pub fn claim_name(&self, ordinal: i64) -> Option<String> {
         let template = &self.spec.volume_claim_templates.first()?.metadata.name;
         Some(format!("{template}-{}-{ordinal}", self.metadata.name))
     }
 
-    /// The ordinal of the pod that a claim of this name belongs to, if it is made from one of the claim templates.
+    /// The ordinal of the pod that a claim of this name belongs to, if one of the claim templates makes such a claim.
     pub fn ordinal_of_claim(&self, claim: &str) -> Option<i64> {
         self.spec.volume_claim_templates.iter().find_map(|template| {
             let rest = claim.strip_prefix(&*template.metadata.name)?.strip_prefix('-')?;
@@ -222,22 +222,22 @@ impl StatefulSet {
         })
     }
 
-    /// The labels of the pod with this number: the template's, and those the controller adds.
+    /// The labels of the pod with this ordinal: the template's, and those the controller adds.
     pub fn pod_labels(&self, ordinal: i64) -> Labels {
         let own = [(POD_NAME_LABEL, self.pod_name(ordinal)), (POD_INDEX_LABEL, ordinal.to_string())];
         let template = self.spec.template.labels().iter();
         template.map(|(key, value)| (key, value.to_owned())).chain(own).collect()
     }
 
-    /// Whether each of its pods has its own name as the value of this label, if `pod-name-label` on the template says `asked`. What
-    /// the template or the controller sets already is never overwritten.
+    /// Whether each pod has its own name as the value of this label, if `pod-name-label` on the template is `asked`. A label that the
+    /// template or the controller sets is never overwritten.
     pub fn names_pods_by(&self, label: &str, asked: Option<&str>) -> bool {
         let is_free = self.spec.template.labels().get(label).is_none() && !is_given_by_controller(label);
         label == POD_NAME_LABEL || (asked == Some(label) && is_free && is_label_key(label))
     }
 
-    /// The labels to select its pods by: those of its own selector, else all they have. A Service can select by labels
-    /// only, so a selector with expressions is passed over. Labels that change with each version are left out.
+    /// The labels to select its pods by: those of its own selector, or else all of the template's. A Service selects by labels only, so a
+    /// selector with expressions is not used. Labels that change with each version are left out.
     pub fn selecting_labels(&self) -> Labels {
         let labels = self.spec.template.labels();
         let LabelSelector { match_labels, match_expressions } = &self.spec.selector;
@@ -248,14 +248,13 @@ impl StatefulSet {
         if lasting.is_empty() { chosen.clone() } else { lasting }
     }
 
-    /// [`Self::selecting_labels`] for a sentence.
+    /// [`Self::selecting_labels`] as text for a message.
     pub fn selecting(&self) -> String {
         let labels = self.selecting_labels();
         if labels.is_empty() { "their labels (they have none yet)".to_owned() } else { labels.to_string() }
     }
 
-    /// Whether `other` runs the images that this one runs, one of the two perhaps with some beside them, and says nothing
-    /// of its ensemble. A sidecar alone that both have makes no resemblance.
+    /// Whether `other` names no ensemble and has the same images as this set, or one of the two has the other's and more.
     pub fn resembles(&self, other: &Self) -> bool {
         let (mine, others) = (self.images(), other.images());
         let contains = |many: &BTreeSet<&str>, few: &BTreeSet<&str>| !few.is_empty() && few.is_subset(many);
@@ -268,27 +267,27 @@ impl StatefulSet {
         containers.map(Container::repository).filter(|image| !image.is_empty()).collect()
     }
 
-    /// The custom resource whose operator manages it.
+    /// The custom resource whose operator manages the set.
     pub fn operator(&self) -> Option<&Owner> {
         self.metadata.owner.as_deref().filter(|owner| owner.is_custom_resource())
     }
 
-    /// The release and the replica set that it names, where it names both.
+    /// The release and the replica set that it names, if it names both.
     pub fn named_group(&self) -> Option<(&str, &str)> {
         Some((self.instance()?, self.replica_set_name()?))
     }
 
-    /// The ensemble it says it is a part of.
+    /// The ensemble that its annotation names.
     pub fn ensemble(&self) -> Option<&str> {
         self.metadata.annotations.get(ENSEMBLE).filter(|name| !name.is_empty())
     }
 }
 
-/// An `autoscaling/v1` Scale: all that a scale request says.
+/// An `autoscaling/v1` Scale: the whole content of a scale request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Scale {
-    /// The name and namespace of what is scaled; none of its labels and annotations.
+    /// The name and namespace of the scaled object, without its labels and annotations.
     #[serde(deserialize_with = "nullable::field")]
     pub metadata: Metadata,
     #[serde(deserialize_with = "nullable::field")]

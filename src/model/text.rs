@@ -1,4 +1,4 @@
-//! Text from requests: cut to a bound, and read without a copy; names of fields.
+//! Text from requests: cut to a limit, and read without a copy; names of fields.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde::de::{Deserialize, Deserializer, Visitor};
 
-/// A string that is borrowed from what is read wherever that has it as it is. (Left to itself, serde makes each `Cow` its own.)
+/// A string that is borrowed from the input if possible. (By default, serde makes each `Cow` owned.)
 #[derive(Default)]
 pub(super) struct Text<'a>(Cow<'a, str>);
 
@@ -42,7 +42,7 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
-/// Cuts a text to at most `longest` bytes, at the boundary of a character, and marks the cut with `…`.
+/// Cuts a text to at most `longest` bytes at a character boundary, and marks the cut with `…`.
 pub fn cut(mut text: String, longest: usize) -> String {
     if text.len() > longest {
         let mut end = longest.saturating_sub('…'.len_utf8());
@@ -71,7 +71,7 @@ pub fn pointer_keys(json_pointer: &str) -> impl Iterator<Item = Cow<'_, str>> {
     json_pointer.split('/').skip(1).map(pointer_key)
 }
 
-/// `/spec/template/spec/containers/0` as Kubernetes' own errors write it: `spec.template.spec.containers[0]`.
+/// `/spec/template/spec/containers/0` in the form of Kubernetes' errors: `spec.template.spec.containers[0]`.
 pub fn field_path(pointer: &str) -> String {
     let mut path = String::new();
     for part in pointer_keys(pointer) {

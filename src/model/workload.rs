@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::annotations::{ARGO_HOOK_DELETION, HELM_HOOK_DELETION};
 use super::{IntOrPercent, Kind, LabelSelector, Labels, Metadata, PodTemplate, nullable};
 
-/// What is kept of an object that makes pods and is not a StatefulSet.
+/// The fields of an object that makes pods and is not a StatefulSet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Workload {
@@ -17,7 +17,7 @@ pub struct Workload {
     pub spec: WorkloadSpec,
 }
 
-/// What is kept of its `spec`.
+/// The fields of a workload's `spec` that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WorkloadSpec {
@@ -27,12 +27,12 @@ pub struct WorkloadSpec {
     pub parallelism: Option<i32>,
     /// Of a Job.
     ttl_seconds_after_finished: Option<i32>,
-    /// Which pods are its own.
+    /// The pods that belong to it.
     #[serde(deserialize_with = "nullable::field")]
     pub selector: LabelSelector,
     #[serde(deserialize_with = "nullable::field")]
     template: PodTemplate,
-    /// Of a CronJob, which has its pod template there.
+    /// Of a CronJob, which holds its pod template here.
     #[serde(deserialize_with = "nullable::field")]
     job_template: JobTemplate,
     /// Of a Deployment.
@@ -58,7 +58,7 @@ struct JobSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DeploymentStrategy {
-    /// `RollingUpdate` (also where empty) or `Recreate`.
+    /// `RollingUpdate` (also if empty) or `Recreate`.
     #[serde(rename = "type", deserialize_with = "nullable::field")]
     pub type_: Box<str>,
     pub rolling_update: Option<DeploymentRollingUpdate>,
@@ -77,25 +77,25 @@ pub struct DeploymentRollingUpdate {
 /// The limits of a rolling update, as numbers of pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rollout {
-    /// How many may run beyond the replica count.
+    /// How many pods may run beyond the replica count.
     pub surge: i32,
-    /// How many may be missing before their successors are ready.
+    /// How many pods may be missing before their successors are ready.
     pub unavailable: i32,
 }
 
 impl Workload {
-    /// The replica count it asks for; absent means 1.
+    /// The desired replica count; absent means 1.
     pub fn replicas(&self) -> i32 {
         self.spec.replicas.unwrap_or(1)
     }
 
-    /// Whether a Deployment has made it, which is judged in its place.
+    /// Whether a Deployment owns it; the Deployment is judged in its place.
     pub fn is_of_deployment(&self) -> bool {
         self.metadata.owner.as_deref().is_some_and(|owner| &*owner.kind == "Deployment")
     }
 
-    /// How a new version of its template replaces `replicas` pods; `None` where all old pods have to be gone first, or a person
-    /// deletes them. (`ResolveFenceposts` in pkg/controller/deployment/util makes 1 unavailable where both would be 0.)
+    /// How a new version of its template replaces `replicas` pods; `None` if all old pods must be gone first, or a person deletes them.
+    /// (`ResolveFenceposts` in pkg/controller/deployment/util makes 1 unavailable where both would be 0.)
     pub fn rollout(&self, replicas: i32) -> Option<Rollout> {
         if self.kind != Kind::Deployment || &*self.spec.strategy.type_ == "Recreate" {
             return None;
@@ -109,12 +109,12 @@ impl Workload {
         })
     }
 
-    /// Whether two of its pods may run at the same time.
+    /// Whether two pods of it may run at the same time.
     pub fn may_run_two(&self, replicas: i32) -> bool {
         replicas > 1 || self.rollout(replicas.max(1)).is_some_and(|rollout| rollout.surge > 0)
     }
 
-    /// What its pods are made from.
+    /// The template of its pods.
     pub fn template(&self) -> &PodTemplate {
         if self.kind == Kind::CronJob { &self.spec.job_template.spec.template } else { &self.spec.template }
     }
@@ -132,8 +132,8 @@ impl Workload {
         self.template().labels()
     }
 
-    /// Whether it is a Job that is deleted once it has succeeded, and its pods with it: a hook of Helm or Argo CD that says so, or
-    /// one that may stay for an hour at most.
+    /// Whether it is a Job that is deleted with its pods once it has succeeded: a hook of Helm or Argo CD with that policy, or a Job
+    /// whose TTL is an hour at most.
     pub fn is_deleted_when_done(&self) -> bool {
         let policy = |key: &str, succeeded: &str| {
             let policies = self.metadata.annotations.get(key).unwrap_or_default().split(',');
@@ -146,8 +146,8 @@ impl Workload {
                 || is_short_lived())
     }
 
-    /// How many pods the disruption controller expects of it: the `scale` of its controller. `None` where the kind has no scale
-    /// (Jobs, CronJobs, DaemonSets): then a percentage or `maxUnavailable` allows no eviction at all.
+    /// How many pods the disruption controller expects: the `scale` of its controller. `None` if the kind has no scale (Jobs, CronJobs,
+    /// DaemonSets): then a percentage or `maxUnavailable` allows no eviction at all.
     pub fn scale(&self) -> Option<i32> {
         matches!(self.kind, Kind::Deployment | Kind::ReplicaSet)
             .then(|| self.spec.replicas.unwrap_or(1).max(0))
