@@ -1,4 +1,4 @@
-//! What is about to happen, and who asks for it.
+//! A change to the cluster, and its requester.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::model::{
 /// One change to one object.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
-    /// What changes.
+    /// The action.
     pub action: Action,
     /// The requesting user; empty for manifests.
     pub requester: Requester,
@@ -63,7 +63,7 @@ impl RawObjects {
     }
 }
 
-/// What changes.
+/// The kind of change, with its objects.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::large_enum_variant, reason = "there is one a request, and it is moved once")]
 pub enum Action {
@@ -161,7 +161,7 @@ pub struct ImmutableChange {
 /// How pods fit a StatefulSet that is created anew, after the one that made them was deleted without them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrphanedPods {
-    /// As they are.
+    /// The controller adopts them as they are.
     Fit,
     /// Its selector asks for these labels, which they do not have. The controller then neither adopts them nor can create pods of
     /// the same names.
@@ -190,9 +190,9 @@ pub enum ObjectChange<T> {
     Create(T),
     /// It will be different.
     Update {
-        /// As it is.
+        /// The present state.
         old: T,
-        /// As it will be.
+        /// The new state.
         new: T,
     },
     /// It will be gone.

@@ -28,9 +28,9 @@ pub enum Invalid {
         "the body is apiVersion {api_version:?}, kind {kind:?}; send apiVersion admission.k8s.io/v1, kind AdmissionReview"
     )]
     NotAReview {
-        /// What it says.
+        /// The error message.
         api_version: String,
-        /// What it says.
+        /// The error message.
         kind: String,
     },
     /// A review without a question.
@@ -98,7 +98,7 @@ fn checked<R: Into<WireRequest>>(review: Review<'_, R>) -> Result<WireRequest, I
     review.request.map(Into::into).ok_or(Invalid::NoRequest)
 }
 
-/// What becomes of a review that cannot be read as a whole.
+/// The answer to a review that cannot be read as a whole.
 fn unread<'a, R: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> Result<Request, Invalid> {
     if !may_be_object(text.as_bytes()) {
         return Err(Invalid::NotAnObject);

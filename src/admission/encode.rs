@@ -20,7 +20,7 @@ const LONGEST_WARNING: usize = 256;
 /// And drops what comes after this much in all, in bytes.
 const ALL_WARNINGS: usize = 4096;
 
-/// What a person reads of a refusal, in bytes; and all causes together.
+/// The largest message of a denial, in bytes; also the largest size of all causes together.
 const LONGEST_REFUSAL: usize = 16 << 10;
 const ALL_CAUSES: usize = 32 << 10;
 
@@ -48,7 +48,7 @@ pub fn encode_mutation(request: &Request, mutation: &Mutation, patch: Option<&Pa
     let warnings = unread.chain(&mutation.warnings).map(|warning| shortened(warning)).collect();
     let added: Vec<&str> = mutation.additions.iter().map(|Addition { key, .. }| key.as_str()).collect();
     let added = (!added.is_empty()).then(|| (ADDED, added.join(",")));
-    // As of the answer itself: into memory it cannot fail.
+    // Writing into memory cannot fail, as for the answer itself.
     let encoded = |patch| STANDARD.encode(serde_json::to_vec(patch).unwrap_or_default());
     answer(Response {
         uid: &request.uid,
@@ -128,7 +128,7 @@ const REASON: (u16, &str) = (422, "Forbidden");
 
 /// How the eviction API itself refuses what a PodDisruptionBudget forbids: `kubectl drain` waits some seconds and tries again.
 const TRY_AGAIN: (u16, &str) = (429, "TooManyRequests");
-/// What that answer names as its cause, by which clients tell it from an API server that has too much to do.
+/// The cause in that answer, by which clients tell it from an overloaded API server.
 const BUDGET_CAUSE: &str = "DisruptionBudget";
 
 /// Whether an eviction is refused only for what passes with time.
@@ -163,7 +163,7 @@ impl Status {
     }
 }
 
-/// What the person who asked reads: every problem with the edit that fixes it, and the way out.
+/// The message to the user: every problem with the edit that fixes it, and the way to an exemption.
 fn refusal(denied: &[&Finding]) -> String {
     let mut text = String::new();
     let mut last = None;
@@ -266,7 +266,7 @@ fn shortened(text: &str) -> String {
     text.chars().take(LONGEST_WARNING - 1).chain(['…']).collect()
 }
 
-/// What the audit log keeps: each finding's rule and level, also of those that were not shown.
+/// The annotations for the audit log: each finding's rule and level, also of findings that were not shown.
 fn audit_annotations(verdict: &Verdict) -> BTreeMap<&'static str, String> {
     if verdict.findings.is_empty() {
         return BTreeMap::new();

@@ -1,6 +1,6 @@
 //! A reader of JSON for what a review is made of, several times as fast as `serde_json`, above all at skipping what nothing reads.
 //!
-//! What it reads, `serde_json` reads too, and gives the same. It gives up where something is wrong, and at what hardly ever comes:
+//! It accepts only texts that `serde_json` accepts, with the same result. It gives up at errors and at rare forms:
 //! fractions, halves of surrogate pairs, raw values. Then `serde_json` reads the text instead, and says what is wrong with it.
 
 mod reader;
@@ -105,7 +105,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         self.deserialize_any(visitor)
     }
 
-    /// Of these only a raw value, which is `serde_json`'s own, has to be known by its name.
+    /// Among these only a raw value, which is `serde_json`'s own, has to be known by its name.
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
         if name.starts_with('$') {
             return Err(GaveUp);

@@ -26,9 +26,9 @@ pub use request::{Operation, Request, Resource};
 /// A review and what became of it.
 #[derive(Debug)]
 pub struct Reviewed {
-    /// What was asked.
+    /// The request.
     pub request: Request,
-    /// What was found.
+    /// The findings.
     pub verdict: Verdict,
     /// The answer, as JSON.
     pub body: Vec<u8>,

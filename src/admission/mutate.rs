@@ -9,9 +9,9 @@ use crate::policy::Policies;
 /// A review and what is filled in.
 #[derive(Debug)]
 pub struct Mutated {
-    /// What was asked.
+    /// The request.
     pub request: Request,
-    /// What is added, and what was said.
+    /// The additions, and the warnings.
     pub mutation: Mutation,
     /// The answer, as JSON.
     pub body: Vec<u8>,

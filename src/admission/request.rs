@@ -1,16 +1,16 @@
-//! What a review asks, once it is read.
+//! The request of a review, once it is read.
 
 use serde::Deserialize;
 
 use crate::change::Change;
 use crate::model::Kind;
 
-/// What a review asks.
+/// The request of a review.
 #[derive(Debug)]
 pub struct Request {
     /// To be echoed.
     pub uid: String,
-    /// What is to be done.
+    /// The operation.
     pub operation: Operation,
     /// To what sort of object.
     pub resource: Resource,
@@ -22,7 +22,7 @@ pub struct Request {
     pub name: String,
     /// Its uid, which one that is refused to be created never had; empty where it is not known.
     pub object_uid: Box<str>,
-    /// What it means to the rules.
+    /// The change as the rules see it.
     pub change: Change,
     /// Why the object is not judged: it has a field that the API server refuses, which says so itself.
     pub unread: Option<String>,
@@ -76,7 +76,7 @@ pub enum Resource {
 }
 
 impl Operation {
-    /// As a request has it.
+    /// The name in a request.
     pub fn name(self) -> &'static str {
         match self {
             Self::Create => "CREATE",
@@ -88,7 +88,7 @@ impl Operation {
 }
 
 impl Resource {
-    /// As a webhook configuration has it.
+    /// The name in a webhook configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::StatefulSets => "statefulsets",

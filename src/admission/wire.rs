@@ -118,7 +118,7 @@ struct UserInfo<'a> {
 
 type Name<'a> = Short<'a, LONGEST_NAME>;
 
-/// Of the options of the request, what is read of a deletion's.
+/// The fields of a deletion's options that are read.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Options {
@@ -233,7 +233,7 @@ impl<'de> Partial<'de> {
         Ok(())
     }
 
-    /// Of a field that is there twice each reader may take another: the two webhooks, and an auditor of the request.
+    /// If a field is there twice, each reader may take another one: the two webhooks, and an auditor of the request.
     fn once<E: serde::de::Error>(&mut self, field: Field) -> Result<(), E> {
         let bit = 1 << field as u16;
         if self.seen & bit != 0 && field != Field::Other {

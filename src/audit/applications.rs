@@ -21,7 +21,7 @@ const MOST_STEPS: i32 = 4;
 const MOST_SERVICES: usize = 10;
 const MOST_BUDGETS: usize = 10;
 
-/// What it takes to judge.
+/// The policies and snapshots to judge with.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) cluster: &'a Cluster,
@@ -76,7 +76,8 @@ fn budgets(set: &StatefulSet, view: &ClusterView<'_>) -> Vec<Budget> {
     budgets.collect()
 }
 
-/// What the disruption controller allows: healthy pods beyond those that must stay. Pods of other kinds say nothing here.
+/// The number of evictions that the disruption controller allows: healthy pods beyond those that must stay. `None` for budgets that
+/// also select pods of workloads.
 fn allows_now(budget: &DisruptionBudget, view: &ClusterView<'_>) -> Option<i32> {
     if !view.workloads_selected_by(budget).is_empty() {
         return None;
@@ -87,7 +88,7 @@ fn allows_now(budget: &DisruptionBudget, view: &ClusterView<'_>) -> Option<i32> 
     Some(budget.allowed_disruptions(expected).saturating_sub(away).max(0))
 }
 
-/// What would be said of the replica counts around the present one, by the same judgement as that of a scale request.
+/// The findings about the replica counts around the present one, judged like a scale request.
 fn steps(set: &StatefulSet, known: Known<'_>) -> Vec<ScaleStep> {
     let present = set.replicas();
     let findings = |replicas| {
@@ -100,13 +101,13 @@ fn steps(set: &StatefulSet, known: Known<'_>) -> Vec<ScaleStep> {
     };
     let already: BTreeSet<RuleId> = findings(present).map(|finding| finding.rule).collect();
     let step = |replicas| {
-        // What is denied now was only warned of before, or is about the step itself.
+        // A finding that is denied now was only a warning before, or is about the step itself.
         let new: Vec<Finding> = findings(replicas)
             .filter(|finding| finding.level == Level::Deny || !already.contains(&finding.rule))
             .collect();
         let level = new.iter().map(|finding| finding.level).max().unwrap_or(Level::Off);
         let mut rules: Vec<RuleId> = Vec::new();
-        // Those that only warn of what is denied are not why.
+        // Warnings are not the reason of the denial.
         for finding in new.into_iter().filter(|finding| finding.level == level) {
             if !rules.contains(&finding.rule) {
                 rules.push(finding.rule);

@@ -20,13 +20,13 @@ pub(super) fn applied(set: &StatefulSet, cluster: &Cluster, policies: &Policies)
     }
 }
 
-/// What it takes from ConfigMaps, as far as others look at it: of most software not the files, of which there is one for each of
+/// The data from ConfigMaps that rules about other sets look at: for most software not the files, of which there is one for each of
 /// thousands of sets.
 pub(super) fn taken_for_others(set: &StatefulSet, cluster: &Cluster) -> Option<TakenFromConfigMaps> {
     taken(set, cluster)?.with_files_of(set, software::is_known_by_files)
 }
 
-/// What it takes from ConfigMaps, as far as that says what it is.
+/// The data from ConfigMaps that say what the set runs.
 fn taken(set: &StatefulSet, cluster: &Cluster) -> Option<TakenFromConfigMaps> {
     let what =
         WhatToTake { variables: &VARIABLES, files_of: software::reads_files, settings: software::settings };

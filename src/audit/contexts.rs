@@ -108,7 +108,7 @@ fn twice(first: &Definition, last: &Definition) -> Note {
     }
 }
 
-/// What a unit defines more than once.
+/// Objects that a unit defines more than once.
 #[derive(Default)]
 struct Repeats<'a> {
     /// Folders to split.

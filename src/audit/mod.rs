@@ -32,7 +32,7 @@ use crate::policy::{NamespaceExemption, Policies};
 use crate::report::{Application, ContextSummary, Located, Related, Report, suppress};
 use crate::verdict::Verdict;
 
-/// What an audit is asked for.
+/// The options of an audit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AuditConfig {
     /// Judge all objects as one context.
@@ -93,7 +93,7 @@ pub fn audit_step(
     report
 }
 
-/// What a StatefulSet of some manifests is judged by: as it will be once a policy's additions are on it, in its context.
+/// A StatefulSet of some manifests with a policy's additions on it, in its context.
 #[derive(Clone, Copy)]
 pub struct SetOfFiles<'a> {
     pub context: &'a str,
@@ -123,7 +123,7 @@ fn exempting(views: &Views<'_>, contexts: usize, policies: &Policies) -> BTreeMa
     defining.map(|number| (number, policies.with_exemptions_of(views.cluster(number)))).collect()
 }
 
-/// What is wrong with the exemptions among the manifests.
+/// Errors in the exemptions among the manifests.
 fn malformed_exemptions(inventory: &Inventory) -> impl Iterator<Item = Note> {
     (0..inventory.len()).filter_map(|item| {
         let found = inventory.item(item)?;
@@ -219,7 +219,7 @@ struct Job<'a> {
     now: Option<Found<'a>>,
 }
 
-/// What was found.
+/// The findings.
 #[derive(Default)]
 struct Judged {
     findings: Vec<Located>,
@@ -256,7 +256,7 @@ impl<'a> Audit<'a> {
         (!context.judged.is_empty()).then_some(ContextSummary { name, stateful_sets })
     }
 
-    /// What there was before in a context.
+    /// The earlier state of a context.
     fn earlier(&self, job: &Job<'a>) -> &'a Cluster {
         let past = self.past.and_then(|past| Some(past.views.cluster(job.old_context?)));
         past.unwrap_or_else(|| self.views.cluster(job.context))

@@ -1,4 +1,4 @@
-//! What is found in several places is said once.
+//! Reports a finding once that occurs in several places.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -12,7 +12,7 @@ use crate::verdict::{Finding, RuleId};
 /// Context, rule, namespace and consensus group.
 type GroupInContext = (Option<Arc<str>>, RuleId, Box<str>, Box<str>);
 
-/// What alternatives share is judged in each of them: what is found in all is said once.
+/// Objects that alternatives share are judged in each of them; a finding that occurs in all is reported once.
 pub(super) fn remove_repeated(findings: &mut Vec<Located>) {
     findings.sort_by_key(|located| Reverse((located.counts(), located.finding.level)));
     let mut groups: HashSet<GroupInContext> = HashSet::new();
@@ -49,7 +49,7 @@ pub(super) fn remove_told_twice(findings: &mut Vec<Located>) {
     });
 }
 
-/// What several renderings have from one file is said once.
+/// Reports a finding once that several renderings have from one file.
 pub(super) fn remove_repeated_notes(notes: &mut Vec<Note>) {
     let mut seen = HashSet::new();
     notes.retain(|note| {

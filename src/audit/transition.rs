@@ -144,7 +144,7 @@ impl Steps {
         self.before.extend(contexts.iter().map(|context| ((*context, item), before)));
     }
 
-    /// What an object was.
+    /// The earlier state of an object.
     pub(super) fn before(&self, context: usize, item: usize) -> Option<Old> {
         self.before.get(&(context, item)).copied()
     }

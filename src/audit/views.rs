@@ -47,7 +47,7 @@ impl<'a> Views<'a> {
         views
     }
 
-    /// What the objects of this context see.
+    /// The snapshot that the objects of this context see.
     pub(super) fn cluster(&self, context: usize) -> &Cluster {
         &self.clusters[context]
     }
@@ -70,20 +70,20 @@ impl<'a> Views<'a> {
 
     fn item_seen(&self, context: usize, name: &ObjectName) -> Option<usize> {
         let mut above = successors(Some(context), |context| self.contexts.list[*context].parent);
-        // Of objects with one name the last counts.
+        // If several objects have one name, the last counts.
         above
             .find_map(|context| self.inventory.of_name(&self.named[context], by_ref(name)).last())
             .map(|item| *item as usize)
     }
 }
 
-/// What it takes to build the snapshots.
+/// The data from which the snapshots are built.
 struct ViewBuilder<'a> {
     inventory: &'a Inventory,
     contexts: &'a Contexts,
     /// Whether the manifest of an item says its namespace.
     is_written: Vec<bool>,
-    /// What all units that share no object say of namespaces they write, and the same without the default one.
+    /// The objects of all units that share no object, in the namespaces that they write; and the same without the default one.
     shared: Cluster,
     shared_elsewhere: Cluster,
     /// Units that define what another one defines: they are alternatives.
@@ -161,7 +161,7 @@ impl<'a> ViewBuilder<'a> {
         }
     }
 
-    /// What a unit sees of the others. An object without a namespace must not meet theirs in the default one.
+    /// The objects of other units that a unit sees. An object without a namespace must not meet theirs in the default one.
     fn joined(&self, unit: usize) -> Cluster {
         if self.apart.contains(&unit) {
             return Cluster::default();

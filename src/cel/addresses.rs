@@ -45,7 +45,7 @@ impl Address {
         }
     }
 
-    /// As Go has it: also a private one.
+    /// Follows Go: also true for a private address.
     pub(super) fn is_global_unicast(self) -> bool {
         let is_broadcast = matches!(self.0, IpAddr::V4(address) if address.is_broadcast());
         let is_special = self.0.is_unspecified() || self.0.is_loopback() || self.0.is_multicast();
@@ -76,7 +76,7 @@ impl Block {
         other.length >= self.length && self.contains(other.address)
     }
 
-    /// The same range with its first address.
+    /// The range with its first address.
     pub(super) fn masked(self) -> Self {
         let bits = self.address.bits().0 & self.mask();
         let address = match self.address.0 {

@@ -63,7 +63,7 @@ pub(super) enum Expr {
         function: Box<str>,
         is_method: bool,
         args: Vec<Node>,
-        /// Of a pattern that is written out.
+        /// The compiled pattern, where it is a literal.
         regex: Option<Box<Regex>>,
     },
     Fold(Box<Folding>),
@@ -104,7 +104,7 @@ pub(super) struct Folding {
     pub(super) item: Box<str>,
     /// Where a macro has two names, the second: `list.all(index, item, …)`, `map.all(key, value, …)`.
     pub(super) second: Option<Box<str>>,
-    /// What `map`, `transformList` and their like may have before their last argument.
+    /// The filter that `map`, `transformList` and similar macros may have before their last argument.
     pub(super) condition: Option<Node>,
     pub(super) body: Node,
 }

@@ -169,7 +169,7 @@ impl<'n> Checker<'n> {
             let found = self.of(value)?;
             joined = Some(joined.map_or_else(|| found.clone(), |joined| joined.joined(&found)));
         }
-        // Of maps with other keys the types are not followed.
+        // The value types of maps with other keys are not followed.
         Ok(if are_texts { Type::map(joined.unwrap_or(Type::Dyn)) } else { Type::Dyn })
     }
 

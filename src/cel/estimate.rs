@@ -1,4 +1,4 @@
-//! What an expression is likely to cost, before it is evaluated.
+//! The estimated cost of an expression, before it is evaluated.
 
 use super::CompileError;
 use super::ast::{Expr, Fold, Node};

@@ -162,7 +162,7 @@ impl<'v> CelEvaluator<'_, 'v> {
     }
 }
 
-/// What a value says as the position in a list.
+/// Reads a value as a position in a list.
 fn position(value: &Value<'_>) -> Option<i64> {
     match value {
         Value::Int(index) => Some(*index),
@@ -192,7 +192,7 @@ fn found(value: Option<Value<'_>>, mode: Access, missing: impl Fn() -> String) -
     }
 }
 
-/// What went wrong in operands that may not decide. What is not known counts for more than an error: it may decide.
+/// The failure of operands that do not decide the result. An unknown value counts for more than an error: it may still decide.
 #[derive(Default)]
 pub(super) struct Failures(Option<Failure>);
 

@@ -9,7 +9,7 @@ use super::operators::sorted;
 use super::value::{Map, Value};
 use super::{Failure, Meter};
 
-/// What a macro looks at in one step: the item of a list or the key of a map; where it has two names, the index and the item, or
+/// The variables of a macro in one step: the item of a list or the key of a map; where it has two names, the index and the item, or
 /// the key and its value.
 type Step<'v> = (Value<'v>, Option<Value<'v>>);
 
@@ -150,7 +150,7 @@ impl<'v> CelEvaluator<'_, 'v> {
     }
 }
 
-/// What a macro goes through, paid for.
+/// The elements that a macro iterates over, with their cost charged.
 fn steps<'v>(over: &Value<'v>, both: bool, meter: &mut Meter) -> Result<Vec<Step<'v>>, Failure> {
     match over {
         Value::List(list) => {

@@ -18,7 +18,7 @@ pub(super) enum Token {
 }
 
 impl Token {
-    /// What messages call it.
+    /// The name in messages.
     pub(super) fn shown(&self) -> String {
         match self {
             Self::Name(name) | Self::Quoted(name) => format!("`{name}`"),

@@ -1,4 +1,4 @@
-//! What an evaluation may cost.
+//! The cost limit of an evaluation.
 
 use super::Failure;
 

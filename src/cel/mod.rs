@@ -75,7 +75,7 @@ impl Program {
         self.root.height.into()
     }
 
-    /// What it gives.
+    /// The type of the result.
     pub fn gives(&self) -> &Type {
         &self.gives
     }

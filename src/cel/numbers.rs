@@ -32,7 +32,7 @@ pub(super) fn fixed(number: f64, precision: usize) -> String {
     text + fraction
 }
 
-/// As `1.234500×10⁰³`.
+/// Formats a number like `1.234500×10⁰³`.
 pub(super) fn scientific(number: f64) -> String {
     if let Some(text) = not_finite(number, "∞", "-∞") {
         return text;

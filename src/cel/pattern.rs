@@ -18,7 +18,7 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
     regex.map_err(|error| error.to_string().lines().last().unwrap_or_default().to_owned())
 }
 
-/// The same pattern for the engine here.
+/// Translates a pattern for the engine that is used here.
 fn translated(pattern: &str) -> String {
     let mut made = String::with_capacity(pattern.len());
     let mut chars = pattern.char_indices().peekable();

@@ -80,7 +80,7 @@ fn part(text: &str) -> Option<(i128, &str)> {
         rest.split_at(rest.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(rest.len()));
     let (_, unit) = UNITS.iter().find(|(name, _)| *name == unit)?;
     let number = |digits: &str| if digits.is_empty() { Some(0) } else { digits.parse::<i128>().ok() };
-    // What is finer than that is not kept.
+    // Finer fractions are not kept.
     let fraction = &fraction[..fraction.len().min(18)];
     let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
     let finer = number(fraction)?.checked_mul(i128::from(*unit))? / scale;
@@ -102,7 +102,7 @@ impl PartialEq for Moment {
 }
 
 impl Moment {
-    /// Of whole seconds since 1970.
+    /// A time of whole seconds since 1970.
     pub(super) fn of_seconds(seconds: i64) -> Option<Self> {
         Self::new(EPOCH.checked_add(SignedDuration::from_secs(seconds)).ok()?, SignedDuration::ZERO)
     }

@@ -36,7 +36,7 @@ pub enum Type {
 /// The fields of an object.
 #[derive(Debug, PartialEq)]
 pub struct ObjectFields {
-    /// What messages call it: `a PodSpec`.
+    /// The name in messages: `a PodSpec`.
     pub name: Box<str>,
     pub fields: BTreeMap<Box<str>, Type>,
 }

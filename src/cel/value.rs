@@ -52,7 +52,7 @@ pub enum Map<'v> {
     Made(Rc<BTreeMap<CelKey<'v>, Value<'v>>>),
 }
 
-/// What names a value in a map.
+/// The key of a value in a map.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CelKey<'v> {
     Bool(bool),

@@ -4,7 +4,7 @@ use similar::TextDiff;
 
 use super::FixedFile;
 
-/// What is different in a file, as `patch` and `git apply` read it.
+/// The difference of a file's texts, in the form that `patch` and `git apply` read.
 pub fn unified(file: &FixedFile) -> String {
     let (old_name, old) = match &file.before {
         Some(text) => (format!("a/{}", file.name), &**text),

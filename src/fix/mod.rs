@@ -33,7 +33,7 @@ use crate::model::ObjectRef;
 use crate::report::Report;
 use crate::verdict::{Finding, RuleId};
 
-/// What becomes of some files.
+/// The result of the fixes.
 #[derive(Debug, Default)]
 pub struct Fixes {
     /// The files that change, by name.
@@ -48,7 +48,7 @@ pub struct Fixes {
 #[derive(Debug)]
 pub struct FixedFile {
     pub name: String,
-    /// What it is now; `None` for a new file.
+    /// The present text; `None` for a new file.
     pub before: Option<Arc<str>>,
     pub after: String,
 }

@@ -25,7 +25,7 @@ pub(super) struct FileDocument {
     /// The line of the file on which it starts.
     line: u32,
     node: Node<'static>,
-    /// What it says.
+    /// The text of the document.
     pub(super) json: Value,
 }
 

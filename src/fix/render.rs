@@ -15,7 +15,7 @@ pub(super) enum Lists {
 }
 
 impl Lists {
-    /// As they are in a text; flush, as kubectl writes them, where there is none.
+    /// The indentation of the lists of a text; flush, as kubectl writes them, where it has none.
     pub(super) fn of(text: &str) -> Self {
         let lines = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>();
         let indents = lines.windows(2).filter_map(|pair| {

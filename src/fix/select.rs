@@ -114,7 +114,7 @@ fn resolve(
     Ok(Wanted::Edit { document: place.document, edit })
 }
 
-/// What an edit is about: a field of a document, or an object that is created.
+/// The target of an edit: a field of a document, or an object that is created.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Aim {
     Field(DocumentKey, Vec<PathStep>),
@@ -148,7 +148,7 @@ impl Aim {
 
 /// Takes out the findings that want different things of one field.
 fn without_conflicts<'a>(selected: Vec<Selected<'a>>, left: &mut Vec<LeftAlone>) -> Vec<Selected<'a>> {
-    // Of each aim two wishes that differ: more need not be known.
+    // Two different edits of one target are enough to know that they conflict.
     let mut wishes: BTreeMap<Aim, Vec<(usize, Operation, &Value)>> = BTreeMap::new();
     for (index, one) in selected.iter().enumerate() {
         for (aim, operation, value) in one.wanted.iter().map(Aim::of) {

@@ -1,4 +1,4 @@
-//! What the mutating webhook fills in, as explicit JSON Patch operations on known fields. Pure.
+//! The additions of the mutating webhook, as explicit JSON Patch operations on known fields. Pure.
 //!
 //! ```text
 //! Change ─ mutate(&Change, &Cluster, &Policies) ─▶ Mutation { additions, warnings } ─ patch(object, additions) ─▶ JSON Patch
@@ -27,10 +27,10 @@ use crate::policy::{Applicable, Policies, Subject};
 pub use patch::patch;
 pub use pod_name_label::{LabelSkipped, pod_name_label};
 
-/// What is to be added to an object, and what its owner should know.
+/// The additions to an object, and the remarks for its owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mutation {
-    /// What is added, in order.
+    /// The additions, in order.
     pub additions: Vec<Addition>,
     /// One sentence each.
     pub warnings: Vec<String>,
@@ -135,7 +135,7 @@ pub fn mutated(set: &StatefulSet, cluster: &Cluster, policies: &Policies) -> Sta
 }
 
 impl Target<'_> {
-    /// What `pod-name-label` says on the template once what can be added now is there.
+    /// The value of `pod-name-label` on the template after the present additions.
     fn pod_name_label(&self) -> Option<&str> {
         self.own_pod_name_label().or(self.asked_pod_name_label().filter(|_| !self.restarts))
     }

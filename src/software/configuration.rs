@@ -1,4 +1,4 @@
-//! What the configuration of a container says, as far as it is known.
+//! Conditions on the known part of a container's configuration.
 
 use std::fmt;
 
@@ -38,7 +38,7 @@ pub(super) struct ProgramConfiguration {
 struct WantedSetting {
     path: Patterns,
     value: Option<Patterns>,
-    /// What is in every text that has it.
+    /// A part of every text in which the setting occurs.
     key: Box<str>,
 }
 
@@ -88,7 +88,7 @@ impl ProgramConfiguration {
         if self.unknown { self.may_be_more(container) } else { self.said(container).is_some() }
     }
 
-    /// What of it was recognised, where it holds.
+    /// The recognised part, where the condition holds.
     pub(super) fn evidence(&self, container: &Container) -> String {
         self.said(container)
             .map_or_else(|| "a configuration that is not known".to_owned(), |said| said.to_string())
@@ -158,7 +158,7 @@ impl ProgramConfiguration {
             |mount: &&VolumeMount| !container.files.iter().any(|file| *file.mount == *mount.folder());
         let is_elsewhere = |file: &str| {
             let mounts = mounts_at(container, file);
-            // What is not mounted comes with the image, or a script writes it.
+            // A file that is not mounted comes with the image, or a script writes it.
             mounts.is_empty() || mounts.iter().any(is_unknown)
         };
         !container.env_from.is_empty()
@@ -272,7 +272,7 @@ mod tests {
             ("-config=/c/a.hcl", "/c", "/c/b.hcl", false),
             ("-config=/c/a.hcl -config \"/c/b.hcl\"", "/c", "/c/b.hcl", true),
             ("-config=/c/a.conf", "/c/a.conf", "/c/a.conf", true),
-            // Of a folder, what ends as configuration does.
+            // In a folder, the files whose names end like those of configuration.
             ("-config=/c/", "/c", "/c/a.hcl", true),
             ("-config=/c", "/c", "/c/a.hcl.disabled", false),
             ("-config=/c/d", "/c", "/c/d/a.hcl", true),
@@ -298,7 +298,7 @@ mod tests {
             serde_json::from_value(json!({"says": ["storage.*", "server=true"]})).unwrap();
         let text = "storage \"mysql\" { password = \"secret\" }\nstorage \"mysql\" {}\nserver = true\nkey = \"hidden\"";
         assert_eq!(condition.settings_in(text), ["storage.mysql", "storage.mysql.password", "server=true"]);
-        // What a snapshot keeps is read again.
+        // The form in which a snapshot keeps a value is read again.
         assert_eq!(condition.settings_in("storage.mysql=-\nserver=true"), ["storage.mysql", "server=true"]);
     }
 }

@@ -1,4 +1,4 @@
-//! What the shipped catalogue knows of the configuration files of containers: in ConfigMaps, in variables, and in the image.
+//! Configuration files of containers that the shipped catalogue knows: in ConfigMaps, in variables, and in the image.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub fn is_known_by_files(container: &Container) -> bool {
     })
 }
 
-/// What the configuration files that a container reads set, of what is of interest: as variables of the settings' names.
+/// The settings of interest in the configuration files that a container reads, as variables of the settings' names.
 pub fn settings(container: &Container, files: &[MountedFile]) -> Vec<EnvVar> {
     let read = SHIPPED.iter().flat_map(|catalogue| catalogue.files_of(container));
     read.flat_map(|file| file.settings_of(container, files)).collect()

@@ -33,7 +33,7 @@ pub(super) struct CatalogueEntry {
     pub(super) ready_needs_majority: Option<Arc<MajorityProbes>>,
 }
 
-/// What an entry asks of the image.
+/// The condition of an entry on the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ByImage {
     /// Nothing: the command must be named.
@@ -60,7 +60,7 @@ pub(super) enum PassOver {
 }
 
 impl CatalogueEntry {
-    /// What people call the software.
+    /// The common name of the software.
     pub(super) fn called<'c>(&'c self, container: &'c Container) -> &'c str {
         if self.name.is_empty() { base_name(container.repository()) } else { &self.name }
     }

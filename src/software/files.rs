@@ -31,7 +31,7 @@ pub(super) struct SettingsFile {
     /// Variables that hold such a file.
     #[serde(default)]
     pub(super) texts: Vec<String>,
-    /// What files are called that a command line names without a flag.
+    /// Names of files that a command line gives without a flag.
     names: Names,
     #[serde(default)]
     language: Language,
@@ -88,7 +88,7 @@ impl Setting {
 }
 
 impl SettingsFile {
-    /// What the files that a container reads set, as variables of the settings' names.
+    /// The settings in the files that a container reads, as variables of the settings' names.
     pub(super) fn settings_of(&self, container: &Container, files: &[MountedFile]) -> Vec<EnvVar> {
         let told = self.told(container);
         let mut variables: Vec<EnvVar> = Vec::new();
@@ -105,7 +105,7 @@ impl SettingsFile {
         !self.texts.is_empty() && container.env.iter().any(|variable| is_among(&self.texts, variable))
     }
 
-    /// What the files that its variables hold set, as variables.
+    /// The settings in the files that its variables hold, as variables.
     pub(super) fn settings_of_texts(&self, container: &Container) -> Vec<EnvVar> {
         let mut variables: Vec<EnvVar> = Vec::new();
         for text in container.env.iter().filter(|variable| is_among(&self.texts, variable)) {
@@ -116,7 +116,7 @@ impl SettingsFile {
         variables
     }
 
-    /// What of the value of a variable of this name is of interest, a line each, in the language that it is in: nothing where such a
+    /// The settings of interest in the value of a variable of this name, a line each, in the language of the value: nothing where such a
     /// variable holds no file.
     pub(super) fn extract(&self, name: &str, value: &str) -> Vec<String> {
         let mut lines = Vec::new();

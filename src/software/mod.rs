@@ -98,7 +98,7 @@ pub fn variables() -> impl Iterator<Item = &'static str> {
     SHIPPED.iter().flat_map(|catalogue| catalogue.variables.iter().map(|name| &**name))
 }
 
-/// What the shipped catalogue reads of a container, besides its image and its command line.
+/// The parts of a container that the shipped catalogue reads, besides its image and its command line.
 pub const READS: ReadByCatalogue = ReadByCatalogue {
     variable: |name| SHIPPED.as_ref().is_ok_and(|catalogue| catalogue.variables.contains(name)),
     mount: |mount| {
@@ -133,7 +133,7 @@ impl Catalogue {
         SHIPPED.as_ref().map_err(|error| anyhow::anyhow!("policies/software.yaml: {error}"))
     }
 
-    /// What the containers of the pods say of their class.
+    /// The class of the pods, by their containers, and the software.
     pub fn classify<'a>(&self, pods: impl Into<Pods<'a>>) -> Option<(Class, Arc<Software>)> {
         let pods = pods.into();
         let DecidingContainer { container, index, confidence } = deciding::decide(self, pods)?;
@@ -202,7 +202,7 @@ impl Catalogue {
         entries.filter(|index| self.entries[*index].takes_arguments(program))
     }
 
-    /// What was recognised: `image hashicorp/consul`, `command etcd`, `image hashicorp/vault and storage.raft in variable
+    /// The recognised part: `image hashicorp/consul`, `command etcd`, `image hashicorp/vault and storage.raft in variable
     /// VAULT_LOCAL_CONFIG`.
     fn evidence(&self, index: usize, container: &Container) -> String {
         let entry = &self.entries[index];

@@ -111,7 +111,7 @@ fn slashes(name: &str) -> usize {
 /// A pattern with `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Starred {
-    /// As many components as it is compared with at once, each as what stands between its `*`.
+    /// The components of the pattern, each as its texts between `*`.
     components: Vec<Vec<Box<str>>>,
     /// The first byte and the last one; 0 for any.
     ends: [u8; 2],

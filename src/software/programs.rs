@@ -86,7 +86,7 @@ fn collect(words: Vec<String>, depth: usize, programs: &mut Vec<Program>) {
     }
 }
 
-/// What a shell does itself.
+/// Commands that are built into a shell.
 const BUILT_INS: [&str; 28] = [
     "[", "[[", "]]", ":", "}", "fi", "done", "esac", "for", "case", "in", "break", "continue", "exit",
     "return", "set", "shopt", "trap", "wait", "cd", "export", "unset", "local", "read", "shift", "umask",

@@ -11,7 +11,7 @@ pub(super) fn simple_commands(script: &str) -> Vec<Vec<String>> {
     Splitter::new(script).split().commands
 }
 
-/// The same, and the here-documents.
+/// The commands of a script, and its here-documents.
 pub(super) fn commands_and_documents(script: &str) -> (Vec<Vec<String>>, Vec<String>) {
     let splitter = Splitter { documents: Some(Vec::new()), ..Splitter::new(script) }.split();
     (splitter.commands, splitter.documents.unwrap_or_default())
@@ -26,7 +26,7 @@ struct Splitter<'a> {
     next_word: NextWord,
     /// Delimiters of the here-documents that begin after the current line.
     here_documents: VecDeque<String>,
-    /// Those that were read, where they are wanted.
+    /// The here-documents that were read, where they are wanted.
     documents: Option<Vec<String>>,
 }
 

@@ -9,8 +9,8 @@ const WRITE: [&str; 2] = ["echo", "printf"];
 /// Flags after which a configuration stands itself.
 const TEXT_FLAGS: [&str; 2] = ["-hcl", "--hcl"];
 
-/// Those of a container: here-documents, what `echo` and `printf` write of one script together, and what its scripts set as one of
-/// these variables.
+/// The texts that a container's scripts write: here-documents, the output of `echo` and `printf` of one script together, and the
+/// values of these variables.
 pub(super) fn texts(container: &Container, variables: &[String]) -> Vec<String> {
     let words: Vec<String> =
         container.command.iter().chain(&container.args).map(ToString::to_string).collect();
@@ -28,7 +28,7 @@ pub(super) fn texts(container: &Container, variables: &[String]) -> Vec<String> 
     texts
 }
 
-/// What a command writes.
+/// The text that a command writes.
 fn written_by(words: &[String]) -> Option<String> {
     let (command, rest) = words.split_first()?;
     let is_flag = |word: &&String| word.starts_with('-');

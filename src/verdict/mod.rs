@@ -1,4 +1,4 @@
-//! What is found, and what becomes of it.
+//! Findings and the verdict.
 
 mod level;
 
@@ -59,7 +59,7 @@ pub struct Edit {
     pub is_safe: bool,
 }
 
-/// What an [`Edit`] does.
+/// The operation of an [`Edit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Operation {
@@ -107,7 +107,7 @@ pub struct Verdict {
 pub struct Finding {
     /// Which rule says so.
     pub rule: RuleId,
-    /// What becomes of it.
+    /// The level of the finding.
     pub level: Level,
     /// The StatefulSet that is judged (or what else is read from a file).
     pub subject: ObjectRef,
@@ -117,11 +117,11 @@ pub struct Finding {
     pub object: ObjectRef,
     /// JSON pointer of the field in `object`.
     pub path: String,
-    /// What was seen and why it matters.
+    /// The problem and its effect on the application.
     pub message: String,
     /// The edit that fixes it, in words.
     pub remedy: String,
-    /// The same as data, where there is one right answer; all of them together end the finding.
+    /// The remedy as data, where there is one right answer; all edits together end the finding.
     pub edits: Vec<Edit>,
     /// Other objects that are part of it, with a JSON pointer into each.
     pub related: Vec<(ObjectRef, String)>,
@@ -169,7 +169,7 @@ impl Finding {
         (&self.rule, &self.object, &self.path, &self.message)
     }
 
-    /// The same for the findings of one rule about the sets of one consensus group; `None` for a finding about one set.
+    /// Equal for the findings of one rule about the sets of one consensus group; `None` for a finding about one set.
     pub(crate) fn group_identity(&self) -> Option<(&RuleId, &str, &str)> {
         Some((&self.rule, &self.subject.namespace, self.group.as_deref()?))
     }

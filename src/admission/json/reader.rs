@@ -12,9 +12,9 @@ pub(super) struct Reader<'de> {
 
 /// A string of the text.
 pub(super) enum Text<'de> {
-    /// As it is written.
+    /// The text as it is written.
     Plain(&'de str),
-    /// What its escapes stand for.
+    /// The text with its escapes replaced.
     Unescaped(String),
 }
 
@@ -108,7 +108,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// What an escape stands for whose backslash has been read.
+    /// The character of an escape whose backslash has been read.
     fn escape(&mut self) -> Result<char> {
         let byte = *self.bytes.get(self.at).ok_or(GaveUp)?;
         self.at += 1;

@@ -38,7 +38,7 @@ enum Style {
     Either,
 }
 
-/// What an argument may be.
+/// The types that an argument may have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Any,
@@ -77,7 +77,7 @@ enum Gives {
     First,
     /// That of an item of the first argument.
     Item,
-    /// What the optional holds.
+    /// The type of the optional's value.
     Inner,
     /// An optional of the first argument.
     OptionalFirst,
@@ -93,7 +93,7 @@ enum Gives {
 /// The arguments of one call.
 pub(super) struct Call<'c, 'v> {
     args: &'c [Value<'v>],
-    /// Of a pattern that is written out in the expression.
+    /// The compiled pattern, where the expression has it as a literal.
     regex: Option<&'c Regex>,
     meter: &'c mut Meter,
 }

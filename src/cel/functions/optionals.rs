@@ -44,7 +44,7 @@ fn held<'v>(call: &Call<'_, 'v>) -> Option<Value<'v>> {
     }
 }
 
-/// What the optionals of a list hold, as far as they hold something.
+/// The values of the optionals of a list that have one.
 fn unwrap<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     let mut held = Vec::new();
     for item in call.items(0)? {

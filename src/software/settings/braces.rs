@@ -34,7 +34,7 @@ struct Reader<'t, 'f> {
     last_end: usize,
     path: Path,
     around: Vec<Around>,
-    /// Of the statement: its key, its labels.
+    /// The key and the labels of the statement.
     words: Vec<Cow<'t, str>>,
     /// Whether what follows is the value of the statement.
     assigned: bool,
@@ -152,7 +152,7 @@ impl<'t> Reader<'t, '_> {
         if is_quoted { self.quoted(first) } else { self.bare(self.at - first.len_utf8()) }
     }
 
-    /// What is left of the line.
+    /// The rest of the line.
     fn line(&mut self) -> &'t str {
         if self.line_end < self.at {
             self.line_end = self.rest().find('\n').map_or(self.text.len(), |end| self.at + end);

@@ -2,7 +2,7 @@
 
 use super::Path;
 
-/// What a line begins with that sets nothing.
+/// Starts of lines that set nothing.
 const COMMENTS: [char; 3] = ['#', '!', ';'];
 
 pub(super) fn read(text: &str, found: &mut dyn FnMut(&str, &str)) {
@@ -27,7 +27,7 @@ pub(super) fn read(text: &str, found: &mut dyn FnMut(&str, &str)) {
     }
 }
 
-/// What stands between quotes, or before a comment.
+/// The text between quotes, or before a comment.
 fn value(rest: &str) -> &str {
     let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
     match quote.and_then(|quote| rest[1..].split_once(quote)) {

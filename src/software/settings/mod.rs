@@ -1,4 +1,4 @@
-//! What a configuration file sets, in the languages in which software is configured.
+//! Reads the settings of a configuration file, in the languages in which software is configured.
 
 mod braces;
 mod lines;
