@@ -1,6 +1,7 @@
 //! The DNS names of a set's own pods under a Service that appear in the set's own configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::shell_words::{expand, first_label, is_one_variable, label_before, variable};
 use super::{Container, StatefulSet};
@@ -69,7 +70,9 @@ impl StatefulSet {
     /// Whether the environment, command, arguments, probes or hooks of a container name the Service by itself, not behind a pod's name.
     pub fn mentions_service(&self, service: &str) -> bool {
         let mut containers = self.spec.template.spec.all_containers();
-        containers.any(|container| texts(container).iter().any(|(_, text)| mentions_host(text, service)))
+        containers.any(|container| {
+            texts(container).any(|(place, text)| mentions_host(text, service) && !place.only_lists(text))
+        })
     }
 
     /// The Services, other than the governing one, in DNS names of the set's own pods in its containers; see [`OwnNames::other_services`].
@@ -77,14 +80,17 @@ impl StatefulSet {
         let Some(names) = self.own_names() else { return BTreeSet::new() };
         let mut found = BTreeSet::new();
         for container in self.spec.template.spec.all_containers() {
-            let values = container.env.iter().map(|variable| &*variable.value);
-            let words =
-                command_lines(container).into_iter().flat_map(|(_, words)| words.iter().map(|word| &**word));
+            let variables =
+                container.env.iter().map(|variable| (TextPlace::Variable(&variable.name), &*variable.value));
+            let words = words(container);
             // Most texts name no pod: variables are expanded only in those that may.
-            let mut texts = values.chain(words).filter(|text| names.may_stand_in(text)).peekable();
+            let mut texts = variables
+                .chain(words)
+                .filter(|(place, text)| names.may_stand_in(text) && !place.only_lists(text))
+                .peekable();
             if texts.peek().is_some() {
                 let environment = names.environment(container);
-                found.extend(texts.flat_map(|text| names.other_services(&expand(text, &environment))));
+                found.extend(texts.flat_map(|(_, text)| names.other_services(&expand(text, &environment))));
             }
         }
         found
@@ -160,9 +166,12 @@ impl OwnNames<'_> {
     fn in_container(&self, container: &Container) -> Vec<DialledName> {
         let environment = self.environment(container);
         let mut found = Vec::new();
-        for (what, text) in texts(container) {
-            let source = || format!("{what} of container {}", container.name);
-            found.extend(self.in_text(&expand(text, &environment), source));
+        for (place, text) in texts(container) {
+            let source = || format!("{place} of container {}", container.name);
+            let names = self.in_text(&expand(text, &environment), source);
+            if !names.is_empty() && !place.only_lists(text) {
+                found.extend(names);
+            }
         }
         found
     }
@@ -267,15 +276,52 @@ fn is_called_like(one: &str, other: &str) -> bool {
     goes_on_from(one, other) || goes_on_from(other, one)
 }
 
-/// The texts of a container, each with a description of its place.
-fn texts(container: &Container) -> Vec<(String, &str)> {
+/// The place of a text in a container.
+#[derive(Clone, Copy)]
+enum TextPlace<'a> {
+    Variable(&'a str),
+    /// A command line: `args`, `preStop hook`.
+    Words(&'static str),
+}
+
+impl fmt::Display for TextPlace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => write!(f, "variable {name}"),
+            Self::Words(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Parts of names of settings that list hosts without contacting them: exceptions for proxies, accepted hosts, names in certificates.
+const HOST_LISTS: [&str; 8] =
+    ["no_proxy", "non_proxy", "allowed_", "allow_origin", "trusted_", "alt_name", "common_name", "cors_"];
+
+impl TextPlace<'_> {
+    /// Whether a text here only lists hosts, by the name of its variable or of its flag: `--tls-san` of `--tls-san=zk-0.zk`.
+    fn only_lists(self, text: &str) -> bool {
+        let setting = match self {
+            Self::Variable(name) => name,
+            Self::Words(_) if text.starts_with('-') => text.split('=').next().unwrap_or_default(),
+            Self::Words(_) => "",
+        };
+        let setting = setting.to_ascii_lowercase().replace(['-', '.'], "_");
+        HOST_LISTS.iter().any(|part| setting.contains(part))
+            || setting.split('_').any(|word| matches!(word, "san" | "sans"))
+    }
+}
+
+/// The texts of a container.
+fn texts(container: &Container) -> impl Iterator<Item = (TextPlace<'_>, &str)> {
     // Names from a ConfigMap are found in the ConfigMap itself.
-    let env = container.env.iter().filter(|variable| variable.config_map().is_none());
-    let env = env.map(|variable| (format!("variable {}", variable.name), &*variable.value));
-    let words = command_lines(container)
-        .into_iter()
-        .flat_map(|(what, words)| words.iter().map(move |word| (what.to_owned(), &**word)));
-    env.chain(words).collect()
+    let variables = container.env.iter().filter(|variable| variable.config_map().is_none());
+    let variables = variables.map(|variable| (TextPlace::Variable(&variable.name), &*variable.value));
+    variables.chain(words(container))
+}
+
+fn words(container: &Container) -> impl Iterator<Item = (TextPlace<'_>, &str)> {
+    let lines = command_lines(container).into_iter();
+    lines.flat_map(|(what, words)| words.iter().map(move |word| (TextPlace::Words(what), &**word)))
 }
 
 fn command_lines(container: &Container) -> Vec<(&'static str, &[Box<str>])> {

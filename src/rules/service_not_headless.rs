@@ -14,8 +14,9 @@ rule! {
     /// How grave that is depends on who is dialled. The environment, commands, arguments, probes and hooks of all containers,
     /// init containers too, are read, and in manifests the ConfigMaps that the pods mount or take their environment from. Names
     /// of the set's own pods under this Service (`zk-0.zk`, `zk-$i.zk`, `$(POD_NAME).zk.default.svc.cluster.local`) are proof
-    /// that it is needed. Without proof, a set of one replica is only recorded, and with the parameter `onlyWithProof` (as in the
-    /// baseline profile) one of more is a warning. A pod finds its own full name without DNS, so that is no proof. Nor are names
+    /// that it is needed. Without proof, a set of one replica is only recorded, with proof it is a warning; and with the parameter
+    /// `onlyWithProof` (as in the baseline profile) one of more without proof is a warning. Variables and flags that only list hosts
+    /// (`NO_PROXY`, `ALLOWED_HOSTS`, `--tls-san`) are no proof. A pod finds its own full name without DNS, so that is no proof. Nor are names
     /// that a DNS server such as `CoreDNS` can answer as soon as the pods have started: those under a Service with an address of
     /// its own that publishes addresses that are not ready, or whose pods have no readiness probe.
     ///
@@ -105,20 +106,23 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     let dialled = at.dialled_name();
     let is_proof = dialled.is_some() && !may_be_answered(at, service);
     let level = match at.replicas {
+        // Without other members only clients are told the name.
+        ..=1 if is_proof => Level::Warn,
         _ if is_proof => Level::Deny,
         ..=1 => Level::Audit,
         _ if params.switch(&ONLY_WITH_PROOF) => Level::Warn,
         _ => Level::Deny,
     };
     let seen =
-        dialled.as_ref().map(|DialledName { name, source, .. }| format!(", but {source} dials {name}"));
+        dialled.as_ref().map(|DialledName { name, source, .. }| format!(", but {source} names {name}"));
     let seen = seen.unwrap_or_default();
     let message = format!(
         "Service {name} {what}, so pods have no reliable names of their own such as {}.{name}{seen}",
         at.first_pod()
     );
-    let (remedy, edits) =
-        if dialled.is_some() { keep_names(at, service) } else { change_service(at, service) };
+    // A pod finds its own full name without DNS, but not under another Service.
+    let is_named = dialled.is_some() || at.set.dialled_name().is_some();
+    let (remedy, edits) = if is_named { keep_names(at, service) } else { change_service(at, service) };
     out.add(Place::in_set("/spec/serviceName"), message, remedy)
         .edits(edits)
         .at_most(level)
