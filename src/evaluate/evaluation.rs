@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::softening::SAY_GROUP;
 use crate::cluster::Group;
-use crate::model::{Classified, Object, ObjectRef, Owner, cut, printable_lines};
+use crate::model::{Class, Classified, Object, ObjectRef, Owner, cut, printable_lines};
 use crate::policy::{self, Applicable};
 use crate::rules::Params;
 use crate::rules::{
@@ -40,13 +40,14 @@ pub(super) struct States<'a> {
     pub(super) after: SetContext<'a>,
     /// Where it starts from no replicas: what earlier pods left.
     pub(super) left: Left,
+    /// Whether the change is that of a budget, which lets fewer pods be evicted than before.
+    pub(super) is_tightening: bool,
 }
 
 /// What an operator has to do with a change.
 pub(super) struct Operated<'a> {
     /// The custom resource whose operator asks for a change to what it manages.
     pub(super) asks: Option<&'a Owner>,
-    pub(super) is_tightening: bool,
     /// Whether a policy treats operators like all others.
     pub(super) is_enforced: bool,
 }
@@ -143,6 +144,7 @@ impl Evaluation<'_> {
         let is_left = companion == Some(Companion::Lost) && self.may_continue;
         let is_unwanted = violation.companion == Some(Companion::Unwanted) && self.may_continue;
         let of_group = violation.is_of_group;
+        let stricter = violation.only_blocks_evictions.then(|| self.why_stricter_for_now(rule)).flatten();
         let mut finding = finding(rule, level, &after.set.reference(), violation);
         finding.class = Some(self.class_for(rule).clone());
         let key = after.group.as_ref().filter(|_| of_group).and_then(Group::key);
@@ -167,6 +169,9 @@ impl Evaluation<'_> {
         if is_unwanted {
             finding.spare("not refused: it may be deleted next");
         }
+        if let Some(why) = stricter {
+            finding.spare(why);
+        }
         if is_passing && !self.operated.is_enforced {
             finding.spare("its operator may only be passing through this count");
         }
@@ -178,6 +183,22 @@ impl Evaluation<'_> {
             finding.edits.iter_mut().for_each(|edit| edit.is_safe = false);
         }
         finding
+    }
+
+    /// Why a step may leave pods that cannot be evicted, where the next one may end that. The other order may be worse: budgets that
+    /// are right after a step let too many members be evicted before it.
+    fn why_stricter_for_now(&self, rule: &Rule) -> Option<&'static str> {
+        let States { before, after, is_tightening, .. } = &self.states;
+        let shrinks = || before.as_ref().is_some_and(|before| before.replicas > after.replicas);
+        if !self.may_continue {
+            None
+        } else if *is_tightening {
+            Some("not refused: it lets fewer pods be evicted than before")
+        } else if self.class_for(rule).class == Class::Quorum && shrinks() {
+            Some("not refused: to change the budget first would let too many members be evicted")
+        } else {
+            None
+        }
     }
 
     /// What becomes of the finding of a policy's own check: it is spared where a rule would be.
@@ -294,9 +315,9 @@ pub(super) fn finding_of(rule: RuleId, level: Level, subject: &ObjectRef, violat
 }
 
 impl<'a> Operated<'a> {
-    /// The custom resource for whose operator a denial becomes a warning. To let fewer pods be evicted endangers none of them.
+    /// The custom resource for whose operator a denial becomes a warning.
     fn spared(&self) -> Option<&'a Owner> {
-        self.asks.filter(|_| !self.is_enforced || self.is_tightening)
+        self.asks.filter(|_| !self.is_enforced)
     }
 }
 

@@ -83,11 +83,7 @@ impl<'a> Evaluator<'a> {
         self.run(&Evaluation {
             together,
             step_class,
-            operated: Operated {
-                asks: asked.operator,
-                is_tightening: asked.is_tightening,
-                is_enforced: applicable.enforces_on_operators(),
-            },
+            operated: Operated { asks: asked.operator, is_enforced: applicable.enforces_on_operators() },
             is_first: trigger == Trigger::Set && before.is_none() && !self.has_all_objects,
             may_continue: !self.has_all_objects,
             denies_missing_companions: applicable.denies_missing_companions(),
@@ -132,7 +128,7 @@ impl<'a> Evaluator<'a> {
         } else {
             Left::default()
         };
-        States { before, after, left }
+        States { before, after, left, is_tightening: asked.is_tightening }
     }
 
     fn run(&self, evaluation: &Evaluation<'a>) -> Vec<Finding> {

@@ -33,7 +33,7 @@ impl Evaluation<'_> {
         if violations.is_empty() || !rule.counts_members() || !self.states.is_alone() {
             return;
         }
-        let States { before, after, left } = &self.states;
+        let States { before, after, left, .. } = &self.states;
         // A list names those too that go: there are as many names, maybe of Services, as there were pods.
         let were = before.as_ref().map_or(0, |before| before.replicas).max(left.pods).max(left.claims);
         let most = after.replicas.max(were);

@@ -5,8 +5,8 @@ use super::budgets::{
 };
 use super::edits::max_unavailable;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
-use crate::model::Object;
 use crate::model::quorum::{majority, tolerated};
+use crate::model::{DisruptionBudget, IntOrPercent, Object};
 
 rule! {
     /// ## What it checks
@@ -32,7 +32,8 @@ rule! {
     /// ## How to fix
     ///
     /// Set `maxUnavailable: 1`, which is right for any count, also while it changes. Let one budget select all sets of an
-    /// ensemble. Where each member has a StatefulSet of its own, set `minAvailable` to the majority instead: the disruption
+    /// ensemble. Who keeps `minAvailable` lowers it after the set has shrunk, and raises it before the set grows. Where each member
+    /// has a StatefulSet of its own, set `minAvailable` to the majority instead: the disruption
     /// controller counts only pods that exist, and with `maxUnavailable` lets one more go for each that is missing.
     ///
     /// ## Fails
@@ -129,9 +130,29 @@ fn remedy(at: &SetContext<'_>, exposure: &Exposure<'_>) -> String {
         return grow_to_three(at, &exposure.budgets);
     }
     match (&exposure.budgets[..], &exposure.unprotected[..]) {
-        ([budget], []) => set_limit(at, budget),
+        ([budget], []) => {
+            let set_limit = set_limit(at, budget);
+            match fitting_count(at, budget) {
+                Some(count) => {
+                    format!("{set_limit}, or scale the set to {count} first if it is to have as many")
+                }
+                None => set_limit,
+            }
+        }
         _ => one_for_group(at),
     }
+}
+
+/// The count near the one that there is for which a changed budget is right: whoever changes both does it in the wrong order.
+fn fitting_count(at: &SetContext<'_>, budget: &DisruptionBudget) -> Option<i32> {
+    let count = match (budget.spec.min_available, budget.spec.max_unavailable) {
+        (Some(IntOrPercent::Int(least)), _) => least.checked_mul(2)?.checked_sub(1)?,
+        (None, Some(IntOrPercent::Int(most))) => most.checked_mul(2)?.checked_add(1)?,
+        _ => return None,
+    };
+    let is_near = (3..=7).contains(&count) && count.abs_diff(at.replicas) <= 2;
+    let is_own = at.view.expected_pods(budget) == at.replicas && !at.has_peers_in_group();
+    (at.changed_budget().is_some() && is_near && is_own).then_some(count)
 }
 
 /// One budget about a group of one set gets the limit.

@@ -19,7 +19,10 @@ rule! {
     /// webhook, a budget that may select their pods too is at most a warning.
     ///
     /// A single replica is at most a warning, and a singleton, whatever its count, is only recorded: to be down is then
-    /// a choice between two times. An operator that tightens the budget it made, while it moves data, is never denied.
+    /// a choice between two times. A change that makes a budget stricter is never denied: operators do it while they move data,
+    /// and `helm upgrade` raises `minAvailable` before it adds the members. Neither is a consensus group that shrinks under the
+    /// budget that it had: to lower `minAvailable` first would let a majority be evicted. In manifests, where both are seen at
+    /// once, neither has an excuse.
     /// Where two budgets select one pod, `pdb-overlap` speaks; pods without a scale are for `pdb-counts-others`.
     ///
     /// ## Why
@@ -106,7 +109,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let edits = edits(at, budget);
     let violation = out.add(place(at, "/spec/replicas"), message, remedy(at, budget));
     violation.edits(edits);
-    violation.keyed("drain").at_most(level);
+    violation.keyed("drain").at_most(level).only_blocking_evictions();
     violation.related_to(Place::of(budget.reference(), budget.limit_path()));
 }
 

@@ -28,6 +28,8 @@ pub struct Violation {
     pub companion: Option<Companion>,
     /// Whether an operator passes through it while it changes one member after the other.
     pub is_passing_state: bool,
+    /// Whether it only holds evictions up, which endangers no pod.
+    pub only_blocks_evictions: bool,
     /// Whether it is of the whole consensus group and the same for each of its sets.
     pub is_of_group: bool,
 }
@@ -141,6 +143,7 @@ impl Violation {
             related: Vec::new(),
             companion: None,
             is_passing_state: false,
+            only_blocks_evictions: false,
             is_of_group: false,
         }
     }
@@ -186,6 +189,12 @@ impl Violation {
     /// An operator passes through it: at most a warning for a set that one manages.
     pub fn passing_state(&mut self) -> &mut Self {
         self.is_passing_state = true;
+        self
+    }
+
+    /// It only holds evictions up: at most a warning for who makes a budget stricter, or scales down before lowering it.
+    pub fn only_blocking_evictions(&mut self) -> &mut Self {
+        self.only_blocks_evictions = true;
         self
     }
 
