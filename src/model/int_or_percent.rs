@@ -31,7 +31,7 @@ impl IntOrPercent {
             Self::Int(number) => number,
             Self::Percent(percent) => {
                 let scaled = (i64::from(percent) * i64::from(total) + round).div_euclid(100);
-                i32::try_from(scaled).unwrap_or(i32::MAX)
+                i32::try_from(scaled.clamp(i32::MIN.into(), i32::MAX.into())).unwrap_or_default()
             }
         }
     }
@@ -120,6 +120,8 @@ mod tests {
         assert_eq!(IntOrPercent::Percent(0).of_rounded_up(3), 0);
         assert_eq!(IntOrPercent::Percent(100).of_rounded_up(3), 3);
         assert_eq!(IntOrPercent::Percent(50).of_rounded_down(3), 1);
+        assert_eq!(IntOrPercent::Percent(2_000_000_000).of_rounded_up(2_000_000_000), i32::MAX);
+        assert_eq!(IntOrPercent::Percent(-2_000_000_000).of_rounded_up(2_000_000_000), i32::MIN);
     }
 
     #[test]
