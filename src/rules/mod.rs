@@ -11,8 +11,6 @@ mod governing;
 mod members;
 mod params;
 mod spread;
-#[cfg(test)]
-mod testing;
 mod topology;
 mod violation;
 
@@ -289,3 +287,6 @@ impl PartialEq for Rule {
 }
 
 impl Eq for Rule {}
+
+#[cfg(test)]
+mod testing;
