@@ -217,6 +217,25 @@ impl<T> ObjectChange<T> {
     }
 }
 
+/// The service accounts in `kube-system` of the controllers of kube-controller-manager that may delete pods, as its source
+/// grants them: `plugin/pkg/auth/authorizer/rbac/bootstrappolicy/controller_policy.go` of Kubernetes 1.36. `node-controller` is
+/// the account of the eviction by taints too. The cloud-controller-manager deletes nodes, never pods. Any other account there is
+/// that of an add-on or an operator, whose deletions are judged.
+pub const POD_DELETING_CONTROLLERS: [&str; 12] = [
+    "cronjob-controller",
+    "daemon-set-controller",
+    "device-taint-eviction-controller",
+    "generic-garbage-collector",
+    "job-controller",
+    "namespace-controller",
+    "node-controller",
+    "persistent-volume-binder",
+    "pod-garbage-collector",
+    "replicaset-controller",
+    "replication-controller",
+    "statefulset-controller",
+];
+
 /// `userInfo` of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requester {
@@ -230,14 +249,14 @@ impl Requester {
     /// Whether this is a controller that deletes what others have decided to delete. A denial would leave a namespace or an
     /// object in `Terminating` for ever.
     pub fn is_cleanup_controller(&self) -> bool {
-        matches!(self.system_controller(), Some("namespace-controller" | "generic-garbage-collector"))
+        matches!(self.system_account(), Some("namespace-controller" | "generic-garbage-collector"))
             || self.is_controller_manager()
     }
 
     /// Whether this is a controller of the system itself, which deletes pods by its own rules: that of nodes, of pods
     /// whose node is gone, of StatefulSets, or the scheduler that makes room.
     pub fn is_system(&self) -> bool {
-        self.system_controller().is_some()
+        self.system_account().is_some_and(|account| POD_DELETING_CONTROLLERS.contains(&account))
             || self.is_controller_manager()
             || &*self.username == "system:kube-scheduler"
     }
@@ -253,16 +272,38 @@ impl Requester {
         self.username.strip_prefix("system:node:").filter(|_| is_node)
     }
 
-    /// The name of a controller that runs in the controller manager under its own name. Other users
-    /// of these accounts already have full rights in kube-system.
-    fn system_controller(&self) -> Option<&str> {
-        let account = self.username.strip_prefix("system:serviceaccount:kube-system:")?;
-        let is_one = account.ends_with("-controller") || account.ends_with("-garbage-collector");
-        is_one.then_some(account)
+    /// The name of a service account in `kube-system`. Who may act as one already has full rights there.
+    fn system_account(&self) -> Option<&str> {
+        self.username.strip_prefix("system:serviceaccount:kube-system:")
     }
 
     /// The controller manager where its controllers share one name (`--use-service-account-credentials=false`).
     fn is_controller_manager(&self) -> bool {
         &*self.username == "system:kube-controller-manager"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_of_the_system_itself() {
+        for (username, is_system) in [
+            ("system:serviceaccount:kube-system:statefulset-controller", true),
+            ("system:serviceaccount:kube-system:node-controller", true),
+            ("system:serviceaccount:kube-system:pod-garbage-collector", true),
+            ("system:kube-controller-manager", true),
+            ("system:kube-scheduler", true),
+            ("system:serviceaccount:kube-system:aws-load-balancer-controller", false),
+            ("system:serviceaccount:kube-system:snapshot-controller", false),
+            ("system:serviceaccount:kube-system:image-garbage-collector", false),
+            ("system:serviceaccount:kube-system:cloud-controller-manager", false),
+            ("system:serviceaccount:kafka:statefulset-controller", false),
+            ("statefulset-controller", false),
+        ] {
+            let requester = Requester { username: username.into(), groups: Vec::new() };
+            assert_eq!(requester.is_system(), is_system, "{username}");
+        }
     }
 }

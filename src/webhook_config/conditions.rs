@@ -70,11 +70,22 @@ pub(super) const FROM_ONE_TO_MORE: Condition = (
 pub(super) const EVICTIONS: [Condition; 2] =
     [("named-like-a-pod-of-a-statefulset", "request.name.matches('-(0|[1-9][0-9]*)$')"), NOT_BY_THE_SYSTEM];
 
+/// As [`crate::change::Requester::is_system`] decides.
 const NOT_BY_THE_SYSTEM: Condition = (
     "not-by-the-system",
-    "request.userInfo.username != 'system:kube-controller-manager' && request.userInfo.username != \
-     'system:kube-scheduler' && !(request.userInfo.username.startsWith('system:serviceaccount:kube-system:') && \
-     (request.userInfo.username.endsWith('-controller') || request.userInfo.username.endsWith('-garbage-collector')))",
+    "!(request.userInfo.username in ['system:kube-controller-manager', 'system:kube-scheduler', \
+     'system:serviceaccount:kube-system:cronjob-controller', \
+     'system:serviceaccount:kube-system:daemon-set-controller', \
+     'system:serviceaccount:kube-system:device-taint-eviction-controller', \
+     'system:serviceaccount:kube-system:generic-garbage-collector', \
+     'system:serviceaccount:kube-system:job-controller', \
+     'system:serviceaccount:kube-system:namespace-controller', \
+     'system:serviceaccount:kube-system:node-controller', \
+     'system:serviceaccount:kube-system:persistent-volume-binder', \
+     'system:serviceaccount:kube-system:pod-garbage-collector', \
+     'system:serviceaccount:kube-system:replicaset-controller', \
+     'system:serviceaccount:kube-system:replication-controller', \
+     'system:serviceaccount:kube-system:statefulset-controller'])",
 );
 
 /// The pods that get their own name as a label.
@@ -90,4 +101,20 @@ pub(super) const WANTED_BY_A_POLICY: &str = "wanted-by-a-policy";
 /// The `matchConditions` of a webhook.
 pub(super) fn conditions(all: &[Condition]) -> Value {
     all.iter().map(|(name, expression)| json!({"name": name, "expression": expression})).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::POD_DELETING_CONTROLLERS;
+
+    #[test]
+    fn the_accounts_of_the_system_are_those_that_rules_take_for_it() {
+        let (_, expression) = NOT_BY_THE_SYSTEM;
+        let named: Vec<&str> = expression
+            .split('\'')
+            .filter_map(|text| text.strip_prefix("system:serviceaccount:kube-system:"))
+            .collect();
+        assert_eq!(named, POD_DELETING_CONTROLLERS);
+    }
 }

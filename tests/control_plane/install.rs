@@ -270,7 +270,7 @@ fn pods(namespace: &str) -> Vec<Value> {
     pods
 }
 
-const USERS: [(&str, &str); 10] = [
+const USERS: [(&str, &str); 11] = [
     ("alice", "people"),
     ("system:node:node-1", "system:nodes"),
     ("system:node:node-2", "system:nodes"),
@@ -279,6 +279,7 @@ const USERS: [(&str, &str); 10] = [
     ("system:serviceaccount:kube-system:generic-garbage-collector", "system:serviceaccounts"),
     ("system:serviceaccount:kube-system:namespace-controller", "system:serviceaccounts"),
     ("system:serviceaccount:kube-system:default", "system:serviceaccounts"),
+    ("system:serviceaccount:kube-system:snapshot-controller", "system:serviceaccounts"),
     ("system:kube-scheduler", "people"),
     ("system:kube-controller-manager", "people"),
 ];
