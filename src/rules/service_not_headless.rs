@@ -11,14 +11,15 @@ rule! {
     /// The governing Service exists, but has an address of its own (`clusterIP` is not `None`; of any type) or is only an
     /// alias (`ExternalName`).
     ///
-    /// How grave that is depends on who is dialled. The environment, commands, arguments, probes and hooks of all containers,
-    /// init containers too, are read, and in manifests the ConfigMaps that the pods mount or take their environment from. Names
-    /// of the set's own pods under this Service (`zk-0.zk`, `zk-$i.zk`, `$(POD_NAME).zk.default.svc.cluster.local`) are proof
-    /// that it is needed. Without proof, a set of one replica is only recorded, with proof it is a warning; and with the parameter
-    /// `onlyWithProof` (as in the baseline profile) one of more without proof is a warning. Variables and flags that only list hosts
-    /// (`NO_PROXY`, `ALLOWED_HOSTS`, `--tls-san`) are no proof. A pod finds its own full name without DNS, so that is no proof. Nor are names
-    /// that a DNS server such as `CoreDNS` can answer as soon as the pods have started: those under a Service with an address of
-    /// its own that publishes addresses that are not ready, or whose pods have no readiness probe.
+    /// How grave that is depends on who is dialled. The environment, commands, arguments, probes and hooks of all containers, init
+    /// containers too, are read, and in manifests the ConfigMaps that the pods mount or take their environment from. Names of the
+    /// set's own pods under this Service (`zk-0.zk`, `zk-$i.zk`, `$(POD_NAME).zk.default.svc.cluster.local`) are proof that it is
+    /// needed. Without proof, a set of one replica is only recorded; where its only proof is a name that the pod makes of its own,
+    /// it is a warning; and with the parameter `onlyWithProof` (as in the baseline profile) one of more without proof is a warning.
+    /// Variables and flags that only list hosts (`NO_PROXY`, `ALLOWED_HOSTS`, `--tls-san`) are no proof. A pod finds its own full
+    /// name without DNS, so that is no proof. Nor are names that a DNS server such as `CoreDNS` can answer as soon as the pods have
+    /// started: those under a Service with an address of its own that publishes addresses that are not ready, or whose pods have no
+    /// readiness probe.
     ///
     /// ## Why
     ///
@@ -106,8 +107,8 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     let dialled = at.dialled_name();
     let is_proof = dialled.is_some() && !may_be_answered(at, service);
     let level = match at.replicas {
-        // Without other members only clients are told the name.
-        ..=1 if is_proof => Level::Warn,
+        // A single pod that only makes up its own name may do so for clients.
+        ..=1 if is_proof && dialled.as_ref().is_some_and(|name| name.is_own) => Level::Warn,
         _ if is_proof => Level::Deny,
         ..=1 => Level::Audit,
         _ if params.switch(&ONLY_WITH_PROOF) => Level::Warn,
@@ -255,6 +256,7 @@ mod tests {
             ("zk-0.zk.default.svc.cluster.local", 2, Level::Deny, Level::Deny),
             ("$(POD_NAME).zk.default.svc.cluster.local", 3, Level::Warn, Level::Deny),
             ("$(POD_NAME).zk", 3, Level::Deny, Level::Deny),
+            ("$(POD_NAME).zk", 1, Level::Warn, Level::Warn),
             ("zk-0.zk-other", 3, Level::Warn, Level::Deny),
             ("x", 3, Level::Warn, Level::Deny),
             ("x", 1, Level::Audit, Level::Audit),
@@ -266,7 +268,7 @@ mod tests {
         }
         let said = dialling("zk-0.zk:2888").with(service(json!({"metadata": {"name": "zk-hl"}}))).says(&RULE);
         assert!(
-            said.contains("args of container c dials zk-0.zk") && said.contains("dial them as zk-0.zk-hl"),
+            said.contains("args of container c names zk-0.zk") && said.contains("dial them as zk-0.zk-hl"),
             "{said}"
         );
     }
@@ -308,7 +310,7 @@ mod tests {
                 "data": {"log.xml": "x", "zoo.cfg": "tickTime=2000\nserver.1=zk-0.zk:2888:3888", "empty": null}});
             let scene = set(json!({"spec": {"template": {"spec": spec}}})).with(config);
             let said = scene.with(service(json!({"spec": {"clusterIP": null}}))).says(&RULE);
-            assert_eq!(said.contains("zoo.cfg of ConfigMap conf dials zk-0.zk"), says, "{spec} {said}");
+            assert_eq!(said.contains("zoo.cfg of ConfigMap conf names zk-0.zk"), says, "{spec} {said}");
         }
     }
 }
