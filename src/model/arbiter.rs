@@ -1,4 +1,4 @@
-//! Voters that keep no data, or run in no StatefulSet.
+//! Voters that keep no data or run in no StatefulSet, and members without a vote.
 
 use super::group_name::replica_set_named;
 use super::{Container, PodTemplate, StatefulSet};
@@ -26,6 +26,11 @@ impl StatefulSet {
 }
 
 impl PodTemplate {
+    /// Whether the pods follow a MongoDB replica set without a vote, by the label of Percona's operator.
+    pub fn has_no_vote(&self) -> bool {
+        self.labels().get(COMPONENT_LABEL) == Some("nonVoting")
+    }
+
     /// Whether the template's pods are Galera arbitrators.
     pub fn is_galera_arbitrator(&self) -> bool {
         self.spec.containers.iter().any(Container::is_galera_arbitrator)
@@ -56,6 +61,16 @@ mod tests {
         let mode = |value: &str| json!({"env": [{"name": "MONGODB_REPLICA_SET_MODE", "value": value}]});
         assert!(set(&mode("arbiter")).is_arbiter());
         assert!(!set(&mode("primary")).is_arbiter());
+    }
+
+    #[test]
+    fn a_member_without_a_vote_is_known_by_its_label() {
+        let labelled = |component: &str| {
+            let template = json!({"metadata": {"labels": {"app.kubernetes.io/component": component}}});
+            serde_json::from_value::<PodTemplate>(template).unwrap()
+        };
+        assert!(labelled("nonVoting").has_no_vote());
+        assert!(!labelled("mongod").has_no_vote());
     }
 
     #[test]

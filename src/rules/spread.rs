@@ -7,7 +7,7 @@ use super::governing::difference;
 use super::topology::{self, HOST, TOPOLOGY_KEY};
 use super::{FieldEdit, Place, SetContext};
 use crate::model::{
-    AffinityTerm, LabelSelector, Labels, Operator, SpreadConstraint, StatefulSet, WhenUnsatisfiable,
+    AffinityTerm, LabelSelector, Labels, Object, Operator, SpreadConstraint, StatefulSet, WhenUnsatisfiable,
     is_given_by_controller,
 };
 
@@ -102,19 +102,18 @@ impl Term<'_> {
         edits
     }
 
-    /// The names of other StatefulSets whose pods it selects, as far as they are known.
+    /// Other StatefulSets, and workloads, whose pods it selects, as far as they are known: `StatefulSet web`.
     pub(super) fn others(&self, at: &SetContext<'_>) -> Vec<String> {
         let Some(selector) = self.selector else {
             return Vec::new();
         };
-        let namespaces = self.namespaces.iter().take(MOST_NAMESPACES);
-        let sets = namespaces.flat_map(|namespace| at.view.sets_matching(namespace, selector));
-        let others = sets.map(|(set, _)| &set.metadata).filter(|other| {
-            (&other.namespace, &other.name) != (&at.set.metadata.namespace, &at.set.metadata.name)
-        });
-        let named = others.map(|other| match &other.namespace {
-            namespace if **namespace == *at.namespace() => other.name.to_string(),
-            namespace => format!("{namespace}/{}", other.name),
+        let namespaces = || self.namespaces.iter().take(MOST_NAMESPACES);
+        let sets = namespaces().flat_map(|namespace| at.view.sets_matching(namespace, selector));
+        let others = sets.map(|(set, _)| set.reference()).filter(|other| *other != at.set.reference());
+        let workloads = namespaces().flat_map(|namespace| at.view.workloads_matching(namespace, selector));
+        let named = others.chain(workloads.map(Object::reference)).map(|other| match &other.namespace {
+            namespace if **namespace == *at.namespace() => format!("{} {}", other.kind, other.name),
+            namespace => format!("{} {namespace}/{}", other.kind, other.name),
         });
         named.collect()
     }

@@ -16,9 +16,9 @@ rule! {
     /// term that does spread the pods, one whose topology key no node has is named too.
     ///
     /// A term may be meant for other pods. One that leaves the set's own out expressly (`NotIn`, `mismatchLabelKeys`) is.
-    /// Where another term spreads the pods, one that selects the pods of a known StatefulSet is as well, and any other
-    /// anti-affinity term is only recorded: Deployments are not known here. Where nothing spreads the pods, each is named with
-    /// what it does select. Where a namespace's labels decide and are unknown, nothing is said.
+    /// Where another term spreads the pods, one that selects the pods of a known StatefulSet or Deployment is as well, and any
+    /// other anti-affinity term is only recorded: it may be meant for pods that are not known. Where nothing spreads the pods,
+    /// each is named with what it does select, and one that selects pods of others stays as it is beside a further one. Where a namespace's labels decide and are unknown, nothing is said.
     ///
     /// ## Why
     ///
@@ -97,12 +97,16 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             format!("nothing keeps the {} pods apart", at.replicas)
         };
         let message = format!("{term} {}{selects}, so {consequence}", miss.why);
-        let remedy =
-            if others.is_empty() { miss.fix.clone() } else { format!("{}, or add one that does", miss.fix) };
+        // A term that selects the pods of another is meant so, and stays.
+        let (remedy, edits) = if others.is_empty() {
+            (miss.fix.clone(), term.corrections(at, miss))
+        } else {
+            (format!("add a further term that selects {}", at.set.selecting()), Vec::new())
+        };
         let selector = term.selector.map(ToString::to_string).unwrap_or_default();
         let found = out
             .add(Place::in_set(format!("{}/{}", term.path, miss.field)), message, remedy)
-            .edits(term.corrections(at, miss))
+            .edits(edits)
             .keyed(format!("{term}: {selector}"))
             .weighing(i32::from(!is_spread));
         if is_spread && miss.others && term.is_anti_affinity() {
@@ -119,9 +123,9 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
 /// What it selects instead.
 fn what_it_selects(at: &SetContext<'_>, miss: &Miss, others: &[String]) -> String {
     if !others.is_empty() {
-        format!("; it selects the pods of StatefulSet {}", enumerate(others.iter().cloned()))
+        format!("; it selects the pods of {}", enumerate(others.iter().cloned()))
     } else if miss.others && at.view.is_complete(Kind::StatefulSet) {
-        "; no other StatefulSet has such pods".to_owned()
+        "; no other object that is known has such pods".to_owned()
     } else {
         String::new()
     }

@@ -76,20 +76,24 @@ pub struct Pods<'a> {
     containers: &'a [Container],
     /// Whether claims keep their data.
     have_claims: bool,
+    /// Whether their template says that they follow a group without a vote.
+    have_no_vote: bool,
 }
 
 impl<'a> From<&'a StatefulSet> for Pods<'a> {
     fn from(set: &'a StatefulSet) -> Self {
         let mut claims = set.spec.volume_claim_templates.iter();
         let have_claims = claims.any(|claim| !claim.metadata.name.contains(AUDIT));
-        Self { containers: &set.spec.template.spec.containers, have_claims }
+        let template = &set.spec.template;
+        Self { containers: &template.spec.containers, have_claims, have_no_vote: template.has_no_vote() }
     }
 }
 
 impl<'a> From<&'a Workload> for Pods<'a> {
     fn from(workload: &'a Workload) -> Self {
-        let spec = &workload.template().spec;
-        Self { containers: &spec.containers, have_claims: spec.written_claims().next().is_some() }
+        let template = workload.template();
+        let have_claims = template.spec.written_claims().next().is_some();
+        Self { containers: &template.spec.containers, have_claims, have_no_vote: template.has_no_vote() }
     }
 }
 
@@ -149,7 +153,9 @@ impl Catalogue {
             leaves_in_order: entry.leaves_in_order,
             ready_needs_majority: entry.ready_needs_majority.clone(),
         };
-        Some((entry.class, Arc::new(software)))
+        let follows = pods.have_no_vote && entry.class == Class::Quorum;
+        let class = if follows { Class::Replicated } else { entry.class };
+        Some((class, Arc::new(software)))
     }
 
     /// The configuration files of a container's software.
