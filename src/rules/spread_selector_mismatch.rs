@@ -125,7 +125,7 @@ fn what_it_selects(at: &SetContext<'_>, miss: &Miss, others: &[String]) -> Strin
     if !others.is_empty() {
         format!("; it selects the pods of {}", enumerate(others.iter().cloned()))
     } else if miss.others && at.view.is_complete(Kind::StatefulSet) {
-        "; no other object that is known has such pods".to_owned()
+        "; no other StatefulSet has such pods".to_owned()
     } else {
         String::new()
     }
