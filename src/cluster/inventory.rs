@@ -37,15 +37,15 @@ pub struct Inventory {
     shared: SharedParts,
 }
 
-/// What is applied together: an argument of the command line, or a rendered kustomization or chart.
+/// Objects that are applied together: an argument of the command line, or a rendered kustomization or chart.
 #[derive(Clone, Debug, Default)]
 pub struct Unit {
-    /// As the report names it.
+    /// The name in the report.
     pub name: Box<str>,
     pub kind: UnitKind,
 }
 
-/// What sort of thing is applied together.
+/// The kind of a unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnitKind {
     /// An argument: files as they are.
@@ -97,7 +97,7 @@ impl Inventory {
         }
     }
 
-    /// What is added from here on is applied apart from what was added before.
+    /// Starts a unit: objects that are added from here on are applied apart from those before.
     pub fn begin(&mut self, unit: Unit) {
         self.units.push(unit);
     }
@@ -126,12 +126,12 @@ impl Inventory {
         self.note_units.push(unit);
     }
 
-    /// What was passed over or could not be read.
+    /// Notes on texts that were skipped or could not be read.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 
-    /// Those of the notes that belong to some of [`Inventory::units`].
+    /// The notes that belong to some of [`Inventory::units`].
     pub fn notes_of(&self, units: Range<usize>) -> &[Note] {
         let start = self.note_units.partition_point(|unit| *unit < units.start);
         let end = self.note_units.partition_point(|unit| *unit < units.end);

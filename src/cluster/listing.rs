@@ -25,7 +25,7 @@ pub type ObjectRead = Result<ClusterObject, Unreadable>;
 /// A live cluster or one namespace of it, listed once.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// What could be read; where one namespace was asked for, its kinds are complete for that one.
+    /// The objects that could be read; where one namespace was asked for, its kinds are complete for that one.
     pub cluster: Cluster,
     /// The kinds that could not be listed, and why.
     pub failed: Vec<(Kind, String)>,

@@ -1,4 +1,4 @@
-//! What is looked up once for many StatefulSets.
+//! Results of lookups that many StatefulSets share.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

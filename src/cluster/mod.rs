@@ -1,4 +1,4 @@
-//! What else exists: an immutable snapshot with indexed lookups.
+//! The objects of a cluster: an immutable snapshot with indexed lookups.
 //!
 //! A lookup answers *present*, *absent* or *unknown*; what is unknown never leads to a denial. A snapshot can be filled
 //! from manifests ([`inventory`]), by watching an API server (`crate::watch`), by reading one namespace (`crate::guard`), or left
@@ -47,7 +47,7 @@ pub enum Lookup<T> {
 }
 
 impl<T> Lookup<T> {
-    /// What is present.
+    /// The object, if it is present.
     pub fn present(self) -> Option<T> {
         match self {
             Self::Present(value) => Some(value),
@@ -250,7 +250,7 @@ impl Cluster {
         self.tables.namespaces.get("", name)
     }
 
-    /// What to say of an object that is not in the snapshot.
+    /// The lookup result for an object that is not in the snapshot.
     fn absence<T>(&self, kind: Kind, namespace: &str, name: &str) -> Lookup<T> {
         if self.is_complete(kind) && !self.is_unreadable(kind, namespace, name) {
             Lookup::Absent

@@ -1,4 +1,4 @@
-//! What many objects of a snapshot have in common is kept once: labels, and containers that are made from the same chart.
+//! Keeps equal parts of many objects of a snapshot once: labels, and containers that are made from the same chart.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -9,7 +9,7 @@ use foldhash::quality::RandomState;
 use super::ClusterObject;
 use crate::model::{Container, LabelSelector, Labels, PodSpec, StatefulSet};
 
-/// What the objects of a snapshot share.
+/// The parts that objects of a snapshot share.
 #[derive(Debug, Default)]
 pub struct SharedParts {
     labels: Pool<Labels>,

@@ -9,12 +9,12 @@ use crate::model::{
     names_group, release_labels,
 };
 
-/// What the catalogue of software reads of a container, besides its image and its command line.
+/// The parts of a container that the catalogue of software reads, besides its image and its command line.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadByCatalogue {
     pub variable: fn(&str) -> bool,
     pub mount: fn(&VolumeMount) -> bool,
-    /// What it reads in the value of a variable of this name, where that is less than all of it.
+    /// The part that it reads of the value of a variable of this name, where that is less than all of it.
     pub extract: fn(&str, &str) -> Option<String>,
 }
 
@@ -123,7 +123,7 @@ fn strip_probe(probe: &mut Option<Box<Probe>>, is_read: bool) {
 /// Bytes of a probe's command that are kept.
 const MAX_PROBE_COMMAND: usize = 2_000;
 
-/// Of the environment, only what tells which software it is, and of which group, can decide something; it is also most of a template's
+/// Only variables that tell the software and its group can decide something; it is also most of a template's
 /// bytes, and where people keep passwords.
 fn strip_template(template: &mut PodTemplate, read: ReadByCatalogue) {
     let spec = &mut template.spec;

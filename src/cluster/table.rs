@@ -19,7 +19,7 @@ pub(super) trait Indexed: Object + Clone + PartialEq {
     fn keys(&self) -> Vec<IndexKey<'_>>;
 }
 
-/// What an object can be found by, beside its name.
+/// The keys by which an object can be found, beside its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum IndexKey<'a> {
     /// A label of the pods, or one that a selector asks for.
@@ -68,7 +68,7 @@ impl<T: Indexed> Table<T> {
     }
 
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<&T> {
-        // Of many kinds there is nothing.
+        // Many kinds have no objects.
         if self.objects.is_empty() {
             return None;
         }
@@ -90,7 +90,7 @@ impl<T: Indexed> Table<T> {
         self.each_in_namespace(namespace).collect()
     }
 
-    /// The same, found one after the other.
+    /// The objects, found one after the other.
     pub(super) fn each_in_namespace(&self, namespace: &str) -> impl Iterator<Item = &T> {
         let prefix = join(&[namespace, ""]);
         let entries = self.objects.range::<_, str>((Bound::Included(&*prefix), Bound::Unbounded));
@@ -246,7 +246,7 @@ pub(super) fn selector_key(labels: &Labels) -> IndexKey<'_> {
     rarest.map_or(IndexKey::AnyLabel, |(key, value)| IndexKey::Label(key, value))
 }
 
-/// Of many applications in one namespace, how many may have the same value of a label.
+/// The number of objects in one namespace that may share a value of a label.
 fn commonness(key: &str) -> u8 {
     let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
     match name {

@@ -48,7 +48,7 @@ impl<'a> ClusterView<'a> {
         Self { cluster, pending, memory: None }
     }
 
-    /// The same view, which remembers what costs a look at every StatefulSet. A memory is for one cluster and one pending StatefulSet.
+    /// Adds a memory of lookups that visit every StatefulSet to the view. A memory is for one cluster and one pending StatefulSet.
     #[must_use]
     pub fn remembering(self, memory: &'a ViewMemory) -> Self {
         Self { memory: Some(memory), ..self }

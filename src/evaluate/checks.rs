@@ -15,12 +15,12 @@ use crate::policy::{Check, CheckedResource, Checks, FailurePolicy, Policy};
 use crate::rules::{Place, SetContext, Trigger, Violation};
 use crate::verdict::{Finding, Level};
 
-/// What one check may cost: some 10 ms. No useful expression takes a hundredth of it.
+/// The cost limit of one check: some 10 ms. No useful expression takes a hundredth of it.
 const STEPS_OF_CHECK: u64 = 200_000;
-/// What all checks on one change may cost together: some 100 ms.
+/// The cost limit of all checks on one change together: some 100 ms.
 const STEPS_OF_CHANGE: u64 = 2_000_000;
 
-/// What a check says.
+/// The result of a check.
 enum Outcome {
     Passes,
     Fails(String),
@@ -30,7 +30,7 @@ enum Outcome {
     NotJudged,
 }
 
-/// What is read of a request, apart from its objects.
+/// The parts of a request that are read, apart from its objects.
 struct CheckRequest<'r> {
     resource: CheckedResource,
     raw: Option<&'r RawObjects>,
@@ -100,7 +100,7 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// What people are told of an expression that has no value.
+/// The message about an expression that has no value.
 fn failed(policy: &Policy, check: &Check, failure: &Failure) -> (String, String, Level) {
     let level = match check.failure_policy {
         FailurePolicy::Fail => check.level,

@@ -25,7 +25,7 @@ pub(super) fn distinct(findings: Vec<Finding>) -> Vec<Finding> {
         is_new.collect::<Vec<bool>>()
     };
     let mut kept: Vec<Finding> = Vec::new();
-    // What is exempt must not push out what counts.
+    // Exempt findings must not push out those that count.
     let mut tallies: BTreeMap<(RuleId, bool), Tally> = BTreeMap::new();
     for (finding, _) in findings.into_iter().zip(is_new).filter(|(_, is_new)| *is_new) {
         let tally = tallies.entry((finding.rule.clone(), finding.counts())).or_default();

@@ -20,7 +20,7 @@ use crate::verdict::{Edit, Finding, RuleId};
 pub(super) struct Evaluation<'a> {
     /// The set as one group with those that say that they belong to it.
     pub(super) states: States<'a>,
-    /// The same as one group with sets that only look like it.
+    /// The set as one group with sets that only look like members.
     pub(super) together: Option<States<'a>>,
     /// By which class a step is judged: the stronger of the old and the new one.
     pub(super) step_class: Classified,
@@ -44,7 +44,7 @@ pub(super) struct States<'a> {
     pub(super) is_tightening: bool,
 }
 
-/// What an operator has to do with a change.
+/// The part of an operator in a change.
 pub(super) struct Operated<'a> {
     /// The custom resource whose operator asks for a change to what it manages.
     pub(super) asks: Option<&'a Owner>,
@@ -93,8 +93,8 @@ impl Evaluation<'_> {
         self.states.before.as_ref().is_some_and(|before| before.replicas > 0 && before.replicas != after)
     }
 
-    /// What the rule finds. A group that is only presumed can only soften: what is wrong of the set alone and of the group is as
-    /// wrong as ever, what is wrong of the set alone is a warning, and what is wrong of the group alone proves nothing.
+    /// The violations of the rule. A presumed group can only soften: a violation of the set alone and of the group keeps its level,
+    /// one of the set alone becomes a warning, and one of the group alone proves nothing.
     pub(super) fn violations(&self, rule: &Rule, params: &Params) -> Vec<Violation> {
         let mut alone = self.states.violations(rule, params);
         let Some(together) = self.together.as_ref().filter(|_| rule.counts_members()) else {
@@ -118,7 +118,7 @@ impl Evaluation<'_> {
         alone
     }
 
-    /// What a rule about states finds wrong already before the change.
+    /// The violations that a rule about states finds already before the change.
     pub(super) fn known_violations(&self, rule: &Rule, params: &Params) -> Vec<Violation> {
         let mut violations = Violations::default();
         if let (RuleCheck::State(check) | RuleCheck::StateAndWorkload(check, _), Some(before)) =
@@ -201,7 +201,7 @@ impl Evaluation<'_> {
         }
     }
 
-    /// What becomes of the finding of a policy's own check: it is spared where a rule would be.
+    /// Softens the finding of a policy's own check where a rule's would be softened.
     pub(super) fn of_check(&self, check: &policy::Check, mut finding: Finding, already: bool) -> Finding {
         let after = &self.states.after;
         let reads_class = check.reads_group() || check.reads("class");
@@ -281,7 +281,7 @@ pub(super) fn finding(
     finding_of(rule.id(), level, subject, violation)
 }
 
-/// The same for what is no shipped rule.
+/// Makes a finding of a policy's own check.
 pub(super) fn finding_of(rule: RuleId, level: Level, subject: &ObjectRef, violation: Violation) -> Finding {
     let Violation { place, message, remedy, edits, at_most, related, companion, .. } = violation;
     let (message, remedy) = (shown(message), shown(remedy));

@@ -1,4 +1,4 @@
-//! What the expressions of checks can read of one StatefulSet at one moment.
+//! The variables that expressions of checks can read for one StatefulSet at one moment.
 
 use std::cell::OnceCell;
 
@@ -23,7 +23,7 @@ pub(super) struct CheckFacts<'f, 'a> {
     pub(super) known: Known,
 }
 
-/// What has been looked up; `None` where it is not known.
+/// Results of lookups; `None` where it is not known.
 #[derive(Default)]
 pub(super) struct Known {
     namespace: OnceCell<Option<Json>>,
@@ -73,7 +73,7 @@ fn of_object<'f>(object: RawObject<'f>, name: &'static str) -> Result<Value<'f>,
     }
 }
 
-/// What a request says beside its objects.
+/// The facts of a request beside its objects.
 pub(super) fn request(
     set: &StatefulSet,
     trigger: Trigger,

@@ -17,14 +17,14 @@ use crate::verdict::{Finding, Level};
 /// A set, its replica count, and what else is different then.
 pub(super) type State<'a> = (&'a StatefulSet, i32, PendingChange<'a>);
 
-/// What there is at a time, with the memories for a StatefulSet that is different and for none.
+/// A snapshot, with the memories for a StatefulSet that is different and for none.
 type Time<'a> = (&'a Cluster, &'a ViewMemory, &'a ViewMemory);
 
-/// What changes, and who asks for it.
+/// The change and its requester.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestedChange<'a> {
     pub(super) changed: Changed<'a>,
-    /// The same as it was.
+    /// The earlier state.
     pub(super) was: Changed<'a>,
     /// The custom resource that owns what changes, where a service account asks: its operator.
     pub(super) operator: Option<&'a Owner>,
@@ -164,7 +164,7 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// What was wrong before a change: for each violation by key, how bad it was.
+/// The violations before a change: for each key, how bad it was.
 pub(super) struct Known<'v>(BTreeMap<&'v str, i32>);
 
 impl<'v> Known<'v> {

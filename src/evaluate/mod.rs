@@ -87,9 +87,9 @@ pub fn evaluate_step(
     Verdict { findings: distinct(findings) }
 }
 
-/// What stays the same over one evaluation.
+/// Inputs that stay the same over one evaluation.
 struct Evaluator<'a> {
-    /// What there was before; nearly always the same.
+    /// The earlier snapshot; nearly always the same one.
     before: &'a Cluster,
     cluster: &'a Cluster,
     memories: &'a Memories,
@@ -101,12 +101,12 @@ struct Evaluator<'a> {
     raw: Option<&'a RawObjects>,
 }
 
-/// What is looked up for many sets or by many rules.
+/// Results of lookups for many sets or by many rules.
 #[derive(Debug, Default)]
 struct Memories {
     /// Where every StatefulSet is as the cluster has it.
     unchanged: ViewMemory,
-    /// The same of what there was before, where that is another one.
+    /// The results of lookups in the earlier snapshot, where that is another one.
     earlier: ViewMemory,
     /// Where one is different: before, and after. No more than one set is judged then.
     before: ViewMemory,

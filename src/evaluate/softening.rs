@@ -1,4 +1,4 @@
-//! What makes a finding about a group's size uncertain: members that the set itself says are elsewhere.
+//! Softens findings about a group's size where the set itself names members elsewhere.
 
 use std::fmt::Write as _;
 
@@ -8,20 +8,20 @@ use crate::rules::{Rule, SetContext, Violation};
 use crate::software;
 use crate::verdict::Level;
 
-/// What settles which sets are one group.
+/// The edit that settles which sets are one group.
 pub(super) const SAY_GROUP: &str =
     "say which sets are one group with the annotation stateward.dev/ensemble on each of them";
 
-/// The same where the other members may be outside the cluster.
+/// The edit where the other members may be outside the cluster.
 const SAY_GROUP_OR_EXEMPT: &str = "say which sets are one group with the annotation stateward.dev/ensemble on each of them, or exempt \
                                    it where the others run elsewhere";
 
-/// The same where not every pod of the set has a vote.
+/// The edit where not every pod of the set has a vote.
 const LIST_VOTERS: &str = "list every member that is to vote in controller.quorum.voters";
 const MOVE_OBSERVERS: &str =
     "run observers in a StatefulSet of their own, with the annotation stateward.dev/class: replicated";
 
-/// What settles whether a Deployment's pods vote.
+/// The way out where a Deployment's pods may vote.
 const EXEMPT_WITH_VOTER: &str = "exempt the set where it does";
 
 /// The longest name of a host, in bytes (RFC 1035).

@@ -94,7 +94,7 @@ mod tests {
         Two(u8),
     }
 
-    /// What a text is read as, from its nodes and from the same in JSON.
+    /// Reads a text from its nodes and from their JSON.
     fn both(text: &str) -> [Result<Model, String>; 2] {
         let node = document(text).unwrap();
         let json = node.to_json();

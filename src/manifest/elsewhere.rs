@@ -10,7 +10,7 @@ use super::{Source, Span};
 pub struct Position {
     /// The file.
     pub file: Arc<Source>,
-    /// What to underline in it.
+    /// The part to underline in it.
     pub span: Span,
 }
 

@@ -8,7 +8,7 @@ pub struct Fault {
     pub line: u32,
     /// The column, from 1.
     pub column: u32,
-    /// What is wrong there.
+    /// The error.
     pub message: String,
     /// Nothing is wrong with the text, there is too much of it.
     pub limit: bool,

@@ -15,7 +15,7 @@ use super::scalar;
 pub(super) struct Stream<'a> {
     /// The values before the end or the fault.
     pub(super) values: Vec<Node<'a>>,
-    /// What is wrong after them.
+    /// The error after them.
     pub(super) fault: Option<Fault>,
     /// The text that follows the last value.
     pub(super) rest: &'a str,
@@ -97,7 +97,7 @@ impl<'a> Reader<'a, '_> {
         Ok(Node { line, column, end_column: column + 1, value: Value::List(items) })
     }
 
-    /// What stands between brackets: nothing, or items with commas between them.
+    /// Parses the content of brackets: nothing, or items with commas between them.
     fn items(
         &mut self,
         close: u8,
@@ -159,7 +159,7 @@ impl<'a> Reader<'a, '_> {
         let number: serde_json::Number =
             serde_json::from_str(word).map_err(|_| self.fault("this is not a JSON value"))?;
         self.advance(word.len());
-        // Of serde_json only the grammar: without its feature `float_roundtrip` it may miss by a digit.
+        // Uses only the grammar of serde_json: without its feature `float_roundtrip` it may miss by a digit.
         let float = number.is_f64().then(|| word.parse().ok()).flatten();
         Ok(Value::Number(float.and_then(scalar::number).unwrap_or(number)))
     }

@@ -12,10 +12,10 @@ const MAX_NODES: usize = 4_000_000;
 /// list take over from the list.
 const MAX_EXPANDED: usize = 32 << 20;
 
-/// What one value costs beside its text when it is repeated.
+/// The cost of one value beside its text when it is repeated.
 const NODE_BYTES: usize = 64;
 
-/// What is left of the limits while one file is read.
+/// The rest of the limits while one file is read.
 #[derive(Debug)]
 pub(super) struct ParseLimits {
     nodes: usize,

@@ -3,7 +3,7 @@
 use super::node::{MapEntry, Node};
 use crate::model::{Fields, KUBERNETES_VERSION, Kind, field_path, misspelt, pointer_step};
 
-/// Of one object no more is compared: whoever has so many of them did not misspell them.
+/// The largest number of fields of one object that are compared: so many unknown fields are not misspelt.
 const MOST_UNKNOWN: usize = 64;
 
 /// The fields that only the API server sets. Nobody misspells them, and what is in them is not applied.
@@ -29,7 +29,7 @@ pub struct MisspeltField {
 }
 
 impl MisspeltField {
-    /// What to say of it.
+    /// The message.
     pub fn message(&self, kind: &str) -> String {
         let (field, meant) = (field_path(&self.pointer), self.meant);
         format!(

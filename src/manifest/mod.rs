@@ -147,7 +147,7 @@ pub fn only_document(text: &str) -> Result<Node<'_>, Fault> {
 }
 
 impl Manifest<'_> {
-    /// The same, independent of the text it was read from.
+    /// A copy that does not borrow the text it was read from.
     pub fn into_owned(self) -> Manifest<'static> {
         Manifest { node: self.node.into_owned(), ..self }
     }
@@ -276,7 +276,7 @@ fn looks_like_json(text: &str) -> bool {
     start.starts_with('{') && text.len() - start.len() < 4096
 }
 
-/// What follows blanks up to the end of their line, and the line it starts on. kubectl does not try again with fewer
+/// The text behind blanks up to the end of their line, and the line it starts on. kubectl does not try again with fewer
 /// than four bytes.
 fn after_blanks(text: &str, line: u32) -> Option<(&str, u32)> {
     let at = text.find(|character: char| !character.is_whitespace() || character == '\n')?;
@@ -285,7 +285,7 @@ fn after_blanks(text: &str, line: u32) -> Option<(&str, u32)> {
     is_long_enough.then(|| rest.strip_prefix('\n').map_or((rest, line), |rest| (rest, line + 1)))
 }
 
-/// Of two readings that failed, the one that got further knows better what is wrong.
+/// If two readings failed, returns the error of the one that got further, which is more precise.
 fn later(yaml: Fault, json: Option<Fault>) -> Fault {
     match json {
         Some(json) if (json.line, json.column) > (yaml.line, yaml.column) => json,

@@ -15,11 +15,11 @@ pub struct Node<'a> {
     pub column: u32,
     /// The column after its last character, where it ends on the line it starts on.
     pub end_column: u32,
-    /// What was written there.
+    /// The text as written.
     pub value: Value<'a>,
 }
 
-/// What a [`Node`] holds: the values of JSON, with maps in the order they were written.
+/// The value of a [`Node`]: the values of JSON, with maps in the order they were written.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
     /// `null`, `~` or nothing at all. In Kubernetes it means the same as leaving the field out.
@@ -117,7 +117,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The same, independent of the text it was read from.
+    /// A copy that does not borrow the text it was read from.
     pub fn into_owned(self) -> Node<'static> {
         let value = match self.value {
             Value::Null => Value::Null,

@@ -1,4 +1,4 @@
-//! What was passed over or could not be read.
+//! Notes on texts that were skipped or could not be read.
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ pub struct Note {
     pub line: u32,
     /// The column, from 1.
     pub column: u32,
-    /// What sort of thing it is.
+    /// The category.
     pub kind: NoteKind,
-    /// What is wrong, printable as it is.
+    /// The problem, printable as it is.
     pub message: String,
     /// The kinds of [`kinds_that_matter`] that the text may hold: whether objects of these exist is no longer known.
     pub hides: Vec<&'static str>,
@@ -35,7 +35,7 @@ impl Note {
     }
 }
 
-/// What sort of thing was passed over.
+/// The category of a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NoteKind {
     /// It should have been read and cannot be.

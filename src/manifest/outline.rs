@@ -57,7 +57,7 @@ impl Outline {
         Self { root, children: writer.bytes.into() }
     }
 
-    /// What [`Node::locate`] says of the value, with the table of its keys; the value as a whole without one.
+    /// The result of [`Node::locate`] for the value, with the table of its keys; the value as a whole without one.
     pub fn locate(&self, json_pointer: &str, keys: Option<&KeyTable>) -> Span {
         let (mut span, mut children) = (self.root, Reader { bytes: &self.children });
         for step in pointer_keys(json_pointer) {

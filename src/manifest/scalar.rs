@@ -1,4 +1,4 @@
-//! What an unquoted YAML word means: go-yaml v2's table, which is YAML 1.1 with changes of its own.
+//! The meaning of an unquoted YAML word: go-yaml v2's table, which is YAML 1.1 with changes of its own.
 
 use std::borrow::Cow;
 
@@ -65,7 +65,7 @@ pub(super) fn is_merge(text: &str, tag: Tag) -> bool {
     text == "<<" && matches!(tag, Tag::Implicit | Tag::NonSpecific | Tag::Merge)
 }
 
-/// What a word means under a tag, or what is wrong with it.
+/// The meaning of a word under a tag, or the error in it.
 pub(super) fn resolve(text: &str, tag: Tag) -> Result<Scalar, String> {
     let scalar = match tag {
         Tag::Binary => return decode_binary(text).map(Scalar::Binary),
@@ -84,7 +84,7 @@ pub(super) fn resolve(text: &str, tag: Tag) -> Result<Scalar, String> {
     }
 }
 
-/// What `!!binary` holds, as a string: bytes that are no UTF-8 are replaced one by one, as Go's JSON does.
+/// The content of `!!binary`, as a string: bytes that are no UTF-8 are replaced one by one, as Go's JSON does.
 fn decode_binary(text: &str) -> Result<String, String> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &alphabet::STANDARD,

@@ -44,7 +44,7 @@ impl Source {
         self.packed.starts_with(&0_u32.to_le_bytes())
     }
 
-    /// What is in it.
+    /// The text.
     pub fn text(&self) -> String {
         let bytes = lz4_flex::decompress_size_prepended(&self.packed).unwrap_or_default();
         String::from_utf8(bytes).unwrap_or_default()

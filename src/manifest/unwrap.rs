@@ -217,7 +217,7 @@ fn inherit(entries: &mut Vec<MapEntry<'_>>, key: &str, text: &str, (line, column
 
 /// Why an object can only be a patch, if so.
 fn partial(node: &Node<'_>, api_version: &str, kind: &str) -> Option<&'static str> {
-    // What a ControllerRevision keeps is a patch, which makes it no patch itself.
+    // A ControllerRevision contains a patch, which makes it no patch itself.
     if kind != "ControllerRevision" && !is_complete(node, kind) && has_directive(node) {
         return Some("a patch: it has directives such as `$patch`");
     }

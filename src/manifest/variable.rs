@@ -3,7 +3,7 @@
 /// A text that is a variable as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variable<'a> {
-    /// What it stands for where nothing gives it a value.
+    /// The default, for a variable without a value.
     pub default: Option<&'a str>,
 }
 

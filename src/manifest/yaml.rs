@@ -191,7 +191,7 @@ impl<'a> NodeBuilder<'a, '_> {
         }
     }
 
-    /// What `<<` brings in. Of several maps the earlier ones take precedence.
+    /// The entries that `<<` merges in. Earlier maps take precedence over later ones.
     fn merge(&mut self, at: &mut usize, depth: usize, into: &mut MapBuilder<'a>) -> Result<(), Fault> {
         let mut maps = Vec::new();
         if let Some(Item::List) = self.events.get(*at).map(|event| &event.item) {
@@ -224,7 +224,7 @@ impl<'a> NodeBuilder<'a, '_> {
         node
     }
 
-    /// What is built a second time through an alias counts against the limits; the rest did when it was recorded.
+    /// Values that are built a second time through an alias count against the limits; the others did when they were recorded.
     fn charge(&mut self, event: &Event<'_>) -> Result<(), Fault> {
         if self.aliases == 0 {
             return Ok(());

@@ -15,12 +15,12 @@ pub struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// What tells it from all others.
+    /// The identity of the object.
     pub fn name(&self) -> ObjectName {
         name_of(self.object)
     }
 
-    /// The same.
+    /// The identity, borrowed.
     pub fn name_ref(&self) -> NameRef<'a> {
         let metadata = self.object.metadata();
         (self.object.kind().name(), &metadata.namespace, &metadata.name)

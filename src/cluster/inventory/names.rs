@@ -7,21 +7,21 @@ use crate::cluster::ClusterObject;
 use crate::manifest::Source;
 use crate::model::ObjectRef;
 
-/// Of more objects of one name the nearest is not looked for in other files.
+/// The largest number of objects of one name among which the nearest is looked for.
 const MOST_OF_ONE_NAME: usize = 64;
 
 /// Kind, namespace and name.
 pub type ObjectName = (&'static str, Box<str>, Box<str>);
 
-/// The same, of an object that is there.
+/// Kind, namespace and name of an object that is there, borrowed.
 pub(super) type NameRef<'a> = (&'static str, &'a str, &'a str);
 
-/// The same name.
+/// Borrows a name.
 pub fn by_ref((kind, namespace, name): &ObjectName) -> NameRef<'_> {
     (kind, namespace, name)
 }
 
-/// What tells it from all others.
+/// The identity of an object.
 pub(super) fn name_of(object: &ClusterObject) -> ObjectName {
     let metadata = object.metadata();
     (object.kind().name(), metadata.namespace.clone(), metadata.name.clone())
@@ -75,7 +75,7 @@ impl Inventory {
         items
     }
 
-    /// Those of one name among items that are in the order of their names.
+    /// The items of one name among items that are in the order of their names.
     pub fn of_name<'i>(&self, sorted: &'i [u32], name: NameRef<'_>) -> &'i [u32] {
         let name_of = |item: &u32| self.item(*item as usize).map(|found| found.name_ref());
         let start = sorted.partition_point(|item| name_of(item) < Some(name));

@@ -1,4 +1,4 @@
-//! What is kept of the objects of a file: the model, and where its fields are written.
+//! The kept parts of the objects of a file: the model, and the places of its fields.
 
 use std::sync::Arc;
 
@@ -30,11 +30,11 @@ pub(super) struct FileObject {
     pub(super) manifest: ManifestRecord,
     pub(super) kind: Box<str>,
     pub(super) name: Option<Box<str>>,
-    /// What the rules read; `None` where they do not look at its kind, or it cannot be read.
+    /// The model that the rules read; `None` where they do not look at its kind, or it cannot be read.
     pub(super) model: Option<ClusterObject>,
 }
 
-/// What is kept of a manifest once its object has been read.
+/// The kept parts of a manifest once its object has been read.
 #[derive(Clone, Debug)]
 pub struct ManifestRecord {
     /// The file it is in.
@@ -68,7 +68,7 @@ impl FileObjects {
         read
     }
 
-    /// What a renderer has made, and what is to be said of it.
+    /// The objects that a renderer has made, and notes on them.
     pub fn rendered(manifests: Vec<Manifest<'_>>, notes: Vec<Note>, keep: KeepValues) -> Self {
         let (mut read, mut keys) = (Self { objects: Vec::new(), notes }, KeyTable::default());
         for manifest in manifests {
@@ -81,7 +81,7 @@ impl FileObjects {
         read
     }
 
-    /// What is to be said of a source that cannot be read.
+    /// The note on a source that cannot be read.
     pub fn unread(note: Note) -> Self {
         Self { objects: Vec::new(), notes: vec![note] }
     }
@@ -114,7 +114,7 @@ impl FileObjects {
 }
 
 impl ManifestRecord {
-    /// Of an object that rules do not look at, only what tells it from others is kept.
+    /// For an object that rules do not look at, only its identity is kept.
     fn of(manifest: Manifest<'_>, is_kept: bool, keep: KeepValues, keys: &mut KeyTable) -> Self {
         let Manifest { file, node, api_version, namespace, duplicate_keys, elsewhere, .. } = manifest;
         let selector = node.pointer("/spec/selector").and_then(|selector| selector.as_map());

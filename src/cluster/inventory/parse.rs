@@ -43,7 +43,7 @@ pub(super) fn parse(kind: Kind, manifest: &mut Manifest<'_>, notes: &mut Vec<Not
     }
 }
 
-/// What to say of a kind that no API server knows, where it is clear which one is meant.
+/// The message about a kind that no API server knows, where it is clear which one is meant.
 pub(super) fn mistyped(manifest: &Manifest<'_>) -> Option<Note> {
     let kind = Kind::meant_by(&manifest.api_version, &manifest.kind)?;
     let (facts, span) = (kind.facts(), manifest.node.locate("/kind"));
@@ -61,7 +61,7 @@ pub(super) fn mistyped(manifest: &Manifest<'_>) -> Option<Note> {
     })
 }
 
-/// What to say of the fields that are misspelt.
+/// The message about misspelt fields.
 pub(super) fn misspelt(manifest: &Manifest<'_>) -> impl Iterator<Item = Note> {
     let found = misspelt_fields(&manifest.node, &manifest.api_version, &manifest.kind).into_iter();
     found.map(|field| note(manifest, &field.pointer, NoteKind::UnknownField, &field.message(&manifest.kind)))
@@ -110,7 +110,7 @@ fn unread(kind: Kind, manifest: &Manifest<'_>, fault: &FieldFault) -> Note {
 
 fn note(manifest: &Manifest<'_>, pointer: &str, kind: NoteKind, message: &str) -> Note {
     let at = manifest.locate(pointer);
-    // What several kustomizations have from one file is said of it in the same words.
+    // Several kustomizations that have it from one file get the same message.
     let name = manifest.written_name.as_deref().or(manifest.name.as_deref()).unwrap_or_default();
     let message = printable(&format!("{} {name}: {message}", manifest.kind)).into_owned();
     let (file, line, column) = (Arc::clone(&at.file), at.span.line, at.span.column);

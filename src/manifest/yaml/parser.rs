@@ -52,7 +52,7 @@ enum Place {
     BlockMap,
 }
 
-/// What may stand before a value: `!tag &anchor`.
+/// The properties before a value: `!tag &anchor`.
 #[derive(Default)]
 struct Properties<'a> {
     anchor: Option<&'a str>,
@@ -111,7 +111,7 @@ impl<'a> Parser<'a, '_> {
         Ok(start)
     }
 
-    /// What stands after `---`.
+    /// Parses the value after `---`.
     fn content(&mut self, after: LineColumn) -> Result<(), Fault> {
         match self.scanner.peek()?.kind {
             TokenKind::Version(..)
@@ -194,7 +194,7 @@ impl<'a> Parser<'a, '_> {
                 _ => break,
             }
         }
-        // What follows the properties is looked at before the tag is.
+        // The value behind the properties is looked at before the tag.
         self.scanner.peek()?;
         if let Some(Token { start, kind: TokenKind::Tag(tag), .. }) = tag {
             let [handle, suffix] = *tag;

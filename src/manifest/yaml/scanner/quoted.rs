@@ -7,10 +7,10 @@ use super::super::cursor::{Bytes, Cursor, Mark, bytes};
 use super::super::token::TokenKind;
 use super::Scanner;
 
-/// What may end a word of a plain scalar.
+/// Bytes that may end a word of a plain scalar.
 const PLAIN_END: Bytes = bytes(b" \t\0:,?[]{}");
 
-/// What may end a word of a quoted scalar.
+/// Bytes that may end a word of a quoted scalar.
 const QUOTED_END: Bytes = bytes(b" \t\0'\"\\");
 
 /// The text of a scalar that is being read: a part of the source until something is folded or unescaped.

@@ -5,7 +5,7 @@ use super::super::cursor::Mark;
 use super::super::token::TokenKind;
 use super::Scanner;
 
-/// What a tag is scanned for.
+/// The purpose of scanning a tag.
 #[derive(Clone, Copy)]
 struct TagContext {
     is_directive: bool,
