@@ -33,13 +33,13 @@ const INITIAL_CLUSTER_SETTINGS: [&str; 3] = ["initial-cluster", "server.*", "con
 const INITIAL_CLUSTER_FLAGS: [&str; 4] =
     ["--initial-cluster", "-initial-cluster", "--retry-join", "-retry-join"];
 /// Lists of all `JournalNodes`, in the images of Apache and of Big Data Europe.
-const MEMBERS_VARIABLES: [&str; 2] =
+pub(super) const MEMBERS_VARIABLES: [&str; 2] =
     ["HDFS-SITE.XML_dfs.namenode.shared.edits.dir", "HDFS_CONF_dfs_namenode_shared_edits_dir"];
 /// Settings of the configuration files of `ClickHouse` Keeper and of HDFS.
-const MEMBERS_SETTINGS: [&str; 2] =
+pub(super) const MEMBERS_SETTINGS: [&str; 2] =
     ["keeper_server.raft_configuration.server*.hostname", "dfs.namenode.shared.edits.dir"];
 /// Flags of `YugabyteDB` and Kudu, and of `NebulaGraph`.
-const MEMBERS_FLAGS: [&str; 2] = ["--master_addresses", "--meta_server_addrs"];
+pub(super) const MEMBERS_FLAGS: [&str; 2] = ["--master_addresses", "--meta_server_addrs"];
 /// Flags that name some members to join, not all of them.
 const JOINED_FLAGS: [&str; 4] = ["--join", "-join", "--retry-join", "-retry-join"];
 /// Settings of Vault, Consul and Nomad.
@@ -47,9 +47,10 @@ const JOINED_SETTINGS: [&str; 3] =
     ["storage.raft.retry_join*.leader_api_addr", "retry_join", "server.server_join.retry_join"];
 /// Marks a cloud lookup of members: no host names follow.
 const PROVIDER: &str = "provider=";
-const OBSERVER: &str = ":observer";
-const VOTERS_VARIABLES: [&str; 2] = ["KAFKA_CONTROLLER_QUORUM_VOTERS", "KAFKA_CFG_CONTROLLER_QUORUM_VOTERS"];
-const VOTERS_SETTINGS: [&str; 1] = ["controller.quorum.voters"];
+pub(super) const OBSERVER: &str = ":observer";
+pub(super) const VOTERS_VARIABLES: [&str; 2] =
+    ["KAFKA_CONTROLLER_QUORUM_VOTERS", "KAFKA_CFG_CONTROLLER_QUORUM_VOTERS"];
+pub(super) const VOTERS_SETTINGS: [&str; 1] = ["controller.quorum.voters"];
 /// Settings of Consul and of Nomad.
 const EXPECT_SETTINGS: [&str; 2] = ["bootstrap_expect", "server.bootstrap_expect"];
 const EXPECT_FLAGS: [&str; 2] = ["-bootstrap-expect", "--bootstrap-expect"];
@@ -229,18 +230,18 @@ impl StatefulSet {
 }
 
 /// The set that a pod's name belongs to: `etcd-a` for `etcd-a-0`.
-fn set_of_pod(pod: &str) -> Option<&str> {
+pub(super) fn set_of_pod(pod: &str) -> Option<&str> {
     let (set, ordinal) = pod.rsplit_once('-')?;
     let is_ordinal = !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit());
     (is_ordinal && !set.is_empty()).then_some(set)
 }
 
 /// The members of a list.
-fn members_of(list: &str) -> impl Iterator<Item = &str> {
+pub(super) fn members_of(list: &str) -> impl Iterator<Item = &str> {
     list.split(|c: char| matches!(c, ',' | ';') || c.is_whitespace())
 }
 
-fn hosts_of(list: &str) -> impl Iterator<Item = &str> {
+pub(super) fn hosts_of(list: &str) -> impl Iterator<Item = &str> {
     members_of(list).filter_map(host_of_member)
 }
 
@@ -254,7 +255,7 @@ fn namesake<'l>(hosts: &[&'l str]) -> Option<&'l str> {
 }
 
 /// The host of `m1=http://HOST:2380`, `server.1=HOST:2888:3888;2181` or `1@HOST:9093`.
-fn host_of_member(member: &str) -> Option<&str> {
+pub(super) fn host_of_member(member: &str) -> Option<&str> {
     let address = member.rsplit(['=', '@']).next().unwrap_or(member);
     let address = address.split_once("//").map_or(address, |(_, rest)| rest);
     let host = match address.strip_prefix('[') {

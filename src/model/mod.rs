@@ -31,6 +31,7 @@ mod node_pins;
 mod nullable;
 mod object;
 mod objects_only;
+mod own_voters;
 mod per_pod;
 mod pod;
 mod pod_template;
@@ -78,6 +79,7 @@ pub use node_pins::NodeAffinity;
 pub use nullable::LIST_TOO_LONG;
 pub use object::{Object, ObjectRef};
 pub use objects_only::{ObjectsOnly, may_be_object};
+pub use own_voters::AbsentVoters;
 pub use per_pod::{PerPodType, PortPair, port_pairs};
 pub use pod::Pod;
 pub use pod_template::{

@@ -10,8 +10,10 @@ use crate::model::{DisruptionBudget, LabelSelector, Labels, Object, StatefulSet}
 /// with every further set a budget selects it allows as much or more.
 #[derive(Debug, Default)]
 pub(super) struct Exposure<'a> {
-    /// How many members there are.
+    /// How many members there are, with those that are listed and do not run.
     pub members: i32,
+    /// How many of them do not run.
+    pub absent: i32,
     /// How many of them may be evicted.
     pub evictable: i32,
     /// The budgets about them.
@@ -23,7 +25,9 @@ pub(super) struct Exposure<'a> {
 impl<'a> Exposure<'a> {
     /// `None` where the members are not known, or two budgets claim some: those cannot be evicted at all.
     pub(super) fn of(at: &SetContext<'a>) -> Option<Self> {
-        let mut exposure = Self { members: at.members()?, ..Self::default() };
+        let (members, voters) = (at.members()?, at.voters()?);
+        let mut exposure =
+            Self { members: voters, absent: voters.saturating_sub(members), ..Self::default() };
         let mut covered: Vec<(&DisruptionBudget, i32)> = Vec::new();
         for (set, replicas) in at.group_sets()?.iter().copied().filter(|(_, replicas)| *replicas > 0) {
             match *at.known_budgets_of(set) {
@@ -45,7 +49,7 @@ impl<'a> Exposure<'a> {
 
     /// How many members too few a majority would then have.
     pub(super) fn lacking(&self) -> i32 {
-        majority(self.members) - (self.members - self.evictable)
+        majority(self.members) - (self.members - self.absent - self.evictable)
     }
 
     fn leave_unprotected(&mut self, at: &SetContext<'a>, set: &'a StatefulSet, replicas: i32) {
@@ -56,7 +60,7 @@ impl<'a> Exposure<'a> {
     }
 
     fn evict(&mut self, members: i32) {
-        self.evictable = self.evictable.saturating_add(members).min(self.members);
+        self.evictable = self.evictable.saturating_add(members).min(self.members - self.absent);
     }
 }
 

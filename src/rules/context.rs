@@ -8,7 +8,8 @@ use super::spread::{self, Term};
 use crate::change::PodRemoval;
 use crate::cluster::{ClusterView, Group, GroupEvidence, Lookup};
 use crate::model::{
-    Autoscaler, Claim, Classified, DisruptionBudget, Kind, Metadata, Service, StatefulSet, Workload,
+    AbsentVoters, Autoscaler, Claim, Classified, DisruptionBudget, Kind, Metadata, Service, StatefulSet,
+    Workload,
 };
 
 /// The kinds of change that a rule can look at.
@@ -78,6 +79,7 @@ pub struct RefusedExemption<'a> {
 pub struct Remembered<'a> {
     budgets: OnceCell<Vec<&'a DisruptionBudget>>,
     spread: OnceCell<Option<Vec<Term<'a>>>>,
+    absent_voters: OnceCell<Option<AbsentVoters>>,
 }
 
 /// One Deployment, or one ReplicaSet that no Deployment has made, at one moment.
@@ -235,6 +237,18 @@ impl<'a> SetContext<'a> {
     /// How many members the consensus group has, over all the sets that form it; `None` where that is unknown.
     pub fn members(&self) -> Option<i32> {
         self.group.as_ref().map(Group::members)
+    }
+
+    /// The voters that a list in the set names beside its pods, where no other set is in its group.
+    pub(super) fn absent_voters(&self) -> Option<&AbsentVoters> {
+        let is_alone = self.group_sets().is_some_and(|sets| sets.len() == 1);
+        let absent = || self.set.absent_voters(self.replicas).filter(|_| is_alone && self.replicas > 0);
+        self.remembered.absent_voters.get_or_init(absent).as_ref()
+    }
+
+    /// How many members the group has, with those that are listed and do not run.
+    pub(super) fn voters(&self) -> Option<i32> {
+        self.absent_voters().map_or_else(|| self.members(), |absent| Some(absent.voters))
     }
 
     /// The sets that form one consensus group with this one, itself first, each with its replica count; `None` where that is

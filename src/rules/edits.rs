@@ -37,10 +37,10 @@ pub(super) fn recreate(workload: &Workload) -> Vec<FieldEdit> {
 }
 
 /// Sets the replica count of a set that is a whole consensus group. Of several sets of one group, which is to grow or shrink is
-/// for a person to say.
+/// for a person to say; and a list of the pods by name has to change with the count.
 pub(super) fn members(at: &SetContext<'_>, replicas: i32) -> Option<FieldEdit> {
     let is_whole = at.group_sets().is_some_and(|sets| sets.len() == 1);
-    is_whole.then(|| FieldEdit::replicas(replicas))
+    (is_whole && at.set.list_of_own_pods().is_none()).then(|| FieldEdit::replicas(replicas))
 }
 
 pub(super) fn labels_json(labels: &Labels) -> Value {

@@ -1,8 +1,9 @@
 //! How a consensus group gets another number of members.
 
+use super::budgets::enumerate;
 use super::{SetContext, Transition};
 use crate::cluster::Kind;
-use crate::model::Claim;
+use crate::model::{AbsentVoters, Claim};
 
 /// The edit of the judged set that gives its group this many members. Where each member has a set of its own, it is not the
 /// replica count that changes.
@@ -10,7 +11,7 @@ pub(super) fn edit_to(at: &SetContext<'_>, members: i32) -> String {
     let now = at.members().unwrap_or(at.replicas);
     let replicas = at.replicas.saturating_add(members.saturating_sub(now));
     if !at.has_one_set_a_member() {
-        return format!("set spec.replicas to {replicas}");
+        return with_list(at, format!("set spec.replicas to {replicas}"));
     }
     let (change, what) = match members.saturating_sub(now) {
         missing @ 1.. => (missing, "add"),
@@ -18,6 +19,27 @@ pub(super) fn edit_to(at: &SetContext<'_>, members: i32) -> String {
     };
     let sets = if change == 1 { "one StatefulSet" } else { "StatefulSets" };
     format!("{what} {sets} of one member each, to make it {members}")
+}
+
+/// A remedy that gives a set another number of pods, where its containers are told of these by name: a pod that is not listed has no
+/// vote, and one that is listed and does not run still counts.
+pub(super) fn with_list(at: &SetContext<'_>, remedy: String) -> String {
+    match at.set.list_of_own_pods() {
+        Some(list) => format!("{remedy} and list exactly these pods in {list}"),
+        None => remedy,
+    }
+}
+
+/// What makes the pods and the list of voters agree.
+pub(super) fn match_list(at: &SetContext<'_>, absent: &AbsentVoters) -> String {
+    let AbsentVoters { list, voters, pods } = absent;
+    let take_out = format!("take {} out of {list}", enumerate(pods.iter().cloned()));
+    match (voters % 2, at.replicas % 2) {
+        (1, 1) => format!("set spec.replicas to {voters}, or {take_out}"),
+        (1, _) => format!("set spec.replicas to {voters}"),
+        (_, 1) => take_out,
+        _ => edit_to(at, at.replicas.saturating_add(1)),
+    }
 }
 
 /// New members whose claims are looked up.

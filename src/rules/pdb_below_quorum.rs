@@ -1,12 +1,14 @@
 //! `pdb-below-quorum`
 
+use std::fmt::Write as _;
+
 use super::budgets::{
     Exposure, describe, edits_to_three, enumerate, grow_to_three, one_for_group, place, set_limit,
 };
 use super::edits::max_unavailable;
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
-use crate::model::{DisruptionBudget, IntOrPercent, Object};
+use crate::model::{AbsentVoters, DisruptionBudget, IntOrPercent, Object};
 
 rule! {
     /// ## What it checks
@@ -19,6 +21,8 @@ rule! {
     /// Percentages round up, as the disruption controller does, and are of all pods that a budget selects: the replicas
     /// of every StatefulSet of the namespace, and of every Deployment and ReplicaSet where those are known. Pods of other kinds
     /// would only let it allow more.
+    ///
+    /// Voters that a list of ZooKeeper or Kafka names, and of which the set does not run the pods, count as gone already.
     ///
     /// A single member survives no eviction, whatever a budget says: `quorum-too-small` speaks of that. Where two
     /// budgets select one pod, every eviction fails: `pdb-overlap`.
@@ -91,17 +95,25 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         return;
     };
     let lacking = exposure.lacking();
+    // Where none can be spared, whatever a budget says, quorum-too-small speaks of the list.
+    let absent = at.absent_voters();
+    if absent.is_some() && at.replicas <= majority(exposure.members) {
+        return;
+    }
     if lacking <= 0 || exposure.budgets.is_empty() || at.replicas <= 0 {
         return;
     }
     let whose = at.group_name();
-    let message = format!(
+    let mut message = format!(
         "{} of {} members of {whose} must stay up; {} {} be evicted at once",
         majority(exposure.members),
         exposure.members,
         who_lets(&exposure),
         exposure.evictable,
     );
+    if let Some(AbsentVoters { list, pods, .. }) = absent {
+        let _ = write!(message, ", and {}, listed in {list}, do not run", enumerate(pods.iter().cloned()));
+    }
     let violation = out.add(place(at, "/spec/replicas"), message, remedy(at, &exposure));
     violation.edits(edits(at, &exposure));
     violation.keyed("majority").weighing(lacking).of_group();
@@ -165,7 +177,7 @@ fn edits(at: &SetContext<'_>, exposure: &Exposure<'_>) -> Vec<FieldEdit> {
         return Vec::new();
     }
     let edits = max_unavailable(budget, 1);
-    if at.view.expected_pods(budget) == exposure.members {
+    if at.view.expected_pods(budget) == exposure.members - exposure.absent {
         edits
     } else {
         edits.into_iter().map(FieldEdit::unsafe_to_apply).collect()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::budgets::{enumerate, set_limit, spec_for_group, third_member};
-use super::edits::{budget_labels, new_budget, new_budget_name};
+use super::edits::{budget_labels, members, new_budget, new_budget_name};
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::cluster::Kind;
 use crate::model::quorum::{majority, tolerated};
@@ -110,7 +110,7 @@ fn nothing_selects(at: &SetContext<'_>, out: &mut Violations) {
         "no PodDisruptionBudget selects these pods: draining nodes may evict all {} at once",
         at.replicas
     );
-    if let Some(members) = at.members().filter(|_| at.class.class == Class::Quorum) {
+    if let Some(members) = at.voters().filter(|_| at.class.class == Class::Quorum) {
         message = format!("{message}, and {} of {members} members must stay up", majority(members));
     }
     let near = NearBudget::of(at);
@@ -126,7 +126,11 @@ fn nothing_selects(at: &SetContext<'_>, out: &mut Violations) {
     };
     let mut edits: Vec<FieldEdit> = created.into_iter().collect();
     if !edits.is_empty() && is_pair(at) {
-        edits.push(FieldEdit::replicas(3));
+        let third = members(at, 3);
+        if third.is_none() {
+            edits.clear();
+        }
+        edits.extend(third);
     }
     violation.edits(edits).missing_companion(at.dry_run);
     if let Some(near) = near {

@@ -1,7 +1,7 @@
 //! `quorum-even`
 
 use super::edits;
-use super::members::edit_to;
+use super::members::{edit_to, with_list};
 use super::{Params, Place, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
 
@@ -13,7 +13,8 @@ rule! {
     /// not an even count but a group that is switched off.
     ///
     /// It is a warning where sets only seem to be one group (one image behind one Service, one cluster of Elasticsearch by name), and
-    /// where a list of members names others, observers of ZooKeeper among the pods, or fewer voters of Kafka than there are pods.
+    /// where a list of members names others, observers of ZooKeeper among the pods, or fewer voters of Kafka than there are pods. Where
+    /// a list of ZooKeeper or Kafka names pods of the set that do not run, its voters are counted.
     ///
     /// For a set that an operator manages it is at most a warning: operators change one member after the other, and pass
     /// through even counts.
@@ -25,7 +26,8 @@ rule! {
     ///
     /// ## How to fix
     ///
-    /// Run one member more or one fewer. Where the other members are in another StatefulSet, say so with the annotation
+    /// Run one member more or one fewer, and where the containers have a list of the members by name (`ZOO_SERVERS`,
+    /// `controller.quorum.voters`, `--initial-cluster`), change it with the count. Where the other members are in another StatefulSet, say so with the annotation
     /// `stateward.dev/ensemble: NAME` on each. Where the software is not one consensus group, say
     /// `stateward.dev/class: replicated`.
     ///
@@ -67,7 +69,9 @@ rule! {
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(members) = at.members() else { return };
-    if members <= 0 || members % 2 != 0 || at.replicas <= 0 {
+    // Of an odd number that is listed, fewer pods than all have the same majority. Two must both agree, listed with a third or not.
+    let is_odd = members % 2 != 0 || (members > 2 && at.voters().is_some_and(|voters| voters % 2 != 0));
+    if members <= 0 || is_odd || at.replicas <= 0 {
         return;
     }
     let message = match members {
@@ -102,7 +106,8 @@ fn remedy(at: &SetContext<'_>, members: i32) -> String {
     } else if fewer == 0 || members == 2 || at.has_one_set_a_member() {
         edit_to(at, more)
     } else {
-        format!("{} (or {fewer})", edit_to(at, more))
+        let replicas = at.replicas.saturating_add(1);
+        with_list(at, format!("set spec.replicas to {replicas} (or {fewer})"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `quorum-no-spare`
 
 use super::budgets::enumerate;
+use super::members::match_list;
 use super::{Changed, Param, ParamKind, Params, Place, SetContext, Transition, Violations};
 use crate::change::PodRemoval;
 use crate::cluster::Lookup;
@@ -121,7 +122,7 @@ fn check(step: &Transition<'_, '_>, params: &Params, out: &mut Violations) {
 fn check_removal(at: &SetContext<'_>, removal: PodRemoval<'_>, params: &Params, out: &mut Violations) {
     let (pod, name) = (removal.pod, &removal.pod.metadata.name);
     let is_member = at.set.ordinal_of_pod(name, at.replicas).is_some();
-    let Some(members) = at.members().filter(|_| is_member && pod.is_serving()) else { return };
+    let Some(members) = at.voters().filter(|_| is_member && pod.is_serving()) else { return };
     let Some(others) = Readiness::of(at, Some(name)) else { return };
     let (ready, needed) = (others.ready.saturating_add(1), majority(members));
     if ready >= members || others.ready >= needed {
@@ -138,7 +139,10 @@ fn check_removal(at: &SetContext<'_>, removal: PodRemoval<'_>, params: &Params, 
         )
     };
     let again = if removal.is_eviction { "; kubectl drain tries again by itself" } else { "" };
-    let remedy = format!("wait until {} ready{again}", others.awaited(&group));
+    let remedy = match at.absent_voters() {
+        Some(absent) if at.replicas <= needed => match_list(at, absent),
+        _ => format!("wait until {} ready{again}", others.awaited(&group)),
+    };
     let violation = out.add(Place::of(pod.reference(), ""), message, remedy);
     violation.related_to(Place::in_set("/status/readyReplicas"));
     let denies = if params.switch(&ONLY_GROUP_EVICTIONS) {

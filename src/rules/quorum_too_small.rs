@@ -1,8 +1,11 @@
 //! `quorum-too-small`
 
+use super::budgets::enumerate;
 use super::edits;
-use super::members::edit_to;
+use super::members::{edit_to, match_list};
 use super::{Params, Place, SetContext, Violations};
+use crate::model::AbsentVoters;
+use crate::model::quorum::majority;
 use crate::software;
 
 rule! {
@@ -11,6 +14,9 @@ rule! {
     /// A consensus group (class `quorum`) has one or two members. Sets that share `stateward.dev/ensemble` are counted
     /// together. No replicas at all is a group that is switched off.
     ///
+    /// Or a list that all servers of ZooKeeper or Kafka are given names so many pods of the set that do not run, that no more than a
+    /// majority of those in the list are left: 3 pods, where `ZOO_SERVERS` still has the 5 of before.
+    ///
     /// ## Why
     ///
     /// One member is a single point of failure with a single copy of the data. Two are worse: both must agree, so the
@@ -18,7 +24,7 @@ rule! {
     ///
     /// ## How to fix
     ///
-    /// Run three members. A single one is a sensible choice for development: say so with `stateward.dev/exempt:
+    /// Run three members, and list exactly those that run. A single one is a sensible choice for development: say so with `stateward.dev/exempt:
     /// quorum-too-small` and `stateward.dev/exempt-reason`, or exempt the namespace in a policy. Where the other
     /// members are in another StatefulSet, say so with the annotation `stateward.dev/ensemble: NAME` on each.
     ///
@@ -59,6 +65,9 @@ rule! {
 }
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
+    if let Some(absent) = at.absent_voters() {
+        return check_absent(at, absent, out);
+    }
     let Some(members @ 1..=2) = at.members() else {
         return;
     };
@@ -87,6 +96,24 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         .weighing(3 - members)
         // A single member may be meant.
         .edits((members == 2).then(|| edits::members(at, 3)).flatten())
+        .of_group();
+}
+
+/// Those that are listed count for the majority and never vote.
+fn check_absent(at: &SetContext<'_>, absent: &AbsentVoters, out: &mut Violations) {
+    let AbsentVoters { list, voters, pods } = absent;
+    let (running, needed) = (at.replicas, majority(*voters));
+    if running > needed {
+        return;
+    }
+    let consequence =
+        if running < needed { "the group cannot work" } else { "it survives no failure and no drain" };
+    let names = enumerate(pods.iter().cloned());
+    let message = format!(
+        "{list} lists {voters} members, of which {needed} must agree, and {running} run, without {names}: {consequence}"
+    );
+    out.add(Place::in_set("/spec/replicas"), message, match_list(at, absent))
+        .weighing(1 + needed - running)
         .of_group();
 }
 
