@@ -172,8 +172,11 @@ impl WireRequest {
         let metadata = old.metadata().or(new.metadata());
         let object_uid = metadata.map(|metadata| metadata.uid.clone()).unwrap_or_default();
         let dry_run = self.dry_run || matches!(&new, Body::Eviction(eviction) if eviction.is_dry_run());
+        let is_creation = self.operation == Operation::Create;
+        let is_name_generated =
+            is_creation && new.metadata().is_some_and(|metadata| !metadata.generate_name.is_empty());
         for body in [&mut old, &mut new] {
-            body.belong_to(&self.namespace, &name);
+            body.belong_to(&self.namespace, &name, is_creation);
         }
         Ok(Request {
             uid: self.uid,
@@ -182,6 +185,7 @@ impl WireRequest {
             kind: self.kind,
             namespace: self.namespace.into(),
             name: name.into(),
+            is_name_generated,
             object_uid,
             change: Change {
                 action: action(self.operation, self.resource, old, new, self.grace_period)?,
@@ -212,8 +216,8 @@ impl Body {
         }
     }
 
-    /// The request's namespace and name hold where the object leaves them out.
-    fn belong_to(&mut self, namespace: &str, name: &str) {
+    /// The request's namespace and name hold where the object leaves them out. What exists keeps the name that was generated.
+    fn belong_to(&mut self, namespace: &str, name: &str, is_creation: bool) {
         let metadata = match self {
             Self::StatefulSet(set) => &mut set.metadata,
             Self::Scale(scale) => &mut scale.metadata,
@@ -226,6 +230,9 @@ impl Body {
             Self::Eviction(eviction) => &mut eviction.metadata,
             Self::Skipped | Self::Absent => return,
         };
+        if !is_creation {
+            metadata.generate_name = Box::default();
+        }
         if metadata.namespace.is_empty() {
             metadata.namespace = namespace.into();
         }

@@ -159,12 +159,12 @@ impl Status {
         });
         let details =
             Details { name: request.name.clone(), kind: request.kind.clone(), causes: causes.collect() };
-        Self { status: "Failure", message: refusal(denied), reason, code, details }
+        Self { status: "Failure", message: refusal(request, denied), reason, code, details }
     }
 }
 
 /// The message to the user: every problem with the edit that fixes it, and the way to an exemption.
-fn refusal(denied: &[&Finding]) -> String {
+fn refusal(request: &Request, denied: &[&Finding]) -> String {
     let mut text = String::new();
     let mut last = None;
     for (told, finding) in denied.iter().enumerate() {
@@ -186,7 +186,7 @@ fn refusal(denied: &[&Finding]) -> String {
         }
         let _ = write!(text, "\n    fix: {}", printable(&finding.remedy));
     }
-    text.extend(way_out(denied));
+    text.extend(way_out(request, denied));
     text
 }
 
@@ -202,11 +202,15 @@ fn place(finding: &Finding) -> Option<String> {
 }
 
 /// How to be exempt, as far as the policies let annotations exempt.
-fn way_out(denied: &[&Finding]) -> Option<String> {
+fn way_out(request: &Request, denied: &[&Finding]) -> Option<String> {
     let exemptible = || denied.iter().filter(|finding| finding.may_be_exempted);
     let first = &exemptible().next()?.subject;
     let is_only = exemptible().all(|finding| finding.subject == *first);
-    let whom = if is_only { first.to_string() } else { format!("each {}", first.kind) };
+    let whom = match is_only {
+        true if request.is_name_generated => format!("the {} in its manifest", first.kind),
+        true => first.to_string(),
+        false => format!("each {}", first.kind),
+    };
     // In the order of the findings. There are few rules, however many findings there are.
     let mut rules: Vec<&str> = Vec::new();
     for finding in exemptible() {
@@ -328,28 +332,50 @@ mod tests {
         }
     }
 
+    fn creation(object: &str) -> Request {
+        let review = format!(
+            r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","operation":"CREATE",
+            "resource":{{"group":"apps","resource":"statefulsets"}},"object":{object}}}}}"#
+        );
+        crate::admission::decode(review.as_bytes()).unwrap()
+    }
+
+    fn refused(denied: &[&Finding]) -> String {
+        refusal(&creation("{}"), denied)
+    }
+
+    #[test]
+    fn a_name_that_is_made_anew_each_time_is_not_one_to_annotate() {
+        let one = finding("a", "zk-x7k2p", "/spec");
+        let said = refusal(&creation(r#"{"metadata":{"generateName":"zk-","name":"zk-x7k2p"}}"#), &[&one]);
+        assert!(
+            said.contains(
+                "\nTo override, annotate the StatefulSet in its manifest with stateward.dev/exempt: a"
+            ),
+            "{said}"
+        );
+    }
+
     #[test]
     fn each_exemption_is_named_once_and_only_where_it_would_count() {
         let (one, same, other) =
             (finding("a", "zk", "/spec"), finding("a", "zk", ""), finding("b", "zk", ""));
-        let said = refusal(&[&one, &same, &other]);
+        let said = refused(&[&one, &same, &other]);
         assert!(said.ends_with("annotate StatefulSet demo/zk with stateward.dev/exempt: a,b and stateward.dev/exempt-reason: why."), "{said}");
         let second = finding("a", "db", "");
         assert!(
-            refusal(&[&one, &second]).contains("annotate each StatefulSet with stateward.dev/exempt: a and")
+            refused(&[&one, &second]).contains("annotate each StatefulSet with stateward.dev/exempt: a and")
         );
         let forbidden = Finding { may_be_exempted: false, ..one.clone() };
-        assert!(!refusal(&[&forbidden]).contains("annotate"));
-        assert!(refusal(&[&forbidden, &other]).contains("stateward.dev/exempt: b and"));
+        assert!(!refused(&[&forbidden]).contains("annotate"));
+        assert!(refused(&[&forbidden, &other]).contains("stateward.dev/exempt: b and"));
     }
 
     #[test]
     fn a_long_message_leaves_the_remedy_in_the_cause() {
         let mut long = finding("a", "zk", "/spec");
         long.message = "x".repeat(2000);
-        let review = br#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","operation":"CREATE",
-            "resource":{"group":"apps","resource":"statefulsets"},"object":{}}}"#;
-        let request = crate::admission::decode(review).unwrap();
+        let request = creation("{}");
         let status = Status::new(&request, &[&long]);
         assert!(
             status.details.causes[0].message.ends_with("…; right"),
@@ -362,7 +388,7 @@ mod tests {
     fn a_place_that_is_no_field_is_the_object_or_nothing() {
         let own = finding("a", "zk", "");
         assert_eq!(
-            refusal(&[&own]).lines().take(3).collect::<Vec<_>>(),
+            refused(&[&own]).lines().take(3).collect::<Vec<_>>(),
             ["StatefulSet demo/zk", "  a: wrong", "    fix: right"]
         );
         let pod = ObjectRef { kind: "Pod", name: "zk-0".into(), ..own.object.clone() };
@@ -376,7 +402,7 @@ mod tests {
         let mut hostile = finding("a", "zk", "/spec");
         hostile.message = "no class \u{1b}[2Jx\ny\u{85}z".to_owned();
         assert_eq!(warning(&hostile), ["a: no class \\u{1b}[2Jx\\u{a}y\\u{85}z; right"]);
-        assert_eq!(refusal(&[&hostile]).lines().nth(1), Some("  a: no class \\u{1b}[2Jx\\u{a}y\\u{85}z"));
+        assert_eq!(refused(&[&hostile]).lines().nth(1), Some("  a: no class \\u{1b}[2Jx\\u{a}y\\u{85}z"));
         hostile.message = "x\t".repeat(300);
         assert!(warning(&hostile).iter().all(|line| !line.contains(char::is_control)));
     }

@@ -20,6 +20,8 @@ pub struct Request {
     pub namespace: String,
     /// Its name; empty where it is still to be generated.
     pub name: String,
+    /// Whether the API server makes the name: it is another one when the creation is tried again.
+    pub is_name_generated: bool,
     /// Its uid, which one that is refused to be created never had; empty where it is not known.
     pub object_uid: Box<str>,
     /// The change as the rules see it.

@@ -123,6 +123,21 @@ impl Cluster {
         self.tables.replace(kind, other.tables);
     }
 
+    /// Takes the objects of this kind in one namespace from `listed`, which has all of them.
+    pub(crate) fn replace_in_namespace(&mut self, kind: Kind, namespace: &str, listed: &Self) {
+        let unreadable = self.unreadable_from(kind, namespace).map(|(_, namespace, name)| (namespace, name));
+        let unreadable = unreadable.take_while(|(of, _)| ***of == *namespace).map(|(_, name)| name.clone());
+        let known: Vec<_> = unreadable.chain(self.tables.names_in(kind, namespace)).collect();
+        for name in known {
+            self.forget_unreadable(kind, namespace, &name);
+            if listed.tables.metadata(kind, namespace, &name).is_none() {
+                self.tables.remove(kind, namespace, &name);
+            }
+        }
+        self.add(listed);
+        self.set_complete(kind, true);
+    }
+
     /// Takes out the objects of this kind of which `is_there` is not true of namespace and name.
     pub(crate) fn retain(&mut self, kind: Kind, is_there: impl Fn(&str, &str) -> bool) {
         self.tables.retain(kind, &is_there);

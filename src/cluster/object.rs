@@ -76,6 +76,16 @@ macro_rules! kinds {
                 }
             }
 
+            /// The names of the objects in a namespace.
+            pub(super) fn names_in(&self, kind: Kind, namespace: &str) -> Vec<Box<str>> {
+                match kind {
+                    $(Kind::$kind => {
+                        let objects = self.$table.each_in_namespace(namespace);
+                        objects.map(|object| object.metadata().name.clone()).collect()
+                    })+
+                }
+            }
+
             /// Takes out the objects of which `is_there` is not true of namespace and name.
             pub(super) fn retain(&mut self, kind: Kind, is_there: &dyn Fn(&str, &str) -> bool) {
                 match kind {

@@ -24,6 +24,7 @@ impl ClusterObject {
     #[must_use]
     pub fn strip_unused(mut self, read: ReadByCatalogue) -> Self {
         self.metadata_mut().uid = Box::default();
+        self.metadata_mut().generate_name = Box::default();
         if !matches!(self, Self::DisruptionBudget(_)) {
             let annotations = self.metadata().annotations.without_release();
             self.metadata_mut().annotations = annotations;

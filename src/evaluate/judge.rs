@@ -9,7 +9,7 @@ use super::{Evaluator, Memories};
 use super::{claims, pods};
 use crate::change::ObjectChange;
 use crate::cluster::{Cluster, ClusterView, Group, GroupEvidence, PendingChange, ViewMemory};
-use crate::model::{Classified, DisruptionBudget, Object, Owner, StatefulSet};
+use crate::model::{Classified, DisruptionBudget, EXEMPT, Metadata, Object, Owner, StatefulSet};
 use crate::policy::alters_exemption;
 use crate::rules::{self, Changed, Left, Remembered, Rule, SetContext, Trigger, Violation};
 use crate::verdict::{Finding, Level};
@@ -72,6 +72,9 @@ impl<'a> Evaluator<'a> {
             self.states(before.as_ref(), &after, asked, |view, set| self.group(view, set, &step_class));
         states.after.refused_exemption = applicable.refused_exemption();
         states.after.honours_annotations = sets_exemption && applicable.honours_annotations();
+        if states.after.honours_annotations {
+            states.after.exempted_checks = self.exempted_checks(metadata);
+        }
         let after_alone = (states.after.set, states.after.replicas);
         let may_be_more =
             states.is_alone() && self.presumed_group(&states.after.view, after_alone, &step_class).is_some();
@@ -91,6 +94,12 @@ impl<'a> Evaluator<'a> {
             applicable,
             trigger,
         })
+    }
+
+    /// The checks of the policies that the exempting annotation names.
+    fn exempted_checks(&self, metadata: &'a Metadata) -> Vec<&'a str> {
+        let ids = metadata.annotations.get(EXEMPT).unwrap_or_default().split(',').map(str::trim);
+        ids.filter(|id| id.contains('/') && self.policies.rule_names().any(|name| name == *id)).collect()
     }
 
     fn states(
@@ -114,6 +123,7 @@ impl<'a> Evaluator<'a> {
                 changed,
                 dry_run: self.dry_run,
                 honours_annotations: false,
+                exempted_checks: Vec::new(),
                 refused_exemption: None,
                 remembered: Remembered::default(),
             }

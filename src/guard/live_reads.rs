@@ -55,7 +55,8 @@ pub enum Freshness {
 /// The result of a read.
 #[derive(Debug)]
 pub struct Fresh {
-    /// Only what was read, of that one namespace. What is complete in it is so for that namespace.
+    /// The snapshot with what was read in its place, so that a confirmed finding gives the same remedy. A kind that was read is
+    /// complete in it for that one namespace; one that could not be read is not.
     pub cluster: Cluster,
     /// The kinds that could not be read, and why.
     pub failed: Vec<(Kind, LiveReadError)>,
@@ -98,17 +99,9 @@ impl Reader {
             (kind, found)
         });
         let read = futures::future::join_all(reads).await;
-        let mut fresh = Fresh { cluster: Cluster::default(), failed: Vec::new() };
-        if let Some(namespace) = known {
-            fresh.cluster.insert(namespace.clone());
-        }
+        let mut fresh = Fresh { cluster: snapshot.clone(), failed: Vec::new() };
         for (kind, found) in read {
-            fresh.take(kind, found, wanted.kinds.contains(&kind));
-        }
-        // They were read for this review.
-        for kind in [Kind::Pod, Kind::Claim] {
-            fresh.cluster.replace(kind, snapshot.clone());
-            fresh.cluster.set_complete(kind, snapshot.is_complete(kind));
+            fresh.take(kind, found, wanted);
         }
         fresh
     }
@@ -224,13 +217,21 @@ impl Wanted {
 }
 
 impl Fresh {
-    fn take(&mut self, kind: Kind, found: Result<Cluster, LiveReadError>, all: bool) {
-        match found {
-            Ok(found) => {
-                self.cluster.add(&found);
-                self.cluster.set_complete(kind, all);
+    fn take(&mut self, kind: Kind, found: Result<Cluster, LiveReadError>, wanted: &Wanted) {
+        let namespace = &wanted.namespace;
+        match (found, &wanted.set) {
+            (Ok(found), _) if wanted.kinds.contains(&kind) => {
+                self.cluster.replace_in_namespace(kind, namespace, &found);
             }
-            Err(failure) => self.failed.push((kind, failure)),
+            (Ok(found), Some(set)) if kind == Kind::StatefulSet => {
+                self.cluster.remove(kind, namespace, set);
+                self.cluster.add(&found);
+            }
+            (Ok(found), _) => self.cluster.add(&found),
+            (Err(failure), _) => {
+                self.cluster.set_complete(kind, false);
+                self.failed.push((kind, failure));
+            }
         }
     }
 }

@@ -18,6 +18,10 @@ pub struct Metadata {
     /// Empty on a template, and before the API server generates a name.
     #[serde(deserialize_with = "nullable::field")]
     pub name: Box<str>,
+    /// The prefix of a name that the API server makes; empty where the name is given. Only of objects that are being created: dropped in
+    /// snapshots.
+    #[serde(rename = "generateName", deserialize_with = "nullable::field")]
+    pub generate_name: Box<str>,
     /// Empty if the namespace comes from the command line or the request.
     #[serde(deserialize_with = "nullable::field")]
     pub namespace: Box<str>,

@@ -1,6 +1,7 @@
 //! `claim-in-use`
 
 use super::{Changed, Params, Place, SetContext, Violations};
+use crate::model::quorum::majority;
 use crate::model::{Class, Object};
 
 rule! {
@@ -87,10 +88,80 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     };
     let message =
         format!("pod {name}-{ordinal} uses it: it stays in Terminating while the pod runs, and {lost}");
+    let shrunk = shrink(at, ordinal).map_or_else(String::new, |shrunk| format!("{shrunk}; "));
     let remedy = format!(
-        "lower spec.replicas of StatefulSet {name} to {} first; if all of it is to go, delete StatefulSet {name} first; to have pod \
-         {name}-{ordinal} start with an empty claim on purpose, exempt StatefulSet {name} from claim-in-use for that time",
-        ordinal - i64::from(at.set.spec.ordinals.start)
+        "{shrunk}to have pod {name}-{ordinal} start with an empty claim on purpose, {}exempt StatefulSet {name} from claim-in-use \
+         for that time; if all of it is to go, delete StatefulSet {name} first",
+        match at.class.class {
+            Class::Quorum => "remove its member with the group's own tool first and ",
+            Class::Singleton | Class::Replicated => "",
+        }
     );
     out.add(Place::of(claim.reference(), ""), message, remedy).related_to(Place::in_set("/spec/replicas"));
+}
+
+/// The edit after which the set has no such ordinal, where some pods stay and no other rule refuses it: a consensus group keeps an odd
+/// number of members, which are a majority of those there are.
+fn shrink(at: &SetContext<'_>, ordinal: i64) -> Option<String> {
+    let fewer = i32::try_from(ordinal - i64::from(at.set.spec.ordinals.start)).ok()?;
+    let name = at.name();
+    if at.class.class != Class::Quorum {
+        return (fewer > 0)
+            .then(|| format!("to shrink it, lower spec.replicas of StatefulSet {name} to {fewer} first"));
+    }
+    let members = at.members()?;
+    let left = members.checked_sub(at.replicas)?.checked_add(fewer)?;
+    let odd = if left % 2 == 0 { left - 1 } else { left };
+    let replicas = fewer - (left - odd);
+    (replicas > 0 && odd >= majority(members)).then(|| {
+        format!(
+            "to shrink the group, remove the members that leave with the group's own tool, and set spec.replicas of StatefulSet {name} \
+             to {replicas} first"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::rules::testing::{set, set_json};
+
+    fn shrunk(class: Class, replicas: i32, ordinal: i64) -> Option<i32> {
+        let scene = set(json!({"spec": {"ordinals": {"start": 1}}})).class(class).scaled_to(replicas);
+        let said = scene.with_context(|at| shrink(at, ordinal + 1))?;
+        said.split(" to ").last()?.split(' ').next()?.parse().ok()
+    }
+
+    #[test]
+    fn the_count_to_shrink_to_is_one_that_is_allowed() {
+        for (replicas, ordinal, expected) in [
+            (5, 4, Some(3)),
+            (5, 3, Some(3)),
+            (5, 2, None),
+            (5, 0, None),
+            (3, 2, None),
+            (4, 3, Some(3)),
+            (7, 6, Some(5)),
+            (7, 5, Some(5)),
+            (7, 4, None),
+            (1, 0, None),
+        ] {
+            assert_eq!(shrunk(Class::Quorum, replicas, ordinal), expected, "{replicas} {ordinal}");
+        }
+        assert_eq!(shrunk(Class::Replicated, 3, 2), Some(2));
+        assert_eq!(shrunk(Class::Replicated, 3, 0), None, "to stop it is no remedy");
+    }
+
+    #[test]
+    fn members_in_other_sets_count() {
+        let member = |name: &str, replicas: i32| {
+            json!({"metadata": {"name": name, "annotations": {"stateward.dev/ensemble": "zk"}},
+                "spec": {"replicas": replicas}})
+        };
+        let group = set(member("a", 3)).with(set_json(member("b", 2)));
+        let said = group.with_context(|at| shrink(at, 2)).unwrap();
+        assert!(said.ends_with("to 1 first"), "three of five stay: {said}");
+    }
 }

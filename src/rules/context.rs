@@ -61,6 +61,8 @@ pub struct SetContext<'a> {
     pub group: Option<Group<'a>>,
     /// Whether the change sets exempting annotations that count.
     pub honours_annotations: bool,
+    /// The checks of policies that these annotations name; there may be others that do not exist.
+    pub exempted_checks: Vec<&'a str>,
     /// Exempting annotations that are set with the change and do not count.
     pub refused_exemption: Option<RefusedExemption<'a>>,
     /// What other rules have asked.
@@ -232,6 +234,15 @@ impl<'a> SetContext<'a> {
     /// The set's name.
     pub fn name(&self) -> &'a str {
         &self.set.metadata.name
+    }
+
+    /// What new objects are named after that belong to the set: not what the API server has added to `generateName`, because the
+    /// set has another name when its creation is tried again.
+    pub fn lasting_name(&self) -> &'a str {
+        match self.set.metadata.generate_name.trim_end_matches(['-', '.']) {
+            "" => self.name(),
+            prefix => prefix,
+        }
     }
 
     /// How many members the consensus group has, over all the sets that form it; `None` where that is unknown.

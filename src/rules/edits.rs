@@ -99,7 +99,7 @@ pub(super) fn new_budget(at: &SetContext<'_>) -> Option<FieldEdit> {
 pub(super) fn new_budget_name(at: &SetContext<'_>) -> String {
     let known = at.view.known_budgets(at.namespace());
     let is_free = |name: &String| known.iter().all(|budget| *budget.metadata.name != **name);
-    let name = at.name();
+    let name = at.lasting_name();
     let numbered = (2..).map(|number| format!("{name}-pdb-{number}"));
     let mut names = [name.to_owned(), format!("{name}-pdb")].into_iter().chain(numbered);
     names.find(is_free).unwrap_or_default()
@@ -120,7 +120,7 @@ pub(super) fn new_headless_service(at: &SetContext<'_>, name: &str) -> Option<Fi
 
 /// A headless Service for the set's pods under a name that is free, and the edit that names it in the set.
 pub(super) fn new_governing_service(at: &SetContext<'_>) -> Vec<FieldEdit> {
-    let names = [at.name().to_owned(), format!("{}-headless", at.name())];
+    let names = [at.lasting_name().to_owned(), format!("{}-headless", at.lasting_name())];
     let is_free = |name: &&String| matches!(at.view.service(at.namespace(), name), Lookup::Absent);
     let Some(name) = names.iter().find(is_free) else { return Vec::new() };
     let created = new_headless_service(at, name).map(FieldEdit::unsafe_to_apply);
@@ -134,4 +134,21 @@ fn new_object(at: &SetContext<'_>, kind: Kind, name: &str, spec: &Value) -> Fiel
         "metadata": {"name": name, "namespace": at.namespace()}, "spec": spec,
     });
     FieldEdit::create(reference, manifest)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::rules::testing::set;
+
+    #[test]
+    fn no_object_is_named_after_a_name_that_is_made_anew_each_time() {
+        let generated = set(json!({"metadata": {"name": "zk-x7k2p", "generateName": "zk-"}}));
+        assert_eq!(generated.with_context(new_budget_name), "zk");
+        let manifest = set(json!({"metadata": {"name": null, "generateName": "zk-"}}));
+        assert_eq!(manifest.with_context(new_budget_name), "zk");
+        assert_eq!(set(json!({})).with_context(new_budget_name), "zk");
+    }
 }

@@ -68,8 +68,11 @@ fn check(removal: &PodRemoval<'_>, requester: &Requester, out: &mut Violations) 
         "its process may still run on node {node}, and StatefulSet {} starts a second {name} beside it at once",
         set.name,
     );
+    // The API server asks twice where a pod is removed at once, the second time with `deletionTimestamp`: in
+    // `updateForGracefulDeletionAndFinalizers` and in `Storage.Delete`. kubectl prints a warning once that is the same.
     let remedy = format!(
-        "{}; if {node} is gone for good, delete the Node or taint it with node.kubernetes.io/out-of-service",
+        "{}, or only wait if it is being deleted already; if {node} is gone for good, delete the Node or taint it with \
+         node.kubernetes.io/out-of-service",
         gently(removal),
     );
     out.add(Place::of(pod.reference(), ""), message, remedy);
@@ -77,9 +80,7 @@ fn check(removal: &PodRemoval<'_>, requester: &Requester, out: &mut Violations) 
 
 /// How to delete it so that its process is waited for. Without `--force`, kubectl leaves the time to the pod.
 fn gently(removal: &PodRemoval<'_>) -> &'static str {
-    if removal.pod.metadata.deleting {
-        "wait, it is being deleted already"
-    } else if removal.is_eviction {
+    if removal.is_eviction {
         "evict it without gracePeriodSeconds: 0 in deleteOptions (kubectl drain without --grace-period=0)"
     } else if removal.pod.spec.termination_grace_period_seconds == Some(0) {
         "delete it with --grace-period=30, because its own terminationGracePeriodSeconds is 0"
@@ -111,18 +112,18 @@ mod tests {
     fn the_hint_is_one_that_is_waited_for() {
         let own = |seconds: i64| json!({"metadata": {}, "spec": {"terminationGracePeriodSeconds": seconds}});
         for (pod, grace_period, hint) in [
-            (own(30), Some(0), "delete it without --force and --grace-period=0;"),
+            (own(30), Some(0), "delete it without --force and --grace-period=0, or only wait"),
             (own(0), None, "delete it with --grace-period=30, because"),
             (own(0), Some(0), "delete it with --grace-period=30, because"),
-            (
-                json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "spec": {}}),
-                Some(0),
-                "wait, it is",
-            ),
         ] {
             let said = remedy(pod, grace_period).unwrap();
             assert!(said.starts_with(hint), "{said}");
         }
+        // The second review of the same request.
+        let mut deleting = own(30);
+        let first = remedy(deleting.clone(), Some(0));
+        deleting["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        assert_eq!(remedy(deleting, Some(0)), first);
         // What the hints say is allowed.
         assert_eq!(remedy(own(30), None), None);
         assert_eq!(remedy(own(0), Some(30)), None);

@@ -1,7 +1,7 @@
 //! `protection-lost`
 
-use super::{Params, Place, Transition, Violations};
-use crate::model::{CLASS, Class, EXEMPT, EXEMPT_REASON, PROTECTED, annotation_pointer};
+use super::{Params, Place, SetContext, Transition, Violations};
+use crate::model::{Annotations, CLASS, Class, EXEMPT, EXEMPT_REASON, PROTECTED, annotation_pointer};
 
 rule! {
     /// ## What it checks
@@ -92,18 +92,30 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         let remedy = "keep the annotation stateward.dev/protected: \"true\", unless it is to be deleted";
         out.add(Place::in_set(annotation_pointer(PROTECTED)), message, remedy);
     }
-    // Without a reason nothing is exempt.
-    let exempt = |at: &super::SetContext<'_>| {
-        let annotations = &at.set.metadata.annotations;
-        let has_reason = annotations.get(EXEMPT_REASON).is_some_and(|reason| !reason.trim().is_empty());
-        annotations.get(EXEMPT).filter(|_| has_reason).map(str::to_owned)
-    };
-    if let Some(rules) =
-        exempt(after).filter(|_| after.honours_annotations && exempt(before) != exempt(after))
-    {
-        let shown: String = rules.chars().take(120).collect();
-        let message = format!("the rules {shown} do not apply to it from now on");
-        let remedy = "remove the annotation stateward.dev/exempt when it is not needed any more";
-        out.add(Place::in_set(annotation_pointer(EXEMPT)), message, remedy);
+    exempted(before, after, out);
+}
+
+/// The rules and checks that the annotations exempt the set from with this change. `annotation-ignored` names those that do not exist.
+fn exempted(before: &SetContext<'_>, after: &SetContext<'_>, out: &mut Violations) {
+    if !after.honours_annotations {
+        return;
     }
+    let was: Vec<&str> = exempt_ids(&before.set.metadata.annotations).collect();
+    let exists = |id: &&str| super::named(id).is_some() || after.exempted_checks.contains(id);
+    let ids = exempt_ids(&after.set.metadata.annotations).filter(|id| !was.contains(id)).filter(exists);
+    let shown = ids.collect::<Vec<_>>().join(", ");
+    if shown.is_empty() {
+        return;
+    }
+    let shown: String = shown.chars().take(120).collect();
+    let message = format!("the rules {shown} do not apply to it from now on");
+    let remedy = "remove the annotation stateward.dev/exempt when it is not needed any more";
+    out.add(Place::in_set(annotation_pointer(EXEMPT)), message, remedy);
+}
+
+/// What the annotations exempt from: without a reason, from nothing.
+fn exempt_ids(annotations: &Annotations) -> impl Iterator<Item = &str> {
+    let has_reason = annotations.get(EXEMPT_REASON).is_some_and(|reason| !reason.trim().is_empty());
+    let exempt = annotations.get(EXEMPT).filter(|_| has_reason).unwrap_or_default();
+    exempt.split(',').map(str::trim).filter(|id| !id.is_empty())
 }

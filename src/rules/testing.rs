@@ -179,6 +179,11 @@ impl RuleTest {
         messages.join("\n")
     }
 
+    /// What `read` says of the set itself.
+    pub(super) fn with_context<T>(&self, read: impl FnOnce(&SetContext<'_>) -> T) -> T {
+        read(&self.context())
+    }
+
     fn context(&self) -> SetContext<'_> {
         let pending = match &self.changed_budget {
             Some(budget) => {
@@ -200,6 +205,7 @@ impl RuleTest {
             dry_run: self.dry_run,
             group: view.group_of(&self.set, self.replicas, |_, _| true),
             honours_annotations: self.refused_exemption.is_none(),
+            exempted_checks: Vec::new(),
             refused_exemption: self.refused_exemption,
             remembered: Remembered::default(),
         }

@@ -187,6 +187,6 @@ async fn kubectl_shows_why_something_is_not_deleted() {
 
     let (succeeded, said) = kubectl.run(&["delete", "pod", "consul-0", "--wait=false"]);
     assert!(succeeded, "{said}");
-    kubectl.is_refused(&force, &lines("wait, it is being deleted already"));
+    kubectl.is_refused(&force, &lines("delete it without --force and --grace-period=0"));
     stage.end().await;
 }

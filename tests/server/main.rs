@@ -9,6 +9,8 @@
     reason = "helpers beside the tests unwrap, and say what they skip"
 )]
 
+#[path = "../support/case.rs"]
+mod case;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -22,6 +24,7 @@ mod cli;
 mod cluster_audit;
 mod companions;
 mod confirm;
+mod confirmed_fixtures;
 mod events;
 mod evictions;
 mod lease;

@@ -143,6 +143,37 @@ pub fn findings(text: &str, policies: &Policies) -> Vec<Finding> {
     found
 }
 
+/// What the API server asks in a fixture: whether what happens in it may, or whether the StatefulSets may be created where nothing
+/// happens. Nothing where not every object is known.
+pub fn reviews(text: &str) -> Vec<Value> {
+    let (case, manifests) = split(text);
+    if case.as_ref().is_some_and(|case| !case.unknown.is_empty()) {
+        return Vec::new();
+    }
+    let source = Source::new("fixture.yaml", manifests, Origin::Named);
+    let (objects, _) = manifest::read(&source, manifests);
+    let requests: Vec<Value> = if let Some(case) = case.or_else(|| Case::of_two_states(&objects)) {
+        vec![case.request(&objects)]
+    } else {
+        let sets = objects.iter().filter(|object| object.kind == "StatefulSet");
+        let created = sets.filter_map(|set| {
+            let create = Some(Object { kind: stateful_set(), name: set.name.clone()?, was: Value::Null });
+            Some(Case { create, ..Case::default() }.request(&objects))
+        });
+        created.collect()
+    };
+    let review =
+        |request| json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
+    requests.into_iter().map(review).collect()
+}
+
+/// What exists in a fixture.
+pub fn cluster(text: &str) -> Cluster {
+    let mut inventory = Inventory::new(None);
+    inventory.add(&Source::new("fixture.yaml", split(text).1, Origin::Named));
+    inventory.cluster()
+}
+
 /// What only a comparison of the manifests finds, where a StatefulSet is written twice: the API server never asks about it.
 fn step_of_two_states(text: &str, objects: &[Manifest<'_>], policies: &Policies) -> Vec<Finding> {
     let documents: Vec<&str> = text.split("\n---\n").collect();
