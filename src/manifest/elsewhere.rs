@@ -23,6 +23,10 @@ impl Elsewhere {
         self.0.insert(json_pointer.into(), at);
     }
 
+    pub fn files(&mut self) -> impl Iterator<Item = &mut Arc<Source>> {
+        self.0.values_mut().map(|position| &mut position.file)
+    }
+
     /// Where a field is written, if it or a field that it is in is written elsewhere.
     pub fn find(&self, json_pointer: &str) -> Option<&Position> {
         if self.0.is_empty() {

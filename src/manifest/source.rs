@@ -13,7 +13,7 @@ pub struct Source {
     pub origin: Origin,
     /// Whether its bytes are its text in UTF-8; otherwise the text is what kubectl decodes them to.
     pub is_utf8: bool,
-    packed: Box<[u8]>,
+    packed: Arc<[u8]>,
 }
 
 /// How a [`Source`] came to be read, which decides how much is expected of it.
@@ -37,6 +37,12 @@ impl Source {
     pub fn decoded(name: impl Into<String>, text: &str, is_utf8: bool, origin: Origin) -> Arc<Self> {
         let packed = lz4_flex::compress_prepend_size(text.as_bytes()).into();
         Arc::new(Self { name: name.into(), origin, is_utf8, packed })
+    }
+
+    /// The same file under another name.
+    pub fn renamed(&self, name: String) -> Arc<Self> {
+        let Self { origin, is_utf8, ref packed, .. } = *self;
+        Arc::new(Self { name, origin, is_utf8, packed: Arc::clone(packed) })
     }
 
     /// Whether nothing is in it, or it was not read. Its length stands before what is packed.

@@ -17,6 +17,7 @@ mod support;
 mod audit_cli;
 mod audit_hostile;
 mod audit_notes;
+mod audit_steps;
 mod certificates;
 mod certs_cli;
 mod chaos;

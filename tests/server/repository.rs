@@ -29,10 +29,15 @@ impl Repository {
 
     /// Runs the command in the repository, with only these programs on the path.
     pub fn run_with(&self, programs: &Path, arguments: &[&str]) -> Output {
+        self.run_in("", programs, arguments)
+    }
+
+    /// The same in a folder of the repository.
+    pub fn run_in(&self, folder: &str, programs: &Path, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stateward"));
         command
             .args(arguments)
-            .current_dir(self.path())
+            .current_dir(self.path().join(folder))
             .env("PATH", programs)
             .env_remove("GITHUB_STEP_SUMMARY");
         command.output().unwrap()

@@ -1,6 +1,7 @@
 //! Finds the files of manifests, kustomizations and charts in the paths of an audit.
 
 use std::collections::HashSet;
+use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,6 +9,7 @@ use anyhow::Context;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{DirEntry, WalkBuilder};
 
+use super::argument::Argument;
 use super::options::ExcludePattern;
 use crate::cli::render::Renderable;
 use crate::cli::render::kustomize::{NAMES, References, clean, references};
@@ -22,17 +24,44 @@ pub(super) struct Paths {
     pub(super) notes: Vec<Note>,
 }
 
-/// The paths that are skipped.
-pub(super) fn excludes(patterns: &[ExcludePattern]) -> anyhow::Result<Gitignore> {
-    let mut builder = GitignoreBuilder::new("");
-    for ExcludePattern(pattern) in patterns {
-        builder.add_line(None, pattern)?;
+/// The paths that are skipped, by the folder that patterns are relative to.
+#[derive(Clone, Debug)]
+pub(super) struct Excludes(Vec<Gitignore>);
+
+impl Excludes {
+    pub(super) fn of(patterns: &[ExcludePattern]) -> anyhow::Result<Self> {
+        let of_folder = |patterns: &[ExcludePattern]| {
+            let folder = patterns.first().map(|pattern| here(&pattern.folder)).unwrap_or_default();
+            let mut builder = GitignoreBuilder::new(folder);
+            for ExcludePattern { pattern, .. } in patterns {
+                builder.add_line(None, pattern)?;
+            }
+            builder.build().context("cannot use --exclude")
+        };
+        let by_folder = patterns.chunk_by(|one, other| one.folder == other.folder);
+        Ok(Self(by_folder.map(of_folder).collect::<anyhow::Result<_>>()?))
     }
-    builder.build().context("cannot use --exclude")
+
+    /// Whether a path is excluded. As in git, what matches last decides.
+    fn is_excluded(&self, path: &Path, is_folder: bool) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        let path = here(path);
+        let mut matches = self.0.iter().rev().map(|patterns| patterns.matched(&path, is_folder));
+        matches.find(|found| !found.is_none()).is_some_and(|found| found.is_ignore())
+    }
 }
 
-/// Finds what lies under a path. Hidden folders, links to folders, what `.gitignore` leaves out and what is excluded are passed over.
-pub(super) fn find(path: &Path, excludes: &Gitignore) -> Paths {
+/// The absolute path.
+fn here(path: &Path) -> PathBuf {
+    clean(&env::current_dir().unwrap_or_default().join(path))
+}
+
+/// Finds what lies under an argument. Hidden folders, links to folders, what `.gitignore` leaves out and what is excluded are passed
+/// over; in an old state what is excluded by its old path, or by its new one.
+pub(super) fn find(argument: &Argument, excludes: &Excludes) -> Paths {
+    let path = argument.path.as_path();
     if !path.is_dir() {
         let file = clean(path);
         if is_kustomization(&file) {
@@ -40,7 +69,11 @@ pub(super) fn find(path: &Path, excludes: &Gitignore) -> Paths {
         }
         return Paths { files: vec![(path.to_owned(), Origin::Named)], ..Paths::default() };
     }
-    let excludes = excludes.clone();
+    let (excludes, of) = (excludes.clone(), argument.clone());
+    let is_excluded = move |path: &Path, is_folder| {
+        excludes.is_excluded(path, is_folder)
+            || of.new_path(path).is_some_and(|path| excludes.is_excluded(&path, is_folder))
+    };
     let hidden: Arc<Mutex<Vec<PathBuf>>> = Arc::default();
     let passed_over = Arc::clone(&hidden);
     let walk = WalkBuilder::new(path)
@@ -49,7 +82,7 @@ pub(super) fn find(path: &Path, excludes: &Gitignore) -> Paths {
         .git_global(false)
         .require_git(false)
         .sort_by_file_name(std::ffi::OsStr::cmp)
-        .filter_entry(move |entry| is_wanted(entry, &excludes, &passed_over))
+        .filter_entry(move |entry| is_wanted(entry, &is_excluded, &passed_over))
         .build();
     let (mut found, mut files) = (Paths::default(), Vec::new());
     for entry in walk {
@@ -73,14 +106,18 @@ pub(super) fn find(path: &Path, excludes: &Gitignore) -> Paths {
     found
 }
 
-fn is_wanted(entry: &DirEntry, excludes: &Gitignore, hidden: &Mutex<Vec<PathBuf>>) -> bool {
+fn is_wanted(
+    entry: &DirEntry,
+    is_excluded: &impl Fn(&Path, bool) -> bool,
+    hidden: &Mutex<Vec<PathBuf>>,
+) -> bool {
     let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
     if entry.depth() == 0 {
         return true;
     }
     let name = entry.file_name();
     let is_hidden = is_folder && name.as_encoded_bytes().starts_with(b".");
-    let is_excluded = excludes.matched(clean(entry.path()), is_folder).is_ignore();
+    let is_excluded = is_excluded(entry.path(), is_folder);
     if is_hidden && !is_excluded && name != ".git" {
         hidden.lock().unwrap_or_else(PoisonError::into_inner).push(entry.path().to_owned());
     }

@@ -1,5 +1,6 @@
 //! `stateward audit`
 
+mod argument;
 mod baseline;
 mod find;
 mod options;
@@ -19,6 +20,8 @@ use anyhow::bail;
 use clap::ArgAction;
 use jiff::Timestamp;
 
+use self::argument::Argument;
+use self::find::Excludes;
 use self::options::{ChartValue, Checked, ExcludePattern, FailOn, MinLevel, NamespaceName};
 use self::output::{Output, write_job_summary};
 use self::read::Reading;
@@ -240,7 +243,7 @@ impl Args {
         let compares = !self.from.is_empty() || self.base.is_some();
         let keep = if compares || policies.read_raw_sets() { KeepValues::Yes } else { KeepValues::No };
         // The program ends when it is judged: giving millions of small objects back one by one would only take time.
-        let inventory = ManuallyDrop::new(self.reading(keep)?.inventory(&self.paths)?);
+        let inventory = ManuallyDrop::new(self.reading(keep)?.inventory(&arguments(&self.paths))?);
         let old = self.old()?;
         let old = old.as_ref().map(|old| OldState::of(old, self.together));
         let judge =
@@ -260,7 +263,7 @@ impl Args {
         let is_read = |file: &PathBuf| self.paths.iter().any(|path| path.is_dir() && file.starts_with(path));
         let new = new.into_iter().filter(|file| !is_read(file));
         let paths: Vec<PathBuf> = self.paths.iter().cloned().chain(new).collect();
-        let inventory = self.reading(keep)?.inventory(&paths)?;
+        let inventory = self.reading(keep)?.inventory(&arguments(&paths))?;
         let mut report = judge(&inventory);
         self.attach_fixes(&inventory, &mut report);
         Ok(report)
@@ -276,20 +279,31 @@ impl Args {
     /// The manifests to compare with.
     fn old(&self) -> anyhow::Result<Option<Inventory>> {
         let reading = self.reading(KeepValues::Yes)?;
-        let old = match &self.base {
-            Some(revision) => {
-                let checkout = revision::check_out(revision)?;
-                // A new path does not exist in the old revision.
-                let reading = Reading { fail_on_empty: false, ..reading };
-                reading.inventory(&checkout.paths(&self.paths)?)?
-            }
-            None if self.from.is_empty() => return Ok(None),
-            None => reading.inventory(&self.from)?,
+        let refuse_unread = |old: Inventory, in_repository: &dyn Fn(&str) -> String| match old
+            .notes()
+            .iter()
+            .find(|note| note.kind.is_failure())
+        {
+            Some(note) => bail!(
+                "the old manifests cannot be compared with: {}: {}",
+                note.place(),
+                in_repository(&note.message)
+            ),
+            None => Ok(Some(old)),
         };
-        if let Some(note) = old.notes().iter().find(|note| note.kind.is_failure()) {
-            bail!("the old manifests cannot be compared with: {}: {}", note.place(), note.message);
+        if let Some(revision) = &self.base {
+            let checkout = revision::check_out(revision)?;
+            // A new path does not exist in the old revision.
+            let reading = Reading { fail_on_empty: false, ..reading };
+            let old = reading.inventory(&checkout.arguments(&self.paths)?)?;
+            return refuse_unread(old, &|message| checkout.in_repository(message));
         }
-        Ok(Some(old))
+        if self.from.is_empty() {
+            return Ok(None);
+        }
+        let pairs = self.from.iter().zip(&self.paths);
+        let arguments: Vec<_> = pairs.map(|(old, new)| Argument::old(old.clone(), new.clone())).collect();
+        refuse_unread(reading.inventory(&arguments)?, &str::to_owned)
     }
 
     fn namespace(&self) -> Option<&str> {
@@ -301,7 +315,7 @@ impl Args {
         let (values, network) = (self.values.clone(), self.allow_network);
         Ok(Reading {
             namespace: self.namespace(),
-            excludes: find::excludes(&self.exclude)?,
+            excludes: Excludes::of(&self.exclude)?,
             render: RenderConfig { values, set, network },
             fail_on_empty: self.fail_on_empty.unwrap_or(true),
             keep_values,
@@ -343,6 +357,10 @@ impl Args {
     }
 }
 
+fn arguments(paths: &[PathBuf]) -> Vec<Argument> {
+    paths.iter().cloned().map(Argument::new).collect()
+}
+
 /// Reads all manifests under some paths as one inventory. That something in them cannot be read is an error.
 pub(super) fn read_all_objects(paths: &[PathBuf], namespace: Option<&str>) -> anyhow::Result<Inventory> {
     let inventory = read_objects(paths, namespace)?;
@@ -355,7 +373,7 @@ pub(super) fn read_all_objects(paths: &[PathBuf], namespace: Option<&str>) -> an
 /// Reads all manifests under some paths as one inventory, as far as they can be read.
 pub(super) fn read_objects(paths: &[PathBuf], namespace: Option<&str>) -> anyhow::Result<Inventory> {
     let render = RenderConfig::default();
-    let excludes = find::excludes(&[])?;
+    let excludes = Excludes::of(&[])?;
     let keep_values = KeepValues::No;
-    Reading { namespace, excludes, render, fail_on_empty: false, keep_values }.inventory(paths)
+    Reading { namespace, excludes, render, fail_on_empty: false, keep_values }.inventory(&arguments(paths))
 }

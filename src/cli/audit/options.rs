@@ -1,5 +1,6 @@
 //! Values of options, read alike on the command line and in the settings.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use ignore::gitignore::GitignoreBuilder;
@@ -19,7 +20,11 @@ pub(super) struct MinLevel(pub(super) Level);
 
 /// A pattern as in `.gitignore`.
 #[derive(Clone, Debug)]
-pub(super) struct ExcludePattern(pub(super) String);
+pub(super) struct ExcludePattern {
+    pub(super) pattern: String,
+    /// The folder that it is relative to where it has a slash; empty for the current one.
+    pub(super) folder: PathBuf,
+}
 
 /// `KEY=VALUE` for a chart.
 #[derive(Clone, Debug)]
@@ -72,7 +77,7 @@ impl FromStr for ExcludePattern {
         // In a file git takes `[a` for text; here it is a slip.
         builder.allow_unclosed_class(false);
         builder.add_line(None, pattern).map_err(|error| error.to_string())?;
-        Ok(Self(pattern.to_owned()))
+        Ok(Self { pattern: pattern.to_owned(), folder: PathBuf::new() })
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use ignore::gitignore::Gitignore;
-
-use super::find::{Paths, find};
+use super::argument::Argument;
+use super::find::{Excludes, Paths, find};
 use crate::cli::render::{RenderConfig, Renderable};
 use crate::cli::sources;
 use crate::cli::streams::stderr;
@@ -22,7 +21,7 @@ const PROGRESS: usize = 500;
 /// How paths are read.
 pub(super) struct Reading<'a> {
     pub(super) namespace: Option<&'a str>,
-    pub(super) excludes: Gitignore,
+    pub(super) excludes: Excludes,
     pub(super) render: RenderConfig,
     pub(super) fail_on_empty: bool,
     pub(super) keep_values: KeepValues,
@@ -31,44 +30,44 @@ pub(super) struct Reading<'a> {
 /// Something to read.
 enum Task {
     File(PathBuf, Origin),
-    Render(Renderable),
+    Render(Renderable, RenderConfig),
     Stdin,
 }
 
 impl Reading<'_> {
     /// Reads everything under some paths, showing progress at a terminal.
-    pub(super) fn inventory(&self, paths: &[PathBuf]) -> anyhow::Result<Inventory> {
-        let mut units: Vec<(Unit, usize)> = Vec::new();
+    pub(super) fn inventory(&self, arguments: &[Argument]) -> anyhow::Result<Inventory> {
+        let mut units: Vec<(Unit, usize, &Argument)> = Vec::new();
         let (mut tasks, mut notes) = (Vec::new(), Vec::new());
         let mut first_units = Vec::new();
-        for path in paths {
-            let Paths { files, renderables, notes: more } = self.find(path);
+        for argument in arguments {
+            let Paths { files, renderables, notes: more } = self.find(argument);
             first_units.push(units.len());
             notes.extend(more.into_iter().map(|note| (units.len(), note)));
-            let name = name(path).into();
-            let own = if path.as_os_str() == "-" { vec![Task::Stdin] } else { Vec::new() };
+            let name = argument.name().into();
+            let own = if argument.is_stdin() { vec![Task::Stdin] } else { Vec::new() };
             tasks.extend(
                 own.into_iter().chain(files.into_iter().map(|(path, origin)| Task::File(path, origin))),
             );
-            units.push((Unit { name, kind: UnitKind::Files }, tasks.len()));
+            units.push((Unit { name, kind: UnitKind::Files }, tasks.len(), argument));
             for renderable in renderables {
-                let (name, kind) = (renderable.name().into(), renderable.kind());
-                tasks.push(Task::Render(renderable));
-                units.push((Unit { name, kind }, tasks.len()));
+                let (name, kind) = (renderable.name(|path| argument.name_of(path)).into(), renderable.kind());
+                tasks.push(Task::Render(renderable, self.render_config(argument)));
+                units.push((Unit { name, kind }, tasks.len(), argument));
             }
         }
         let mut results = self.run(&tasks)?.into_iter();
         let mut inventory = Inventory::new(self.namespace);
         let (mut done, mut notes) = (0, notes.into_iter().peekable());
         let mut counts = Vec::new();
-        for (number, (unit, end)) in units.into_iter().enumerate() {
+        for (number, (unit, end, argument)) in units.into_iter().enumerate() {
             let (objects, notes_before) = (inventory.objects(), inventory.notes().len());
             inventory.begin(unit);
             while let Some((_, note)) = notes.next_if(|(of, _)| *of == number) {
-                inventory.add_note(note);
+                inventory.add_read(named(FileObjects::unread(note), argument));
             }
             for result in results.by_ref().take(end - done) {
-                inventory.add_read(result);
+                inventory.add_read(named(result, argument));
             }
             done = end;
             let new = inventory.notes().iter().skip(notes_before);
@@ -76,7 +75,7 @@ impl Reading<'_> {
             counts.push(inventory.objects() - objects + failures);
         }
         if self.fail_on_empty {
-            note_empty(&mut inventory, paths, &first_units, &counts);
+            note_empty(&mut inventory, arguments, &first_units, &counts);
         }
         Ok(inventory)
     }
@@ -113,21 +112,35 @@ impl Reading<'_> {
         Ok(results.into_iter().map(|(_, result)| result).collect())
     }
 
-    fn find(&self, path: &Path) -> Paths {
-        if path.as_os_str() == "-" { Paths::default() } else { find(path, &self.excludes) }
+    fn find(&self, argument: &Argument) -> Paths {
+        if argument.is_stdin() { Paths::default() } else { find(argument, &self.excludes) }
     }
+
+    /// How what lies under an argument is rendered: an old state by its own files of values.
+    fn render_config(&self, argument: &Argument) -> RenderConfig {
+        let values = self.render.values.iter().map(|file| argument.as_it_was(file)).collect();
+        RenderConfig { values, ..self.render.clone() }
+    }
+}
+
+/// With the files under the names that the report has for them.
+fn named(mut read: FileObjects, argument: &Argument) -> FileObjects {
+    if argument.renames_files() {
+        read.rename_files(|name| argument.name_of(name));
+    }
+    read
 }
 
 const NAME_THE_CHART: &str = ", only templates of a chart: name the folder of its Chart.yaml";
 
 /// Notes the paths that hold no object: what is checked must be there.
-fn note_empty(inventory: &mut Inventory, paths: &[PathBuf], first_units: &[usize], counts: &[usize]) {
+fn note_empty(inventory: &mut Inventory, arguments: &[Argument], first_units: &[usize], counts: &[usize]) {
     let ends = first_units.iter().skip(1).copied().chain([counts.len()]);
-    for ((path, first), end) in paths.iter().zip(first_units).zip(ends) {
+    for ((argument, first), end) in arguments.iter().zip(first_units).zip(ends) {
         if counts[*first..end].iter().sum::<usize>() > 0 {
             continue;
         }
-        let file = Source::new(name(path), "", Origin::Named);
+        let file = Source::new(argument.name(), "", Origin::Named);
         let has_templates =
             inventory.notes_of(*first..end).iter().any(|note| note.file.origin == Origin::Chart);
         let hint = if has_templates { NAME_THE_CHART } else { "" };
@@ -138,15 +151,10 @@ fn note_empty(inventory: &mut Inventory, paths: &[PathBuf], first_units: &[usize
     }
 }
 
-/// An argument as the report names it.
-fn name(path: &Path) -> String {
-    if path.as_os_str() == "-" { sources::STDIN.to_owned() } else { path.display().to_string() }
-}
-
 impl Task {
     fn run(&self, reading: &Reading<'_>) -> FileObjects {
         let source = match self {
-            Self::Render(renderable) => return renderable.render(&reading.render, reading.keep_values),
+            Self::Render(renderable, config) => return renderable.render(config, reading.keep_values),
             Self::File(path, origin) => sources::file(path, *origin),
             Self::Stdin => sources::stdin(),
         };

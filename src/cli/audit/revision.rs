@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
+use super::argument::Argument;
 use crate::cli::render::kustomize::clean;
 
 const FETCH_IT: &str = "fetch it first (a shallow clone has few), or name another";
@@ -39,23 +40,29 @@ pub(super) fn check_out(revision: &str) -> anyhow::Result<Checkout> {
 
 impl Checkout {
     /// The paths in the revision; an empty folder for a path that did not exist.
-    pub(super) fn paths(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    pub(super) fn arguments(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<Argument>> {
         let empty = self.folder.path().join("empty");
         fs::create_dir_all(&empty).context("cannot make a folder for the revision")?;
         let here = env::current_dir()
             .and_then(|folder| folder.canonicalize())
             .context("cannot tell the current folder")?;
         let old = paths.iter().map(|path| {
-            if path.as_os_str() == "-" {
-                return Ok(empty.clone());
-            }
             let Ok(below) = clean(&here.join(path)).strip_prefix(&self.top).map(Path::to_owned) else {
                 bail!("{} is not in the repository {}", path.display(), self.top.display());
             };
-            let old = self.folder.path().join("tree").join(below);
-            Ok(if old.exists() { old } else { empty.clone() })
+            let old = self.tree().join(below);
+            Ok(Argument::checked_out(if old.exists() { old } else { empty.clone() }, path.clone()))
         });
         old.collect()
+    }
+
+    /// A message about files of the revision, with their paths in the repository.
+    pub(super) fn in_repository(&self, message: &str) -> String {
+        message.replace(&*self.tree().to_string_lossy(), &self.top.to_string_lossy())
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.folder.path().join("tree")
     }
 }
 

@@ -52,6 +52,9 @@ impl Settings {
         for path in paths.chain(&mut settings.baseline) {
             *path = folder.join(&*path);
         }
+        for Checked(pattern) in &mut settings.exclude {
+            folder.clone_into(&mut pattern.folder);
+        }
         Ok(settings)
     }
 }

@@ -37,12 +37,14 @@ pub(super) enum Renderable {
 }
 
 impl Renderable {
-    /// How the report names it.
-    pub(super) fn name(&self) -> String {
-        match self {
-            Self::Kustomization(file) => format!("{} (kustomization)", parent(file).display()),
-            Self::Chart(folder) => format!("{} (chart)", folder.display()),
-        }
+    /// How the report names it, whose names of folders `name_of` gives.
+    pub(super) fn name(&self, name_of: impl Fn(&str) -> String) -> String {
+        let (folder, what) = match self {
+            Self::Kustomization(file) => (parent(file), "kustomization"),
+            Self::Chart(folder) => (folder.as_path(), "chart"),
+        };
+        let name = name_of(&folder.display().to_string());
+        format!("{} ({what})", if name.is_empty() { "." } else { &name })
     }
 
     pub(super) fn kind(&self) -> UnitKind {

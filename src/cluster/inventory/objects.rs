@@ -1,5 +1,6 @@
 //! The kept parts of the objects of a file: the model, and the places of its fields.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -84,6 +85,24 @@ impl FileObjects {
     /// The note on a source that cannot be read.
     pub fn unread(note: Note) -> Self {
         Self { objects: Vec::new(), notes: vec![note] }
+    }
+
+    /// Gives the files other names.
+    pub fn rename_files(&mut self, new_name: impl Fn(&str) -> String) {
+        // With the file itself, so that no other one comes to its address.
+        let mut renamed: HashMap<*const Source, (Arc<Source>, Arc<Source>)> = HashMap::new();
+        let mut rename = |file: &mut Arc<Source>| {
+            let new = || (Arc::clone(file), file.renamed(new_name(&file.name)));
+            let (_, new) = renamed.entry(Arc::as_ptr(file)).or_insert_with(new);
+            *file = Arc::clone(new);
+        };
+        for FileObject { manifest, .. } in &mut self.objects {
+            rename(&mut manifest.file);
+            manifest.elsewhere.files().for_each(&mut rename);
+        }
+        for note in &mut self.notes {
+            rename(&mut note.file);
+        }
     }
 
     /// Adds an object, and after the other notes what is wrong with it.
