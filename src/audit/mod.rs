@@ -3,6 +3,7 @@
 mod applications;
 mod applied;
 pub mod contexts;
+mod deletions;
 mod immutable;
 mod repeated;
 mod threads;
@@ -18,6 +19,7 @@ use serde_json::Value;
 use self::applications::{Known, application};
 use self::applied::applied;
 use self::contexts::{AuditContext, Contexts};
+use self::deletions::unknown_deletions;
 use self::repeated::{remove_repeated, remove_repeated_notes, remove_told_twice};
 use self::threads::in_order;
 use self::transition::{OldState, Steps};
@@ -71,6 +73,7 @@ pub fn audit_step(
     let mut jobs = Vec::new();
     for (number, context) in contexts.list.iter().enumerate() {
         report.contexts.extend(audit.plan(number, context, &mut jobs));
+        report.notes.extend(audit.unknown_deletions(number, context));
     }
     let judged = in_order(&jobs, config.threads, |job, found| audit.judge(job, found));
     for Judged { findings, applications } in judged {
@@ -81,7 +84,7 @@ pub fn audit_step(
     report.stateful_sets = (0..inventory.len())
         .filter(|item| inventory.item(*item).is_some_and(|found| found.set().is_some()))
         .count();
-    report.notes = inventory.notes().iter().chain(&contexts.notes).cloned().collect();
+    report.notes.extend(inventory.notes().iter().chain(&contexts.notes).cloned());
     report.notes.extend(malformed_exemptions(inventory));
     remove_repeated(&mut report.findings);
     if old.is_some() {
@@ -248,12 +251,32 @@ impl<'a> Audit<'a> {
             add(old_context, before.and_then(|(past, before)| past.old.found(before)), Some(found));
         }
         if let Some(past) = self.past {
-            let gone = past.steps.gone(past.old, number).filter_map(|gone| past.old.found(gone));
-            for gone in gone.filter(|gone| !self.views.has(number, &gone.name())) {
+            for gone in self.missing(past, number).filter(|missing| self.knows_kind(number, context, missing))
+            {
                 add(same, Some(gone), None);
             }
         }
         (!context.judged.is_empty()).then_some(ContextSummary { name, stateful_sets })
+    }
+
+    /// The old objects that are not seen from a context any more.
+    fn missing(&self, past: &'a Past<'a>, number: usize) -> impl Iterator<Item = Found<'a>> {
+        let gone = past.steps.gone(past.old, number).filter_map(|gone| past.old.found(gone));
+        gone.filter(move |gone| !self.views.has(number, &gone.name()))
+    }
+
+    /// Whether all objects of its kind are known: none may be in a text that could not be read.
+    fn knows_kind(&self, number: usize, context: &AuditContext, found: &Found<'_>) -> bool {
+        let kind = found.object().kind();
+        let notes = self.inventory.notes_of(context.unit..context.unit.saturating_add(1));
+        self.views.cluster(number).is_complete(kind) && !notes.iter().any(|note| note.may_hold(kind.name()))
+    }
+
+    /// Notes about the old objects of a context of which it is not known whether they are deleted.
+    fn unknown_deletions(&self, number: usize, context: &AuditContext) -> Vec<Note> {
+        let missing = self.past.into_iter().flat_map(|past| self.missing(past, number));
+        let unknown = missing.filter(|missing| !self.knows_kind(number, context, missing));
+        unknown_deletions(unknown, self.inventory, context.unit)
     }
 
     /// The earlier state of a context.

@@ -22,6 +22,9 @@ pub struct OldState<'a> {
 /// An argument, by its place on the command line, and a path below it: the same in both states.
 type Place = (usize, String);
 
+/// New objects of one name, each with the contexts that it is judged in.
+type NewItems = BTreeMap<usize, Vec<usize>>;
+
 /// An old object and the context that it is in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Old {
@@ -59,10 +62,14 @@ impl<'a> OldState<'a> {
     fn others(&self, taken: &BTreeSet<usize>) -> BTreeMap<(usize, ObjectName), Vec<Old>> {
         let mut others: BTreeMap<(usize, ObjectName), Vec<Old>> = BTreeMap::new();
         for ((context, name), item) in self.named.iter().filter(|(_, item)| !taken.contains(item)) {
-            let (argument, _) = place(self.inventory, self.contexts.list[*context].unit, "");
-            others.entry((argument, name.clone())).or_default().push(Old { context: *context, item: *item });
+            let other = Old { context: *context, item: *item };
+            others.entry((self.argument(other), name.clone())).or_default().push(other);
         }
         others
+    }
+
+    fn argument(&self, old: Old) -> usize {
+        argument(self.inventory, self.contexts.list[old.context].unit)
     }
 
     fn is_alternative(&self, old: Old) -> bool {
@@ -83,10 +90,11 @@ pub(super) struct Steps {
 
 impl Steps {
     /// An object is compared with that of its name in its context. Where contexts are others than before, because a variant was added
-    /// or removed, it is compared with that in its file, and where it has moved, with the only one that is left.
+    /// or removed, it is compared with that in its file, and where it has moved, with the only one that is left: in its argument, or
+    /// in all of them.
     pub(super) fn between(old: &OldState<'_>, inventory: &Inventory, contexts: &Contexts) -> Self {
         let mut steps = Self::default();
-        let mut left: BTreeMap<(usize, ObjectName), BTreeMap<usize, Vec<usize>>> = BTreeMap::new();
+        let mut left: BTreeMap<(usize, ObjectName), NewItems> = BTreeMap::new();
         for (number, context) in contexts.list.iter().enumerate() {
             let here = place(inventory, context.unit, &context.name);
             let same = old.numbers.get(&here).copied();
@@ -105,16 +113,59 @@ impl Steps {
             return steps;
         }
         let mut others = old.others(&steps.taken);
-        for (name, mut items) in left {
-            let Some(others) = others.get_mut(&name) else { continue };
-            steps.match_files(old, inventory, contexts, &mut items, others);
-            let (Some((item, numbers)), [other]) = (items.pop_first(), &others[..]) else { continue };
-            let is_alternative = numbers.iter().any(|number| contexts.list[*number].parent.is_some());
-            if items.is_empty() && !(is_alternative && old.is_alternative(*other)) {
-                steps.add(&numbers, item, *other);
+        let mut moved: BTreeMap<ObjectName, NewItems> = BTreeMap::new();
+        for ((argument, name), mut items) in left {
+            if let Some(others) = others.get_mut(&(argument, name.clone())) {
+                steps.match_files(old, inventory, contexts, &mut items, others);
+                steps.match_only(old, contexts, &mut items, others);
+            }
+            moved.entry(name).or_default().extend(items);
+        }
+        steps.match_arguments(old, inventory, contexts, moved);
+        steps
+    }
+
+    /// Takes out of both the only ones that are left, unless both are alternatives.
+    fn match_only(&mut self, old: &OldState<'_>, contexts: &Contexts, items: &mut NewItems, others: &[Old]) {
+        let ([other], 1, Some((item, numbers))) = (others, items.len(), items.first_key_value()) else {
+            return;
+        };
+        let is_alternative = numbers.iter().any(|number| contexts.list[*number].parent.is_some());
+        if !(is_alternative && old.is_alternative(*other)) {
+            self.add(numbers, *item, *other);
+            items.clear();
+        }
+    }
+
+    /// What has moved from one argument to another. Arguments that define the same object are alternatives, such as two clusters:
+    /// what one of them loses is not what another gets.
+    fn match_arguments(
+        &mut self,
+        old: &OldState<'_>,
+        inventory: &Inventory,
+        contexts: &Contexts,
+        mut moved: BTreeMap<ObjectName, NewItems>,
+    ) {
+        moved.retain(|_, items| !items.is_empty());
+        if moved.is_empty() {
+            return;
+        }
+        let mut others: BTreeMap<ObjectName, Vec<Old>> = BTreeMap::new();
+        for ((_, name), more) in old.others(&self.taken) {
+            others.entry(name).or_default().extend(more);
+        }
+        let apart = [old.inventory, inventory].map(alternative_arguments);
+        for (name, mut items) in moved {
+            let Some(others @ [other]) = others.get(&name).map(Vec::as_slice) else { continue };
+            let Some(number) = items.first_key_value().and_then(|(_, numbers)| numbers.first()) else {
+                continue;
+            };
+            let ends = [old.argument(*other), argument(inventory, contexts.list[*number].unit)];
+            let is_apart = apart.iter().any(|apart| ends.iter().all(|argument| apart.contains(argument)));
+            if !is_apart {
+                self.match_only(old, contexts, &mut items, others);
             }
         }
-        steps
     }
 
     /// Takes out of both what is in the same file.
@@ -123,7 +174,7 @@ impl Steps {
         old: &OldState<'_>,
         inventory: &Inventory,
         contexts: &Contexts,
-        items: &mut BTreeMap<usize, Vec<usize>>,
+        items: &mut NewItems,
         others: &mut Vec<Old>,
     ) {
         let file = |inventory: &Inventory, contexts: &Contexts, context: usize, item: usize| {
@@ -161,13 +212,46 @@ impl Steps {
 
 /// Where a context or a file is.
 fn place(inventory: &Inventory, unit: usize, path: &str) -> Place {
-    let units = inventory.units();
-    let argument = |number: &usize| units.get(*number).is_none_or(|unit| !unit.kind.is_rendered());
-    let first = (0..=unit).rev().find(argument).unwrap_or_default();
-    let count = (0..first).filter(argument).count();
-    let above = units.get(first).map(|unit: &Unit| &*unit.name).unwrap_or_default().trim_end_matches('/');
+    let first = argument_unit(inventory, unit);
+    let above =
+        inventory.units().get(first).map(|unit: &Unit| &*unit.name).unwrap_or_default().trim_end_matches('/');
     let below = path.strip_prefix(above).unwrap_or(path);
-    (count, below.trim_start_matches('/').to_owned())
+    (argument(inventory, unit), below.trim_start_matches('/').to_owned())
+}
+
+/// The argument that a unit belongs to, by its place on the command line.
+fn argument(inventory: &Inventory, unit: usize) -> usize {
+    let before = inventory.units().iter().take(argument_unit(inventory, unit));
+    before.filter(|unit| !unit.kind.is_rendered()).count()
+}
+
+/// The unit of the argument that a unit was found in.
+fn argument_unit(inventory: &Inventory, unit: usize) -> usize {
+    let is_argument =
+        |number: &usize| inventory.units().get(*number).is_none_or(|unit| !unit.kind.is_rendered());
+    (0..=unit).rev().find(is_argument).unwrap_or_default()
+}
+
+/// The arguments that define what another one defines.
+fn alternative_arguments(inventory: &Inventory) -> BTreeSet<usize> {
+    let mut arguments = 0_usize;
+    let argument_of: Vec<usize> = inventory
+        .units()
+        .iter()
+        .map(|unit| {
+            arguments += usize::from(!unit.kind.is_rendered());
+            arguments.saturating_sub(1)
+        })
+        .collect();
+    let (mut first, mut apart) = (BTreeMap::new(), BTreeSet::new());
+    for definition in inventory.definitions().iter().filter(|definition| !definition.is_namespace) {
+        let argument = argument_of[definition.unit];
+        let known = *first.entry(&*definition.key).or_insert(argument);
+        if known != argument {
+            apart.extend([known, argument]);
+        }
+    }
+    apart
 }
 
 /// The change from an old object to a new one, where the rules look at such changes.

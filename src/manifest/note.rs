@@ -28,6 +28,11 @@ pub struct Note {
 }
 
 impl Note {
+    /// Whether an object of this kind may be in the text. A template hides nothing from the rules, but its objects are not deleted.
+    pub fn may_hold(&self, kind: &str) -> bool {
+        self.hides.contains(&kind) || self.kind == NoteKind::Template && mentions(&self.file.text(), kind)
+    }
+
     /// The file, and where in it; of a file that could not be opened there is only its name.
     pub fn place(&self) -> String {
         let name = &self.file.name;
@@ -64,10 +69,12 @@ pub enum NoteKind {
     Empty,
     /// A comment `stateward:ignore` that exempts nothing.
     IgnoreComment,
+    /// An object of the old state that may be in a text that could not be read.
+    DeletionUnknown,
 }
 
 impl NoteKind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Unreadable,
         Self::TooLarge,
         Self::NotAManifest,
@@ -81,6 +88,7 @@ impl NoteKind {
         Self::UnknownField,
         Self::Empty,
         Self::IgnoreComment,
+        Self::DeletionUnknown,
     ];
 
     /// Whether it says that something is wrong with the input, not only that it is none.
@@ -104,6 +112,7 @@ impl NoteKind {
             Self::UnknownField => "unknownField",
             Self::Empty => "empty",
             Self::IgnoreComment => "ignoreComment",
+            Self::DeletionUnknown => "deletionUnknown",
         }
     }
 }
@@ -129,7 +138,7 @@ mod tests {
     #[test]
     fn all_kinds_have_names_of_their_own() {
         let order: Vec<usize> = NoteKind::ALL.iter().map(|kind| *kind as usize).collect();
-        assert_eq!(order, (0..=NoteKind::IgnoreComment as usize).collect::<Vec<_>>());
+        assert_eq!(order, (0..=NoteKind::DeletionUnknown as usize).collect::<Vec<_>>());
         let names: std::collections::BTreeSet<&str> = NoteKind::ALL.map(NoteKind::name).into();
         assert_eq!(names.len(), NoteKind::ALL.len());
     }

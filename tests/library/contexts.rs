@@ -272,6 +272,50 @@ fn a_set_is_compared_with_what_it_was_before_its_variants_changed() {
 }
 
 #[test]
+fn a_set_that_moves_from_one_argument_to_another_is_the_same_one() {
+    let zk = |replicas: i32| {
+        let text = set("zk", ", annotations: {stateward.dev/protected: 'true'}");
+        text.replace("replicas: 3", &format!("replicas: {replicas}")) + &service("zk", "")
+    };
+    let (web, api) = (set("web", "") + &service("web", ""), set("api", "") + &service("api", ""));
+    let moved = |new: String, (one, other): (&String, &String)| {
+        let (old_a, old_b) =
+            ([("a/zk.yaml", zk(3)), ("a/w.yaml", one.clone())], [("b/w.yaml", other.clone())]);
+        let (new_a, new_b) = ([("a/w.yaml", one.clone())], [("b/zk.yaml", new), ("b/w.yaml", other.clone())]);
+        step(&[("a", &old_a), ("b", &old_b)], &[("a", &new_a), ("b", &new_b)], true)
+    };
+    assert_eq!(moved(zk(3), (&web, &api)), Vec::<String>::new());
+    let scaled = moved(zk(1), (&web, &api));
+    assert!(scaled.contains(&"quorum-scale-loses-majority=deny".to_owned()), "{scaled:?}");
+    assert!(!scaled.iter().any(|found| found.starts_with("protected")), "{scaled:?}");
+    let apart = moved(zk(1), (&web, &web));
+    assert!(apart.contains(&"protected=deny".to_owned()), "two clusters: one loses it, {apart:?}");
+}
+
+#[test]
+fn what_may_be_in_a_text_that_could_not_be_read_is_not_deleted() {
+    let protected = set("zk", ", annotations: {stateward.dev/protected: 'true'}");
+    let other = ("a/other.yaml", set("other", ""));
+    let old = inventory(&[("a", &[("a/zk.yaml", protected.clone()), other.clone()])]);
+    let old = OldState::of(&old, false);
+    let to = |text: String| {
+        let new = inventory(&[("a", &[("a/zk.yaml", text), other.clone()])]);
+        let config = AuditConfig { changed: true, ..AuditConfig::default() };
+        audit_step(&new, Some(&old), &policies(), config, Timestamp::UNIX_EPOCH)
+    };
+    let denies =
+        |report: &Report| report.findings.iter().any(|located| located.finding.rule.as_str() == "protected");
+    assert!(denies(&to(String::new())));
+    assert!(denies(&to("kind: Service\nx: [\n".to_owned())), "it holds no StatefulSet");
+    for text in [protected.replace("replicas: 3", "replicas: {{ .n }}"), protected.replace("{app", "[app")] {
+        let report = to(text);
+        assert!(!denies(&report), "{report:?}");
+        let note = report.notes.iter().find(|note| note.kind == NoteKind::DeletionUnknown).unwrap();
+        assert!(note.message.contains("StatefulSet default/zk; a/zk.yaml"), "{}", note.message);
+    }
+}
+
+#[test]
 fn what_changes_beside_a_set_was_not_so_before() {
     let whole = set("zk", "") + &service("zk", "") + &budget("zk", "zk", "");
     let to =

@@ -157,6 +157,30 @@ fn rules_and_levels_are_chosen() {
 }
 
 #[test]
+fn what_makes_the_audit_fail_is_reported() {
+    let repository = Repository::of(&[("a.yaml", &ETCD.replace("replicas: 4", "replicas: 3"))]);
+    let both = ["audit", "a.yaml", "--min-level", "deny", "--fail-on", "warn"];
+    assert_eq!(repository.run(&both).status.code(), Some(2));
+    repository.write(".stateward.yaml", "minLevel: deny\n");
+    let (code, report) = repository.audit(&["a.yaml", "--fail-on", "warn"]);
+    assert!(code == Some(1) && rules(&report).contains(&"pdb-missing"), "{report}");
+    assert_eq!(repository.audit(&["a.yaml"]).0, Some(0));
+}
+
+#[test]
+fn two_reports_on_one_target_are_refused() {
+    let repository = Repository::of(&[("a.yaml", ETCD)]);
+    for (one, other) in [("human", "json"), ("json=o", "sarif=./o")] {
+        let output = repository.run(&["audit", "a.yaml", "--format", one, "--format", other]);
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains("two reports would be written"), "{said}");
+    }
+    let output = repository.run(&["audit", "-", "--base", "HEAD"]);
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("--from OLD -"), "{said}");
+}
+
+#[test]
 fn quiet_says_only_what_fails() {
     let repository =
         Repository::of(&[("a.yaml", ETCD), ("b.yaml", &ETCD.replace("replicas: 4", "replicas: 3"))]);

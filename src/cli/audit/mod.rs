@@ -120,7 +120,7 @@ pub(super) struct Args {
         action = ArgAction::Set
     )]
     fail_on_empty: Option<bool>,
-    /// The lowest level that is reported: deny, warn or audit
+    /// The lowest level that is reported: deny, warn or audit; not above --fail-on, and lowered to it where one of them is a setting
     #[arg(long, value_name = "LEVEL")]
     min_level: Option<MinLevel>,
     /// Report these rules only
@@ -148,7 +148,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(mut self) -> anyhow::Result<ExitCode> {
         let settings = Settings::load(self.config.as_deref())?;
-        self.complete(settings);
+        self.complete(settings)?;
         if self.paths.is_empty() && !self.cluster {
             bail!("there is nothing to judge: name a file or folder, `-` for standard input, or --cluster");
         }
@@ -161,6 +161,10 @@ impl Args {
         if let Some(file) = self.values.iter().find(|file| !file.exists()) {
             bail!("there is no file of values {}", file.display());
         }
+        if self.base.is_some() && self.paths.iter().any(|path| path.as_os_str() == "-") {
+            bail!("--base knows no earlier standard input: give the old manifests with --from OLD -");
+        }
+        output::refuse_one_target(&self.format)?;
         if self.write_baseline && self.baseline.is_none() {
             bail!("--write-baseline needs --baseline FILE");
         }
@@ -187,7 +191,10 @@ impl Args {
     }
 
     /// Takes from the settings what the command line does not say.
-    fn complete(&mut self, settings: Settings) {
+    fn complete(&mut self, settings: Settings) -> anyhow::Result<()> {
+        if is_hidden_failure(self.fail_on, self.min_level) {
+            bail!("--min-level would hide what --fail-on fails for: name a level that is no higher");
+        }
         if self.paths.is_empty() && !self.cluster {
             self.paths = settings.paths;
         }
@@ -199,6 +206,11 @@ impl Args {
         }
         self.fail_on = self.fail_on.or(settings.fail_on.map(|Checked(level)| level));
         self.min_level = self.min_level.or(settings.min_level.map(|Checked(level)| level));
+        if is_hidden_failure(self.fail_on, self.min_level)
+            && let Some(FailOn(Some(level))) = self.fail_on
+        {
+            self.min_level = Some(MinLevel(level));
+        }
         self.policy.profile = self.policy.profile.or(settings.profile);
         self.policy.policies.extend(settings.policies);
         self.exclude.extend(settings.exclude.into_iter().map(|Checked(pattern)| pattern));
@@ -214,6 +226,7 @@ impl Args {
         }
         self.fail_on_empty = self.fail_on_empty.or(settings.fail_on_empty);
         self.baseline = self.baseline.take().or(settings.baseline);
+        Ok(())
     }
 
     /// Refuses --only and --skip of a rule that there is not: nothing would be found by it, whatever is wrong.
@@ -355,6 +368,12 @@ impl Args {
             ExitCode::SUCCESS
         }
     }
+}
+
+/// Whether something would make the audit fail and not be reported.
+fn is_hidden_failure(fail_on: Option<FailOn>, min_level: Option<MinLevel>) -> bool {
+    let (Some(FailOn(Some(fail_on))), Some(MinLevel(min_level))) = (fail_on, min_level) else { return false };
+    fail_on < min_level
 }
 
 fn arguments(paths: &[PathBuf]) -> Vec<Argument> {

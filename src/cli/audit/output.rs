@@ -5,8 +5,9 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
+use crate::cli::render::kustomize::clean;
 use crate::cli::streams::styled_stdout;
 use crate::report::Report;
 use crate::report::formats::ReportFormat;
@@ -47,11 +48,27 @@ impl Output {
         Ok(out.flush()?)
     }
 
+    fn target(&self) -> Option<PathBuf> {
+        self.file.as_deref().map(clean)
+    }
+
     fn write_file(&self, report: &Report, path: &Path) -> anyhow::Result<()> {
         let mut out = BufWriter::new(anstream::StripStream::new(File::create(path)?));
         self.format.write(report, &mut out)?;
         Ok(out.flush()?)
     }
+}
+
+/// Refuses two reports on one target: the second would replace the first, or make both unreadable.
+pub(super) fn refuse_one_target(outputs: &[Output]) -> anyhow::Result<()> {
+    for (number, output) in outputs.iter().enumerate() {
+        if outputs.iter().take(number).any(|other| other.target() == output.target()) {
+            let target =
+                output.file.as_ref().map_or("standard output".into(), |file| file.display().to_string());
+            bail!("two reports would be written to {target}: give one of them a file, as --format json=FILE");
+        }
+    }
+    Ok(())
 }
 
 /// Adds the report to the summary of a GitHub job, where there is one.

@@ -54,7 +54,11 @@ fn write_unread(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
         let what = match note.kind {
             NoteKind::NotRendered | NoteKind::Empty => "NOT JUDGED",
             kind if kind.is_failure() => "cannot read",
-            NoteKind::DefinedTwice | NoteKind::IgnoreComment | NoteKind::Default | NoteKind::UnknownField
+            NoteKind::DefinedTwice
+            | NoteKind::IgnoreComment
+            | NoteKind::Default
+            | NoteKind::UnknownField
+            | NoteKind::DeletionUnknown
                 if !report.is_quiet =>
             {
                 "note:"
