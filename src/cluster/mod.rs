@@ -291,6 +291,17 @@ impl Cluster {
         self.tables.sets.each_by_key(namespace, key).take(most).collect()
     }
 
+    /// How many replicas a set has, or will have as soon as its autoscaler looks at it. An autoscaler leaves a set without replicas alone.
+    pub fn replicas_of(&self, set: &StatefulSet) -> i32 {
+        let written = set.replicas();
+        if written < 1 || self.tables.autoscalers.len() + self.tables.scaled_objects.len() == 0 {
+            return written;
+        }
+        let Metadata { namespace, name, .. } = &set.metadata;
+        let scalers = self.autoscalers_of(namespace, Kind::StatefulSet, name).into_iter();
+        scalers.map(Autoscaler::min_replicas).fold(written, i32::max)
+    }
+
     /// HorizontalPodAutoscalers, then ScaledObjects.
     fn autoscalers_of(&self, namespace: &str, kind: Kind, name: &str) -> Vec<&Autoscaler> {
         let key = IndexKey::Scales(name);

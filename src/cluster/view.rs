@@ -202,7 +202,7 @@ impl<'a> ClusterView<'a> {
     pub(super) fn replicas_of(&self, set: &StatefulSet) -> i32 {
         match self.pending {
             PendingChange::Set(changed, replicas) if std::ptr::eq(changed, set) => replicas,
-            _ => set.replicas(),
+            _ => self.cluster.replicas_of(set),
         }
     }
 
@@ -311,7 +311,7 @@ impl<'a> ClusterView<'a> {
         namespace: &str,
         belongs: impl Fn(&StatefulSet) -> bool,
     ) -> Vec<(&'a StatefulSet, i32)> {
-        let known = found.into_iter().map(|set| (set, set.replicas()));
+        let known = found.into_iter().map(|set| (set, self.cluster.replicas_of(set)));
         let PendingChange::Set(changed, replicas) = self.pending else {
             return known.collect();
         };

@@ -118,9 +118,18 @@ impl<'a> Evaluator<'a> {
         let Some(new) = edit.after().filter(|new| !self.is_being_deleted(*new)) else {
             return Vec::new();
         };
-        let at = |set: &'a StatefulSet| (set, set.replicas(), PendingChange::Set(set, set.replicas()));
-        let asked = self.asked(Changed::Set, edit.before().unwrap_or(new));
-        self.judge(edit.before().map(at), at(new), Trigger::Set, asked)
+        let at = |set: &'a StatefulSet, replicas: i32| (set, replicas, PendingChange::Set(set, replicas));
+        let old = edit.before();
+        // Where an edit changes the count, the controller follows before the autoscaler does.
+        let (before, after) = match old.map(StatefulSet::replicas) {
+            Some(count) if count != new.replicas() => (count, new.replicas()),
+            was => {
+                let after = self.cluster.replicas_of(new);
+                (was.and(old).map_or(after, |old| self.before.replicas_of(old).min(after)), after)
+            }
+        };
+        let asked = self.asked(Changed::Set, old.unwrap_or(new));
+        self.judge(old.map(|old| at(old, before)), at(new, after), Trigger::Set, asked)
     }
 
     fn set_deletion(&self, set: &'a StatefulSet, orphans: bool) -> Vec<Finding> {
@@ -200,7 +209,7 @@ impl<'a> Evaluator<'a> {
         }
         let view = ClusterView::new(self.before, PendingChange::Nothing);
         let set = view.set(&set.metadata.namespace, &set.metadata.name).present()?;
-        Some((set, set.replicas()))
+        Some((set, self.before.replicas_of(set)))
     }
 
     /// Judges each set that the Service governs.

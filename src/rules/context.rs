@@ -328,6 +328,13 @@ impl<'a> SetContext<'a> {
         self.view.autoscalers_of(self.namespace(), Kind::StatefulSet, self.name())
     }
 
+    /// The autoscaler whose minimum the replica count is, where that is more than the set itself says.
+    pub fn raised_by(&self) -> Option<&'a Autoscaler> {
+        let is_raised = self.replicas > self.set.replicas().max(0);
+        let mut scalers = if is_raised { self.autoscalers() } else { Vec::new() }.into_iter();
+        scalers.find(|scaler| scaler.min_replicas() == self.replicas)
+    }
+
     /// Every term and constraint that is to keep the pods apart; `None` where there are too many to look at.
     pub(super) fn spread_terms(&self) -> Option<&[Term<'a>]> {
         self.remembered.spread.get_or_init(|| spread::terms(self)).as_deref()

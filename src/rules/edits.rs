@@ -37,9 +37,10 @@ pub(super) fn recreate(workload: &Workload) -> Vec<FieldEdit> {
 }
 
 /// Sets the replica count of a set that is a whole consensus group. Of several sets of one group, which is to grow or shrink is
-/// for a person to say; and a list of the pods by name has to change with the count.
+/// for a person to say, and so is the fate of an autoscaler whose minimum the count is; and a list of the pods by name has to change
+/// with the count.
 pub(super) fn members(at: &SetContext<'_>, replicas: i32) -> Option<FieldEdit> {
-    let is_whole = at.group_sets().is_some_and(|sets| sets.len() == 1);
+    let is_whole = at.group_sets().is_some_and(|sets| sets.len() == 1) && at.raised_by().is_none();
     (is_whole && at.set.list_of_own_pods().is_none()).then(|| FieldEdit::replicas(replicas))
 }
 

@@ -3,7 +3,7 @@
 use super::budgets::enumerate;
 use super::{SetContext, Transition};
 use crate::cluster::Kind;
-use crate::model::{AbsentVoters, Claim};
+use crate::model::{AbsentVoters, Claim, Object};
 
 /// The edit of the judged set that gives its group this many members. Where each member has a set of its own, it is not the
 /// replica count that changes.
@@ -11,7 +11,7 @@ pub(super) fn edit_to(at: &SetContext<'_>, members: i32) -> String {
     let now = at.members().unwrap_or(at.replicas);
     let replicas = at.replicas.saturating_add(members.saturating_sub(now));
     if !at.has_one_set_a_member() {
-        return with_list(at, format!("set spec.replicas to {replicas}"));
+        return set_count(at, &replicas.to_string());
     }
     let (change, what) = match members.saturating_sub(now) {
         missing @ 1.. => (missing, "add"),
@@ -21,9 +21,20 @@ pub(super) fn edit_to(at: &SetContext<'_>, members: i32) -> String {
     format!("{what} {sets} of one member each, to make it {members}")
 }
 
+/// The remedy that sets the replica count to one of these; an autoscaler whose minimum the present count is would undo it.
+pub(super) fn set_count(at: &SetContext<'_>, counts: &str) -> String {
+    let remedy = with_list(at, format!("set spec.replicas to {counts}"));
+    match at.raised_by().map(Object::reference) {
+        Some(scaler) => {
+            format!("delete {} {}, whose minimum the count is, and {remedy}", scaler.kind, scaler.name)
+        }
+        None => remedy,
+    }
+}
+
 /// A remedy that gives a set another number of pods, where its containers are told of these by name: a pod that is not listed has no
 /// vote, and one that is listed and does not run still counts.
-pub(super) fn with_list(at: &SetContext<'_>, remedy: String) -> String {
+fn with_list(at: &SetContext<'_>, remedy: String) -> String {
     match at.set.list_of_own_pods() {
         Some(list) => format!("{remedy} and list exactly these pods in {list}"),
         None => remedy,

@@ -1,7 +1,7 @@
 //! `quorum-even`
 
 use super::edits;
-use super::members::{edit_to, with_list};
+use super::members::{edit_to, set_count};
 use super::{Params, Place, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
 
@@ -107,7 +107,7 @@ fn remedy(at: &SetContext<'_>, members: i32) -> String {
         edit_to(at, more)
     } else {
         let replicas = at.replicas.saturating_add(1);
-        with_list(at, format!("set spec.replicas to {replicas} (or {fewer})"))
+        set_count(at, &format!("{replicas} (or {fewer})"))
     }
 }
 

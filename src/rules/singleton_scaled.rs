@@ -72,7 +72,8 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     for scaler in at.autoscalers() {
         check_autoscaler(at, scaler, Place::in_set("/spec/replicas"), out);
     }
-    if at.replicas <= 1 {
+    // The finding about the autoscaler above covers a count that it raises.
+    if at.replicas <= 1 || (at.set.replicas() <= 1 && at.raised_by().is_some()) {
         return;
     }
     let message = format!("{} instances would run side by side, and at most one may ever run", at.replicas);
