@@ -153,7 +153,7 @@ fn nearest_own(name: &str) -> Option<&'static str> {
     OWN_ANNOTATIONS.into_iter().find(|key| own_name(key) == meant)
 }
 
-/// What is only read as an annotation of the set itself, and is written elsewhere.
+/// Annotations that are only read on the set itself, and are written elsewhere.
 fn misplaced(at: &SetContext<'_>, out: &mut Violations) {
     let (own, template) = (&at.set.metadata, &at.set.spec.template.metadata);
     for key in OWN_ANNOTATIONS {
@@ -177,7 +177,7 @@ fn misplaced(at: &SetContext<'_>, out: &mut Violations) {
     }
 }
 
-/// What is said of the per-pod Services.
+/// Remarks about the annotations for per-pod Services.
 fn per_pod(annotations: &Annotations, out: &mut Violations) {
     for (has, lacks) in [(PER_POD_LABEL, PER_POD_PORTS), (PER_POD_PORTS, PER_POD_LABEL)] {
         if annotations.get(has).is_some() && annotations.get(lacks).is_none() {

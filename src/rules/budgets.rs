@@ -1,4 +1,4 @@
-//! What the rules about disruption budgets share.
+//! Shared parts of the rules about disruption budgets.
 
 use super::edits::{max_unavailable, members};
 use super::members::edit_to;
@@ -6,7 +6,7 @@ use super::{FieldEdit, Place, SetContext};
 use crate::model::quorum::{majority, tolerated};
 use crate::model::{DisruptionBudget, LabelSelector, Labels, Object, StatefulSet};
 
-/// What may be evicted of a consensus group while all its members are healthy. More may be, where not everything is known:
+/// The number of members of a consensus group that may be evicted while all are healthy. More may be, where not everything is known:
 /// with every further set a budget selects it allows as much or more.
 #[derive(Debug, Default)]
 pub(super) struct Exposure<'a> {
@@ -101,7 +101,7 @@ pub(super) fn set_limit(at: &SetContext<'_>, budget: &DisruptionBudget) -> Strin
     }
 }
 
-/// What makes a group of two survive an eviction, with budgets that are right for it then.
+/// The remedy that lets a group of two survive an eviction, with budgets that are right for it then.
 pub(super) fn grow_to_three(at: &SetContext<'_>, budgets: &[&DisruptionBudget]) -> String {
     let grow = third_member(at);
     match budgets {
@@ -111,7 +111,7 @@ pub(super) fn grow_to_three(at: &SetContext<'_>, budgets: &[&DisruptionBudget]) 
     }
 }
 
-/// The same as data, where one set is the whole group: without a limit that stays, the edit that the small group itself asks for.
+/// The remedy as data, where one set is the whole group: without a limit that stays, the edit that the small group itself asks for.
 pub(super) fn edits_to_three(at: &SetContext<'_>, budget: &DisruptionBudget) -> Vec<FieldEdit> {
     let Some(grow) = members(at, 3).filter(|_| selects_group(at, budget)) else { return Vec::new() };
     let limit = if suits_three(at, budget) { Vec::new() } else { max_unavailable(budget, 1) };
@@ -142,7 +142,7 @@ pub(super) fn one_for_group(at: &SetContext<'_>) -> String {
     format!("let one PodDisruptionBudget with {field}: {value} select the pods of {names}")
 }
 
-/// What a new budget for all sets of a group is to have: `a selector for app=zk and minAvailable: 2`.
+/// The spec of a new budget for all sets of a group: `a selector for app=zk and minAvailable: 2`.
 pub(super) fn spec_for_group(at: &SetContext<'_>) -> String {
     let (field, value) = advised_limit(at);
     let common = common_labels(&at.sets_with_members());

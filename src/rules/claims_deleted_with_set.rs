@@ -88,7 +88,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     }
 }
 
-/// What a running group loses with one of its sets.
+/// The loss of a running group with one of its sets.
 struct Loss {
     members: i32,
     ready: i32,

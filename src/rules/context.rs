@@ -1,4 +1,4 @@
-//! What a rule is given.
+//! The input of a rule.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -53,7 +53,7 @@ pub struct SetContext<'a> {
     pub class: Classified,
     /// Everything else at this moment.
     pub view: ClusterView<'a>,
-    /// What the change is to, where that is not the set itself.
+    /// The changed object, where that is not the set itself.
     pub changed: Changed<'a>,
     /// Whether nothing of this will persist: then what comes with the set cannot be seen yet.
     pub dry_run: bool,
@@ -65,7 +65,7 @@ pub struct SetContext<'a> {
     pub exempted_checks: Vec<&'a str>,
     /// Exempting annotations that are set with the change and do not count.
     pub refused_exemption: Option<RefusedExemption<'a>>,
-    /// What other rules have asked.
+    /// Lookups that other rules have made.
     pub remembered: Remembered<'a>,
 }
 
@@ -76,7 +76,7 @@ pub struct RefusedExemption<'a> {
     pub policy: &'a str,
 }
 
-/// What several rules ask of one set, looked up when the first one does.
+/// Lookups of several rules about one set, each made when the first rule needs it.
 #[derive(Clone, Debug, Default)]
 pub struct Remembered<'a> {
     budgets: OnceCell<Vec<&'a DisruptionBudget>>,
@@ -107,7 +107,7 @@ impl<'a> WorkloadContext<'a> {
         self.view.autoscalers_of(namespace, self.workload.kind, name)
     }
 
-    /// As people call it: `Deployment web`.
+    /// The name in messages: `Deployment web`.
     pub fn called(&self) -> String {
         format!("{} {}", self.workload.kind.name(), self.workload.metadata.name)
     }
@@ -132,18 +132,18 @@ pub enum Changed<'a> {
     Pod(PodRemoval<'a>),
 }
 
-/// The same StatefulSet before and after a change; either may be missing.
+/// A StatefulSet before and after a change; either may be missing.
 #[derive(Clone, Copy, Debug)]
 pub struct Transition<'s, 'a> {
-    /// As it is; `None` when the set is created.
+    /// The present state; `None` when the set is created.
     pub before: Option<&'s SetContext<'a>>,
-    /// As it will be.
+    /// The new state.
     pub after: &'s SetContext<'a>,
     /// Where a set starts from no replicas: what earlier pods left.
     pub left: Left,
 }
 
-/// What the pods of a set left that was scaled to 0, or deleted.
+/// Pods and claims that remain of a set that was scaled to 0, or deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Left {
     /// Pods that run on without a set, and which this one adopts.
@@ -161,18 +161,18 @@ pub struct Left {
 pub struct MemberCounts {
     pub before: i32,
     pub after: i32,
-    /// What the count before rests on.
+    /// The evidence for the count before.
     pub evidence: CountEvidence,
 }
 
-/// What says how many members there were.
+/// The evidence for the former number of members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountEvidence {
     /// The replica count.
     Replicas,
-    /// Of a set that was scaled to 0 or deleted, the pods that are still there.
+    /// The pods that remain of a set that was scaled to 0 or deleted.
     Pods,
-    /// Of one that was scaled to 0 or deleted, the claims that it left. Members that were removed before have left theirs too.
+    /// The claims that remain of a set that was scaled to 0 or deleted. Members that were removed before have left theirs too.
     Claims,
 }
 
@@ -292,7 +292,7 @@ impl<'a> SetContext<'a> {
         declared && self.replicas > 0 && self.members().is_some_and(|members| members > self.replicas)
     }
 
-    /// What people call the group: `StatefulSet zk`, `ensemble zk`, `StatefulSets zk-a and zk-b`.
+    /// The name of the group in messages: `StatefulSet zk`, `ensemble zk`, `StatefulSets zk-a and zk-b`.
     pub fn group_name(&self) -> String {
         match self.group.as_ref().map(|group| group.evidence) {
             Some(GroupEvidence::Ensemble(name)) => format!("ensemble {name}"),
@@ -340,7 +340,7 @@ impl<'a> SetContext<'a> {
         self.remembered.spread.get_or_init(|| spread::terms(self)).as_deref()
     }
 
-    /// The same for this set or another of its group.
+    /// The count for this set or another of its group.
     pub fn known_budgets_of(&self, set: &StatefulSet) -> Cow<'_, [&'a DisruptionBudget]> {
         if std::ptr::eq(self.set, set) {
             return Cow::Borrowed(self.known_budgets());

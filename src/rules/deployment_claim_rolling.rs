@@ -76,7 +76,7 @@ rule! {
 }
 
 fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
-    // Of no replicas, as of the first one.
+    // Zero replicas are judged like one.
     let Some(rollout) = at.workload.rollout(at.replicas.max(1)) else { return };
     if rollout.surge == 0 || rollout.unavailable >= at.replicas.max(1) {
         return;

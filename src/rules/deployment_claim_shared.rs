@@ -83,7 +83,7 @@ fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
     for (index, volume, source) in spec.written_claims() {
         let claim = at.claim(&source.claim_name);
         let mount = claim.map(Claim::mounted_by_one);
-        // Of several nodes, or it does not say.
+        // On several nodes, or the access mode is not written.
         if mount == Some(None) {
             continue;
         }
@@ -104,7 +104,7 @@ fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
         let path = format!("/spec/template/spec/volumes/{index}/persistentVolumeClaim/claimName");
         let found = out.add(Place::in_set(path), message, remedy(at, pods.scaler)).keyed(&*source.claim_name);
         if let Some(scaler) = pods.scaler {
-            // Nobody knows whether it ever will.
+            // It is not known whether it ever will.
             found.related_to(Place::of(scaler.reference(), "/spec/scaleTargetRef")).at_most(Level::Warn);
         } else {
             found.edit(FieldEdit::replicas(1)).edits(recreate(at.workload));
@@ -124,7 +124,7 @@ fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
 /// How many pods there may be.
 struct Pods<'a> {
     most: i32,
-    /// What may start so many, where there is only one so far.
+    /// The object that may start so many pods, where there is only one so far.
     scaler: Option<&'a Autoscaler>,
 }
 

@@ -63,7 +63,7 @@ struct Removed {
     new: &'static str,
     /// The first release without it.
     since: &'static str,
-    /// What else is to be edited.
+    /// Further edits.
     besides: &'static str,
 }
 
@@ -107,7 +107,7 @@ fn check(written: &Written, out: &mut Violations) {
     let besides = if *old == "policy/v1beta1" && written.has_selector { "" } else { besides };
     let remedy = format!("set apiVersion to {new}{besides}");
     let place = || Place::of(written.object.clone(), "/apiVersion");
-    // What a person has to add is no edit.
+    // An addition that a person has to choose is no edit.
     let edit = besides.is_empty().then(|| FieldEdit::set(place(), *new));
     out.add(place(), message, remedy).edits(edit);
 }

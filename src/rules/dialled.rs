@@ -21,7 +21,7 @@ pub(super) struct DialledElsewhere<'a> {
     pub(super) name: DialledName,
 }
 
-/// What stands under one key of a ConfigMap.
+/// The text under one key of a ConfigMap.
 struct ConfigMapText<'a> {
     config_map: &'a str,
     key: &'a str,
@@ -47,7 +47,7 @@ impl<'a> SetContext<'a> {
         self.dialled_under_another().or_else(|| self.dialled_under_none())
     }
 
-    /// Of the Services that select the pods.
+    /// Looks among the Services that select the pods.
     fn dialled_under_another(&self) -> Option<DialledElsewhere<'a>> {
         let services = self.view.services_selecting(self.namespace(), self.set.spec.template.labels());
         let others = services.into_iter().filter(|service| {
@@ -62,7 +62,7 @@ impl<'a> SetContext<'a> {
         })
     }
 
-    /// Of Services that do not exist.
+    /// Looks for names under Services that do not exist.
     fn dialled_under_none(&self) -> Option<DialledElsewhere<'a>> {
         let mut services = self.set.other_services();
         let texts = self.config_map_texts();
@@ -108,7 +108,7 @@ impl<'a> SetContext<'a> {
         self.config_map_texts().iter().flat_map(|read| names.in_text(read.text, || source(read))).collect()
     }
 
-    /// What the pods read of ConfigMaps that are known.
+    /// The texts of known ConfigMaps that the pods read.
     fn config_map_texts(&self) -> Vec<ConfigMapText<'_>> {
         let config_maps = self.config_maps_read().into_iter();
         config_maps.flat_map(|(name, keys)| self.config_map_text(name, &keys)).collect()

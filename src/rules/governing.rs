@@ -97,7 +97,7 @@ pub(super) fn differences(wanted: &Labels, labels: &Labels) -> Vec<String> {
     unmet.collect()
 }
 
-/// What is wanted of the label `key`, and what there is instead.
+/// The value that is required of the label `key`, and its present value.
 pub(super) fn difference(wanted: &str, key: &str, labels: &Labels) -> String {
     match labels.get(key) {
         Some(theirs) => format!("{wanted} (the pods have {key}={theirs})"),

@@ -97,7 +97,7 @@ fn check(written: &Written, out: &mut Violations) {
     }
 }
 
-/// What else is to be done, seen with the controllers of Kubernetes 1.36.
+/// Further steps of the remedy, seen with the controllers of Kubernetes 1.36.
 fn besides(pods: &OrphanedPods) -> String {
     match pods {
         OrphanedPods::Fit => String::new(),

@@ -32,7 +32,7 @@ pub use violation::{Companion, FieldEdit, Place, Violation, Violations};
 pub struct Rule {
     /// Stable name, in kebab case; also the name of its file.
     pub id: &'static str,
-    /// What is wrong, in a few words.
+    /// The problem, in a few words.
     pub title: &'static str,
     /// The classes it is about; empty means all.
     pub classes: &'static [Class],
@@ -56,7 +56,7 @@ pub struct Rule {
     pub check: RuleCheck,
 }
 
-/// What a rule looks at.
+/// The check function of a rule.
 #[derive(Clone, Copy, Debug)]
 pub enum RuleCheck {
     /// How things will be.
@@ -264,7 +264,7 @@ impl Rule {
         self.classes.is_empty() || self.classes.contains(&class)
     }
 
-    /// The same, by another class than the set has at this moment.
+    /// Whether the rule is about a set, by another class than it has at this moment.
     pub(crate) fn is_about(&self, class: Class, context: &SetContext<'_>) -> bool {
         self.is_for_class(class)
             && (!self.needs_peers

@@ -55,7 +55,7 @@ rule! {
 
 /// A label's value and a DNS label hold this many characters.
 const LABEL: usize = 63;
-/// What is left of it beside a dash and the longest hash.
+/// The length that remains beside a dash and the longest hash.
 const LONGEST: usize = LABEL - 1 - 10;
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {

@@ -5,14 +5,14 @@ use serde_json::{Map, Value};
 /// A parameter of a rule, declared in the rule's file.
 #[derive(Debug)]
 pub struct Param {
-    /// As policies write it.
+    /// The name in policies.
     pub name: &'static str,
     /// One sentence for people who write policies.
     pub docs: &'static str,
     pub kind: ParamKind,
 }
 
-/// What values a parameter takes, and which one holds where a policy gives none.
+/// The values of a parameter, and its default.
 #[derive(Clone, Copy, Debug)]
 pub enum ParamKind {
     /// A whole number.

@@ -129,7 +129,7 @@ fn still_protects_others(after: &SetContext<'_>, changed: &DisruptionBudget) -> 
     sets.iter().any(|(set, replicas)| *replicas > 0 && after.known_budgets_of(set).iter().any(is_it))
 }
 
-/// What budgets do for a consensus group.
+/// The effect of budgets on a consensus group.
 struct Protection {
     members: i32,
     evictable: i32,

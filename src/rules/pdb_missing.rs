@@ -101,7 +101,7 @@ fn nothing_selects(at: &SetContext<'_>, out: &mut Violations) {
         if budgets.all(|budgets| budgets.is_empty()) {
             return nothing_selects_group(at, out);
         }
-        // What may be evicted of the group is for `pdb-below-quorum`.
+        // `pdb-below-quorum` judges how many of the group may be evicted.
         if at.replicas == 1 {
             return;
         }
@@ -292,7 +292,7 @@ fn is_meant_for(budget: &DisruptionBudget, at: &SetContext<'_>) -> bool {
         || (is_called_after() && at.view.expected_pods(budget) == 0)
 }
 
-/// What people add to the name of an application to make that of its budget.
+/// Suffixes that people add to the name of an application for its budget.
 fn is_word_for_budget(text: &str) -> bool {
     let words = ["", "pdb", "budget", "poddisruptionbudget", "pod-disruption-budget", "disruption-budget"];
     words.contains(&text.trim_matches('-'))
@@ -342,7 +342,7 @@ fn suits(budget: &DisruptionBudget, at: &SetContext<'_>) -> bool {
     (1..=most).contains(&budget.allowed_disruptions(pods))
 }
 
-/// Of two members no budget can protect a majority.
+/// No budget can protect a majority of two members.
 fn is_pair(at: &SetContext<'_>) -> bool {
     at.class.class == Class::Quorum && at.members() == Some(2)
 }

@@ -150,7 +150,7 @@ impl Replacement {
             (i64::from(kept), first..first + i64::from(pods))
         };
         let members = old.end - old.start;
-        // What goes because there are fewer replicas is for other rules.
+        // Pods that go because there are fewer replicas are for other rules.
         let is_moved = old.start != new.start && kept < members.min(new.end - new.start);
         if members <= 0 || new.is_empty() || !is_moved {
             return None;

@@ -295,14 +295,14 @@ impl Readiness {
         Some(found)
     }
 
-    /// Of fewer replicas than there are pods, the ready ones may be those that stay.
+    /// If there are fewer replicas than pods, the ready ones may be those that stay.
     fn by_status(set: &StatefulSet, replicas: i32, without: Option<&str>) -> Option<Self> {
         let (_, ready) = set.observed()?;
         let ready = ready.min(replicas).saturating_sub(i32::from(without.is_some())).max(0);
         Some(Self { ready, waiting: Vec::new() })
     }
 
-    /// What is to be waited for, before `ready`.
+    /// The members to wait for, before `ready`.
     fn awaited(&self, group: &str) -> String {
         match &self.waiting[..] {
             [] => format!("the other members of {group} are"),

@@ -101,7 +101,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     if before <= 0 || before >= needed || after <= smallest_step {
         return;
     }
-    // What is left of members that were removed is not empty: `quorum-claims-left` speaks of those.
+    // Claims of removed members are not empty: `quorum-claims-left` speaks of those.
     let with_claims = i32::try_from(claims_of_new_members(step).len()).unwrap_or(i32::MAX);
     if before.saturating_add(with_claims) >= needed {
         return;
@@ -130,7 +130,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     let edit = (farthest % 2 != 0).then(|| edits::members(step.after, replicas)).flatten();
     let violation = out.add(Place::in_set("/spec/replicas"), message, remedy).edits(edit);
     if step.before.is_none() {
-        // What is created may be a first attempt again, whose members have nothing yet.
+        // A set that is created may be a second attempt, whose members have no data yet.
         violation.at_most(Level::Warn);
     }
 }

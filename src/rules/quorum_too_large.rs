@@ -62,7 +62,7 @@ rule! {
 const MAX_MEMBERS: Param = Param {
     name: "maxMembers",
     docs: "the largest number of members that is no finding",
-    // What etcd, Consul and ZooKeeper advise in their own documentation.
+    // The advice of the documentation of etcd, Consul and ZooKeeper.
     kind: ParamKind::Integer { default: 7 },
 };
 

@@ -114,7 +114,7 @@ fn check_selector(at: &SetContext<'_>, out: &mut Violations) -> Vec<ObjectRef> {
         );
         message.push_str(&orphans);
     }
-    // One that an update did not bring about cannot be mended by an update either.
+    // An overlap that existed before the update cannot be fixed by it.
     let level = if at.set.ensemble().is_some() || overlap.is_passing() { Level::Warn } else { Level::Deny };
     out.add(Place::in_set("/spec/selector"), message, overlap.remedy(at))
         .at_most(level)
@@ -128,7 +128,7 @@ struct Overlap {
     sets: Vec<ObjectRef>,
     /// Workloads of other kinds that do.
     adopters: Vec<ObjectRef>,
-    /// Those that do not.
+    /// The sets that do not.
     others: Vec<ObjectRef>,
 }
 

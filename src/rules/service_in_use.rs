@@ -166,7 +166,7 @@ fn check_unready(
     out.add(place, message, "keep spec.publishNotReadyAddresses: true").at_most(Level::Warn);
 }
 
-/// What is the matter with the governing Service after the change.
+/// The fault of the governing Service after the change.
 fn harm(at: &SetContext<'_>, after: Lookup<&Service>) -> Option<String> {
     match after {
         Lookup::Present(service) if !service.is_headless() => Some("it would not be headless".to_owned()),

@@ -73,7 +73,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         return;
     }
     let name = &at.set.spec.service_name;
-    // What else is in a name stands for something that is filled in later.
+    // Other characters in a name are placeholders that are filled in later.
     let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
     if is_name && !is_dns_label(name) {
         return no_name(at, out);

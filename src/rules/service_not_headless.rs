@@ -181,7 +181,7 @@ fn keep_names(at: &SetContext<'_>, service: &Service) -> (String, Vec<FieldEdit>
     (remedy, vec![edit])
 }
 
-/// What it is instead, and the field that makes it so.
+/// The kind of Service that it is instead, and the field that makes it so.
 fn what_it_is(at: &SetContext<'_>, service: &Service) -> (String, &'static str) {
     let selector = &service.spec.selector;
     let leads = if selector.is_empty() {

@@ -139,7 +139,7 @@ fn check_other_names(at: &SetContext<'_>, governing: &Service, out: &mut Violati
     }
 }
 
-/// What is wrong with the selector, and how gravely at most.
+/// The fault of the selector, and its highest level.
 fn fault(at: &SetContext<'_>, selector: &Labels) -> Option<(String, Level)> {
     if selector.is_empty() {
         let what = "has no selector and leads only to endpoints that are written by hand";

@@ -86,7 +86,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         if known.is_some_and(Claim::is_only_read) {
             continue;
         }
-        // What is not mounted is not written either, but manifests that leave the mounts out prove nothing.
+        // A claim that is not mounted is not written, but manifests that leave the mounts out prove nothing.
         let is_kept_apart = at.set.spec.template.spec.has_folders_per_pod(volume);
         let consequence = match at.class.class {
             _ if is_kept_apart => "each only reads it or has a folder of its own in it",

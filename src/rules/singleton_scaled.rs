@@ -82,7 +82,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         .weighing(at.replicas);
 }
 
-/// One that may not go beyond one replica only ever stops and starts the instance.
+/// An autoscaler with a maximum of one replica only stops and starts the instance.
 fn check_autoscaler(at: &SetContext<'_>, scaler: &Autoscaler, place: Place, out: &mut Violations) {
     let count = scaler.max_replicas();
     if count <= 1 {
@@ -109,7 +109,7 @@ fn check_autoscaler(at: &SetContext<'_>, scaler: &Autoscaler, place: Place, out:
 }
 
 fn check_workload(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
-    // Of no replicas, as of the first one: so much is wrong before it is scaled up.
+    // Zero replicas are judged like one, because the faults are there before it is scaled up.
     let replicas = at.replicas.max(1);
     let surge = at.workload.rollout(replicas).map_or(0, |rollout| rollout.surge);
     let most = replicas.saturating_add(surge);

@@ -1,4 +1,4 @@
-//! What keeps a set's pods apart, and what was meant to and does not.
+//! Terms that keep a set's pods apart, and terms that should and do not.
 
 use std::fmt;
 
@@ -34,7 +34,7 @@ pub(super) enum Means {
     ScheduleAnyway,
 }
 
-/// What it does for the set's own pods.
+/// The effect on the set's own pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     /// It keeps them apart, or it is unknown whether it does.
@@ -52,7 +52,7 @@ pub(super) enum Effect {
 /// Why a term does not select the set's pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Miss {
-    /// What it does instead: `selects app=a (the pods have app=b)`.
+    /// Its present effect: `selects app=a (the pods have app=b)`.
     pub(super) why: String,
     /// The edit that makes it select them.
     pub(super) fix: String,
@@ -60,7 +60,7 @@ pub(super) struct Miss {
     pub(super) field: &'static str,
     /// The item of that field to remove, where it is one.
     pub(super) item: Option<usize>,
-    /// What is wrong with it besides.
+    /// A further fault of the term.
     pub(super) besides: Option<Box<Miss>>,
     /// Whether it may as well be meant for pods that are not the set's.
     pub(super) others: bool,
@@ -221,7 +221,7 @@ fn of_constraint<'a>(at: &SetContext<'a>, index: usize, constraint: &'a SpreadCo
     }
 }
 
-/// What is wrong with it, tried on two pods of the set. Labels that the controller gives each pod a value of its own for
+/// The effect of a term, tried on two pods of the set. Labels that the controller gives each pod a value of its own for
 /// make a difference between the two.
 fn effect(
     at: &SetContext<'_>,
@@ -296,8 +296,8 @@ fn two_pods(at: &SetContext<'_>) -> [Labels; 2] {
     [at.set.pod_labels(first), at.set.pod_labels(first + 1)]
 }
 
-/// What the selector asks for that the pod does not have. What it asks the pod *not* to have is no such thing: a selector
-/// that turns away the set's own pods in so many words is meant for others.
+/// The requirement of the selector that the pod does not meet. A requirement that a label is *absent* does not count: a selector
+/// that excludes the set's own pods expressly is meant for others.
 fn unmet(selector: &LabelSelector, pod: &Labels) -> Option<String> {
     let mut labels = selector.match_labels.iter();
     let label = labels.find(|(key, value)| pod.get(key) != Some(value));

@@ -182,7 +182,7 @@ fn group_is_not_spread(at: &SetContext<'_>, wanted: &str, out: &mut Violations) 
     }
 }
 
-/// What there is in place of what is wanted.
+/// The present terms, in place of the wanted one.
 fn what_there_is(at: &SetContext<'_>, terms: &[Term<'_>], wanted: &str) -> String {
     if let Some(term) = terms.iter().find(|term| term.effect == Effect::Spreads) {
         return format!("pods are spread over {} but not over {wanted}", term.topology_key);

@@ -120,7 +120,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     }
 }
 
-/// What it selects instead.
+/// The pods that the term selects instead.
 fn what_it_selects(at: &SetContext<'_>, miss: &Miss, others: &[String]) -> String {
     if !others.is_empty() {
         format!("; it selects the pods of {}", enumerate(others.iter().cloned()))

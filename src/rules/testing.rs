@@ -130,18 +130,18 @@ impl RuleTest {
         self
     }
 
-    /// What changes is this budget.
+    /// Makes the budget the changed object.
     pub(super) fn changing(mut self, budget: Value) -> Self {
         self.changed_budget = Some(serde_json::from_value(budget).unwrap());
         self
     }
 
-    /// What `rule` says of it; of a step, as of a set that is created.
+    /// The messages of `rule` about it; for a step, as for a set that is created.
     pub(super) fn found(&self, rule: &Rule) -> Vec<Violation> {
         self.found_after(rule, None)
     }
 
-    /// What `rule` says of the step to it from `before`.
+    /// The violations of `rule` in the step to it from `before`.
     pub(super) fn found_after(&self, rule: &Rule, before: Option<&Self>) -> Vec<Violation> {
         let mut out = Violations::default();
         let at = self.context();
@@ -161,7 +161,7 @@ impl RuleTest {
         out.into_vec()
     }
 
-    /// What `rule` says of the removal of one of its pods.
+    /// The violations of `rule` in the removal of one of its pods.
     pub(super) fn found_removing(&self, rule: &Rule, removal: PodRemoval<'_>) -> Vec<Violation> {
         let mut out = Violations::default();
         let view = ClusterView::new(&self.cluster, PendingChange::Nothing);

@@ -1,30 +1,30 @@
-//! What a rule says.
+//! Violations: the results of a rule.
 
 use serde_json::Value;
 
 use crate::model::ObjectRef;
 use crate::verdict::{Level, Operation};
 
-/// What is wrong, where, and what to do about it.
+/// A problem, its place and its remedy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Violation {
     /// The field to look at.
     pub place: Place,
-    /// What was seen and why it matters, in the application's terms.
+    /// The problem and its effect, in the application's terms.
     pub message: String,
     /// The edit that fixes it, in words.
     pub remedy: String,
-    /// The same as data, where there is one right answer; all of them together end the violation.
+    /// The remedy as data, where there is one right answer; all edits together end the violation.
     pub edits: Vec<FieldEdit>,
     /// The highest level it may have, whatever the policy says.
     pub at_most: Level,
-    /// What tells it from other violations of the same rule in one set; the place's path unless said otherwise.
+    /// The identity among violations of the same rule in one set; the place's path unless said otherwise.
     pub key: String,
     /// How bad it is, to compare with the same violation before a change: higher is worse.
     pub weight: i32,
     /// Other objects that are part of it.
     pub related: Vec<Place>,
-    /// What the set needs and does not have, where that is what is wrong.
+    /// The companion that the set needs and does not have, where that is the problem.
     pub companion: Option<Companion>,
     /// Whether an operator passes through it while it changes one member after the other.
     pub is_passing_state: bool,
@@ -105,7 +105,7 @@ const MOST_VIOLATIONS: usize = 1000;
 /// Other objects that one violation points to.
 const MOST_RELATED: usize = 20;
 
-/// What a rule has found so far.
+/// The violations that a rule has found so far.
 #[derive(Debug, Default)]
 pub struct Violations(Vec<Violation>);
 
@@ -123,14 +123,14 @@ impl Violations {
         &mut self.0[last]
     }
 
-    /// What was found, in the order in which it was.
+    /// The violations, in the order in which they were found.
     pub fn into_vec(self) -> Vec<Violation> {
         self.0
     }
 }
 
 impl Violation {
-    /// One that can be refined further.
+    /// Returns a violation that can be refined further.
     pub fn new(place: Place, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             key: place.path.clone(),
@@ -154,7 +154,7 @@ impl Violation {
         self
     }
 
-    /// What tells it from others of its rule, where the path does not.
+    /// Sets the identity among violations of its rule, where the path does not identify it.
     pub fn keyed(&mut self, key: impl Into<String>) -> &mut Self {
         self.key = key.into();
         self
