@@ -124,7 +124,7 @@ mod tests {
         let first = remedy(deleting.clone(), Some(0));
         deleting["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
         assert_eq!(remedy(deleting, Some(0)), first);
-        // What the hints say is allowed.
+        // The remedies that the hints name are allowed.
         assert_eq!(remedy(own(30), None), None);
         assert_eq!(remedy(own(0), Some(30)), None);
     }
