@@ -14,7 +14,8 @@ const SERVERS_SETTINGS: [&str; 1] = ["server.*"];
 /// Lists that etcd forms a group from: later its data say who is a member.
 const FORMING_VARIABLES: [&str; 1] = ["ETCD_INITIAL_CLUSTER"];
 const FORMING_SETTINGS: [&str; 1] = ["initial-cluster"];
-const FORMING_FLAGS: [&str; 2] = ["--initial-cluster", "-initial-cluster"];
+/// Flags of etcd that form a group, and [`MEMBERS_FLAGS`].
+const MEMBER_FLAGS: [&str; 4] = ["--initial-cluster", "-initial-cluster", MEMBERS_FLAGS[0], MEMBERS_FLAGS[1]];
 
 /// Names of Services that several clusters share (KEP 1645): the pods behind them may run in another one.
 const SHARED_DOMAIN: &str = "clusterset";
@@ -33,24 +34,20 @@ impl StatefulSet {
     /// The variable, the setting or the flag by which its containers are told of its own pods as members of their group.
     pub fn list_of_own_pods(&self) -> Option<&str> {
         let lists_own = |list: &str| hosts_of(list).any(|host| self.ordinal_of_host(host).is_some());
-        let flags = || FORMING_FLAGS.iter().chain(&MEMBERS_FLAGS);
         self.spec.template.spec.containers.iter().find_map(|container| {
-            let mut variables = container.env.iter().filter(|variable| lists_own(&variable.value));
-            let variable = variables.find(|variable| {
-                let name = &&*variable.name;
-                let is_setting = || {
-                    [&SERVERS_SETTINGS[..], &FORMING_SETTINGS, &VOTERS_SETTINGS, &MEMBERS_SETTINGS]
-                        .iter()
-                        .any(|settings| settings.contains(name))
-                };
-                [&SERVERS_VARIABLES[..], &FORMING_VARIABLES, &VOTERS_VARIABLES, &MEMBERS_VARIABLES]
-                    .iter()
-                    .any(|variables| variables.contains(name))
-                    || (container.has_settings && is_setting())
-            });
-            let by_flag =
-                |flag: &&&'static str| container.given_by_flags(&[**flag]).into_iter().any(lists_own);
-            variable.map(|variable| &*variable.name).or_else(|| flags().find(by_flag).copied())
+            let mut variables = container
+                .env
+                .iter()
+                .filter(|variable| is_list_of_members(&variable.name, container.has_settings));
+            let variable =
+                variables.find(|variable| lists_own(&variable.value)).map(|variable| &*variable.name);
+            variable.or_else(|| {
+                // Hardly any container has one of the flags: all are looked for at once first.
+                let has_any = container.given_by_flags(&MEMBER_FLAGS).into_iter().any(lists_own);
+                let by_flag =
+                    |flag: &&'static str| container.given_by_flags(&[*flag]).into_iter().any(lists_own);
+                MEMBER_FLAGS.into_iter().filter(|_| has_any).find(by_flag)
+            })
         })
     }
 
@@ -98,6 +95,14 @@ impl StatefulSet {
         let set = set_of_pod(pod).filter(|set| **set == *self.metadata.name)?;
         pod[set.len() + 1..].parse().ok()
     }
+}
+
+/// Whether a variable of this name lists the members of a group; where a container `has_settings`, a setting too.
+fn is_list_of_members(name: &str, has_settings: bool) -> bool {
+    let variables = [&SERVERS_VARIABLES[..], &FORMING_VARIABLES, &VOTERS_VARIABLES, &MEMBERS_VARIABLES];
+    let settings = [&SERVERS_SETTINGS[..], &FORMING_SETTINGS, &VOTERS_SETTINGS, &MEMBERS_SETTINGS];
+    variables.iter().any(|names| names.contains(&name))
+        || (has_settings && settings.iter().any(|names| names.contains(&name)))
 }
 
 #[cfg(test)]
