@@ -165,7 +165,10 @@ async fn kubectl_shows_why_something_is_not_deleted() {
         )
     };
     let force = ["delete", "pod", "consul-0", "--force", "--grace-period=0"];
-    kubectl.is_refused(&force, &lines("delete it without --force and --grace-period=0"));
+    kubectl.is_refused(
+        &force,
+        &lines("delete it without --force and --grace-period=0, or only wait if it is being deleted already"),
+    );
     let budget =
         ["patch", "poddisruptionbudget", "consul", "--type=merge", "-p", r#"{"spec":{"maxUnavailable":2}}"#];
     kubectl.is_refused(&budget, "\n  pdb-below-quorum: ");
@@ -180,13 +183,17 @@ async fn kubectl_shows_why_something_is_not_deleted() {
         "--timeout=30s",
     ]);
     let (_, end) = said.rsplit_once("Error from server (Forbidden): ").unwrap();
-    let drained = lines("delete it without --force and --grace-period=0");
+    let drained =
+        lines("delete it without --force and --grace-period=0, or only wait if it is being deleted already");
     assert!(!succeeded && end.contains(&drained) && end.matches("denied the request").count() == 1, "{said}");
     assert!(stage.api.exists(&pod_path(&namespace, "consul-0")).await);
     assert!(kubectl.run(&["uncordon", "node-7"]).0);
 
     let (succeeded, said) = kubectl.run(&["delete", "pod", "consul-0", "--wait=false"]);
     assert!(succeeded, "{said}");
-    kubectl.is_refused(&force, &lines("delete it without --force and --grace-period=0"));
+    kubectl.is_refused(
+        &force,
+        &lines("delete it without --force and --grace-period=0, or only wait if it is being deleted already"),
+    );
     stage.end().await;
 }
