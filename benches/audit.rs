@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use stateward::audit::{AuditConfig, audit};
 use stateward::cluster::inventory::{FileObjects, Inventory, KeepValues};
-use stateward::manifest::{Origin, Source, read_each};
+use stateward::manifest::{Source, SourceOrigin, read_each};
 use stateward::policy::{Policies, Profile};
 use stateward::report::formats::ReportFormat;
 
@@ -100,7 +100,7 @@ fn source(file: usize) -> (Arc<Source>, String) {
         text.replace("@NAME@", &format!("app-{number:05}"))
     });
     let text: String = applications.collect();
-    (Source::new(format!("applications-{file:02}.yaml"), &text, Origin::Found), text)
+    (Source::new(format!("applications-{file:02}.yaml"), &text, SourceOrigin::Found), text)
 }
 
 /// How many times as long `step` takes as `unit`: the median over rounds that run one right after the other.

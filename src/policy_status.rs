@@ -50,7 +50,7 @@ impl Default for StatusConfig {
 
 /// The present data that statuses are made from.
 #[derive(Clone)]
-pub struct Known {
+pub struct PolicyStatusInputs {
     pub cluster: Arc<ArcSwap<Cluster>>,
     pub policies: Arc<ArcSwap<Policies>>,
     pub objects: Arc<ArcSwap<PolicyObjects>>,
@@ -59,7 +59,7 @@ pub struct Known {
 /// Writes statuses as long as its replica leads.
 pub struct PolicyStatusWriter {
     client: Client,
-    known: Known,
+    known: PolicyStatusInputs,
     events: Option<Events>,
     leadership: Leadership,
     rate_limiter: RateLimiter,
@@ -70,7 +70,7 @@ impl PolicyStatusWriter {
     /// Creates a writer, which does nothing before it is [`run`](Self::run).
     pub fn new(
         client: Client,
-        known: Known,
+        known: PolicyStatusInputs,
         events: Option<Events>,
         leadership: Leadership,
         config: StatusConfig,

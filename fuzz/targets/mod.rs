@@ -11,7 +11,7 @@ use stateward::audit::{AuditConfig, audit};
 use stateward::certs::inspect::CertificateInventory;
 use stateward::cluster::Cluster;
 use stateward::cluster::inventory::Inventory;
-use stateward::manifest::{self, Origin, Source};
+use stateward::manifest::{self, Source, SourceOrigin};
 use stateward::metacontroller::Hook;
 use stateward::policy::{Policies, Policy, Profile};
 use stateward::report::formats::ReportFormat;
@@ -45,7 +45,7 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
         let up = if env!("CARGO_PKG_NAME") == "stateward-fuzz" { ".." } else { "." };
         let path = format!("{}/{up}/deploy/examples/{example}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();
-        inventory.add(&Source::new(example, &text, Origin::Named));
+        inventory.add(&Source::new(example, &text, SourceOrigin::Named));
     }
     inventory.cluster()
 });
@@ -106,7 +106,7 @@ fn patch_applies(input: &[u8], response: &Value) {
 pub fn manifests(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let mut inventory = Inventory::new(None);
-    inventory.add(&Source::new("fuzz.yaml", text, Origin::Found));
+    inventory.add(&Source::new("fuzz.yaml", text, SourceOrigin::Found));
     let report = audit(&inventory, &STRICT, AuditConfig::default(), now());
     let mut json = Vec::new();
     ReportFormat::Json.write(&report, &mut json).unwrap();

@@ -365,8 +365,8 @@ fn autoscaler<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<
 
 /// An object or null. Left to itself, serde also takes a list for a struct.
 fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    struct Object<T>(PhantomData<T>);
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+    struct ObjectOrNull<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectOrNull<T> {
         type Value = Option<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -381,5 +381,5 @@ fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Re
             T::deserialize(MapAccessDeserializer::new(map)).map(Some)
         }
     }
-    deserializer.deserialize_any(Object(PhantomData))
+    deserializer.deserialize_any(ObjectOrNull(PhantomData))
 }

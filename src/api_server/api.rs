@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::answer::{Answer, AnswerLimits};
 use super::error::{ApiError, LONGEST_MESSAGE, chain, malformed};
 use crate::cluster::{ClusterObject, Kind, ObjectRead, Unreadable};
-use crate::model::{KindFacts, Origin};
+use crate::model::{KindFacts, KindOrigin};
 use crate::software;
 
 /// Bytes of one event of a watch. etcd takes 1.5 MiB of an object by default; as JSON a byte of it can become six.
@@ -180,7 +180,7 @@ impl Api {
 /// The page of an answer. A custom resource that is not served has no objects.
 fn objects(kind: Kind, answer: Result<Answer, ApiError>) -> Result<Page, ApiError> {
     match answer {
-        Err(error) if error.is_absence() && kind.facts().origin == Origin::WatchedIfServed => {
+        Err(error) if error.is_absence() && kind.facts().origin == KindOrigin::WatchedIfServed => {
             Ok(Page { items: Vec::new(), version: String::new(), bytes: 0, next: None })
         }
         answer => page(&answer?, |text| Ok(item(kind, text))),
@@ -266,15 +266,15 @@ struct RawStatus<'a> {
 }
 
 #[derive(Deserialize, Default)]
-struct Named<'a> {
+struct NamedObject<'a> {
     #[serde(borrow, default)]
-    metadata: Name<'a>,
+    metadata: MetadataName<'a>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(clippy::struct_field_names, reason = "as Kubernetes has them")]
-struct Name<'a> {
+struct MetadataName<'a> {
     #[serde(borrow)]
     namespace: Cow<'a, str>,
     #[serde(borrow)]
@@ -290,7 +290,7 @@ fn watched_change(kind: Kind, line: &[u8]) -> Result<WatchedChange, ApiError> {
         let status: RawStatus<'_> = serde_json::from_str(text).map_err(|error| malformed(&error))?;
         return Err(ApiError::Status { code: status.code, message: status.message.into_owned() });
     }
-    let Name { namespace, name, resource_version } = named(text);
+    let MetadataName { namespace, name, resource_version } = named(text);
     let version = resource_version.into_owned().into_boxed_str();
     Ok(match &*event.what {
         "ADDED" | "MODIFIED" => WatchedChange::Changed(item(kind, text), version),
@@ -299,8 +299,9 @@ fn watched_change(kind: Kind, line: &[u8]) -> Result<WatchedChange, ApiError> {
     })
 }
 
-fn named(text: &str) -> Name<'_> {
-    serde_json::from_str(text).map_or_else(|_| Name::default(), |named: Named<'_>| named.metadata)
+fn named(text: &str) -> MetadataName<'_> {
+    serde_json::from_str(text)
+        .map_or_else(|_| MetadataName::default(), |named: NamedObject<'_>| named.metadata)
 }
 
 fn item(kind: Kind, text: &str) -> ObjectRead {
@@ -311,7 +312,7 @@ fn item(kind: Kind, text: &str) -> ObjectRead {
         Ok(_) => "it has no name".to_owned(),
         Err(error) => error.to_string(),
     };
-    let Name { namespace, name, resource_version } = named(text);
+    let MetadataName { namespace, name, resource_version } = named(text);
     let (namespace, name) = (namespace.into(), name.into());
     Err(Unreadable { kind, namespace, name, version: resource_version.into(), reason })
 }

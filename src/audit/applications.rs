@@ -23,13 +23,17 @@ const MOST_BUDGETS: usize = 10;
 
 /// The policies and snapshots to judge with.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
+pub(super) struct ApplicationInputs<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) policies: &'a Policies,
     pub(super) now: Timestamp,
 }
 
-pub(super) fn application(set: &StatefulSet, known: Known<'_>, context: Option<Arc<str>>) -> Application {
+pub(super) fn application(
+    set: &StatefulSet,
+    known: ApplicationInputs<'_>,
+    context: Option<Arc<str>>,
+) -> Application {
     let view = ClusterView::new(known.cluster, PendingChange::Set(set, set.replicas()));
     let class = classify(set, &view, known.policies);
     let group = view.group_of(set, set.replicas(), |_, _| true).filter(|_| class.class == Class::Quorum);
@@ -89,7 +93,7 @@ fn allows_now(budget: &DisruptionBudget, view: &ClusterView<'_>) -> Option<i32> 
 }
 
 /// The findings about the replica counts around the present one, judged like a scale request.
-fn steps(set: &StatefulSet, known: Known<'_>) -> Vec<ScaleStep> {
+fn steps(set: &StatefulSet, known: ApplicationInputs<'_>) -> Vec<ScaleStep> {
     let present = set.replicas();
     let findings = |replicas| {
         let Metadata { namespace, name, .. } = &set.metadata;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use self::applications::{Known, application};
+use self::applications::{ApplicationInputs, application};
 use self::applied::applied;
 use self::contexts::{AuditContext, Contexts};
 use self::deletions::unknown_deletions;
@@ -153,7 +153,7 @@ pub fn audit_cluster(listing: &Listing, policies: &Policies, config: AuditConfig
         let raw = listing.raw_set(set).map(|raw| Box::new(RawObjects::new(None, raw.clone())));
         report.add_live(judge(ObjectChange::Create(set.clone()), raw, &listing.cluster, policies, now));
         if config.pictures {
-            let known = Known { cluster: &listing.cluster, policies, now };
+            let known = ApplicationInputs { cluster: &listing.cluster, policies, now };
             report.applications.push(application(set, known, None));
         }
     }
@@ -317,7 +317,7 @@ impl<'a> Audit<'a> {
         let set = applied(set, cluster, policies);
         if self.config.pictures {
             let context = Some(Arc::clone(&job.context_name));
-            let known = Known { cluster, policies, now: self.now };
+            let known = ApplicationInputs { cluster, policies, now: self.now };
             judged.applications.push(application(&set, known, context));
         }
         let old_set = before.and_then(|old| Some((old, old.set()?)));

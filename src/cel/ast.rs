@@ -15,12 +15,12 @@ pub(super) const MAX_HEIGHT: u16 = 64;
 /// A compiled expression.
 #[derive(Debug)]
 pub struct Program {
-    pub(super) root: Node,
+    pub(super) root: CelNode,
     pub(super) gives: Type,
 }
 
 #[derive(Debug)]
-pub(super) struct Node {
+pub(super) struct CelNode {
     /// Where it begins in the text, in bytes.
     pub(super) start: usize,
     pub(super) height: u16,
@@ -39,30 +39,30 @@ pub(super) enum Expr {
     /// `variables.NAME`.
     Derived(Box<str>),
     Select {
-        of: Box<Node>,
+        of: Box<CelNode>,
         field: Box<str>,
         mode: Access,
     },
     Index {
-        of: Box<Node>,
-        key: Box<Node>,
+        of: Box<CelNode>,
+        key: Box<CelNode>,
         mode: Access,
     },
-    Not(Box<Node>),
-    Negate(Box<Node>),
-    And(Vec<Node>),
-    Or(Vec<Node>),
-    Conditional(Box<[Node; 3]>),
-    Binary(Operator, Box<[Node; 2]>),
-    List(Vec<Node>),
+    Not(Box<CelNode>),
+    Negate(Box<CelNode>),
+    And(Vec<CelNode>),
+    Or(Vec<CelNode>),
+    Conditional(Box<[CelNode; 3]>),
+    Binary(CelOperator, Box<[CelNode; 2]>),
+    List(Vec<CelNode>),
     /// `?value` in a list or a map: it is left out where the optional is empty.
-    IfPresent(Box<Node>),
-    Map(Vec<(Node, Node)>),
+    IfPresent(Box<CelNode>),
+    Map(Vec<(CelNode, CelNode)>),
     /// The receiver is the first argument of a method.
     Call {
         function: Box<str>,
         is_method: bool,
-        args: Vec<Node>,
+        args: Vec<CelNode>,
         /// The compiled pattern, where it is a literal.
         regex: Option<Box<Regex>>,
     },
@@ -81,7 +81,7 @@ pub(super) enum Access {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operator {
+pub(super) enum CelOperator {
     Equal,
     NotEqual,
     Less,
@@ -100,13 +100,13 @@ pub(super) enum Operator {
 #[derive(Debug)]
 pub(super) struct Folding {
     pub(super) kind: Fold,
-    pub(super) over: Node,
+    pub(super) over: CelNode,
     pub(super) item: Box<str>,
     /// Where a macro has two names, the second: `list.all(index, item, …)`, `map.all(key, value, …)`.
     pub(super) second: Option<Box<str>>,
     /// The filter that `map`, `transformList` and similar macros may have before their last argument.
-    pub(super) condition: Option<Node>,
-    pub(super) body: Node,
+    pub(super) condition: Option<CelNode>,
+    pub(super) body: CelNode,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +123,7 @@ pub(super) enum Fold {
     OptFlatMap,
 }
 
-impl Operator {
+impl CelOperator {
     pub(super) fn symbol(self) -> &'static str {
         match self {
             Self::Equal => "==",
@@ -142,7 +142,7 @@ impl Operator {
     }
 }
 
-impl Node {
+impl CelNode {
     pub(super) fn new(start: usize, expr: Expr) -> Self {
         let mut node = Self { start, height: 0, expr };
         let mut height = 0;

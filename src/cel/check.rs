@@ -2,30 +2,30 @@
 
 use std::sync::Arc;
 
-use super::ast::{Access, Expr, Fold, Folding, Node, Operator};
+use super::ast::{Access, CelNode, CelOperator, Expr, Fold, Folding};
 use super::types::{ObjectFields, Type};
-use super::{CompileError, Names, functions};
+use super::{CompileError, VariableTypes, functions};
 use crate::model::did_you_mean;
 
 type Checked = Result<Type, CompileError>;
 
 /// The type of what the tree gives.
-pub(super) fn check(root: &Node, names: &dyn Names) -> Checked {
+pub(super) fn check(root: &CelNode, names: &dyn VariableTypes) -> Checked {
     Checker { names, items: Vec::new() }.of(root)
 }
 
 struct Checker<'n> {
-    names: &'n dyn Names,
+    names: &'n dyn VariableTypes,
     /// The items of the macros around, the innermost last.
     items: Vec<(&'n str, Type)>,
 }
 
-fn wrong<T>(node: &Node, message: impl Into<String>) -> Result<T, CompileError> {
+fn wrong<T>(node: &CelNode, message: impl Into<String>) -> Result<T, CompileError> {
     Err(CompileError { offset: node.start, message: message.into() })
 }
 
 impl<'n> Checker<'n> {
-    fn of(&mut self, node: &'n Node) -> Checked {
+    fn of(&mut self, node: &'n CelNode) -> Checked {
         match &node.expr {
             Expr::Null => Ok(Type::Null),
             Expr::Bool(_) => Ok(Type::Bool),
@@ -70,7 +70,7 @@ impl<'n> Checker<'n> {
         }
     }
 
-    fn named(&self, node: &Node, name: &str) -> Checked {
+    fn named(&self, node: &CelNode, name: &str) -> Checked {
         if let Some((_, found)) = self.items.iter().rev().find(|(item, _)| *item == name) {
             return Ok(found.clone());
         }
@@ -88,12 +88,12 @@ impl<'n> Checker<'n> {
         )
     }
 
-    fn derived(&self, node: &Node, name: &str) -> Checked {
+    fn derived(&self, node: &CelNode, name: &str) -> Checked {
         let message = || format!("the policy defines no variable `{name}` in `variables` before this");
         self.names.derived(name).map_or_else(|| wrong(node, message()), Ok)
     }
 
-    fn select(&mut self, node: &Node, of: &'n Node, field: &str, mode: Access) -> Checked {
+    fn select(&mut self, node: &CelNode, of: &'n CelNode, field: &str, mode: Access) -> Checked {
         let found = self.of(of)?;
         let (found, is_optional) = match found {
             Type::Optional(inner) => ((*inner).clone(), true),
@@ -112,7 +112,7 @@ impl<'n> Checker<'n> {
         })
     }
 
-    fn index(&mut self, node: &Node, of: &'n Node, key: &'n Node, mode: Access) -> Checked {
+    fn index(&mut self, node: &CelNode, of: &'n CelNode, key: &'n CelNode, mode: Access) -> Checked {
         let (found, key_type) = (self.of(of)?, self.of(key)?);
         let (found, is_optional) = match found {
             Type::Optional(inner) => ((*inner).clone(), true),
@@ -134,14 +134,14 @@ impl<'n> Checker<'n> {
         Ok(if is_optional { Type::optional(value) } else { value })
     }
 
-    fn all_bool(&mut self, nodes: &'n [Node], operator: &str) -> Checked {
+    fn all_bool(&mut self, nodes: &'n [CelNode], operator: &str) -> Checked {
         for node in nodes {
             self.expect_bool(node, operator)?;
         }
         Ok(Type::Bool)
     }
 
-    fn expect_bool(&mut self, node: &'n Node, what: &str) -> Result<(), CompileError> {
+    fn expect_bool(&mut self, node: &'n CelNode, what: &str) -> Result<(), CompileError> {
         let found = self.of(node)?;
         if found.may_be(&Type::Bool) {
             return Ok(());
@@ -149,7 +149,7 @@ impl<'n> Checker<'n> {
         wrong(node, format!("{what} takes true or false, not {found}"))
     }
 
-    fn list(&mut self, nodes: &'n [Node]) -> Checked {
+    fn list(&mut self, nodes: &'n [CelNode]) -> Checked {
         let mut joined: Option<Type> = None;
         for node in nodes {
             let found = self.of(node)?;
@@ -158,7 +158,7 @@ impl<'n> Checker<'n> {
         Ok(Type::list(joined.unwrap_or(Type::Dyn)))
     }
 
-    fn map(&mut self, entries: &'n [(Node, Node)]) -> Checked {
+    fn map(&mut self, entries: &'n [(CelNode, CelNode)]) -> Checked {
         let (mut joined, mut are_texts) = (None::<Type>, true);
         for (key, value) in entries {
             let key_type = self.of(key)?;
@@ -223,7 +223,7 @@ impl<'n> Checker<'n> {
 }
 
 /// The type of a field. A newer version of Kubernetes may have more: `dyn()` leaves fields unchecked.
-fn member(node: &Node, fields: &Arc<ObjectFields>, field: &str) -> Checked {
+fn member(node: &CelNode, fields: &Arc<ObjectFields>, field: &str) -> Checked {
     fields.fields.get(field).cloned().map_or_else(
         || {
             let meant = did_you_mean(field, fields.fields.keys().map(|key| &**key));
@@ -233,41 +233,41 @@ fn member(node: &Node, fields: &Arc<ObjectFields>, field: &str) -> Checked {
     )
 }
 
-fn binary(node: &Node, operator: Operator, left: &Type, right: &Type) -> Checked {
+fn binary(node: &CelNode, operator: CelOperator, left: &Type, right: &Type) -> Checked {
     let refuse = || wrong(node, format!("`{}` does not work on {left} and {right}", operator.symbol()));
     let is_number = |found: &Type| matches!(found, Type::Int | Type::Double | Type::Dyn);
     let are_numbers = is_number(left) && is_number(right);
     match operator {
         // Numbers of both sorts are compared, and whatever may be null is compared with null.
-        Operator::Equal | Operator::NotEqual => {
+        CelOperator::Equal | CelOperator::NotEqual => {
             let may_be_equal = are_numbers
                 || left.may_be(right)
                 || [left, right].into_iter().any(|side| *side == Type::Null);
             if may_be_equal { Ok(Type::Bool) } else { refuse() }
         }
-        Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => {
+        CelOperator::Less | CelOperator::LessOrEqual | CelOperator::Greater | CelOperator::GreaterOrEqual => {
             let is_ordered = |found: &Type| {
                 matches!(found, Type::Text | Type::Bool | Type::Duration | Type::Timestamp | Type::Dyn)
             };
             let are_ordered = are_numbers || (is_ordered(left) && is_ordered(right) && left.may_be(right));
             if are_ordered { Ok(Type::Bool) } else { refuse() }
         }
-        Operator::In => match right {
+        CelOperator::In => match right {
             Type::Dyn => Ok(Type::Bool),
             Type::List(item) if left.may_be(item) || (is_number(left) && is_number(item)) => Ok(Type::Bool),
             Type::Map(_) | Type::Object(_) if left.may_be(&Type::Text) => Ok(Type::Bool),
             _ => refuse(),
         },
-        Operator::Add => match (left, right) {
+        CelOperator::Add => match (left, right) {
             (Type::Text, Type::Text | Type::Dyn) | (Type::Dyn, Type::Text) => Ok(Type::Text),
             (Type::List(_), Type::List(_)) => Ok(left.clone().joined(right)),
             (Type::List(_), Type::Dyn) | (Type::Dyn, Type::List(_)) => Ok(Type::list(Type::Dyn)),
             _ => arithmetic(left, right).or_else(|| times(operator, left, right)).map_or_else(refuse, Ok),
         },
-        Operator::Subtract => {
+        CelOperator::Subtract => {
             arithmetic(left, right).or_else(|| times(operator, left, right)).map_or_else(refuse, Ok)
         }
-        Operator::Remainder if *left == Type::Double || *right == Type::Double => refuse(),
+        CelOperator::Remainder if *left == Type::Double || *right == Type::Double => refuse(),
         _ => arithmetic(left, right).map_or_else(refuse, Ok),
     }
 }
@@ -283,12 +283,12 @@ fn arithmetic(left: &Type, right: &Type) -> Option<Type> {
 }
 
 /// Sums and differences of times and durations.
-fn times(operator: Operator, left: &Type, right: &Type) -> Option<Type> {
+fn times(operator: CelOperator, left: &Type, right: &Type) -> Option<Type> {
     match (operator, left, right) {
-        (_, Type::Duration, Type::Duration) | (Operator::Subtract, Type::Timestamp, Type::Timestamp) => {
+        (_, Type::Duration, Type::Duration) | (CelOperator::Subtract, Type::Timestamp, Type::Timestamp) => {
             Some(Type::Duration)
         }
-        (_, Type::Timestamp, Type::Duration) | (Operator::Add, Type::Duration, Type::Timestamp) => {
+        (_, Type::Timestamp, Type::Duration) | (CelOperator::Add, Type::Duration, Type::Timestamp) => {
             Some(Type::Timestamp)
         }
         (_, Type::Duration | Type::Timestamp, Type::Dyn)

@@ -1,7 +1,7 @@
 //! The estimated cost of an expression, before it is evaluated.
 
 use super::CompileError;
-use super::ast::{Expr, Fold, Node};
+use super::ast::{CelNode, Expr, Fold};
 
 /// How many items a list is taken to have.
 const ITEMS: u64 = 30;
@@ -10,7 +10,7 @@ const ITEMS: u64 = 30;
 const MOST: u64 = 1_000_000;
 
 /// Refuses an expression that goes through lists in lists in lists, whatever it may do there. What gets by is metered.
-pub(super) fn check(root: &Node) -> Result<(), CompileError> {
+pub(super) fn check(root: &CelNode) -> Result<(), CompileError> {
     if cost(root) <= MOST {
         return Ok(());
     }
@@ -20,7 +20,7 @@ pub(super) fn check(root: &Node) -> Result<(), CompileError> {
     Err(CompileError { offset: root.start, message })
 }
 
-fn cost(node: &Node) -> u64 {
+fn cost(node: &CelNode) -> u64 {
     let Expr::Fold(folding) = &node.expr else {
         let mut sum = 1_u64;
         node.for_each_child(|child| sum = sum.saturating_add(cost(child)));

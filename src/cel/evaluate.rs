@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::ast::{Access, Expr, Node};
-use super::value::{CelKey, Map, Text, Value, whole};
+use super::ast::{Access, CelNode, Expr};
+use super::value::{CelKey, CelMap, Text, Value, whole};
 use super::{Failure, Meter, Scope, functions, operators};
 
 pub(super) type Evaluated<'v> = Result<Value<'v>, Failure>;
 
 /// The value of a tree in a scope.
-pub(super) fn evaluate<'v>(root: &'v Node, scope: &dyn Scope<'v>, meter: &mut Meter) -> Evaluated<'v> {
+pub(super) fn evaluate<'v>(root: &'v CelNode, scope: &dyn Scope<'v>, meter: &mut Meter) -> Evaluated<'v> {
     CelEvaluator { scope, meter, items: Vec::new() }.value(root)
 }
 
@@ -22,7 +22,7 @@ pub(super) struct CelEvaluator<'e, 'v> {
 }
 
 impl<'v> CelEvaluator<'_, 'v> {
-    pub(super) fn value(&mut self, node: &'v Node) -> Evaluated<'v> {
+    pub(super) fn value(&mut self, node: &'v CelNode) -> Evaluated<'v> {
         self.meter.spend(1)?;
         match &node.expr {
             Expr::Null => Ok(Value::Null),
@@ -57,7 +57,7 @@ impl<'v> CelEvaluator<'_, 'v> {
         }
     }
 
-    pub(super) fn truth(&mut self, node: &'v Node) -> Result<bool, Failure> {
+    pub(super) fn truth(&mut self, node: &'v CelNode) -> Result<bool, Failure> {
         match self.value(node)? {
             Value::Bool(value) => Ok(value),
             other => Err(Failure::new(format!("expected true or false, found {}", other.kind()))),
@@ -75,7 +75,7 @@ impl<'v> CelEvaluator<'_, 'v> {
     }
 
     /// `&&` where `absorbing` is false, `||` where it is true: one such operand decides, whatever is wrong with the others.
-    fn absorb(&mut self, nodes: &'v [Node], absorbing: bool) -> Evaluated<'v> {
+    fn absorb(&mut self, nodes: &'v [CelNode], absorbing: bool) -> Evaluated<'v> {
         let mut failures = Failures::default();
         for node in nodes {
             match self.truth(node) {
@@ -88,7 +88,7 @@ impl<'v> CelEvaluator<'_, 'v> {
     }
 
     /// An item of a list or a map: none where it is an optional that is empty.
-    fn present(&mut self, node: &'v Node) -> Result<Option<Value<'v>>, Failure> {
+    fn present(&mut self, node: &'v CelNode) -> Result<Option<Value<'v>>, Failure> {
         match (&node.expr, self.value(node)?) {
             (Expr::IfPresent(_), Value::Optional(value)) => Ok(value.map(|value| (*value).clone())),
             (Expr::IfPresent(_), other) => {
@@ -98,7 +98,7 @@ impl<'v> CelEvaluator<'_, 'v> {
         }
     }
 
-    fn list(&mut self, nodes: &'v [Node]) -> Evaluated<'v> {
+    fn list(&mut self, nodes: &'v [CelNode]) -> Evaluated<'v> {
         let mut items = Vec::with_capacity(nodes.len());
         for node in nodes {
             items.extend(self.present(node)?);
@@ -106,7 +106,7 @@ impl<'v> CelEvaluator<'_, 'v> {
         Ok(Value::list(items))
     }
 
-    fn map(&mut self, entries: &'v [(Node, Node)]) -> Evaluated<'v> {
+    fn map(&mut self, entries: &'v [(CelNode, CelNode)]) -> Evaluated<'v> {
         let mut map = BTreeMap::new();
         for (key, value) in entries {
             let key = self.value(key)?;
@@ -115,7 +115,7 @@ impl<'v> CelEvaluator<'_, 'v> {
                 map.insert(key, value);
             }
         }
-        Ok(Value::Map(Map::made(map)))
+        Ok(Value::Map(CelMap::made(map)))
     }
 
     /// The key that a value is for a map that is made.
@@ -126,7 +126,7 @@ impl<'v> CelEvaluator<'_, 'v> {
         CelKey::of(value).ok_or_else(|| Failure::new(format!("{} is not the key of a map", value.kind())))
     }
 
-    fn select(&mut self, of: &'v Node, field: &str, mode: Access) -> Evaluated<'v> {
+    fn select(&mut self, of: &'v CelNode, field: &str, mode: Access) -> Evaluated<'v> {
         let value = self.value(of)?;
         let (value, mode) = match unwrapped(value, mode) {
             Ok(unwrapped) => unwrapped,
@@ -140,7 +140,7 @@ impl<'v> CelEvaluator<'_, 'v> {
         }
     }
 
-    fn index(&mut self, of: &'v Node, key: &'v Node, mode: Access) -> Evaluated<'v> {
+    fn index(&mut self, of: &'v CelNode, key: &'v CelNode, mode: Access) -> Evaluated<'v> {
         let (value, key) = (self.value(of)?, self.value(key)?);
         let (value, mode) = match unwrapped(value, mode) {
             Ok(unwrapped) => unwrapped,

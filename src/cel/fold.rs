@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::ast::{Fold, Folding};
 use super::evaluate::{CelEvaluator, Evaluated, Failures};
 use super::operators::sorted;
-use super::value::{Map, Value};
+use super::value::{CelMap, Value};
 use super::{Failure, Meter};
 
 /// The variables of a macro in one step: the item of a list or the key of a map; where it has two names, the index and the item, or
@@ -117,7 +117,7 @@ impl<'v> CelEvaluator<'_, 'v> {
                 made.insert(key, value);
             }
         }
-        Ok(Value::Map(Map::made(made)))
+        Ok(Value::Map(CelMap::made(made)))
     }
 
     fn entries(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
@@ -131,7 +131,7 @@ impl<'v> CelEvaluator<'_, 'v> {
                 }
             }
         }
-        Ok(Value::Map(Map::made(made)))
+        Ok(Value::Map(CelMap::made(made)))
     }
 
     /// `optional.optMap(item, …)`

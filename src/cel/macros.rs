@@ -1,7 +1,7 @@
 //! The macros: methods whose arguments are names and expressions in which these have a value.
 
 use super::CompileError;
-use super::ast::{Expr, Fold, Folding, Node};
+use super::ast::{CelNode, Expr, Fold, Folding};
 
 /// The macro of a name with so many arguments, and how many of these are names.
 pub(super) fn macro_named(name: &str, arguments: usize) -> Option<(Fold, usize)> {
@@ -28,8 +28,8 @@ pub(super) fn macro_named(name: &str, arguments: usize) -> Option<(Fold, usize)>
 pub(super) fn folding(
     kind: Fold,
     names: usize,
-    over: Node,
-    args: Vec<Node>,
+    over: CelNode,
+    args: Vec<CelNode>,
 ) -> Result<Folding, CompileError> {
     let (start, mut args) = (over.start, args.into_iter());
     let item = item_name(start, args.next())?;
@@ -47,9 +47,9 @@ pub(super) fn folding(
 }
 
 /// The name that a macro gives to items.
-fn item_name(start: usize, node: Option<Node>) -> Result<Box<str>, CompileError> {
+fn item_name(start: usize, node: Option<CelNode>) -> Result<Box<str>, CompileError> {
     match node {
-        Some(Node { expr: Expr::Name(name), .. }) => Ok(name),
+        Some(CelNode { expr: Expr::Name(name), .. }) => Ok(name),
         other => Err(CompileError {
             offset: other.map_or(start, |node| node.start),
             message: "the first argument is a name for the items, as in list.all(item, …)".to_owned(),

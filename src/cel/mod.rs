@@ -42,7 +42,7 @@ pub use types::{ObjectFields, Type, type_of_json};
 pub use value::Value;
 
 /// The variables that an expression may use, with their types.
-pub trait Names {
+pub trait VariableTypes {
     /// The type of a variable; `None` where there is none of this name.
     fn variable(&self, name: &str) -> Option<Type>;
     /// The type of `variables.NAME`.
@@ -59,7 +59,7 @@ pub trait Scope<'v> {
 
 impl Program {
     /// Compiles an expression that is to give a value of type `wanted`.
-    pub fn compile(text: &str, names: &dyn Names, wanted: &Type) -> Result<Self, CompileError> {
+    pub fn compile(text: &str, names: &dyn VariableTypes, wanted: &Type) -> Result<Self, CompileError> {
         let root = parser::parse(text)?;
         let found = check::check(&root, names)?;
         if !found.may_be(wanted) {

@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use super::ast::Operator;
+use super::ast::CelOperator;
 use super::evaluate::Evaluated;
-use super::value::{List, Text, Value};
+use super::value::{CelList, Text, Value};
 use super::{Failure, Meter};
 
 pub(super) fn negate<'v>(value: &Value<'v>) -> Evaluated<'v> {
@@ -20,32 +20,32 @@ fn overflow() -> Failure {
 }
 
 pub(super) fn binary<'v>(
-    operator: Operator,
+    operator: CelOperator,
     left: &Value<'v>,
     right: &Value<'v>,
     meter: &mut Meter,
 ) -> Evaluated<'v> {
     match operator {
-        Operator::Equal => left.equals(right, meter).map(Value::Bool),
-        Operator::NotEqual => left.equals(right, meter).map(|equal| Value::Bool(!equal)),
-        Operator::In => contains(right, left, meter).map(Value::Bool),
-        Operator::Less => compare(operator, left, right, meter, Ordering::is_lt),
-        Operator::LessOrEqual => compare(operator, left, right, meter, Ordering::is_le),
-        Operator::Greater => compare(operator, left, right, meter, Ordering::is_gt),
-        Operator::GreaterOrEqual => compare(operator, left, right, meter, Ordering::is_ge),
-        Operator::Add => add(left, right, meter),
-        Operator::Subtract | Operator::Multiply | Operator::Divide | Operator::Remainder => {
+        CelOperator::Equal => left.equals(right, meter).map(Value::Bool),
+        CelOperator::NotEqual => left.equals(right, meter).map(|equal| Value::Bool(!equal)),
+        CelOperator::In => contains(right, left, meter).map(Value::Bool),
+        CelOperator::Less => compare(operator, left, right, meter, Ordering::is_lt),
+        CelOperator::LessOrEqual => compare(operator, left, right, meter, Ordering::is_le),
+        CelOperator::Greater => compare(operator, left, right, meter, Ordering::is_gt),
+        CelOperator::GreaterOrEqual => compare(operator, left, right, meter, Ordering::is_ge),
+        CelOperator::Add => add(left, right, meter),
+        CelOperator::Subtract | CelOperator::Multiply | CelOperator::Divide | CelOperator::Remainder => {
             arithmetic(operator, left, right)
         }
     }
 }
 
-fn unsupported(operator: Operator, left: &Value<'_>, right: &Value<'_>) -> Failure {
+fn unsupported(operator: CelOperator, left: &Value<'_>, right: &Value<'_>) -> Failure {
     Failure::new(format!("`{}` does not work on {} and {}", operator.symbol(), left.kind(), right.kind()))
 }
 
 fn compare<'v>(
-    operator: Operator,
+    operator: CelOperator,
     left: &Value<'v>,
     right: &Value<'v>,
     meter: &mut Meter,
@@ -119,7 +119,7 @@ pub(super) fn contains<'v>(
             }
             Ok(map.find(key).is_some())
         }
-        _ => Err(unsupported(Operator::In, value, container)),
+        _ => Err(unsupported(CelOperator::In, value, container)),
     }
 }
 
@@ -128,9 +128,9 @@ fn add<'v>(left: &Value<'v>, right: &Value<'v>, meter: &mut Meter) -> Evaluated<
         (Value::Text(one), Value::Text(other)) => concatenate(one, other, meter),
         (Value::List(one), Value::List(other)) => {
             meter.spend(one.len().saturating_add(other.len()))?;
-            Ok(Value::List(List::Made(one.iter().chain(other.iter()).collect())))
+            Ok(Value::List(CelList::Made(one.iter().chain(other.iter()).collect())))
         }
-        _ => arithmetic(Operator::Add, left, right),
+        _ => arithmetic(CelOperator::Add, left, right),
     }
 }
 
@@ -140,14 +140,14 @@ fn concatenate<'v>(one: &Text<'v>, other: &Text<'v>, meter: &mut Meter) -> Evalu
     Ok(Value::text([one, other].concat()))
 }
 
-fn arithmetic<'v>(operator: Operator, left: &Value<'v>, right: &Value<'v>) -> Evaluated<'v> {
+fn arithmetic<'v>(operator: CelOperator, left: &Value<'v>, right: &Value<'v>) -> Evaluated<'v> {
     match (left, right) {
         (Value::Int(one), Value::Int(other)) => whole(operator, *one, *other).map(Value::Int),
         (Value::Double(one), Value::Double(other)) => match operator {
-            Operator::Add => Ok(Value::Double(one + other)),
-            Operator::Subtract => Ok(Value::Double(one - other)),
-            Operator::Multiply => Ok(Value::Double(one * other)),
-            Operator::Divide => Ok(Value::Double(one / other)),
+            CelOperator::Add => Ok(Value::Double(one + other)),
+            CelOperator::Subtract => Ok(Value::Double(one - other)),
+            CelOperator::Multiply => Ok(Value::Double(one * other)),
+            CelOperator::Divide => Ok(Value::Double(one / other)),
             _ => Err(unsupported(operator, left, right)),
         },
         _ => times(operator, left, right).unwrap_or_else(|| Err(unsupported(operator, left, right))),
@@ -155,19 +155,19 @@ fn arithmetic<'v>(operator: Operator, left: &Value<'v>, right: &Value<'v>) -> Ev
 }
 
 /// Sums and differences of times and durations.
-fn times<'v>(operator: Operator, left: &Value<'v>, right: &Value<'v>) -> Option<Evaluated<'v>> {
+fn times<'v>(operator: CelOperator, left: &Value<'v>, right: &Value<'v>) -> Option<Evaluated<'v>> {
     let time = |moment: Option<_>| moment.map(Value::Timestamp);
     let found = match (operator, left, right) {
-        (Operator::Add, Value::Duration(one), Value::Duration(other)) => {
+        (CelOperator::Add, Value::Duration(one), Value::Duration(other)) => {
             one.plus(*other).map(Value::Duration)
         }
-        (Operator::Subtract, Value::Duration(one), Value::Duration(other)) => {
+        (CelOperator::Subtract, Value::Duration(one), Value::Duration(other)) => {
             one.minus(*other).map(Value::Duration)
         }
-        (Operator::Add, Value::Timestamp(moment), Value::Duration(span))
-        | (Operator::Add, Value::Duration(span), Value::Timestamp(moment)) => time(moment.plus(*span)),
-        (Operator::Subtract, Value::Timestamp(moment), Value::Duration(span)) => time(moment.minus(*span)),
-        (Operator::Subtract, Value::Timestamp(one), Value::Timestamp(other)) => {
+        (CelOperator::Add, Value::Timestamp(moment), Value::Duration(span))
+        | (CelOperator::Add, Value::Duration(span), Value::Timestamp(moment)) => time(moment.plus(*span)),
+        (CelOperator::Subtract, Value::Timestamp(moment), Value::Duration(span)) => time(moment.minus(*span)),
+        (CelOperator::Subtract, Value::Timestamp(one), Value::Timestamp(other)) => {
             one.since(*other).map(Value::Duration)
         }
         _ => return None,
@@ -175,16 +175,16 @@ fn times<'v>(operator: Operator, left: &Value<'v>, right: &Value<'v>) -> Option<
     Some(found.ok_or_else(|| Failure::new("the duration or the time is beyond what there is")))
 }
 
-fn whole(operator: Operator, one: i64, other: i64) -> Result<i64, Failure> {
-    let divides = matches!(operator, Operator::Divide | Operator::Remainder);
+fn whole(operator: CelOperator, one: i64, other: i64) -> Result<i64, Failure> {
+    let divides = matches!(operator, CelOperator::Divide | CelOperator::Remainder);
     if divides && other == 0 {
         return Err(Failure::new("a division by zero"));
     }
     let result = match operator {
-        Operator::Add => one.checked_add(other),
-        Operator::Subtract => one.checked_sub(other),
-        Operator::Multiply => one.checked_mul(other),
-        Operator::Divide => one.checked_div(other),
+        CelOperator::Add => one.checked_add(other),
+        CelOperator::Subtract => one.checked_sub(other),
+        CelOperator::Multiply => one.checked_mul(other),
+        CelOperator::Divide => one.checked_div(other),
         _ => one.checked_rem(other),
     };
     result.ok_or_else(overflow)

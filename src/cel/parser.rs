@@ -1,7 +1,7 @@
 //! From tokens to a tree.
 
 use super::CompileError;
-use super::ast::{Access, Expr, LONGEST, MAX_HEIGHT, Node, Operator};
+use super::ast::{Access, CelNode, CelOperator, Expr, LONGEST, MAX_HEIGHT};
 use super::functions;
 use super::lexer::{Spanned, Token, tokens};
 use super::macros::{folding, macro_named};
@@ -33,27 +33,27 @@ const RESERVED: [&str; 19] = [
 ];
 
 /// Operators by how strongly they bind, the weakest first.
-const BINARY: [&[(&str, Operator)]; 3] = [
+const BINARY: [&[(&str, CelOperator)]; 3] = [
     &[
-        ("==", Operator::Equal),
-        ("!=", Operator::NotEqual),
-        ("<", Operator::Less),
-        ("<=", Operator::LessOrEqual),
-        (">", Operator::Greater),
-        (">=", Operator::GreaterOrEqual),
+        ("==", CelOperator::Equal),
+        ("!=", CelOperator::NotEqual),
+        ("<", CelOperator::Less),
+        ("<=", CelOperator::LessOrEqual),
+        (">", CelOperator::Greater),
+        (">=", CelOperator::GreaterOrEqual),
     ],
-    &[("+", Operator::Add), ("-", Operator::Subtract)],
-    &[("*", Operator::Multiply), ("/", Operator::Divide), ("%", Operator::Remainder)],
+    &[("+", CelOperator::Add), ("-", CelOperator::Subtract)],
+    &[("*", CelOperator::Multiply), ("/", CelOperator::Divide), ("%", CelOperator::Remainder)],
 ];
 
-type Parsed = Result<Node, CompileError>;
+type Parsed = Result<CelNode, CompileError>;
 
 pub(super) fn parse(text: &str) -> Parsed {
     if text.len() > LONGEST {
         let message = format!("an expression may be {LONGEST} bytes long; this one has {}", text.len());
         return Err(CompileError { offset: 0, message });
     }
-    let mut parser = Parser { tokens: tokens(text)?, at: 0, nesting: 0 };
+    let mut parser = CelParser { tokens: tokens(text)?, at: 0, nesting: 0 };
     let root = parser.expression()?;
     match parser.token() {
         Token::End => Ok(root),
@@ -64,13 +64,13 @@ pub(super) fn parse(text: &str) -> Parsed {
     }
 }
 
-struct Parser {
+struct CelParser {
     tokens: Vec<Spanned>,
     at: usize,
     nesting: usize,
 }
 
-impl Parser {
+impl CelParser {
     fn token(&self) -> &Token {
         self.tokens.get(self.at).map_or(&Token::End, |spanned| &spanned.token)
     }
@@ -84,7 +84,7 @@ impl Parser {
     }
 
     fn node(&self, start: usize, expr: Expr) -> Parsed {
-        let node = Node::new(start, expr);
+        let node = CelNode::new(start, expr);
         if node.height > MAX_HEIGHT {
             return self.wrong(format!("the expression is more than {MAX_HEIGHT} operations deep"));
         }
@@ -143,7 +143,7 @@ impl Parser {
         &mut self,
         symbol: &str,
         parse: impl Fn(&mut Self) -> Parsed,
-        join: impl Fn(Vec<Node>) -> Expr,
+        join: impl Fn(Vec<CelNode>) -> Expr,
     ) -> Parsed {
         let start = self.start();
         let first = parse(self)?;
@@ -172,12 +172,12 @@ impl Parser {
         Ok(left)
     }
 
-    fn operator(&mut self, operators: &[(&str, Operator)], is_relation: bool) -> Option<Operator> {
+    fn operator(&mut self, operators: &[(&str, CelOperator)], is_relation: bool) -> Option<CelOperator> {
         let found = match self.token() {
             Token::Symbol(symbol) => {
                 operators.iter().find(|(known, _)| known == symbol).map(|(_, operator)| *operator)
             }
-            Token::Name(name) if is_relation && &**name == "in" => Some(Operator::In),
+            Token::Name(name) if is_relation && &**name == "in" => Some(CelOperator::In),
             _ => None,
         };
         self.at += usize::from(found.is_some());
@@ -218,7 +218,7 @@ impl Parser {
         }
     }
 
-    fn after_dot(&mut self, of: Node) -> Parsed {
+    fn after_dot(&mut self, of: CelNode) -> Parsed {
         let mode = if self.accept("?") { Access::Optional } else { Access::Plain };
         let (at, field) = (self.start(), self.field()?);
         if mode == Access::Plain && self.accept("(") {
@@ -299,7 +299,7 @@ impl Parser {
     }
 
     /// Items up to a closing bracket, with or without a comma after the last.
-    fn list(&mut self, end: &str) -> Result<Vec<Node>, CompileError> {
+    fn list(&mut self, end: &str) -> Result<Vec<CelNode>, CompileError> {
         let mut items = Vec::new();
         while !self.accept(end) {
             items.push(if end == "]" { self.entry()? } else { self.expression()? });
@@ -352,7 +352,7 @@ impl Parser {
         }
     }
 
-    fn method(&mut self, of: Node, name: Box<str>, at: usize) -> Parsed {
+    fn method(&mut self, of: CelNode, name: Box<str>, at: usize) -> Parsed {
         let mut args = self.list(")")?;
         if let Expr::Name(prefix) = &of.expr {
             let qualified = format!("{prefix}.{name}");
@@ -368,9 +368,9 @@ impl Parser {
         self.function(at, name, true, args)
     }
 
-    fn function(&mut self, start: usize, function: Box<str>, is_method: bool, args: Vec<Node>) -> Parsed {
+    fn function(&mut self, start: usize, function: Box<str>, is_method: bool, args: Vec<CelNode>) -> Parsed {
         let regex = match (&*function, args.get(1)) {
-            ("matches" | "find" | "findAll", Some(Node { expr: Expr::Text(text), start, .. })) => {
+            ("matches" | "find" | "findAll", Some(CelNode { expr: Expr::Text(text), start, .. })) => {
                 let regex = pattern::compile(text)
                     .map_err(|why| CompileError { offset: *start, message: format!("not a pattern: {why}") });
                 Some(Box::new(regex?))
@@ -382,7 +382,7 @@ impl Parser {
 }
 
 /// `google.protobuf` as one name.
-fn dotted(node: &Node) -> Option<String> {
+fn dotted(node: &CelNode) -> Option<String> {
     match &node.expr {
         Expr::Name(name) => Some(name.to_string()),
         Expr::Select { of, field, mode: Access::Plain } => Some(format!("{}.{field}", dotted(of)?)),

@@ -29,7 +29,7 @@ impl Object {
     }
 }
 
-impl Names for Object {
+impl VariableTypes for Object {
     fn variable(&self, name: &str) -> Option<Type> {
         match name {
             "object" => Some(Self::typed()),

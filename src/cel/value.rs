@@ -20,8 +20,8 @@ pub enum Value<'v> {
     Int(i64),
     Double(f64),
     Text(Text<'v>),
-    List(List<'v>),
-    Map(Map<'v>),
+    List(CelList<'v>),
+    Map(CelMap<'v>),
     Quantity(Quantity),
     Duration(Span),
     Timestamp(Moment),
@@ -40,14 +40,14 @@ pub enum Text<'v> {
 }
 
 #[derive(Clone, Debug)]
-pub enum List<'v> {
+pub enum CelList<'v> {
     Json(&'v [Json]),
     Made(Rc<[Value<'v>]>),
 }
 
 /// In JSON a member that is null counts as absent, as it does to the API server.
 #[derive(Clone, Debug)]
-pub enum Map<'v> {
+pub enum CelMap<'v> {
     Json(&'v serde_json::Map<String, Json>),
     Made(Rc<BTreeMap<CelKey<'v>, Value<'v>>>),
 }
@@ -99,8 +99,8 @@ impl<'v> From<&'v Json> for Value<'v> {
                 None => Self::Double(number.as_f64().unwrap_or(f64::NAN)),
             },
             Json::String(text) => Self::Text(Text::Borrowed(text)),
-            Json::Array(items) => Self::List(List::Json(items)),
-            Json::Object(members) => Self::Map(Map::Json(members)),
+            Json::Array(items) => Self::List(CelList::Json(items)),
+            Json::Object(members) => Self::Map(CelMap::Json(members)),
         }
     }
 }
@@ -111,7 +111,7 @@ impl Value<'_> {
     }
 
     pub fn list(items: Vec<Self>) -> Self {
-        Self::List(List::Made(items.into()))
+        Self::List(CelList::Made(items.into()))
     }
 
     /// The name of its type.
@@ -201,7 +201,7 @@ impl<'v> From<&CelKey<'v>> for Value<'v> {
     }
 }
 
-impl<'v> List<'v> {
+impl<'v> CelList<'v> {
     pub fn len(&self) -> usize {
         match self {
             Self::Json(items) => items.len(),
@@ -237,7 +237,7 @@ impl<'v> List<'v> {
     }
 }
 
-impl<'v> Map<'v> {
+impl<'v> CelMap<'v> {
     pub fn made(entries: BTreeMap<CelKey<'v>, Value<'v>>) -> Self {
         Self::Made(Rc::new(entries))
     }

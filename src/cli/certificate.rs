@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use rustls::pki_types::ServerName;
 
-use super::kubernetes::{self, Named};
+use super::kubernetes::{self, ObjectArgument};
 use crate::certs::authority::LOCAL_HOSTS;
 use crate::certs::manager::Settings;
 use crate::certs::x509::normalized;
@@ -24,7 +24,7 @@ pub(super) struct CertificateArgs {
     /// The Secret in which all replicas keep a certificate of their own, and renew it; what is done in a cluster unless another
     /// certificate is asked for [default there: stateward-tls]
     #[arg(long, value_name = "[NAMESPACE/]NAME", conflicts_with_all = ["cert_file", "standalone", "ca_out"])]
-    cert_secret: Option<Named>,
+    cert_secret: Option<ObjectArgument>,
     /// With a certificate in a Secret: the webhook configurations, validating and mutating, whose caBundle is to be kept
     #[arg(long, value_name = "NAME", default_value = "stateward")]
     webhook_configuration: String,

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Secret;
 
 use super::UNUSABLE;
 use super::certificate::host;
-use super::kubernetes::{self, Connection, Named, block_on};
+use super::kubernetes::{self, Connection, ObjectArgument, block_on};
 use super::streams::{stderr, stdout};
 use crate::certs::authority::{CA_LIFETIME, Identity, LOCAL_HOSTS, SERVICE_HOSTS, Validity};
 use crate::certs::inspect::CertificateInventory;
@@ -62,7 +62,7 @@ struct Inspect {
     files: Vec<PathBuf>,
     /// A Secret of a cluster instead
     #[arg(long, value_name = "[NAMESPACE/]NAME")]
-    secret: Option<Named>,
+    secret: Option<ObjectArgument>,
     /// With --secret: the context of the kubeconfig to use
     #[arg(long, value_name = "NAME", requires = "secret", conflicts_with = "files")]
     context: Option<String>,
@@ -151,7 +151,7 @@ impl Inspect {
     }
 }
 
-async fn fetch(secret: &Named, context: Option<&str>) -> anyhow::Result<Secret> {
+async fn fetch(secret: &ObjectArgument, context: Option<&str>) -> anyhow::Result<Secret> {
     let Connection { client, server } = kubernetes::connect(None, context).await?;
     let (namespace, name) = secret.for_client(&client);
     let found = manager::fetch(&client, (&namespace, &name), manager::PATIENCE)

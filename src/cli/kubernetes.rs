@@ -69,12 +69,12 @@ pub(super) fn block_on<T>(requests: impl Future<Output = anyhow::Result<T>>) -> 
 
 /// An object of a namespace, as the command line names it: `NAMESPACE/NAME`, or `NAME` in the namespace of the client.
 #[derive(Clone, Debug)]
-pub(super) struct Named {
+pub(super) struct ObjectArgument {
     namespace: Option<String>,
     name: String,
 }
 
-impl Named {
+impl ObjectArgument {
     /// The namespace that it names.
     pub(super) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
@@ -92,7 +92,7 @@ impl Named {
     }
 }
 
-impl std::str::FromStr for Named {
+impl std::str::FromStr for ObjectArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

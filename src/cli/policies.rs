@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::sources;
-use crate::manifest::{Manifest, Note, NoteKind, Origin, Source, read};
+use crate::manifest::{Manifest, Note, NoteKind, Source, SourceOrigin, read};
 use crate::model::Kind;
 use crate::policy::{NamespaceExemption, Policy, PolicyError, all_errors, lint};
 
@@ -72,7 +72,7 @@ impl Loaded {
         let mut loaded = Self::default();
         let source = match source {
             // Cases for `policy test` may stand beside the policies.
-            Ok(source) if source.origin == Origin::Found && is_of_cases(&source.name) => return loaded,
+            Ok(source) if source.origin == SourceOrigin::Found && is_of_cases(&source.name) => return loaded,
             Ok(source) => source,
             // A mounted ConfigMap keeps its files in hidden folders, beside links to them.
             Err(note) if note.kind == NoteKind::Skipped => return loaded,

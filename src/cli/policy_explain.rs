@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use jiff::Timestamp;
 
-use super::kubernetes::Named;
+use super::kubernetes::ObjectArgument;
 use super::state::StateArgs;
 use super::streams::{stderr, styled_stdout};
 use super::{PolicyArgs, ResultFormat};
@@ -27,7 +27,7 @@ const MOST_SETS: usize = 10;
 pub(super) struct ExplainArgs {
     /// The StatefulSet
     #[arg(value_name = "[NAMESPACE/]SET")]
-    set: Named,
+    set: ObjectArgument,
     #[command(flatten)]
     state: StateArgs,
     #[command(flatten)]

@@ -24,7 +24,7 @@ use crate::events::{EventSender, Events};
 use crate::guard::{Confirmer, WebhookGuard, WhenOverloaded};
 use crate::lease::{Elector, LeaseConfig};
 use crate::model::printable;
-use crate::policy_status::{Known, PolicyStatusWriter, StatusConfig};
+use crate::policy_status::{PolicyStatusInputs, PolicyStatusWriter, StatusConfig};
 use crate::process::{Readiness, Shutdown, descriptors};
 use crate::reports::{ReportKind, Reports, ReportsConfig};
 use crate::server::{self, Drain, Limits, Metrics, ServeConfig, tls};
@@ -174,7 +174,7 @@ impl Args {
         let confirmer = Some(confirmer.when_overloaded(self.when_unconfirmed.into()));
         let (events, event_sender) = self.events(client.clone(), &mut metrics);
         let objects = policy_keeper.objects();
-        let known = Known { cluster: live.cluster(), policies: Arc::clone(&policies), objects };
+        let known = PolicyStatusInputs { cluster: live.cluster(), policies: Arc::clone(&policies), objects };
         let mutates_sets = policy_keeper.mutates_sets();
         let outputs = (events.clone(), &readiness);
         let (leader_tasks, provided) = self.leader_tasks(client, known, mutates_sets, outputs, &mut metrics);
@@ -201,7 +201,7 @@ impl Args {
     fn leader_tasks(
         &self,
         client: kube::Client,
-        known: Known,
+        known: PolicyStatusInputs,
         mutates_sets: tokio::sync::watch::Receiver<Option<bool>>,
         (events, readiness): (Option<Events>, &Readiness),
         metrics: &mut Metrics,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use jiff::Timestamp;
 
-use super::kubernetes::Named;
+use super::kubernetes::ObjectArgument;
 use super::policy_explain::hint;
 use super::state::StateArgs;
 use super::streams::styled_stdout;
@@ -31,7 +31,7 @@ use crate::show::{BudgetStatus, DrainPlan, Glance, Placement};
 pub(super) struct Args {
     /// The StatefulSet
     #[arg(value_name = "[NAMESPACE/]SET", required_unless_present = "node")]
-    set: Option<Named>,
+    set: Option<ObjectArgument>,
     /// A node that is to be drained (repeatable)
     #[arg(long, value_name = "NAME", conflicts_with_all = ["set", "objects"])]
     node: Vec<String>,
@@ -56,14 +56,14 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn set_of_files(&self, set: &Named) -> anyhow::Result<()> {
+    fn set_of_files(&self, set: &ObjectArgument) -> anyhow::Result<()> {
         let (namespace, name) = self.state.place_of(set)?;
         let inventory = self.state.inventory(&namespace)?;
         let report = audit_files(&inventory, &self.policy.load()?, PICTURES, Timestamp::now());
         self.write_set(&report, &namespace, &name, None)
     }
 
-    fn live_set(&self, set: &Named) -> anyhow::Result<()> {
+    fn live_set(&self, set: &ObjectArgument) -> anyhow::Result<()> {
         let (namespace, name) = self.state.place_of(set)?;
         let (report, _) = self.judged(Some(&namespace))?;
         let sets: BTreeSet<(Box<str>, Box<str>)> = report

@@ -8,7 +8,7 @@ use std::vec;
 
 use walkdir::{DirEntry, WalkDir};
 
-use crate::manifest::{Note, NoteKind, Origin, Source, kinds_that_matter};
+use crate::manifest::{Note, NoteKind, Source, SourceOrigin, kinds_that_matter};
 use crate::model::printable;
 
 /// The largest file that is read.
@@ -57,7 +57,7 @@ impl Iterator for Sources {
                     Ok(entry) if entry.file_type().is_dir() || !has_manifest_name(entry.path()) => {}
                     Ok(entry) => match entry.path().metadata() {
                         Ok(metadata) if metadata.is_file() => {
-                            return Some(source(file(entry.path(), Origin::Found)));
+                            return Some(source(file(entry.path(), SourceOrigin::Found)));
                         }
                         Ok(metadata) if metadata.is_dir() => {}
                         Ok(_) => return Some(Err(skipped(entry.path(), NOT_REGULAR))),
@@ -65,7 +65,7 @@ impl Iterator for Sources {
                     },
                     Err(error) => {
                         let name = error.path().map(name).unwrap_or_default();
-                        return Some(Err(failed(name, Origin::Found, &error.to_string())));
+                        return Some(Err(failed(name, SourceOrigin::Found, &error.to_string())));
                     }
                 }
             }
@@ -74,7 +74,7 @@ impl Iterator for Sources {
                 return Some(source(stdin()));
             }
             if !path.is_dir() {
-                return Some(source(file(&path, Origin::Named)));
+                return Some(source(file(&path, SourceOrigin::Named)));
             }
             self.walk = Some(WalkDir::new(&path).sort_by_file_name().into_iter());
         }
@@ -88,7 +88,7 @@ fn source(read: Result<(Arc<Source>, String), Note>) -> Result<Arc<Source>, Note
 
 /// Reads standard input: what is known of it, and its text.
 pub(super) fn stdin() -> Result<(Arc<Source>, String), Note> {
-    load(STDIN.to_owned(), Origin::Named, io::stdin().lock(), 0)
+    load(STDIN.to_owned(), SourceOrigin::Named, io::stdin().lock(), 0)
 }
 
 /// The folder that was named may be hidden, those in it may not.
@@ -104,11 +104,12 @@ pub(super) fn has_manifest_name(path: &Path) -> bool {
 }
 
 /// Reads a file: what is known of it, and its text. Links count: that is how Kubernetes mounts the files of a `ConfigMap`.
-pub(super) fn file(path: &Path, origin: Origin) -> Result<(Arc<Source>, String), Note> {
-    let origin = if is_in_chart(path) { Origin::Chart } else { origin };
+pub(super) fn file(path: &Path, origin: SourceOrigin) -> Result<(Arc<Source>, String), Note> {
+    let origin = if is_in_chart(path) { SourceOrigin::Chart } else { origin };
     let failed = |error: &str| failed(name(path), origin, error);
     // Files that are open already can be opened without waiting: standard input, and `<(command)` of a shell.
-    let is_own = origin == Origin::Named && (path == Path::new("/dev/stdin") || path.starts_with("/dev/fd"));
+    let is_own =
+        origin == SourceOrigin::Named && (path == Path::new("/dev/stdin") || path.starts_with("/dev/fd"));
     let metadata = path.metadata().map_err(|error| failed(&error.to_string()))?;
     if !metadata.is_file() && !is_own {
         return Err(failed(NOT_REGULAR));
@@ -127,7 +128,12 @@ fn is_in_chart(path: &Path) -> bool {
 }
 
 /// Reads a text of about so many bytes.
-fn load(name: String, origin: Origin, from: impl Read, expected: u64) -> Result<(Arc<Source>, String), Note> {
+fn load(
+    name: String,
+    origin: SourceOrigin,
+    from: impl Read,
+    expected: u64,
+) -> Result<(Arc<Source>, String), Note> {
     // With one byte more the end is seen without more room.
     let mut bytes = Vec::with_capacity(usize::try_from(expected.min(MAX_BYTES)).unwrap_or_default() + 1);
     if let Err(error) = from.take(MAX_BYTES + 1).read_to_end(&mut bytes) {
@@ -164,16 +170,22 @@ fn utf8(bytes: Vec<u8>) -> (String, bool) {
     }
 }
 
-pub(super) fn failed(name: String, origin: Origin, error: &str) -> Note {
+pub(super) fn failed(name: String, origin: SourceOrigin, error: &str) -> Note {
     note(name, origin, NoteKind::Unreadable, error, kinds_that_matter().collect())
 }
 
 /// Notes that a file or folder that was found is not looked into.
 pub(super) fn skipped(path: &Path, reason: &str) -> Note {
-    note(name(path), Origin::Found, NoteKind::Skipped, &format!("not looked into: {reason}"), Vec::new())
+    note(
+        name(path),
+        SourceOrigin::Found,
+        NoteKind::Skipped,
+        &format!("not looked into: {reason}"),
+        Vec::new(),
+    )
 }
 
-fn note(name: String, origin: Origin, kind: NoteKind, message: &str, hides: Vec<&'static str>) -> Note {
+fn note(name: String, origin: SourceOrigin, kind: NoteKind, message: &str, hides: Vec<&'static str>) -> Note {
     let file = Source::new(name, "", origin);
     let message = printable(message).into_owned();
     Note { file, line: 1, column: 1, kind, message, hides }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 
-use super::kubernetes::Named;
+use super::kubernetes::ObjectArgument;
 use super::{audit, cluster, kubernetes, namespace};
 use crate::cluster::inventory::Inventory;
 use crate::cluster::{Cluster, Listing};
@@ -32,7 +32,7 @@ impl StateArgs {
     }
 
     /// The namespace and the name of a StatefulSet that the command line names.
-    pub(super) fn place_of(&self, set: &Named) -> anyhow::Result<(String, String)> {
+    pub(super) fn place_of(&self, set: &ObjectArgument) -> anyhow::Result<(String, String)> {
         if let (Some(own), Some(other)) = (set.namespace(), &self.namespace) {
             ensure!(
                 own == other,

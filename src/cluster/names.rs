@@ -7,7 +7,7 @@ use imbl::{OrdSet, ordset};
 
 /// Keys in order, at least one. Nearly always they are few, and a change of many must not cost a copy of all.
 #[derive(Clone, Debug)]
-pub(super) enum Names {
+pub(super) enum KeySet {
     One(Arc<str>),
     Few(Arc<[Arc<str>]>),
     Many(OrdSet<Arc<str>>),
@@ -16,7 +16,7 @@ pub(super) enum Names {
 /// From here on they are many.
 const MANY: usize = 32;
 
-impl Names {
+impl KeySet {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::One(_) => 1,
@@ -106,13 +106,13 @@ mod tests {
     proptest! {
         #[test]
         fn names_are_a_sorted_set(steps in proptest::collection::vec((any::<bool>(), 0..80_u32), 0..400)) {
-            let (mut names, mut expected) = (None::<Names>, BTreeSet::new());
+            let (mut names, mut expected) = (None::<KeySet>, BTreeSet::new());
             for (inserts, number) in steps {
                 let name: Arc<str> = format!("{number:03}").into();
                 if inserts {
                     match &mut names {
                         Some(known) => known.insert(&name),
-                        None => names = Some(Names::One(Arc::clone(&name))),
+                        None => names = Some(KeySet::One(Arc::clone(&name))),
                     }
                     expected.insert(name);
                 } else {
@@ -121,8 +121,8 @@ mod tests {
                     }
                     expected.remove(&name);
                 }
-                let found: Vec<Arc<str>> = names.iter().flat_map(Names::iter).cloned().collect();
-                prop_assert_eq!(names.as_ref().map_or(0, Names::len), expected.len());
+                let found: Vec<Arc<str>> = names.iter().flat_map(KeySet::iter).cloned().collect();
+                prop_assert_eq!(names.as_ref().map_or(0, KeySet::len), expected.len());
                 prop_assert_eq!(found, expected.iter().cloned().collect::<Vec<_>>());
             }
         }

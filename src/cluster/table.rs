@@ -7,7 +7,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use imbl::ordmap::{DiffItem, Entry};
 
-use super::names::Names;
+use super::names::KeySet;
 use crate::model::{
     Autoscaler, Claim, ConfigMap, DisruptionBudget, Labels, Namespace, Object, Pod, PolicyDocument, Service,
     StatefulSet, Workload,
@@ -51,7 +51,7 @@ pub(super) enum IndexKey<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Table<T> {
     objects: OrdMap<Arc<str>, Arc<T>>,
-    index: OrdMap<u64, Names>,
+    index: OrdMap<u64, KeySet>,
     /// With a secret of its own, as for any hash over names that others choose.
     hasher: RandomState,
 }
@@ -112,7 +112,7 @@ impl<T: Indexed> Table<T> {
     ) -> impl Iterator<Item = &T> {
         let mut lists = keys.map(|key| self.names(namespace, key)).peekable();
         let names = match lists.peek() {
-            Some(_) => lists.min_by_key(|names| names.map_or(0, Names::len)).flatten(),
+            Some(_) => lists.min_by_key(|names| names.map_or(0, KeySet::len)).flatten(),
             None => self.names(namespace, IndexKey::AnyLabel),
         };
         self.named(namespace, names)
@@ -123,14 +123,14 @@ impl<T: Indexed> Table<T> {
         self.named(namespace, self.names(namespace, key))
     }
 
-    fn names(&self, namespace: &str, key: IndexKey<'_>) -> Option<&Names> {
+    fn names(&self, namespace: &str, key: IndexKey<'_>) -> Option<&KeySet> {
         // A hash is not needed to see that there is nothing.
         if self.index.is_empty() { None } else { self.index.get(&self.hash(namespace, key)) }
     }
 
     /// Two keys may have the same hash: an object of another namespace may be among the names.
-    fn named<'a>(&'a self, namespace: &str, names: Option<&'a Names>) -> impl Iterator<Item = &'a T> {
-        let found = names.into_iter().flat_map(Names::iter).filter_map(|name| self.objects.get(&**name));
+    fn named<'a>(&'a self, namespace: &str, names: Option<&'a KeySet>) -> impl Iterator<Item = &'a T> {
+        let found = names.into_iter().flat_map(KeySet::iter).filter_map(|name| self.objects.get(&**name));
         found.map(|object| &**object).filter(move |object| *object.metadata().namespace == *namespace)
     }
 
@@ -181,7 +181,7 @@ impl<T: Indexed> Table<T> {
         for index in object.keys() {
             match self.index.entry(self.hash(&object.metadata().namespace, index)) {
                 Entry::Occupied(mut names) => names.get_mut().insert(&key),
-                Entry::Vacant(vacant) => drop(vacant.insert(Names::One(Arc::clone(&key)))),
+                Entry::Vacant(vacant) => drop(vacant.insert(KeySet::One(Arc::clone(&key)))),
             }
         }
         self.objects.insert(key, object);

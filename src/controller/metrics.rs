@@ -5,15 +5,15 @@ use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge}
 use prometheus_client::registry::Registry;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Labels {
+struct ReconcileLabels {
     outcome: &'static str,
 }
 
 /// Its metrics. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ControllerMetrics {
-    rounds: Family<Labels, Counter>,
-    services: Family<Labels, Counter>,
+    rounds: Family<ReconcileLabels, Counter>,
+    services: Family<ReconcileLabels, Counter>,
     known: Gauge,
     labelled: Counter,
 }
@@ -29,7 +29,7 @@ impl ControllerMetrics {
         let metrics = Self::default();
         for (family, outcomes) in [(&metrics.rounds, &ROUNDS[..]), (&metrics.services, &SERVICES[..])] {
             for outcome in outcomes {
-                drop(family.get_or_create(&Labels { outcome }));
+                drop(family.get_or_create(&ReconcileLabels { outcome }));
             }
         }
         let help = "Rounds over the per-pod Services of one StatefulSet, by how they ended";
@@ -45,11 +45,11 @@ impl ControllerMetrics {
     }
 
     pub(super) fn round(&self, outcome: &'static str) {
-        self.rounds.get_or_create(&Labels { outcome }).inc();
+        self.rounds.get_or_create(&ReconcileLabels { outcome }).inc();
     }
 
     pub(super) fn service(&self, outcome: &'static str) {
-        self.services.get_or_create(&Labels { outcome }).inc();
+        self.services.get_or_create(&ReconcileLabels { outcome }).inc();
     }
 
     pub(super) fn labelled(&self) {

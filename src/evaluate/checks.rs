@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::Evaluator;
 use super::evaluation::{Evaluation, finding_of};
-use super::facts::{CheckFacts, Known, request, scale};
+use super::facts::{CheckFacts, LookedUpObjects, request, scale};
 use crate::cel::{Failure, Meter, Program, Scope, Value};
 use crate::change::{RawObject, RawObjects};
 use crate::model::Object;
@@ -21,7 +21,7 @@ const STEPS_OF_CHECK: u64 = 200_000;
 const STEPS_OF_CHANGE: u64 = 2_000_000;
 
 /// The result of a check.
-enum Outcome {
+enum CheckOutcome {
     Passes,
     Fails(String),
     /// An expression has no value.
@@ -80,14 +80,17 @@ impl<'a> Evaluator<'a> {
         let states = &evaluation.states;
         let (message, remedy, level) =
             match outcome(check, checks, &facts(&states.after, asked, checks, false), steps) {
-                Outcome::Passes | Outcome::NotJudged => return None,
-                Outcome::Fails(message) => (message, check.remedy.to_string(), check.level),
-                Outcome::Failed(failure) => failed(policy, check, &failure),
+                CheckOutcome::Passes | CheckOutcome::NotJudged => return None,
+                CheckOutcome::Fails(message) => (message, check.remedy.to_string(), check.level),
+                CheckOutcome::Failed(failure) => failed(policy, check, &failure),
             };
         let ratchets = level == Level::Deny && !check.is_about_step();
         let before = states.before.as_ref().filter(|_| ratchets);
         let already = before.is_some_and(|before| {
-            !matches!(outcome(check, checks, &facts(before, asked, checks, true), steps), Outcome::Passes)
+            !matches!(
+                outcome(check, checks, &facts(before, asked, checks, true), steps),
+                CheckOutcome::Passes
+            )
         });
         let violation = Violation::new(Place::in_set(&*check.path), message, remedy);
         let subject = states.after.set.reference();
@@ -134,7 +137,7 @@ fn facts<'f, 'a>(
         old_object,
         request: &asked.request,
         params: checks.params(),
-        known: Known::default(),
+        known: LookedUpObjects::default(),
     }
 }
 
@@ -166,24 +169,28 @@ fn outcome<'f>(
     checks: &'f Checks,
     facts: &'f CheckFacts<'f, '_>,
     steps: &mut u64,
-) -> Outcome {
+) -> CheckOutcome {
     let mut meter = Meter::new(STEPS_OF_CHECK.min(*steps));
     let allowed = meter.left();
     let scope = CheckScope { facts, checks, evaluated: RefCell::default() };
     let outcome = judged(check, &scope, &mut meter).unwrap_or_else(|failure| match failure {
-        Failure::Unknown(_) => Outcome::NotJudged,
-        failure => Outcome::Failed(failure),
+        Failure::Unknown(_) => CheckOutcome::NotJudged,
+        failure => CheckOutcome::Failed(failure),
     });
     *steps = steps.saturating_sub(allowed - meter.left());
     outcome
 }
 
-fn judged<'f>(check: &'f Check, scope: &CheckScope<'f, '_>, meter: &mut Meter) -> Result<Outcome, Failure> {
+fn judged<'f>(
+    check: &'f Check,
+    scope: &CheckScope<'f, '_>,
+    meter: &mut Meter,
+) -> Result<CheckOutcome, Failure> {
     let mut failure = None;
     for condition in &check.conditions {
         match is_true(condition, scope, meter) {
             Ok(true) => {}
-            Ok(false) => return Ok(Outcome::Passes),
+            Ok(false) => return Ok(CheckOutcome::Passes),
             Err(error) => failure = failure.or(Some(error)),
         }
     }
@@ -191,9 +198,9 @@ fn judged<'f>(check: &'f Check, scope: &CheckScope<'f, '_>, meter: &mut Meter) -
         return Err(failure);
     }
     if is_true(&check.expression, scope, meter)? {
-        return Ok(Outcome::Passes);
+        return Ok(CheckOutcome::Passes);
     }
-    Ok(Outcome::Fails(message(check, scope, meter)))
+    Ok(CheckOutcome::Fails(message(check, scope, meter)))
 }
 
 fn is_true<'f>(program: &'f Program, scope: &CheckScope<'f, '_>, meter: &mut Meter) -> Result<bool, Failure> {

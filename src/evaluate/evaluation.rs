@@ -26,7 +26,7 @@ pub(super) struct Evaluation<'a> {
     pub(super) step_class: Classified,
     pub(super) applicable: Applicable<'a>,
     pub(super) trigger: Trigger,
-    pub(super) operated: Operated<'a>,
+    pub(super) operated: OperatorContext<'a>,
     /// Whether it is created, and other objects may be created after it.
     pub(super) is_first: bool,
     /// Whether other objects may be created or deleted next.
@@ -45,7 +45,7 @@ pub(super) struct States<'a> {
 }
 
 /// The part of an operator in a change.
-pub(super) struct Operated<'a> {
+pub(super) struct OperatorContext<'a> {
     /// The custom resource whose operator asks for a change to what it manages.
     pub(super) asks: Option<&'a Owner>,
     /// Whether a policy treats operators like all others.
@@ -314,7 +314,7 @@ pub(super) fn finding_of(rule: RuleId, level: Level, subject: &ObjectRef, violat
     }
 }
 
-impl<'a> Operated<'a> {
+impl<'a> OperatorContext<'a> {
     /// The custom resource for whose operator a denial becomes a warning.
     fn spared(&self) -> Option<&'a Owner> {
         self.asks.filter(|_| !self.is_enforced)

@@ -20,12 +20,12 @@ pub(super) struct CheckFacts<'f, 'a> {
     pub(super) old_object: RawObject<'f>,
     pub(super) request: &'f Json,
     pub(super) params: &'f Json,
-    pub(super) known: Known,
+    pub(super) known: LookedUpObjects,
 }
 
 /// Results of lookups; `None` where it is not known.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct LookedUpObjects {
     namespace: OnceCell<Option<Json>>,
     set: OnceCell<Option<Json>>,
     services: OnceCell<Option<Json>>,

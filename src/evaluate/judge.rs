@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ptr;
 
-use super::evaluation::{Evaluation, Operated, States};
+use super::evaluation::{Evaluation, OperatorContext, States};
 use super::groups::stronger;
 use super::{Evaluator, Memories};
 use super::{claims, pods};
@@ -86,7 +86,10 @@ impl<'a> Evaluator<'a> {
         self.run(&Evaluation {
             together,
             step_class,
-            operated: Operated { asks: asked.operator, is_enforced: applicable.enforces_on_operators() },
+            operated: OperatorContext {
+                asks: asked.operator,
+                is_enforced: applicable.enforces_on_operators(),
+            },
             is_first: trigger == Trigger::Set && before.is_none() && !self.has_all_objects,
             may_continue: !self.has_all_objects,
             denies_missing_companions: applicable.denies_missing_companions(),
@@ -160,7 +163,7 @@ impl<'a> Evaluator<'a> {
         let exempt = evaluation.applicable.exemption(rule.id, metadata, self.now);
         let ratchets = ruling.level == Level::Deny;
         let known = if ratchets { evaluation.known_violations(rule, ruling.params) } else { Vec::new() };
-        let known = Known::of(&known);
+        let known = EarlierViolations::of(&known);
         let may_be_exempted = evaluation.applicable.honours_annotations();
         let findings = violations.into_iter().map(|violation| {
             let already = known.covers(&violation);
@@ -175,9 +178,9 @@ impl<'a> Evaluator<'a> {
 }
 
 /// The violations before a change: for each key, how bad it was.
-pub(super) struct Known<'v>(BTreeMap<&'v str, i32>);
+pub(super) struct EarlierViolations<'v>(BTreeMap<&'v str, i32>);
 
-impl<'v> Known<'v> {
+impl<'v> EarlierViolations<'v> {
     pub(super) fn of(violations: &'v [Violation]) -> Self {
         let mut worst = BTreeMap::new();
         for violation in violations {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Evaluator;
 use super::evaluation::finding;
-use super::judge::Known;
+use super::judge::EarlierViolations;
 use crate::change::{ObjectChange, WorkloadScale};
 use crate::cluster::{ClusterView, PendingChange};
 use crate::model::{Object, Owner, Workload};
@@ -66,7 +66,7 @@ impl<'a> Evaluator<'a> {
             return Vec::new();
         }
         let known = step.before.as_ref().map(|before| step.violations(rule, before, ruling.params));
-        let known = Known::of(known.as_deref().unwrap_or_default());
+        let known = EarlierViolations::of(known.as_deref().unwrap_or_default());
         let workload = step.after.workload;
         let exempt = applicable.exemption(rule.id, &workload.metadata, self.now);
         let may_be_exempted = applicable.honours_annotations();

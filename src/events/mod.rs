@@ -63,16 +63,16 @@ pub enum ReviewOrigin {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Outcomes(Family<OutcomeLabels, Counter>);
+struct Outcomes(Family<EventOutcomeLabels, Counter>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabels {
+struct EventOutcomeLabels {
     outcome: &'static str,
 }
 
 impl Outcomes {
     fn count(&self, outcome: &'static str) {
-        self.0.get_or_create(&OutcomeLabels { outcome }).inc();
+        self.0.get_or_create(&EventOutcomeLabels { outcome }).inc();
     }
 }
 
@@ -86,7 +86,7 @@ impl Events {
     ) -> (Self, EventSender) {
         let outcomes = Outcomes::default();
         for outcome in ["created", "repeated", "limited", "dropped", "failed", "unconfirmed"] {
-            drop(outcomes.0.get_or_create(&OutcomeLabels { outcome }));
+            drop(outcomes.0.get_or_create(&EventOutcomeLabels { outcome }));
         }
         let help = "Kubernetes Events about what was refused, warned of or could not be done, by outcome";
         registry.register("events", help, outcomes.0.clone());

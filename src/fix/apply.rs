@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use serde_json::{Map, Value};
 
 use crate::model::pointer_keys;
-use crate::verdict::Operation;
+use crate::verdict::EditOperation;
 
 /// One step of a path: numbers compare as numbers, so that items of a list sort as they stand.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,7 +18,7 @@ pub enum PathStep {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValueEdit {
     pub path: Vec<PathStep>,
-    pub operation: Operation,
+    pub operation: EditOperation,
     pub value: Value,
 }
 
@@ -34,7 +34,7 @@ pub fn steps(json_pointer: &str) -> Vec<PathStep> {
 /// Applies edits that do not touch each other. Items are removed last and from the end, so that every index means what it meant.
 pub fn apply<'a>(root: &mut Value, edits: impl IntoIterator<Item = &'a ValueEdit>) -> Result<(), String> {
     let (sets, mut removals): (Vec<&ValueEdit>, Vec<&ValueEdit>) =
-        edits.into_iter().partition(|edit| edit.operation == Operation::Set);
+        edits.into_iter().partition(|edit| edit.operation == EditOperation::Set);
     removals.sort_by_key(|edit| Reverse(&edit.path));
     for edit in sets {
         set(root, &edit.path, &edit.value)?;
@@ -116,7 +116,7 @@ mod tests {
     fn edited(mut root: Value, edits: &[(&str, Value)]) -> Result<Value, String> {
         let edit = |(path, value): &(&str, Value)| ValueEdit {
             path: steps(path),
-            operation: if value.is_null() { Operation::Remove } else { Operation::Set },
+            operation: if value.is_null() { EditOperation::Remove } else { EditOperation::Set },
             value: value.clone(),
         };
         let edits: Vec<ValueEdit> = edits.iter().map(edit).collect();

@@ -9,7 +9,7 @@ use super::{LeftAlone, PathStep, Reason, ValueEdit, steps};
 use crate::cluster::inventory::Inventory;
 use crate::model::ObjectRef;
 use crate::report::{Located, Report};
-use crate::verdict::{Edit, Finding, Operation};
+use crate::verdict::{Edit, EditOperation, Finding};
 
 /// A finding whose edits are to be made.
 pub(super) struct Selected<'a> {
@@ -94,7 +94,7 @@ fn resolve(
         ));
     }
     let near = &located.position.as_ref().ok_or("it was not read from a file")?.file;
-    if edit.operation == Operation::Create {
+    if edit.operation == EditOperation::Create {
         let beside = inventory.manifest_of(&located.finding.subject, near)?;
         let mut manifest = edit.value.clone();
         if beside.namespace.is_none()
@@ -122,14 +122,14 @@ enum Aim {
 }
 
 impl Aim {
-    fn of(wanted: &Wanted) -> (Self, Operation, &Value) {
+    fn of(wanted: &Wanted) -> (Self, EditOperation, &Value) {
         match wanted {
             Wanted::Edit { document, edit } => {
                 (Self::Field(document.clone(), edit.path.clone()), edit.operation, &edit.value)
             }
             Wanted::Create { object, beside, manifest } => {
                 let name = format!("{} {object}", beside.document.file);
-                (Self::Object(name), Operation::Create, manifest)
+                (Self::Object(name), EditOperation::Create, manifest)
             }
         }
     }
@@ -149,7 +149,7 @@ impl Aim {
 /// Takes out the findings that want different things of one field.
 fn without_conflicts<'a>(selected: Vec<Selected<'a>>, left: &mut Vec<LeftAlone>) -> Vec<Selected<'a>> {
     // Two different edits of one target are enough to know that they conflict.
-    let mut wishes: BTreeMap<Aim, Vec<(usize, Operation, &Value)>> = BTreeMap::new();
+    let mut wishes: BTreeMap<Aim, Vec<(usize, EditOperation, &Value)>> = BTreeMap::new();
     for (index, one) in selected.iter().enumerate() {
         for (aim, operation, value) in one.wanted.iter().map(Aim::of) {
             let known = wishes.entry(aim).or_default();
@@ -162,7 +162,7 @@ fn without_conflicts<'a>(selected: Vec<Selected<'a>>, left: &mut Vec<LeftAlone>)
     for (index, one) in selected.iter().enumerate() {
         for (aim, operation, value) in one.wanted.iter().map(Aim::of) {
             for ancestor in aim.with_ancestors() {
-                let agrees = |wish: &(usize, Operation, &Value)| {
+                let agrees = |wish: &(usize, EditOperation, &Value)| {
                     wish.0 == index || (ancestor == aim && (wish.1, wish.2) == (operation, value))
                 };
                 let mut others = wishes.get(&ancestor).into_iter().flatten();

@@ -70,7 +70,7 @@ pub(super) fn wider(wanted: &Wanted, cluster: &Cluster) -> Option<Wanted> {
 
 /// An object that a change names without showing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Named<'a> {
+pub(super) struct ReferencedObject<'a> {
     pub(super) kind: Kind,
     pub(super) namespace: &'a str,
     pub(super) name: &'a str,
@@ -81,7 +81,7 @@ const MOST_CLAIMS: usize = 8;
 
 /// The objects that the change names and the snapshot does not have: a set that was created a moment ago; of Deployments, which
 /// are not watched, those that are scaled, and the claims that two of their pods would write to.
-pub(super) fn unknown_objects<'a>(change: &'a Change, snapshot: &'a Cluster) -> Vec<Named<'a>> {
+pub(super) fn unknown_objects<'a>(change: &'a Change, snapshot: &'a Cluster) -> Vec<ReferencedObject<'a>> {
     if change.requester.is_cleanup_controller() {
         return Vec::new();
     }
@@ -93,19 +93,23 @@ pub(super) fn unknown_objects<'a>(change: &'a Change, snapshot: &'a Cluster) -> 
         Action::WorkloadScale(WorkloadScale { kind, namespace, name, new, .. }) => {
             match view.workload(*kind, namespace, name) {
                 Some(workload) => unknown_claims(workload, *new, &view),
-                None => vec![Named { kind: *kind, namespace, name }],
+                None => vec![ReferencedObject { kind: *kind, namespace, name }],
             }
         }
         other => {
             let Some((namespace, Some(name))) = subject(other) else { return Vec::new() };
             let is_known = view.set(namespace, name).present().is_some();
-            let named = Named { kind: Kind::StatefulSet, namespace, name };
+            let named = ReferencedObject { kind: Kind::StatefulSet, namespace, name };
             (!is_known).then_some(named).into_iter().collect()
         }
     }
 }
 
-fn unknown_claims<'a>(workload: &'a Workload, replicas: i32, view: &ClusterView<'_>) -> Vec<Named<'a>> {
+fn unknown_claims<'a>(
+    workload: &'a Workload,
+    replicas: i32,
+    view: &ClusterView<'_>,
+) -> Vec<ReferencedObject<'a>> {
     if !workload.may_run_two(replicas) || workload.is_of_deployment() {
         return Vec::new();
     }
@@ -113,7 +117,7 @@ fn unknown_claims<'a>(workload: &'a Workload, replicas: i32, view: &ClusterView<
     let claims = workload.template().spec.written_claims().take(MOST_CLAIMS);
     let names = claims.map(|(_, _, source)| &*source.claim_name);
     let unknown = names.filter(|name| view.claim(namespace, name).is_none());
-    unknown.map(|name| Named { kind: Kind::Claim, namespace, name }).collect()
+    unknown.map(|name| ReferencedObject { kind: Kind::Claim, namespace, name }).collect()
 }
 
 /// The verdict on what was read, where it was; where it was not, that on the snapshot, which then refuses nothing.
@@ -132,11 +136,11 @@ pub(super) fn settle(
     let failure = |id: &RuleId| {
         let grounds = Grounds::of(id, policies)?;
         let needs = grounds.needs(&change.action);
-        let failed = |kind: &Kind| Some(Known::Failed(*kind, fresh.failure(*kind)?.clone()));
+        let failed = |kind: &Kind| Some(SnapshotReason::Failed(*kind, fresh.failure(*kind)?.clone()));
         if let Some(failed) = needs.iter().find_map(failed) {
             return Some(failed);
         }
-        (!needs.iter().all(|kind| is_read(*kind, &grounds, wanted))).then_some(Known::NotRead)
+        (!needs.iter().all(|kind| is_read(*kind, &grounds, wanted))).then_some(SnapshotReason::NotRead)
     };
     let kept = snapshot
         .findings
@@ -154,20 +158,20 @@ fn is_read(kind: Kind, grounds: &Grounds<'_>, wanted: &Wanted) -> bool {
 }
 
 /// Why the snapshot is all there is.
-enum Known {
+enum SnapshotReason {
     /// Not read, because nothing was refused for it.
     NotRead,
     /// Objects of this kind could not be read.
     Failed(Kind, LiveReadError),
 }
 
-fn unconfirmed(why: &Known, mut finding: Finding, when_overloaded: WhenOverloaded) -> Finding {
-    if let Known::Failed(_, LiveReadError::Overloaded) = why
+fn unconfirmed(why: &SnapshotReason, mut finding: Finding, when_overloaded: WhenOverloaded) -> Finding {
+    if let SnapshotReason::Failed(_, LiveReadError::Overloaded) = why
         && when_overloaded == WhenOverloaded::Deny
     {
         return finding;
     }
-    if let (Known::Failed(kind, failure), Level::Deny) = (why, finding.level) {
+    if let (SnapshotReason::Failed(kind, failure), Level::Deny) = (why, finding.level) {
         finding.level = Level::Warn;
         let (kinds, message) = (kind.facts().plural, &finding.message);
         finding.message =

@@ -25,23 +25,23 @@ use crate::verdict::Verdict;
 #[derive(Clone)]
 pub struct Confirmer {
     reader: Reader,
-    outcomes: Family<OutcomeLabels, Counter>,
+    outcomes: Family<ConfirmationOutcomeLabels, Counter>,
     when_overloaded: WhenOverloaded,
     departures: Arc<Departures>,
     logged: Arc<Repeats>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabels {
+struct ConfirmationOutcomeLabels {
     outcome: &'static str,
 }
 
 impl Confirmer {
     /// Reads over `client`, and registers what comes of it.
     pub fn new(client: kube::Client, registry: &mut Registry) -> Self {
-        let outcomes = Family::<OutcomeLabels, Counter>::default();
+        let outcomes = Family::<ConfirmationOutcomeLabels, Counter>::default();
         for outcome in ["confirmed", "refuted", "failed", "timeout", "overloaded", "learned", "skipped"] {
-            drop(outcomes.get_or_create(&OutcomeLabels { outcome }));
+            drop(outcomes.get_or_create(&ConfirmationOutcomeLabels { outcome }));
         }
         let help = "Live reads before a change was refused, by outcome";
         registry.register("live_reads", help, outcomes.clone());
@@ -211,7 +211,7 @@ impl Confirmer {
     }
 
     fn count(&self, outcome: &'static str) {
-        self.outcomes.get_or_create(&OutcomeLabels { outcome }).inc();
+        self.outcomes.get_or_create(&ConfirmationOutcomeLabels { outcome }).inc();
     }
 }
 

@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 use tracing::{Instrument, trace_span};
 
-use super::confirmation::Named;
+use super::confirmation::ReferencedObject;
 use super::live_read_error::{LARGEST, LiveReadError, PAGE, PAGES};
 use super::read_queue::{Lane, ReadKey, ReadQueue};
 use crate::api_server::{AnswerLimits, Api, ApiError};
@@ -136,8 +136,12 @@ impl Reader {
     }
 
     /// One object by name, or nothing where there is no such.
-    pub(super) async fn object(&self, named: Named<'_>, deadline: Instant) -> Result<Cluster, LiveReadError> {
-        let Named { kind, namespace, name } = named;
+    pub(super) async fn object(
+        &self,
+        named: ReferencedObject<'_>,
+        deadline: Instant,
+    ) -> Result<Cluster, LiveReadError> {
+        let ReferencedObject { kind, namespace, name } = named;
         let key = ReadKey::named(kind, namespace, name);
         let read = self.read(key.clone(), Lane::UnknownObject, deadline).await?;
         if read.is_empty() {

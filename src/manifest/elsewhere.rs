@@ -39,12 +39,12 @@ impl Elsewhere {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Origin;
+    use super::super::SourceOrigin;
     use super::*;
 
     #[test]
     fn a_field_is_where_the_nearest_known_one_above_it_is() {
-        let file = Source::new("x", "", Origin::Named);
+        let file = Source::new("x", "", SourceOrigin::Named);
         let at = |line| Position { file: Arc::clone(&file), span: Span { line, column: 1, end_column: 2 } };
         let mut elsewhere = Elsewhere::default();
         assert_eq!(elsewhere.find("/a"), None);

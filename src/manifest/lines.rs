@@ -99,11 +99,11 @@ fn walk(text: &str, (line, column, start): Place) -> impl Iterator<Item = (Place
 
 #[cfg(test)]
 mod tests {
-    use super::super::Origin;
+    use super::super::SourceOrigin;
     use super::*;
 
     fn source(text: &str) -> std::sync::Arc<Source> {
-        Source::new("", text, Origin::Named)
+        Source::new("", text, SourceOrigin::Named)
     }
 
     fn excerpt(text: &str, line: u32, column: u32, end_column: u32) -> (String, String) {

@@ -44,7 +44,7 @@ pub use node::{MapEntry, Node, Span, Value};
 pub use note::{Note, NoteKind, kinds_that_matter};
 pub use outline::{KeyTable, Outline};
 pub use scalar_places::ScalarPlaces;
-pub use source::{Origin, Source};
+pub use source::{Source, SourceOrigin};
 use split::DocumentText;
 pub use variable::Variable;
 
@@ -96,7 +96,7 @@ pub fn read<'a>(source: &Arc<Source>, text: &'a str) -> (Vec<Manifest<'a>>, Vec<
 pub fn read_each<'a>(source: &Arc<Source>, text: &'a str, take: &mut dyn FnMut(Manifest<'a>)) -> Vec<Note> {
     let limits = ParseLimits::default();
     let mut reading = Reading { source, limits, take, notes: Vec::new() };
-    if source.origin == Origin::Chart {
+    if source.origin == SourceOrigin::Chart {
         reading.note(
             1,
             1,
@@ -235,7 +235,7 @@ impl<'a> Reading<'a, '_> {
         let holds_objects = note::mentions(text, "kind") || note::mentions(text, "apiVersion");
         let (kind, message, hides) = if text.contains("{{") || text.contains("{%") {
             (NoteKind::Template, format!("a template that has not been rendered: {message}"), Vec::new())
-        } else if self.source.origin == Origin::Found && !holds_objects {
+        } else if self.source.origin == SourceOrigin::Found && !holds_objects {
             (NoteKind::NotAManifest, message, Vec::new())
         } else {
             (NoteKind::Unreadable, message, note::hidden(text))

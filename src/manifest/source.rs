@@ -10,7 +10,7 @@ pub struct Source {
     /// The path as the user would write it.
     pub name: String,
     /// How it came to be read.
-    pub origin: Origin,
+    pub origin: SourceOrigin,
     /// Whether its bytes are its text in UTF-8; otherwise the text is what kubectl decodes them to.
     pub is_utf8: bool,
     packed: Arc<[u8]>,
@@ -18,7 +18,7 @@ pub struct Source {
 
 /// How a [`Source`] came to be read, which decides how much is expected of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Origin {
+pub enum SourceOrigin {
     /// It was named: it should hold manifests.
     Named,
     /// It lies in a folder that was named, among whatever else is there.
@@ -29,12 +29,12 @@ pub enum Origin {
 
 impl Source {
     /// A file with this text, which is without a byte order mark.
-    pub fn new(name: impl Into<String>, text: &str, origin: Origin) -> Arc<Self> {
+    pub fn new(name: impl Into<String>, text: &str, origin: SourceOrigin) -> Arc<Self> {
         Self::decoded(name, text, true, origin)
     }
 
     /// A file whose bytes, in UTF-8 or not, come to this text.
-    pub fn decoded(name: impl Into<String>, text: &str, is_utf8: bool, origin: Origin) -> Arc<Self> {
+    pub fn decoded(name: impl Into<String>, text: &str, is_utf8: bool, origin: SourceOrigin) -> Arc<Self> {
         let packed = lz4_flex::compress_prepend_size(text.as_bytes()).into();
         Arc::new(Self { name: name.into(), origin, is_utf8, packed })
     }
@@ -67,7 +67,7 @@ mod tests {
         #[test]
         fn a_text_is_what_it_was(text in "(?s).{0,300}", times in 0..50_usize) {
             let text = text.repeat(times);
-            let source = Source::new("a", &text, Origin::Named);
+            let source = Source::new("a", &text, SourceOrigin::Named);
             prop_assert_eq!(source.is_empty(), text.is_empty());
             prop_assert_eq!(source.text(), text);
         }
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn manifests_take_a_part_of_their_memory() {
         let text = include_str!("../../deploy/examples/consul/consul.yaml").repeat(100);
-        let source = Source::new("a", &text, Origin::Named);
+        let source = Source::new("a", &text, SourceOrigin::Named);
         assert!(source.packed.len() < text.len() / 10, "{} of {}", source.packed.len(), text.len());
     }
 }

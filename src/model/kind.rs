@@ -24,7 +24,7 @@ pub enum Kind {
 
 /// The sources of a kind's objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum KindOrigin {
     /// Manifests, an audit of a live cluster, and watches.
     Watched,
     /// Like [`Self::Watched`], but a custom resource: a cluster may not serve it.
@@ -53,15 +53,15 @@ pub struct KindFacts {
     /// `GROUP/VERSION`, or `v1`.
     pub api_version: &'static str,
     pub is_namespaced: bool,
-    pub origin: Origin,
+    pub origin: KindOrigin,
 }
 
-const fn core(name: &'static str, plural: &'static str, origin: Origin) -> KindFacts {
+const fn core(name: &'static str, plural: &'static str, origin: KindOrigin) -> KindFacts {
     let (group, version, api_version) = ("", "v1", "v1");
     KindFacts { group, version, other_versions: &[], name, plural, api_version, is_namespaced: true, origin }
 }
 
-const fn apps(name: &'static str, plural: &'static str, origin: Origin) -> KindFacts {
+const fn apps(name: &'static str, plural: &'static str, origin: KindOrigin) -> KindFacts {
     let (group, version, api_version) = ("apps", "v1", "apps/v1");
     let other_versions = &["v1beta1", "v1beta2"];
     KindFacts { group, version, other_versions, name, plural, api_version, is_namespaced: true, origin }
@@ -69,7 +69,7 @@ const fn apps(name: &'static str, plural: &'static str, origin: Origin) -> KindF
 
 const fn batch(name: &'static str, plural: &'static str) -> KindFacts {
     let (group, version, api_version) = ("batch", "v1", "batch/v1");
-    let (other_versions, origin): (&[&str], _) = (&["v1beta1"], Origin::Listed);
+    let (other_versions, origin): (&[&str], _) = (&["v1beta1"], KindOrigin::Listed);
     KindFacts { group, version, other_versions, name, plural, api_version, is_namespaced: true, origin }
 }
 
@@ -82,7 +82,7 @@ const fn stateward(name: &'static str, plural: &'static str) -> KindFacts {
         plural,
         api_version: "stateward.dev/v1alpha1",
         is_namespaced: true,
-        origin: Origin::WatchedIfServed,
+        origin: KindOrigin::WatchedIfServed,
     }
 }
 
@@ -113,8 +113,8 @@ impl Kind {
 
     pub const fn facts(self) -> KindFacts {
         match self {
-            Self::StatefulSet => apps("StatefulSet", "statefulsets", Origin::Watched),
-            Self::Service => core("Service", "services", Origin::Watched),
+            Self::StatefulSet => apps("StatefulSet", "statefulsets", KindOrigin::Watched),
+            Self::Service => core("Service", "services", KindOrigin::Watched),
             Self::DisruptionBudget => KindFacts {
                 group: "policy",
                 version: "v1",
@@ -123,7 +123,7 @@ impl Kind {
                 plural: "poddisruptionbudgets",
                 api_version: "policy/v1",
                 is_namespaced: true,
-                origin: Origin::Watched,
+                origin: KindOrigin::Watched,
             },
             Self::Autoscaler => KindFacts {
                 group: "autoscaling",
@@ -133,10 +133,10 @@ impl Kind {
                 plural: "horizontalpodautoscalers",
                 api_version: "autoscaling/v2",
                 is_namespaced: true,
-                origin: Origin::Watched,
+                origin: KindOrigin::Watched,
             },
             Self::Namespace => {
-                KindFacts { is_namespaced: false, ..core("Namespace", "namespaces", Origin::Watched) }
+                KindFacts { is_namespaced: false, ..core("Namespace", "namespaces", KindOrigin::Watched) }
             }
             Self::ScaledObject => KindFacts {
                 group: "keda.sh",
@@ -146,16 +146,16 @@ impl Kind {
                 plural: "scaledobjects",
                 api_version: "keda.sh/v1alpha1",
                 is_namespaced: true,
-                origin: Origin::WatchedIfServed,
+                origin: KindOrigin::WatchedIfServed,
             },
-            Self::Deployment => apps("Deployment", "deployments", Origin::Listed),
-            Self::ReplicaSet => apps("ReplicaSet", "replicasets", Origin::Listed),
-            Self::DaemonSet => apps("DaemonSet", "daemonsets", Origin::Listed),
+            Self::Deployment => apps("Deployment", "deployments", KindOrigin::Listed),
+            Self::ReplicaSet => apps("ReplicaSet", "replicasets", KindOrigin::Listed),
+            Self::DaemonSet => apps("DaemonSet", "daemonsets", KindOrigin::Listed),
             Self::Job => batch("Job", "jobs"),
             Self::CronJob => batch("CronJob", "cronjobs"),
-            Self::Claim => core("PersistentVolumeClaim", "persistentvolumeclaims", Origin::Listed),
-            Self::ConfigMap => core("ConfigMap", "configmaps", Origin::Files),
-            Self::Pod => core("Pod", "pods", Origin::Asked),
+            Self::Claim => core("PersistentVolumeClaim", "persistentvolumeclaims", KindOrigin::Listed),
+            Self::ConfigMap => core("ConfigMap", "configmaps", KindOrigin::Files),
+            Self::Pod => core("Pod", "pods", KindOrigin::Asked),
             Self::Policy => {
                 KindFacts { is_namespaced: false, ..stateward("StatefulSetPolicy", "statefulsetpolicies") }
             }
@@ -170,7 +170,7 @@ impl Kind {
 
     /// Whether its objects are watched.
     pub const fn is_watched(self) -> bool {
-        matches!(self.facts().origin, Origin::Watched | Origin::WatchedIfServed)
+        matches!(self.facts().origin, KindOrigin::Watched | KindOrigin::WatchedIfServed)
     }
 
     /// Whether its objects configure how others are judged.
@@ -185,12 +185,14 @@ impl Kind {
 
     /// The kinds that an audit of a live cluster lists.
     pub fn listed() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|kind| !matches!(kind.facts().origin, Origin::Files | Origin::Asked))
+        Self::ALL
+            .into_iter()
+            .filter(|kind| !matches!(kind.facts().origin, KindOrigin::Files | KindOrigin::Asked))
     }
 
     /// The kinds whose objects people write. Excludes Pods: a pod that no file defines may still exist, because a controller creates it.
     pub fn written() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|kind| kind.facts().origin != Origin::Asked)
+        Self::ALL.into_iter().filter(|kind| kind.facts().origin != KindOrigin::Asked)
     }
 
     /// The kind of a manifest, if its objects are read. `extensions` served Deployments and others before `apps`.

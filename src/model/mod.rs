@@ -68,7 +68,7 @@ pub use eviction::Eviction;
 pub use fields::{Fields, KUBERNETES_VERSION};
 pub use group_name::{group_variables, names_group};
 pub use int_or_percent::IntOrPercent;
-pub use kind::{Kind, KindFacts, Origin};
+pub use kind::{Kind, KindFacts, KindOrigin};
 pub use labels::Labels;
 pub use majority_probes::MajorityProbes;
 pub use metadata::{Annotations, Metadata, Owner};
@@ -91,7 +91,7 @@ pub use reason::reason;
 pub use recognised::Recognised;
 pub use release::release_labels;
 pub use run_time_labels::is_given_by_controller;
-pub use selector::{Coverage, LabelSelector, Operator, Requirement};
+pub use selector::{Coverage, LabelSelector, Requirement, SelectorOperator};
 pub use service::Service;
 pub use stateful_set::{
     ClaimRetention, POD_INDEX_LABEL, POD_NAME_LABEL, Scale, StatefulSet, StatefulSetStatus,

@@ -28,7 +28,7 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
 {
-    Ok(Option::<List<T>>::deserialize(deserializer)?.map_or_else(Vec::new, |list| list.0))
+    Ok(Option::<NullableList<T>>::deserialize(deserializer)?.map_or_else(Vec::new, |list| list.0))
 }
 
 /// Like [`list`], into a shared slice.
@@ -40,9 +40,9 @@ where
     list(deserializer).map(Into::into)
 }
 
-struct List<T>(Vec<T>);
+struct NullableList<T>(Vec<T>);
 
-impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for List<T> {
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for NullableList<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_seq(ListVisitor(PhantomData))
     }
@@ -51,13 +51,13 @@ impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for List<T> {
 struct ListVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for ListVisitor<T> {
-    type Value = List<T>;
+    type Value = NullableList<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<List<T>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<NullableList<T>, A::Error> {
         // Nodes give the number of items; JSON does not.
         let mut list = Vec::with_capacity(items.size_hint().unwrap_or_default().min(MOST_ITEMS));
         while let Some(item) = items.next_element::<Option<T>>()? {
@@ -66,6 +66,6 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for ListVisitor<T> {
             }
             list.push(item.unwrap_or_default());
         }
-        Ok(List(list))
+        Ok(NullableList(list))
     }
 }

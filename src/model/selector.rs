@@ -31,7 +31,7 @@ pub struct Requirement {
     #[serde(deserialize_with = "nullable::field")]
     pub key: Box<str>,
     /// How the label is compared.
-    pub operator: Operator,
+    pub operator: SelectorOperator,
     /// The values to compare with; empty for `Exists` and `DoesNotExist`. Long lists are sorted.
     #[serde(deserialize_with = "values")]
     pub values: Vec<Box<str>>,
@@ -51,7 +51,7 @@ fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Box<str>>, D
 /// The operators of `matchExpressions`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "Option<std::borrow::Cow<'_, str>>")]
-pub enum Operator {
+pub enum SelectorOperator {
     /// The label's value is one of `values`.
     In,
     /// The label is absent, or its value is none of `values`.
@@ -74,7 +74,7 @@ pub enum Coverage {
     All,
 }
 
-impl From<Option<std::borrow::Cow<'_, str>>> for Operator {
+impl From<Option<std::borrow::Cow<'_, str>>> for SelectorOperator {
     fn from(name: Option<std::borrow::Cow<'_, str>>) -> Self {
         match name.as_deref() {
             Some("In") => Self::In,
@@ -132,7 +132,7 @@ impl LabelSelector {
     pub fn requirements(&self) -> impl Iterator<Item = Cow<'_, Requirement>> {
         let labels = self.match_labels.iter().map(|(key, value)| {
             let (key, values) = (key.into(), vec![value.into()]);
-            Cow::Owned(Requirement { key, operator: Operator::In, values })
+            Cow::Owned(Requirement { key, operator: SelectorOperator::In, values })
         });
         labels.chain(self.match_expressions.iter().map(Cow::Borrowed))
     }
@@ -181,11 +181,11 @@ impl Requirement {
         let theirs: HashSet<&str> = other.values.iter().map(|value| &**value).collect();
         let mut mine = self.values.iter().map(|value| theirs.contains(&**value));
         match (self.operator, other.operator) {
-            (Operator::In, Operator::In) => !mine.any(|shared| shared),
-            (Operator::In, Operator::NotIn) => mine.all(|shared| shared),
-            (Operator::NotIn, Operator::In) => other.contradicts(self),
-            (Operator::In | Operator::Exists, Operator::DoesNotExist)
-            | (Operator::DoesNotExist, Operator::In | Operator::Exists) => true,
+            (SelectorOperator::In, SelectorOperator::In) => !mine.any(|shared| shared),
+            (SelectorOperator::In, SelectorOperator::NotIn) => mine.all(|shared| shared),
+            (SelectorOperator::NotIn, SelectorOperator::In) => other.contradicts(self),
+            (SelectorOperator::In | SelectorOperator::Exists, SelectorOperator::DoesNotExist)
+            | (SelectorOperator::DoesNotExist, SelectorOperator::In | SelectorOperator::Exists) => true,
             _ => false,
         }
     }
@@ -199,11 +199,11 @@ impl Requirement {
     pub fn holds_for(&self, value: Option<&str>) -> bool {
         let listed = value.is_some_and(|value| self.lists(value));
         match self.operator {
-            Operator::In => listed,
-            Operator::NotIn => !listed,
-            Operator::Exists => value.is_some(),
-            Operator::DoesNotExist => value.is_none(),
-            Operator::Invalid => false,
+            SelectorOperator::In => listed,
+            SelectorOperator::NotIn => !listed,
+            SelectorOperator::Exists => value.is_some(),
+            SelectorOperator::DoesNotExist => value.is_none(),
+            SelectorOperator::Invalid => false,
         }
     }
 }
@@ -227,11 +227,11 @@ impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (key, values) = (&self.key, self.values.join(","));
         match self.operator {
-            Operator::In => write!(f, "{key} in ({values})"),
-            Operator::NotIn => write!(f, "{key} notin ({values})"),
-            Operator::Exists => write!(f, "{key}"),
-            Operator::DoesNotExist => write!(f, "!{key}"),
-            Operator::Invalid => write!(f, "{key} (invalid operator)"),
+            SelectorOperator::In => write!(f, "{key} in ({values})"),
+            SelectorOperator::NotIn => write!(f, "{key} notin ({values})"),
+            SelectorOperator::Exists => write!(f, "{key}"),
+            SelectorOperator::DoesNotExist => write!(f, "!{key}"),
+            SelectorOperator::Invalid => write!(f, "{key} (invalid operator)"),
         }
     }
 }

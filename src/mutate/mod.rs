@@ -40,7 +40,7 @@ pub struct Mutation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addition {
     /// The map.
-    pub map: Map,
+    pub map: MutatedMap,
     /// The key.
     pub key: String,
     /// The value.
@@ -49,7 +49,7 @@ pub struct Addition {
 
 /// The maps that something can be added to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Map {
+pub enum MutatedMap {
     /// `metadata.annotations`
     Annotations,
     /// `metadata.labels`
@@ -126,8 +126,8 @@ pub fn mutated(set: &StatefulSet, cluster: &Cluster, policies: &Policies) -> Sta
     let mutation = on_set(&set, cluster, policies, || false);
     for Addition { map, key, value } in mutation.additions {
         let metadata = match map {
-            Map::TemplateAnnotations => &mut set.spec.template.metadata,
-            Map::Annotations | Map::Labels => &mut set.metadata,
+            MutatedMap::TemplateAnnotations => &mut set.spec.template.metadata,
+            MutatedMap::Annotations | MutatedMap::Labels => &mut set.metadata,
         };
         metadata.annotations = metadata.annotations.with(&key, &value);
     }
@@ -155,12 +155,12 @@ impl Target<'_> {
 }
 
 impl Mutation {
-    fn add(&mut self, map: Map, key: &str, value: &str) {
+    fn add(&mut self, map: MutatedMap, key: &str, value: &str) {
         self.additions.push(Addition { map, key: key.to_owned(), value: value.to_owned() });
     }
 }
 
-impl Map {
+impl MutatedMap {
     /// The keys that lead to it.
     fn path(self) -> &'static [&'static str] {
         match self {

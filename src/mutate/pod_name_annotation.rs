@@ -1,6 +1,6 @@
 //! The annotation `pod-name-label` on the pod template: its pods get the label that it names.
 
-use super::{Map, Mutation, Target};
+use super::{MutatedMap, Mutation, Target};
 use crate::model::POD_NAME_ANNOTATION;
 use crate::policy::PolicyValue;
 
@@ -16,6 +16,6 @@ pub(super) fn mutate(target: &Target<'_>, out: &mut Mutation) {
             "the annotation {POD_NAME_ANNOTATION}: {label} that policy {policy} wants on the pod template would restart every pod now; it \
              comes with the next rollout"
         )),
-        None => out.add(Map::TemplateAnnotations, POD_NAME_ANNOTATION, label),
+        None => out.add(MutatedMap::TemplateAnnotations, POD_NAME_ANNOTATION, label),
     }
 }

@@ -1,6 +1,6 @@
 //! The label that a pod's annotation `pod-name-label` names, with the pod's own name as its value.
 
-use super::{Map, Mutation};
+use super::{MutatedMap, Mutation};
 use crate::model::{Metadata, POD_NAME_ANNOTATION, Pod, is_label_key, is_label_value};
 
 /// Why a pod that asks for the label does not get it, as a sentence.
@@ -14,7 +14,9 @@ pub enum LabelSkipped {
 
 pub(super) fn mutate(pod: &Pod, out: &mut Mutation) {
     match pod_name_label(&pod.metadata) {
-        Ok(Some((key, name))) if pod.metadata.labels.get(key).is_none() => out.add(Map::Labels, key, name),
+        Ok(Some((key, name))) if pod.metadata.labels.get(key).is_none() => {
+            out.add(MutatedMap::Labels, key, name)
+        }
         Ok(_) => {}
         Err(LabelSkipped::Taken(why) | LabelSkipped::Impossible(why)) => out.warnings.push(why),
     }

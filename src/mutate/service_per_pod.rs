@@ -1,6 +1,6 @@
 //! The annotations `service-per-pod-label` and `service-per-pod-ports` of a set: each of its pods gets a Service.
 
-use super::{Map, Mutation, Target};
+use super::{MutatedMap, Mutation, Target};
 use crate::model::{PER_POD_LABEL, PER_POD_PORTS};
 use crate::policy::{PolicyValue, ServicePerPod};
 
@@ -25,7 +25,7 @@ pub(super) fn mutate(target: &Target<'_>, out: &mut Mutation) {
             Some(own) => out.warnings.push(format!(
                 "policy {policy} wants the annotation {key} {value:?} on the set, which says {own:?} and is left as it is"
             )),
-            None => out.add(Map::Annotations, key, value),
+            None => out.add(MutatedMap::Annotations, key, value),
         }
     }
 }

@@ -38,13 +38,13 @@ pub struct Meta {
     pub deleting: bool,
     /// Whom it belongs to.
     #[serde(rename = "ownerReferences", deserialize_with = "controller")]
-    pub owner: Option<Box<Owner>>,
+    pub owner: Option<Box<ServiceOwner>>,
 }
 
 /// The one among its `ownerReferences` that is the controller.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Owner {
+pub struct ServiceOwner {
     /// `StatefulSet`.
     pub kind: Box<str>,
     pub name: Box<str>,
@@ -108,8 +108,8 @@ fn presence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error
     Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
 }
 
-fn controller<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Owner>>, D::Error> {
-    let owners = Option::<Vec<Owner>>::deserialize(deserializer)?.unwrap_or_default();
+fn controller<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<ServiceOwner>>, D::Error> {
+    let owners = Option::<Vec<ServiceOwner>>::deserialize(deserializer)?.unwrap_or_default();
     Ok(owners.into_iter().find(|owner| owner.controller).map(Box::new))
 }
 

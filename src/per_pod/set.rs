@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::problem::{CONDITION, ConditionText};
-use crate::model::{Kind, LabelSelector, Metadata, Object, Operator};
+use crate::model::{Kind, LabelSelector, Metadata, Object, SelectorOperator};
 
 /// The fields of a StatefulSet that are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -21,7 +21,7 @@ pub struct Spec {
     /// Absent means 1.
     pub replicas: Option<i32>,
     /// How the pods are numbered.
-    pub ordinals: Option<Ordinals>,
+    pub ordinals: Option<SetOrdinals>,
     /// Which pods are its own.
     pub selector: LabelSelector,
 }
@@ -29,7 +29,7 @@ pub struct Spec {
 /// `ordinals`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Ordinals {
+pub struct SetOrdinals {
     /// The first pod's number.
     pub start: Option<i32>,
 }
@@ -78,7 +78,7 @@ impl PerPodSet {
     /// The selector of its pods as a query has it; `None` where it would select all pods of the namespace, or none.
     pub fn pod_selector(&self) -> Option<String> {
         let selector = &self.spec.selector;
-        let is_valid = selector.requirements().all(|wanted| wanted.operator != Operator::Invalid);
+        let is_valid = selector.requirements().all(|wanted| wanted.operator != SelectorOperator::Invalid);
         (is_valid && !selector.is_empty()).then(|| selector.to_string())
     }
 }

@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::scope::Certainty;
-use super::{Check, NamespaceExemption, OnMissingCompanion, Operated, Policy, Setting};
+use super::{Check, NamespaceExemption, OnMissingCompanion, OperatorMode, Policy, Setting};
 use crate::change::Requester;
 use crate::model::{Because, Class, Classified, Labels};
 use crate::rules::{self, NO_PARAMS, Params, RuleCheck};
@@ -146,7 +146,7 @@ impl<'a> Applicable<'a> {
 
     /// Whether an operator may be denied what it asks for its own objects: `operated: enforce`.
     pub fn enforces_on_operators(&self) -> bool {
-        self.decided(|policy| policy.operated) == Some(Operated::Enforce)
+        self.decided(|policy| policy.operated) == Some(OperatorMode::Enforce)
     }
 
     /// Whether a set may be denied that is created before its companions, and a companion that is deleted before its set:

@@ -11,8 +11,8 @@ use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use super::checks::{CheckDocument, Variable};
-use super::{Enforcement, OnMissingCompanion, Operated, PerPodServices};
-use crate::model::{Class, LabelSelector, Operator, POD_NAME_LABEL, Requirement};
+use super::{Enforcement, OnMissingCompanion, OperatorMode, PerPodServices};
+use crate::model::{Class, LabelSelector, POD_NAME_LABEL, Requirement, SelectorOperator};
 use crate::verdict::Level;
 
 /// A whole document, as a file or a custom resource.
@@ -23,7 +23,7 @@ pub(super) struct WholeDocument<S> {
     _api_version: String,
     #[serde(rename = "kind")]
     _kind: String,
-    pub(super) metadata: Name,
+    pub(super) metadata: DocumentMetadata,
     pub(super) spec: Option<S>,
     #[serde(default, rename = "status")]
     _status: IgnoredAny,
@@ -31,7 +31,7 @@ pub(super) struct WholeDocument<S> {
 
 #[derive(Debug, Deserialize)]
 #[serde(expecting = "a map")]
-pub(super) struct Name {
+pub(super) struct DocumentMetadata {
     pub(super) name: String,
     pub(super) namespace: Option<String>,
 }
@@ -62,7 +62,7 @@ pub(super) struct PolicySpec {
     /// namespace they do not.
     pub(super) exemption_namespaces: Option<Selector>,
     /// Whether an operator is denied what it asks for its own objects (enforce), or warned (warn, the default).
-    pub(super) operated: Option<Operated>,
+    pub(super) operated: Option<OperatorMode>,
     /// Whether a StatefulSet may be denied on creation for an object that is still to be created (deny), or a warning is all (warn,
     /// the default).
     pub(super) on_missing_companion: Option<OnMissingCompanion>,
@@ -294,10 +294,10 @@ impl From<Expression> for Requirement {
         Self {
             key: expression.key.into(),
             operator: match expression.operator {
-                KnownOperator::In => Operator::In,
-                KnownOperator::NotIn => Operator::NotIn,
-                KnownOperator::Exists => Operator::Exists,
-                KnownOperator::DoesNotExist => Operator::DoesNotExist,
+                KnownOperator::In => SelectorOperator::In,
+                KnownOperator::NotIn => SelectorOperator::NotIn,
+                KnownOperator::Exists => SelectorOperator::Exists,
+                KnownOperator::DoesNotExist => SelectorOperator::DoesNotExist,
             },
             values: expression.values.into_iter().map(Into::into).collect(),
         }

@@ -232,7 +232,7 @@ mod tests {
 
     use super::*;
     use crate::cluster::inventory::Inventory;
-    use crate::manifest::{self, Origin, Source};
+    use crate::manifest::{self, Source, SourceOrigin};
     use crate::policy::Profile;
 
     const SET: &str = "
@@ -261,7 +261,7 @@ spec:
 
     fn explain(policies: Vec<Policy>) -> Explanation {
         let mut inventory = Inventory::new(None);
-        inventory.add(&Source::new("set.yaml", SET, Origin::Named));
+        inventory.add(&Source::new("set.yaml", SET, SourceOrigin::Named));
         let cluster = inventory.cluster();
         let policies = Policies::new(Profile::Baseline, policies).unwrap();
         let set = cluster.sets_in("prod")[0];

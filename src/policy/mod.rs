@@ -37,7 +37,7 @@ pub use exemptions::{Exemptness, NamespaceExemption, alters_exemption};
 pub use explain::{Decision, DecisionExemption, Explanation};
 pub use faults::all_errors;
 pub use lint::{PolicyWarning, lint};
-use mutate::Mutate;
+use mutate::PolicyMutation;
 pub use mutate::{PolicyValue, ServicePerPod};
 pub use objects::{Malformed, PolicyObjects};
 pub use parse::PolicyError;
@@ -87,11 +87,11 @@ pub struct Policy {
     annotation_exemptions: Option<bool>,
     annotation_exemptions_by: Option<Subjects>,
     exemption_namespaces: Option<LabelSelector>,
-    operated: Option<Operated>,
+    operated: Option<OperatorMode>,
     on_missing_companion: Option<OnMissingCompanion>,
     enforcement: Enforcement,
     checks: Checks,
-    mutate: Mutate,
+    mutate: PolicyMutation,
     per_pod_services: Option<PerPodServices>,
 }
 
@@ -119,7 +119,7 @@ enum Enforcement {
 /// Whether a denial stands where an operator asks for a change to its own object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Operated {
+enum OperatorMode {
     /// It is a warning. This is the default.
     Warn,
     Enforce,

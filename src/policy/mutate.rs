@@ -5,7 +5,7 @@ use crate::model::{POD_NAME_LABEL, is_given_by_controller, is_label_key, port_pa
 
 /// `spec.mutate` of one policy.
 #[derive(Debug)]
-pub(super) struct Mutate {
+pub(super) struct PolicyMutation {
     service_per_pod: Option<ServicePerPod>,
     pod_name_label: Option<String>,
 }
@@ -28,7 +28,7 @@ pub struct PolicyValue<'a, T: ?Sized> {
     pub policy: &'a str,
 }
 
-impl Mutate {
+impl PolicyMutation {
     fn adds_to_sets(&self) -> bool {
         self.service_per_pod.is_some() || self.pod_name_label.is_some()
     }
@@ -53,7 +53,10 @@ impl<'a> Applicable<'a> {
     }
 
     /// The setting of the strongest policy that has one. Nothing is injected where it is unknown whether that policy applies.
-    fn asked<T: ?Sized>(&self, part: impl Fn(&'a Mutate) -> Option<&'a T>) -> Option<PolicyValue<'a, T>> {
+    fn asked<T: ?Sized>(
+        &self,
+        part: impl Fn(&'a PolicyMutation) -> Option<&'a T>,
+    ) -> Option<PolicyValue<'a, T>> {
         let mut policies = self.policies.iter();
         let (value, policy, certainty) = policies.find_map(|(policy, certainty)| {
             let policy: &'a Policy = policy;
@@ -63,7 +66,7 @@ impl<'a> Applicable<'a> {
     }
 }
 
-pub(super) fn compile(mutate: document::Mutate) -> Result<Mutate, PolicyError> {
+pub(super) fn compile(mutate: document::Mutate) -> Result<PolicyMutation, PolicyError> {
     let document::Mutate { service_per_pod, pod_name_label } = mutate;
     if let Some(wanted) = &service_per_pod {
         label_key(&wanted.label, "/spec/mutate/servicePerPod/label")?;
@@ -82,7 +85,7 @@ pub(super) fn compile(mutate: document::Mutate) -> Result<Mutate, PolicyError> {
     }
     let service_per_pod =
         service_per_pod.map(|document::ServicePerPod { label, ports }| ServicePerPod { label, ports });
-    Ok(Mutate { service_per_pod, pod_name_label })
+    Ok(PolicyMutation { service_per_pod, pod_name_label })
 }
 
 fn label_key(text: &str, pointer: &str) -> Result<(), PolicyError> {

@@ -13,7 +13,7 @@ use super::document::{MANAGED_BY, ReportKind};
 use crate::api_server::{self, ApiError, RateLimiter, answered, api_resource};
 use crate::cluster::{Cluster, Kind};
 use crate::lease::Leadership;
-use crate::model::Origin;
+use crate::model::KindOrigin;
 
 /// Who owns the fields that are applied.
 const MANAGER: &str = "stateward-reports";
@@ -42,7 +42,7 @@ impl Server {
     /// Lists the kinds that are not watched, in one namespace, but for those in `skip`.
     pub(super) async fn list(&self, namespace: &str, skip: &BTreeSet<Kind>) -> Result<Listed, ApiError> {
         let mut listed = Listed::default();
-        let kinds = Kind::ALL.into_iter().filter(|kind| kind.facts().origin == Origin::Listed);
+        let kinds = Kind::ALL.into_iter().filter(|kind| kind.facts().origin == KindOrigin::Listed);
         for kind in kinds.filter(|kind| !skip.contains(kind)) {
             match self.list_kind(namespace, kind, &mut listed.cluster).await {
                 Ok(()) => listed.cluster.set_complete(kind, true),

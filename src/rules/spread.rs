@@ -7,8 +7,8 @@ use super::governing::difference;
 use super::topology::{self, HOST, TOPOLOGY_KEY};
 use super::{FieldEdit, Place, SetContext};
 use crate::model::{
-    AffinityTerm, LabelSelector, Labels, Object, Operator, SpreadConstraint, StatefulSet, WhenUnsatisfiable,
-    is_given_by_controller,
+    AffinityTerm, LabelSelector, Labels, Object, SelectorOperator, SpreadConstraint, StatefulSet,
+    WhenUnsatisfiable, is_given_by_controller,
 };
 
 /// One term of pod anti-affinity, or one topology spread constraint.
@@ -266,7 +266,7 @@ fn effect(
     }
     if !pods.iter().all(|pod| selector.matches(pod)) {
         let names_group = !selector.match_labels.is_empty()
-            || selector.match_expressions.iter().any(|asks| asks.operator == Operator::In);
+            || selector.match_expressions.iter().any(|asks| asks.operator == SelectorOperator::In);
         return Some(if names_group { Effect::SpreadsGroup } else { Effect::Excludes });
     }
     // A key that the pods do not have is ignored, such as pod-template-hash.
@@ -307,7 +307,7 @@ fn unmet(selector: &LabelSelector, pod: &Labels) -> Option<String> {
     let mut asks = selector
         .match_expressions
         .iter()
-        .filter(|asks| !matches!(asks.operator, Operator::NotIn | Operator::DoesNotExist));
+        .filter(|asks| !matches!(asks.operator, SelectorOperator::NotIn | SelectorOperator::DoesNotExist));
     let unmet = asks.find(|asks| !asks.holds(pod))?;
     Some(difference(&unmet.to_string(), &unmet.key, pod))
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::model::ObjectRef;
-use crate::verdict::{Level, Operation};
+use crate::verdict::{EditOperation, Level};
 
 /// A problem, its place and its remedy.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +49,7 @@ pub enum Companion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldEdit {
     pub place: Place,
-    pub operation: Operation,
+    pub operation: EditOperation,
     pub value: Value,
     pub is_safe: bool,
 }
@@ -57,18 +57,18 @@ pub struct FieldEdit {
 impl FieldEdit {
     /// Sets a field: the one right answer, which changes nothing else.
     pub fn set(place: Place, value: impl Into<Value>) -> Self {
-        Self { place, operation: Operation::Set, value: value.into(), is_safe: true }
+        Self { place, operation: EditOperation::Set, value: value.into(), is_safe: true }
     }
 
     /// Removes a field.
     pub fn remove(place: Place) -> Self {
-        Self { place, operation: Operation::Remove, value: Value::Null, is_safe: true }
+        Self { place, operation: EditOperation::Remove, value: Value::Null, is_safe: true }
     }
 
     /// Creates an object.
     pub fn create(object: ObjectRef, manifest: Value) -> Self {
         let place = Place::of(object, "");
-        Self { place, operation: Operation::Create, value: manifest, is_safe: true }
+        Self { place, operation: EditOperation::Create, value: manifest, is_safe: true }
     }
 
     /// A person has to look at it before it is applied.

@@ -76,7 +76,7 @@ pub struct BudgetOnNode {
 /// The outcome of a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum DrainOutcome {
     /// Nothing holds it up.
     Free,
     /// A budget lets go one pod after the other.
@@ -88,16 +88,16 @@ pub enum Outcome {
 }
 
 impl NodeDrain {
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> DrainOutcome {
         let is_held = |budget: &BudgetOnNode| budget.allowed.is_some_and(|allowed| allowed < budget.pods);
         if self.groups.iter().any(|group| group.loses_majority) {
-            Outcome::Unsafe
+            DrainOutcome::Unsafe
         } else if self.budgets.iter().any(|budget| is_held(budget) && budget.allowed == Some(0)) {
-            Outcome::Blocked
+            DrainOutcome::Blocked
         } else if self.budgets.iter().any(is_held) {
-            Outcome::Slow
+            DrainOutcome::Slow
         } else {
-            Outcome::Free
+            DrainOutcome::Free
         }
     }
 }

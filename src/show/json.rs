@@ -5,7 +5,7 @@ use std::io;
 use serde::Serialize;
 
 use super::application::Glance;
-use super::drain::{DrainPlan, DrainStep, NodeDrain, Outcome};
+use super::drain::{DrainOutcome, DrainPlan, DrainStep, NodeDrain};
 use crate::model::ClaimRetention;
 use crate::report::{ScaleStep, ServiceLink};
 use crate::verdict::{Exempt, Level};
@@ -175,7 +175,7 @@ struct JsonPlan<'a> {
 
 #[derive(Serialize)]
 struct JsonNode<'a> {
-    outcome: Outcome,
+    outcome: DrainOutcome,
     #[serde(flatten)]
     drain: &'a NodeDrain,
 }

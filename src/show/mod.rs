@@ -8,5 +8,5 @@ mod placement;
 mod text;
 
 pub use application::Glance;
-pub use drain::{BudgetOnNode, DrainPlan, DrainStep, GroupOnNode, NodeDrain, Outcome};
+pub use drain::{BudgetOnNode, DrainOutcome, DrainPlan, DrainStep, GroupOnNode, NodeDrain};
 pub use placement::{BudgetStatus, NodePlace, Placement, PodPlace};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::drain::{DrainStep, NodeDrain, Outcome};
+use super::drain::{DrainOutcome, DrainStep, NodeDrain};
 
 /// Nodes that go together, and what they take of each group and each budget.
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub(super) fn order(nodes: &[NodeDrain]) -> (Vec<DrainStep>, Vec<String>) {
         }
         let mut wave = Wave { nodes: Vec::new(), is_later: !waves.is_empty() };
         // A node that must not go now may go once all are ready.
-        wave.is_later |= node.outcome() > Outcome::Slow;
+        wave.is_later |= node.outcome() > DrainOutcome::Slow;
         wave.nodes.push(node);
         if wave.keeps_majorities() && wave.moves() {
             waves.push(wave);

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::application::{Glance, SharedFate};
-use super::drain::{BudgetOnNode, DrainPlan, GroupOnNode, NodeDrain, Outcome};
+use super::drain::{BudgetOnNode, DrainOutcome, DrainPlan, GroupOnNode, NodeDrain};
 use super::placement::PodPlace;
 use crate::model::{printable, printable_lines};
 use crate::report::{Allowance, Located};
@@ -146,10 +146,10 @@ pub(super) fn drain(plan: &DrainPlan, out: &mut dyn io::Write) -> io::Result<()>
 
 fn node_drain(node: &NodeDrain, out: &mut dyn io::Write) -> io::Result<()> {
     let (colour, verdict) = match node.outcome() {
-        Outcome::Free => (GREEN, "can be drained"),
-        Outcome::Slow => (YELLOW, "can be drained, with waits"),
-        Outcome::Blocked => (RED, "cannot be drained now: a budget lets nothing go"),
-        Outcome::Unsafe => (RED, "must not be drained now: a majority would be lost"),
+        DrainOutcome::Free => (GREEN, "can be drained"),
+        DrainOutcome::Slow => (YELLOW, "can be drained, with waits"),
+        DrainOutcome::Blocked => (RED, "cannot be drained now: a budget lets nothing go"),
+        DrainOutcome::Unsafe => (RED, "must not be drained now: a majority would be lost"),
     };
     writeln!(out, "{BOLD}Node {}{PLAIN} {colour}{verdict}{PLAIN}", printable(&node.name))?;
     for group in &node.groups {

@@ -32,7 +32,7 @@ pub(super) struct SettingsFile {
     #[serde(default)]
     pub(super) texts: Vec<String>,
     /// Names of files that a command line gives without a flag.
-    names: Names,
+    names: FileNamePatterns,
     #[serde(default)]
     language: Language,
     /// The settings of interest. With `*` in its name, one is a list of all that it matches.
@@ -41,7 +41,7 @@ pub(super) struct SettingsFile {
 
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Vec<String>")]
-struct Names(Patterns);
+struct FileNamePatterns(Patterns);
 
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
@@ -50,7 +50,7 @@ struct Setting {
     pattern: Patterns,
 }
 
-impl TryFrom<Vec<String>> for Names {
+impl TryFrom<Vec<String>> for FileNamePatterns {
     type Error = globset::Error;
 
     fn try_from(names: Vec<String>) -> Result<Self, Self::Error> {

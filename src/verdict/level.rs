@@ -48,8 +48,8 @@ impl Serialize for Level {
 
 impl<'de> Deserialize<'de> for Level {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Name;
-        impl Visitor<'_> for Name {
+        struct LevelVisitor;
+        impl Visitor<'_> for LevelVisitor {
             type Value = Level;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,7 +70,7 @@ impl<'de> Deserialize<'de> for Level {
                 }
             }
         }
-        deserializer.deserialize_any(Name)
+        deserializer.deserialize_any(LevelVisitor)
     }
 }
 

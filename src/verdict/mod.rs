@@ -47,11 +47,11 @@ impl fmt::Display for RuleId {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Edit {
-    /// The object to change; for [`Operation::Create`] the one to make.
+    /// The object to change; for [`EditOperation::Create`] the one to make.
     pub object: ObjectRef,
     /// JSON pointer of the field; empty for a whole object.
     pub path: String,
-    pub operation: Operation,
+    pub operation: EditOperation,
     /// The value to set or the object to create; null to remove.
     pub value: Value,
     /// Whether it can be applied without a person looking: it changes nothing but what the finding is about, and it is the one
@@ -62,7 +62,7 @@ pub struct Edit {
 /// The operation of an [`Edit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Operation {
+pub enum EditOperation {
     /// Sets the field, and the maps it is in where they are missing.
     Set,
     /// Removes the field.

@@ -7,17 +7,17 @@ use prometheus_client::registry::Registry;
 use crate::cluster::{Cluster, Kind};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Labels {
+struct KindLabels {
     kind: &'static str,
 }
 
 /// The metrics of a snapshot. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Gauges {
-    objects: Family<Labels, Gauge>,
-    synced: Family<Labels, Gauge>,
-    unreadable: Family<Labels, Gauge>,
-    last_event: Family<Labels, Gauge>,
+    objects: Family<KindLabels, Gauge>,
+    synced: Family<KindLabels, Gauge>,
+    unreadable: Family<KindLabels, Gauge>,
+    last_event: Family<KindLabels, Gauge>,
 }
 
 impl Gauges {
@@ -48,7 +48,7 @@ impl Gauges {
     }
 
     pub(super) fn show_kind(&self, cluster: &Cluster, kind: Kind) {
-        let labels = Labels { kind: kind.name() };
+        let labels = KindLabels { kind: kind.name() };
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.objects.get_or_create(&labels).set(number(cluster.count(kind)));
         self.synced.get_or_create(&labels).set(i64::from(cluster.is_complete(kind)));
@@ -57,6 +57,6 @@ impl Gauges {
 
     pub(super) fn heard(&self, kind: Kind) {
         let now = jiff::Timestamp::now().as_second();
-        self.last_event.get_or_create(&Labels { kind: kind.name() }).set(now);
+        self.last_event.get_or_create(&KindLabels { kind: kind.name() }).set(now);
     }
 }

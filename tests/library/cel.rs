@@ -1,7 +1,7 @@
 //! Expressions, and what a real API server makes of them: `tests/cel/answers.txt`.
 
 use serde_json::Value as Json;
-use stateward::cel::{Failure, Meter, Names, Program, Scope, Type, Value};
+use stateward::cel::{Failure, Meter, Program, Scope, Type, Value, VariableTypes};
 
 #[path = "../support/answers.rs"]
 #[allow(dead_code, reason = "not every helper is needed here")]
@@ -12,7 +12,7 @@ use answers::{Answer, Asked, asked, shown};
 /// A StatefulSet of which nothing is known when an expression is compiled, as in a `ValidatingAdmissionPolicy`.
 struct Object(Json);
 
-impl Names for Object {
+impl VariableTypes for Object {
     fn variable(&self, name: &str) -> Option<Type> {
         ["object", "oldObject", "request"].contains(&name).then_some(Type::Dyn)
     }

@@ -7,7 +7,7 @@ use stateward::audit::contexts::Contexts;
 use stateward::audit::transition::OldState;
 use stateward::audit::{AuditConfig, audit, audit_step};
 use stateward::cluster::inventory::{Inventory, Unit, UnitKind};
-use stateward::manifest::{Note, NoteKind, Origin, Source, kinds_that_matter};
+use stateward::manifest::{Note, NoteKind, Source, SourceOrigin, kinds_that_matter};
 use stateward::policy::{Policies, Profile};
 use stateward::report::Report;
 
@@ -40,7 +40,7 @@ fn inventory(units: Units<'_>) -> Inventory {
     for (name, files) in units {
         inventory.begin(Unit { name: (*name).into(), kind: UnitKind::Files });
         for (file, text) in *files {
-            inventory.add(&Source::new(*file, text, Origin::Found));
+            inventory.add(&Source::new(*file, text, SourceOrigin::Found));
         }
     }
     inventory
@@ -192,7 +192,7 @@ fn a_chart_that_cannot_be_rendered_hides_nothing_in_other_namespaces_than_its_ow
         let mut inventory = inventory(&[("r", &[("r/a.yaml", text.clone())])]);
         inventory.begin(Unit { name: "r/c".into(), kind });
         inventory.add_note(Note {
-            file: Source::new("r/c/Chart.yaml", "", Origin::Found),
+            file: Source::new("r/c/Chart.yaml", "", SourceOrigin::Found),
             line: 1,
             column: 1,
             kind: NoteKind::NotRendered,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use stateward::fix::{ValueEdit, apply, steps};
 use stateward::manifest;
 use stateward::rules;
-use stateward::verdict::{Edit, Finding, Level, Operation};
+use stateward::verdict::{Edit, EditOperation, Finding, Level};
 
 /// A fixture as data: what happens, and the objects.
 struct Fixture {
@@ -41,7 +41,7 @@ impl Fixture {
     fn apply(&mut self, edits: &[Edit]) {
         // In the order in which `apply` wants them, over all objects.
         let (last, first): (Vec<&Edit>, Vec<&Edit>) =
-            edits.iter().partition(|edit| edit.operation == Operation::Remove);
+            edits.iter().partition(|edit| edit.operation == EditOperation::Remove);
         for edit in first.into_iter().chain(last) {
             self.apply_one(edit);
         }
@@ -49,13 +49,13 @@ impl Fixture {
 
     fn apply_one(&mut self, edit: &Edit) {
         let Edit { path, operation, value, .. } = edit;
-        if *operation == Operation::Create {
+        if *operation == EditOperation::Create {
             assert!(self.find(edit).is_none(), "{} exists", edit.object);
             return self.objects.push(value.clone());
         }
         let index = self.find(edit).unwrap_or_else(|| panic!("{} is not there", edit.object));
         if path.is_empty() {
-            assert_eq!(*operation, Operation::Remove);
+            assert_eq!(*operation, EditOperation::Remove);
             self.objects.remove(index);
             return;
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use stateward::audit::{AuditConfig, audit};
 use stateward::cluster::inventory::{FileObjects, Inventory, KeepValues};
-use stateward::manifest::{Origin, Source};
+use stateward::manifest::{Source, SourceOrigin};
 use stateward::report::formats::ReportFormat;
 use stateward::verdict::Level;
 
@@ -78,7 +78,7 @@ fn a_report_is_the_same_on_all_threads_and_without_the_values_of_manifests() {
         {
             let name = format!("{number}/{}", file.display());
             let text = fs::read_to_string(&file).unwrap();
-            let source = Source::new(name, &text, Origin::Named);
+            let source = Source::new(name, &text, SourceOrigin::Named);
             inventory.add_read(FileObjects::read(&source, &text, keep));
         }
         let config = AuditConfig { threads, ..AuditConfig::default() };

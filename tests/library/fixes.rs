@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use stateward::audit::{AuditConfig, audit};
 use stateward::cluster::inventory::Inventory;
 use stateward::fix::{Fixes, Reason, attach, fix};
-use stateward::manifest::{Origin, Source};
+use stateward::manifest::{Source, SourceOrigin};
 use stateward::report::{Replacement, Report};
 use stateward::rules;
 use stateward::verdict::{Finding, Level};
@@ -15,7 +15,7 @@ use stateward::verdict::{Finding, Level};
 fn inventory(files: &[(String, String)]) -> Inventory {
     let mut inventory = Inventory::new(None);
     for (name, text) in files {
-        inventory.add(&Source::new(name, text, Origin::Named));
+        inventory.add(&Source::new(name, text, SourceOrigin::Named));
     }
     inventory
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use stateward::audit::{AuditConfig, audit};
 use stateward::cluster::inventory::{Inventory, Unit, UnitKind};
-use stateward::manifest::{Origin, Source};
+use stateward::manifest::{Source, SourceOrigin};
 use stateward::policy::{Policies, Profile};
 use stateward::report::Report;
 use stateward::report::formats::ReportFormat;
@@ -29,7 +29,7 @@ fn manifest(name: &str) -> String {
 fn report_of(file: &str, text: &str) -> Report {
     let mut inventory = Inventory::new(None);
     inventory.begin(Unit { name: "dir".into(), kind: UnitKind::Files });
-    inventory.add(&Source::new(file, text, Origin::Named));
+    inventory.add(&Source::new(file, text, SourceOrigin::Named));
     let policies = Policies::new(Profile::Strict, Vec::new()).unwrap();
     let config = AuditConfig { pictures: true, ..AuditConfig::default() };
     let mut report = audit(&inventory, &policies, config, Timestamp::UNIX_EPOCH);
@@ -146,7 +146,7 @@ fn sarif_has_the_edits_as_fixes() {
                 selector: {matchLabels: {app: zk}}\n  template:\n    metadata: {labels: {app: zk}}\n    \
                 spec: {containers: [{name: zk, image: 'zookeeper:3.9'}]}\n";
     let mut inventory = Inventory::new(None);
-    inventory.add(&Source::new("a.yaml", text, Origin::Named));
+    inventory.add(&Source::new("a.yaml", text, SourceOrigin::Named));
     let policies = Policies::new(Profile::Strict, Vec::new()).unwrap();
     let mut report = audit(&inventory, &policies, AuditConfig::default(), Timestamp::UNIX_EPOCH);
     stateward::fix::attach(&inventory, &mut report);

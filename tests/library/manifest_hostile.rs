@@ -1,9 +1,9 @@
 //! Manifests made to cost and to deceive.
 
-use stateward::manifest::{Manifest, Note, NoteKind, Origin, Source, read};
+use stateward::manifest::{Manifest, Note, NoteKind, Source, SourceOrigin, read};
 
 fn read_text(text: &str) -> (Vec<Manifest<'static>>, Vec<Note>) {
-    let source = Source::new("x.yaml", text, Origin::Named);
+    let source = Source::new("x.yaml", text, SourceOrigin::Named);
     let (manifests, notes) = read(&source, text);
     (manifests.into_iter().map(Manifest::into_owned).collect(), notes)
 }

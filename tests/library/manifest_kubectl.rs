@@ -2,7 +2,7 @@
 //! refuses is unreadable. The expectations are those of its `YAMLOrJSONDecoder`, go-yaml and unstructured decoder.
 
 use serde_json::{Value, json};
-use stateward::manifest::{NoteKind, Origin, Source, read};
+use stateward::manifest::{NoteKind, Source, SourceOrigin, read};
 
 /// The names of the objects and the kinds of the notes.
 fn read_text(text: &str) -> (Vec<String>, Vec<NoteKind>) {
@@ -15,7 +15,7 @@ fn read_text(text: &str) -> (Vec<String>, Vec<NoteKind>) {
 }
 
 fn objects(text: &str) -> (Vec<Value>, Vec<NoteKind>) {
-    let source = Source::new("x.yaml", text, Origin::Named);
+    let source = Source::new("x.yaml", text, SourceOrigin::Named);
     let (manifests, notes) = read(&source, text);
     let objects = manifests.iter().map(|manifest| manifest.node.to_json()).collect();
     (objects, notes.iter().map(|note| note.kind).collect())

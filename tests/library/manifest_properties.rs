@@ -4,12 +4,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use stateward::manifest::Manifest;
 use stateward::manifest::Note;
-use stateward::manifest::Origin;
 use stateward::manifest::Source;
+use stateward::manifest::SourceOrigin;
 use stateward::manifest::read;
 
 fn read_text(text: &str) -> (Vec<Manifest<'static>>, Vec<Note>) {
-    let source = Source::new("test.yaml", text, Origin::Named);
+    let source = Source::new("test.yaml", text, SourceOrigin::Named);
     let (manifests, notes) = read(&source, text);
     (manifests.into_iter().map(Manifest::into_owned).collect(), notes)
 }

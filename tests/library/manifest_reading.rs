@@ -8,16 +8,16 @@ use stateward::cli::sources;
 use stateward::manifest::Manifest;
 use stateward::manifest::Note;
 use stateward::manifest::NoteKind;
-use stateward::manifest::Origin;
 use stateward::manifest::Source;
+use stateward::manifest::SourceOrigin;
 use stateward::manifest::read;
 
-fn source(text: &str, origin: Origin) -> Arc<Source> {
+fn source(text: &str, origin: SourceOrigin) -> Arc<Source> {
     Source::new("test.yaml", text, origin)
 }
 
 fn read_text(text: &str) -> (Vec<Manifest<'static>>, Vec<Note>) {
-    let source = source(text, Origin::Named);
+    let source = source(text, SourceOrigin::Named);
     let (manifests, notes) = read(&source, text);
     (manifests.into_iter().map(Manifest::into_owned).collect(), notes)
 }
@@ -260,8 +260,8 @@ fn other_yaml_is_passed_over() {
 fn broken_text_that_is_no_manifest_matters_only_where_it_was_named() {
     let text = "{\n  // a comment\n  \"compilerOptions\": {}\n}\n";
     let kind = |origin| read(&source(text, origin), text).1.remove(0).kind;
-    assert_eq!(kind(Origin::Named), NoteKind::Unreadable);
-    assert_eq!(kind(Origin::Found), NoteKind::NotAManifest);
+    assert_eq!(kind(SourceOrigin::Named), NoteKind::Unreadable);
+    assert_eq!(kind(SourceOrigin::Found), NoteKind::NotAManifest);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use stateward::audit;
 use stateward::cluster::Cluster;
 use stateward::cluster::inventory::Inventory;
 use stateward::manifest;
-use stateward::manifest::Origin;
 use stateward::manifest::Source;
+use stateward::manifest::SourceOrigin;
 use stateward::policy::Policies;
 use stateward::policy::Policy;
 use stateward::policy::Profile;
@@ -319,7 +319,7 @@ spec: {serviceName: web, selector: {matchLabels: {app: web}}, template: {metadat
 ";
     let rules = |specs: &[&str]| {
         let mut inventory = Inventory::new(None);
-        inventory.add(&Source::new("app.yaml", manifest, Origin::Named));
+        inventory.add(&Source::new("app.yaml", manifest, SourceOrigin::Named));
         let report = audit::audit(
             &inventory,
             &policies(specs),
@@ -449,9 +449,9 @@ proptest! {
     fn a_patch_fits_any_object(object in anything()) {
         let addition = |map, key: &str| stateward::mutate::Addition { map, key: key.to_owned(), value: "v".to_owned() };
         let additions = [
-            addition(stateward::mutate::Map::TemplateAnnotations, "a/b~c"),
-            addition(stateward::mutate::Map::Annotations, "d"),
-            addition(stateward::mutate::Map::Labels, "~1"),
+            addition(stateward::mutate::MutatedMap::TemplateAnnotations, "a/b~c"),
+            addition(stateward::mutate::MutatedMap::Annotations, "d"),
+            addition(stateward::mutate::MutatedMap::Labels, "~1"),
         ];
         let patch = stateward::mutate::patch(object.clone(), &additions);
         let mut once = object.clone();

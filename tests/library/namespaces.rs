@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use stateward::audit::{AuditConfig, audit};
 use stateward::cluster::inventory::Inventory;
-use stateward::manifest::Origin;
 use stateward::manifest::Source;
+use stateward::manifest::SourceOrigin;
 use stateward::policy::Policies;
 use stateward::policy::Profile;
 
@@ -36,7 +36,7 @@ fn budget(name: &str, namespace: &str) -> String {
 fn found(documents: &[&str], namespace: Option<&str>) -> Vec<String> {
     let mut inventory = Inventory::new(namespace);
     let text = documents.join("---\n");
-    inventory.add(&Source::new("app.yaml", &text, Origin::Named));
+    inventory.add(&Source::new("app.yaml", &text, SourceOrigin::Named));
     let policies = Policies::new(Profile::Strict, Vec::new()).unwrap();
     let report = audit(&inventory, &policies, AuditConfig::default(), Timestamp::UNIX_EPOCH);
     report.findings.iter().map(|located| located.finding.rule.to_string()).collect()

@@ -1,12 +1,12 @@
 //! Variables in manifests: parameters of Templates, and what envsubst and Flux fill in.
 
 use stateward::cluster::inventory::Inventory;
-use stateward::manifest::{NoteKind, Origin, Source};
+use stateward::manifest::{NoteKind, Source, SourceOrigin};
 
 fn inventory(text: &str) -> Inventory {
     let mut inventory = Inventory::new(None);
     let text = text.to_owned();
-    inventory.add(&Source::new("a.yaml", &text, Origin::Named));
+    inventory.add(&Source::new("a.yaml", &text, SourceOrigin::Named));
     inventory
 }
 

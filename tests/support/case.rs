@@ -47,8 +47,8 @@ use stateward::cluster::Kind;
 use stateward::cluster::inventory::Inventory;
 use stateward::manifest;
 use stateward::manifest::Manifest;
-use stateward::manifest::Origin;
 use stateward::manifest::Source;
+use stateward::manifest::SourceOrigin;
 use stateward::policy::Policies;
 use stateward::policy::Profile;
 use stateward::verdict::Finding;
@@ -121,7 +121,7 @@ fn stateful_set() -> String {
 /// What is found in a fixture.
 pub fn findings(text: &str, policies: &Policies) -> Vec<Finding> {
     let (case, manifests) = split(text);
-    let source = Source::new("fixture.yaml", manifests, Origin::Named);
+    let source = Source::new("fixture.yaml", manifests, SourceOrigin::Named);
     let mut inventory = Inventory::new(None);
     inventory.add(&source);
     assert!(inventory.notes().is_empty(), "a fixture is read whole: {:?}", inventory.notes());
@@ -150,7 +150,7 @@ pub fn reviews(text: &str) -> Vec<Value> {
     if case.as_ref().is_some_and(|case| !case.unknown.is_empty()) {
         return Vec::new();
     }
-    let source = Source::new("fixture.yaml", manifests, Origin::Named);
+    let source = Source::new("fixture.yaml", manifests, SourceOrigin::Named);
     let (objects, _) = manifest::read(&source, manifests);
     let requests: Vec<Value> = if let Some(case) = case.or_else(|| Case::of_two_states(&objects)) {
         vec![case.request(&objects)]
@@ -170,7 +170,7 @@ pub fn reviews(text: &str) -> Vec<Value> {
 /// What exists in a fixture.
 pub fn cluster(text: &str) -> Cluster {
     let mut inventory = Inventory::new(None);
-    inventory.add(&Source::new("fixture.yaml", split(text).1, Origin::Named));
+    inventory.add(&Source::new("fixture.yaml", split(text).1, SourceOrigin::Named));
     inventory.cluster()
 }
 
@@ -184,7 +184,7 @@ fn step_of_two_states(text: &str, objects: &[Manifest<'_>], policies: &Policies)
         let kept = documents.iter().enumerate().filter(|(index, _)| *index != without);
         let text = kept.map(|(_, text)| *text).collect::<Vec<_>>().join("\n---\n");
         let mut inventory = Inventory::new(None);
-        inventory.add(&Source::new("fixture.yaml", &text, Origin::Named));
+        inventory.add(&Source::new("fixture.yaml", &text, SourceOrigin::Named));
         inventory
     };
     let (old, new) = (inventory(new), inventory(old));
@@ -287,7 +287,7 @@ pub fn split_header(text: &str) -> (Option<&str>, &str) {
 
 /// The manifests as data.
 pub fn objects(manifests: &str) -> Vec<Value> {
-    let source = Source::new("fixture.yaml", manifests, Origin::Named);
+    let source = Source::new("fixture.yaml", manifests, SourceOrigin::Named);
     manifest::read(&source, manifests).0.iter().map(|object| object.node.to_json()).collect()
 }
 

@@ -8,8 +8,8 @@ use std::{
 
 use serde_json::Value;
 use stateward::manifest;
-use stateward::manifest::Origin;
 use stateward::manifest::Source;
+use stateward::manifest::SourceOrigin;
 
 pub fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
@@ -17,7 +17,7 @@ pub fn deploy() -> PathBuf {
 
 /// Every object of a text; nothing in it may be left over.
 pub fn parse(name: &str, text: &str) -> Vec<Value> {
-    let source = Source::new(name, text, Origin::Named);
+    let source = Source::new(name, text, SourceOrigin::Named);
     let (manifests, notes) = manifest::read(&source, text);
     assert!(notes.is_empty(), "{name}: {notes:?}");
     manifests.into_iter().map(|manifest| manifest.node.to_json()).collect()

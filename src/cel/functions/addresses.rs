@@ -5,14 +5,14 @@
 use super::super::Failure;
 use super::super::addresses::{Address, Block};
 use super::super::value::Value;
-use super::{Call, Evaluated, Function, Gives, Kind, Style, method};
+use super::{ArgumentKind, Call, Evaluated, Function, Gives, Style, method};
 
 const fn of_text(name: &'static str, gives: Gives, run: super::Run) -> Function {
-    Function { name, style: Style::Global, takes: &[Kind::Text], optional: 0, gives, run }
+    Function { name, style: Style::Global, takes: &[ArgumentKind::Text], optional: 0, gives, run }
 }
 
 const fn test(name: &'static str, run: super::Run) -> Function {
-    method(name, &[Kind::Address], Gives::Bool, run)
+    method(name, &[ArgumentKind::Address], Gives::Bool, run)
 }
 
 pub(super) const TABLE: &[Function] = &[
@@ -21,7 +21,7 @@ pub(super) const TABLE: &[Function] = &[
     of_text("ip.isCanonical", Gives::Bool, |call| {
         address(call, 0).map(|address| Value::Bool(address.to_string() == call.text(0)))
     }),
-    method("family", &[Kind::Address], Gives::Int, |call| {
+    method("family", &[ArgumentKind::Address], Gives::Int, |call| {
         address(call, 0).map(|address| Value::Int(if address.0.is_ipv4() { 4 } else { 6 }))
     }),
     test("isUnspecified", |call| is(call, |address| address.0.is_unspecified())),
@@ -31,13 +31,15 @@ pub(super) const TABLE: &[Function] = &[
     test("isGlobalUnicast", |call| is(call, Address::is_global_unicast)),
     of_text("cidr", Gives::Block, |call| block(call, 0).map(Value::Block)),
     of_text("isCIDR", Gives::Bool, |call| Ok(Value::Bool(block(call, 0).is_ok()))),
-    method("containsIP", &[Kind::Block, Kind::Address], Gives::Bool, contains_address),
-    method("containsIP", &[Kind::Block, Kind::Text], Gives::Bool, contains_address),
-    method("containsCIDR", &[Kind::Block, Kind::Block], Gives::Bool, contains_block),
-    method("containsCIDR", &[Kind::Block, Kind::Text], Gives::Bool, contains_block),
-    method("ip", &[Kind::Block], Gives::Address, |call| Ok(Value::Address(block(call, 0)?.address))),
-    method("masked", &[Kind::Block], Gives::Block, |call| Ok(Value::Block(block(call, 0)?.masked()))),
-    method("prefixLength", &[Kind::Block], Gives::Int, |call| Ok(Value::Int(block(call, 0)?.length.into()))),
+    method("containsIP", &[ArgumentKind::Block, ArgumentKind::Address], Gives::Bool, contains_address),
+    method("containsIP", &[ArgumentKind::Block, ArgumentKind::Text], Gives::Bool, contains_address),
+    method("containsCIDR", &[ArgumentKind::Block, ArgumentKind::Block], Gives::Bool, contains_block),
+    method("containsCIDR", &[ArgumentKind::Block, ArgumentKind::Text], Gives::Bool, contains_block),
+    method("ip", &[ArgumentKind::Block], Gives::Address, |call| Ok(Value::Address(block(call, 0)?.address))),
+    method("masked", &[ArgumentKind::Block], Gives::Block, |call| Ok(Value::Block(block(call, 0)?.masked()))),
+    method("prefixLength", &[ArgumentKind::Block], Gives::Int, |call| {
+        Ok(Value::Int(block(call, 0)?.length.into()))
+    }),
 ];
 
 /// An argument as an address, whether it is one or a text.

@@ -4,33 +4,33 @@
 
 use super::super::value::Value;
 use super::super::{Failure, numbers, quantity::Quantity};
-use super::{Call, Evaluated, Function, Gives, Kind, Style, global};
+use super::{ArgumentKind, Call, Evaluated, Function, Gives, Style, global};
 
 pub(super) const TABLE: &[Function] = &[
-    Function { style: Style::Either, ..global("size", &[Kind::Text], Gives::Int, size) },
-    Function { style: Style::Either, ..global("size", &[Kind::List], Gives::Int, size) },
-    Function { style: Style::Either, ..global("size", &[Kind::Map], Gives::Int, size) },
-    global("type", &[Kind::Any], Gives::Kind, kind),
-    global("dyn", &[Kind::Any], Gives::Dyn, same),
-    global("int", &[Kind::Int], Gives::Int, same),
-    global("int", &[Kind::Double], Gives::Int, int_of_double),
-    global("int", &[Kind::Text], Gives::Int, int_of_text),
-    global("double", &[Kind::Double], Gives::Double, same),
-    global("double", &[Kind::Int], Gives::Double, double_of_int),
-    global("double", &[Kind::Text], Gives::Double, double_of_text),
-    global("bool", &[Kind::Bool], Gives::Bool, same),
-    global("bool", &[Kind::Text], Gives::Bool, bool_of_text),
-    global("string", &[Kind::Text], Gives::Text, same),
-    global("string", &[Kind::Int], Gives::Text, string),
-    global("string", &[Kind::Double], Gives::Text, string),
-    global("string", &[Kind::Bool], Gives::Text, string),
-    global("string", &[Kind::Duration], Gives::Text, string),
-    global("string", &[Kind::Timestamp], Gives::Text, string),
-    global("string", &[Kind::Address], Gives::Text, string),
-    global("string", &[Kind::Block], Gives::Text, string),
-    global("quantity", &[Kind::Text], Gives::Quantity, quantity),
-    global("quantity", &[Kind::Int], Gives::Quantity, quantity_of_int),
-    global("isQuantity", &[Kind::Text], Gives::Bool, is_quantity),
+    Function { style: Style::Either, ..global("size", &[ArgumentKind::Text], Gives::Int, size) },
+    Function { style: Style::Either, ..global("size", &[ArgumentKind::List], Gives::Int, size) },
+    Function { style: Style::Either, ..global("size", &[ArgumentKind::Map], Gives::Int, size) },
+    global("type", &[ArgumentKind::Any], Gives::Kind, kind),
+    global("dyn", &[ArgumentKind::Any], Gives::Dyn, same),
+    global("int", &[ArgumentKind::Int], Gives::Int, same),
+    global("int", &[ArgumentKind::Double], Gives::Int, int_of_double),
+    global("int", &[ArgumentKind::Text], Gives::Int, int_of_text),
+    global("double", &[ArgumentKind::Double], Gives::Double, same),
+    global("double", &[ArgumentKind::Int], Gives::Double, double_of_int),
+    global("double", &[ArgumentKind::Text], Gives::Double, double_of_text),
+    global("bool", &[ArgumentKind::Bool], Gives::Bool, same),
+    global("bool", &[ArgumentKind::Text], Gives::Bool, bool_of_text),
+    global("string", &[ArgumentKind::Text], Gives::Text, same),
+    global("string", &[ArgumentKind::Int], Gives::Text, string),
+    global("string", &[ArgumentKind::Double], Gives::Text, string),
+    global("string", &[ArgumentKind::Bool], Gives::Text, string),
+    global("string", &[ArgumentKind::Duration], Gives::Text, string),
+    global("string", &[ArgumentKind::Timestamp], Gives::Text, string),
+    global("string", &[ArgumentKind::Address], Gives::Text, string),
+    global("string", &[ArgumentKind::Block], Gives::Text, string),
+    global("quantity", &[ArgumentKind::Text], Gives::Quantity, quantity),
+    global("quantity", &[ArgumentKind::Int], Gives::Quantity, quantity_of_int),
+    global("isQuantity", &[ArgumentKind::Text], Gives::Bool, is_quantity),
 ];
 
 fn first<'v>(call: &Call<'_, 'v>) -> Value<'v> {

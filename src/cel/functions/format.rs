@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use super::super::numbers::{fixed, not_finite, scientific, shortest};
 use super::super::value::Value;
 use super::super::{Failure, Meter};
-use super::{Call, Evaluated, Function, Gives, Kind, Style};
+use super::{ArgumentKind, Call, Evaluated, Function, Gives, Style};
 
 pub(super) const TABLE: &[Function] = &[
     Function {
         name: "format",
         style: Style::Method,
-        takes: &[Kind::Text, Kind::List],
+        takes: &[ArgumentKind::Text, ArgumentKind::List],
         optional: 0,
         gives: Gives::Text,
         run: format,
@@ -19,7 +19,7 @@ pub(super) const TABLE: &[Function] = &[
     Function {
         name: "strings.quote",
         style: Style::Global,
-        takes: &[Kind::Text],
+        takes: &[ArgumentKind::Text],
         optional: 0,
         gives: Gives::Text,
         run: |call| {

@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use super::super::operators::{binary, contains, order, sorted, unordered};
 use super::super::value::Value;
-use super::super::{Failure, ast::Operator};
-use super::{Call, Evaluated, Function, Gives, Kind, global, method};
+use super::super::{Failure, ast::CelOperator};
+use super::{ArgumentKind, Call, Evaluated, Function, Gives, global, method};
 
-const ONE: &[Kind] = &[Kind::List];
-const TWO: &[Kind] = &[Kind::List, Kind::List];
-const AND_ITEM: &[Kind] = &[Kind::List, Kind::Any];
+const ONE: &[ArgumentKind] = &[ArgumentKind::List];
+const TWO: &[ArgumentKind] = &[ArgumentKind::List, ArgumentKind::List];
+const AND_ITEM: &[ArgumentKind] = &[ArgumentKind::List, ArgumentKind::Any];
 
 pub(super) const TABLE: &[Function] = &[
     method("isSorted", ONE, Gives::Bool, is_sorted),
@@ -19,16 +19,19 @@ pub(super) const TABLE: &[Function] = &[
     method("max", ONE, Gives::Item, |call| extreme(call, Ordering::Greater)),
     method("indexOf", AND_ITEM, Gives::Int, |call| index_of(call, false)),
     method("lastIndexOf", AND_ITEM, Gives::Int, |call| index_of(call, true)),
-    method("slice", &[Kind::List, Kind::Int, Kind::Int], Gives::First, slice),
+    method("slice", &[ArgumentKind::List, ArgumentKind::Int, ArgumentKind::Int], Gives::First, slice),
     method("distinct", ONE, Gives::First, distinct),
     method("sort", ONE, Gives::First, sort),
     method("reverse", ONE, Gives::First, |call| Ok(Value::list(call.items(0)?.into_iter().rev().collect()))),
-    Function { optional: 1, ..method("flatten", &[Kind::List, Kind::Int], Gives::Anys, flatten) },
+    Function {
+        optional: 1,
+        ..method("flatten", &[ArgumentKind::List, ArgumentKind::Int], Gives::Anys, flatten)
+    },
     method("first", ONE, Gives::OptionalItem, |call| {
         Ok(Value::Optional(call.items(0)?.into_iter().next().map(Rc::new)))
     }),
     method("last", ONE, Gives::OptionalItem, |call| Ok(Value::Optional(call.items(0)?.pop().map(Rc::new)))),
-    global("lists.range", &[Kind::Int], Gives::Ints, |call| {
+    global("lists.range", &[ArgumentKind::Int], Gives::Ints, |call| {
         let end = call.int(0).unwrap_or_default().max(0);
         call.meter.spend(usize::try_from(end).unwrap_or(usize::MAX))?;
         Ok(Value::list((0..end).map(Value::Int).collect()))
@@ -57,7 +60,7 @@ fn is_sorted<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
 fn sum<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     let mut items = call.items(0)?.into_iter();
     let first = items.next().unwrap_or(Value::Int(0));
-    items.try_fold(first, |sum, item| binary(Operator::Add, &sum, &item, call.meter))
+    items.try_fold(first, |sum, item| binary(CelOperator::Add, &sum, &item, call.meter))
 }
 
 fn extreme<'v>(call: &mut Call<'_, 'v>, wanted: Ordering) -> Evaluated<'v> {

@@ -22,7 +22,7 @@ use crate::model::did_you_mean;
 pub(super) struct Function {
     name: &'static str,
     style: Style,
-    takes: &'static [Kind],
+    takes: &'static [ArgumentKind],
     /// How many of the last arguments may be left out.
     optional: usize,
     gives: Gives,
@@ -40,7 +40,7 @@ enum Style {
 
 /// The types that an argument may have.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ArgumentKind {
     Any,
     Bool,
     Int,
@@ -189,11 +189,11 @@ pub(super) fn call<'v>(
     (form.run)(&mut Call { args, regex, meter })
 }
 
-const fn method(name: &'static str, takes: &'static [Kind], gives: Gives, run: Run) -> Function {
+const fn method(name: &'static str, takes: &'static [ArgumentKind], gives: Gives, run: Run) -> Function {
     Function { name, style: Style::Method, takes, optional: 0, gives, run }
 }
 
-const fn global(name: &'static str, takes: &'static [Kind], gives: Gives, run: Run) -> Function {
+const fn global(name: &'static str, takes: &'static [ArgumentKind], gives: Gives, run: Run) -> Function {
     Function { name, style: Style::Global, takes, optional: 0, gives, run }
 }
 
@@ -211,7 +211,7 @@ impl Function {
     }
 }
 
-impl Kind {
+impl ArgumentKind {
     fn may_be(self, found: &Type) -> bool {
         matches!(
             (self, found),

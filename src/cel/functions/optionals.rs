@@ -4,27 +4,27 @@ use std::rc::Rc;
 
 use super::super::Failure;
 use super::super::value::Value;
-use super::{Call, Evaluated, Function, Gives, Kind, global, method};
+use super::{ArgumentKind, Call, Evaluated, Function, Gives, global, method};
 
-const ONE: &[Kind] = &[Kind::Optional];
+const ONE: &[ArgumentKind] = &[ArgumentKind::Optional];
 
 pub(super) const TABLE: &[Function] = &[
-    global("optional.of", &[Kind::Any], Gives::OptionalFirst, |call| Ok(some(argument(call, 0)))),
+    global("optional.of", &[ArgumentKind::Any], Gives::OptionalFirst, |call| Ok(some(argument(call, 0)))),
     global("optional.none", &[], Gives::OptionalFirst, |_| Ok(Value::Optional(None))),
-    global("optional.ofNonZeroValue", &[Kind::Any], Gives::OptionalFirst, |call| {
+    global("optional.ofNonZeroValue", &[ArgumentKind::Any], Gives::OptionalFirst, |call| {
         let value = argument(call, 0);
         Ok(if is_zero(&value) { Value::Optional(None) } else { some(value) })
     }),
-    global("optional.unwrap", &[Kind::List], Gives::Held, unwrap),
-    method("unwrapOpt", &[Kind::List], Gives::Held, unwrap),
+    global("optional.unwrap", &[ArgumentKind::List], Gives::Held, unwrap),
+    method("unwrapOpt", &[ArgumentKind::List], Gives::Held, unwrap),
     method("hasValue", ONE, Gives::Bool, |call| Ok(Value::Bool(held(call).is_some()))),
     method("value", ONE, Gives::Inner, |call| {
         held(call).ok_or_else(|| Failure::new("the optional is empty"))
     }),
-    method("orValue", &[Kind::Optional, Kind::Any], Gives::Inner, |call| {
+    method("orValue", &[ArgumentKind::Optional, ArgumentKind::Any], Gives::Inner, |call| {
         Ok(held(call).unwrap_or_else(|| argument(call, 1)))
     }),
-    method("or", &[Kind::Optional, Kind::Optional], Gives::First, |call| {
+    method("or", &[ArgumentKind::Optional, ArgumentKind::Optional], Gives::First, |call| {
         Ok(argument(call, usize::from(held(call).is_none())))
     }),
 ];

@@ -5,11 +5,11 @@ use std::cmp::Ordering;
 use super::super::Failure;
 use super::super::quantity::Quantity;
 use super::super::value::Value;
-use super::{Call, Evaluated, Function, Gives, Kind, method};
+use super::{ArgumentKind, Call, Evaluated, Function, Gives, method};
 
-const TWO: &[Kind] = &[Kind::Quantity, Kind::Quantity];
-const ONE: &[Kind] = &[Kind::Quantity];
-const AND_INT: &[Kind] = &[Kind::Quantity, Kind::Int];
+const TWO: &[ArgumentKind] = &[ArgumentKind::Quantity, ArgumentKind::Quantity];
+const ONE: &[ArgumentKind] = &[ArgumentKind::Quantity];
+const AND_INT: &[ArgumentKind] = &[ArgumentKind::Quantity, ArgumentKind::Int];
 
 pub(super) const TABLE: &[Function] = &[
     method("isGreaterThan", TWO, Gives::Bool, |call| Ok(Value::Bool(order(call) == Ordering::Greater))),

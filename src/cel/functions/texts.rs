@@ -4,13 +4,13 @@ use regex::Regex;
 
 use super::super::value::Value;
 use super::super::{Failure, pattern as patterns};
-use super::{Call, Evaluated, Function, Gives, Kind, Style, method};
+use super::{ArgumentKind, Call, Evaluated, Function, Gives, Style, method};
 
-const ONE: &[Kind] = &[Kind::Text];
-const TWO: &[Kind] = &[Kind::Text, Kind::Text];
-const AND_INT: &[Kind] = &[Kind::Text, Kind::Int];
-const AND_INTS: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int];
-const TWO_AND_INT: &[Kind] = &[Kind::Text, Kind::Text, Kind::Int];
+const ONE: &[ArgumentKind] = &[ArgumentKind::Text];
+const TWO: &[ArgumentKind] = &[ArgumentKind::Text, ArgumentKind::Text];
+const AND_INT: &[ArgumentKind] = &[ArgumentKind::Text, ArgumentKind::Int];
+const AND_INTS: &[ArgumentKind] = &[ArgumentKind::Text, ArgumentKind::Int, ArgumentKind::Int];
+const TWO_AND_INT: &[ArgumentKind] = &[ArgumentKind::Text, ArgumentKind::Text, ArgumentKind::Int];
 
 pub(super) const TABLE: &[Function] = &[
     method("contains", TWO, Gives::Bool, |call| tested(call, |text, part| text.contains(part))),
@@ -28,11 +28,16 @@ pub(super) const TABLE: &[Function] = &[
     method("reverse", ONE, Gives::Text, |call| made(call, |text| text.chars().rev().collect())),
     Function {
         optional: 1,
-        ..method("replace", &[Kind::Text, Kind::Text, Kind::Text, Kind::Int], Gives::Text, replace)
+        ..method(
+            "replace",
+            &[ArgumentKind::Text, ArgumentKind::Text, ArgumentKind::Text, ArgumentKind::Int],
+            Gives::Text,
+            replace,
+        )
     },
     Function { optional: 1, ..method("split", TWO_AND_INT, Gives::Texts, split) },
     Function { optional: 1, ..method("substring", AND_INTS, Gives::Text, substring) },
-    Function { optional: 1, ..method("join", &[Kind::List, Kind::Text], Gives::Text, join) },
+    Function { optional: 1, ..method("join", &[ArgumentKind::List, ArgumentKind::Text], Gives::Text, join) },
 ];
 
 /// Pays for looking through the receiver, and gives it.

@@ -5,26 +5,26 @@ use jiff::civil::DateTime;
 use super::super::Failure;
 use super::super::times::{Moment, Span};
 use super::super::value::Value;
-use super::{Call, Evaluated, Function, Gives, Kind, global, method};
+use super::{ArgumentKind, Call, Evaluated, Function, Gives, global, method};
 
 const fn part(name: &'static str, run: super::Run) -> Function {
-    Function { optional: 1, ..method(name, &[Kind::Timestamp, Kind::Text], Gives::Int, run) }
+    Function { optional: 1, ..method(name, &[ArgumentKind::Timestamp, ArgumentKind::Text], Gives::Int, run) }
 }
 
 const fn length(name: &'static str, run: super::Run) -> Function {
-    method(name, &[Kind::Duration], Gives::Int, run)
+    method(name, &[ArgumentKind::Duration], Gives::Int, run)
 }
 
 const SECOND: i64 = 1_000_000_000;
 
 pub(super) const TABLE: &[Function] = &[
-    global("duration", &[Kind::Text], Gives::Duration, duration),
-    global("duration", &[Kind::Duration], Gives::Duration, same),
-    global("timestamp", &[Kind::Text], Gives::Timestamp, timestamp),
-    global("timestamp", &[Kind::Int], Gives::Timestamp, timestamp_of_int),
-    global("timestamp", &[Kind::Timestamp], Gives::Timestamp, same),
-    global("int", &[Kind::Duration], Gives::Int, |call| whole(call, 1)),
-    global("int", &[Kind::Timestamp], Gives::Int, seconds),
+    global("duration", &[ArgumentKind::Text], Gives::Duration, duration),
+    global("duration", &[ArgumentKind::Duration], Gives::Duration, same),
+    global("timestamp", &[ArgumentKind::Text], Gives::Timestamp, timestamp),
+    global("timestamp", &[ArgumentKind::Int], Gives::Timestamp, timestamp_of_int),
+    global("timestamp", &[ArgumentKind::Timestamp], Gives::Timestamp, same),
+    global("int", &[ArgumentKind::Duration], Gives::Int, |call| whole(call, 1)),
+    global("int", &[ArgumentKind::Timestamp], Gives::Int, seconds),
     length("getHours", |call| whole(call, 3600 * SECOND)),
     length("getMinutes", |call| whole(call, 60 * SECOND)),
     length("getSeconds", |call| whole(call, SECOND)),

@@ -6,18 +6,39 @@ use std::rc::Rc;
 use super::super::Failure;
 use super::super::value::Value;
 use super::super::versions::Version;
-use super::{Call, Evaluated, Function, Gives, Kind, Style};
+use super::{ArgumentKind, Call, Evaluated, Function, Gives, Style};
 
 const fn of_text(name: &'static str, gives: Gives, run: super::Run) -> Function {
-    Function { name, style: Style::Global, takes: &[Kind::Text, Kind::Bool], optional: 1, gives, run }
+    Function {
+        name,
+        style: Style::Global,
+        takes: &[ArgumentKind::Text, ArgumentKind::Bool],
+        optional: 1,
+        gives,
+        run,
+    }
 }
 
 const fn number(name: &'static str, run: super::Run) -> Function {
-    Function { name, style: Style::Method, takes: &[Kind::Version], optional: 0, gives: Gives::Int, run }
+    Function {
+        name,
+        style: Style::Method,
+        takes: &[ArgumentKind::Version],
+        optional: 0,
+        gives: Gives::Int,
+        run,
+    }
 }
 
 const fn of_two(name: &'static str, gives: Gives, run: super::Run) -> Function {
-    Function { name, style: Style::Method, takes: &[Kind::Version, Kind::Version], optional: 0, gives, run }
+    Function {
+        name,
+        style: Style::Method,
+        takes: &[ArgumentKind::Version, ArgumentKind::Version],
+        optional: 0,
+        gives,
+        run,
+    }
 }
 
 pub(super) const TABLE: &[Function] = &[

@@ -45,14 +45,14 @@ pub(super) struct ConfigurationError {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ConfigurationKind {
     Validating,
     Mutating,
 }
 
 /// One of them, as it was read.
 pub(super) struct WebhookConfiguration {
-    kind: Kind,
+    kind: ConfigurationKind,
     uid: String,
     version: String,
     /// Who owns which fields.
@@ -66,14 +66,14 @@ pub(super) struct WebhookConfiguration {
 
 #[derive(Deserialize)]
 struct Read {
-    metadata: Metadata,
+    metadata: ConfigurationMetadata,
     #[serde(default)]
     webhooks: Option<Vec<Webhook>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Metadata {
+struct ConfigurationMetadata {
     uid: String,
     resource_version: String,
     #[serde(default)]
@@ -106,13 +106,13 @@ impl Configurations {
     /// The configurations that exist.
     pub(super) async fn read(&self) -> Result<Vec<WebhookConfiguration>, ConfigurationError> {
         let mut found = Vec::new();
-        for kind in [Kind::Validating, Kind::Mutating] {
+        for kind in [ConfigurationKind::Validating, ConfigurationKind::Mutating] {
             found.extend(self.read_one(kind).await.map_err(|error| self.failed(kind, "", "read", error))?);
         }
         Ok(found)
     }
 
-    async fn read_one(&self, kind: Kind) -> Result<Option<WebhookConfiguration>, ApiError> {
+    async fn read_one(&self, kind: ConfigurationKind) -> Result<Option<WebhookConfiguration>, ApiError> {
         let request = Request::new(kind.path())
             .get(&self.name, &GetParams::default())
             .map_err(|error| ApiError::from(kube::Error::BuildRequest(error)))?;
@@ -120,7 +120,8 @@ impl Configurations {
             Err(error) if error.is_absence() => return Ok(None),
             read => read?,
         };
-        let Metadata { uid, resource_version: version, managed_fields: managers } = read.metadata;
+        let ConfigurationMetadata { uid, resource_version: version, managed_fields: managers } =
+            read.metadata;
         let webhooks = read.webhooks.unwrap_or_default();
         let wanted = webhooks.iter().filter(|webhook| kind.mutates_sets(&webhook.name)).find_map(wanted);
         let (names, bundles) = webhooks.into_iter().map(entry).unzip();
@@ -179,7 +180,13 @@ impl Configurations {
         sent.map(drop).map_err(|error| self.failed(read.kind, &read.uid, "changed", error))
     }
 
-    fn failed(&self, kind: Kind, uid: &str, action: &'static str, error: ApiError) -> ConfigurationError {
+    fn failed(
+        &self,
+        kind: ConfigurationKind,
+        uid: &str,
+        action: &'static str,
+        error: ApiError,
+    ) -> ConfigurationError {
         let (namespace, name) = (Box::default(), self.name.as_str().into());
         let object = ObjectRef { api_version: API_VERSION, kind: kind.name(), namespace, name };
         ConfigurationError { object, uid: uid.to_owned(), action, error }
@@ -210,7 +217,7 @@ impl WebhookConfiguration {
     }
 }
 
-impl Kind {
+impl ConfigurationKind {
     fn name(self) -> &'static str {
         match self {
             Self::Validating => "ValidatingWebhookConfiguration",

@@ -16,12 +16,12 @@ const SCHEMA_VERSION: u32 = 1;
 #[serde(rename_all = "camelCase")]
 struct Baseline {
     schema_version: u32,
-    findings: Vec<Known>,
+    findings: Vec<BaselineFinding>,
 }
 
 /// A finding; all but the fingerprint is for people who read the file.
 #[derive(Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-struct Known {
+struct BaselineFinding {
     file: String,
     rule: String,
     object: String,
@@ -31,8 +31,8 @@ struct Known {
 /// Writes all findings that count.
 pub(super) fn write(report: &Report, path: &Path) -> anyhow::Result<()> {
     let counting = report.findings.iter().filter(|located| located.finding.counts());
-    let mut findings: Vec<Known> = counting
-        .map(|located| Known {
+    let mut findings: Vec<BaselineFinding> = counting
+        .map(|located| BaselineFinding {
             file: located.position.as_ref().map_or_else(String::new, |position| position.file.name.clone()),
             rule: located.finding.rule.to_string(),
             object: located.finding.object.to_string(),

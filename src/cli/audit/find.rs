@@ -14,12 +14,12 @@ use super::options::ExcludePattern;
 use crate::cli::render::Renderable;
 use crate::cli::render::kustomize::{NAMES, References, clean, references};
 use crate::cli::sources;
-use crate::manifest::{Note, Origin};
+use crate::manifest::{Note, SourceOrigin};
 
 /// The files, kustomizations and charts of one argument.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
-    pub(super) files: Vec<(PathBuf, Origin)>,
+    pub(super) files: Vec<(PathBuf, SourceOrigin)>,
     pub(super) renderables: Vec<Renderable>,
     pub(super) notes: Vec<Note>,
 }
@@ -67,7 +67,7 @@ pub(super) fn find(argument: &Argument, excludes: &Excludes) -> Paths {
         if is_kustomization(&file) {
             return Paths { renderables: vec![Renderable::Kustomization(file)], ..Paths::default() };
         }
-        return Paths { files: vec![(path.to_owned(), Origin::Named)], ..Paths::default() };
+        return Paths { files: vec![(path.to_owned(), SourceOrigin::Named)], ..Paths::default() };
     }
     let (excludes, of) = (excludes.clone(), argument.clone());
     let is_excluded = move |path: &Path, is_folder| {
@@ -94,7 +94,7 @@ pub(super) fn find(argument: &Argument, excludes: &Excludes) -> Paths {
             Ok(_) => {}
             Err(error) => found.notes.push(sources::failed(
                 path.display().to_string(),
-                Origin::Found,
+                SourceOrigin::Found,
                 &error.to_string(),
             )),
         }
@@ -157,7 +157,7 @@ fn sort_out(files: Vec<PathBuf>, found: &mut Paths) {
         }
     }
     let plain = plain.into_iter().filter(|file| is_manifest(file) && !used.contains(file.as_path()));
-    found.files = plain.map(|file| (file, Origin::Found)).collect();
+    found.files = plain.map(|file| (file, SourceOrigin::Found)).collect();
 }
 
 fn is_manifest(file: &Path) -> bool {

@@ -13,7 +13,7 @@ use crate::cli::render::{RenderConfig, Renderable};
 use crate::cli::sources;
 use crate::cli::streams::stderr;
 use crate::cluster::inventory::{FileObjects, Inventory, KeepValues, Unit, UnitKind};
-use crate::manifest::{Note, NoteKind, Origin, Source};
+use crate::manifest::{Note, NoteKind, Source, SourceOrigin};
 
 /// How many files are read between two reports of progress.
 const PROGRESS: usize = 500;
@@ -29,7 +29,7 @@ pub(super) struct Reading<'a> {
 
 /// Something to read.
 enum Task {
-    File(PathBuf, Origin),
+    File(PathBuf, SourceOrigin),
     Render(Renderable, RenderConfig),
     Stdin,
 }
@@ -140,9 +140,9 @@ fn note_empty(inventory: &mut Inventory, arguments: &[Argument], first_units: &[
         if counts[*first..end].iter().sum::<usize>() > 0 {
             continue;
         }
-        let file = Source::new(argument.name(), "", Origin::Named);
+        let file = Source::new(argument.name(), "", SourceOrigin::Named);
         let has_templates =
-            inventory.notes_of(*first..end).iter().any(|note| note.file.origin == Origin::Chart);
+            inventory.notes_of(*first..end).iter().any(|note| note.file.origin == SourceOrigin::Chart);
         let hint = if has_templates { NAME_THE_CHART } else { "" };
         let message =
             format!("no Kubernetes object is found here{hint} (--fail-on-empty=false accepts that)");

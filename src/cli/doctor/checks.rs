@@ -18,7 +18,7 @@ use super::facts::InstallationFacts;
 use crate::api_server::ApiError;
 use crate::cli::policies::Loaded;
 use crate::cli::sources::has_manifest_name;
-use crate::manifest::{Origin, Source};
+use crate::manifest::{Source, SourceOrigin};
 use crate::model::PolicyDocument;
 
 /// The oldest minor version of Kubernetes that has what the webhooks need.
@@ -199,7 +199,7 @@ fn policies(facts: &InstallationFacts, now: Timestamp) -> DoctorCheck {
     };
     let mut loaded = Loaded::default();
     let mut load = |name: String, text: String| {
-        let source = Source::new(name, &text, Origin::Named);
+        let source = Source::new(name, &text, SourceOrigin::Named);
         loaded.extend(Loaded::of(&Ok(source), now));
     };
     // The others are not read by the server either.

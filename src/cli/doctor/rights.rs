@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::facts::Place;
-use crate::manifest::{Origin, Source, read};
+use crate::manifest::{Source, SourceOrigin, read};
 
 const BASE: &str = include_str!("../../../deploy/base/rbac.yaml");
 const PER_POD: &str = include_str!("../../../deploy/components/service-per-pod/rbac.yaml");
@@ -62,7 +62,7 @@ pub(super) fn rights(place: &Place, arguments: &[&str]) -> Vec<Right> {
 
 /// The rules of the roles in a manifest, each with whether it is of one namespace.
 fn rules(text: &str) -> Vec<(Value, bool)> {
-    let source = Source::new("rbac.yaml", text, Origin::Named);
+    let source = Source::new("rbac.yaml", text, SourceOrigin::Named);
     let (manifests, _) = read(&source, text);
     let of_roles = manifests.iter().filter(|manifest| manifest.kind.ends_with("Role"));
     let rules = of_roles.flat_map(|role| {

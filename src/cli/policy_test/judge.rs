@@ -9,7 +9,7 @@ use crate::admission;
 use crate::audit::{AuditConfig, audit};
 use crate::cluster::Kind;
 use crate::cluster::inventory::Inventory;
-use crate::manifest::{Note, NoteKind, Origin, Source};
+use crate::manifest::{Note, NoteKind, Source, SourceOrigin};
 use crate::policy::Policies;
 use crate::verdict::Finding;
 
@@ -18,7 +18,7 @@ pub(super) fn findings(case: &Case, policies: &Policies, now: Timestamp) -> anyh
     let mut inventory = Inventory::new(None);
     for object in &case.objects {
         let text = serde_json::to_string(object)?;
-        inventory.add(&Source::new("objects", &text, Origin::Named));
+        inventory.add(&Source::new("objects", &text, SourceOrigin::Named));
     }
     let is_judged = |note: &&Note| matches!(note.kind, NoteKind::Default | NoteKind::UnknownField);
     if let Some(note) = inventory.notes().iter().find(|note| !is_judged(note)) {

@@ -310,10 +310,10 @@ pub(super) fn place_key(entry: &mut MapEntry<'_>, at: Span) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Origin, document};
+    use crate::manifest::{SourceOrigin, document};
 
     fn file(name: &str) -> Arc<Source> {
-        Source::new(name, "", Origin::Named)
+        Source::new(name, "", SourceOrigin::Named)
     }
 
     /// Where the fields of an object are set, given the file it is written in and some patches.

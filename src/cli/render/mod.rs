@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cluster::inventory::{FileObjects, KeepValues, UnitKind};
-use crate::manifest::{Note, NoteKind, Origin, Source, kinds_that_matter};
+use crate::manifest::{Note, NoteKind, Source, SourceOrigin, kinds_that_matter};
 
 /// How things are rendered.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +93,7 @@ fn parent(file: &Path) -> &Path {
 }
 
 fn source(name: &str, text: &str) -> Arc<Source> {
-    Source::new(name.strip_prefix("./").unwrap_or(name), text, Origin::Named)
+    Source::new(name.strip_prefix("./").unwrap_or(name), text, SourceOrigin::Named)
 }
 
 /// Whether a program is on the path.

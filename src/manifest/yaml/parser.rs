@@ -28,7 +28,7 @@ pub(super) fn first_document<'a>(
     limits: &mut ParseLimits,
 ) -> Result<FirstDocument<'a>, Fault> {
     let (scanner, recorder) = (Scanner::new(Cursor::new(text, line)), Recorder::new(limits));
-    let mut parser = Parser { scanner, recorder, tags: Vec::new() };
+    let mut parser = YamlParser { scanner, recorder, tags: Vec::new() };
     parser.document()?;
     let read = parser.scanner.cursor.mark.at;
     let ignored = parser.ignored();
@@ -36,7 +36,7 @@ pub(super) fn first_document<'a>(
     Ok(FirstDocument { events, has_aliases, ignored, read })
 }
 
-struct Parser<'a, 'b> {
+struct YamlParser<'a, 'b> {
     scanner: Scanner<'a>,
     recorder: Recorder<'a, 'b>,
     /// The handles of `%TAG`, with what they stand for.
@@ -61,7 +61,7 @@ struct Properties<'a> {
     span: Option<(LineColumn, LineColumn)>,
 }
 
-impl<'a> Parser<'a, '_> {
+impl<'a> YamlParser<'a, '_> {
     fn document(&mut self) -> Result<(), Fault> {
         let start = self.directives()?;
         match (&self.scanner.peek()?.kind, start) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::CheckedResource;
 use super::schema::object;
-use crate::cel::{Names, ObjectFields, Type};
+use crate::cel::{ObjectFields, Type, VariableTypes};
 
 /// The variables that the expressions of one policy can read when `resource` changes.
 pub(super) struct CheckNames<'p> {
@@ -31,7 +31,7 @@ const ALL: [&str; 13] = [
     "majority",
 ];
 
-impl Names for CheckNames<'_> {
+impl VariableTypes for CheckNames<'_> {
     fn variable(&self, name: &str) -> Option<Type> {
         Some(match name {
             "object" | "oldObject" => match self.resource {

@@ -17,17 +17,17 @@ struct GitlabIssue<'a> {
     check_name: &'a str,
     fingerprint: Cow<'a, str>,
     severity: &'static str,
-    location: Location<'a>,
+    location: GitlabLocation<'a>,
 }
 
 #[derive(Serialize)]
-struct Location<'a> {
+struct GitlabLocation<'a> {
     path: &'a str,
-    lines: Lines,
+    lines: GitlabLines,
 }
 
 #[derive(Serialize)]
-struct Lines {
+struct GitlabLines {
     begin: u32,
 }
 
@@ -56,10 +56,10 @@ fn issue(located: &Located) -> GitlabIssue<'_> {
             Level::Warn => "minor",
             Level::Audit | Level::Off => "info",
         },
-        location: Location {
+        location: GitlabLocation {
             // GitLab drops an issue without a place.
             path: position.map_or("cluster", |position| &position.file.name),
-            lines: Lines { begin: position.map_or(1, |position| position.span.line) },
+            lines: GitlabLines { begin: position.map_or(1, |position| position.span.line) },
         },
     }
 }
@@ -75,6 +75,6 @@ fn issue_of_note<'a>(
         check_name: name,
         fingerprint: Cow::Owned(fingerprints.of(&[name, file, &note.message])),
         severity,
-        location: Location { path: file, lines: Lines { begin: note.line } },
+        location: GitlabLocation { path: file, lines: GitlabLines { begin: note.line } },
     }
 }

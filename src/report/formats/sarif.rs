@@ -81,7 +81,7 @@ struct Invocation {
 struct Notification {
     level: &'static str,
     message: Text,
-    locations: Vec<Location>,
+    locations: Vec<SarifLocation>,
 }
 
 #[derive(Serialize)]
@@ -91,9 +91,9 @@ struct ResultItem<'a> {
     rule_index: usize,
     level: &'static str,
     message: Text,
-    locations: Vec<Location>,
+    locations: Vec<SarifLocation>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    related_locations: Vec<Location>,
+    related_locations: Vec<SarifLocation>,
     partial_fingerprints: BTreeMap<&'static str, &'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     baseline_state: Option<&'static str>,
@@ -149,7 +149,7 @@ struct Suppression {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_field_names, reason = "the names are those of the format")]
-struct Location {
+struct SarifLocation {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -233,7 +233,7 @@ fn invocation(report: &Report) -> Invocation {
     let of_note = |level: &'static str, note: &Note| {
         let region = Region { start_line: note.line, start_column: note.column, end_column: note.column };
         let artifact_location = artifact(&note.file.name);
-        let location = Location {
+        let location = SarifLocation {
             id: None,
             physical_location: Some(PhysicalLocation { artifact_location, region }),
             logical_locations: Vec::new(),
@@ -254,7 +254,7 @@ fn invocation(report: &Report) -> Invocation {
     }
 }
 
-fn notification(level: &'static str, message: &str, locations: Vec<Location>) -> Notification {
+fn notification(level: &'static str, message: &str, locations: Vec<SarifLocation>) -> Notification {
     Notification { level, message: Text { text: printable(message).into_owned() }, locations }
 }
 
@@ -262,7 +262,7 @@ fn result<'a>(located: &'a Located, indexes: &BTreeMap<&str, usize>, is_compared
     let finding = &located.finding;
     let rule_id = finding.rule.as_str();
     let text = format!("{}: {}\nFix: {}", finding.object, finding.message, finding.remedy);
-    let related = (1..).zip(&located.related).map(|(id, related)| Location {
+    let related = (1..).zip(&located.related).map(|(id, related)| SarifLocation {
         id: Some(id),
         message: Some(message(&format!("{} {}", related.object, related.path))),
         ..location(related.position.as_ref(), &related.object, &related.path)
@@ -318,7 +318,7 @@ fn message(text: &str) -> Text {
     Text { text: lines.join("\n").replace('[', "\\[").replace(']', "\\]") }
 }
 
-fn location(position: Option<&Position>, object: &ObjectRef, path: &str) -> Location {
+fn location(position: Option<&Position>, object: &ObjectRef, path: &str) -> SarifLocation {
     let physical = position.map(|position| PhysicalLocation {
         artifact_location: artifact(&position.file.name),
         region: Region {
@@ -332,7 +332,7 @@ fn location(position: Option<&Position>, object: &ObjectRef, path: &str) -> Loca
         fully_qualified_name: printable(&format!("{object}{path}")).into_owned(),
         kind: "object",
     };
-    Location { id: None, physical_location: physical, logical_locations: vec![logical], message: None }
+    SarifLocation { id: None, physical_location: physical, logical_locations: vec![logical], message: None }
 }
 
 fn artifact(file: &str) -> ArtifactLocation {
