@@ -24,7 +24,7 @@ use crate::events::Events;
 use crate::lease::Leadership;
 use crate::model::{KindFacts, Object, PolicyDocument};
 use crate::policy::{Policies, PolicyObjects, PolicyStatus, statuses};
-use crate::process::{Repeats, warn_if_new};
+use crate::process::{RepeatedErrors, warn_if_new};
 
 /// Who owns the fields that are applied.
 const MANAGER: &str = "stateward-policy-status";
@@ -85,7 +85,7 @@ impl PolicyStatusWriter {
     }
 
     async fn term(&self) -> Infallible {
-        let logged = Repeats::default();
+        let logged = RepeatedErrors::default();
         loop {
             let (cluster, policies) = (self.known.cluster.load_full(), self.known.policies.load_full());
             let is_known = cluster.is_complete(Kind::StatefulSet)
@@ -115,7 +115,7 @@ impl PolicyStatusWriter {
     }
 
     /// Writes what differs.
-    async fn round(&self, cluster: &Cluster, policies: &Policies, logged: &Repeats) {
+    async fn round(&self, cluster: &Cluster, policies: &Policies, logged: &RepeatedErrors) {
         let objects = self.known.objects.load_full();
         let statuses = statuses(cluster, &objects, policies, Timestamp::now());
         let mut has_failed = false;

@@ -11,11 +11,11 @@ use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use reader::{MAX_DEPTH, Reader, Text};
+use reader::{JsonReader, MAX_DEPTH, Text};
 
 /// Reads a whole text as one value.
 pub(super) fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, GaveUp> {
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0 };
+    let mut reader = JsonReader { text, bytes: text.as_bytes(), at: 0 };
     let value = T::deserialize(&mut reader)?;
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
     if reader.bytes[reader.at..].iter().all(is_blank) { Ok(value) } else { Err(GaveUp) }
@@ -41,7 +41,7 @@ impl de::Error for GaveUp {
 
 type Result<T, E = GaveUp> = std::result::Result<T, E>;
 
-impl<'de> Deserializer<'de> for &mut Reader<'de> {
+impl<'de> Deserializer<'de> for &mut JsonReader<'de> {
     type Error = GaveUp;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
@@ -126,7 +126,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
 /// The items of an object or a list whose bracket has been read. The closing one is left to be read.
 struct Items<'r, 'de> {
-    reader: &'r mut Reader<'de>,
+    reader: &'r mut JsonReader<'de>,
     is_first: bool,
 }
 

@@ -22,11 +22,11 @@ pub(super) struct Texts<'a> {
 impl<'a> Texts<'a> {
     pub(super) fn read(body: &'a [u8]) -> Result<Self, Invalid> {
         #[derive(Deserialize)]
-        struct Review<'a> {
+        struct ReviewTexts<'a> {
             #[serde(borrow)]
             request: Texts<'a>,
         }
-        let review: Result<Review<'_>, _> = serde_json::from_slice(body);
+        let review: Result<ReviewTexts<'_>, _> = serde_json::from_slice(body);
         review
             .map(|review| review.request)
             .map_err(|error| Invalid::Malformed(cut(error.to_string(), LONGEST_ERROR)))

@@ -12,7 +12,7 @@ use crate::model::{
     Class, Classified, DisruptionBudget, Metadata, Object, Service, StatefulSet, WhenUnsatisfiable,
 };
 use crate::policy::{Policies, Subject};
-use crate::report::{Application, Budget, Claims, ScaleStep, ServiceLink, ServiceState, Spread};
+use crate::report::{Application, Budget, Claims, ScaleStep, ServiceLink, SetServiceState, Spread};
 use crate::verdict::{Finding, Level, RuleId};
 
 /// How many replica counts on each side of the present one are tried.
@@ -146,13 +146,13 @@ fn services(set: &StatefulSet, view: &ClusterView<'_>) -> Vec<ServiceLink> {
         name: name.into(),
         governs: true,
         state: match view.service(namespace, name) {
-            Lookup::Present(service) if !service.is_headless() => ServiceState::OneAddress,
+            Lookup::Present(service) if !service.is_headless() => SetServiceState::OneAddress,
             Lookup::Present(service) if !service.spec.selector.is_empty() && !service.selects(labels) => {
-                ServiceState::SelectsOthers
+                SetServiceState::SelectsOthers
             }
-            Lookup::Present(_) => ServiceState::Headless,
-            Lookup::Absent => ServiceState::Missing,
-            Lookup::Unknown => ServiceState::Unknown,
+            Lookup::Present(_) => SetServiceState::Headless,
+            Lookup::Absent => SetServiceState::Missing,
+            Lookup::Unknown => SetServiceState::Unknown,
         },
     }));
     let mut others: Vec<&Service> = view.services_selecting(namespace, labels);
@@ -162,7 +162,7 @@ fn services(set: &StatefulSet, view: &ClusterView<'_>) -> Vec<ServiceLink> {
     links.extend(others.into_iter().take(MOST_SERVICES).map(|service| ServiceLink {
         name: service.metadata.name.clone(),
         governs: false,
-        state: if service.is_headless() { ServiceState::Headless } else { ServiceState::OneAddress },
+        state: if service.is_headless() { SetServiceState::Headless } else { SetServiceState::OneAddress },
     }));
     links
 }

@@ -72,7 +72,7 @@ impl Contexts {
         definitions: &[&Definition],
         number: Option<usize>,
     ) {
-        let repeats = Repeats::of(definitions, is_one);
+        let repeats = RepeatedDefinitions::of(definitions, is_one);
         self.notes.extend(repeats.in_one_context.iter().map(|(first, last)| twice(first, last)));
         let mut tree = Tree { repeats: &repeats, contexts: &mut self.list, nodes: BTreeMap::new() };
         let root = tree.push(name, number.unwrap_or_default(), None);
@@ -110,7 +110,7 @@ fn twice(first: &Definition, last: &Definition) -> Note {
 
 /// Objects that a unit defines more than once.
 #[derive(Default)]
-struct Repeats<'a> {
+struct RepeatedDefinitions<'a> {
     /// Folders to split.
     split: HashSet<&'a str>,
     /// The files and folders in them that define what another one defines.
@@ -118,7 +118,7 @@ struct Repeats<'a> {
     in_one_context: Vec<(&'a Definition, &'a Definition)>,
 }
 
-impl<'a> Repeats<'a> {
+impl<'a> RepeatedDefinitions<'a> {
     fn of(definitions: &[&'a Definition], is_one: bool) -> Self {
         let mut repeats = Self::default();
         let mut by_key: BTreeMap<&str, Vec<&'a Definition>> = BTreeMap::new();
@@ -170,7 +170,7 @@ fn by_components(one: &str, other: &str) -> Ordering {
 
 /// The contexts of one unit while they are made.
 struct Tree<'a, 'c> {
-    repeats: &'a Repeats<'a>,
+    repeats: &'a RepeatedDefinitions<'a>,
     contexts: &'c mut Vec<AuditContext>,
     /// Alternatives by their paths, with the folder each is an alternative of.
     nodes: BTreeMap<String, (usize, String)>,

@@ -5,17 +5,21 @@ use std::rc::Rc;
 
 use super::ast::{Access, CelNode, Expr};
 use super::value::{CelKey, CelMap, Text, Value, whole};
-use super::{Failure, Meter, Scope, functions, operators};
+use super::{Failure, Meter, VariableValues, functions, operators};
 
 pub(super) type Evaluated<'v> = Result<Value<'v>, Failure>;
 
 /// The value of a tree in a scope.
-pub(super) fn evaluate<'v>(root: &'v CelNode, scope: &dyn Scope<'v>, meter: &mut Meter) -> Evaluated<'v> {
+pub(super) fn evaluate<'v>(
+    root: &'v CelNode,
+    scope: &dyn VariableValues<'v>,
+    meter: &mut Meter,
+) -> Evaluated<'v> {
     CelEvaluator { scope, meter, items: Vec::new() }.value(root)
 }
 
 pub(super) struct CelEvaluator<'e, 'v> {
-    scope: &'e dyn Scope<'v>,
+    scope: &'e dyn VariableValues<'v>,
     pub(super) meter: &'e mut Meter,
     /// The items of the macros around, the innermost last.
     pub(super) items: Vec<(&'v str, Value<'v>)>,

@@ -52,7 +52,7 @@ pub trait VariableTypes {
 }
 
 /// The values of variables, each asked for only where an expression comes to it.
-pub trait Scope<'v> {
+pub trait VariableValues<'v> {
     fn variable(&self, name: &str, meter: &mut Meter) -> Result<Value<'v>, Failure>;
     fn derived(&self, name: &str, meter: &mut Meter) -> Result<Value<'v>, Failure>;
 }
@@ -81,7 +81,11 @@ impl Program {
     }
 
     /// The value of the expression.
-    pub fn evaluate<'v>(&'v self, scope: &dyn Scope<'v>, meter: &mut Meter) -> Result<Value<'v>, Failure> {
+    pub fn evaluate<'v>(
+        &'v self,
+        scope: &dyn VariableValues<'v>,
+        meter: &mut Meter,
+    ) -> Result<Value<'v>, Failure> {
         evaluate::evaluate(&self.root, scope, meter)
     }
 

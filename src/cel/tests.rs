@@ -48,7 +48,7 @@ impl VariableTypes for Object {
     }
 }
 
-impl<'v> Scope<'v> for &'v Object {
+impl<'v> VariableValues<'v> for &'v Object {
     fn variable(&self, name: &str, _: &mut Meter) -> Result<Value<'v>, Failure> {
         if name == "services" { Err(Failure::Unknown("services")) } else { Ok((&self.0).into()) }
     }

@@ -49,7 +49,7 @@ const STARTING: Duration = Duration::from_secs(1);
 
 /// The Secret and the configurations to keep, and the settings.
 #[derive(Clone)]
-pub struct Settings {
+pub struct CertificateConfig {
     /// The Secret: namespace and name.
     pub secret: (String, String),
     /// The name of both webhook configurations.
@@ -70,7 +70,7 @@ pub struct Settings {
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
-impl Settings {
+impl CertificateConfig {
     /// The defaults, for this Secret and these names.
     pub fn new(secret: (String, String), configuration: String, hosts: BTreeSet<String>) -> Self {
         Self {
@@ -87,7 +87,7 @@ impl Settings {
     }
 }
 
-impl fmt::Debug for Settings {
+impl fmt::Debug for CertificateConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Settings({:?}, {:?}, {:?})", self.secret, self.configuration, self.hosts)
     }
@@ -105,7 +105,7 @@ pub struct CertificateManager {
     every: Duration,
     mutates_sets: watch::Receiver<Option<bool>>,
     presented: watch::Sender<Option<Arc<CertifiedKey>>>,
-    report: Report,
+    report: CertificateReporter,
 }
 
 /// Why the Secret is not as it should be.
@@ -123,7 +123,7 @@ impl CertificateManager {
     /// Creates the manager and the certificate to present.
     pub fn new(
         client: Client,
-        settings: Settings,
+        settings: CertificateConfig,
         leadership: Leadership,
         events: Option<Events>,
         registry: &mut Registry,
@@ -140,7 +140,7 @@ impl CertificateManager {
             every: settings.every,
             mutates_sets: settings.mutates_sets,
             presented,
-            report: Report::new(events, registry, settings.remark),
+            report: CertificateReporter::new(events, registry, settings.remark),
         };
         (keeper, Provided(provided))
     }
@@ -293,7 +293,7 @@ impl CertificateManager {
 }
 
 /// Tells people how it goes: once where it stays the same.
-struct Report {
+struct CertificateReporter {
     events: Option<Events>,
     failures: Family<CertificateFailureLabels, Counter>,
     ca_expiry: Gauge,
@@ -309,7 +309,7 @@ struct CertificateFailureLabels {
     of: &'static str,
 }
 
-impl Report {
+impl CertificateReporter {
     fn new(events: Option<Events>, registry: &mut Registry, remark: Remark) -> Self {
         let (failures, ca_expiry) =
             (Family::<CertificateFailureLabels, Counter>::default(), Gauge::default());

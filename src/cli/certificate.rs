@@ -7,9 +7,9 @@ use rustls::pki_types::ServerName;
 
 use super::kubernetes::{self, ObjectArgument};
 use crate::certs::authority::LOCAL_HOSTS;
-use crate::certs::manager::Settings;
+use crate::certs::manager::CertificateConfig;
 use crate::certs::x509::normalized;
-use crate::server::tls::Source;
+use crate::server::tls::CertificateSource;
 
 const SECRET: &str = "stateward-tls";
 
@@ -50,7 +50,7 @@ pub(super) fn host(text: &str) -> Result<String, String> {
 
 impl CertificateArgs {
     /// The certificate in a Secret, if that is where it is to be.
-    pub(super) fn managed(&self, client: &kube::Client) -> Option<Settings> {
+    pub(super) fn managed(&self, client: &kube::Client) -> Option<CertificateConfig> {
         let is_default = || self.cert_file.is_none() && self.ca_out.is_none() && kubernetes::is_in_cluster();
         let secret = match &self.cert_secret {
             Some(secret) => secret.for_client(client),
@@ -58,16 +58,16 @@ impl CertificateArgs {
             None => return None,
         };
         let hosts = self.service_hosts(&secret.0);
-        Some(Settings::new(secret, self.webhook_configuration.clone(), hosts))
+        Some(CertificateConfig::new(secret, self.webhook_configuration.clone(), hosts))
     }
 
     /// The certificate that needs no API server.
-    pub(super) fn source(&self) -> Source {
+    pub(super) fn source(&self) -> CertificateSource {
         match (&self.cert_file, &self.key_file) {
             (Some(certificate), Some(key)) => {
-                Source::Files { certificate: certificate.clone(), key: key.clone() }
+                CertificateSource::Files { certificate: certificate.clone(), key: key.clone() }
             }
-            _ => Source::SelfSigned {
+            _ => CertificateSource::SelfSigned {
                 ca_out: self.ca_out.clone().unwrap_or_else(|| PathBuf::from("certs/ca.crt")),
                 hosts: self.host.clone(),
             },

@@ -16,7 +16,7 @@ use super::policy_keeper::PolicyKeeper;
 use super::{PolicyArgs, audit, kubernetes};
 use super::{access::AccessArgs, certificate::CertificateArgs, telemetry::TelemetryArgs};
 use crate::certs::Provided;
-use crate::certs::manager::{CertificateManager, Settings};
+use crate::certs::manager::{CertificateConfig, CertificateManager};
 use crate::cluster::Cluster;
 use crate::companions::{CompanionCheck, CompanionConfig};
 use crate::controller::{Controller, ControllerConfig};
@@ -206,7 +206,7 @@ impl Args {
         (events, readiness): (Option<Events>, &Readiness),
         metrics: &mut Metrics,
     ) -> (LeaderTasks, Option<Provided>) {
-        let settings = self.certificate.managed(&client).map(|settings| Settings {
+        let settings = self.certificate.managed(&client).map(|settings| CertificateConfig {
             mutates_sets,
             remark: readiness.remark(),
             ..settings
@@ -266,7 +266,7 @@ impl Args {
     fn config(self, provided: Option<Provided>) -> anyhow::Result<ServeConfig> {
         let limits = self.limits();
         let callers = self.access.callers()?;
-        let tls = provided.map_or_else(|| self.certificate.source(), tls::Source::Provided);
+        let tls = provided.map_or_else(|| self.certificate.source(), tls::CertificateSource::Provided);
         Ok(ServeConfig {
             bind: self.bind,
             ops_bind: self.ops_bind,

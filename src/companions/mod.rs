@@ -27,7 +27,7 @@ use crate::events::Events;
 use crate::lease::Leadership;
 use crate::model::StatefulSet;
 use crate::policy::Policies;
-use crate::process::{Repeats, warn_if_new};
+use crate::process::{RepeatedErrors, warn_if_new};
 use crate::verdict::{Finding, Level};
 
 /// When a set is looked at.
@@ -88,7 +88,8 @@ impl CompanionCheck {
 
     async fn term(&self) -> Infallible {
         let hasher = RandomState::new();
-        let (mut told, mut lost, logged) = (HashSet::<u64>::new(), Lost::default(), Repeats::default());
+        let (mut told, mut lost, logged) =
+            (HashSet::<u64>::new(), Lost::default(), RepeatedErrors::default());
         let mut older = self.cluster.load_full();
         loop {
             sleep(self.config.every).await;

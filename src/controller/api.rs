@@ -26,7 +26,7 @@ const MANAGER: &str = "stateward-service-per-pod";
 const PAGE: u32 = 500;
 
 /// The API server, for the one that leads.
-pub(super) struct Server {
+pub(super) struct ControllerApi {
     pub(super) client: Client,
     pub(super) leadership: Leadership,
     pub(super) rate_limiter: RateLimiter,
@@ -52,7 +52,7 @@ pub(super) enum WriteError {
     Trouble(String),
 }
 
-impl Server {
+impl ControllerApi {
     /// A Service as it is.
     pub(super) async fn get(&self, namespace: &str, name: &str) -> Result<Option<PerPodService>, WriteError> {
         self.reads.pass().await;

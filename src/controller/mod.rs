@@ -44,7 +44,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument, trace_span};
 
-use self::api::Server;
+use self::api::ControllerApi;
 use self::memory::RoundMemories;
 use self::metrics::ControllerMetrics;
 use self::news::{logged, news};
@@ -59,7 +59,7 @@ use crate::lease::Leadership;
 use crate::per_pod::owned::{Owned, SetKey};
 use crate::per_pod::service::OWNER_LABEL;
 use crate::policy::Policies;
-use crate::process::Repeats;
+use crate::process::RepeatedErrors;
 use crate::process::traces::{RECONCILE, SPANS};
 
 /// Rates, limits and waits of the controller.
@@ -186,7 +186,7 @@ impl Controller {
     fn context(&self, owned: Arc<Mutex<Owned>>, synced: watch::Receiver<bool>) -> ReconcileContext {
         let config = self.config;
         ReconcileContext {
-            server: Server {
+            server: ControllerApi {
                 client: self.client.clone(),
                 leadership: self.leadership.clone(),
                 rate_limiter: RateLimiter::new(config.writes_per_second, config.burst),
@@ -202,7 +202,7 @@ impl Controller {
             config,
             memories: RoundMemories::default(),
             pods: PodLists::default(),
-            logged: Repeats::default(),
+            logged: RepeatedErrors::default(),
         }
     }
 

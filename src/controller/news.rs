@@ -8,7 +8,7 @@ use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
 use crate::api_server::{ApiError, chain};
-use crate::process::{Repeats, warn_if_new};
+use crate::process::{RepeatedErrors, warn_if_new};
 
 /// An event of one watch, or its error.
 pub(super) type News<K> = Result<watcher::Event<K>, watcher::Error>;
@@ -35,7 +35,7 @@ fn with_late_start<K>(news: impl Stream<Item = News<K>>) -> impl Stream<Item = N
 
 /// Leaves out the errors, which it logs when they are new.
 pub(super) fn logged<T>(requests: impl Stream<Item = Result<T, watcher::Error>>) -> impl Stream<Item = T> {
-    let logged = Repeats::default();
+    let logged = RepeatedErrors::default();
     requests.filter_map(move |request| {
         let request = request.map_err(cause);
         if let Err(error) = &request {

@@ -8,7 +8,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 
 use super::ControllerConfig;
-use super::api::{Server, WriteError};
+use super::api::{ControllerApi, WriteError};
 use super::memory::RoundMemories;
 use super::metrics::ControllerMetrics;
 use super::pods::{AgedPods, PodLists};
@@ -25,7 +25,7 @@ use crate::per_pod::set::PerPodSet;
 use crate::per_pod::settings::POLICY_UNKNOWN;
 use crate::per_pod::template::Template;
 use crate::policy::Policies;
-use crate::process::{Repeats, warn_if_new};
+use crate::process::{RepeatedErrors, warn_if_new};
 
 /// After so many Services that come to nothing, the others are not tried: most likely it is the same with them all.
 const ENOUGH: usize = 3;
@@ -35,7 +35,7 @@ const LASTING: u32 = 3;
 
 /// State that all rounds of one term of leadership share.
 pub(super) struct ReconcileContext {
-    pub(super) server: Server,
+    pub(super) server: ControllerApi,
     pub(super) owned: Arc<Mutex<Owned>>,
     pub(super) synced: watch::Receiver<bool>,
     pub(super) cluster: Arc<ArcSwap<Cluster>>,
@@ -46,7 +46,7 @@ pub(super) struct ReconcileContext {
     pub(super) memories: RoundMemories,
     pub(super) pods: PodLists,
     /// The failures of rounds.
-    pub(super) logged: Repeats,
+    pub(super) logged: RepeatedErrors,
 }
 
 impl ReconcileContext {

@@ -16,7 +16,7 @@ use structural::structural;
 pub use editor::editor_schema;
 
 /// The names and columns of one of the kinds.
-struct Shown {
+struct CrdTexts {
     kind: Kind,
     description: &'static str,
     singular: &'static str,
@@ -41,8 +41,8 @@ pub fn yaml() -> Result<String, serde_saphyr::ser::Error> {
     Ok(text)
 }
 
-fn policies() -> Shown {
-    Shown {
+fn policies() -> CrdTexts {
+    CrdTexts {
         kind: Kind::Policy,
         description: "Which rules apply to which StatefulSets, at which level, and who is exempt.",
         singular: "statefulsetpolicy",
@@ -64,9 +64,9 @@ fn policies() -> Shown {
     }
 }
 
-fn exemptions() -> Shown {
+fn exemptions() -> CrdTexts {
     let reason = "Why the StatefulSets are exempt";
-    Shown {
+    CrdTexts {
         kind: Kind::Exemption,
         description: "StatefulSets of the namespace that rules pass over, until a time. It counts where a policy's exemptionNamespaces selects the namespace.",
         singular: "statefulsetexemption",
@@ -110,7 +110,7 @@ fn age() -> Value {
     json!({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"})
 }
 
-fn definition(shown: &Shown) -> Value {
+fn definition(shown: &CrdTexts) -> Value {
     let KindFacts { group, version, name, plural, is_namespaced, .. } = shown.kind.facts();
     let mut schema = json!({
         "type": "object",

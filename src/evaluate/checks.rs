@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::Evaluator;
 use super::evaluation::{Evaluation, finding_of};
 use super::facts::{CheckFacts, LookedUpObjects, request, scale};
-use crate::cel::{Failure, Meter, Program, Scope, Value};
+use crate::cel::{Failure, Meter, Program, Value, VariableValues};
 use crate::change::{RawObject, RawObjects};
 use crate::model::Object;
 use crate::policy::{Check, CheckedResource, Checks, FailurePolicy, Policy};
@@ -148,7 +148,7 @@ struct CheckScope<'f, 'a> {
     evaluated: RefCell<BTreeMap<String, Value<'f>>>,
 }
 
-impl<'f> Scope<'f> for CheckScope<'f, '_> {
+impl<'f> VariableValues<'f> for CheckScope<'f, '_> {
     fn variable(&self, name: &str, _: &mut Meter) -> Result<Value<'f>, Failure> {
         self.facts.value(name)
     }

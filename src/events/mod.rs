@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 use crate::admission::Request;
 use crate::api_server::{checked, path_of};
 use crate::model::{Kind, ObjectRef};
-use crate::process::{Repeats, warn_if_new};
+use crate::process::{RepeatedErrors, warn_if_new};
 use crate::verdict::{Finding, Verdict};
 use message::{EventToSend, Evidence, events_of};
 use throttle::{EventLimits, Throttle, ThrottleDecision};
@@ -50,7 +50,7 @@ pub struct EventSender {
     hasher: RandomState,
     /// Whether reviews are known to come from the API server.
     reviews: ReviewOrigin,
-    logged: Repeats,
+    logged: RepeatedErrors,
 }
 
 /// How far reviews are to be believed.
@@ -101,7 +101,7 @@ impl Events {
             throttle,
             hasher: RandomState::new(),
             reviews,
-            logged: Repeats::default(),
+            logged: RepeatedErrors::default(),
         };
         (Self { queue: sender, outcomes }, event_sender)
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::confirmation::{WhenOverloaded, doubt, is_confirmed, settle, unknown_objects, wider};
 use super::departures::Departures;
 use super::live_read_error::LiveReadError;
-use super::live_reads::{Freshness, Reader, Wanted};
+use super::live_reads::{Freshness, LiveReader, Wanted};
 use super::reservations::Reserved;
 use super::webhook_guard::judge;
 use crate::admission::Request;
@@ -18,17 +18,17 @@ use crate::change::Change;
 use crate::cluster::{Cluster, Kind};
 use crate::evaluate::{claims_in_question, pods_in_question};
 use crate::policy::Policies;
-use crate::process::{Repeats, warn_if_new};
+use crate::process::{RepeatedErrors, warn_if_new};
 use crate::verdict::Verdict;
 
 /// Looks at the cluster itself before a change is refused for what the snapshot says. Clones are one.
 #[derive(Clone)]
 pub struct Confirmer {
-    reader: Reader,
+    reader: LiveReader,
     outcomes: Family<ConfirmationOutcomeLabels, Counter>,
     when_overloaded: WhenOverloaded,
     departures: Arc<Departures>,
-    logged: Arc<Repeats>,
+    logged: Arc<RepeatedErrors>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -45,7 +45,7 @@ impl Confirmer {
         }
         let help = "Live reads before a change was refused, by outcome";
         registry.register("live_reads", help, outcomes.clone());
-        let reader = Reader::new(client);
+        let reader = LiveReader::new(client);
         registry.register(
             "live_reads_in_flight",
             "Live reads that the API server answers now",

@@ -25,7 +25,7 @@ const LARGE_AT_ONCE: usize = 2;
 
 /// Asks the API server for the neighbours of one change. Clones share the limits.
 #[derive(Clone)]
-pub struct Reader {
+pub struct LiveReader {
     api: Api,
     queue: Arc<ReadQueue>,
 }
@@ -69,7 +69,7 @@ impl Fresh {
     }
 }
 
-impl Reader {
+impl LiveReader {
     /// Reads over `client`.
     pub fn new(client: kube::Client) -> Self {
         // Each read ends at its review's deadline; this only bounds reads without a waiting review.

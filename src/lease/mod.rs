@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     api_server::{ApiError, answered, jittered},
-    process::{Remark, Repeats, Shutdown, warn_if_new},
+    process::{Remark, RepeatedErrors, Shutdown, warn_if_new},
 };
 use candidate::{Candidate, ElectionStep};
 use leadership::LeadershipSetter;
@@ -41,7 +41,7 @@ pub struct Elector {
     /// The instant from which `now` is counted.
     start: Instant,
     leading: Gauge,
-    logged: Repeats,
+    logged: RepeatedErrors,
     remark: Remark,
 }
 
@@ -70,7 +70,7 @@ impl Elector {
         let me = format!("{instance}_{:016x}", RandomState::new().hash_one(instance));
         let (api, candidate) = (Api::namespaced(client, namespace), Candidate::new(me, config));
         let (name, start) = (name.to_owned(), Instant::now());
-        let (logged, remark) = (Repeats::default(), Remark::default());
+        let (logged, remark) = (RepeatedErrors::default(), Remark::default());
         (Self { api, name, config, candidate, setter, start, leading, logged, remark }, leadership)
     }
 

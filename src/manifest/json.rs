@@ -25,7 +25,7 @@ pub(super) struct Stream<'a> {
 
 /// Reads a stream of JSON values, of which the first character is on line `line` of the file.
 pub(super) fn stream<'a>(text: &'a str, line: u32, limits: &mut ParseLimits) -> Stream<'a> {
-    let mut reader = Reader { text, at: 0, line, column: 1, limits };
+    let mut reader = JsonManifestReader { text, at: 0, line, column: 1, limits };
     let mut stream = Stream { values: Vec::new(), fault: None, rest: text, line };
     reader.skip_blanks();
     while reader.peek().is_some() {
@@ -42,7 +42,7 @@ pub(super) fn stream<'a>(text: &'a str, line: u32, limits: &mut ParseLimits) -> 
     stream
 }
 
-struct Reader<'a, 'b> {
+struct JsonManifestReader<'a, 'b> {
     text: &'a str,
     at: usize,
     line: u32,
@@ -50,7 +50,7 @@ struct Reader<'a, 'b> {
     limits: &'b mut ParseLimits,
 }
 
-impl<'a> Reader<'a, '_> {
+impl<'a> JsonManifestReader<'a, '_> {
     fn value(&mut self, depth: usize) -> Result<Node<'a>, Fault> {
         let (line, column) = (self.line, self.column);
         self.limits.node(line, column)?;

@@ -10,13 +10,13 @@ const STEP: usize = 1024;
 const SHOWN: u32 = 160;
 
 /// Line, column and byte.
-type Place = (u32, u32, usize);
+type CharacterPlace = (u32, u32, usize);
 
 /// Where the lines of a text are, so that each is found without reading all before it. A line may be a whole file.
 pub struct Lines {
     text: String,
     /// The place of every [`STEP`]th character.
-    places: Vec<Place>,
+    places: Vec<CharacterPlace>,
 }
 
 /// A part of a line as it may be shown.
@@ -81,14 +81,15 @@ impl Lines {
     fn byte_of(&self, line: u32, column: u32) -> usize {
         let after = self.places.partition_point(|(l, c, _)| (*l, *c) <= (line, column));
         let Some(start) = after.checked_sub(1).map(|index| self.places[index]) else { return 0 };
-        let is_there =
-            |((l, c, _), character): &(Place, char)| *l == line && (*c == column || *character == '\n');
+        let is_there = |((l, c, _), character): &(CharacterPlace, char)| {
+            *l == line && (*c == column || *character == '\n')
+        };
         walk(&self.text, start).find(is_there).map_or(self.text.len(), |((.., byte), _)| byte)
     }
 }
 
 /// The characters from a place on, each with its line, column and byte.
-fn walk(text: &str, (line, column, start): Place) -> impl Iterator<Item = (Place, char)> {
+fn walk(text: &str, (line, column, start): CharacterPlace) -> impl Iterator<Item = (CharacterPlace, char)> {
     text[start..].char_indices().scan((line, column), move |(line, column), (at, character)| {
         let place = (*line, *column, start + at);
         (*line, *column) =

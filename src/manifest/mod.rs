@@ -95,7 +95,7 @@ pub fn read<'a>(source: &Arc<Source>, text: &'a str) -> (Vec<Manifest<'a>>, Vec<
 /// keep of it takes no memory while the rest is read.
 pub fn read_each<'a>(source: &Arc<Source>, text: &'a str, take: &mut dyn FnMut(Manifest<'a>)) -> Vec<Note> {
     let limits = ParseLimits::default();
-    let mut reading = Reading { source, limits, take, notes: Vec::new() };
+    let mut reading = SourceReader { source, limits, take, notes: Vec::new() };
     if source.origin == SourceOrigin::Chart {
         reading.note(
             1,
@@ -175,14 +175,14 @@ pub fn pointer_of(path: &serde_path_to_error::Path) -> String {
 }
 
 /// A source that is being read.
-struct Reading<'a, 'b> {
+struct SourceReader<'a, 'b> {
     source: &'b Arc<Source>,
     limits: ParseLimits,
     take: &'b mut dyn FnMut(Manifest<'a>),
     notes: Vec<Note>,
 }
 
-impl<'a> Reading<'a, '_> {
+impl<'a> SourceReader<'a, '_> {
     /// Reads a file as kubectl's `YAMLOrJSONDecoder` does: JSON values as long as they follow one another, and where at
     /// most one was found, documents of YAML from there on.
     fn text(&mut self, text: &'a str) {

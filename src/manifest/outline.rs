@@ -59,7 +59,7 @@ impl Outline {
 
     /// The result of [`Node::locate`] for the value, with the table of its keys; the value as a whole without one.
     pub fn locate(&self, json_pointer: &str, keys: Option<&KeyTable>) -> Span {
-        let (mut span, mut children) = (self.root, Reader { bytes: &self.children });
+        let (mut span, mut children) = (self.root, OutlineReader { bytes: &self.children });
         for step in pointer_keys(json_pointer) {
             let record = keys.and_then(|keys| children.find(&step, span.line, keys));
             let Some(record) = record else { break };
@@ -143,16 +143,16 @@ fn unzigzag(number: u64) -> i64 {
 
 /// Reads what [`Writer`] wrote. Where that ends too early it reads zeros.
 #[derive(Clone, Copy)]
-struct Reader<'a> {
+struct OutlineReader<'a> {
     bytes: &'a [u8],
 }
 
 struct Record<'a> {
     span: Span,
-    children: Reader<'a>,
+    children: OutlineReader<'a>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> OutlineReader<'a> {
     /// The record of a field or an item, of which the line above is `above`.
     fn find(mut self, step: &str, above: u32, keys: &KeyTable) -> Option<Record<'a>> {
         let kind = self.byte();
@@ -173,12 +173,13 @@ impl<'a> Reader<'a> {
             return None;
         }
         let index: usize = step.parse().ok()?;
-        let start_of =
-            |index: usize| Some(Reader { bytes: records.bytes.get(index.checked_mul(FIXED)?..)? }.fixed());
+        let start_of = |index: usize| {
+            Some(OutlineReader { bytes: records.bytes.get(index.checked_mul(FIXED)?..)? }.fixed())
+        };
         if index >= start_of(0)? / FIXED {
             return None;
         }
-        let mut children = Reader { bytes: records.bytes.get(start_of(index)?..)? };
+        let mut children = OutlineReader { bytes: records.bytes.get(start_of(index)?..)? };
         let span = children.span(above);
         Some(Record { span, children })
     }
@@ -191,7 +192,7 @@ impl<'a> Reader<'a> {
 
     fn sized(&mut self) -> Self {
         let size = self.fixed();
-        Reader { bytes: self.take(size) }
+        OutlineReader { bytes: self.take(size) }
     }
 
     fn span(&mut self, above: u32) -> Span {

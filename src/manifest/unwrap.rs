@@ -6,10 +6,10 @@ use super::fault::Fault;
 use super::limits::ParseLimits;
 use super::misspelt::misspelt_fields;
 use super::node::{MapEntry, Node, Value};
-use super::{Elsewhere, Manifest, NoteKind, ParsedDuplicateKey, Reading, template};
+use super::{Elsewhere, Manifest, NoteKind, ParsedDuplicateKey, SourceReader, template};
 use crate::model::{Kind, misspelt, pointer_step};
 
-impl<'a> Reading<'a, '_> {
+impl<'a> SourceReader<'a, '_> {
     /// Takes in a document or an item of a list.
     ///
     /// To kubectl whatever has `items` is a list, of any kind, and it need not have an apiVersion.

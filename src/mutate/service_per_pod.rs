@@ -2,11 +2,11 @@
 
 use super::{MutatedMap, Mutation, Target};
 use crate::model::{PER_POD_LABEL, PER_POD_PORTS};
-use crate::policy::{PolicyValue, ServicePerPod};
+use crate::policy::{PolicyValue, ServicePerPodAnnotations};
 
 pub(super) fn mutate(target: &Target<'_>, out: &mut Mutation) {
     let Some(asked) = target.applicable.service_per_pod() else { return };
-    let PolicyValue { value: ServicePerPod { label, ports }, policy } = asked;
+    let PolicyValue { value: ServicePerPodAnnotations { label, ports }, policy } = asked;
     let annotations = &target.set.metadata.annotations;
     let is_lacking = [PER_POD_LABEL, PER_POD_PORTS].iter().any(|key| annotations.get(key).is_none());
     let selected = annotations.get(PER_POD_LABEL).unwrap_or(label);

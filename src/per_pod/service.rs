@@ -62,7 +62,7 @@ pub struct Spec {
     /// The labels it selects by.
     pub selector: Labels,
     /// Its ports.
-    pub ports: Vec<Port>,
+    pub ports: Vec<ServicePort>,
     /// `Cluster` or `Local`.
     pub external_traffic_policy: Option<Box<str>>,
     /// Who provides the load balancer.
@@ -78,7 +78,7 @@ pub struct Spec {
 /// One of its ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Port {
+pub struct ServicePort {
     pub name: Box<str>,
     /// `TCP`.
     pub protocol: Box<str>,

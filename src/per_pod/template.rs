@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 
 use super::problem::Problem;
-use super::service::{MANAGED_BY, OWNER_LABEL, PerPodService, Port, Target};
+use super::service::{MANAGED_BY, OWNER_LABEL, PerPodService, ServicePort, Target};
 use super::set::PerPodSet;
 use super::settings::settings;
 use crate::cluster::Cluster;
@@ -130,7 +130,7 @@ impl Template {
     /// Whether a Service has a port that is not asked for. Server-side apply merges ports by number and protocol: it would leave
     /// that one, and is refused where it has the name of one of ours.
     pub fn has_other_ports(&self, seen: &PerPodService) -> bool {
-        let is_wanted = |port: &Port| {
+        let is_wanted = |port: &ServicePort| {
             matches!(&*port.protocol, "TCP" | "") && self.ports.iter().any(|pair| pair.port == port.port)
         };
         !seen.spec.ports.iter().all(is_wanted)
@@ -245,7 +245,7 @@ impl Template {
     }
 }
 
-fn is_pair(port: &Port, pair: PortPair) -> bool {
+fn is_pair(port: &ServicePort, pair: PortPair) -> bool {
     port.port == pair.port
         && matches!(&*port.protocol, "TCP" | "")
         && port.target_port == Target::Number(pair.target)

@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::scope::Certainty;
-use super::{Check, NamespaceExemption, OnMissingCompanion, OperatorMode, Policy, Setting};
+use super::{Check, CompiledRuleSetting, NamespaceExemption, OnMissingCompanion, OperatorMode, Policy};
 use crate::change::Requester;
 use crate::model::{Because, Class, Classified, Labels};
 use crate::rules::{self, NO_PARAMS, Params, RuleCheck};
@@ -46,7 +46,7 @@ impl<'a> Ruling<'a> {
     const OFF: Self =
         Self { level: Level::Off, params: &NO_PARAMS, policy: None, uncapped: Level::Off, undecided: None };
 
-    fn by(policy: &'a Policy, setting: &'a Setting, only_likely: bool) -> Self {
+    fn by(policy: &'a Policy, setting: &'a CompiledRuleSetting, only_likely: bool) -> Self {
         let uncapped = setting.when_likely.filter(|_| only_likely).unwrap_or(setting.level);
         let level = uncapped.min(policy.enforcement.level());
         Self { level, params: &setting.params, policy: Some(policy), uncapped, undecided: None }
@@ -87,7 +87,7 @@ impl<'a> Applicable<'a> {
         &self,
         index: usize,
         class: Class,
-    ) -> impl Iterator<Item = (&'a Policy, Certainty, &'a Setting)> {
+    ) -> impl Iterator<Item = (&'a Policy, Certainty, &'a CompiledRuleSetting)> {
         let mut is_decided = false;
         let settings = self.policies.iter().filter_map(move |(policy, certainty)| {
             let policy: &'a Policy = policy;

@@ -38,7 +38,7 @@ pub use explain::{Decision, DecisionExemption, Explanation};
 pub use faults::all_errors;
 pub use lint::{PolicyWarning, lint};
 use mutate::PolicyMutation;
-pub use mutate::{PolicyValue, ServicePerPod};
+pub use mutate::{PolicyValue, ServicePerPodAnnotations};
 pub use objects::{Malformed, PolicyObjects};
 pub use parse::PolicyError;
 pub use per_pod_services::{PerPodServices, SettingsUnknown, TrafficPolicy};
@@ -82,7 +82,7 @@ pub struct Policy {
     scope: Scope,
     classes: Vec<CompiledClassRule>,
     /// For each rule, in the order of [`rules::ALL`], what the policy says of it.
-    settings: Vec<Vec<Setting>>,
+    settings: Vec<Vec<CompiledRuleSetting>>,
     exemptions: Vec<CompiledExemption>,
     annotation_exemptions: Option<bool>,
     annotation_exemptions_by: Option<Subjects>,
@@ -142,7 +142,7 @@ struct CompiledClassRule {
 }
 
 #[derive(Debug)]
-struct Setting {
+struct CompiledRuleSetting {
     level: Level,
     when_likely: Option<Level>,
     classes: Vec<Class>,
@@ -270,7 +270,7 @@ impl Policy {
         self.enforcement != Enforcement::Deny
     }
 
-    fn setting(&self, rule: usize, class: Class) -> Option<&Setting> {
+    fn setting(&self, rule: usize, class: Class) -> Option<&CompiledRuleSetting> {
         self.settings[rule]
             .iter()
             .find(|setting| setting.classes.is_empty() || setting.classes.contains(&class))

@@ -6,13 +6,13 @@ use crate::model::{POD_NAME_LABEL, is_given_by_controller, is_label_key, port_pa
 /// `spec.mutate` of one policy.
 #[derive(Debug)]
 pub(super) struct PolicyMutation {
-    service_per_pod: Option<ServicePerPod>,
+    service_per_pod: Option<ServicePerPodAnnotations>,
     pod_name_label: Option<String>,
 }
 
 /// The values of the annotations for one Service per pod.
 #[derive(Debug, PartialEq, Eq)]
-pub struct ServicePerPod {
+pub struct ServicePerPodAnnotations {
     /// `service-per-pod-label`: the label with each pod's name.
     pub label: String,
     /// `service-per-pod-ports`: `port:targetPort`, more after a comma.
@@ -43,7 +43,7 @@ impl Policies {
 
 impl<'a> Applicable<'a> {
     /// The annotations of a set.
-    pub fn service_per_pod(&self) -> Option<PolicyValue<'a, ServicePerPod>> {
+    pub fn service_per_pod(&self) -> Option<PolicyValue<'a, ServicePerPodAnnotations>> {
         self.asked(|mutate| mutate.service_per_pod.as_ref())
     }
 
@@ -83,8 +83,8 @@ pub(super) fn compile(mutate: document::Mutate) -> Result<PolicyMutation, Policy
             });
         }
     }
-    let service_per_pod =
-        service_per_pod.map(|document::ServicePerPod { label, ports }| ServicePerPod { label, ports });
+    let service_per_pod = service_per_pod
+        .map(|document::ServicePerPod { label, ports }| ServicePerPodAnnotations { label, ports });
     Ok(PolicyMutation { service_per_pod, pod_name_label })
 }
 

@@ -8,8 +8,8 @@ use super::exemptions::{CompiledExemption, LONGEST_REASON, NamespaceExemption};
 use super::plain::plain;
 use super::subjects::{Subjects, names, service_account};
 use super::{
-    CompiledClassRule, Policy, PolicyOrigin, Profile, Scope, Setting, checks, mutate, per_pod_services,
-    rule_index,
+    CompiledClassRule, CompiledRuleSetting, Policy, PolicyOrigin, Profile, Scope, checks, mutate,
+    per_pod_services, rule_index,
 };
 use crate::model::{Kind, KindFacts, did_you_mean, pointer_step};
 use crate::rules::{self, Params};
@@ -193,21 +193,21 @@ fn class_rule(rule: document::ClassRule) -> Result<CompiledClassRule, PolicyErro
     Ok(CompiledClassRule { class: rule.class, images, selector: rule.selector.map(Into::into) })
 }
 
-fn settings(list: Vec<document::RuleSetting>) -> Result<Vec<Vec<Setting>>, PolicyError> {
-    let mut settings: Vec<Vec<Setting>> = rules::ALL.iter().map(|_| Vec::new()).collect();
+fn settings(list: Vec<document::RuleSetting>) -> Result<Vec<Vec<CompiledRuleSetting>>, PolicyError> {
+    let mut settings: Vec<Vec<CompiledRuleSetting>> = rules::ALL.iter().map(|_| Vec::new()).collect();
     for (rule, setting) in each(list, "/spec/rules", rule_setting)? {
         settings[rule].push(setting);
     }
     Ok(settings)
 }
 
-fn rule_setting(setting: document::RuleSetting) -> Result<(usize, Setting), PolicyError> {
+fn rule_setting(setting: document::RuleSetting) -> Result<(usize, CompiledRuleSetting), PolicyError> {
     let rule = known_rule(&setting.rule, "/rule")?;
     let params = Params::read(&setting.params, rules::ALL[rule].params).map_err(|(name, message)| {
         PolicyError { pointer: format!("/params/{name}"), message, offset: None }
     })?;
     let (level, when_likely) = (setting.level, setting.when_likely);
-    Ok((rule, Setting { level, when_likely, classes: setting.classes, params }))
+    Ok((rule, CompiledRuleSetting { level, when_likely, classes: setting.classes, params }))
 }
 
 fn known_rule(id: &str, pointer: &str) -> Result<usize, PolicyError> {

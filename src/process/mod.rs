@@ -8,5 +8,5 @@ mod shutdown;
 pub mod traces;
 
 pub use readiness::{Gate, Readiness, Remark};
-pub(crate) use repeats::{Repeats, warn_if_new};
+pub(crate) use repeats::{RepeatedErrors, warn_if_new};
 pub use shutdown::{Shutdown, Stopper};

@@ -15,7 +15,7 @@ const MAX_ERRORS: usize = 64;
 
 /// Lets an error pass when it is new, and again after ten minutes. What is logged goes through [`warn_if_new`].
 #[derive(Debug, Default)]
-pub(crate) struct Repeats(Mutex<HashMap<String, Passed>>);
+pub(crate) struct RepeatedErrors(Mutex<HashMap<String, Passed>>);
 
 #[derive(Debug)]
 struct Passed {
@@ -23,7 +23,7 @@ struct Passed {
     held_back: u32,
 }
 
-impl Repeats {
+impl RepeatedErrors {
     /// Whether to log this error: `None` to hold it back, else how often it was held back since it was logged last.
     pub(crate) fn pass(&self, error: &str) -> Option<u32> {
         let mut errors = self.lock();
@@ -53,7 +53,7 @@ impl Repeats {
     }
 }
 
-/// Logs an error as a warning where it is new to these [`Repeats`], with how often it was held back since, else at debug. It is the
+/// Logs an error as a warning where it is new to these [`RepeatedErrors`], with how often it was held back since, else at debug. It is the
 /// same error where `$key` is the same. Each field ends with a comma.
 macro_rules! warn_if_new {
     ($repeats:expr, $key:expr, { $($fields:tt)* }, $($text:tt)+) => {
@@ -78,7 +78,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_same_error_passes_once_in_a_while_and_when_it_was_over() {
-        let repeats = Repeats::default();
+        let repeats = RepeatedErrors::default();
         assert_eq!([repeats.pass("a"), repeats.pass("a"), repeats.pass("b")], [Some(0), None, Some(0)]);
         advance(QUIET / 2).await;
         assert_eq!(repeats.pass("a"), None);

@@ -66,13 +66,13 @@ pub struct ServiceLink {
     pub name: Box<str>,
     /// Whether `spec.serviceName` names it.
     pub governs: bool,
-    pub state: ServiceState,
+    pub state: SetServiceState,
 }
 
 /// The properties of a Service that a picture shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum ServiceState {
+pub enum SetServiceState {
     Headless,
     /// It has an address of its own, and so gives the pods no names.
     OneAddress,
@@ -260,15 +260,15 @@ impl ServiceLink {
     fn note(&self, set: &str) -> String {
         let name = &self.name;
         let state = match self.state {
-            ServiceState::Headless if self.governs => {
+            SetServiceState::Headless if self.governs => {
                 return format!("{name} names the pods: {set}-0.{name}");
             }
-            ServiceState::Headless => return format!("{name} selects them too (headless)"),
-            ServiceState::OneAddress if !self.governs => return format!("{name} selects them"),
-            ServiceState::OneAddress => "is not headless",
-            ServiceState::SelectsOthers => "does not select the pods",
-            ServiceState::Missing => "does not exist",
-            ServiceState::Unknown => {
+            SetServiceState::Headless => return format!("{name} selects them too (headless)"),
+            SetServiceState::OneAddress if !self.governs => return format!("{name} selects them"),
+            SetServiceState::OneAddress => "is not headless",
+            SetServiceState::SelectsOthers => "does not select the pods",
+            SetServiceState::Missing => "does not exist",
+            SetServiceState::Unknown => {
                 return format!("{name} should name the pods; whether it exists is not known");
             }
         };

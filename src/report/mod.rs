@@ -17,7 +17,9 @@ use crate::manifest::{Note, NoteKind};
 use crate::model::ObjectRef;
 use crate::policy::Malformed;
 use crate::verdict::{Exempt, Finding, Level, Verdict};
-pub use application::{Allowance, Application, Budget, Claims, ScaleStep, ServiceLink, ServiceState, Spread};
+pub use application::{
+    Allowance, Application, Budget, Claims, ScaleStep, ServiceLink, SetServiceState, Spread,
+};
 
 /// The result of an audit.
 #[derive(Debug, Default)]

@@ -22,7 +22,7 @@ const MANAGER: &str = "stateward-reports";
 const PAGE: u32 = 250;
 
 /// The API server, for the one that leads.
-pub(super) struct Server {
+pub(super) struct ReportsApi {
     pub(super) client: kube::Client,
     pub(super) leadership: Leadership,
     pub(super) rate_limiter: RateLimiter,
@@ -38,7 +38,7 @@ pub(super) struct Listed {
     pub(super) refused: BTreeMap<Kind, String>,
 }
 
-impl Server {
+impl ReportsApi {
     /// Lists the kinds that are not watched, in one namespace, but for those in `skip`.
     pub(super) async fn list(&self, namespace: &str, skip: &BTreeSet<Kind>) -> Result<Listed, ApiError> {
         let mut listed = Listed::default();

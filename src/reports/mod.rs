@@ -28,7 +28,7 @@ use prometheus_client::registry::Registry;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 
-use self::api::Server;
+use self::api::ReportsApi;
 pub use self::document::ReportKind;
 use self::document::{document, report_name, says};
 use self::metrics::{Counts, ReportMetrics, count};
@@ -39,7 +39,7 @@ use crate::cluster::{Cluster, Kind};
 use crate::lease::Leadership;
 use crate::model::{Object, ObjectRef};
 use crate::policy::Policies;
-use crate::process::{Repeats, warn_if_new};
+use crate::process::{RepeatedErrors, warn_if_new};
 use crate::report::Located;
 
 /// Waits and rates of the background reports.
@@ -141,7 +141,7 @@ enum VisitError {
 /// One time of leading.
 struct Term<'a> {
     reports: &'a Reports,
-    server: Server,
+    server: ReportsApi,
     queue: Queue,
     /// The objects that have been queued.
     cluster: Arc<Cluster>,
@@ -154,7 +154,7 @@ struct Term<'a> {
     refused: BTreeSet<Kind>,
     /// The namespaces whose last visit failed.
     failing: BTreeSet<Box<str>>,
-    logged: Repeats,
+    logged: RepeatedErrors,
 }
 
 impl Drop for Term<'_> {
@@ -168,7 +168,7 @@ impl<'a> Term<'a> {
         let config = reports.config;
         let rate_limiter = RateLimiter::new(config.requests_per_second, config.requests_per_second);
         Self {
-            server: Server {
+            server: ReportsApi {
                 client: reports.client.clone(),
                 leadership: reports.leadership.clone(),
                 rate_limiter,
@@ -183,7 +183,7 @@ impl<'a> Term<'a> {
             kind: None,
             refused: BTreeSet::new(),
             failing: BTreeSet::new(),
-            logged: Repeats::default(),
+            logged: RepeatedErrors::default(),
             reports,
         }
     }

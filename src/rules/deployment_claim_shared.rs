@@ -75,7 +75,7 @@ rule! {
 }
 
 fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
-    let pods = Pods::of(at);
+    let pods = PodCount::of(at);
     if pods.most <= 1 {
         return;
     }
@@ -122,13 +122,13 @@ fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
 }
 
 /// How many pods there may be.
-struct Pods<'a> {
+struct PodCount<'a> {
     most: i32,
     /// The object that may start so many pods, where there is only one so far.
     scaler: Option<&'a Autoscaler>,
 }
 
-impl<'a> Pods<'a> {
+impl<'a> PodCount<'a> {
     fn of(at: &WorkloadContext<'a>) -> Self {
         // Without replicas an autoscaler is off.
         let scalers = if at.replicas == 1 { at.autoscalers() } else { Vec::new() };

@@ -92,7 +92,7 @@ rule! {
 }
 
 fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
-    let Some(Replacement { members, kept, old }) = Replacement::of(step) else { return };
+    let Some(MemberReplacement { members, kept, old }) = MemberReplacement::of(step) else { return };
     let start = old.start;
     let is_quorum = is_quorum(step);
     let has_claims = !step.after.set.spec.volume_claim_templates.is_empty()
@@ -131,7 +131,7 @@ fn is_quorum(step: &Transition<'_, '_>) -> bool {
 }
 
 /// How many pods keep their ordinals.
-struct Replacement {
+struct MemberReplacement {
     /// Over all sets of the group.
     members: i64,
     kept: i64,
@@ -139,7 +139,7 @@ struct Replacement {
     old: Range<i64>,
 }
 
-impl Replacement {
+impl MemberReplacement {
     fn of(step: &Transition<'_, '_>) -> Option<Self> {
         let new = step.after.set.ordinals(step.after.replicas);
         let (kept, old) = if let Some(before) = step.before {

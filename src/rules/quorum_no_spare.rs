@@ -123,7 +123,7 @@ fn check_removal(at: &SetContext<'_>, removal: PodRemoval<'_>, params: &Params, 
     let (pod, name) = (removal.pod, &removal.pod.metadata.name);
     let is_member = at.set.ordinal_of_pod(name, at.replicas).is_some();
     let Some(members) = at.voters().filter(|_| is_member && pod.is_serving()) else { return };
-    let Some(others) = Readiness::of(at, Some(name)) else { return };
+    let Some(others) = MemberReadiness::of(at, Some(name)) else { return };
     let (ready, needed) = (others.ready.saturating_add(1), majority(members));
     if ready >= members || others.ready >= needed {
         return;
@@ -163,7 +163,9 @@ fn check_scale(step: &Transition<'_, '_>, params: &Params, out: &mut Violations)
     if new >= old || new < needed {
         return;
     }
-    let (Some(all), Some(staying)) = (Readiness::of(before, None), Readiness::of(step.after, None)) else {
+    let (Some(all), Some(staying)) =
+        (MemberReadiness::of(before, None), MemberReadiness::of(step.after, None))
+    else {
         return;
     };
     if staying.ready >= needed {
@@ -202,7 +204,9 @@ fn check_ordinals(step: &Transition<'_, '_>, out: &mut Violations) {
     let going: Vec<Lookup<&Pod>> = going.map(|name| at.view.pod(at.namespace(), &name)).collect();
     let staying = members.saturating_sub(i32::try_from(going.len()).unwrap_or(i32::MAX));
     // Where fewer than a majority stay, ready or not, another rule says so.
-    let Some(all) = Readiness::of(before, None).filter(|_| staying >= needed && was > 1) else { return };
+    let Some(all) = MemberReadiness::of(before, None).filter(|_| staying >= needed && was > 1) else {
+        return;
+    };
     let serving = going.iter().filter(|pod| matches!(pod, Lookup::Present(pod) if pod.is_serving()));
     let ready = all.ready.saturating_sub(i32::try_from(serving.count()).unwrap_or(i32::MAX));
     if ready >= needed || going.iter().any(|pod| matches!(pod, Lookup::Unknown)) {
@@ -227,7 +231,7 @@ fn check_rollout(step: &Transition<'_, '_>, out: &mut Violations) {
     let Some(name) = first_replaced(before, at) else { return };
     let Lookup::Present(pod) = at.view.pod(at.namespace(), &name) else { return };
     let Some(members) = at.members().filter(|_| pod.is_serving()) else { return };
-    let Some(others) = Readiness::of(at, Some(&name)) else { return };
+    let Some(others) = MemberReadiness::of(at, Some(&name)) else { return };
     let (ready, needed) = (others.ready.saturating_add(1), majority(members));
     if ready >= members || ready < needed || others.ready >= needed {
         return;
@@ -260,12 +264,12 @@ fn first_replaced(before: &SetContext<'_>, at: &SetContext<'_>) -> Option<String
 
 /// How many members of a group are ready, and which are not, as far as their names are known.
 #[derive(Debug, Default)]
-struct Readiness {
+struct MemberReadiness {
     ready: i32,
     waiting: Vec<String>,
 }
 
-impl Readiness {
+impl MemberReadiness {
     /// Over all sets of the group, without one pod of the judged set; `None` where that is not known of every set.
     fn of(at: &SetContext<'_>, without: Option<&str>) -> Option<Self> {
         let mut all = Self::default();

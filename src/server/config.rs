@@ -16,7 +16,7 @@ pub struct ServeConfig {
     /// Plain HTTP, for probes and metrics. Default `0.0.0.0:8080`; port 0 takes a free one.
     pub ops_bind: SocketAddr,
     /// The certificate. Default self-signed, its CA written to `certs/ca.crt`.
-    pub tls: tls::Source,
+    pub tls: tls::CertificateSource,
     /// Clients must present a certificate from one of the CAs in this PEM file. Default none: anyone may ask.
     pub client_ca: Option<PathBuf>,
     /// Further proof that clients must give. Default none.
@@ -36,7 +36,7 @@ impl Default for ServeConfig {
         Self {
             bind: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8443)),
             ops_bind: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
-            tls: tls::Source::default(),
+            tls: tls::CertificateSource::default(),
             client_ca: None,
             callers: Callers::default(),
             metacontroller: false,

@@ -25,12 +25,12 @@ pub(super) struct ByteBudget {
 struct State {
     used: usize,
     /// Bodies that are still read, the oldest first.
-    reading: BTreeMap<u64, Reading>,
+    reading: BTreeMap<u64, BodyBeingRead>,
     next: u64,
 }
 
 #[derive(Debug)]
-struct Reading {
+struct BodyBeingRead {
     since: Instant,
     bytes: usize,
     give_way: Arc<Notify>,
@@ -62,7 +62,7 @@ impl ByteBudget {
         let mut state = self.lock();
         let id = state.next;
         state.next += 1;
-        let reading = Reading { since: Instant::now(), bytes: 0, give_way: Arc::clone(&give_way) };
+        let reading = BodyBeingRead { since: Instant::now(), bytes: 0, give_way: Arc::clone(&give_way) };
         state.reading.insert(id, reading);
         Share { budget: Arc::clone(self), id, bytes: 0, is_whole: false, give_way }
     }
@@ -79,7 +79,7 @@ impl ByteBudget {
 impl State {
     /// Takes the bytes of the slowest body other than `id` back; false where there is none.
     fn reclaim(&mut self, id: u64) -> bool {
-        let is_slow = |reading: &Reading| reading.bytes > 0 && reading.since.elapsed() >= SLOW;
+        let is_slow = |reading: &BodyBeingRead| reading.bytes > 0 && reading.since.elapsed() >= SLOW;
         let slow = self.reading.iter().find(|(other, reading)| **other != id && is_slow(reading));
         let Some(reading) = slow.map(|(id, _)| *id).and_then(|id| self.reading.remove(&id)) else {
             return false;

@@ -66,15 +66,15 @@ pub async fn serve(
 pub struct Server {
     config: ServeConfig,
     callers: Arc<Callers>,
-    webhook: Port,
-    ops: Port,
+    webhook: BoundPort,
+    ops: BoundPort,
     acceptors: tls::Acceptors,
     refresher: tls::Refresher,
     metrics: Arc<Metrics>,
     ready: Gate,
 }
 
-struct Port {
+struct BoundPort {
     socket: TcpListener,
     address: SocketAddr,
     router: Router,
@@ -97,8 +97,8 @@ impl Server {
         let callers = Arc::new(config.callers.clone());
         let reviews =
             Reviews::new(Box::new(guard), Arc::clone(&metrics), config.limits, Arc::clone(&callers));
-        let webhook = Port::bind(config.bind, review::router(reviews, config.metacontroller)).await?;
-        let ops = Port::bind(config.ops_bind, ops::router(readiness, Arc::clone(&metrics))).await?;
+        let webhook = BoundPort::bind(config.bind, review::router(reviews, config.metacontroller)).await?;
+        let ops = BoundPort::bind(config.ops_bind, ops::router(readiness, Arc::clone(&metrics))).await?;
         Ok(Self { config, callers, webhook, ops, acceptors, refresher, metrics, ready })
     }
 
@@ -177,7 +177,7 @@ impl Server {
 
 /// Probes and metrics, on a thread of their own and to the very end: no review keeps them waiting.
 fn ops_port(
-    port: Port,
+    port: BoundPort,
     stop: oneshot::Receiver<()>,
     limits: &Limits,
     metrics: &Metrics,
@@ -185,7 +185,7 @@ fn ops_port(
     let limits = Limits { first: limits.ops_idle, idle: limits.ops_idle, ..*limits };
     let gauge = metrics.connections("ops");
     let connections = OpenConnections::new(limits.ops_connections, limits.ops_connections, gauge);
-    let Port { socket, address, router } = port;
+    let BoundPort { socket, address, router } = port;
     let serve = move |socket| async move {
         let always = watch::Sender::new(ServerStage::Serve);
         let stage = always.subscribe();
@@ -197,7 +197,7 @@ fn ops_port(
     own_thread::serve(socket, stop, serve).map_err(|source| ServeError::Bind { address, source })
 }
 
-impl Port {
+impl BoundPort {
     async fn bind(address: SocketAddr, router: Router) -> Result<Self, ServeError> {
         let failed = |source| ServeError::Bind { address, source };
         let socket = TcpListener::bind(address).await.map_err(failed)?;

@@ -46,11 +46,11 @@ struct WantedSetting {
 #[derive(Debug)]
 pub(super) struct FoundSetting<'c> {
     setting: String,
-    place: Place<'c>,
+    place: ConfigurationPlace<'c>,
 }
 
 #[derive(Debug)]
-enum Place<'c> {
+enum ConfigurationPlace<'c> {
     Variable(&'c str),
     File(&'c MountedFile),
     CommandLine,
@@ -98,17 +98,18 @@ impl ProgramConfiguration {
     pub(super) fn said<'c>(&self, container: &'c Container) -> Option<FoundSetting<'c>> {
         let told = self.told(container);
         let variables = container.env.iter().filter(|variable| self.is_variable(&variable.name));
-        let variables = variables.map(|variable| (Place::Variable(&variable.name), &*variable.value));
+        let variables =
+            variables.map(|variable| (ConfigurationPlace::Variable(&variable.name), &*variable.value));
         let files = container.files.iter().filter(|file| self.reads(file, &told, container));
-        let files = files.map(|file| (Place::File(file), &*file.text));
-        let found = |(place, text): (Place<'c>, &str)| {
+        let files = files.map(|file| (ConfigurationPlace::File(file), &*file.text));
+        let found = |(place, text): (ConfigurationPlace<'c>, &str)| {
             Some(FoundSetting { setting: self.settings_in(text).into_iter().next()?, place })
         };
         variables.chain(files).find_map(found).or_else(|| {
             let mut words = container.command.iter().chain(&container.args);
             let written =
                 words.any(|word| self.may_say(word)).then(|| written::texts(container, &self.variables));
-            written?.iter().find_map(|text| found((Place::CommandLine, text)))
+            written?.iter().find_map(|text| found((ConfigurationPlace::CommandLine, text)))
         })
     }
 
@@ -186,9 +187,9 @@ impl fmt::Display for FoundSetting<'_> {
         let setting = self.setting.strip_suffix('=').unwrap_or(&self.setting);
         f.write_str(&cut(setting.to_owned(), LONGEST_SETTING))?;
         match self.place {
-            Place::Variable(name) => write!(f, " in variable {name}"),
-            Place::File(file) => write!(f, " in {} of ConfigMap {}", file.key, file.config_map),
-            Place::CommandLine => f.write_str(" in what its command writes"),
+            ConfigurationPlace::Variable(name) => write!(f, " in variable {name}"),
+            ConfigurationPlace::File(file) => write!(f, " in {} of ConfigMap {}", file.key, file.config_map),
+            ConfigurationPlace::CommandLine => f.write_str(" in what its command writes"),
         }
     }
 }

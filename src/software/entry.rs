@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::Pods;
 use super::configuration::ProgramConfiguration;
 use super::patterns::Patterns;
-use super::programs::{Program, base_name};
+use super::programs::{ContainerProgram, base_name};
 use crate::model::{Class, Confidence, Container, EnvVar, MajorityProbes};
 
 #[derive(Debug)]
@@ -75,14 +75,14 @@ impl CatalogueEntry {
     }
 
     /// Whether the image's own entry point is one of the commands, because its arguments are theirs.
-    pub(super) fn is_entry_point(&self, unnamed: &[&Program]) -> bool {
+    pub(super) fn is_entry_point(&self, unnamed: &[&ContainerProgram]) -> bool {
         let says_what = !(self.subcommands.is_empty() && self.arguments.is_empty());
         self.by_image != ByImage::No
             && says_what
             && unnamed.iter().any(|program| self.takes_arguments(program))
     }
 
-    pub(super) fn takes_arguments(&self, program: &Program) -> bool {
+    pub(super) fn takes_arguments(&self, program: &ContainerProgram) -> bool {
         (self.subcommands.is_empty()
             || program.subcommand().is_some_and(|word| self.subcommands.matches(word)))
             && (self.arguments.is_empty() || program.arguments().iter().any(|word| self.has_argument(word)))

@@ -36,7 +36,7 @@ pub(super) struct SettingsFile {
     #[serde(default)]
     language: Language,
     /// The settings of interest. With `*` in its name, one is a list of all that it matches.
-    settings: Vec<Setting>,
+    settings: Vec<FileSetting>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,7 +45,7 @@ struct FileNamePatterns(Patterns);
 
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
-struct Setting {
+struct FileSetting {
     name: Box<str>,
     pattern: Patterns,
 }
@@ -58,7 +58,7 @@ impl TryFrom<Vec<String>> for FileNamePatterns {
     }
 }
 
-impl TryFrom<String> for Setting {
+impl TryFrom<String> for FileSetting {
     type Error = globset::Error;
 
     fn try_from(name: String) -> Result<Self, Self::Error> {
@@ -66,7 +66,7 @@ impl TryFrom<String> for Setting {
     }
 }
 
-impl Setting {
+impl FileSetting {
     /// Adds a value to the variables: to its list, or in place of one that stands before it.
     fn add(&self, variables: &mut Vec<EnvVar>, path: &str, value: &str, made: impl Fn(&str, &str) -> EnvVar) {
         let known = variables.iter().position(|variable| variable.name == self.name);
@@ -131,7 +131,7 @@ impl SettingsFile {
     }
 
     /// Gives the settings of interest in a text, each with its path and its value.
-    fn read(&self, text: &str, found: &mut dyn FnMut(&Setting, &str, &str)) {
+    fn read(&self, text: &str, found: &mut dyn FnMut(&FileSetting, &str, &str)) {
         read(self.language, text, &mut |path, value| {
             let mut settings = self.settings.iter();
             if let Some(setting) = settings.find(|setting| setting.pattern.matches(path)) {

@@ -26,7 +26,7 @@ use entry::{ByImage, CatalogueEntry};
 use files::SettingsFile;
 pub use images::ImagePatterns;
 pub use patterns::Patterns;
-use programs::{Program, base_name, is_entry_point};
+use programs::{ContainerProgram, base_name, is_entry_point};
 
 /// The longest evidence that is repeated, in bytes: it has the name of an image in it.
 const LONGEST_EVIDENCE: usize = 300;
@@ -182,9 +182,14 @@ impl Catalogue {
         Some(if lines.is_empty() { "-".to_owned() } else { Vec::from_iter(lines).join("\n") })
     }
 
-    fn first_entry(&self, container: &Container, programs: &[Program], pods: Pods<'_>) -> Option<usize> {
+    fn first_entry(
+        &self,
+        container: &Container,
+        programs: &[ContainerProgram],
+        pods: Pods<'_>,
+    ) -> Option<usize> {
         let named: BTreeSet<usize> = programs.iter().flat_map(|program| self.entries_of(program)).collect();
-        let unnamed: Vec<&Program> =
+        let unnamed: Vec<&ContainerProgram> =
             programs.iter().filter(|program| program.executable().is_none()).collect();
         let holds = |index: &usize| {
             let entry = &self.entries[*index];
@@ -202,7 +207,7 @@ impl Catalogue {
     }
 
     /// The entries that name the program among their commands.
-    fn entries_of(&self, program: &Program) -> impl Iterator<Item = usize> {
+    fn entries_of(&self, program: &ContainerProgram) -> impl Iterator<Item = usize> {
         let patterns = program.executable().into_iter().flat_map(|name| self.commands.matching(name));
         let entries = patterns.map(|pattern| self.command_owner[pattern]);
         entries.filter(|index| self.entries[*index].takes_arguments(program))
@@ -225,7 +230,7 @@ impl Catalogue {
         let program = programs.iter().find(|program| self.entries_of(program).any(|entry| entry == index));
         let argument =
             program.and_then(|program| program.arguments().iter().find(|word| entry.has_argument(word)));
-        match (program.and_then(Program::executable), argument) {
+        match (program.and_then(ContainerProgram::executable), argument) {
             // A variable says nothing; what it starts does.
             (Some(executable), Some(argument)) if executable.starts_with('$') => {
                 format!("argument {}", base_name(argument))
@@ -235,10 +240,10 @@ impl Catalogue {
         }
     }
 
-    fn runs_only_tools(&self, programs: &[Program]) -> bool {
+    fn runs_only_tools(&self, programs: &[ContainerProgram]) -> bool {
         let mut executables = programs
             .iter()
-            .filter_map(Program::executable)
+            .filter_map(ContainerProgram::executable)
             .filter(|executable| !is_entry_point(executable))
             .peekable();
         executables.peek().is_some() && executables.all(|executable| self.tools.matches(executable))

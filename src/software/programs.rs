@@ -7,7 +7,7 @@ use crate::model::Container;
 
 /// One program with its arguments.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(super) struct ContainerProgram {
     words: Rc<[String]>,
     /// Where the arguments begin; the word before is the executable of a program that is `named`.
     arguments: usize,
@@ -18,7 +18,7 @@ pub(super) struct Program {
 const MAX_DEPTH: usize = 4;
 const MAX_WRAPPERS: usize = 8;
 
-impl Program {
+impl ContainerProgram {
     /// The executable's name without folders. `None` for the image's own entry point.
     pub(super) fn executable(&self) -> Option<&str> {
         self.named.then(|| base_name(&self.words[self.arguments - 1]))
@@ -36,19 +36,19 @@ impl Program {
 
 /// The programs a container starts. Where it has no `command`, its `args` are read in both ways they may be meant: as
 /// arguments of the image's entry point, and as a command line that the entry point runs.
-pub(super) fn programs(container: &Container) -> Vec<Program> {
+pub(super) fn programs(container: &Container) -> Vec<ContainerProgram> {
     let words: Vec<String> =
         container.command.iter().chain(&container.args).map(ToString::to_string).collect();
     let mut programs = Vec::new();
     if container.command.is_empty() {
-        programs.push(Program { words: words.clone().into(), arguments: 0, named: false });
+        programs.push(ContainerProgram { words: words.clone().into(), arguments: 0, named: false });
     }
     collect(words, 0, &mut programs);
     programs
 }
 
 /// Adds what the command line `words` starts.
-fn collect(words: Vec<String>, depth: usize, programs: &mut Vec<Program>) {
+fn collect(words: Vec<String>, depth: usize, programs: &mut Vec<ContainerProgram>) {
     let words: Rc<[String]> = words.into();
     let mut at = 0;
     for _ in 0..MAX_WRAPPERS {
@@ -56,7 +56,7 @@ fn collect(words: Vec<String>, depth: usize, programs: &mut Vec<Program>) {
         let Some(word) = words.get(at) else { return };
         let (name, rest) = (base_name(word), &words[at + 1..]);
         if is_entry_point(name) {
-            programs.extend([true, false].map(|named| Program {
+            programs.extend([true, false].map(|named| ContainerProgram {
                 words: Rc::clone(&words),
                 arguments: at + 1,
                 named,
@@ -82,7 +82,7 @@ fn collect(words: Vec<String>, depth: usize, programs: &mut Vec<Program>) {
         at = at.min(words.len());
     }
     if words.get(at).is_some_and(|word| !BUILT_INS.contains(&word.as_str())) {
-        programs.push(Program { words, arguments: at + 1, named: true });
+        programs.push(ContainerProgram { words, arguments: at + 1, named: true });
     }
 }
 

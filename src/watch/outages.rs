@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::api_server::ApiError;
 use crate::cluster::Kind;
-use crate::process::{Repeats, warn_if_new};
+use crate::process::{RepeatedErrors, warn_if_new};
 
 /// The kinds that cannot be read at present. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +15,7 @@ pub(super) struct Outages(Arc<Mutex<Failing>>);
 #[derive(Debug, Default)]
 struct Failing {
     kinds: BTreeSet<Kind>,
-    logged: Repeats,
+    logged: RepeatedErrors,
 }
 
 impl Outages {

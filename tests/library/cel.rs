@@ -1,7 +1,7 @@
 //! Expressions, and what a real API server makes of them: `tests/cel/answers.txt`.
 
 use serde_json::Value as Json;
-use stateward::cel::{Failure, Meter, Program, Scope, Type, Value, VariableTypes};
+use stateward::cel::{Failure, Meter, Program, Type, Value, VariableTypes, VariableValues};
 
 #[path = "../support/answers.rs"]
 #[allow(dead_code, reason = "not every helper is needed here")]
@@ -26,7 +26,7 @@ impl VariableTypes for Object {
     }
 }
 
-impl<'v> Scope<'v> for &'v Object {
+impl<'v> VariableValues<'v> for &'v Object {
     fn variable(&self, name: &str, _: &mut Meter) -> Result<Value<'v>, Failure> {
         Ok(self.0.get(name).map_or(Value::Null, Into::into))
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use stateward::process::{Readiness, Stopper};
-use stateward::server::tls::Source;
+use stateward::server::tls::CertificateSource;
 use stateward::server::{Callers, Metrics, ServeConfig, Server};
 use support::{
     client::{Client, request},
@@ -139,7 +139,7 @@ async fn only_clients_of_one_of_the_names_may_ask() {
     fs::write(path("clients.crt"), ca.pem()).unwrap();
     let names = vec!["kube-apiserver".to_owned(), "apiserver.example".to_owned()];
     let config = ServeConfig {
-        tls: Source::Files { certificate: path("tls.crt"), key: path("tls.key") },
+        tls: CertificateSource::Files { certificate: path("tls.crt"), key: path("tls.key") },
         client_ca: Some(path("clients.crt")),
         callers: Callers { names, token: None },
         ..support::config(&folder)

@@ -12,7 +12,7 @@ use stateward::server::Metrics;
 use stateward::server::ServeConfig;
 use stateward::server::ServeError;
 use stateward::server::Server;
-use stateward::server::tls::Source;
+use stateward::server::tls::CertificateSource;
 use support::{
     Running,
     client::Client,
@@ -27,16 +27,22 @@ const EXPIRY: &str = "stateward_certificate_expiry_timestamp_seconds";
 
 async fn start_from(certificate: PathBuf, key: PathBuf, client_ca: Option<PathBuf>) -> Running {
     let folder = tempfile::tempdir().unwrap();
-    let config =
-        ServeConfig { tls: Source::Files { certificate, key }, client_ca, ..support::config(&folder) };
+    let config = ServeConfig {
+        tls: CertificateSource::Files { certificate, key },
+        client_ca,
+        ..support::config(&folder)
+    };
     start(config, folder).await
 }
 
 async fn error_of(certificate: &Path, key: &Path, client_ca: Option<PathBuf>) -> String {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = (certificate.to_owned(), key.to_owned());
-    let config =
-        ServeConfig { tls: Source::Files { certificate, key }, client_ca, ..support::config(&folder) };
+    let config = ServeConfig {
+        tls: CertificateSource::Files { certificate, key },
+        client_ca,
+        ..support::config(&folder)
+    };
     match Server::bind(config, Echo(Hold::default()), Readiness::default(), Metrics::new()).await {
         Err(error @ ServeError::Tls(_)) => error.to_string(),
         Err(error) => panic!("{error}"),
@@ -68,7 +74,7 @@ async fn self_signed_is_trusted_by_its_ca_under_each_name() {
     let folder = tempfile::tempdir().unwrap();
     let ca_out = folder.path().join("new/folder/ca.crt");
     let hosts = vec!["guard.example".to_owned()];
-    let tls = Source::SelfSigned { ca_out: ca_out.clone(), hosts };
+    let tls = CertificateSource::SelfSigned { ca_out: ca_out.clone(), hosts };
     let server = start(ServeConfig { tls, ..support::config(&folder) }, folder).await;
     let ca = fs::read(ca_out).unwrap();
     for host in ["localhost", "127.0.0.1", "::1", "stateward", "stateward.stateward.svc", "guard.example"] {

@@ -18,8 +18,8 @@ use rustls::{
 use serde_json::{Value, json};
 use stateward::certs::managed::Lifetimes;
 use stateward::certs::managed::SecretContent;
+use stateward::certs::manager::CertificateConfig;
 use stateward::certs::manager::CertificateManager;
-use stateward::certs::manager::Settings;
 use stateward::certs::x509::Certificate;
 use stateward::events::{Events, ReviewOrigin};
 use stateward::lease::Elector;
@@ -30,7 +30,7 @@ use stateward::server::Metrics;
 use stateward::server::ServeConfig;
 use stateward::server::ServeError;
 use stateward::server::Server;
-use stateward::server::tls::Source;
+use stateward::server::tls::CertificateSource;
 use tokio::task::JoinHandle;
 
 use super::{
@@ -89,8 +89,11 @@ impl Replica {
     /// One that is not waited for.
     pub async fn start(api: &ApiServer, clock: &Clock, name: &str) -> Self {
         let hosts = [HOST.to_owned()].into();
-        let mut settings =
-            Settings::new(("guard".to_owned(), "certificate".to_owned()), "stateward".to_owned(), hosts);
+        let mut settings = CertificateConfig::new(
+            ("guard".to_owned(), "certificate".to_owned()),
+            "stateward".to_owned(),
+            hosts,
+        );
         let now = clock.clone();
         settings.clock = Arc::new(move || now.now());
         (settings.lifetimes, settings.settle) = (LIFETIMES, SETTLE);
@@ -122,7 +125,7 @@ impl Replica {
         ];
 
         let (folder, hold) = (tempfile::tempdir().unwrap(), Hold::default());
-        let config = ServeConfig { tls: Source::Provided(provided), ..super::config(&folder) };
+        let config = ServeConfig { tls: CertificateSource::Provided(provided), ..super::config(&folder) };
         let server = Server::bind(config, Echo(hold.clone()), readiness.clone(), metrics).await.unwrap();
         let (webhook, ops) = (server.webhook_address(), server.ops_address());
         let task: JoinHandle<Result<(), ServeError>> = tokio::spawn(server.run(shutdown));

@@ -20,7 +20,7 @@ use stateward::server::Metrics;
 use stateward::server::ServeConfig;
 use stateward::server::ServeError;
 use stateward::server::Server;
-use stateward::server::tls::Source;
+use stateward::server::tls::CertificateSource;
 use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::timeout};
 
@@ -53,7 +53,7 @@ pub fn config(folder: &TempDir) -> ServeConfig {
     ServeConfig {
         bind: ([127, 0, 0, 1], 0).into(),
         ops_bind: ([127, 0, 0, 1], 0).into(),
-        tls: Source::SelfSigned { ca_out: folder.path().join("ca.crt"), hosts: Vec::new() },
+        tls: CertificateSource::SelfSigned { ca_out: folder.path().join("ca.crt"), hosts: Vec::new() },
         reload_every: Duration::from_millis(20),
         ..ServeConfig::default()
     }

@@ -4,7 +4,7 @@ use serde::de::Visitor;
 
 use super::{GaveUp, Result};
 
-pub(super) struct Reader<'de> {
+pub(super) struct JsonReader<'de> {
     pub(super) text: &'de str,
     pub(super) bytes: &'de [u8],
     pub(super) at: usize,
@@ -25,7 +25,7 @@ const fn all(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
 }
 
-impl<'de> Reader<'de> {
+impl<'de> JsonReader<'de> {
     /// The next byte that is not white space.
     #[inline]
     pub(super) fn peek(&mut self) -> Result<u8> {

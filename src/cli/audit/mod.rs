@@ -24,8 +24,8 @@ use self::argument::Argument;
 use self::find::Excludes;
 use self::options::{ChartValue, Checked, ExcludePattern, FailOn, MinLevel, NamespaceName};
 use self::output::{Output, write_job_summary};
-use self::read::Reading;
-use self::settings::Settings;
+use self::read::PathReader;
+use self::settings::AuditSettings;
 use super::fix::FixArgs;
 use super::render::RenderConfig;
 use super::streams::stderr;
@@ -147,7 +147,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(mut self) -> anyhow::Result<ExitCode> {
-        let settings = Settings::load(self.config.as_deref())?;
+        let settings = AuditSettings::load(self.config.as_deref())?;
         self.complete(settings)?;
         if self.paths.is_empty() && !self.cluster {
             bail!("there is nothing to judge: name a file or folder, `-` for standard input, or --cluster");
@@ -191,7 +191,7 @@ impl Args {
     }
 
     /// Takes from the settings what the command line does not say.
-    fn complete(&mut self, settings: Settings) -> anyhow::Result<()> {
+    fn complete(&mut self, settings: AuditSettings) -> anyhow::Result<()> {
         if is_hidden_failure(self.fail_on, self.min_level) {
             bail!("--min-level would hide what --fail-on fails for: name a level that is no higher");
         }
@@ -307,7 +307,7 @@ impl Args {
         if let Some(revision) = &self.base {
             let checkout = revision::check_out(revision)?;
             // A new path does not exist in the old revision.
-            let reading = Reading { fail_on_empty: false, ..reading };
+            let reading = PathReader { fail_on_empty: false, ..reading };
             let old = reading.inventory(&checkout.arguments(&self.paths)?)?;
             return refuse_unread(old, &|message| checkout.in_repository(message));
         }
@@ -323,10 +323,10 @@ impl Args {
         self.namespace.as_ref().map(|NamespaceName(name)| name.as_str())
     }
 
-    fn reading(&self, keep_values: KeepValues) -> anyhow::Result<Reading<'_>> {
+    fn reading(&self, keep_values: KeepValues) -> anyhow::Result<PathReader<'_>> {
         let set = self.set.iter().map(|ChartValue(value)| value.clone()).collect();
         let (values, network) = (self.values.clone(), self.allow_network);
-        Ok(Reading {
+        Ok(PathReader {
             namespace: self.namespace(),
             excludes: Excludes::of(&self.exclude)?,
             render: RenderConfig { values, set, network },
@@ -394,5 +394,5 @@ pub(super) fn read_objects(paths: &[PathBuf], namespace: Option<&str>) -> anyhow
     let render = RenderConfig::default();
     let excludes = Excludes::of(&[])?;
     let keep_values = KeepValues::No;
-    Reading { namespace, excludes, render, fail_on_empty: false, keep_values }.inventory(&arguments(paths))
+    PathReader { namespace, excludes, render, fail_on_empty: false, keep_values }.inventory(&arguments(paths))
 }

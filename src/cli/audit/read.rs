@@ -19,7 +19,7 @@ use crate::manifest::{Note, NoteKind, Source, SourceOrigin};
 const PROGRESS: usize = 500;
 
 /// How paths are read.
-pub(super) struct Reading<'a> {
+pub(super) struct PathReader<'a> {
     pub(super) namespace: Option<&'a str>,
     pub(super) excludes: Excludes,
     pub(super) render: RenderConfig,
@@ -34,7 +34,7 @@ enum Task {
     Stdin,
 }
 
-impl Reading<'_> {
+impl PathReader<'_> {
     /// Reads everything under some paths, showing progress at a terminal.
     pub(super) fn inventory(&self, arguments: &[Argument]) -> anyhow::Result<Inventory> {
         let mut units: Vec<(Unit, usize, &Argument)> = Vec::new();
@@ -152,7 +152,7 @@ fn note_empty(inventory: &mut Inventory, arguments: &[Argument], first_units: &[
 }
 
 impl Task {
-    fn run(&self, reading: &Reading<'_>) -> FileObjects {
+    fn run(&self, reading: &PathReader<'_>) -> FileObjects {
         let source = match self {
             Self::Render(renderable, config) => return renderable.render(config, reading.keep_values),
             Self::File(path, origin) => sources::file(path, *origin),

@@ -17,7 +17,7 @@ const NAME: &str = ".stateward.yaml";
 /// The file. Paths in it are relative to its folder.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "a map")]
-pub(super) struct Settings {
+pub(super) struct AuditSettings {
     pub(super) profile: Option<ProfileName>,
     pub(super) policies: Vec<PathBuf>,
     pub(super) paths: Vec<PathBuf>,
@@ -35,7 +35,7 @@ pub(super) struct Settings {
     pub(super) set: Vec<Checked<ChartValue>>,
 }
 
-impl Settings {
+impl AuditSettings {
     /// Reads `file`, or else the nearest `.stateward.yaml` in the current folder or above it, or nothing.
     pub(super) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         let file = match file {
@@ -59,10 +59,10 @@ impl Settings {
     }
 }
 
-fn parse(text: &str) -> Result<Settings, String> {
+fn parse(text: &str) -> Result<AuditSettings, String> {
     let node = manifest::only_document(text).map_err(|fault| fault.to_string())?;
     if node.is_null() {
-        return Ok(Settings::default());
+        return Ok(AuditSettings::default());
     }
     serde_path_to_error::deserialize(&node).map_err(|error| {
         let line = node.locate(&manifest::pointer_of(error.path())).line;

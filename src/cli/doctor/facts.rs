@@ -23,7 +23,7 @@ const PROBES: usize = 5;
 pub(super) type Read = Result<Value, ApiError>;
 
 /// The namespace and names of the installation.
-pub(super) struct Place {
+pub(super) struct InstallationPlace {
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) probe_namespace: String,
@@ -31,7 +31,7 @@ pub(super) struct Place {
 
 /// The facts that were read.
 pub(super) struct InstallationFacts {
-    pub(super) place: Place,
+    pub(super) place: InstallationPlace,
     pub(super) version: Value,
     pub(super) deployment: Read,
     pub(super) pods: Read,
@@ -50,7 +50,7 @@ pub(super) struct InstallationFacts {
     pub(super) sets: Read,
     /// The rights that are needed, and whether the service account has each.
     pub(super) rights: Vec<(Right, Result<bool, ApiError>)>,
-    pub(super) probe: Probe,
+    pub(super) probe: ProbeAnswer,
     /// By pod, the end of its log; only for a bundle.
     pub(super) logs: Vec<(String, Result<String, ApiError>)>,
 }
@@ -65,7 +65,7 @@ pub(super) struct Certificates {
 
 /// The API server's answer to the creation of a set that every profile refuses.
 #[derive(Default)]
-pub(super) struct Probe {
+pub(super) struct ProbeAnswer {
     pub(super) status: u16,
     pub(super) message: String,
     pub(super) warnings: Vec<String>,
@@ -77,7 +77,7 @@ impl InstallationFacts {
     /// Reads everything. An error only where not even the version can be read.
     pub(super) async fn gather(
         client: kube::Client,
-        place: Place,
+        place: InstallationPlace,
         with_logs: bool,
     ) -> Result<Self, ApiError> {
         checked(&place.namespace)?;
@@ -85,7 +85,7 @@ impl InstallationFacts {
         checked(&place.probe_namespace)?;
         let asker = Asker { client };
         let version = asker.get("/version").await?;
-        let Place { namespace, name, .. } = &place;
+        let InstallationPlace { namespace, name, .. } = &place;
         let deployment = asker.get(&format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}")).await;
         let selector = deployment.as_ref().map(selector_of).unwrap_or_default();
         let pods = asker.get(&format!("/api/v1/namespaces/{namespace}/pods?labelSelector={selector}")).await;
@@ -189,7 +189,11 @@ impl Asker {
         }
     }
 
-    async fn rights(&self, place: &Place, pod_spec: &Value) -> Vec<(Right, Result<bool, ApiError>)> {
+    async fn rights(
+        &self,
+        place: &InstallationPlace,
+        pod_spec: &Value,
+    ) -> Vec<(Right, Result<bool, ApiError>)> {
         let account = pod_spec["serviceAccountName"].as_str().unwrap_or("stateward");
         let mut found = Vec::new();
         for right in rights(place, &arguments(pod_spec)) {
@@ -221,7 +225,7 @@ impl Asker {
     }
 
     /// Tries to create a set with a name that is too long, which every profile refuses, again and again.
-    async fn probe(&self, namespace: &str) -> Result<Probe, ApiError> {
+    async fn probe(&self, namespace: &str) -> Result<ProbeAnswer, ApiError> {
         let labels = json!({"app": "stateward-doctor"});
         let set = json!({
             "apiVersion": "apps/v1", "kind": "StatefulSet",
@@ -232,7 +236,7 @@ impl Asker {
             },
         });
         let path = format!("/apis/apps/v1/namespaces/{namespace}/statefulsets?dryRun=All");
-        let mut probe = Probe::default();
+        let mut probe = ProbeAnswer::default();
         for _ in 0..PROBES {
             let request = Request::post(&path)
                 .header("content-type", "application/json")
@@ -269,7 +273,7 @@ impl Asker {
     }
 }
 
-impl Probe {
+impl ProbeAnswer {
     fn take(&mut self, response: &Response<()>, body: &[u8]) {
         self.status = response.status().as_u16();
         let answer: Value = serde_json::from_slice(body).unwrap_or_default();

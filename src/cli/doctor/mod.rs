@@ -14,7 +14,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use self::checks::{Status, checks};
-use self::facts::{InstallationFacts, Place};
+use self::facts::{InstallationFacts, InstallationPlace};
 use super::kubernetes::{self, Connection, block_on};
 use super::streams::stdout;
 use super::{ResultFormat, namespace};
@@ -75,7 +75,7 @@ impl Args {
     async fn facts(&self) -> anyhow::Result<InstallationFacts> {
         let (kubeconfig, context) = (self.kubeconfig.as_deref(), self.context.as_deref());
         let Connection { client, server } = kubernetes::connect(kubeconfig, context).await?;
-        let place = Place {
+        let place = InstallationPlace {
             namespace: self.namespace.clone(),
             name: self.name.clone(),
             probe_namespace: self.probe_namespace.clone(),

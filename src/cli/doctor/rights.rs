@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::facts::Place;
+use super::facts::InstallationPlace;
 use crate::manifest::{Source, SourceOrigin, read};
 
 const BASE: &str = include_str!("../../../deploy/base/rbac.yaml");
@@ -44,7 +44,7 @@ impl std::fmt::Display for Right {
 }
 
 /// The rights that are needed with these arguments.
-pub(super) fn rights(place: &Place, arguments: &[&str]) -> Vec<Right> {
+pub(super) fn rights(place: &InstallationPlace, arguments: &[&str]) -> Vec<Right> {
     let has_controller = arguments.contains(&"--controller");
     let reports = arguments.iter().find_map(|argument| argument.strip_prefix("--reports="));
     let manages_certificate = arguments.iter().any(|argument| argument.starts_with("--cert-secret"));
@@ -73,7 +73,7 @@ fn rules(text: &str) -> Vec<(Value, bool)> {
     rules.collect()
 }
 
-fn rights_of(rule: &Value, place: Option<&Place>, installed_as: &str) -> Vec<Right> {
+fn rights_of(rule: &Value, place: Option<&InstallationPlace>, installed_as: &str) -> Vec<Right> {
     let texts = |field: &str| -> Vec<String> {
         let texts = rule[field].as_array().into_iter().flatten();
         texts.filter_map(|text| text.as_str().map(str::to_owned)).collect()
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn shown(arguments: &[&str]) -> Vec<String> {
-        let place = Place {
+        let place = InstallationPlace {
             namespace: "guards".to_owned(),
             name: "guard".to_owned(),
             probe_namespace: "default".to_owned(),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use super::settings::{FileTexts, Settings};
+use super::settings::{FileTexts, KustomizationSettings};
 use super::{RenderConfig, child, graft, source};
 use crate::cluster::inventory::{FileObjects, KeepValues};
 use crate::manifest::{Manifest, MapEntry, Node, Position, Span, Value, document, read};
@@ -199,7 +199,7 @@ fn entries<'n, 'a>(node: &'n mut Node<'a>) -> Option<&'n mut Vec<MapEntry<'a>>> 
 /// The files that rendered objects come from.
 struct Origins {
     files: FileTexts,
-    settings: Settings,
+    settings: KustomizationSettings,
     /// The kustomization that is rendered, for what cannot be told.
     top: Position,
     manifests: BTreeMap<PathBuf, Vec<Manifest<'static>>>,
@@ -208,7 +208,7 @@ struct Origins {
 impl Origins {
     fn of(file: &Path) -> Self {
         let mut files = FileTexts::default();
-        let settings = Settings::read(file, &mut files);
+        let settings = KustomizationSettings::read(file, &mut files);
         let top = Position { file: files.get(file), span: Span { line: 1, column: 1, end_column: 1 } };
         Self { files, settings, top, manifests: BTreeMap::new() }
     }

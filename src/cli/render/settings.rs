@@ -33,7 +33,7 @@ impl FileTexts {
 
 /// The settings of a kustomization and of all that it includes.
 #[derive(Default)]
-pub(super) struct Settings {
+pub(super) struct KustomizationSettings {
     kustomizations: Vec<Kustomization>,
     /// The kustomizations that include a file, by its path with all links resolved.
     including: HashMap<PathBuf, Vec<usize>>,
@@ -45,11 +45,11 @@ struct Kustomization {
     /// The kustomization that includes it.
     parent: Option<usize>,
     /// In the order in which they are applied, those of its components first.
-    settings: Vec<Setting>,
+    settings: Vec<KustomizationSetting>,
 }
 
 /// One thing that a kustomization sets.
-struct Setting {
+struct KustomizationSetting {
     file: Arc<Source>,
     kind: Pattern,
     name: Pattern,
@@ -96,7 +96,7 @@ impl Pattern {
     }
 }
 
-impl Settings {
+impl KustomizationSettings {
     /// Reads the kustomization `file` and those that it includes.
     pub(super) fn read(file: &Path, files: &mut FileTexts) -> Self {
         let mut settings = Self::default();
@@ -135,7 +135,7 @@ impl Settings {
         for file in paths("components").iter().filter_map(|folder| kustomization_in(folder)) {
             self.add(&file, number, files, depth + 1);
         }
-        let mut reader = Reader { own: &own, folder, files, settings: Vec::new() };
+        let mut reader = KustomizationReader { own: &own, folder, files, settings: Vec::new() };
         reader.read(&node);
         self.kustomizations[number].settings.append(&mut reader.settings);
     }
@@ -147,7 +147,8 @@ impl Settings {
         let including = origin.and_then(|path| self.including.get(&path)).map_or(&[][..], Vec::as_slice);
         let chains = || including.iter().map(|number| self.chain(*number));
         // A base may be included more than once, with another prefix or namespace each time.
-        let mut found: Vec<&Setting> = chains().filter(|chain| fits(chain, rendered)).flatten().collect();
+        let mut found: Vec<&KustomizationSetting> =
+            chains().filter(|chain| fits(chain, rendered)).flatten().collect();
         if found.is_empty() {
             found = chains().flatten().collect();
         }
@@ -157,7 +158,7 @@ impl Settings {
     }
 
     /// The settings of a kustomization, and then those of the ones that include it.
-    fn chain(&self, number: usize) -> Vec<&Setting> {
+    fn chain(&self, number: usize) -> Vec<&KustomizationSetting> {
         let at = |number: usize| self.kustomizations.get(number);
         let chain = std::iter::successors(at(number), |kustomization| at(kustomization.parent?));
         chain.flat_map(|kustomization| &kustomization.settings).collect()
@@ -168,7 +169,7 @@ impl Settings {
         let name = rendered.name.as_deref().unwrap_or_default();
         let all = self.kustomizations.iter().flat_map(|kustomization| &kustomization.settings);
         let mut found: Vec<(&str, Position)> = all
-            .filter_map(|Setting { file, kind, name: own, sets }| {
+            .filter_map(|KustomizationSetting { file, kind, name: own, sets }| {
                 let (Sets::Generates(span), Pattern::Exactly(own)) = (sets, own) else { return None };
                 let is_it = kind.names(&rendered.kind, &rendered.kind) && name.contains(own.as_str());
                 is_it.then(|| (own.as_str(), Position { file: Arc::clone(file), span: *span }))
@@ -184,9 +185,9 @@ fn kustomization_in(folder: &Path) -> Option<PathBuf> {
 }
 
 /// Whether an object of this name can have come through these settings.
-fn fits(chain: &[&Setting], rendered: &Manifest<'_>) -> bool {
+fn fits(chain: &[&KustomizationSetting], rendered: &Manifest<'_>) -> bool {
     let name = rendered.name.as_deref().unwrap_or_default();
-    let has_affix = |setting: &&Setting| {
+    let has_affix = |setting: &&KustomizationSetting| {
         if let Sets::Affix(affix, _) = &setting.sets { name.contains(affix) } else { true }
     };
     let namespace = chain.iter().rev().find_map(|setting| match &setting.sets {
@@ -196,7 +197,7 @@ fn fits(chain: &[&Setting], rendered: &Manifest<'_>) -> bool {
     chain.iter().all(has_affix) && (namespace.is_none() || namespace == rendered.namespace.as_deref())
 }
 
-impl Setting {
+impl KustomizationSetting {
     /// The part of an object that it gives.
     fn layer(&self, rendered: &Manifest<'_>) -> Option<Layer<'_>> {
         let (node, is_anywhere) = match &self.sets {
@@ -237,14 +238,14 @@ fn images(name: &str, span: Span, rendered: &Manifest<'_>) -> Node<'static> {
 }
 
 /// A kustomization that is being read.
-struct Reader<'a> {
+struct KustomizationReader<'a> {
     own: &'a Arc<Source>,
     folder: &'a Path,
     files: &'a mut FileTexts,
-    settings: Vec<Setting>,
+    settings: Vec<KustomizationSetting>,
 }
 
-impl Reader<'_> {
+impl KustomizationReader<'_> {
     /// Reads the settings in the order in which kustomize applies them.
     fn read(&mut self, node: &Node<'_>) {
         for (key, kind) in [("configMapGenerator", "ConfigMap"), ("secretGenerator", "Secret")] {
@@ -286,7 +287,7 @@ impl Reader<'_> {
     }
 
     fn push(&mut self, kind: Pattern, name: Pattern, sets: Sets) {
-        self.settings.push(Setting { file: Arc::clone(self.own), kind, name, sets });
+        self.settings.push(KustomizationSetting { file: Arc::clone(self.own), kind, name, sets });
     }
 
     fn replicas(&mut self, entry: &Node<'_>) {
@@ -330,7 +331,7 @@ impl Reader<'_> {
         };
         let mut push = |kind, name, node| {
             let sets = Sets::Fields(node);
-            self.settings.push(Setting { file: Arc::clone(file), kind, name, sets });
+            self.settings.push(KustomizationSetting { file: Arc::clone(file), kind, name, sets });
         };
         if let Some(operations) = patch.as_list() {
             for operation in operations.iter().filter_map(partial::operation) {
@@ -361,7 +362,8 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let settings = Settings::read(&folder.path().join("kustomization.yaml"), &mut FileTexts::default());
+        let settings =
+            KustomizationSettings::read(&folder.path().join("kustomization.yaml"), &mut FileTexts::default());
         let text = format!("apiVersion: v1\n{rendered}\n");
         let rendered = read(&source("rendered", &text), &text).0.remove(0);
         let layers = settings.layers(&folder.path().join("base/x.yaml"), "x", &rendered);

@@ -45,7 +45,7 @@ struct YamlParser<'a, 'b> {
 
 /// Where a value stands, which decides what it may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ValuePlace {
     Flow,
     Block,
     /// The key or value of a block map, where a list need not be indented.
@@ -75,7 +75,7 @@ impl<'a> YamlParser<'a, '_> {
                 return Err(Fault::syntax(line, column, message));
             }
             (TokenKind::StreamEnd, None) => return Ok(()),
-            _ => self.value(Place::Block)?,
+            _ => self.value(ValuePlace::Block)?,
         }
         // go-yaml looks at what follows before it takes the document for complete.
         self.scanner.peek()?;
@@ -119,11 +119,11 @@ impl<'a> YamlParser<'a, '_> {
             | TokenKind::DocumentStart
             | TokenKind::DocumentEnd
             | TokenKind::StreamEnd => self.empty(after),
-            _ => self.value(Place::Block),
+            _ => self.value(ValuePlace::Block),
         }
     }
 
-    fn value(&mut self, place: Place) -> Result<(), Fault> {
+    fn value(&mut self, place: ValuePlace) -> Result<(), Fault> {
         let properties = match self.scanner.peek()?.kind {
             TokenKind::Alias(anchor) => {
                 let Token { start, end, .. } = self.scanner.take()?;
@@ -135,10 +135,10 @@ impl<'a> YamlParser<'a, '_> {
         let token = self.scanner.peek()?;
         let start = properties.span.map_or(token.start, |(start, _)| start);
         let end = token.end;
-        let in_block = place != Place::Flow;
+        let in_block = place != ValuePlace::Flow;
         let anchor = properties.anchor;
         match &token.kind {
-            TokenKind::BlockEntry if place == Place::BlockMap => {
+            TokenKind::BlockEntry if place == ValuePlace::BlockMap => {
                 self.recorder.add(Item::List, anchor, start, end)?;
                 self.unindented_list()
             }
@@ -218,7 +218,7 @@ impl<'a> YamlParser<'a, '_> {
             let end = self.scanner.take()?.end;
             match self.scanner.peek()?.kind {
                 TokenKind::BlockEntry | TokenKind::BlockEnd => self.empty(end)?,
-                _ => self.value(Place::Block)?,
+                _ => self.value(ValuePlace::Block)?,
             }
         }
         self.end_block("did not find expected '-' indicator")
@@ -231,7 +231,7 @@ impl<'a> YamlParser<'a, '_> {
                 TokenKind::BlockEntry | TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd => {
                     self.empty(end)?;
                 }
-                _ => self.value(Place::Block)?,
+                _ => self.value(ValuePlace::Block)?,
             }
         }
         let mark = self.scanner.peek()?.start;
@@ -258,7 +258,7 @@ impl<'a> YamlParser<'a, '_> {
     fn block_map_part(&mut self, after: LineColumn) -> Result<(), Fault> {
         match self.scanner.peek()?.kind {
             TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd => self.empty(after),
-            _ => self.value(Place::BlockMap),
+            _ => self.value(ValuePlace::BlockMap),
         }
     }
 
@@ -282,7 +282,7 @@ impl<'a> YamlParser<'a, '_> {
             match self.scanner.peek()?.kind {
                 TokenKind::FlowListEnd => break,
                 TokenKind::Key => self.flow_pair()?,
-                _ => self.value(Place::Flow)?,
+                _ => self.value(ValuePlace::Flow)?,
             }
         }
         self.end_flow()
@@ -298,7 +298,7 @@ impl<'a> YamlParser<'a, '_> {
                 let end = self.scanner.take()?.end;
                 self.empty(end)?;
             }
-            _ => self.value(Place::Flow)?,
+            _ => self.value(ValuePlace::Flow)?,
         }
         self.flow_value(&TokenKind::FlowListEnd)?;
         let mark = self.scanner.peek()?.start;
@@ -324,12 +324,12 @@ impl<'a> YamlParser<'a, '_> {
                         TokenKind::Value | TokenKind::FlowEntry | TokenKind::FlowMapEnd => {
                             self.empty(start)?;
                         }
-                        _ => self.value(Place::Flow)?,
+                        _ => self.value(ValuePlace::Flow)?,
                     }
                     self.flow_value(&TokenKind::FlowMapEnd)?;
                 }
                 _ => {
-                    self.value(Place::Flow)?;
+                    self.value(ValuePlace::Flow)?;
                     let mark = self.scanner.peek()?.start;
                     self.empty(mark)?;
                 }
@@ -345,7 +345,7 @@ impl<'a> YamlParser<'a, '_> {
             self.scanner.take()?;
             let token = self.scanner.peek()?;
             if token.kind != TokenKind::FlowEntry && token.kind != *close {
-                return self.value(Place::Flow);
+                return self.value(ValuePlace::Flow);
             }
             mark = token.start;
         }

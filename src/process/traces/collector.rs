@@ -12,7 +12,7 @@ use opentelemetry_http::{HttpClient, HttpError};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::process::{Repeats, warn_if_new};
+use crate::process::{RepeatedErrors, warn_if_new};
 
 /// How long the collector may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ const LONGEST_ANSWER: usize = 64 << 10;
 pub(super) struct Collector {
     client: kube::Client,
     runtime: Handle,
-    logged: Repeats,
+    logged: RepeatedErrors,
 }
 
 impl Collector {
@@ -35,7 +35,7 @@ impl Collector {
         config.root_cert = (!has_tls).then(Vec::new);
         config.default_retry = false;
         let client = kube::Client::try_from(config)?;
-        Ok(Self { client, runtime: Handle::current(), logged: Repeats::default() })
+        Ok(Self { client, runtime: Handle::current(), logged: RepeatedErrors::default() })
     }
 
     fn note(&self, failure: Option<String>) {

@@ -22,7 +22,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     let renderer = Renderer::styled();
     let mut files = RecentFiles::default();
     for block in blocks(report) {
-        writeln!(out, "{}\n", renderer.render(&[Shown::of(&block, &mut files).group()]))?;
+        writeln!(out, "{}\n", renderer.render(&[BlockTexts::of(&block, &mut files).group()]))?;
     }
     write_unread(report, out)?;
     if report.is_quiet
@@ -150,7 +150,7 @@ type ShownPlace<'a> = (Excerpt, &'a Position);
 type ShownRelated<'a> = (String, String, Option<ShownPlace<'a>>);
 
 /// The texts of a block, as far as they have to be made.
-struct Shown<'a> {
+struct BlockTexts<'a> {
     first: &'a Located,
     message: String,
     object: String,
@@ -163,7 +163,7 @@ struct Shown<'a> {
     exempt: Option<String>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> BlockTexts<'a> {
     fn of(block: &[&'a Located], files: &mut RecentFiles) -> Self {
         let first = block[0];
         let finding = &first.finding;

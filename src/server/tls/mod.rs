@@ -28,7 +28,7 @@ pub(super) use refresh::{Refresher, load};
 
 /// The source of the certificate.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum CertificateSource {
     /// PEM files, taken up again whenever their content changes.
     Files {
         /// The certificate, then whatever leads from it to a CA.
@@ -47,7 +47,7 @@ pub enum Source {
     Provided(Provided),
 }
 
-impl Default for Source {
+impl Default for CertificateSource {
     fn default() -> Self {
         Self::SelfSigned { ca_out: PathBuf::from("certs/ca.crt"), hosts: Vec::new() }
     }

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    Acceptors, Provided, Resolver, Source, TlsError,
+    Acceptors, CertificateSource, Provided, Resolver, TlsError,
     files::{self, Watched},
     server_config,
 };
@@ -60,19 +60,19 @@ pub(in crate::server) struct Refresher {
 
 /// Loads everything once. At the start a broken file is an error; later the last good one stays in use.
 pub(in crate::server) async fn load(
-    source: &Source,
+    source: &CertificateSource,
     client_ca: Option<&Path>,
     metrics: Arc<Metrics>,
     ready: Gate,
 ) -> Result<(Acceptors, Refresher), TlsError> {
     let (identity, pair) = match source {
-        Source::Files { certificate, key } => {
+        CertificateSource::Files { certificate, key } => {
             from_files([certificate.clone(), key.clone()]).await.map(|(files, pair)| (files, Some(pair)))?
         }
-        Source::SelfSigned { ca_out, hosts } => {
+        CertificateSource::SelfSigned { ca_out, hosts } => {
             self_signed(ca_out, hosts).map(|(authority, pair)| (authority, Some(pair)))?
         }
-        Source::Provided(provided) => provided_by(provided.clone()),
+        CertificateSource::Provided(provided) => provided_by(provided.clone()),
     };
     let (clients, roots) = match client_ca {
         None => (None, None),

@@ -11,7 +11,7 @@ const MOST_WORDS: usize = 4;
 pub(super) fn read(text: &str, found: &mut dyn FnMut(&str, &str)) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let last_end = text.rfind("*/").unwrap_or(0);
-    let reader = Reader {
+    let reader = BracesReader {
         text,
         at: 0,
         line_end: 0,
@@ -25,7 +25,7 @@ pub(super) fn read(text: &str, found: &mut dyn FnMut(&str, &str)) {
     reader.read();
 }
 
-struct Reader<'t, 'f> {
+struct BracesReader<'t, 'f> {
     text: &'t str,
     at: usize,
     /// Where the line ends that was looked at last.
@@ -49,7 +49,7 @@ struct Around {
     list: Option<String>,
 }
 
-impl<'t> Reader<'t, '_> {
+impl<'t> BracesReader<'t, '_> {
     fn read(mut self) {
         while let Some(c) = self.rest().chars().next() {
             self.at += c.len_utf8();

@@ -4,7 +4,7 @@
 use super::Path;
 
 pub(super) fn read(text: &str, found: &mut dyn FnMut(&str, &str)) {
-    let mut reader = Reader { path: Path::default(), around: Vec::new(), property: "", found };
+    let mut reader = XmlReader { path: Path::default(), around: Vec::new(), property: "", found };
     let mut rest = text;
     while let Some((before, tag)) = rest.split_once('<') {
         let end = if tag.starts_with("!--") { "-->" } else { ">" };
@@ -14,7 +14,7 @@ pub(super) fn read(text: &str, found: &mut dyn FnMut(&str, &str)) {
     }
 }
 
-struct Reader<'t, 'f> {
+struct XmlReader<'t, 'f> {
     path: Path,
     /// For each element that is open, the path outside.
     around: Vec<usize>,
@@ -23,7 +23,7 @@ struct Reader<'t, 'f> {
     found: &'f mut dyn FnMut(&str, &str),
 }
 
-impl<'t> Reader<'t, '_> {
+impl<'t> XmlReader<'t, '_> {
     /// A tag, and the text before it.
     fn take(&mut self, text: &'t str, tag: &'t str) {
         match tag.strip_prefix('/') {

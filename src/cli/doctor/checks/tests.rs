@@ -2,7 +2,7 @@ use base64::Engine as _;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::super::facts::{Certificates, Place, Probe};
+use super::super::facts::{Certificates, InstallationPlace, ProbeAnswer};
 use super::*;
 use crate::certs::authority::{Identity, Validity};
 use crate::webhook_config::{mutating, validating};
@@ -37,7 +37,7 @@ fn healthy() -> InstallationFacts {
     let namespace = json!({"metadata": {"name": "prod", "labels": {"kubernetes.io/metadata.name": "prod"}}});
     let message = "admission webhook \"statefulsets.stateward.dev\" denied the request: name-too-long";
     InstallationFacts {
-        place: Place {
+        place: InstallationPlace {
             namespace: "stateward".to_owned(),
             name: "stateward".to_owned(),
             probe_namespace: "default".to_owned(),
@@ -62,7 +62,7 @@ fn healthy() -> InstallationFacts {
         namespaces: Ok(json!({"items": [namespace]})),
         sets: Ok(json!({"items": [{"metadata": {"namespace": "prod", "name": "etcd"}}]})),
         rights: Vec::new(),
-        probe: Probe {
+        probe: ProbeAnswer {
             status: 422,
             message: message.to_owned(),
             warnings: Vec::new(),
