@@ -17,8 +17,8 @@ use stateward::cluster::Cluster;
 use stateward::cluster::ClusterObject;
 use stateward::cluster::Kind;
 use stateward::watch::Gauges;
+use stateward::watch::SnapshotWriter;
 use stateward::watch::WatchEvent;
-use stateward::watch::Writer;
 
 const NAMESPACES: usize = 2_000;
 
@@ -27,7 +27,7 @@ fn main() {
     println!("{before:>8} KiB before; a StatefulSet is {} bytes", size_of::<stateward::model::StatefulSet>());
     let each = [20, NAMESPACES].map(|namespaces| {
         let published = Arc::new(ArcSwap::from_pointee(Cluster::default()));
-        let mut writer = Writer::new(Arc::clone(&published), BTreeMap::new(), Gauges::default());
+        let mut writer = SnapshotWriter::new(Arc::clone(&published), BTreeMap::new(), Gauges::default());
         let listing = list(&mut writer, namespaces, 0);
         let cluster = published.load_full();
         let objects: usize = Kind::ALL.into_iter().map(|kind| cluster.count(kind)).sum();
@@ -52,7 +52,7 @@ fn main() {
 const BATCH: usize = 1024;
 
 /// Five sets and budgets and ten Services a namespace. How many times as long it takes as skipping the same JSON.
-fn list(writer: &mut Writer, namespaces: usize, generation: usize) -> f64 {
+fn list(writer: &mut SnapshotWriter, namespaces: usize, generation: usize) -> f64 {
     let (mut applied, mut spent, mut skipped) = (0, Duration::ZERO, Duration::ZERO);
     for kind in Kind::watched() {
         writer.apply(kind, WatchEvent::Listing);
@@ -91,7 +91,7 @@ fn is_listed(kind: Kind) -> bool {
     matches!(kind, Kind::StatefulSet | Kind::Service | Kind::DisruptionBudget)
 }
 
-fn updates(writer: &mut Writer, namespaces: usize) -> Duration {
+fn updates(writer: &mut SnapshotWriter, namespaces: usize) -> Duration {
     const UPDATES: usize = 20_000;
     let mut spent = Duration::ZERO;
     for number in 0..UPDATES {

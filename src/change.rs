@@ -99,7 +99,7 @@ pub enum Action {
     /// A Pod that is to be evicted.
     Eviction(Eviction),
     /// A manifest in a file: how an object is written, apart from what it says.
-    Manifest(Written),
+    Manifest(WrittenObject),
     /// Something no rule looks at.
     #[default]
     Other,
@@ -138,7 +138,7 @@ pub struct PodRemoval<'a> {
 
 /// How an object is written in a file.
 #[derive(Clone, Debug)]
-pub struct Written {
+pub struct WrittenObject {
     pub object: ObjectRef,
     pub metadata: Metadata,
     /// The version it is written in.

@@ -11,7 +11,7 @@ use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use reader::{JsonReader, MAX_DEPTH, Text};
+use reader::{JsonReader, JsonText, MAX_DEPTH};
 
 /// Reads a whole text as one value.
 pub(super) fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, GaveUp> {
@@ -47,8 +47,8 @@ impl<'de> Deserializer<'de> for &mut JsonReader<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.peek()? {
             b'"' => match self.string()? {
-                Text::Plain(text) => visitor.visit_borrowed_str(text),
-                Text::Unescaped(text) => visitor.visit_str(&text),
+                JsonText::Plain(text) => visitor.visit_borrowed_str(text),
+                JsonText::Unescaped(text) => visitor.visit_str(&text),
             },
             b'{' => {
                 self.at += 1;
@@ -87,8 +87,8 @@ impl<'de> Deserializer<'de> for &mut JsonReader<'de> {
             return Err(GaveUp);
         }
         match self.string()? {
-            Text::Plain(text) => visitor.visit_enum(BorrowedStrDeserializer::new(text)),
-            Text::Unescaped(text) => visitor.visit_enum(StrDeserializer::new(&text)),
+            JsonText::Plain(text) => visitor.visit_enum(BorrowedStrDeserializer::new(text)),
+            JsonText::Unescaped(text) => visitor.visit_enum(StrDeserializer::new(&text)),
         }
     }
 

@@ -93,14 +93,14 @@ struct ViewBuilder<'a> {
     /// The kinds that a text which could not be read may hold, whatever its unit, in a namespace that others write.
     hidden: BTreeSet<&'static str>,
     /// By context, the namespaces that are written in it and above.
-    namespaces: Vec<Written<'a>>,
+    namespaces: Vec<WrittenNamespaces<'a>>,
     twins_left: usize,
     taken_left: usize,
 }
 
 /// Which namespaces some manifests write.
 #[derive(Clone, Copy, Default)]
-struct Written<'a> {
+struct WrittenNamespaces<'a> {
     only: Option<&'a str>,
     has_several: bool,
     has_unwritten: bool,
@@ -203,7 +203,7 @@ impl<'a> ViewBuilder<'a> {
         }
     }
 
-    fn written(&self, number: usize) -> Written<'a> {
+    fn written(&self, number: usize) -> WrittenNamespaces<'a> {
         let context = &self.contexts.list[number];
         let mut written = context.parent.map(|parent| self.namespaces[parent]).unwrap_or_default();
         for found in context.own.iter().filter_map(|item| self.inventory.item(*item)) {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::ast::{Access, CelNode, Expr};
-use super::value::{CelKey, CelMap, Text, Value, whole};
+use super::value::{CelKey, CelMap, CelText, CelValue, whole};
 use super::{Failure, Meter, VariableValues, functions, operators};
 
-pub(super) type Evaluated<'v> = Result<Value<'v>, Failure>;
+pub(super) type Evaluated<'v> = Result<CelValue<'v>, Failure>;
 
 /// The value of a tree in a scope.
 pub(super) fn evaluate<'v>(
@@ -22,23 +22,23 @@ pub(super) struct CelEvaluator<'e, 'v> {
     scope: &'e dyn VariableValues<'v>,
     pub(super) meter: &'e mut Meter,
     /// The items of the macros around, the innermost last.
-    pub(super) items: Vec<(&'v str, Value<'v>)>,
+    pub(super) items: Vec<(&'v str, CelValue<'v>)>,
 }
 
 impl<'v> CelEvaluator<'_, 'v> {
     pub(super) fn value(&mut self, node: &'v CelNode) -> Evaluated<'v> {
         self.meter.spend(1)?;
         match &node.expr {
-            Expr::Null => Ok(Value::Null),
-            Expr::Bool(value) => Ok(Value::Bool(*value)),
-            Expr::Int(number) => Ok(Value::Int(*number)),
-            Expr::Double(number) => Ok(Value::Double(*number)),
-            Expr::Text(text) => Ok(Value::Text(Text::Borrowed(text))),
+            Expr::Null => Ok(CelValue::Null),
+            Expr::Bool(value) => Ok(CelValue::Bool(*value)),
+            Expr::Int(number) => Ok(CelValue::Int(*number)),
+            Expr::Double(number) => Ok(CelValue::Double(*number)),
+            Expr::Text(text) => Ok(CelValue::Text(CelText::Borrowed(text))),
             Expr::Name(name) => self.named(name),
             Expr::Derived(name) => self.scope.derived(name, self.meter),
             Expr::Select { of, field, mode } => self.select(of, field, *mode),
             Expr::Index { of, key, mode } => self.index(of, key, *mode),
-            Expr::Not(of) => Ok(Value::Bool(!self.truth(of)?)),
+            Expr::Not(of) => Ok(CelValue::Bool(!self.truth(of)?)),
             Expr::Negate(of) => operators::negate(&self.value(of)?),
             Expr::And(nodes) => self.absorb(nodes, false),
             Expr::Or(nodes) => self.absorb(nodes, true),
@@ -63,7 +63,7 @@ impl<'v> CelEvaluator<'_, 'v> {
 
     pub(super) fn truth(&mut self, node: &'v CelNode) -> Result<bool, Failure> {
         match self.value(node)? {
-            Value::Bool(value) => Ok(value),
+            CelValue::Bool(value) => Ok(value),
             other => Err(Failure::new(format!("expected true or false, found {}", other.kind()))),
         }
     }
@@ -73,7 +73,7 @@ impl<'v> CelEvaluator<'_, 'v> {
             return Ok(value.clone());
         }
         if let Some(kind) = functions::kind(name) {
-            return Ok(Value::Kind(kind));
+            return Ok(CelValue::Kind(kind));
         }
         self.scope.variable(name, self.meter)
     }
@@ -83,18 +83,18 @@ impl<'v> CelEvaluator<'_, 'v> {
         let mut failures = Failures::default();
         for node in nodes {
             match self.truth(node) {
-                Ok(value) if value == absorbing => return Ok(Value::Bool(absorbing)),
+                Ok(value) if value == absorbing => return Ok(CelValue::Bool(absorbing)),
                 Ok(_) => {}
                 Err(failure) => failures.note(failure)?,
             }
         }
-        failures.unless_any(Value::Bool(!absorbing))
+        failures.unless_any(CelValue::Bool(!absorbing))
     }
 
     /// An item of a list or a map: none where it is an optional that is empty.
-    fn present(&mut self, node: &'v CelNode) -> Result<Option<Value<'v>>, Failure> {
+    fn present(&mut self, node: &'v CelNode) -> Result<Option<CelValue<'v>>, Failure> {
         match (&node.expr, self.value(node)?) {
-            (Expr::IfPresent(_), Value::Optional(value)) => Ok(value.map(|value| (*value).clone())),
+            (Expr::IfPresent(_), CelValue::Optional(value)) => Ok(value.map(|value| (*value).clone())),
             (Expr::IfPresent(_), other) => {
                 Err(Failure::new(format!("`?` takes an optional, not {}", other.kind())))
             }
@@ -107,7 +107,7 @@ impl<'v> CelEvaluator<'_, 'v> {
         for node in nodes {
             items.extend(self.present(node)?);
         }
-        Ok(Value::list(items))
+        Ok(CelValue::list(items))
     }
 
     fn map(&mut self, entries: &'v [(CelNode, CelNode)]) -> Evaluated<'v> {
@@ -119,12 +119,12 @@ impl<'v> CelEvaluator<'_, 'v> {
                 map.insert(key, value);
             }
         }
-        Ok(Value::Map(CelMap::made(map)))
+        Ok(CelValue::Map(CelMap::made(map)))
     }
 
     /// The key that a value is for a map that is made.
-    pub(super) fn key(&mut self, value: &Value<'v>) -> Result<CelKey<'v>, Failure> {
-        if let Value::Text(text) = value {
+    pub(super) fn key(&mut self, value: &CelValue<'v>) -> Result<CelKey<'v>, Failure> {
+        if let CelValue::Text(text) = value {
             self.meter.spend_bytes(text.as_str().len())?;
         }
         CelKey::of(value).ok_or_else(|| Failure::new(format!("{} is not the key of a map", value.kind())))
@@ -137,9 +137,9 @@ impl<'v> CelEvaluator<'_, 'v> {
             Err(nothing) => return Ok(nothing),
         };
         match &value {
-            Value::Map(map) => found(map.get(field), mode, || format!("no field `{field}`")),
+            CelValue::Map(map) => found(map.get(field), mode, || format!("no field `{field}`")),
             // Only a list that is asked for a field is an error where it is asked whether there is one.
-            Value::List(_) => Err(Failure::new(format!("{} has no field `{field}`", value.kind()))),
+            CelValue::List(_) => Err(Failure::new(format!("{} has no field `{field}`", value.kind()))),
             _ => found(None, mode, || format!("{} has no field `{field}`", value.kind())),
         }
     }
@@ -150,14 +150,14 @@ impl<'v> CelEvaluator<'_, 'v> {
             Ok(unwrapped) => unwrapped,
             Err(nothing) => return Ok(nothing),
         };
-        if let Value::Map(map) = &value {
-            if let Value::Text(key) = &key {
+        if let CelValue::Map(map) = &value {
+            if let CelValue::Text(key) = &key {
                 self.meter.spend_bytes(key.as_str().len())?;
             }
             return found(map.find(&key), mode, || "no such key".to_owned());
         }
         match (&value, position(&key)) {
-            (Value::List(list), Some(index)) => {
+            (CelValue::List(list), Some(index)) => {
                 let item = usize::try_from(index).ok().and_then(|index| list.get(index));
                 found(item, mode, || format!("no item {index} in a list of {}", list.len()))
             }
@@ -167,30 +167,30 @@ impl<'v> CelEvaluator<'_, 'v> {
 }
 
 /// Reads a value as a position in a list.
-fn position(value: &Value<'_>) -> Option<i64> {
+fn position(value: &CelValue<'_>) -> Option<i64> {
     match value {
-        Value::Int(index) => Some(*index),
-        Value::Double(number) => whole(*number),
+        CelValue::Int(index) => Some(*index),
+        CelValue::Double(number) => whole(*number),
         _ => None,
     }
 }
 
 /// The value in an optional, from which what is selected is optional, too; the error is the value of one that is empty.
-fn unwrapped(value: Value<'_>, mode: Access) -> Result<(Value<'_>, Access), Value<'_>> {
+fn unwrapped(value: CelValue<'_>, mode: Access) -> Result<(CelValue<'_>, Access), CelValue<'_>> {
     match value {
-        Value::Optional(None) if mode == Access::Test => Err(Value::Bool(false)),
-        Value::Optional(None) => Err(Value::Optional(None)),
-        Value::Optional(Some(inner)) => {
+        CelValue::Optional(None) if mode == Access::Test => Err(CelValue::Bool(false)),
+        CelValue::Optional(None) => Err(CelValue::Optional(None)),
+        CelValue::Optional(Some(inner)) => {
             Ok(((*inner).clone(), if mode == Access::Test { mode } else { Access::Optional }))
         }
         value => Ok((value, mode)),
     }
 }
 
-fn found(value: Option<Value<'_>>, mode: Access, missing: impl Fn() -> String) -> Evaluated<'_> {
+fn found(value: Option<CelValue<'_>>, mode: Access, missing: impl Fn() -> String) -> Evaluated<'_> {
     match (mode, value) {
-        (Access::Test, value) => Ok(Value::Bool(value.is_some())),
-        (Access::Optional, value) => Ok(Value::Optional(value.map(Rc::new))),
+        (Access::Test, value) => Ok(CelValue::Bool(value.is_some())),
+        (Access::Optional, value) => Ok(CelValue::Optional(value.map(Rc::new))),
         (Access::Plain, Some(value)) => Ok(value),
         (Access::Plain, None) => Err(Failure::new(missing())),
     }
@@ -211,7 +211,7 @@ impl Failures {
         Ok(())
     }
 
-    pub(super) fn unless_any(self, value: Value<'_>) -> Evaluated<'_> {
+    pub(super) fn unless_any(self, value: CelValue<'_>) -> Evaluated<'_> {
         self.0.map_or(Ok(value), Err)
     }
 }

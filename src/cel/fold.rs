@@ -6,12 +6,12 @@ use std::rc::Rc;
 use super::ast::{Fold, Folding};
 use super::evaluate::{CelEvaluator, Evaluated, Failures};
 use super::operators::sorted;
-use super::value::{CelMap, Value};
+use super::value::{CelMap, CelValue};
 use super::{Failure, Meter};
 
 /// The variables of a macro in one step: the item of a list or the key of a map; where it has two names, the index and the item, or
 /// the key and its value.
-type Step<'v> = (Value<'v>, Option<Value<'v>>);
+type Step<'v> = (CelValue<'v>, Option<CelValue<'v>>);
 
 impl<'v> CelEvaluator<'_, 'v> {
     pub(super) fn fold(&mut self, folding: &'v Folding) -> Evaluated<'v> {
@@ -53,12 +53,12 @@ impl<'v> CelEvaluator<'_, 'v> {
         let mut failures = Failures::default();
         for step in steps {
             match self.with(folding, step, |evaluator| evaluator.truth(&folding.body)) {
-                Ok(value) if value == deciding => return Ok(Value::Bool(deciding)),
+                Ok(value) if value == deciding => return Ok(CelValue::Bool(deciding)),
                 Ok(_) => {}
                 Err(failure) => failures.note(failure)?,
             }
         }
-        failures.unless_any(Value::Bool(!deciding))
+        failures.unless_any(CelValue::Bool(!deciding))
     }
 
     fn exactly_one(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
@@ -66,11 +66,11 @@ impl<'v> CelEvaluator<'_, 'v> {
         for step in steps {
             found += u64::from(self.with(folding, step, |evaluator| evaluator.truth(&folding.body))?);
         }
-        Ok(Value::Bool(found == 1))
+        Ok(CelValue::Bool(found == 1))
     }
 
     /// The value of the body, unless the condition is false.
-    fn body(&mut self, folding: &'v Folding, step: Step<'v>) -> Result<Option<Value<'v>>, Failure> {
+    fn body(&mut self, folding: &'v Folding, step: Step<'v>) -> Result<Option<CelValue<'v>>, Failure> {
         self.with(folding, step, |evaluator| {
             let is_taken = folding.condition.as_ref().map(|condition| evaluator.truth(condition));
             if is_taken.transpose()? == Some(false) {
@@ -85,7 +85,7 @@ impl<'v> CelEvaluator<'_, 'v> {
         for step in steps {
             made.extend(self.body(folding, step)?);
         }
-        Ok(Value::list(made))
+        Ok(CelValue::list(made))
     }
 
     fn filtered(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
@@ -96,7 +96,7 @@ impl<'v> CelEvaluator<'_, 'v> {
                 made.push(item);
             }
         }
-        Ok(Value::list(made))
+        Ok(CelValue::list(made))
     }
 
     fn sorted_by(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
@@ -106,7 +106,7 @@ impl<'v> CelEvaluator<'_, 'v> {
             made.push((self.with(folding, step, |evaluator| evaluator.value(&folding.body))?, item));
         }
         let made = sorted(made, self.meter)?;
-        Ok(Value::list(made.into_iter().map(|(_, item)| item).collect()))
+        Ok(CelValue::list(made.into_iter().map(|(_, item)| item).collect()))
     }
 
     fn transformed(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
@@ -117,7 +117,7 @@ impl<'v> CelEvaluator<'_, 'v> {
                 made.insert(key, value);
             }
         }
-        Ok(Value::Map(CelMap::made(made)))
+        Ok(CelValue::Map(CelMap::made(made)))
     }
 
     fn entries(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
@@ -126,42 +126,42 @@ impl<'v> CelEvaluator<'_, 'v> {
             let Some(entries) = self.body(folding, step)? else { continue };
             for (key, value) in self::steps(&entries, true, self.meter)? {
                 let key = self.key(&key)?;
-                if made.insert(key, value.unwrap_or(Value::Null)).is_some() {
+                if made.insert(key, value.unwrap_or(CelValue::Null)).is_some() {
                     return Err(Failure::new("transformMapEntry() makes one key twice"));
                 }
             }
         }
-        Ok(Value::Map(CelMap::made(made)))
+        Ok(CelValue::Map(CelMap::made(made)))
     }
 
     /// `optional.optMap(item, …)`
-    fn within(&mut self, folding: &'v Folding, over: &Value<'v>) -> Evaluated<'v> {
+    fn within(&mut self, folding: &'v Folding, over: &CelValue<'v>) -> Evaluated<'v> {
         let item = match over {
-            Value::Optional(Some(item)) => (**item).clone(),
-            Value::Optional(None) => return Ok(Value::Optional(None)),
+            CelValue::Optional(Some(item)) => (**item).clone(),
+            CelValue::Optional(None) => return Ok(CelValue::Optional(None)),
             other => return Err(Failure::new(format!("expected an optional, found {}", other.kind()))),
         };
         let value = self.with(folding, (item, None), |evaluator| evaluator.value(&folding.body))?;
         match (folding.kind, value) {
-            (Fold::OptMap, value) => Ok(Value::Optional(Some(Rc::new(value)))),
-            (_, value @ Value::Optional(_)) => Ok(value),
+            (Fold::OptMap, value) => Ok(CelValue::Optional(Some(Rc::new(value)))),
+            (_, value @ CelValue::Optional(_)) => Ok(value),
             (_, other) => Err(Failure::new(format!("optFlatMap() takes an optional, not {}", other.kind()))),
         }
     }
 }
 
 /// The elements that a macro iterates over, with their cost charged.
-fn steps<'v>(over: &Value<'v>, both: bool, meter: &mut Meter) -> Result<Vec<Step<'v>>, Failure> {
+fn steps<'v>(over: &CelValue<'v>, both: bool, meter: &mut Meter) -> Result<Vec<Step<'v>>, Failure> {
     match over {
-        Value::List(list) => {
+        CelValue::List(list) => {
             meter.spend(list.len())?;
-            let indexed = (0_i64..).map(Value::Int).zip(list.iter());
+            let indexed = (0_i64..).map(CelValue::Int).zip(list.iter());
             let step = |(index, item)| if both { (index, Some(item)) } else { (item, None) };
             Ok(indexed.map(step).collect())
         }
-        Value::Map(map) => {
+        CelValue::Map(map) => {
             meter.spend(map.capacity())?;
-            let value = |key: &Value<'v>| both.then(|| map.find(key)).flatten();
+            let value = |key: &CelValue<'v>| both.then(|| map.find(key)).flatten();
             Ok(map.keys().into_iter().map(|key| (key.clone(), value(&key))).collect())
         }
         other => Err(Failure::new(format!("expected a list or a map, found {}", other.kind()))),

@@ -4,7 +4,7 @@ use super::CompileError;
 use super::strings;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Token {
+pub(super) enum CelToken {
     Name(Box<str>),
     /// A field's name between backquotes.
     Quoted(Box<str>),
@@ -17,7 +17,7 @@ pub(super) enum Token {
     End,
 }
 
-impl Token {
+impl CelToken {
     /// The name in messages.
     pub(super) fn shown(&self) -> String {
         match self {
@@ -34,7 +34,7 @@ impl Token {
 
 #[derive(Clone, Debug)]
 pub(super) struct Spanned {
-    pub(super) token: Token,
+    pub(super) token: CelToken,
     pub(super) start: usize,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Spanned>, CompileError> {
         lexer.skip_space();
         let start = lexer.at;
         let token = lexer.next()?;
-        let is_end = token == Token::End;
+        let is_end = token == CelToken::End;
         tokens.push(Spanned { token, start });
         if is_end {
             return Ok(tokens);
@@ -90,9 +90,9 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    fn next(&mut self) -> Result<Token, CompileError> {
+    fn next(&mut self) -> Result<CelToken, CompileError> {
         let rest = self.rest();
-        let Some(first) = rest.chars().next() else { return Ok(Token::End) };
+        let Some(first) = rest.chars().next() else { return Ok(CelToken::End) };
         if first == '`' {
             return self.quoted();
         }
@@ -109,7 +109,7 @@ impl<'t> Lexer<'t> {
             Some("=") => self.wrong("`=` is no operator; to compare write `==`"),
             Some(symbol) => {
                 self.at += symbol.len();
-                Ok(Token::Symbol(symbol))
+                Ok(CelToken::Symbol(symbol))
             }
             None => self.wrong(format!("{first:?} has no meaning here")),
         }
@@ -122,11 +122,11 @@ impl<'t> Lexer<'t> {
         taken
     }
 
-    fn name(&mut self) -> Result<Token, CompileError> {
+    fn name(&mut self) -> Result<CelToken, CompileError> {
         let start = self.at;
         let name = self.take(|c| c.is_ascii_alphanumeric() || c == '_');
         if !self.rest().starts_with(['"', '\'']) {
-            return Ok(Token::Name(name.into()));
+            return Ok(CelToken::Name(name.into()));
         }
         if name == "r" || name == "R" {
             return self.string(true);
@@ -135,15 +135,15 @@ impl<'t> Lexer<'t> {
         self.wrong(format!("there are no texts of the form {name}\"…\""))
     }
 
-    fn quoted(&mut self) -> Result<Token, CompileError> {
+    fn quoted(&mut self) -> Result<CelToken, CompileError> {
         let Some((name, _)) = self.rest()[1..].split_once('`') else {
             return self.wrong("the backquote is not closed");
         };
         self.at += name.len() + 2;
-        Ok(Token::Quoted(name.into()))
+        Ok(CelToken::Quoted(name.into()))
     }
 
-    fn string(&mut self, is_raw: bool) -> Result<Token, CompileError> {
+    fn string(&mut self, is_raw: bool) -> Result<CelToken, CompileError> {
         let rest = self.rest();
         let quote =
             ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| rest.starts_with(quote)).unwrap_or("\"");
@@ -159,15 +159,15 @@ impl<'t> Lexer<'t> {
                 .map_err(|(at, message)| CompileError { offset: self.at + quote.len() + at, message })
         };
         self.at += 2 * quote.len() + length;
-        Ok(Token::Text(text?.into()))
+        Ok(CelToken::Text(text?.into()))
     }
 
-    fn number(&mut self) -> Result<Token, CompileError> {
+    fn number(&mut self) -> Result<CelToken, CompileError> {
         let start = self.at;
         if let Some(hex) = self.rest().strip_prefix("0x").or_else(|| self.rest().strip_prefix("0X")) {
             let digits = hex.len() - hex.trim_start_matches(|c: char| c.is_ascii_hexdigit()).len();
             self.at += 2 + digits;
-            return i64::from_str_radix(&hex[..digits], 16).map(Token::Int).or_else(|_| {
+            return i64::from_str_radix(&hex[..digits], 16).map(CelToken::Int).or_else(|_| {
                 self.at = start;
                 self.wrong("not a whole number of 64 bits")
             });
@@ -186,13 +186,13 @@ impl<'t> Lexer<'t> {
         }
         if is_fraction || is_exponent {
             return match text.parse() {
-                Ok(number) if f64::is_finite(number) => Ok(Token::Double(number)),
+                Ok(number) if f64::is_finite(number) => Ok(CelToken::Double(number)),
                 _ => self.wrong("the number is too large"),
             };
         }
         match text.parse() {
-            Ok(number) => Ok(Token::Int(number)),
-            Err(_) if text == "9223372036854775808" => Ok(Token::IntTooLarge),
+            Ok(number) => Ok(CelToken::Int(number)),
+            Err(_) if text == "9223372036854775808" => Ok(CelToken::IntTooLarge),
             Err(_) => {
                 self.at = start;
                 self.wrong("not a whole number of 64 bits")

@@ -39,7 +39,7 @@ pub use errors::{CompileError, Failure};
 pub use meter::Meter;
 pub(crate) use quantity::Quantity;
 pub use types::{ObjectFields, Type, type_of_json};
-pub use value::Value;
+pub use value::CelValue;
 
 /// The variables that an expression may use, with their types.
 pub trait VariableTypes {
@@ -53,8 +53,8 @@ pub trait VariableTypes {
 
 /// The values of variables, each asked for only where an expression comes to it.
 pub trait VariableValues<'v> {
-    fn variable(&self, name: &str, meter: &mut Meter) -> Result<Value<'v>, Failure>;
-    fn derived(&self, name: &str, meter: &mut Meter) -> Result<Value<'v>, Failure>;
+    fn variable(&self, name: &str, meter: &mut Meter) -> Result<CelValue<'v>, Failure>;
+    fn derived(&self, name: &str, meter: &mut Meter) -> Result<CelValue<'v>, Failure>;
 }
 
 impl Program {
@@ -85,7 +85,7 @@ impl Program {
         &'v self,
         scope: &dyn VariableValues<'v>,
         meter: &mut Meter,
-    ) -> Result<Value<'v>, Failure> {
+    ) -> Result<CelValue<'v>, Failure> {
         evaluate::evaluate(&self.root, scope, meter)
     }
 

@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 
 use super::ast::CelOperator;
 use super::evaluate::Evaluated;
-use super::value::{CelList, Text, Value};
+use super::value::{CelList, CelText, CelValue};
 use super::{Failure, Meter};
 
-pub(super) fn negate<'v>(value: &Value<'v>) -> Evaluated<'v> {
+pub(super) fn negate<'v>(value: &CelValue<'v>) -> Evaluated<'v> {
     match value {
-        Value::Int(number) => number.checked_neg().map(Value::Int).ok_or_else(overflow),
-        Value::Double(number) => Ok(Value::Double(-number)),
+        CelValue::Int(number) => number.checked_neg().map(CelValue::Int).ok_or_else(overflow),
+        CelValue::Double(number) => Ok(CelValue::Double(-number)),
         other => Err(Failure::new(format!("`-` takes a number, not {}", other.kind()))),
     }
 }
@@ -21,14 +21,14 @@ fn overflow() -> Failure {
 
 pub(super) fn binary<'v>(
     operator: CelOperator,
-    left: &Value<'v>,
-    right: &Value<'v>,
+    left: &CelValue<'v>,
+    right: &CelValue<'v>,
     meter: &mut Meter,
 ) -> Evaluated<'v> {
     match operator {
-        CelOperator::Equal => left.equals(right, meter).map(Value::Bool),
-        CelOperator::NotEqual => left.equals(right, meter).map(|equal| Value::Bool(!equal)),
-        CelOperator::In => contains(right, left, meter).map(Value::Bool),
+        CelOperator::Equal => left.equals(right, meter).map(CelValue::Bool),
+        CelOperator::NotEqual => left.equals(right, meter).map(|equal| CelValue::Bool(!equal)),
+        CelOperator::In => contains(right, left, meter).map(CelValue::Bool),
         CelOperator::Less => compare(operator, left, right, meter, Ordering::is_lt),
         CelOperator::LessOrEqual => compare(operator, left, right, meter, Ordering::is_le),
         CelOperator::Greater => compare(operator, left, right, meter, Ordering::is_gt),
@@ -40,27 +40,27 @@ pub(super) fn binary<'v>(
     }
 }
 
-fn unsupported(operator: CelOperator, left: &Value<'_>, right: &Value<'_>) -> Failure {
+fn unsupported(operator: CelOperator, left: &CelValue<'_>, right: &CelValue<'_>) -> Failure {
     Failure::new(format!("`{}` does not work on {} and {}", operator.symbol(), left.kind(), right.kind()))
 }
 
 fn compare<'v>(
     operator: CelOperator,
-    left: &Value<'v>,
-    right: &Value<'v>,
+    left: &CelValue<'v>,
+    right: &CelValue<'v>,
     meter: &mut Meter,
     holds: impl Fn(Ordering) -> bool,
 ) -> Evaluated<'v> {
     let ordering = order(left, right, meter)?.ok_or_else(|| unsupported(operator, left, right))?;
-    Ok(Value::Bool(holds(ordering)))
+    Ok(CelValue::Bool(holds(ordering)))
 }
 
 /// Sorts by the first of each pair, for what it costs. By merging, which bears with an order that contradicts itself: beyond 2⁵³ two
 /// whole numbers may be equal to one double and not to each other.
 pub(super) fn sorted<'v, T>(
-    mut pairs: Vec<(Value<'v>, T)>,
+    mut pairs: Vec<(CelValue<'v>, T)>,
     meter: &mut Meter,
-) -> Result<Vec<(Value<'v>, T)>, Failure> {
+) -> Result<Vec<(CelValue<'v>, T)>, Failure> {
     if pairs.len() < 2 {
         return Ok(pairs);
     }
@@ -81,31 +81,31 @@ pub(super) fn unordered() -> Failure {
 
 /// How two values are ordered; `None` where they are not, as what is not a number.
 pub(super) fn order(
-    left: &Value<'_>,
-    right: &Value<'_>,
+    left: &CelValue<'_>,
+    right: &CelValue<'_>,
     meter: &mut Meter,
 ) -> Result<Option<Ordering>, Failure> {
     meter.spend(1)?;
     Ok(match (left, right) {
-        (Value::Text(one), Value::Text(other)) => {
+        (CelValue::Text(one), CelValue::Text(other)) => {
             meter.spend_bytes(one.as_str().len().min(other.as_str().len()))?;
             Some(one.cmp(other))
         }
-        (Value::Bool(one), Value::Bool(other)) => Some(one.cmp(other)),
-        (Value::Duration(one), Value::Duration(other)) => Some(one.cmp(other)),
-        (Value::Timestamp(one), Value::Timestamp(other)) => Some(one.order(*other)),
+        (CelValue::Bool(one), CelValue::Bool(other)) => Some(one.cmp(other)),
+        (CelValue::Duration(one), CelValue::Duration(other)) => Some(one.cmp(other)),
+        (CelValue::Timestamp(one), CelValue::Timestamp(other)) => Some(one.order(*other)),
         (one, other) => one.compare_numbers(other),
     })
 }
 
 /// `value in container`
 pub(super) fn contains<'v>(
-    container: &Value<'v>,
-    value: &Value<'v>,
+    container: &CelValue<'v>,
+    value: &CelValue<'v>,
     meter: &mut Meter,
 ) -> Result<bool, Failure> {
     match (container, value) {
-        (Value::List(list), _) => {
+        (CelValue::List(list), _) => {
             for item in list.iter() {
                 if item.equals(value, meter)? {
                     return Ok(true);
@@ -113,8 +113,8 @@ pub(super) fn contains<'v>(
             }
             Ok(false)
         }
-        (Value::Map(map), key) => {
-            if let Value::Text(key) = key {
+        (CelValue::Map(map), key) => {
+            if let CelValue::Text(key) = key {
                 meter.spend_bytes(key.as_str().len())?;
             }
             Ok(map.find(key).is_some())
@@ -123,31 +123,31 @@ pub(super) fn contains<'v>(
     }
 }
 
-fn add<'v>(left: &Value<'v>, right: &Value<'v>, meter: &mut Meter) -> Evaluated<'v> {
+fn add<'v>(left: &CelValue<'v>, right: &CelValue<'v>, meter: &mut Meter) -> Evaluated<'v> {
     match (left, right) {
-        (Value::Text(one), Value::Text(other)) => concatenate(one, other, meter),
-        (Value::List(one), Value::List(other)) => {
+        (CelValue::Text(one), CelValue::Text(other)) => concatenate(one, other, meter),
+        (CelValue::List(one), CelValue::List(other)) => {
             meter.spend(one.len().saturating_add(other.len()))?;
-            Ok(Value::List(CelList::Made(one.iter().chain(other.iter()).collect())))
+            Ok(CelValue::List(CelList::Made(one.iter().chain(other.iter()).collect())))
         }
         _ => arithmetic(CelOperator::Add, left, right),
     }
 }
 
-fn concatenate<'v>(one: &Text<'v>, other: &Text<'v>, meter: &mut Meter) -> Evaluated<'v> {
+fn concatenate<'v>(one: &CelText<'v>, other: &CelText<'v>, meter: &mut Meter) -> Evaluated<'v> {
     let (one, other) = (one.as_str(), other.as_str());
     meter.spend_bytes(one.len().saturating_add(other.len()))?;
-    Ok(Value::text([one, other].concat()))
+    Ok(CelValue::text([one, other].concat()))
 }
 
-fn arithmetic<'v>(operator: CelOperator, left: &Value<'v>, right: &Value<'v>) -> Evaluated<'v> {
+fn arithmetic<'v>(operator: CelOperator, left: &CelValue<'v>, right: &CelValue<'v>) -> Evaluated<'v> {
     match (left, right) {
-        (Value::Int(one), Value::Int(other)) => whole(operator, *one, *other).map(Value::Int),
-        (Value::Double(one), Value::Double(other)) => match operator {
-            CelOperator::Add => Ok(Value::Double(one + other)),
-            CelOperator::Subtract => Ok(Value::Double(one - other)),
-            CelOperator::Multiply => Ok(Value::Double(one * other)),
-            CelOperator::Divide => Ok(Value::Double(one / other)),
+        (CelValue::Int(one), CelValue::Int(other)) => whole(operator, *one, *other).map(CelValue::Int),
+        (CelValue::Double(one), CelValue::Double(other)) => match operator {
+            CelOperator::Add => Ok(CelValue::Double(one + other)),
+            CelOperator::Subtract => Ok(CelValue::Double(one - other)),
+            CelOperator::Multiply => Ok(CelValue::Double(one * other)),
+            CelOperator::Divide => Ok(CelValue::Double(one / other)),
             _ => Err(unsupported(operator, left, right)),
         },
         _ => times(operator, left, right).unwrap_or_else(|| Err(unsupported(operator, left, right))),
@@ -155,20 +155,24 @@ fn arithmetic<'v>(operator: CelOperator, left: &Value<'v>, right: &Value<'v>) ->
 }
 
 /// Sums and differences of times and durations.
-fn times<'v>(operator: CelOperator, left: &Value<'v>, right: &Value<'v>) -> Option<Evaluated<'v>> {
-    let time = |moment: Option<_>| moment.map(Value::Timestamp);
+fn times<'v>(operator: CelOperator, left: &CelValue<'v>, right: &CelValue<'v>) -> Option<Evaluated<'v>> {
+    let time = |moment: Option<_>| moment.map(CelValue::Timestamp);
     let found = match (operator, left, right) {
-        (CelOperator::Add, Value::Duration(one), Value::Duration(other)) => {
-            one.plus(*other).map(Value::Duration)
+        (CelOperator::Add, CelValue::Duration(one), CelValue::Duration(other)) => {
+            one.plus(*other).map(CelValue::Duration)
         }
-        (CelOperator::Subtract, Value::Duration(one), Value::Duration(other)) => {
-            one.minus(*other).map(Value::Duration)
+        (CelOperator::Subtract, CelValue::Duration(one), CelValue::Duration(other)) => {
+            one.minus(*other).map(CelValue::Duration)
         }
-        (CelOperator::Add, Value::Timestamp(moment), Value::Duration(span))
-        | (CelOperator::Add, Value::Duration(span), Value::Timestamp(moment)) => time(moment.plus(*span)),
-        (CelOperator::Subtract, Value::Timestamp(moment), Value::Duration(span)) => time(moment.minus(*span)),
-        (CelOperator::Subtract, Value::Timestamp(one), Value::Timestamp(other)) => {
-            one.since(*other).map(Value::Duration)
+        (CelOperator::Add, CelValue::Timestamp(moment), CelValue::Duration(span))
+        | (CelOperator::Add, CelValue::Duration(span), CelValue::Timestamp(moment)) => {
+            time(moment.plus(*span))
+        }
+        (CelOperator::Subtract, CelValue::Timestamp(moment), CelValue::Duration(span)) => {
+            time(moment.minus(*span))
+        }
+        (CelOperator::Subtract, CelValue::Timestamp(one), CelValue::Timestamp(other)) => {
+            one.since(*other).map(CelValue::Duration)
         }
         _ => return None,
     };

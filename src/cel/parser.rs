@@ -3,7 +3,7 @@
 use super::CompileError;
 use super::ast::{Access, CelNode, CelOperator, Expr, LONGEST, MAX_HEIGHT};
 use super::functions;
-use super::lexer::{Spanned, Token, tokens};
+use super::lexer::{CelToken, Spanned, tokens};
 use super::macros::{folding, macro_named};
 use super::pattern;
 
@@ -56,7 +56,7 @@ pub(super) fn parse(text: &str) -> Parsed {
     let mut parser = CelParser { tokens: tokens(text)?, at: 0, nesting: 0 };
     let root = parser.expression()?;
     match parser.token() {
-        Token::End => Ok(root),
+        CelToken::End => Ok(root),
         token => {
             let found = token.shown();
             parser.wrong(format!("expected an operator or the end, found {found}"))
@@ -71,8 +71,8 @@ struct CelParser {
 }
 
 impl CelParser {
-    fn token(&self) -> &Token {
-        self.tokens.get(self.at).map_or(&Token::End, |spanned| &spanned.token)
+    fn token(&self) -> &CelToken {
+        self.tokens.get(self.at).map_or(&CelToken::End, |spanned| &spanned.token)
     }
 
     fn start(&self) -> usize {
@@ -93,7 +93,7 @@ impl CelParser {
 
     /// Takes a symbol if it is the next token.
     fn accept(&mut self, symbol: &str) -> bool {
-        let is_next = matches!(self.token(), Token::Symbol(next) if *next == symbol);
+        let is_next = matches!(self.token(), CelToken::Symbol(next) if *next == symbol);
         self.at += usize::from(is_next);
         is_next
     }
@@ -174,10 +174,10 @@ impl CelParser {
 
     fn operator(&mut self, operators: &[(&str, CelOperator)], is_relation: bool) -> Option<CelOperator> {
         let found = match self.token() {
-            Token::Symbol(symbol) => {
+            CelToken::Symbol(symbol) => {
                 operators.iter().find(|(known, _)| known == symbol).map(|(_, operator)| *operator)
             }
-            Token::Name(name) if is_relation && &**name == "in" => Some(CelOperator::In),
+            CelToken::Name(name) if is_relation && &**name == "in" => Some(CelOperator::In),
             _ => None,
         };
         self.at += usize::from(found.is_some());
@@ -191,7 +191,7 @@ impl CelParser {
             return self.node(start, Expr::Not(Box::new(of)));
         }
         if self.accept("-") {
-            if *self.token() == Token::IntTooLarge {
+            if *self.token() == CelToken::IntTooLarge {
                 self.at += 1;
                 return self.node(start, Expr::Int(i64::MIN));
             }
@@ -235,7 +235,7 @@ impl CelParser {
 
     fn field(&mut self) -> Result<Box<str>, CompileError> {
         match self.token().clone() {
-            Token::Name(name) | Token::Quoted(name) => {
+            CelToken::Name(name) | CelToken::Quoted(name) => {
                 self.at += 1;
                 Ok(name)
             }
@@ -246,29 +246,29 @@ impl CelParser {
     fn primary(&mut self) -> Parsed {
         let start = self.start();
         let expr = match self.token().clone() {
-            Token::Int(number) => Expr::Int(number),
-            Token::Double(number) => Expr::Double(number),
-            Token::Text(text) => Expr::Text(text),
-            Token::IntTooLarge => return self.wrong("not a whole number of 64 bits"),
-            Token::Name(name) => return self.named(start, name),
+            CelToken::Int(number) => Expr::Int(number),
+            CelToken::Double(number) => Expr::Double(number),
+            CelToken::Text(text) => Expr::Text(text),
+            CelToken::IntTooLarge => return self.wrong("not a whole number of 64 bits"),
+            CelToken::Name(name) => return self.named(start, name),
             // From the outermost names.
-            Token::Symbol(".") => {
+            CelToken::Symbol(".") => {
                 self.at += 1;
                 let name = self.field()?;
                 return self.node(start, Expr::Name(name));
             }
-            Token::Symbol("(") => {
+            CelToken::Symbol("(") => {
                 self.at += 1;
                 let node = self.expression()?;
                 self.expect(")")?;
                 return Ok(node);
             }
-            Token::Symbol("[") => {
+            CelToken::Symbol("[") => {
                 self.at += 1;
                 let items = self.list("]")?;
                 return self.node(start, Expr::List(items));
             }
-            Token::Symbol("{") => {
+            CelToken::Symbol("{") => {
                 self.at += 1;
                 return self.map(start);
             }

@@ -49,12 +49,12 @@ impl VariableTypes for Object {
 }
 
 impl<'v> VariableValues<'v> for &'v Object {
-    fn variable(&self, name: &str, _: &mut Meter) -> Result<Value<'v>, Failure> {
+    fn variable(&self, name: &str, _: &mut Meter) -> Result<CelValue<'v>, Failure> {
         if name == "services" { Err(Failure::Unknown("services")) } else { Ok((&self.0).into()) }
     }
 
-    fn derived(&self, _: &str, _: &mut Meter) -> Result<Value<'v>, Failure> {
-        Ok(Value::Int(3))
+    fn derived(&self, _: &str, _: &mut Meter) -> Result<CelValue<'v>, Failure> {
+        Ok(CelValue::Int(3))
     }
 }
 
@@ -71,11 +71,11 @@ fn evaluated(text: &str, steps: u64) -> Result<String, Failure> {
         Program::compile(text, &object, &Type::Dyn).unwrap_or_else(|error| panic!("{text}: {error}"));
     let value = program.evaluate(&&object, &mut Meter::new(steps));
     value.map(|value| match value {
-        Value::Text(text) => text.as_str().to_owned(),
-        Value::Int(number) => number.to_string(),
-        Value::Double(number) => format!("{number:?}"),
-        Value::Bool(value) => value.to_string(),
-        Value::List(list) => format!("{} items", list.len()),
+        CelValue::Text(text) => text.as_str().to_owned(),
+        CelValue::Int(number) => number.to_string(),
+        CelValue::Double(number) => format!("{number:?}"),
+        CelValue::Bool(value) => value.to_string(),
+        CelValue::List(list) => format!("{} items", list.len()),
         other => format!("{other:?}"),
     })
 }

@@ -24,7 +24,7 @@ const UNITS: [(&str, i64); 8] = [
 
 /// A duration in billionths of a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Span(pub(super) i64);
+pub struct CelDuration(pub(super) i64);
 
 /// A time, and the offset that it was written with.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ pub struct Moment {
 
 const EPOCH: DateTime = datetime(1970, 1, 1, 0, 0, 0, 0);
 
-impl Span {
+impl CelDuration {
     /// `1h30m`, `-1.5s`, `0`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let is_negative = text.starts_with('-');
@@ -87,7 +87,7 @@ fn part(text: &str) -> Option<(i128, &str)> {
     Some((number(whole)?.checked_mul(i128::from(*unit))?.checked_add(finer)?, rest))
 }
 
-impl fmt::Display for Span {
+impl fmt::Display for CelDuration {
     #[expect(clippy::cast_precision_loss, reason = "Go writes its seconds as a double")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, rest) = (self.0 / SECOND, self.0 % SECOND);
@@ -140,16 +140,16 @@ impl Moment {
         self.at.cmp(&other.at)
     }
 
-    pub(super) fn plus(self, span: Span) -> Option<Self> {
+    pub(super) fn plus(self, span: CelDuration) -> Option<Self> {
         Self::new(self.at.checked_add(SignedDuration::from_nanos(span.0)).ok()?, self.offset)
     }
 
-    pub(super) fn minus(self, span: Span) -> Option<Self> {
-        self.plus(Span(span.0.checked_neg()?))
+    pub(super) fn minus(self, span: CelDuration) -> Option<Self> {
+        self.plus(CelDuration(span.0.checked_neg()?))
     }
 
-    pub(super) fn since(self, other: Self) -> Option<Span> {
-        i64::try_from(self.at.duration_since(other.at).as_nanos()).ok().map(Span)
+    pub(super) fn since(self, other: Self) -> Option<CelDuration> {
+        i64::try_from(self.at.duration_since(other.at).as_nanos()).ok().map(CelDuration)
     }
 
     /// Its parts in a zone: `UTC`, or an offset as `+02:00`. The names of zones need a data base, which is not here.

@@ -8,33 +8,33 @@ use serde_json::Value as Json;
 
 use super::addresses::{Address, Block};
 use super::quantity::Quantity;
-use super::times::{Moment, Span};
+use super::times::{CelDuration, Moment};
 use super::versions::Version;
 use super::{Failure, Meter};
 
 /// A value of an expression.
 #[derive(Clone, Debug)]
-pub enum Value<'v> {
+pub enum CelValue<'v> {
     Null,
     Bool(bool),
     Int(i64),
     Double(f64),
-    Text(Text<'v>),
+    Text(CelText<'v>),
     List(CelList<'v>),
     Map(CelMap<'v>),
     Quantity(Quantity),
-    Duration(Span),
+    Duration(CelDuration),
     Timestamp(Moment),
     Address(Address),
     Block(Block),
     Version(Rc<Version>),
-    Optional(Option<Rc<Value<'v>>>),
+    Optional(Option<Rc<CelValue<'v>>>),
     /// A type as a value: `int`.
     Kind(&'static str),
 }
 
 #[derive(Clone, Debug)]
-pub enum Text<'v> {
+pub enum CelText<'v> {
     Borrowed(&'v str),
     Made(Rc<str>),
 }
@@ -42,14 +42,14 @@ pub enum Text<'v> {
 #[derive(Clone, Debug)]
 pub enum CelList<'v> {
     Json(&'v [Json]),
-    Made(Rc<[Value<'v>]>),
+    Made(Rc<[CelValue<'v>]>),
 }
 
 /// In JSON a member that is null counts as absent, as it does to the API server.
 #[derive(Clone, Debug)]
 pub enum CelMap<'v> {
     Json(&'v serde_json::Map<String, Json>),
-    Made(Rc<BTreeMap<CelKey<'v>, Value<'v>>>),
+    Made(Rc<BTreeMap<CelKey<'v>, CelValue<'v>>>),
 }
 
 /// The key of a value in a map.
@@ -57,10 +57,10 @@ pub enum CelMap<'v> {
 pub enum CelKey<'v> {
     Bool(bool),
     Int(i64),
-    Text(Text<'v>),
+    Text(CelText<'v>),
 }
 
-impl Text<'_> {
+impl CelText<'_> {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Borrowed(text) => text,
@@ -69,27 +69,27 @@ impl Text<'_> {
     }
 }
 
-impl PartialEq for Text<'_> {
+impl PartialEq for CelText<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
     }
 }
 
-impl Eq for Text<'_> {}
+impl Eq for CelText<'_> {}
 
-impl PartialOrd for Text<'_> {
+impl PartialOrd for CelText<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Text<'_> {
+impl Ord for CelText<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.as_str().cmp(other.as_str())
     }
 }
 
-impl<'v> From<&'v Json> for Value<'v> {
+impl<'v> From<&'v Json> for CelValue<'v> {
     fn from(json: &'v Json) -> Self {
         match json {
             Json::Null => Self::Null,
@@ -98,16 +98,16 @@ impl<'v> From<&'v Json> for Value<'v> {
                 Some(number) => Self::Int(number),
                 None => Self::Double(number.as_f64().unwrap_or(f64::NAN)),
             },
-            Json::String(text) => Self::Text(Text::Borrowed(text)),
+            Json::String(text) => Self::Text(CelText::Borrowed(text)),
             Json::Array(items) => Self::List(CelList::Json(items)),
             Json::Object(members) => Self::Map(CelMap::Json(members)),
         }
     }
 }
 
-impl Value<'_> {
+impl CelValue<'_> {
     pub fn text(text: impl Into<Rc<str>>) -> Self {
-        Self::Text(Text::Made(text.into()))
+        Self::Text(CelText::Made(text.into()))
     }
 
     pub fn list(items: Vec<Self>) -> Self {
@@ -181,17 +181,17 @@ pub(super) fn whole(number: f64) -> Option<i64> {
 
 impl<'v> CelKey<'v> {
     /// The key that a value is; a double that is whole counts as a whole number where a map is asked, and not where it is made.
-    pub(super) fn of(value: &Value<'v>) -> Option<Self> {
+    pub(super) fn of(value: &CelValue<'v>) -> Option<Self> {
         match value {
-            Value::Bool(value) => Some(Self::Bool(*value)),
-            Value::Int(number) => Some(Self::Int(*number)),
-            Value::Text(text) => Some(Self::Text(text.clone())),
+            CelValue::Bool(value) => Some(Self::Bool(*value)),
+            CelValue::Int(number) => Some(Self::Int(*number)),
+            CelValue::Text(text) => Some(Self::Text(text.clone())),
             _ => None,
         }
     }
 }
 
-impl<'v> From<&CelKey<'v>> for Value<'v> {
+impl<'v> From<&CelKey<'v>> for CelValue<'v> {
     fn from(key: &CelKey<'v>) -> Self {
         match key {
             CelKey::Bool(value) => Self::Bool(*value),
@@ -213,14 +213,14 @@ impl<'v> CelList<'v> {
         self.len() == 0
     }
 
-    pub fn get(&self, index: usize) -> Option<Value<'v>> {
+    pub fn get(&self, index: usize) -> Option<CelValue<'v>> {
         match self {
             Self::Json(items) => items.get(index).map(Into::into),
             Self::Made(items) => items.get(index).cloned(),
         }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = Value<'v>> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = CelValue<'v>> + '_ {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 
@@ -238,22 +238,22 @@ impl<'v> CelList<'v> {
 }
 
 impl<'v> CelMap<'v> {
-    pub fn made(entries: BTreeMap<CelKey<'v>, Value<'v>>) -> Self {
+    pub fn made(entries: BTreeMap<CelKey<'v>, CelValue<'v>>) -> Self {
         Self::Made(Rc::new(entries))
     }
 
-    pub fn get(&self, key: &str) -> Option<Value<'v>> {
+    pub fn get(&self, key: &str) -> Option<CelValue<'v>> {
         match self {
             Self::Json(members) => members.get(key).filter(|value| !value.is_null()).map(Into::into),
-            Self::Made(entries) => entries.get(&CelKey::Text(Text::Borrowed(key))).cloned(),
+            Self::Made(entries) => entries.get(&CelKey::Text(CelText::Borrowed(key))).cloned(),
         }
     }
 
     /// The value that is named by another one.
-    pub(super) fn find(&self, key: &Value<'v>) -> Option<Value<'v>> {
+    pub(super) fn find(&self, key: &CelValue<'v>) -> Option<CelValue<'v>> {
         match (self, key) {
-            (_, Value::Text(text)) => self.get(text.as_str()),
-            (Self::Made(entries), Value::Double(number)) => {
+            (_, CelValue::Text(text)) => self.get(text.as_str()),
+            (Self::Made(entries), CelValue::Double(number)) => {
                 entries.get(&CelKey::Int(whole(*number)?)).cloned()
             }
             (Self::Made(entries), key) => entries.get(&CelKey::of(key)?).cloned(),
@@ -261,11 +261,11 @@ impl<'v> CelMap<'v> {
         }
     }
 
-    pub fn keys(&self) -> Vec<Value<'v>> {
+    pub fn keys(&self) -> Vec<CelValue<'v>> {
         match self {
             Self::Json(members) => {
                 let present = members.iter().filter(|(_, value)| !value.is_null());
-                present.map(|(key, _)| Value::Text(Text::Borrowed(key))).collect()
+                present.map(|(key, _)| CelValue::Text(CelText::Borrowed(key))).collect()
             }
             Self::Made(entries) => entries.keys().map(Into::into).collect(),
         }

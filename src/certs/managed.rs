@@ -28,7 +28,7 @@ use super::{
     x509::{Certificate, PrivateKey, pem_of},
 };
 
-pub use state::{CertificateStep, Lifetimes, State};
+pub use state::{CertificateState, CertificateStep, Lifetimes};
 pub use steps::carry_out;
 
 /// The data of a Secret.

@@ -30,7 +30,7 @@ use tokio::{
 
 use super::{
     authority::IssueError,
-    managed::{CertificateStep, Lifetimes, SecretContent, State, carry_out},
+    managed::{CertificateState, CertificateStep, Lifetimes, SecretContent, carry_out},
     x509::pem_of,
 };
 use crate::{api_server::jittered, certs::Provided, events::Events, lease::Leadership, process::Remark};
@@ -97,7 +97,7 @@ impl fmt::Debug for CertificateConfig {
 pub struct CertificateManager {
     store: Store,
     configurations: Configurations,
-    state: State,
+    state: CertificateState,
     leadership: Leadership,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// The instant from which the running time of this process is counted.
@@ -133,7 +133,7 @@ impl CertificateManager {
         let keeper = Self {
             store: Store { client: client.clone(), namespace, name, patience: PATIENCE },
             configurations: Configurations { client, name: settings.configuration, patience: PATIENCE },
-            state: State::new(settings.hosts, settings.lifetimes, settings.settle),
+            state: CertificateState::new(settings.hosts, settings.lifetimes, settings.settle),
             leadership,
             clock: settings.clock,
             start: Instant::now(),

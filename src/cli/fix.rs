@@ -45,10 +45,10 @@ impl FixArgs {
     /// where one of the files cannot be edited.
     pub(super) fn finish(&self, fixes: &Fixes) -> anyhow::Result<Vec<PathBuf>> {
         let cannot_edit = |file: &FixedFile| format!("cannot edit {}", file.name);
-        let targets: Vec<(&FixedFile, Target)> = fixes
+        let targets: Vec<(&FixedFile, FixTarget)> = fixes
             .files
             .iter()
-            .map(|file| Ok((file, Target::of(file, self.diff).with_context(|| cannot_edit(file))?)))
+            .map(|file| Ok((file, FixTarget::of(file, self.diff).with_context(|| cannot_edit(file))?)))
             .collect::<anyhow::Result<_>>()?;
         if self.diff {
             let mut out = stdout();
@@ -73,7 +73,7 @@ impl FixArgs {
 }
 
 /// The destination of a changed text.
-enum Target {
+enum FixTarget {
     New(PathBuf),
     /// Standard input, of which only a diff is shown.
     Stdin,
@@ -93,7 +93,7 @@ fn why(left: &LeftAlone) -> String {
     }
 }
 
-impl Target {
+impl FixTarget {
     /// Looks whether a file can be edited as it is now.
     fn of(file: &FixedFile, is_diff: bool) -> anyhow::Result<Self> {
         let path = PathBuf::from(&file.name);

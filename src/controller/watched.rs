@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use crate::model::{Annotations, LabelSelector, Labels, Metadata, PER_POD_LABEL, PER_POD_PORTS};
 use crate::per_pod::owned::SetKey;
 use crate::per_pod::service::PerPodService;
-use crate::per_pod::set::{PerPodSet, Spec, Status};
+use crate::per_pod::set::{PerPodSet, SetSpec, SetStatus};
 
 /// A StatefulSet, without most of it.
 #[derive(Clone, Debug)]
@@ -36,9 +36,9 @@ struct RawSet {
     #[serde(default)]
     metadata: RawMeta,
     #[serde(default)]
-    spec: Spec,
+    spec: SetSpec,
     #[serde(default)]
-    status: Status,
+    status: SetStatus,
 }
 
 #[derive(Default, Deserialize)]

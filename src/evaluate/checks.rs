@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::Evaluator;
 use super::evaluation::{Evaluation, finding_of};
 use super::facts::{CheckFacts, LookedUpObjects, request, scale};
-use crate::cel::{Failure, Meter, Program, Value, VariableValues};
+use crate::cel::{CelValue, Failure, Meter, Program, VariableValues};
 use crate::change::{RawObject, RawObjects};
 use crate::model::Object;
 use crate::policy::{Check, CheckedResource, Checks, FailurePolicy, Policy};
@@ -145,19 +145,19 @@ fn facts<'f, 'a>(
 struct CheckScope<'f, 'a> {
     facts: &'f CheckFacts<'f, 'a>,
     checks: &'f Checks,
-    evaluated: RefCell<BTreeMap<String, Value<'f>>>,
+    evaluated: RefCell<BTreeMap<String, CelValue<'f>>>,
 }
 
 impl<'f> VariableValues<'f> for CheckScope<'f, '_> {
-    fn variable(&self, name: &str, _: &mut Meter) -> Result<Value<'f>, Failure> {
+    fn variable(&self, name: &str, _: &mut Meter) -> Result<CelValue<'f>, Failure> {
         self.facts.value(name)
     }
 
-    fn derived(&self, name: &str, meter: &mut Meter) -> Result<Value<'f>, Failure> {
+    fn derived(&self, name: &str, meter: &mut Meter) -> Result<CelValue<'f>, Failure> {
         if let Some(known) = self.evaluated.borrow().get(name) {
             return Ok(known.clone());
         }
-        let Some(program) = self.checks.variable(name) else { return Ok(Value::Null) };
+        let Some(program) = self.checks.variable(name) else { return Ok(CelValue::Null) };
         let value = program.evaluate(self, meter)?;
         self.evaluated.borrow_mut().insert(name.to_owned(), value.clone());
         Ok(value)
@@ -205,7 +205,7 @@ fn judged<'f>(
 
 fn is_true<'f>(program: &'f Program, scope: &CheckScope<'f, '_>, meter: &mut Meter) -> Result<bool, Failure> {
     match program.evaluate(scope, meter)? {
-        Value::Bool(value) => Ok(value),
+        CelValue::Bool(value) => Ok(value),
         other => Err(Failure::Error(format!("the expression gives {}, not true or false", other.kind()))),
     }
 }
@@ -214,7 +214,7 @@ fn is_true<'f>(program: &'f Program, scope: &CheckScope<'f, '_>, meter: &mut Met
 fn message<'f>(check: &'f Check, scope: &CheckScope<'f, '_>, meter: &mut Meter) -> String {
     let made = check.message_expression.as_ref().map(|program| program.evaluate(scope, meter));
     match made {
-        Some(Ok(Value::Text(text))) if !text.as_str().trim().is_empty() => text.as_str().trim().to_owned(),
+        Some(Ok(CelValue::Text(text))) if !text.as_str().trim().is_empty() => text.as_str().trim().to_owned(),
         _ => check.message.to_string(),
     }
 }

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::cel::{Failure, Value};
+use crate::cel::{CelValue, Failure};
 use crate::change::{RawObject, Requester};
 use crate::cluster::{Kind, Lookup};
 use crate::model::{
@@ -36,7 +36,7 @@ pub(super) struct LookedUpObjects {
 
 impl<'f> CheckFacts<'f, '_> {
     /// The value of a variable.
-    pub(super) fn value(&'f self, name: &str) -> Result<Value<'f>, Failure> {
+    pub(super) fn value(&'f self, name: &str) -> Result<CelValue<'f>, Failure> {
         let (context, known) = (self.context, &self.known);
         let found = match name {
             "object" => return of_object(self.object, "object"),
@@ -44,9 +44,9 @@ impl<'f> CheckFacts<'f, '_> {
             "request" => return Ok(self.request.into()),
             "params" => return Ok(self.params.into()),
             "class" => return class(context),
-            "members" => return members(context).map(Value::Int).ok_or(Failure::Unknown("members")),
+            "members" => return members(context).map(CelValue::Int).ok_or(Failure::Unknown("members")),
             "majority" => {
-                let majority = members(context).map(|members| Value::Int(members / 2 + 1));
+                let majority = members(context).map(|members| CelValue::Int(members / 2 + 1));
                 return majority.ok_or(Failure::Unknown("majority"));
             }
             "namespaceObject" => (known.namespace.get_or_init(|| namespace(context)), "namespaceObject"),
@@ -58,16 +58,16 @@ impl<'f> CheckFacts<'f, '_> {
             "disruptionBudgets" => (known.budgets.get_or_init(|| budgets(context)), "disruptionBudgets"),
             "autoscalers" => (known.autoscalers.get_or_init(|| autoscalers(context)), "autoscalers"),
             "siblings" => (known.siblings.get_or_init(|| siblings(context)), "siblings"),
-            _ => return Ok(Value::Null),
+            _ => return Ok(CelValue::Null),
         };
-        found.0.as_ref().map(Value::from).ok_or(Failure::Unknown(found.1))
+        found.0.as_ref().map(CelValue::from).ok_or(Failure::Unknown(found.1))
     }
 }
 
-fn of_object<'f>(object: RawObject<'f>, name: &'static str) -> Result<Value<'f>, Failure> {
+fn of_object<'f>(object: RawObject<'f>, name: &'static str) -> Result<CelValue<'f>, Failure> {
     match object {
         RawObject::Known(json) => Ok(json.into()),
-        RawObject::Absent => Ok(Value::Null),
+        RawObject::Absent => Ok(CelValue::Null),
         RawObject::Unknown => Err(Failure::Unknown(name)),
         RawObject::TooLarge => Err(Failure::Error("the object is too large for checks".to_owned())),
     }
@@ -101,10 +101,10 @@ pub(super) fn scale(context: &SetContext<'_>) -> Json {
     })
 }
 
-fn class(context: &SetContext<'_>) -> Result<Value<'static>, Failure> {
+fn class(context: &SetContext<'_>) -> Result<CelValue<'static>, Failure> {
     match context.class.because {
         Because::Undecided { .. } => Err(Failure::Unknown("class")),
-        _ => Ok(Value::text(context.class.class.to_string())),
+        _ => Ok(CelValue::text(context.class.class.to_string())),
     }
 }
 

@@ -26,7 +26,9 @@ use self::distinct::distinct;
 use self::evaluation::finding;
 use self::judge::{RequestedChange, is_tightening};
 pub use self::pods::pods_in_question;
-use crate::change::{Action, Change, ObjectChange, PodDeletion, PodRemoval, RawObjects, Requester, Written};
+use crate::change::{
+    Action, Change, ObjectChange, PodDeletion, PodRemoval, RawObjects, Requester, WrittenObject,
+};
 use crate::cluster::{Cluster, ClusterView, PendingChange, ViewMemory};
 use crate::model::{
     Autoscaler, Claim, Classified, DisruptionBudget, Eviction, Metadata, Object, ObjectRef, Service,
@@ -303,7 +305,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Judges how an object is written.
-    fn manifest(&self, written: &'a Written) -> Vec<Finding> {
+    fn manifest(&self, written: &'a WrittenObject) -> Vec<Finding> {
         let applicable = self.policies.applicable(self.subject(&written.metadata));
         self.simple(&applicable, None, &written.metadata, &written.object, |rule, violations| {
             if let RuleCheck::Text(check) = rule.check {

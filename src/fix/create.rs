@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::document::is_json;
 use super::place::{DocumentKey, Documents, FileDocument, FileText, ObjectPlace};
 use super::render::{self, Lists};
-use super::select::{Selected, Wanted};
+use super::select::{Selected, SelectedChange};
 use super::{FixedFile, LeftAlone, Reason};
 use crate::model::ObjectRef;
 
@@ -28,10 +28,10 @@ pub(super) fn files(
     }
     let wanted = selected.iter().flat_map(|one| &one.wanted);
     let creations = wanted.filter_map(|wanted| match wanted {
-        Wanted::Create { object, beside, manifest } => {
+        SelectedChange::Create { object, beside, manifest } => {
             Some(((&beside.document.file, object.to_string()), (object, beside, manifest)))
         }
-        Wanted::Edit { .. } => None,
+        SelectedChange::Edit { .. } => None,
     });
     // Two findings may want the same object: then it is created once.
     let creations: BTreeMap<_, _> = creations.collect();
@@ -88,8 +88,8 @@ pub(super) fn leave_existing(
     exists: impl Fn(&Path) -> bool,
     left: &mut Vec<LeftAlone>,
 ) {
-    let taken = |wanted: &Wanted| {
-        let Wanted::Create { object, beside, .. } = wanted else { return None };
+    let taken = |wanted: &SelectedChange| {
+        let SelectedChange::Create { object, beside, .. } = wanted else { return None };
         let path = own_file(documents.get(&beside.document)?, object, beside)?;
         exists(&path).then_some(path)
     };

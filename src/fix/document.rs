@@ -35,7 +35,7 @@ fn rewrite(text: &str, old: &Value, new: &Value) -> Result<String, String> {
     let (Some(root), Value::Object(old), Value::Object(new)) = (root, old, new) else {
         return Err("it is no map".to_owned());
     };
-    let writer = Writer { lists: Lists::of(text), is_json: is_json(text) };
+    let writer = DocumentWriter { lists: Lists::of(text), is_json: is_json(text) };
     writer.map(&root, old, new)?;
     Ok(file.to_string())
 }
@@ -71,12 +71,12 @@ fn without_dangling_commas(text: &str) -> String {
     kept
 }
 
-struct Writer {
+struct DocumentWriter {
     lists: Lists,
     is_json: bool,
 }
 
-impl Writer {
+impl DocumentWriter {
     fn map(&self, at: &Mapping, old: &Map<String, Value>, new: &Map<String, Value>) -> Result<(), String> {
         let gone: Vec<&String> = old.keys().filter(|key| !new.contains_key(*key)).collect();
         let come: Vec<&String> = new.keys().filter(|key| !old.contains_key(*key)).collect();

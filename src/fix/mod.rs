@@ -25,7 +25,7 @@ use serde_json::Value;
 pub use self::apply::{PathStep, ValueEdit, apply, steps};
 pub use self::diff::unified;
 use self::place::{DocumentKey, Documents};
-use self::select::{Selected, Wanted};
+use self::select::{Selected, SelectedChange};
 pub use self::text_fix::attach;
 use crate::cluster::inventory::Inventory;
 use crate::manifest::Variable;
@@ -171,7 +171,7 @@ fn edit_document(
     let document = documents.get(key).ok_or_else(|| "it is not there".to_owned())?;
     let wanted = wanting.iter().filter_map(|index| selected.get(*index)).flat_map(|one| &one.wanted);
     let edits = wanted.filter_map(|wanted| match wanted {
-        Wanted::Edit { document, edit } if document == key => Some(edit),
+        SelectedChange::Edit { document, edit } if document == key => Some(edit),
         _ => None,
     });
     // Two findings may want the same: then it is done once.

@@ -14,11 +14,11 @@ use crate::verdict::{Edit, EditOperation, Finding};
 /// A finding whose edits are to be made.
 pub(super) struct Selected<'a> {
     pub(super) finding: &'a Finding,
-    pub(super) wanted: Vec<Wanted>,
+    pub(super) wanted: Vec<SelectedChange>,
 }
 
 /// One edit and where it is made.
-pub(super) enum Wanted {
+pub(super) enum SelectedChange {
     Edit {
         document: DocumentKey,
         edit: ValueEdit,
@@ -35,8 +35,8 @@ impl Selected<'_> {
     /// The documents that change.
     pub(super) fn documents(&self) -> BTreeSet<&DocumentKey> {
         let documents = self.wanted.iter().filter_map(|wanted| match wanted {
-            Wanted::Edit { document, .. } => Some(document),
-            Wanted::Create { .. } => None,
+            SelectedChange::Edit { document, .. } => Some(document),
+            SelectedChange::Create { .. } => None,
         });
         documents.collect()
     }
@@ -75,7 +75,7 @@ pub(super) fn resolve_all(
     inventory: &Inventory,
     located: &Located,
     documents: &mut Documents,
-) -> Result<Vec<Wanted>, String> {
+) -> Result<Vec<SelectedChange>, String> {
     let edits = located.finding.edits.iter();
     edits.map(|edit| resolve(inventory, located, edit, documents)).collect()
 }
@@ -86,7 +86,7 @@ fn resolve(
     located: &Located,
     edit: &Edit,
     documents: &mut Documents,
-) -> Result<Wanted, String> {
+) -> Result<SelectedChange, String> {
     if located.is_rendered {
         let object = &edit.object;
         return Err(format!(
@@ -103,7 +103,7 @@ fn resolve(
             metadata.remove("namespace");
         }
         let beside = documents.place(beside)?;
-        return Ok(Wanted::Create { object: edit.object.clone(), beside, manifest });
+        return Ok(SelectedChange::Create { object: edit.object.clone(), beside, manifest });
     }
     if edit.path.is_empty() {
         return Err(format!("whether {} is deleted is for a person to decide", edit.object));
@@ -111,7 +111,7 @@ fn resolve(
     let place = documents.place(inventory.manifest_of(&edit.object, near)?)?;
     let path = place.path.into_iter().chain(steps(&edit.path)).collect();
     let edit = ValueEdit { path, operation: edit.operation, value: edit.value.clone() };
-    Ok(Wanted::Edit { document: place.document, edit })
+    Ok(SelectedChange::Edit { document: place.document, edit })
 }
 
 /// The target of an edit: a field of a document, or an object that is created.
@@ -122,12 +122,12 @@ enum Aim {
 }
 
 impl Aim {
-    fn of(wanted: &Wanted) -> (Self, EditOperation, &Value) {
+    fn of(wanted: &SelectedChange) -> (Self, EditOperation, &Value) {
         match wanted {
-            Wanted::Edit { document, edit } => {
+            SelectedChange::Edit { document, edit } => {
                 (Self::Field(document.clone(), edit.path.clone()), edit.operation, &edit.value)
             }
-            Wanted::Create { object, beside, manifest } => {
+            SelectedChange::Create { object, beside, manifest } => {
                 let name = format!("{} {object}", beside.document.file);
                 (Self::Object(name), EditOperation::Create, manifest)
             }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::live_read_error::LiveReadError;
-use super::live_reads::{Fresh, Freshness, Wanted};
+use super::live_reads::{Fresh, Freshness, LiveReadRequest};
 use crate::change::{Action, Change, WorkloadScale};
 use crate::cluster::{Cluster, ClusterView, Kind, PendingChange};
 use crate::model::{Autoscaler, Workload};
@@ -24,7 +24,7 @@ pub enum WhenOverloaded {
 
 /// The objects that must be read before this verdict may be given; `None` where it refuses nothing, or for nothing but the change itself,
 /// and calls nothing missing.
-pub(super) fn doubt(change: &Change, verdict: &Verdict, policies: &Policies) -> Option<Wanted> {
+pub(super) fn doubt(change: &Change, verdict: &Verdict, policies: &Policies) -> Option<LiveReadRequest> {
     let (namespace, set) = subject(&change.action)?;
     let in_doubt = || in_doubt(change, verdict, policies);
     if in_doubt().all(|grounds| grounds.needs(&change.action).is_empty()) {
@@ -36,7 +36,7 @@ pub(super) fn doubt(change: &Change, verdict: &Verdict, policies: &Policies) -> 
     }
     let freshness = if verdict.is_denied() { Freshness::Latest } else { Freshness::Cached };
     let (namespace, set, kinds) = (namespace.into(), set.map(Into::into), kinds.into_iter().collect());
-    Some(Wanted { namespace, set, kinds, freshness })
+    Some(LiveReadRequest { namespace, set, kinds, freshness })
 }
 
 /// The rules and checks whose findings are not given without a second look: those that refuse, and those that call something
@@ -61,10 +61,10 @@ pub(super) fn is_confirmed(change: &Change, snapshot: &Verdict, live: &Verdict, 
 }
 
 /// The objects to read once the snapshot has turned out to be behind, because it may lack others too. `None` where that is read.
-pub(super) fn wider(wanted: &Wanted, cluster: &Cluster) -> Option<Wanted> {
+pub(super) fn wider(wanted: &LiveReadRequest, cluster: &Cluster) -> Option<LiveReadRequest> {
     let kinds = Kind::watched().filter(|kind| *kind != Kind::Namespace && !kind.is_policy());
     let kinds = kinds.filter(|kind| wanted.kinds.contains(kind) || cluster.is_complete(*kind)).collect();
-    let wider = Wanted { kinds, ..wanted.clone() };
+    let wider = LiveReadRequest { kinds, ..wanted.clone() };
     (wider != *wanted).then_some(wider)
 }
 
@@ -126,7 +126,7 @@ pub(super) fn settle(
     [snapshot, live]: [Verdict; 2],
     policies: &Policies,
     fresh: &Fresh,
-    wanted: &Wanted,
+    wanted: &LiveReadRequest,
     when_overloaded: WhenOverloaded,
 ) -> Verdict {
     // The namespace is being deleted: never deny.
@@ -153,7 +153,7 @@ pub(super) fn settle(
 }
 
 /// Whether enough of a kind was wanted for a finding: the set that is scaled is not all sets.
-fn is_read(kind: Kind, grounds: &Grounds<'_>, wanted: &Wanted) -> bool {
+fn is_read(kind: Kind, grounds: &Grounds<'_>, wanted: &LiveReadRequest) -> bool {
     wanted.kinds.contains(&kind) || (wanted.rests_on(kind) && !grounds.reads().contains(&kind))
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::confirmation::{WhenOverloaded, doubt, is_confirmed, settle, unknown_objects, wider};
 use super::departures::Departures;
 use super::live_read_error::LiveReadError;
-use super::live_reads::{Freshness, LiveReader, Wanted};
+use super::live_reads::{Freshness, LiveReadRequest, LiveReader};
 use super::reservations::Reserved;
 use super::webhook_guard::judge;
 use crate::admission::Request;
@@ -106,7 +106,7 @@ impl Confirmer {
         let snapshot = &*reserved.over(snapshot);
         let verdict = judge(change, snapshot, policies);
         let Some(mut wanted) = doubt(change, &verdict, policies) else { return verdict };
-        let fresh = async |wanted: &Wanted| {
+        let fresh = async |wanted: &LiveReadRequest| {
             let mut fresh = self.reader.fresh(wanted, snapshot, deadline).await;
             fresh.cluster = reserved.over(&fresh.cluster).into_owned();
             fresh

@@ -19,10 +19,10 @@ const MAX_DEPARTURES: usize = 512;
 
 /// The removals that were not refused. Each has a number, and a review looks at those before its own.
 #[derive(Debug, Default)]
-pub(super) struct Departures(Mutex<State>);
+pub(super) struct Departures(Mutex<DepartureList>);
 
 #[derive(Debug, Default)]
-struct State {
+struct DepartureList {
     next: u64,
     departures: Vec<Departure>,
 }

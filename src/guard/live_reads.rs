@@ -32,7 +32,7 @@ pub struct LiveReader {
 
 /// The objects to read before a denial.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct LiveReadRequest {
     /// The namespace the change is about.
     pub namespace: Box<str>,
     /// The StatefulSet the change names without showing it, as a scale does: it must be read even where no other set matters.
@@ -85,7 +85,7 @@ impl LiveReader {
 
     /// Reads what is wanted until `deadline`. The Namespace itself comes from the snapshot where it cannot be read: which policies
     /// apply depends on its labels.
-    pub async fn fresh(&self, wanted: &Wanted, snapshot: &Cluster, deadline: Instant) -> Fresh {
+    pub async fn fresh(&self, wanted: &LiveReadRequest, snapshot: &Cluster, deadline: Instant) -> Fresh {
         let known = snapshot.namespace(&wanted.namespace);
         let is_known = known.is_some() || !snapshot.is_complete(Kind::Namespace);
         let lane = if is_known { Lane::Denial } else { Lane::UnknownNamespace };
@@ -202,7 +202,7 @@ async fn list(api: &Api, kind: Kind, namespace: &str) -> Result<Vec<ObjectRead>,
     Err(LiveReadError::TooMany)
 }
 
-impl Wanted {
+impl LiveReadRequest {
     /// Whether the judgement rests on what is read of this kind.
     pub fn rests_on(&self, kind: Kind) -> bool {
         self.kinds.contains(&kind) || (kind == Kind::StatefulSet && self.set.is_some())
@@ -221,7 +221,7 @@ impl Wanted {
 }
 
 impl Fresh {
-    fn take(&mut self, kind: Kind, found: Result<Cluster, LiveReadError>, wanted: &Wanted) {
+    fn take(&mut self, kind: Kind, found: Result<Cluster, LiveReadError>, wanted: &LiveReadRequest) {
         let namespace = &wanted.namespace;
         match (found, &wanted.set) {
             (Ok(found), _) if wanted.kinds.contains(&kind) => {

@@ -21,6 +21,6 @@ pub use interface::{
     Webhook,
 };
 pub use live_read_error::LiveReadError;
-pub use live_reads::{Fresh, LiveReader, Wanted};
+pub use live_reads::{Fresh, LiveReadRequest, LiveReader};
 pub use reservations::Reservations;
 pub use webhook_guard::WebhookGuard;

@@ -5,7 +5,7 @@ use serde::de::{IntoDeserializer, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 use serde_json::Error;
 
-use super::node::{MapEntry, Node, Value};
+use super::node::{MapEntry, Node, NodeValue};
 
 impl<'de> IntoDeserializer<'de, Error> for &'de Node<'_> {
     type Deserializer = Self;
@@ -21,12 +21,12 @@ impl<'de> Deserializer<'de> for &'de Node<'_> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match &self.value {
-            Value::Null => visitor.visit_unit(),
-            Value::Bool(value) => visitor.visit_bool(*value),
-            Value::Number(value) => value.deserialize_any(visitor),
-            Value::String(text) => visitor.visit_borrowed_str(text),
-            Value::List(items) => SeqDeserializer::new(items.iter()).deserialize_any(visitor),
-            Value::Map(entries) => {
+            NodeValue::Null => visitor.visit_unit(),
+            NodeValue::Bool(value) => visitor.visit_bool(*value),
+            NodeValue::Number(value) => value.deserialize_any(visitor),
+            NodeValue::String(text) => visitor.visit_borrowed_str(text),
+            NodeValue::List(items) => SeqDeserializer::new(items.iter()).deserialize_any(visitor),
+            NodeValue::Map(entries) => {
                 let present = entries.iter().filter(|entry| !entry.value.is_null());
                 let key = |entry: &'de MapEntry<'_>| BorrowedStrDeserializer::new(&entry.key);
                 MapDeserializer::new(present.map(|entry| (key(entry), &entry.value))).deserialize_any(visitor)
@@ -53,7 +53,7 @@ impl<'de> Deserializer<'de> for &'de Node<'_> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         match &self.value {
-            Value::String(variant) => visitor.visit_enum(BorrowedStrDeserializer::new(variant)),
+            NodeValue::String(variant) => visitor.visit_enum(BorrowedStrDeserializer::new(variant)),
             _ => self.to_json().deserialize_enum(name, variants, visitor),
         }
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::fault::Fault;
 use super::limits::{self, ParseLimits};
 use super::map::MapBuilder;
-use super::node::{MapEntry, Node, Value};
+use super::node::{MapEntry, Node, NodeValue};
 use super::scalar;
 
 /// Values that stand one after another, and how reading them ended.
@@ -58,7 +58,7 @@ impl<'a> JsonManifestReader<'a, '_> {
         let value = match self.peek() {
             Some(b'{') => return self.map(depth),
             Some(b'[') => return self.list(depth),
-            Some(b'"') => Value::String(self.string()?),
+            Some(b'"') => NodeValue::String(self.string()?),
             Some(_) => self.word()?,
             None => return Err(self.fault("a value is missing at the end of the text")),
         };
@@ -84,7 +84,7 @@ impl<'a> JsonManifestReader<'a, '_> {
             entries.insert(MapEntry { key, line, column, end_column, shadows: None, value });
             Ok(())
         })?;
-        Ok(Node { line, column, end_column: column + 1, value: Value::Map(entries.finish()) })
+        Ok(Node { line, column, end_column: column + 1, value: NodeValue::Map(entries.finish()) })
     }
 
     fn list(&mut self, depth: usize) -> Result<Node<'a>, Fault> {
@@ -94,7 +94,7 @@ impl<'a> JsonManifestReader<'a, '_> {
             items.push(reader.value(depth + 1)?);
             Ok(())
         })?;
-        Ok(Node { line, column, end_column: column + 1, value: Value::List(items) })
+        Ok(Node { line, column, end_column: column + 1, value: NodeValue::List(items) })
     }
 
     /// Parses the content of brackets: nothing, or items with commas between them.
@@ -147,8 +147,9 @@ impl<'a> JsonManifestReader<'a, '_> {
     }
 
     /// A number or one of three words. It ends where it is complete, whatever follows.
-    fn word(&mut self) -> Result<Value<'a>, Fault> {
-        let words = [("null", Value::Null), ("true", Value::Bool(true)), ("false", Value::Bool(false))];
+    fn word(&mut self) -> Result<NodeValue<'a>, Fault> {
+        let words =
+            [("null", NodeValue::Null), ("true", NodeValue::Bool(true)), ("false", NodeValue::Bool(false))];
         for (word, value) in words {
             if self.rest().starts_with(word) {
                 self.advance(word.len());
@@ -161,7 +162,7 @@ impl<'a> JsonManifestReader<'a, '_> {
         self.advance(word.len());
         // Uses only the grammar of serde_json: without its feature `float_roundtrip` it may miss by a digit.
         let float = number.is_f64().then(|| word.parse().ok()).flatten();
-        Ok(Value::Number(float.and_then(scalar::number).unwrap_or(number)))
+        Ok(NodeValue::Number(float.and_then(scalar::number).unwrap_or(number)))
     }
 
     fn rest(&self) -> &'a str {

@@ -40,7 +40,7 @@ pub use fault::Fault;
 use limits::ParseLimits;
 pub use lines::{Excerpt, Lines};
 pub use misspelt::misspelt_fields;
-pub use node::{MapEntry, Node, Span, Value};
+pub use node::{MapEntry, Node, NodeValue, Span};
 pub use note::{Note, NoteKind, kinds_that_matter};
 pub use outline::{KeyTable, Outline};
 pub use scalar_places::ScalarPlaces;

@@ -16,12 +16,12 @@ pub struct Node<'a> {
     /// The column after its last character, where it ends on the line it starts on.
     pub end_column: u32,
     /// The text as written.
-    pub value: Value<'a>,
+    pub value: NodeValue<'a>,
 }
 
 /// The value of a [`Node`]: the values of JSON, with maps in the order they were written.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value<'a> {
+pub enum NodeValue<'a> {
     /// `null`, `~` or nothing at all. In Kubernetes it means the same as leaving the field out.
     Null,
     /// `true` or `false`, and what YAML 1.1 takes for them.
@@ -81,8 +81,8 @@ impl<'a> Node<'a> {
     /// The value at a JSON pointer, to be changed.
     pub fn pointer_mut(&mut self, json_pointer: &str) -> Option<&mut Node<'a>> {
         pointer_keys(json_pointer).try_fold(self, |node, step| match &mut node.value {
-            Value::List(items) => items.get_mut(step.parse::<usize>().ok()?),
-            Value::Map(entries) => {
+            NodeValue::List(items) => items.get_mut(step.parse::<usize>().ok()?),
+            NodeValue::Map(entries) => {
                 entries.iter_mut().find(|entry| entry.key == step).map(|entry| &mut entry.value)
             }
             _ => None,
@@ -105,12 +105,12 @@ impl<'a> Node<'a> {
     /// The value as plain JSON, as the API would see it: map entries that are null are left out, nulls in lists stay.
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {
-            Value::Null => serde_json::Value::Null,
-            Value::Bool(value) => (*value).into(),
-            Value::Number(value) => value.clone().into(),
-            Value::String(value) => (&**value).into(),
-            Value::List(items) => items.iter().map(Node::to_json).collect(),
-            Value::Map(entries) => {
+            NodeValue::Null => serde_json::Value::Null,
+            NodeValue::Bool(value) => (*value).into(),
+            NodeValue::Number(value) => value.clone().into(),
+            NodeValue::String(value) => (&**value).into(),
+            NodeValue::List(items) => items.iter().map(Node::to_json).collect(),
+            NodeValue::Map(entries) => {
                 let present = entries.iter().filter(|entry| !entry.value.is_null());
                 present.map(|entry| (entry.key.clone().into_owned(), entry.value.to_json())).collect()
             }
@@ -120,12 +120,14 @@ impl<'a> Node<'a> {
     /// A copy that does not borrow the text it was read from.
     pub fn into_owned(self) -> Node<'static> {
         let value = match self.value {
-            Value::Null => Value::Null,
-            Value::Bool(value) => Value::Bool(value),
-            Value::Number(value) => Value::Number(value),
-            Value::String(text) => Value::String(text.into_owned().into()),
-            Value::List(items) => Value::List(items.into_iter().map(Node::into_owned).collect()),
-            Value::Map(entries) => Value::Map(entries.into_iter().map(MapEntry::into_owned).collect()),
+            NodeValue::Null => NodeValue::Null,
+            NodeValue::Bool(value) => NodeValue::Bool(value),
+            NodeValue::Number(value) => NodeValue::Number(value),
+            NodeValue::String(text) => NodeValue::String(text.into_owned().into()),
+            NodeValue::List(items) => NodeValue::List(items.into_iter().map(Node::into_owned).collect()),
+            NodeValue::Map(entries) => {
+                NodeValue::Map(entries.into_iter().map(MapEntry::into_owned).collect())
+            }
         };
         let Self { line, column, end_column, .. } = self;
         Node { line, column, end_column, value }
@@ -134,7 +136,7 @@ impl<'a> Node<'a> {
     /// The string, if it is one.
     pub fn as_str(&self) -> Option<&str> {
         match &self.value {
-            Value::String(text) => Some(text),
+            NodeValue::String(text) => Some(text),
             _ => None,
         }
     }
@@ -142,7 +144,7 @@ impl<'a> Node<'a> {
     /// The items, if it is a list.
     pub fn as_list(&self) -> Option<&[Node<'a>]> {
         match &self.value {
-            Value::List(items) => Some(items),
+            NodeValue::List(items) => Some(items),
             _ => None,
         }
     }
@@ -150,14 +152,14 @@ impl<'a> Node<'a> {
     /// The entries, if it is a map.
     pub fn as_map(&self) -> Option<&[MapEntry<'a>]> {
         match &self.value {
-            Value::Map(entries) => Some(entries),
+            NodeValue::Map(entries) => Some(entries),
             _ => None,
         }
     }
 
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
-        matches!(self.value, Value::Null)
+        matches!(self.value, NodeValue::Null)
     }
 
     /// The entry of `key`, null or not.
@@ -167,10 +169,10 @@ impl<'a> Node<'a> {
 
     /// Takes a list out of this map, so that its items need not be copied.
     pub(super) fn take_list(&mut self, key: &str) -> Vec<Node<'a>> {
-        let Value::Map(entries) = &mut self.value else { return Vec::new() };
+        let NodeValue::Map(entries) = &mut self.value else { return Vec::new() };
         let entry = entries.iter_mut().find(|entry| entry.key == key);
         match entry.map(|entry| &mut entry.value.value) {
-            Some(Value::List(items)) => std::mem::take(items),
+            Some(NodeValue::List(items)) => std::mem::take(items),
             _ => Vec::new(),
         }
     }

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::node::{Node, Span, Value};
+use super::node::{Node, NodeValue, Span};
 use crate::model::pointer_keys;
 
 const SCALAR: u8 = 0;
@@ -51,7 +51,7 @@ impl KeyTable {
 impl Outline {
     /// The outline of a value, whose keys are added to a table.
     pub fn of(node: &Node<'_>, keys: &mut KeyTable) -> Self {
-        let mut writer = Writer { keys, bytes: Vec::new() };
+        let mut writer = OutlineWriter { keys, bytes: Vec::new() };
         let root = node.span();
         writer.children(node, root.line);
         Self { root, children: writer.bytes.into() }
@@ -69,15 +69,15 @@ impl Outline {
     }
 }
 
-struct Writer<'k> {
+struct OutlineWriter<'k> {
     keys: &'k mut KeyTable,
     bytes: Vec<u8>,
 }
 
-impl Writer<'_> {
+impl OutlineWriter<'_> {
     fn children(&mut self, node: &Node<'_>, above: u32) {
         match &node.value {
-            Value::Map(entries) => {
+            NodeValue::Map(entries) => {
                 let size = self.begin(MAP);
                 for entry in entries {
                     self.span(entry.span(), above);
@@ -87,7 +87,7 @@ impl Writer<'_> {
                 }
                 self.set(size, self.bytes.len() - size - FIXED);
             }
-            Value::List(items) => {
+            NodeValue::List(items) => {
                 let size = self.begin(LIST);
                 let starts = self.bytes.len();
                 self.bytes.resize(starts + FIXED * items.len(), 0);
@@ -141,7 +141,7 @@ fn unzigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
-/// Reads what [`Writer`] wrote. Where that ends too early it reads zeros.
+/// Reads what [`OutlineWriter`] wrote. Where that ends too early it reads zeros.
 #[derive(Clone, Copy)]
 struct OutlineReader<'a> {
     bytes: &'a [u8],

@@ -7,7 +7,7 @@ use base64::alphabet;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Number;
 
-use super::node::Value;
+use super::node::NodeValue;
 
 /// A resolved word.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,18 +102,18 @@ fn decode_binary(text: &str) -> Result<String, String> {
 
 impl Scalar {
     /// The value in JSON, which knows neither infinity nor NaN.
-    pub(super) fn into_value(self, text: Cow<'_, str>) -> Result<Value<'_>, String> {
+    pub(super) fn into_value(self, text: Cow<'_, str>) -> Result<NodeValue<'_>, String> {
         Ok(match self {
-            Scalar::Null => Value::Null,
-            Scalar::Bool(value) => Value::Bool(value),
-            Scalar::Int(value) => Value::Number(value.into()),
-            Scalar::Uint(value) => Value::Number(value.into()),
+            Scalar::Null => NodeValue::Null,
+            Scalar::Bool(value) => NodeValue::Bool(value),
+            Scalar::Int(value) => NodeValue::Number(value.into()),
+            Scalar::Uint(value) => NodeValue::Number(value.into()),
             Scalar::Float(value) => match number(value) {
-                Some(number) => Value::Number(number),
+                Some(number) => NodeValue::Number(number),
                 None => return Err(format!("`{text}` has no form in JSON")),
             },
-            Scalar::Binary(decoded) => Value::String(decoded.into()),
-            Scalar::Text => Value::String(text),
+            Scalar::Binary(decoded) => NodeValue::String(decoded.into()),
+            Scalar::Text => NodeValue::String(text),
         })
     }
 
@@ -247,10 +247,10 @@ mod tests {
 
     fn read(text: &str) -> serde_json::Value {
         match resolve(text, Tag::Implicit).and_then(|scalar| scalar.into_value(text.into())) {
-            Ok(Value::Null) => json!(null),
-            Ok(Value::Bool(value)) => json!(value),
-            Ok(Value::Number(value)) => value.into(),
-            Ok(Value::String(value)) => value.into_owned().into(),
+            Ok(NodeValue::Null) => json!(null),
+            Ok(NodeValue::Bool(value)) => json!(value),
+            Ok(NodeValue::Number(value)) => value.into(),
+            Ok(NodeValue::String(value)) => value.into_owned().into(),
             other => panic!("{text}: {other:?}"),
         }
     }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::fault::Fault;
 use super::json;
 use super::limits::ParseLimits;
-use super::node::{MapEntry, Node, Span, Value};
+use super::node::{MapEntry, Node, NodeValue, Span};
 
 /// The objects of a Template with its parameters' default values put in. A parameter without one stays as it is written.
 pub(super) fn objects<'a>(mut template: Node<'a>, limits: &mut ParseLimits) -> Result<Vec<Node<'a>>, Fault> {
@@ -42,12 +42,12 @@ impl<'a> Filler<'a, '_> {
     fn fill(&mut self, node: &mut Node<'_>) -> Result<(), Fault> {
         let (line, column) = (node.line, node.column);
         match &mut node.value {
-            Value::String(text) => match self.whole(text, line, column)? {
+            NodeValue::String(text) => match self.whole(text, line, column)? {
                 Some(value) => node.value = value,
                 None => self.substitute(text, line, column)?,
             },
-            Value::List(items) => items.iter_mut().try_for_each(|item| self.fill(item))?,
-            Value::Map(entries) => {
+            NodeValue::List(items) => items.iter_mut().try_for_each(|item| self.fill(item))?,
+            NodeValue::Map(entries) => {
                 for MapEntry { key, line, column, value, .. } in entries {
                     self.substitute(key, *line, *column)?;
                     self.fill(value)?;
@@ -59,16 +59,19 @@ impl<'a> Filler<'a, '_> {
     }
 
     /// `${{NAME}}` alone stands for a value that need not be a string.
-    fn whole(&mut self, text: &str, line: u32, column: u32) -> Result<Option<Value<'static>>, Fault> {
+    fn whole(&mut self, text: &str, line: u32, column: u32) -> Result<Option<NodeValue<'static>>, Fault> {
         let name = text.strip_prefix("${{").and_then(|rest| rest.strip_suffix("}}"));
         let Some(text) = name.and_then(|name| self.values.get(name).copied()) else { return Ok(None) };
         self.limits.expand(text.len(), line, column)?;
         let parsed = json::stream(text, 1, &mut ParseLimits::default());
         Ok(match <[Node<'_>; 1]>::try_from(parsed.values) {
-            Ok([node]) if parsed.fault.is_none() && !matches!(node.value, Value::List(_) | Value::Map(_)) => {
+            Ok([node])
+                if parsed.fault.is_none()
+                    && !matches!(node.value, NodeValue::List(_) | NodeValue::Map(_)) =>
+            {
                 Some(node.into_owned().value)
             }
-            _ => Some(Value::String(text.to_owned().into())),
+            _ => Some(NodeValue::String(text.to_owned().into())),
         })
     }
 
@@ -132,9 +135,9 @@ mod tests {
         let mut limits = ParseLimits::default();
         let mut filler = filler(&[("N", "3"), ("T", "true"), ("S", "a b")], &mut limits);
         let mut whole = |text| filler.whole(text, 1, 1).unwrap();
-        assert_eq!(whole("${{N}}"), Some(Value::Number(3.into())));
-        assert_eq!(whole("${{T}}"), Some(Value::Bool(true)));
-        assert_eq!(whole("${{S}}"), Some(Value::String("a b".into())));
+        assert_eq!(whole("${{N}}"), Some(NodeValue::Number(3.into())));
+        assert_eq!(whole("${{T}}"), Some(NodeValue::Bool(true)));
+        assert_eq!(whole("${{S}}"), Some(NodeValue::String("a b".into())));
         assert_eq!(whole("${{X}}"), None);
         assert_eq!(whole("${N}"), None);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::fault::Fault;
 use super::limits::ParseLimits;
 use super::misspelt::misspelt_fields;
-use super::node::{MapEntry, Node, Value};
+use super::node::{MapEntry, Node, NodeValue};
 use super::{Elsewhere, Manifest, NoteKind, ParsedDuplicateKey, SourceReader, template};
 use crate::model::{Kind, misspelt, pointer_step};
 
@@ -20,8 +20,8 @@ impl<'a> SourceReader<'a, '_> {
         let (api_version, kind) = (text(&node, "apiVersion"), text(&node, "kind"));
         let items = node.entry("items").map(|entry| &entry.value.value);
         match (api_version, kind, items) {
-            (api_version, Some(kind), Some(Value::List(_))) => self.items(node, api_version, &kind),
-            (_, Some(kind), Some(Value::Null)) => self.empty(&node, &kind, "items"),
+            (api_version, Some(kind), Some(NodeValue::List(_))) => self.items(node, api_version, &kind),
+            (_, Some(kind), Some(NodeValue::Null)) => self.empty(&node, &kind, "items"),
             (_, Some(kind), Some(_)) => self.refused_items(&node, &kind),
             (api_version, Some(kind), None) if is_list(api_version.as_deref(), &kind) => {
                 self.without_items(&node, &kind);
@@ -61,7 +61,7 @@ impl<'a> SourceReader<'a, '_> {
         let kind = kind.strip_suffix("List").unwrap_or(kind);
         for mut item in list.take_list("items") {
             let says_what_it_is = text(&item, "kind").is_some() || text(&item, "apiVersion").is_some();
-            if !says_what_it_is && let Value::Map(entries) = &mut item.value {
+            if !says_what_it_is && let NodeValue::Map(entries) = &mut item.value {
                 let bytes = api_version.len() + kind.len();
                 if let Err(fault) = self.limits.expand(bytes, item.line, item.column) {
                     return self.too_large(&fault);
@@ -204,7 +204,8 @@ fn installs_chart(node: &Node<'_>, api_version: &str, kind: &str) -> bool {
 /// Gives an item what its list says. It is written nowhere but at the item.
 fn inherit(entries: &mut Vec<MapEntry<'_>>, key: &str, text: &str, (line, column): (u32, u32)) {
     entries.retain(|entry| entry.key != key);
-    let value = Node { line, column, end_column: column + 1, value: Value::String(text.to_owned().into()) };
+    let value =
+        Node { line, column, end_column: column + 1, value: NodeValue::String(text.to_owned().into()) };
     entries.push(MapEntry {
         key: key.to_owned().into(),
         line,
@@ -253,10 +254,10 @@ fn is_empty(node: &Node<'_>, pointer: &str) -> bool {
 /// Whether a strategic merge patch gives itself away by a directive.
 fn has_directive(node: &Node<'_>) -> bool {
     match &node.value {
-        Value::Map(entries) => {
+        NodeValue::Map(entries) => {
             entries.iter().any(|entry| is_directive(&entry.key) || has_directive(&entry.value))
         }
-        Value::List(items) => items.iter().any(has_directive),
+        NodeValue::List(items) => items.iter().any(has_directive),
         _ => false,
     }
 }
@@ -270,10 +271,10 @@ fn is_directive(key: &str) -> bool {
 /// A key that some map has twice: the last of both, which counts.
 pub(super) fn shadowing_key<'n, 'a>(node: &'n Node<'a>) -> Option<&'n MapEntry<'a>> {
     match &node.value {
-        Value::Map(entries) => entries
+        NodeValue::Map(entries) => entries
             .iter()
             .find_map(|entry| entry.shadows.map_or_else(|| shadowing_key(&entry.value), |_| Some(entry))),
-        Value::List(items) => items.iter().find_map(shadowing_key),
+        NodeValue::List(items) => items.iter().find_map(shadowing_key),
         _ => None,
     }
 }

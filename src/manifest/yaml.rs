@@ -24,13 +24,13 @@ use std::ops::Range;
 use super::fault::Fault;
 use super::limits::{self, ParseLimits};
 use super::map::MapBuilder;
-use super::node::{MapEntry, Node, Value};
+use super::node::{MapEntry, Node, NodeValue};
 use super::scalar::{self, Scalar};
 use cursor::Cursor;
 use events::{Event, Item};
 use parser::FirstDocument;
 use scanner::Scanner;
-use token::{Token, TokenKind};
+use token::{TokenKind, YamlToken};
 
 /// How many bytes go-yaml reads at a time. A character that YAML forbids counts from the moment it has been read.
 const READ_AHEAD: usize = 512;
@@ -58,7 +58,7 @@ pub(super) fn scalar_places(text: &str, line: u32) -> Vec<Range<(u32, u32)>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut scanner = Scanner::new(Cursor::new(text, line));
     let mut found = Vec::new();
-    while let Ok(Token { start, end, kind }) = scanner.take() {
+    while let Ok(YamlToken { start, end, kind }) = scanner.take() {
         match kind {
             TokenKind::StreamEnd => break,
             TokenKind::Scalar { .. } => found.push((start.line, start.column)..(end.line, end.column)),
@@ -87,7 +87,7 @@ fn first_of_lines<'a>(text: &'a str, line: u32, limits: &mut ParseLimits) -> Res
     let FirstDocument { events, has_aliases, ignored, .. } = document;
     let ignored = ignored.map(|place| (place.line, place.column));
     if events.is_empty() {
-        let node = Node { line, column: 1, end_column: 1, value: Value::Null };
+        let node = Node { line, column: 1, end_column: 1, value: NodeValue::Null };
         return Ok(First { node, ignored: ignored.map(shown) });
     }
     let node = NodeBuilder { events, has_aliases, limits, aliases: 0 }.node(&mut 0, 0)?;
@@ -151,7 +151,7 @@ impl<'a> NodeBuilder<'a, '_> {
                 while !self.ends(at) {
                     items.push(self.node(at, depth + 1)?);
                 }
-                Value::List(items)
+                NodeValue::List(items)
             }
             Item::Map => self.map(at, depth)?,
             Item::Alias(target) => return self.alias(target, depth),
@@ -160,7 +160,7 @@ impl<'a> NodeBuilder<'a, '_> {
         Ok(Node { line, column, end_column, value })
     }
 
-    fn map(&mut self, at: &mut usize, depth: usize) -> Result<Value<'a>, Fault> {
+    fn map(&mut self, at: &mut usize, depth: usize) -> Result<NodeValue<'a>, Fault> {
         let mut entries = MapBuilder::default();
         while !self.ends(at) {
             let event = self.next(at)?;
@@ -173,7 +173,7 @@ impl<'a> NodeBuilder<'a, '_> {
             let value = self.node(at, depth + 1)?;
             entries.insert(MapEntry { key, line, column, end_column, shadows: None, value });
         }
-        Ok(Value::Map(entries.finish()))
+        Ok(NodeValue::Map(entries.finish()))
     }
 
     fn key(&mut self, event: Event<'a>) -> Result<Cow<'a, str>, Fault> {
@@ -212,7 +212,7 @@ impl<'a> NodeBuilder<'a, '_> {
     fn merged_map(&mut self, at: &mut usize, depth: usize) -> Result<Vec<MapEntry<'a>>, Fault> {
         let node = self.node(at, depth + 1)?;
         match node.value {
-            Value::Map(entries) => Ok(entries),
+            NodeValue::Map(entries) => Ok(entries),
             _ => Err(Fault::syntax(node.line, node.column, "`<<` takes a map or a list of maps")),
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::is_version_label;
-use super::text::Text;
+use super::text::BorrowedText;
 
 /// Label keys and values, sorted by key.
 ///
@@ -128,8 +128,8 @@ impl<'de> Deserialize<'de> for Labels {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
                 let mut pairs = Vec::new();
-                while let Some(key) = map.next_key::<Text<'de>>()? {
-                    let value = map.next_value::<Option<Text<'de>>>()?;
+                while let Some(key) = map.next_key::<BorrowedText<'de>>()? {
+                    let value = map.next_value::<Option<BorrowedText<'de>>>()?;
                     pairs.push((key, value.unwrap_or_default()));
                 }
                 Ok(pairs.into_iter().collect())

@@ -59,7 +59,7 @@ pub enum MutatedMap {
 }
 
 /// The StatefulSet that something may be added to.
-struct Target<'a> {
+struct MutationTarget<'a> {
     set: &'a StatefulSet,
     applicable: Applicable<'a>,
     /// Whether an edit of the pod template would restart pods that would otherwise run on.
@@ -106,7 +106,7 @@ fn on_set(
     }
     let lacks_annotation = set.spec.template.metadata.annotations.get(POD_NAME_ANNOTATION).is_none();
     let restarts = lacks_annotation && applicable.pod_name_label().is_some() && restarts();
-    let target = Target { set, applicable, restarts };
+    let target = MutationTarget { set, applicable, restarts };
     pod_name_annotation::mutate(&target, &mut out);
     service_per_pod::mutate(&target, &mut out);
     out
@@ -134,7 +134,7 @@ pub fn mutated(set: &StatefulSet, cluster: &Cluster, policies: &Policies) -> Sta
     set
 }
 
-impl Target<'_> {
+impl MutationTarget<'_> {
     /// The value of `pod-name-label` on the template after the present additions.
     fn pod_name_label(&self) -> Option<&str> {
         self.own_pod_name_label().or(self.asked_pod_name_label().filter(|_| !self.restarts))

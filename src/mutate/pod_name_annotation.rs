@@ -1,10 +1,10 @@
 //! The annotation `pod-name-label` on the pod template: its pods get the label that it names.
 
-use super::{MutatedMap, Mutation, Target};
+use super::{MutatedMap, Mutation, MutationTarget};
 use crate::model::POD_NAME_ANNOTATION;
 use crate::policy::PolicyValue;
 
-pub(super) fn mutate(target: &Target<'_>, out: &mut Mutation) {
+pub(super) fn mutate(target: &MutationTarget<'_>, out: &mut Mutation) {
     let Some(PolicyValue { value: label, policy }) = target.applicable.pod_name_label() else { return };
     let template = &target.set.spec.template;
     match template.metadata.annotations.get(POD_NAME_ANNOTATION) {

@@ -15,7 +15,7 @@ pub enum LabelSkipped {
 pub(super) fn mutate(pod: &Pod, out: &mut Mutation) {
     match pod_name_label(&pod.metadata) {
         Ok(Some((key, name))) if pod.metadata.labels.get(key).is_none() => {
-            out.add(MutatedMap::Labels, key, name)
+            out.add(MutatedMap::Labels, key, name);
         }
         Ok(_) => {}
         Err(LabelSkipped::Taken(why) | LabelSkipped::Impossible(why)) => out.warnings.push(why),

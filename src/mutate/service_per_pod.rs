@@ -1,10 +1,10 @@
 //! The annotations `service-per-pod-label` and `service-per-pod-ports` of a set: each of its pods gets a Service.
 
-use super::{MutatedMap, Mutation, Target};
+use super::{MutatedMap, Mutation, MutationTarget};
 use crate::model::{PER_POD_LABEL, PER_POD_PORTS};
 use crate::policy::{PolicyValue, ServicePerPodAnnotations};
 
-pub(super) fn mutate(target: &Target<'_>, out: &mut Mutation) {
+pub(super) fn mutate(target: &MutationTarget<'_>, out: &mut Mutation) {
     let Some(asked) = target.applicable.service_per_pod() else { return };
     let PolicyValue { value: ServicePerPodAnnotations { label, ports }, policy } = asked;
     let annotations = &target.set.metadata.annotations;

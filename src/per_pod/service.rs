@@ -17,7 +17,7 @@ pub const DECORATOR: (&str, &str) = ("metacontroller.k8s.io/decorator-controller
 #[serde(default)]
 pub struct PerPodService {
     pub metadata: Meta,
-    pub spec: Spec,
+    pub spec: PerPodServiceSpec,
 }
 
 /// The fields of its `metadata` that are kept.
@@ -56,7 +56,7 @@ pub struct ServiceOwner {
 /// The fields of its `spec` that are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Spec {
+pub struct PerPodServiceSpec {
     #[serde(rename = "type")]
     pub kind: Box<str>,
     /// The labels it selects by.
@@ -85,20 +85,20 @@ pub struct ServicePort {
     /// Its number.
     pub port: u16,
     /// The pod's port.
-    pub target_port: Target,
+    pub target_port: TargetPort,
 }
 
 /// A port of a pod.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
-pub enum Target {
+pub enum TargetPort {
     /// By number.
     Number(u16),
     /// By name.
     Name(Box<str>),
 }
 
-impl Default for Target {
+impl Default for TargetPort {
     fn default() -> Self {
         Self::Number(0)
     }

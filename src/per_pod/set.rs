@@ -10,14 +10,14 @@ use crate::model::{Kind, LabelSelector, Metadata, Object, SelectorOperator};
 #[serde(default)]
 pub struct PerPodSet {
     pub metadata: Metadata,
-    pub spec: Spec,
-    pub status: Status,
+    pub spec: SetSpec,
+    pub status: SetStatus,
 }
 
 /// The fields of its `spec` that are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Spec {
+pub struct SetSpec {
     /// Absent means 1.
     pub replicas: Option<i32>,
     /// How the pods are numbered.
@@ -37,7 +37,7 @@ pub struct SetOrdinals {
 /// The fields of its `status` that are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Status {
+pub struct SetStatus {
     /// How many pods there are, those that are about to go included.
     pub replicas: i32,
     /// The text of our condition, if it is there.

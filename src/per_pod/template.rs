@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 
 use super::problem::Problem;
-use super::service::{MANAGED_BY, OWNER_LABEL, PerPodService, ServicePort, Target};
+use super::service::{MANAGED_BY, OWNER_LABEL, PerPodService, ServicePort, TargetPort};
 use super::set::PerPodSet;
 use super::settings::settings;
 use crate::cluster::Cluster;
@@ -248,7 +248,7 @@ impl Template {
 fn is_pair(port: &ServicePort, pair: PortPair) -> bool {
     port.port == pair.port
         && matches!(&*port.protocol, "TCP" | "")
-        && port.target_port == Target::Number(pair.target)
+        && port.target_port == TargetPort::Number(pair.target)
         && *port.name == *port_name(pair)
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::scope::Certainty;
-use super::subjects::Subjects;
+use super::subjects::SubjectPatterns;
 use super::{Applicable, Policy, namespace_selector};
 use crate::change::Requester;
 use crate::model::{EXEMPT, EXEMPT_REASON, LabelSelector, Metadata, cut, printable};
@@ -158,7 +158,7 @@ impl<'a> Applicable<'a> {
     }
 
     /// Who may set the exempting annotations, and the policy that decides it.
-    pub(super) fn exemption_setters(&self) -> Option<(&'a Subjects, &'a str)> {
+    pub(super) fn exemption_setters(&self) -> Option<(&'a SubjectPatterns, &'a str)> {
         let certain = self.policies.iter().filter(|(_, certainty)| *certainty == Certainty::Certain);
         let mut policies = certain.map(|(policy, _)| *policy);
         policies.find_map(|policy| Some((policy.exemption_setters()?, &*policy.name)))
@@ -198,7 +198,7 @@ fn names_rule(rules: &[String], rule: &str) -> bool {
 
 impl Policy {
     /// Who may set the exempting annotations. A policy on trial makes no denial of what is exempt.
-    fn exemption_setters(&self) -> Option<&Subjects> {
+    fn exemption_setters(&self) -> Option<&SubjectPatterns> {
         self.annotation_exemptions_by.as_ref().filter(|_| !self.is_on_trial())
     }
 

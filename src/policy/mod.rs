@@ -47,7 +47,7 @@ pub use schema::{exemption_schema, policy_schema, status_schema};
 pub use scope::Subject;
 use scope::{Certainty, Scope};
 pub use status::{Condition, PolicyStatus, statuses};
-use subjects::Subjects;
+use subjects::SubjectPatterns;
 
 /// A shipped set of levels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub struct Policy {
     settings: Vec<Vec<CompiledRuleSetting>>,
     exemptions: Vec<CompiledExemption>,
     annotation_exemptions: Option<bool>,
-    annotation_exemptions_by: Option<Subjects>,
+    annotation_exemptions_by: Option<SubjectPatterns>,
     exemption_namespaces: Option<LabelSelector>,
     operated: Option<OperatorMode>,
     on_missing_companion: Option<OnMissingCompanion>,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::document::{self, ExemptionSpec, PolicySpec, WholeDocument};
 use super::exemptions::{CompiledExemption, LONGEST_REASON, NamespaceExemption};
 use super::plain::plain;
-use super::subjects::{Subjects, names, service_account};
+use super::subjects::{SubjectPatterns, names, service_account};
 use super::{
     CompiledClassRule, CompiledRuleSetting, Policy, PolicyOrigin, Profile, Scope, checks, mutate,
     per_pod_services, rule_index,
@@ -218,11 +218,11 @@ fn known_rule(id: &str, pointer: &str) -> Result<usize, PolicyError> {
     })
 }
 
-fn subjects(subjects: &document::Subjects) -> Result<Subjects, PolicyError> {
+fn subjects(subjects: &document::Subjects) -> Result<SubjectPatterns, PolicyError> {
     let at = |list| format!("/spec/annotationExemptionsBy/{list}");
     let accounts =
         subjects.service_accounts.iter().map(|account| service_account(&account.namespace, &account.name));
-    Ok(Subjects {
+    Ok(SubjectPatterns {
         users: patterns(&subjects.users, &at("users"))?,
         groups: patterns(&subjects.groups, &at("groups"))?,
         service_accounts: patterns(&accounts.collect::<Vec<_>>(), &at("serviceAccounts"))?,

@@ -6,7 +6,7 @@ use crate::software::Patterns;
 
 /// Users, groups and service accounts that a policy names.
 #[derive(Debug)]
-pub(super) struct Subjects {
+pub(super) struct SubjectPatterns {
     pub(super) users: Patterns,
     pub(super) groups: Patterns,
     /// By the names that they have as users.
@@ -15,7 +15,7 @@ pub(super) struct Subjects {
     pub(super) names: Vec<String>,
 }
 
-impl Subjects {
+impl SubjectPatterns {
     pub(super) fn include(&self, requester: &Requester) -> bool {
         self.users.matches(&requester.username)
             || self.service_accounts.matches(&requester.username)

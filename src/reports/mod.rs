@@ -112,7 +112,7 @@ impl Reports {
     async fn term(&self) -> Infallible {
         tracing::info!("background reports started");
         let _ = timeout(SYNC_TIMEOUT, self.all_known()).await;
-        let mut term = Term::new(self);
+        let mut term = LeadershipTerm::new(self);
         loop {
             term.note_changes();
             match term.queue.next(Instant::now()) {
@@ -139,7 +139,7 @@ enum VisitError {
 }
 
 /// One time of leading.
-struct Term<'a> {
+struct LeadershipTerm<'a> {
     reports: &'a Reports,
     server: ReportsApi,
     queue: Queue,
@@ -157,13 +157,13 @@ struct Term<'a> {
     logged: RepeatedErrors,
 }
 
-impl Drop for Term<'_> {
+impl Drop for LeadershipTerm<'_> {
     fn drop(&mut self) {
         self.reports.metrics.clear();
     }
 }
 
-impl<'a> Term<'a> {
+impl<'a> LeadershipTerm<'a> {
     fn new(reports: &'a Reports) -> Self {
         let config = reports.config;
         let rate_limiter = RateLimiter::new(config.requests_per_second, config.requests_per_second);

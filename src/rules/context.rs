@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use super::budgets::enumerate;
-use super::spread::{self, Term};
+use super::spread::{self, SpreadTerm};
 use crate::change::PodRemoval;
 use crate::cluster::{ClusterView, Group, GroupEvidence, Lookup};
 use crate::model::{
@@ -80,7 +80,7 @@ pub struct RefusedExemption<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Remembered<'a> {
     budgets: OnceCell<Vec<&'a DisruptionBudget>>,
-    spread: OnceCell<Option<Vec<Term<'a>>>>,
+    spread: OnceCell<Option<Vec<SpreadTerm<'a>>>>,
     absent_voters: OnceCell<Option<AbsentVoters>>,
 }
 
@@ -336,7 +336,7 @@ impl<'a> SetContext<'a> {
     }
 
     /// Every term and constraint that is to keep the pods apart; `None` where there are too many to look at.
-    pub(super) fn spread_terms(&self) -> Option<&[Term<'a>]> {
+    pub(super) fn spread_terms(&self) -> Option<&[SpreadTerm<'a>]> {
         self.remembered.spread.get_or_init(|| spread::terms(self)).as_deref()
     }
 

@@ -1,7 +1,7 @@
 //! `deprecated-api`
 
 use super::{FieldEdit, Place, Violations};
-use crate::change::Written;
+use crate::change::WrittenObject;
 
 rule! {
     /// ## What it checks
@@ -98,7 +98,7 @@ const REMOVED: [Removed; 13] = [
     removed("CronJob", "batch/v1beta1", "batch/v1", "1.25"),
 ];
 
-fn check(written: &Written, out: &mut Violations) {
+fn check(written: &WrittenObject, out: &mut Violations) {
     let is_it =
         |removed: &&Removed| removed.kind == written.object.kind && removed.old == written.api_version;
     let Some(Removed { kind, old, new, since, besides }) = REMOVED.iter().find(is_it) else { return };
@@ -120,7 +120,7 @@ mod tests {
     fn says(kind: &'static str, api_version: &str) -> String {
         let object = ObjectRef { api_version: "", kind, namespace: "default".into(), name: "zk".into() };
         let mut out = Violations::default();
-        let written = Written {
+        let written = WrittenObject {
             has_selector: true,
             object,
             metadata: Metadata::default(),

@@ -1,7 +1,7 @@
 //! `duplicate-key`
 
 use super::{Place, Violations};
-use crate::change::{DuplicateKey, Written};
+use crate::change::{DuplicateKey, WrittenObject};
 use crate::model::pointer_key;
 
 rule! {
@@ -45,7 +45,7 @@ rule! {
     check: Text(check),
 }
 
-fn check(written: &Written, out: &mut Violations) {
+fn check(written: &WrittenObject, out: &mut Violations) {
     let top = || written.duplicate_keys.iter().filter(|key| key.pointer.rfind('/') == Some(0));
     // All that an object must have, twice: these are two objects.
     let lacks_separator = ["/apiVersion", "/kind"].iter().all(|field| top().any(|key| key.pointer == *field));
@@ -78,7 +78,7 @@ fn check(written: &Written, out: &mut Violations) {
 }
 
 /// Two objects with nothing between them; `key` is the first of the second one.
-fn two_objects(written: &Written, key: &DuplicateKey, out: &mut Violations) {
+fn two_objects(written: &WrittenObject, key: &DuplicateKey, out: &mut Violations) {
     let (before, on) = match key.lines {
         Some((_, last)) => (format!("line {last}"), format!(" on line {last}")),
         None => ("the second object".to_owned(), String::new()),

@@ -1,7 +1,7 @@
 //! `immutable-field`
 
 use super::{Place, Violations};
-use crate::change::{ImmutableChange, OrphanedPods, Written};
+use crate::change::{ImmutableChange, OrphanedPods, WrittenObject};
 
 rule! {
     /// ## What it checks
@@ -83,7 +83,7 @@ rule! {
     check: Text(check),
 }
 
-fn check(written: &Written, out: &mut Violations) {
+fn check(written: &WrittenObject, out: &mut Violations) {
     for ImmutableChange { path, pods } in &written.immutable_changes {
         let field = path.trim_start_matches('/').replace('/', ".");
         out.add(

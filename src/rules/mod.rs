@@ -14,7 +14,7 @@ mod spread;
 mod topology;
 mod violation;
 
-use crate::change::{PodRemoval, Requester, Written};
+use crate::change::{PodRemoval, Requester, WrittenObject};
 use crate::cluster::Kind;
 use crate::model::Class;
 use crate::verdict::RuleId;
@@ -71,7 +71,7 @@ pub enum RuleCheck {
         fn(&WorkloadContext<'_>, &Params, &mut Violations),
     ),
     /// How a manifest is written.
-    Text(fn(&Written, &mut Violations)),
+    Text(fn(&WrittenObject, &mut Violations)),
     /// How a Pod is removed, and by whom.
     PodRemoval(fn(&PodRemoval<'_>, &Requester, &mut Violations)),
 }

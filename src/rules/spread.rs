@@ -13,7 +13,7 @@ use crate::model::{
 
 /// One term of pod anti-affinity, or one topology spread constraint.
 #[derive(Clone, Debug)]
-pub(super) struct Term<'a> {
+pub(super) struct SpreadTerm<'a> {
     /// JSON pointer of it.
     pub(super) path: String,
     pub(super) means: Means,
@@ -66,7 +66,7 @@ pub(super) struct Miss {
     pub(super) others: bool,
 }
 
-impl Term<'_> {
+impl SpreadTerm<'_> {
     /// Whether the scheduler would rather leave a pod pending than let two share a place.
     pub(super) fn is_strict(&self) -> bool {
         matches!(self.means, Means::Required | Means::Constraint(..=1))
@@ -119,7 +119,7 @@ impl Term<'_> {
     }
 }
 
-impl fmt::Display for Term<'_> {
+impl fmt::Display for SpreadTerm<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.means {
             Means::Required => "the required anti-affinity term",
@@ -140,7 +140,7 @@ const MOST_TERMS: usize = 100;
 const MOST_NAMESPACES: usize = 20;
 
 /// Every term and constraint of the set; `None` where there are more than [`MOST_TERMS`], of which nothing is said.
-pub(super) fn terms<'a>(at: &SetContext<'a>) -> Option<Vec<Term<'a>>> {
+pub(super) fn terms<'a>(at: &SetContext<'a>) -> Option<Vec<SpreadTerm<'a>>> {
     let spec = &at.set.spec.template.spec;
     let anti = &spec.affinity.pod_anti_affinity;
     if anti.required.len() + anti.preferred.len() + spec.topology_spread_constraints.len() > MOST_TERMS {
@@ -165,7 +165,7 @@ pub(super) fn terms<'a>(at: &SetContext<'a>) -> Option<Vec<Term<'a>>> {
 }
 
 /// Whether something keeps the pods apart, over whatever.
-pub(super) fn is_spread(at: &SetContext<'_>, terms: &[Term<'_>]) -> bool {
+pub(super) fn is_spread(at: &SetContext<'_>, terms: &[SpreadTerm<'_>]) -> bool {
     at.set.spec.template.spec.takes_host_ports() || terms.iter().any(|term| term.effect == Effect::Spreads)
 }
 
@@ -183,7 +183,12 @@ pub(super) fn is_pinned_apart(
     others.iter().all(is_apart)
 }
 
-fn of_affinity<'a>(at: &SetContext<'a>, term: &'a AffinityTerm, means: Means, path: String) -> Term<'a> {
+fn of_affinity<'a>(
+    at: &SetContext<'a>,
+    term: &'a AffinityTerm,
+    means: Means,
+    path: String,
+) -> SpreadTerm<'a> {
     let selector = term.label_selector.as_ref();
     let own = at.namespace();
     let in_own = looks_in_own_namespace(at, term);
@@ -193,7 +198,7 @@ fn of_affinity<'a>(at: &SetContext<'a>, term: &'a AffinityTerm, means: Means, pa
     let elsewhere =
         term.namespaces.iter().map(|namespace| &**namespace).filter(|namespace| *namespace != own);
     let own = (in_own != Some(false)).then_some(own);
-    Term {
+    SpreadTerm {
         path,
         means,
         topology_key: &term.topology_key,
@@ -203,7 +208,7 @@ fn of_affinity<'a>(at: &SetContext<'a>, term: &'a AffinityTerm, means: Means, pa
     }
 }
 
-fn of_constraint<'a>(at: &SetContext<'a>, index: usize, constraint: &'a SpreadConstraint) -> Term<'a> {
+fn of_constraint<'a>(at: &SetContext<'a>, index: usize, constraint: &'a SpreadConstraint) -> SpreadTerm<'a> {
     let selector = constraint.label_selector.as_ref();
     let key = &constraint.topology_key;
     let effect = effect(at, key, selector, &constraint.match_label_keys);
@@ -211,7 +216,7 @@ fn of_constraint<'a>(at: &SetContext<'a>, index: usize, constraint: &'a SpreadCo
         WhenUnsatisfiable::DoNotSchedule => Means::Constraint(constraint.max_skew),
         WhenUnsatisfiable::ScheduleAnyway => Means::ScheduleAnyway,
     };
-    Term {
+    SpreadTerm {
         path: format!("/spec/template/spec/topologySpreadConstraints/{index}"),
         means,
         topology_key: key,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::edits::pod_selector;
-use super::spread::{Effect, Term, is_pinned_apart};
+use super::spread::{Effect, SpreadTerm, is_pinned_apart};
 use super::topology::{HOST, TOPOLOGY_KEY};
 use super::{FieldEdit, Param, ParamKind, Params, Place, SetContext, Violations};
 use crate::model::{Class, StatefulSet};
@@ -93,10 +93,10 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     let Some(terms) = at.spread_terms() else { return };
     // A set with one member only shares a node with other sets of its group.
     let others = if at.replicas == 1 { at.sets_with_members() } else { Vec::new() };
-    let selects = |term: &Term<'_>, set: &StatefulSet| {
+    let selects = |term: &SpreadTerm<'_>, set: &StatefulSet| {
         std::ptr::eq(set, at.set) || term.selector.is_some_and(|s| s.matches(set.spec.template.labels()))
     };
-    let spreads = |term: &Term<'_>| {
+    let spreads = |term: &SpreadTerm<'_>| {
         (term.effect == Effect::Spreads || (at.replicas == 1 && term.effect == Effect::SpreadsGroup))
             && counts(term.topology_key)
             && others.iter().all(|set| selects(term, set))
@@ -109,7 +109,7 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
         return;
     }
     // That a term misses the pods is what another rule says.
-    let is_mismatch = |term: &Term<'_>| {
+    let is_mismatch = |term: &SpreadTerm<'_>| {
         counts(term.topology_key)
             && matches!(&term.effect, Effect::Misses(miss) if miss.field != TOPOLOGY_KEY)
     };
@@ -145,7 +145,7 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     let in_group = terms.iter().any(|term| term.effect == Effect::SpreadsGroup && counts(term.topology_key));
     let level = match in_group {
         true => Level::Audit,
-        false if terms.iter().any(Term::may_be_right) => Level::Warn,
+        false if terms.iter().any(SpreadTerm::may_be_right) => Level::Warn,
         false => Level::Deny,
     };
     out.add(place, message, remedy).edits(edits).at_most(level);
@@ -183,7 +183,7 @@ fn group_is_not_spread(at: &SetContext<'_>, wanted: &str, out: &mut Violations) 
 }
 
 /// The present terms, in place of the wanted one.
-fn what_there_is(at: &SetContext<'_>, terms: &[Term<'_>], wanted: &str) -> String {
+fn what_there_is(at: &SetContext<'_>, terms: &[SpreadTerm<'_>], wanted: &str) -> String {
     if let Some(term) = terms.iter().find(|term| term.effect == Effect::Spreads) {
         return format!("pods are spread over {} but not over {wanted}", term.topology_key);
     }
@@ -191,7 +191,7 @@ fn what_there_is(at: &SetContext<'_>, terms: &[Term<'_>], wanted: &str) -> Strin
         return format!("pods are spread over {HOST} but not over {wanted}");
     }
     match terms.first() {
-        Some(Term { effect: Effect::Misses(miss), .. }) if miss.field == TOPOLOGY_KEY => {
+        Some(SpreadTerm { effect: Effect::Misses(miss), .. }) if miss.field == TOPOLOGY_KEY => {
             format!("nothing keeps the pods apart: {} {}", terms[0], miss.why)
         }
         Some(term) if term.effect == Effect::KeepsTogether => {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::edits::pod_selector;
-use super::spread::{Effect, Means, Term};
+use super::spread::{Effect, Means, SpreadTerm};
 use super::{FieldEdit, Params, Place, SetContext, Violations};
 use crate::model::quorum::tolerated;
 
@@ -78,7 +78,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(terms) = at.spread_terms() else { return };
     let mut spreads = terms.iter().filter(|term| term.effect == Effect::Spreads);
     let by_ports = at.set.spec.template.spec.takes_host_ports();
-    if by_ports || spreads.clone().any(Term::is_strict) {
+    if by_ports || spreads.clone().any(SpreadTerm::is_strict) {
         return;
     }
     let Some(term) = spreads.next() else { return };
@@ -101,7 +101,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
 }
 
 /// Makes the term strict, which can leave pods pending.
-fn edits(at: &SetContext<'_>, term: &Term<'_>) -> Vec<FieldEdit> {
+fn edits(at: &SetContext<'_>, term: &SpreadTerm<'_>) -> Vec<FieldEdit> {
     let field = |name: &str| Place::in_set(format!("{}/{name}", term.path));
     let max_skew = FieldEdit::set(field("maxSkew"), 1);
     match term.means {
@@ -112,7 +112,7 @@ fn edits(at: &SetContext<'_>, term: &Term<'_>) -> Vec<FieldEdit> {
     }
 }
 
-fn required(at: &SetContext<'_>, term: &Term<'_>) -> Vec<FieldEdit> {
+fn required(at: &SetContext<'_>, term: &SpreadTerm<'_>) -> Vec<FieldEdit> {
     let affinity = "/spec/template/spec/affinity/podAntiAffinity";
     let preferred = term.path.trim_end_matches("/podAffinityTerm");
     let Some(selector) = pod_selector(at) else { return Vec::new() };

@@ -17,12 +17,12 @@ const SLOW: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct ByteBudget {
     most: usize,
-    state: Mutex<State>,
+    state: Mutex<InFlightState>,
     gauge: Gauge,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct InFlightState {
     used: usize,
     /// Bodies that are still read, the oldest first.
     reading: BTreeMap<u64, BodyBeingRead>,
@@ -67,16 +67,16 @@ impl ByteBudget {
         Share { budget: Arc::clone(self), id, bytes: 0, is_whole: false, give_way }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, InFlightState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn show(&self, state: &State) {
+    fn show(&self, state: &InFlightState) {
         self.gauge.set(i64::try_from(state.used).unwrap_or(i64::MAX));
     }
 }
 
-impl State {
+impl InFlightState {
     /// Takes the bytes of the slowest body other than `id` back; false where there is none.
     fn reclaim(&mut self, id: u64) -> bool {
         let is_slow = |reading: &BodyBeingRead| reading.bytes > 0 && reading.since.elapsed() >= SLOW;

@@ -18,7 +18,7 @@ use super::{
     open_connections::OpenConnections,
     ops, own_thread, review,
     reviews::Reviews,
-    tasks::{Task, Tasks},
+    tasks::{ServerTask, Tasks},
     tls,
 };
 use crate::guard::Guard;
@@ -167,10 +167,13 @@ impl Server {
         let (keep_ops, stop_ops) = oneshot::channel();
         let ops = ops_port(self.ops, stop_ops, &limits, &self.metrics)?;
         Ok(Tasks {
-            webhook: Task::spawn("webhook listener", webhook),
-            ops: Task::spawn("ops listener", ops),
+            webhook: ServerTask::spawn("webhook listener", webhook),
+            ops: ServerTask::spawn("ops listener", ops),
             keep_ops,
-            certificates: Task::spawn("certificate refresher", self.refresher.run(self.config.reload_every)),
+            certificates: ServerTask::spawn(
+                "certificate refresher",
+                self.refresher.run(self.config.reload_every),
+            ),
         })
     }
 }

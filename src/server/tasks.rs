@@ -8,11 +8,11 @@ use super::ServeError;
 
 /// Tasks that must run as long as the server does. Dropping this ends them all.
 pub(super) struct Tasks {
-    pub(super) webhook: Task,
-    pub(super) ops: Task,
+    pub(super) webhook: ServerTask,
+    pub(super) ops: ServerTask,
     /// Dropped, it ends the ops listener, which has a thread of its own.
     pub(super) keep_ops: oneshot::Sender<()>,
-    pub(super) certificates: Task,
+    pub(super) certificates: ServerTask,
 }
 
 impl Tasks {
@@ -34,12 +34,12 @@ impl Tasks {
     }
 }
 
-pub(super) struct Task {
+pub(super) struct ServerTask {
     name: &'static str,
     task: JoinSet<()>,
 }
 
-impl Task {
+impl ServerTask {
     pub(super) fn spawn(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> Self {
         let mut task = JoinSet::new();
         task.spawn(work);
@@ -70,26 +70,26 @@ impl Task {
 mod tests {
     use std::future::{pending, ready};
 
-    use super::{Task, Tasks, oneshot};
+    use super::{ServerTask, Tasks, oneshot};
 
-    fn tasks(certificates: Task) -> Tasks {
+    fn tasks(certificates: ServerTask) -> Tasks {
         let (keep_ops, _) = oneshot::channel();
-        let (webhook, ops) = (Task::spawn("webhook", pending()), Task::spawn("ops", pending()));
+        let (webhook, ops) = (ServerTask::spawn("webhook", pending()), ServerTask::spawn("ops", pending()));
         Tasks { webhook, ops, keep_ops, certificates }
     }
 
     #[tokio::test]
     async fn a_task_that_ends_or_panics_is_an_error_that_names_it() {
-        let mut ended = tasks(Task::spawn("refresher", ready(())));
+        let mut ended = tasks(ServerTask::spawn("refresher", ready(())));
         let error = ended.until(pending()).await.unwrap_err().to_string();
         assert_eq!(error, "the refresher stopped working: it ended");
-        let mut panicked = tasks(Task::spawn("refresher", async { panic!("oh") }));
+        let mut panicked = tasks(ServerTask::spawn("refresher", async { panic!("oh") }));
         let error = panicked.until(pending()).await.unwrap_err().to_string();
         assert!(error.starts_with("the refresher stopped working: task"), "{error}");
     }
 
     #[tokio::test]
     async fn the_event_ends_the_wait() {
-        tasks(Task::spawn("refresher", pending())).until(ready(())).await.unwrap();
+        tasks(ServerTask::spawn("refresher", pending())).until(ready(())).await.unwrap();
     }
 }

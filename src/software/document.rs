@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::configuration::ProgramConfiguration;
-use super::entry::{ByImage, CatalogueEntry, PassOver, Variable};
+use super::entry::{ByImage, CatalogueEntry, PassOver, VariableCondition};
 use super::files::SettingsFile;
 use super::{Catalogue, ImagePatterns, Patterns};
 use crate::model::{Class, Confidence, MajorityProbes};
@@ -175,8 +175,8 @@ fn with_owner<'a>(lists: impl Iterator<Item = &'a Vec<String>>) -> (Vec<usize>, 
 }
 
 /// `NAME` or `NAME=value`.
-fn variable(entry: &str) -> Result<Variable, globset::Error> {
+fn variable(entry: &str) -> Result<VariableCondition, globset::Error> {
     let (name, value) = entry.split_once('=').map_or((entry, None), |(name, value)| (name, Some(value)));
     let value = value.map(|value| Patterns::new(&[value.to_owned()])).transpose()?;
-    Ok(Variable { name: name.to_owned(), value })
+    Ok(VariableCondition { name: name.to_owned(), value })
 }

@@ -24,7 +24,7 @@ pub(super) struct CatalogueEntry {
     pub(super) has_commands: bool,
     pub(super) subcommands: Patterns,
     pub(super) arguments: Patterns,
-    pub(super) environment: Vec<Variable>,
+    pub(super) environment: Vec<VariableCondition>,
     pub(super) claims: bool,
     pub(super) configuration: Option<ProgramConfiguration>,
     pub(super) data_folders: Arc<[Box<str>]>,
@@ -45,7 +45,7 @@ pub(super) enum ByImage {
 
 /// An environment variable that is set, to anything or to a value.
 #[derive(Debug)]
-pub(super) struct Variable {
+pub(super) struct VariableCondition {
     pub(super) name: String,
     pub(super) value: Option<Patterns>,
 }
@@ -93,12 +93,12 @@ impl CatalogueEntry {
         self.arguments.matches(word) || self.arguments.matches(base_name(word))
     }
 
-    pub(super) fn variable(&self, container: &Container) -> Option<&Variable> {
+    pub(super) fn variable(&self, container: &Container) -> Option<&VariableCondition> {
         self.environment.iter().find(|variable| variable.is_set(container))
     }
 }
 
-impl Variable {
+impl VariableCondition {
     fn is_set(&self, container: &Container) -> bool {
         self.given(container).is_some()
     }

@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 pub use config::WatchConfig;
 pub use gauges::Gauges;
 pub use list::{list, list_raw_sets};
-pub use writer::{WatchEvent, Writer};
+pub use writer::{SnapshotWriter, WatchEvent};
 
 use crate::api_server::Api;
 use crate::cluster::{Cluster, Kind};
@@ -57,7 +57,7 @@ pub struct Live {
     api: Api,
     config: WatchConfig,
     gauges: Gauges,
-    writer: Writer,
+    writer: SnapshotWriter,
     cluster: Arc<ArcSwap<Cluster>>,
 }
 
@@ -68,7 +68,7 @@ impl Live {
         let cluster = Arc::new(ArcSwap::from_pointee(Cluster::default()));
         gauges.show(&cluster.load());
         let parts = parts(readiness);
-        let writer = Writer::new(Arc::clone(&cluster), parts, gauges.clone());
+        let writer = SnapshotWriter::new(Arc::clone(&cluster), parts, gauges.clone());
         Self { api: Api::new(client, config.patience), config, gauges, writer, cluster }
     }
 

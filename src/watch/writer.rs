@@ -29,7 +29,7 @@ pub enum WatchEvent {
 
 /// Owns the working copy and publishes it.
 #[derive(Debug)]
-pub struct Writer {
+pub struct SnapshotWriter {
     cluster: Cluster,
     published: Arc<ArcSwap<Cluster>>,
     /// The lists that are not complete yet.
@@ -54,7 +54,7 @@ enum Staged {
 /// Events applied between two publications, at most: a snapshot is never much older than what is known.
 const BATCH: usize = 1024;
 
-impl Writer {
+impl SnapshotWriter {
     /// Creates a writer that publishes to `published`.
     pub fn new(
         published: Arc<ArcSwap<Cluster>>,
@@ -245,15 +245,15 @@ mod tests {
     }
 
     /// A writer that knows the Service `a`.
-    fn writer() -> Writer {
-        let mut writer = Writer::new(Arc::default(), BTreeMap::new(), Gauges::default());
+    fn writer() -> SnapshotWriter {
+        let mut writer = SnapshotWriter::new(Arc::default(), BTreeMap::new(), Gauges::default());
         apply(&mut writer, [WatchEvent::Listing, WatchEvent::Listed(service("a", "1"))]);
         assert_eq!(address(&writer, "a"), Lookup::Unknown, "a list is seen when it is complete");
         apply(&mut writer, [WatchEvent::Complete]);
         writer
     }
 
-    fn apply(writer: &mut Writer, events: impl IntoIterator<Item = WatchEvent>) {
+    fn apply(writer: &mut SnapshotWriter, events: impl IntoIterator<Item = WatchEvent>) {
         for event in events {
             if writer.apply(Kind::Service, event) {
                 writer.publish();
@@ -261,7 +261,7 @@ mod tests {
         }
     }
 
-    fn address(writer: &Writer, name: &str) -> Lookup<String> {
+    fn address(writer: &SnapshotWriter, name: &str) -> Lookup<String> {
         let cluster = writer.published.load();
         match ClusterView::new(&cluster, PendingChange::Nothing).service("n", name) {
             Lookup::Present(service) => Lookup::Present(service.spec.cluster_ip.to_string()),

@@ -1,7 +1,7 @@
 //! Expressions, and what a real API server makes of them: `tests/cel/answers.txt`.
 
 use serde_json::Value as Json;
-use stateward::cel::{Failure, Meter, Program, Type, Value, VariableTypes, VariableValues};
+use stateward::cel::{CelValue, Failure, Meter, Program, Type, VariableTypes, VariableValues};
 
 #[path = "../support/answers.rs"]
 #[allow(dead_code, reason = "not every helper is needed here")]
@@ -27,12 +27,12 @@ impl VariableTypes for Object {
 }
 
 impl<'v> VariableValues<'v> for &'v Object {
-    fn variable(&self, name: &str, _: &mut Meter) -> Result<Value<'v>, Failure> {
-        Ok(self.0.get(name).map_or(Value::Null, Into::into))
+    fn variable(&self, name: &str, _: &mut Meter) -> Result<CelValue<'v>, Failure> {
+        Ok(self.0.get(name).map_or(CelValue::Null, Into::into))
     }
 
-    fn derived(&self, _: &str, _: &mut Meter) -> Result<Value<'v>, Failure> {
-        Ok(Value::Null)
+    fn derived(&self, _: &str, _: &mut Meter) -> Result<CelValue<'v>, Failure> {
+        Ok(CelValue::Null)
     }
 }
 
@@ -45,7 +45,7 @@ fn answer(expression: &str) -> Answer {
         return Answer::Refused;
     };
     match program.evaluate(&&object, &mut Meter::new(200_000)) {
-        Ok(Value::Text(text)) => Answer::Value(text.as_str().to_owned()),
+        Ok(CelValue::Text(text)) => Answer::Value(text.as_str().to_owned()),
         Ok(other) => panic!("{expression}: {other:?}"),
         Err(_) => Answer::Error,
     }

@@ -11,7 +11,7 @@ pub(super) struct JsonReader<'de> {
 }
 
 /// A string of the text.
-pub(super) enum Text<'de> {
+pub(super) enum JsonText<'de> {
     /// The text as it is written.
     Plain(&'de str),
     /// The text with its escapes replaced.
@@ -79,25 +79,25 @@ impl<'de> JsonReader<'de> {
 
     /// Reads a string whose quote is next.
     #[inline]
-    pub(super) fn string(&mut self) -> Result<Text<'de>> {
+    pub(super) fn string(&mut self) -> Result<JsonText<'de>> {
         let start = self.at + 1;
         let end = self.special(start)?;
         if self.bytes[end] == b'"' {
             self.at = end + 1;
-            return Ok(Text::Plain(&self.text[start..end]));
+            return Ok(JsonText::Plain(&self.text[start..end]));
         }
         self.unescaped(start, end)
     }
 
     /// Reads a string from its first byte on, whose first special byte has been found.
-    fn unescaped(&mut self, mut from: usize, mut end: usize) -> Result<Text<'de>> {
+    fn unescaped(&mut self, mut from: usize, mut end: usize) -> Result<JsonText<'de>> {
         let mut text = String::new();
         loop {
             text.push_str(&self.text[from..end]);
             match self.bytes[end] {
                 b'"' => {
                     self.at = end + 1;
-                    return Ok(Text::Unescaped(text));
+                    return Ok(JsonText::Unescaped(text));
                 }
                 b'\\' => self.at = end + 1,
                 _ => return Err(GaveUp),

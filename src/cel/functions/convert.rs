@@ -2,7 +2,7 @@
 
 #![allow(clippy::unnecessary_wraps, reason = "the table wants functions that can fail")]
 
-use super::super::value::Value;
+use super::super::value::CelValue;
 use super::super::{Failure, numbers, quantity::Quantity};
 use super::{ArgumentKind, Call, Evaluated, Function, Gives, Style, global};
 
@@ -33,8 +33,8 @@ pub(super) const TABLE: &[Function] = &[
     global("isQuantity", &[ArgumentKind::Text], Gives::Bool, is_quantity),
 ];
 
-fn first<'v>(call: &Call<'_, 'v>) -> Value<'v> {
-    call.args.first().cloned().unwrap_or(Value::Null)
+fn first<'v>(call: &Call<'_, 'v>) -> CelValue<'v> {
+    call.args.first().cloned().unwrap_or(CelValue::Null)
 }
 
 fn same<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
@@ -42,78 +42,78 @@ fn same<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
 }
 
 fn kind<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
-    Ok(Value::Kind(first(call).kind()))
+    Ok(CelValue::Kind(first(call).kind()))
 }
 
 fn size<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     let size = match first(call) {
-        Value::Text(text) => {
+        CelValue::Text(text) => {
             call.meter.spend_bytes(text.as_str().len())?;
             text.as_str().chars().count()
         }
-        Value::List(list) => list.len(),
-        Value::Map(map) => {
+        CelValue::List(list) => list.len(),
+        CelValue::Map(map) => {
             call.meter.spend(map.capacity())?;
             map.keys().len()
         }
         _ => 0,
     };
-    Ok(Value::Int(i64::try_from(size).unwrap_or(i64::MAX)))
+    Ok(CelValue::Int(i64::try_from(size).unwrap_or(i64::MAX)))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the range is looked at")]
 fn int_of_double<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
-    let Value::Double(number) = first(call) else { return Ok(Value::Int(0)) };
+    let CelValue::Double(number) = first(call) else { return Ok(CelValue::Int(0)) };
     if number > -9_223_372_036_854_775_808.0 && number < 9_223_372_036_854_775_808.0 {
-        return Ok(Value::Int(number as i64));
+        return Ok(CelValue::Int(number as i64));
     }
     Err(Failure::new("not a whole number of 64 bits"))
 }
 
 fn int_of_text<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
-    call.text(0).parse().map(Value::Int).map_err(|_| Failure::new("the text is not a whole number"))
+    call.text(0).parse().map(CelValue::Int).map_err(|_| Failure::new("the text is not a whole number"))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "asked for")]
 fn double_of_int<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
-    Ok(Value::Double(call.int(0).unwrap_or_default() as f64))
+    Ok(CelValue::Double(call.int(0).unwrap_or_default() as f64))
 }
 
 fn double_of_text<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     // Hexadecimal and underscores, which Go takes as well, do not occur in manifests.
-    call.text(0).parse().map(Value::Double).map_err(|_| Failure::new("the text is not a number"))
+    call.text(0).parse().map(CelValue::Double).map_err(|_| Failure::new("the text is not a number"))
 }
 
 fn bool_of_text<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     match call.text(0) {
-        "true" | "True" | "TRUE" | "t" | "T" | "1" => Ok(Value::Bool(true)),
-        "false" | "False" | "FALSE" | "f" | "F" | "0" => Ok(Value::Bool(false)),
+        "true" | "True" | "TRUE" | "t" | "T" | "1" => Ok(CelValue::Bool(true)),
+        "false" | "False" | "FALSE" | "f" | "F" | "0" => Ok(CelValue::Bool(false)),
         _ => Err(Failure::new("the text is neither true nor false")),
     }
 }
 
 fn string<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     Ok(match first(call) {
-        Value::Int(number) => Value::text(number.to_string()),
-        Value::Double(number) => Value::text(numbers::shortest(number)),
-        Value::Bool(value) => Value::text(value.to_string()),
-        Value::Duration(span) => Value::text(span.to_string()),
-        Value::Timestamp(moment) => Value::text(moment.to_string()),
-        Value::Address(address) => Value::text(address.to_string()),
-        Value::Block(block) => Value::text(block.to_string()),
+        CelValue::Int(number) => CelValue::text(number.to_string()),
+        CelValue::Double(number) => CelValue::text(numbers::shortest(number)),
+        CelValue::Bool(value) => CelValue::text(value.to_string()),
+        CelValue::Duration(span) => CelValue::text(span.to_string()),
+        CelValue::Timestamp(moment) => CelValue::text(moment.to_string()),
+        CelValue::Address(address) => CelValue::text(address.to_string()),
+        CelValue::Block(block) => CelValue::text(block.to_string()),
         other => other,
     })
 }
 
 fn quantity<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
-    let quantity = Quantity::parse(call.text(0)).map(Value::Quantity);
+    let quantity = Quantity::parse(call.text(0)).map(CelValue::Quantity);
     quantity.ok_or_else(|| Failure::new("the text is not a quantity, such as 10Gi"))
 }
 
 fn quantity_of_int<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
-    Ok(Value::Quantity(Quantity::of(call.int(0).unwrap_or_default())))
+    Ok(CelValue::Quantity(Quantity::of(call.int(0).unwrap_or_default())))
 }
 
 fn is_quantity<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
-    Ok(Value::Bool(Quantity::parse(call.text(0)).is_some()))
+    Ok(CelValue::Bool(Quantity::parse(call.text(0)).is_some()))
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::numbers::{fixed, not_finite, scientific, shortest};
-use super::super::value::Value;
+use super::super::value::CelValue;
 use super::super::{Failure, Meter};
 use super::{ArgumentKind, Call, Evaluated, Function, Gives, Style};
 
@@ -24,7 +24,7 @@ pub(super) const TABLE: &[Function] = &[
         gives: Gives::Text,
         run: |call| {
             call.meter.spend_bytes(call.text(0).len())?;
-            Ok(Value::text(quoted(call.text(0))))
+            Ok(CelValue::text(quoted(call.text(0))))
         },
     },
 ];
@@ -53,7 +53,7 @@ fn format<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
         return Err(Failure::new("the list has more items than the format has parts"));
     }
     made.push_str(rest);
-    Ok(Value::text(made))
+    Ok(CelValue::text(made))
 }
 
 /// The `.2` of `%.2f`; six digits without it.
@@ -67,23 +67,23 @@ fn precision(text: &str) -> Result<(usize, &str), Failure> {
 fn formatted(
     verb: char,
     precision: usize,
-    item: &Value<'_>,
+    item: &CelValue<'_>,
     made: &mut String,
     meter: &mut Meter,
 ) -> Result<(), Failure> {
     meter.spend_bytes(precision)?;
     let text = match (verb, item) {
         ('s', _) => return show(item, made, meter),
-        ('d', Value::Int(number)) => number.to_string(),
-        ('f', Value::Double(number)) => fixed(*number, precision),
-        ('e', Value::Double(number)) => scientific(*number),
-        ('b', Value::Bool(value)) => u8::from(*value).to_string(),
-        ('b', Value::Int(number)) => signed(*number, &format!("{:b}", number.unsigned_abs())),
-        ('o', Value::Int(number)) => signed(*number, &format!("{:o}", number.unsigned_abs())),
-        ('x', Value::Int(number)) => signed(*number, &format!("{:x}", number.unsigned_abs())),
-        ('X', Value::Int(number)) => signed(*number, &format!("{:X}", number.unsigned_abs())),
-        ('x', Value::Text(text)) => coded(text.as_str(), meter)?,
-        ('X', Value::Text(text)) => coded(text.as_str(), meter)?.to_ascii_uppercase(),
+        ('d', CelValue::Int(number)) => number.to_string(),
+        ('f', CelValue::Double(number)) => fixed(*number, precision),
+        ('e', CelValue::Double(number)) => scientific(*number),
+        ('b', CelValue::Bool(value)) => u8::from(*value).to_string(),
+        ('b', CelValue::Int(number)) => signed(*number, &format!("{:b}", number.unsigned_abs())),
+        ('o', CelValue::Int(number)) => signed(*number, &format!("{:o}", number.unsigned_abs())),
+        ('x', CelValue::Int(number)) => signed(*number, &format!("{:x}", number.unsigned_abs())),
+        ('X', CelValue::Int(number)) => signed(*number, &format!("{:X}", number.unsigned_abs())),
+        ('x', CelValue::Text(text)) => coded(text.as_str(), meter)?,
+        ('X', CelValue::Text(text)) => coded(text.as_str(), meter)?.to_ascii_uppercase(),
         _ => return Err(Failure::new(format!("%{verb} does not take {}", item.kind()))),
     };
     made.push_str(&text);
@@ -105,51 +105,51 @@ fn coded(text: &str, meter: &mut Meter) -> Result<String, Failure> {
 }
 
 /// A value as a part of a text.
-fn show(value: &Value<'_>, made: &mut String, meter: &mut Meter) -> Result<(), Failure> {
+fn show(value: &CelValue<'_>, made: &mut String, meter: &mut Meter) -> Result<(), Failure> {
     match value {
-        Value::Text(text) => {
+        CelValue::Text(text) => {
             meter.spend_bytes(text.as_str().len())?;
             made.push_str(text.as_str());
             Ok(())
         }
-        Value::Double(number) => {
+        CelValue::Double(number) => {
             made.push_str(&shortest(*number));
             Ok(())
         }
-        Value::Duration(span) => write!(made, "{span}").map_err(|_| unformatted(value)),
-        Value::Timestamp(moment) => write!(made, "{moment}").map_err(|_| unformatted(value)),
+        CelValue::Duration(span) => write!(made, "{span}").map_err(|_| unformatted(value)),
+        CelValue::Timestamp(moment) => write!(made, "{moment}").map_err(|_| unformatted(value)),
         value => show_within(value, made, meter),
     }
 }
 
-fn unformatted(value: &Value<'_>) -> Failure {
+fn unformatted(value: &CelValue<'_>) -> Failure {
     Failure::new(format!("%s does not take {}", value.kind()))
 }
 
 /// A value within a list or a map: what it is can be told.
-fn show_within(value: &Value<'_>, made: &mut String, meter: &mut Meter) -> Result<(), Failure> {
+fn show_within(value: &CelValue<'_>, made: &mut String, meter: &mut Meter) -> Result<(), Failure> {
     meter.spend(1)?;
     let text = match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::Double(number) => not_finite(*number, "\"+Inf\"", "\"-Inf\"")
+        CelValue::Null => "null".to_owned(),
+        CelValue::Bool(value) => value.to_string(),
+        CelValue::Int(number) => number.to_string(),
+        CelValue::Double(number) => not_finite(*number, "\"+Inf\"", "\"-Inf\"")
             .map_or_else(|| format!("{number:.6}"), |text| text.replace("NaN", "\"NaN\"")),
-        Value::Text(text) => {
+        CelValue::Text(text) => {
             meter.spend_bytes(text.as_str().len())?;
             quoted(text.as_str())
         }
-        Value::Kind(kind) => (*kind).to_owned(),
-        Value::Duration(span) => format!("duration(\"{span}\")"),
-        Value::Timestamp(moment) => format!("timestamp(\"{moment}\")"),
-        Value::List(list) => {
+        CelValue::Kind(kind) => (*kind).to_owned(),
+        CelValue::Duration(span) => format!("duration(\"{span}\")"),
+        CelValue::Timestamp(moment) => format!("timestamp(\"{moment}\")"),
+        CelValue::List(list) => {
             let items = list.iter().map(|item| shown_within(&item, meter)).collect::<Result<Vec<_>, _>>()?;
             format!("[{}]", items.join(", "))
         }
-        Value::Map(map) => {
+        CelValue::Map(map) => {
             let mut entries = Vec::new();
             for key in map.keys() {
-                let value = map.find(&key).unwrap_or(Value::Null);
+                let value = map.find(&key).unwrap_or(CelValue::Null);
                 entries.push(format!("{}:{}", shown_within(&key, meter)?, shown_within(&value, meter)?));
             }
             entries.sort_unstable();
@@ -162,7 +162,7 @@ fn show_within(value: &Value<'_>, made: &mut String, meter: &mut Meter) -> Resul
     Ok(())
 }
 
-fn shown_within(value: &Value<'_>, meter: &mut Meter) -> Result<String, Failure> {
+fn shown_within(value: &CelValue<'_>, meter: &mut Meter) -> Result<String, Failure> {
     let mut made = String::new();
     show_within(value, &mut made, meter)?;
     Ok(made)

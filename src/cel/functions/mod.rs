@@ -14,7 +14,7 @@ use regex::Regex;
 
 use super::evaluate::Evaluated;
 use super::types::Type;
-use super::value::Value;
+use super::value::CelValue;
 use super::{Failure, Meter};
 use crate::model::did_you_mean;
 
@@ -92,7 +92,7 @@ enum Gives {
 
 /// The arguments of one call.
 pub(super) struct Call<'c, 'v> {
-    args: &'c [Value<'v>],
+    args: &'c [CelValue<'v>],
     /// The compiled pattern, where the expression has it as a literal.
     regex: Option<&'c Regex>,
     meter: &'c mut Meter,
@@ -177,13 +177,13 @@ pub(super) fn check(name: &str, is_method: bool, args: &[Type]) -> Result<Type, 
 pub(super) fn call<'v>(
     name: &str,
     is_method: bool,
-    args: &[Value<'v>],
+    args: &[CelValue<'v>],
     regex: Option<&Regex>,
     meter: &mut Meter,
 ) -> Evaluated<'v> {
     meter.spend(args.len())?;
     let Some(form) = forms(name, is_method).find(|form| form.takes(args)) else {
-        let kinds: Vec<&str> = args.iter().map(Value::kind).collect();
+        let kinds: Vec<&str> = args.iter().map(CelValue::kind).collect();
         return Err(Failure::new(format!("{name}() does not take {}", kinds.join(", "))));
     };
     (form.run)(&mut Call { args, regex, meter })
@@ -206,7 +206,7 @@ impl Function {
         self.has_arity(args.len()) && self.takes.iter().zip(args).all(|(kind, found)| kind.may_be(found))
     }
 
-    fn takes(&self, args: &[Value<'_>]) -> bool {
+    fn takes(&self, args: &[CelValue<'_>]) -> bool {
         self.has_arity(args.len()) && self.takes.iter().zip(args).all(|(kind, value)| kind.is(value))
     }
 }
@@ -233,23 +233,23 @@ impl ArgumentKind {
         )
     }
 
-    fn is(self, value: &Value<'_>) -> bool {
+    fn is(self, value: &CelValue<'_>) -> bool {
         matches!(
             (self, value),
             (Self::Any, _)
-                | (Self::Bool, Value::Bool(_))
-                | (Self::Int, Value::Int(_))
-                | (Self::Double, Value::Double(_))
-                | (Self::Text, Value::Text(_))
-                | (Self::List, Value::List(_))
-                | (Self::Map, Value::Map(_))
-                | (Self::Quantity, Value::Quantity(_))
-                | (Self::Duration, Value::Duration(_))
-                | (Self::Timestamp, Value::Timestamp(_))
-                | (Self::Address, Value::Address(_))
-                | (Self::Block, Value::Block(_))
-                | (Self::Version, Value::Version(_))
-                | (Self::Optional, Value::Optional(_))
+                | (Self::Bool, CelValue::Bool(_))
+                | (Self::Int, CelValue::Int(_))
+                | (Self::Double, CelValue::Double(_))
+                | (Self::Text, CelValue::Text(_))
+                | (Self::List, CelValue::List(_))
+                | (Self::Map, CelValue::Map(_))
+                | (Self::Quantity, CelValue::Quantity(_))
+                | (Self::Duration, CelValue::Duration(_))
+                | (Self::Timestamp, CelValue::Timestamp(_))
+                | (Self::Address, CelValue::Address(_))
+                | (Self::Block, CelValue::Block(_))
+                | (Self::Version, CelValue::Version(_))
+                | (Self::Optional, CelValue::Optional(_))
         )
     }
 }
@@ -294,22 +294,22 @@ impl<'v> Call<'_, 'v> {
     /// The argument at an index; the table has made sure that it is a text.
     fn text(&self, index: usize) -> &str {
         match self.args.get(index) {
-            Some(Value::Text(text)) => text.as_str(),
+            Some(CelValue::Text(text)) => text.as_str(),
             _ => "",
         }
     }
 
     fn int(&self, index: usize) -> Option<i64> {
         match self.args.get(index) {
-            Some(Value::Int(number)) => Some(*number),
+            Some(CelValue::Int(number)) => Some(*number),
             _ => None,
         }
     }
 
     /// The items of a list, paid for.
-    fn items(&mut self, index: usize) -> Result<Vec<Value<'v>>, Failure> {
+    fn items(&mut self, index: usize) -> Result<Vec<CelValue<'v>>, Failure> {
         match self.args.get(index) {
-            Some(Value::List(list)) => {
+            Some(CelValue::List(list)) => {
                 self.meter.spend(list.len())?;
                 Ok(list.iter().collect())
             }

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::super::value::Value;
+use super::super::value::CelValue;
 use super::super::{Failure, pattern as patterns};
 use super::{ArgumentKind, Call, Evaluated, Function, Gives, Style, method};
 
@@ -49,11 +49,11 @@ fn receiver<'c>(call: &'c mut Call<'_, '_>) -> Result<&'c str, Failure> {
 
 fn tested<'v>(call: &mut Call<'_, 'v>, test: impl Fn(&str, &str) -> bool) -> Evaluated<'v> {
     receiver(call)?;
-    Ok(Value::Bool(test(call.text(0), call.text(1))))
+    Ok(CelValue::Bool(test(call.text(0), call.text(1))))
 }
 
 fn made<'v>(call: &mut Call<'_, 'v>, make: impl Fn(&str) -> String) -> Evaluated<'v> {
-    receiver(call).map(|text| Value::text(make(text)))
+    receiver(call).map(|text| CelValue::text(make(text)))
 }
 
 /// The longest pattern that is made by an expression, and what it costs to compile one.
@@ -76,13 +76,13 @@ fn pattern(call: &mut Call<'_, '_>) -> Result<Regex, Failure> {
 
 fn matches<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     let regex = pattern(call)?;
-    Ok(Value::Bool(regex.is_match(call.text(0))))
+    Ok(CelValue::Bool(regex.is_match(call.text(0))))
 }
 
 fn find<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     let regex = pattern(call)?;
     let found = regex.find(call.text(0)).map(|found| found.as_str().to_owned());
-    Ok(Value::text(found.unwrap_or_default()))
+    Ok(CelValue::text(found.unwrap_or_default()))
 }
 
 fn find_all<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
@@ -90,10 +90,10 @@ fn find_all<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     let most = limit(call, 2);
     let mut found = Vec::new();
     for part in regex.find_iter(call.text(0)).take(most) {
-        found.push(Value::text(part.as_str()));
+        found.push(CelValue::text(part.as_str()));
     }
     call.meter.spend(found.len())?;
-    Ok(Value::list(found))
+    Ok(CelValue::list(found))
 }
 
 /// How many an argument allows: all where it is absent or negative.
@@ -109,16 +109,16 @@ fn char_at<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     let text = receiver(call)?.to_owned();
     let at = call.int(1).and_then(|at| usize::try_from(at).ok()).ok_or_else(outside)?;
     match text.chars().nth(at) {
-        Some(c) => Ok(Value::text(c.to_string())),
-        None if at == text.chars().count() => Ok(Value::text("")),
+        Some(c) => Ok(CelValue::text(c.to_string())),
+        None if at == text.chars().count() => Ok(CelValue::text("")),
         None => Err(outside()),
     }
 }
 
 /// The position in characters of a position in bytes.
-fn position<'v>(text: &str, found: Option<usize>) -> Value<'v> {
+fn position<'v>(text: &str, found: Option<usize>) -> CelValue<'v> {
     let at = found.map(|found| text[..found].chars().count());
-    Value::Int(at.and_then(|at| i64::try_from(at).ok()).unwrap_or(-1))
+    CelValue::Int(at.and_then(|at| i64::try_from(at).ok()).unwrap_or(-1))
 }
 
 /// The position in bytes of a position in characters.
@@ -133,12 +133,12 @@ fn index_of<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     receiver(call)?;
     let (text, part, from) = (call.text(0), call.text(1), call.int(2).unwrap_or_default());
     if part.is_empty() {
-        return Ok(Value::Int(from));
+        return Ok(CelValue::Int(from));
     }
     if from < 0 {
         return Err(outside());
     }
-    let Ok(from) = offset(text, from) else { return Ok(Value::Int(-1)) };
+    let Ok(from) = offset(text, from) else { return Ok(CelValue::Int(-1)) };
     Ok(position(text, text[from..].find(part).map(|found| from + found)))
 }
 
@@ -148,13 +148,13 @@ fn last_index_of<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     let (text, part) = (call.text(0), call.text(1));
     let Some(from) = call.int(2) else { return Ok(position(text, text.rfind(part))) };
     if part.is_empty() {
-        return Ok(Value::Int(from));
+        return Ok(CelValue::Int(from));
     }
     if from < 0 {
         return Err(outside());
     }
     let Some(from) = offset(text, from).ok().filter(|from| *from < text.len()) else {
-        return Ok(Value::Int(-1));
+        return Ok(CelValue::Int(-1));
     };
     let end = text.len().min(from + part.len());
     let end = (end..=text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
@@ -166,7 +166,7 @@ fn substring<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     let text = call.text(0);
     let from = offset(text, call.int(1).unwrap_or_default())?;
     let to = call.int(2).map_or(Ok(text.len()), |to| offset(text, to))?;
-    text.get(from..to).map(Value::text).ok_or_else(outside)
+    text.get(from..to).map(CelValue::text).ok_or_else(outside)
 }
 
 fn replace<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
@@ -175,34 +175,34 @@ fn replace<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     let count = call.text(0).matches(call.text(1)).take(most).count();
     let size = count.saturating_mul(call.text(2).len()).saturating_add(call.text(0).len());
     call.meter.spend_bytes(size)?;
-    Ok(Value::text(call.text(0).replacen(call.text(1), call.text(2), most)))
+    Ok(CelValue::text(call.text(0).replacen(call.text(1), call.text(2), most)))
 }
 
 fn split<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     receiver(call)?;
     let (text, by) = (call.text(0), call.text(1));
-    let parts: Vec<Value<'v>> = match limit(call, 2) {
+    let parts: Vec<CelValue<'v>> = match limit(call, 2) {
         0 => Vec::new(),
         // Between two characters each, and not before the first.
         most if by.is_empty() => {
             let mut parts: Vec<&str> = text.splitn(most.saturating_add(1), "").skip(1).collect();
             parts.pop_if(|last| last.is_empty());
-            parts.into_iter().map(Value::text).collect()
+            parts.into_iter().map(CelValue::text).collect()
         }
-        most => text.splitn(most, by).map(Value::text).collect(),
+        most => text.splitn(most, by).map(CelValue::text).collect(),
     };
     call.meter.spend(parts.len())?;
-    Ok(Value::list(parts))
+    Ok(CelValue::list(parts))
 }
 
 fn join<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     let (items, by) = (call.items(0)?, call.text(1).to_owned());
     let mut joined = String::new();
     for (index, item) in items.iter().enumerate() {
-        let Value::Text(text) = item else { return Err(Failure::new("join() takes a list of texts")) };
+        let CelValue::Text(text) = item else { return Err(Failure::new("join() takes a list of texts")) };
         call.meter.spend_bytes(by.len() + text.as_str().len())?;
         joined.push_str(if index == 0 { "" } else { &by });
         joined.push_str(text.as_str());
     }
-    Ok(Value::text(joined))
+    Ok(CelValue::text(joined))
 }

@@ -3,8 +3,8 @@
 use jiff::civil::DateTime;
 
 use super::super::Failure;
-use super::super::times::{Moment, Span};
-use super::super::value::Value;
+use super::super::times::{CelDuration, Moment};
+use super::super::value::CelValue;
 use super::{ArgumentKind, Call, Evaluated, Function, Gives, global, method};
 
 const fn part(name: &'static str, run: super::Run) -> Function {
@@ -43,44 +43,44 @@ pub(super) const TABLE: &[Function] = &[
 
 #[expect(clippy::unnecessary_wraps, reason = "the table wants functions that can fail")]
 fn same<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
-    Ok(call.args.first().cloned().unwrap_or(Value::Null))
+    Ok(call.args.first().cloned().unwrap_or(CelValue::Null))
 }
 
 fn duration<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
-    let span = Span::parse(call.text(0)).map(Value::Duration);
+    let span = CelDuration::parse(call.text(0)).map(CelValue::Duration);
     span.ok_or_else(|| Failure::new("the text is not a duration, such as 1h30m"))
 }
 
 fn timestamp<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
-    let moment = Moment::parse(call.text(0)).map(Value::Timestamp);
+    let moment = Moment::parse(call.text(0)).map(CelValue::Timestamp);
     moment.ok_or_else(|| Failure::new("the text is not a time, such as 2027-01-31T00:00:00Z"))
 }
 
 fn timestamp_of_int<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
-    let moment = Moment::of_seconds(call.int(0).unwrap_or_default()).map(Value::Timestamp);
+    let moment = Moment::of_seconds(call.int(0).unwrap_or_default()).map(CelValue::Timestamp);
     moment.ok_or_else(|| Failure::new("the time is beyond what there is"))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the table wants functions that can fail")]
 fn whole<'v>(call: &mut Call<'_, 'v>, unit: i64) -> Evaluated<'v> {
     Ok(match call.args.first() {
-        Some(Value::Duration(span)) => Value::Int(span.whole(unit)),
-        _ => Value::Null,
+        Some(CelValue::Duration(span)) => CelValue::Int(span.whole(unit)),
+        _ => CelValue::Null,
     })
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the table wants functions that can fail")]
 fn seconds<'v>(call: &mut Call<'_, 'v>) -> Evaluated<'v> {
     Ok(match call.args.first() {
-        Some(Value::Timestamp(moment)) => Value::Int(moment.seconds()),
-        _ => Value::Null,
+        Some(CelValue::Timestamp(moment)) => CelValue::Int(moment.seconds()),
+        _ => CelValue::Null,
     })
 }
 
 /// A part of a time in the zone that is asked for; without one, UTC.
 fn get<'v>(call: &mut Call<'_, 'v>, part: impl Fn(DateTime) -> i64) -> Evaluated<'v> {
-    let Some(Value::Timestamp(moment)) = call.args.first() else { return Ok(Value::Null) };
+    let Some(CelValue::Timestamp(moment)) = call.args.first() else { return Ok(CelValue::Null) };
     let time = moment.in_zone(call.text(1));
-    time.map(|time| Value::Int(part(time)))
+    time.map(|time| CelValue::Int(part(time)))
         .ok_or_else(|| Failure::new("the zone is neither UTC nor an offset such as +02:00"))
 }

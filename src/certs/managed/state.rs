@@ -63,7 +63,7 @@ pub enum CertificateStep {
 
 /// The knowledge of one replica. `now` is the wall clock; `at` is how long this process has run.
 #[derive(Clone, Debug)]
-pub struct State {
+pub struct CertificateState {
     pub(super) hosts: BTreeSet<String>,
     pub(super) lifetimes: Lifetimes,
     settle: Duration,
@@ -76,7 +76,7 @@ pub struct State {
     is_blind: bool,
 }
 
-impl State {
+impl CertificateState {
     /// Nothing is known. `hosts` are [normalized](crate::certs::x509::normalized); `settle` is how long an API server may take to
     /// notice what is in its webhook configurations.
     pub fn new(hosts: BTreeSet<String>, lifetimes: Lifetimes, settle: Duration) -> Self {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{BTreeSet, CertificateStep, Leaf, Lifetimes, SecretContent, State};
+use super::{BTreeSet, CertificateState, CertificateStep, Leaf, Lifetimes, SecretContent};
 use crate::certs::authority::{Identity, IssueError, Validity};
 use crate::certs::x509::Certificate;
 
@@ -10,7 +10,7 @@ use crate::certs::x509::Certificate;
 pub fn carry_out(
     step: CertificateStep,
     read: Option<&SecretContent>,
-    state: &State,
+    state: &CertificateState,
     now: Timestamp,
 ) -> Result<SecretContent, IssueError> {
     let content = read.cloned().unwrap_or_default();
@@ -41,7 +41,11 @@ fn with(
     content
 }
 
-fn establish(mut content: SecretContent, state: &State, now: Timestamp) -> Result<SecretContent, IssueError> {
+fn establish(
+    mut content: SecretContent,
+    state: &CertificateState,
+    now: Timestamp,
+) -> Result<SecretContent, IssueError> {
     let ca = Identity::authority(ca_validity(&content, state.lifetimes, now)?)?;
     content.bundle.push(ca.certificate.clone());
     content.leaf = Some(issue(&ca, None, &state.hosts, state.lifetimes, now)?);
@@ -65,7 +69,11 @@ fn prepare(
     Ok(content)
 }
 
-fn promote(mut content: SecretContent, state: &State, now: Timestamp) -> Result<SecretContent, IssueError> {
+fn promote(
+    mut content: SecretContent,
+    state: &CertificateState,
+    now: Timestamp,
+) -> Result<SecretContent, IssueError> {
     let Some(ca) = content.next.take() else { return Ok(content) };
     let before = content.leaf.as_ref().map(|leaf| &leaf.identity.certificate);
     content.leaf = Some(issue(&ca, before, &state.hosts, state.lifetimes, now)?);
@@ -73,7 +81,11 @@ fn promote(mut content: SecretContent, state: &State, now: Timestamp) -> Result<
     Ok(content)
 }
 
-fn renew(mut content: SecretContent, state: &State, now: Timestamp) -> Result<SecretContent, IssueError> {
+fn renew(
+    mut content: SecretContent,
+    state: &CertificateState,
+    now: Timestamp,
+) -> Result<SecretContent, IssueError> {
     let Some(ca) = &content.signer else { return Ok(content) };
     let before = content.leaf.as_ref().map(|leaf| &leaf.identity.certificate);
     let mut hosts = state.hosts.clone();

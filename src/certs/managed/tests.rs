@@ -3,7 +3,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 
-use super::{BTreeSet, CertificateStep, Data, Lifetimes, SecretContent, State, carry_out};
+use super::{BTreeSet, CertificateState, CertificateStep, Data, Lifetimes, SecretContent, carry_out};
 use crate::certs::{authority::Identity, x509::Certificate};
 
 mod world;
@@ -19,12 +19,12 @@ fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn state_for(hosts: &[&str]) -> State {
+fn state_for(hosts: &[&str]) -> CertificateState {
     let hosts: BTreeSet<String> = hosts.iter().map(ToString::to_string).collect();
-    State::new(hosts, Lifetimes::default(), SETTLE)
+    CertificateState::new(hosts, Lifetimes::default(), SETTLE)
 }
 
-fn state() -> State {
+fn state() -> CertificateState {
     state_for(&["stateward.guard.svc"])
 }
 
@@ -33,7 +33,7 @@ fn state() -> State {
 fn take(
     expected: CertificateStep,
     content: Option<&SecretContent>,
-    state: &State,
+    state: &CertificateState,
     now: Timestamp,
     at: Duration,
 ) -> SecretContent {

@@ -28,7 +28,7 @@ pub(super) struct PathReader<'a> {
 }
 
 /// Something to read.
-enum Task {
+enum ReadTask {
     File(PathBuf, SourceOrigin),
     Render(Renderable, RenderConfig),
     Stdin,
@@ -45,14 +45,14 @@ impl PathReader<'_> {
             first_units.push(units.len());
             notes.extend(more.into_iter().map(|note| (units.len(), note)));
             let name = argument.name().into();
-            let own = if argument.is_stdin() { vec![Task::Stdin] } else { Vec::new() };
+            let own = if argument.is_stdin() { vec![ReadTask::Stdin] } else { Vec::new() };
             tasks.extend(
-                own.into_iter().chain(files.into_iter().map(|(path, origin)| Task::File(path, origin))),
+                own.into_iter().chain(files.into_iter().map(|(path, origin)| ReadTask::File(path, origin))),
             );
             units.push((Unit { name, kind: UnitKind::Files }, tasks.len(), argument));
             for renderable in renderables {
                 let (name, kind) = (renderable.name(|path| argument.name_of(path)).into(), renderable.kind());
-                tasks.push(Task::Render(renderable, self.render_config(argument)));
+                tasks.push(ReadTask::Render(renderable, self.render_config(argument)));
                 units.push((Unit { name, kind }, tasks.len(), argument));
             }
         }
@@ -81,7 +81,7 @@ impl PathReader<'_> {
     }
 
     /// Reads and renders, each core taking the next task, and returns the results in the order of the tasks.
-    fn run(&self, tasks: &[Task]) -> io::Result<Vec<FileObjects>> {
+    fn run(&self, tasks: &[ReadTask]) -> io::Result<Vec<FileObjects>> {
         let cores = thread::available_parallelism().map_or(1, NonZero::get).min(tasks.len());
         let (next, watched) = (AtomicUsize::new(0), io::stderr().is_terminal());
         let results: Mutex<Vec<(usize, FileObjects)>> = Mutex::new(Vec::with_capacity(tasks.len()));
@@ -151,7 +151,7 @@ fn note_empty(inventory: &mut Inventory, arguments: &[Argument], first_units: &[
     }
 }
 
-impl Task {
+impl ReadTask {
     fn run(&self, reading: &PathReader<'_>) -> FileObjects {
         let source = match self {
             Self::Render(renderable, config) => return renderable.render(config, reading.keep_values),

@@ -26,7 +26,7 @@ const OLDEST: u32 = 30;
 
 /// How a check ends, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
+pub(super) enum CheckStatus {
     Ok,
     /// A choice of the administrator that is worth knowing.
     Note,
@@ -36,7 +36,7 @@ pub(super) enum Status {
     Problem,
 }
 
-impl Status {
+impl CheckStatus {
     pub(super) const ALL: [Self; 5] = [Self::Problem, Self::Warning, Self::Unknown, Self::Note, Self::Ok];
 
     pub(super) fn name(self) -> &'static str {
@@ -53,7 +53,7 @@ impl Status {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DoctorCheck {
-    pub(super) status: Status,
+    pub(super) status: CheckStatus,
     /// The subject of the check.
     pub(super) about: &'static str,
     pub(super) message: String,
@@ -62,16 +62,21 @@ pub(super) struct DoctorCheck {
 }
 
 impl DoctorCheck {
-    pub(super) fn new(status: Status, about: &'static str, message: String, edit: impl Into<String>) -> Self {
+    pub(super) fn new(
+        status: CheckStatus,
+        about: &'static str,
+        message: String,
+        edit: impl Into<String>,
+    ) -> Self {
         Self { status, about, message, edit: edit.into() }
     }
 
     pub(super) fn ok(about: &'static str, message: String) -> Self {
-        Self::new(Status::Ok, about, message, "")
+        Self::new(CheckStatus::Ok, about, message, "")
     }
 
     fn unread(about: &'static str, what: &str, error: &ApiError) -> Self {
-        Self::new(Status::Unknown, about, format!("{what} cannot be read: {error}"), "")
+        Self::new(CheckStatus::Unknown, about, format!("{what} cannot be read: {error}"), "")
     }
 }
 
@@ -99,7 +104,7 @@ fn version(version: &Value) -> DoctorCheck {
     if minor.is_ok_and(|minor| minor < OLDEST) {
         let message = format!("{message} is older than 1.{OLDEST}");
         return DoctorCheck::new(
-            Status::Problem,
+            CheckStatus::Problem,
             "version",
             message,
             "upgrade the cluster, or do without Stateward until then",
@@ -115,7 +120,12 @@ fn deployment(facts: &InstallationFacts) -> DoctorCheck {
         Ok(deployment) => deployment,
         Err(ApiError::Status { code: 404, .. }) => {
             let edit = "install it (deploy/README.md), or say where it is with --namespace and --name";
-            return DoctorCheck::new(Status::Problem, "deployment", format!("{what} does not exist"), edit);
+            return DoctorCheck::new(
+                CheckStatus::Problem,
+                "deployment",
+                format!("{what} does not exist"),
+                edit,
+            );
         }
         Err(error) => return DoctorCheck::unread("deployment", &what, error),
     };
@@ -124,12 +134,14 @@ fn deployment(facts: &InstallationFacts) -> DoctorCheck {
     let message = format!("{ready} of {wanted} replicas of {what} are ready");
     let look = format!("kubectl -n {namespace} describe pods; kubectl -n {namespace} logs deploy/{name}");
     match (ready, wanted) {
-        (0, _) => DoctorCheck::new(Status::Problem, "deployment", message, look),
-        (ready, wanted) if ready < wanted => DoctorCheck::new(Status::Warning, "deployment", message, look),
+        (0, _) => DoctorCheck::new(CheckStatus::Problem, "deployment", message, look),
+        (ready, wanted) if ready < wanted => {
+            DoctorCheck::new(CheckStatus::Warning, "deployment", message, look)
+        }
         (_, 1) => {
             let message = format!("{message}: while its node is drained nothing is reviewed");
             DoctorCheck::new(
-                Status::Warning,
+                CheckStatus::Warning,
                 "deployment",
                 message,
                 "run two replicas, unless there is one node (docs/one-node.md)",
@@ -153,7 +165,7 @@ fn image(facts: &InstallationFacts) -> Option<DoctorCheck> {
         0 => None,
         1 => Some(DoctorCheck::ok("image", format!("{shown} (this program is {own})"))),
         _ => Some(DoctorCheck::new(
-            Status::Warning,
+            CheckStatus::Warning,
             "image",
             format!("the pods run several images: {shown}"),
             format!(
@@ -174,7 +186,7 @@ fn rights(facts: &InstallationFacts) -> DoctorCheck {
     if !missing.is_empty() {
         let message = format!("the service account lacks rights: {}", missing.join(", "));
         return DoctorCheck::new(
-            Status::Problem,
+            CheckStatus::Problem,
             "rights",
             message,
             "apply its roles and bindings again: deploy/base/rbac.yaml",
@@ -214,12 +226,12 @@ fn policies(facts: &InstallationFacts, now: Timestamp) -> DoctorCheck {
     if !loaded.errors.is_empty() {
         let errors: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
         let message = format!("these policies are not in force: {}", errors.join("; "));
-        return DoctorCheck::new(Status::Problem, "policies", message, "stateward policy check FILE");
+        return DoctorCheck::new(CheckStatus::Problem, "policies", message, "stateward policy check FILE");
     }
     if !loaded.warnings.is_empty() {
         let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let message = format!("parts of policies have no effect: {}", warnings.join("; "));
-        return DoctorCheck::new(Status::Warning, "policies", message, "stateward policy check FILE");
+        return DoctorCheck::new(CheckStatus::Warning, "policies", message, "stateward policy check FILE");
     }
     match loaded.policies.len() {
         0 => DoctorCheck::ok("policies", "none of your own: the profile alone decides".to_owned()),
@@ -241,7 +253,7 @@ fn reached(facts: &InstallationFacts) -> DoctorCheck {
     if probe.message.contains("failed calling webhook") && is_ours {
         let message = format!("the API server cannot call the webhook: {}", probe.message);
         return DoctorCheck::new(
-            Status::Problem,
+            CheckStatus::Problem,
             "reached",
             message,
             "docs/certificates.md for x509; docs/providers.md for time-outs",
@@ -254,13 +266,13 @@ fn reached(facts: &InstallationFacts) -> DoctorCheck {
         );
         let edit = "put right what is a problem above; if nothing is, the namespace is excluded or a policy exempts it: \
                     try another with --probe-namespace; then docs/providers.md";
-        return DoctorCheck::new(Status::Problem, "reached", message, edit);
+        return DoctorCheck::new(CheckStatus::Problem, "reached", message, edit);
     }
     let message = format!(
         "the dry run in namespace {namespace} was answered by something else: {} {}",
         probe.status, probe.message
     );
-    DoctorCheck::new(Status::Unknown, "reached", message, "try another namespace with --probe-namespace")
+    DoctorCheck::new(CheckStatus::Unknown, "reached", message, "try another namespace with --probe-namespace")
 }
 
 /// How long a review takes beside what the API server waits for.
@@ -279,7 +291,7 @@ fn latency(facts: &InstallationFacts) -> Option<DoctorCheck> {
     );
     if median * 2 > limit {
         let edit = "see whether the pods lack CPU, and how far the API server is from them (docs/sizing.md)";
-        return Some(DoctorCheck::new(Status::Warning, "latency", message, edit));
+        return Some(DoctorCheck::new(CheckStatus::Warning, "latency", message, edit));
     }
     Some(DoctorCheck::ok("latency", message))
 }

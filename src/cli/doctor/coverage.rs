@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::checks::{DoctorCheck, Status};
+use super::checks::{CheckStatus, DoctorCheck};
 use super::facts::InstallationFacts;
 use crate::model::{LabelSelector, Labels};
 use crate::webhook_config::{ALWAYS_OPEN, mutating, validating};
@@ -53,7 +53,7 @@ fn missing_entries(found: &Value, shipped: &Value, checks: &mut Vec<DoctorCheck>
         ));
     } else {
         checks.push(DoctorCheck::new(
-            Status::Warning,
+            CheckStatus::Warning,
             "registered",
             format!("{kind}: these changes are not reviewed: {}", missing.join(", ")),
             "apply the manifests of this version again; docs/upgrade.md says how",
@@ -70,7 +70,7 @@ fn open_entries(validating: &Value, checks: &mut Vec<DoctorCheck>) {
         .collect();
     if !open.is_empty() {
         checks.push(DoctorCheck::new(
-            Status::Note,
+            CheckStatus::Note,
             "failure-policy",
             format!(
                 "while Stateward cannot be asked, these changes pass: {} (failurePolicy Ignore)",
@@ -85,7 +85,7 @@ fn open_entries(validating: &Value, checks: &mut Vec<DoctorCheck>) {
 fn unguarded_namespaces(facts: &InstallationFacts, validating: &Value, checks: &mut Vec<DoctorCheck>) {
     let (Ok(namespaces), Ok(sets)) = (&facts.namespaces, &facts.sets) else {
         checks.push(DoctorCheck::new(
-            Status::Unknown,
+            CheckStatus::Unknown,
             "guarded-namespaces",
             "namespaces or StatefulSets cannot be listed with these rights".to_owned(),
             "",
@@ -119,7 +119,7 @@ fn unguarded_namespaces(facts: &InstallationFacts, validating: &Value, checks: &
         )
     } else {
         DoctorCheck::new(
-            Status::Note,
+            CheckStatus::Note,
             "guarded-namespaces",
             format!(
                 "namespaces with StatefulSets that namespaceSelector leaves out: {}",

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use jiff::Timestamp;
 
-use self::checks::{Status, checks};
+use self::checks::{CheckStatus, checks};
 use self::facts::{InstallationFacts, InstallationPlace};
 use super::kubernetes::{self, Connection, block_on};
 use super::streams::stdout;
@@ -68,7 +68,7 @@ impl Args {
             ResultFormat::Human => output::human(&checks, &mut stdout())?,
             ResultFormat::Json => output::json(&checks, &mut stdout())?,
         }
-        let is_wrong = checks.iter().any(|check| check.status == Status::Problem);
+        let is_wrong = checks.iter().any(|check| check.status == CheckStatus::Problem);
         Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 

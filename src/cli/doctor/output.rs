@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use super::checks::{DoctorCheck, Status};
+use super::checks::{CheckStatus, DoctorCheck};
 use crate::model::printable_lines;
 
 /// Grows by one when a name changes its meaning or goes; new names do not count.
@@ -14,11 +14,11 @@ const SCHEMA_VERSION: u32 = 1;
 pub(super) fn human(checks: &[DoctorCheck], out: &mut dyn io::Write) -> io::Result<()> {
     for check in checks {
         writeln!(out, "{:<8} {:<20} {}", check.status.name(), check.about, printable_lines(&check.message))?;
-        if !check.edit.is_empty() && check.status != Status::Ok {
+        if !check.edit.is_empty() && check.status != CheckStatus::Ok {
             writeln!(out, "{:<29} do: {}", "", printable_lines(&check.edit))?;
         }
     }
-    let sums = Status::ALL.map(|status| {
+    let sums = CheckStatus::ALL.map(|status| {
         let count = checks.iter().filter(|check| check.status == status).count();
         format!("{}: {count}", status.name())
     });

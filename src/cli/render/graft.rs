@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::manifest::{Elsewhere, MapEntry, Node, Position, Source, Span, Value};
+use crate::manifest::{Elsewhere, MapEntry, Node, NodeValue, Position, Source, Span};
 use crate::model::pointer_step;
 
 /// The part of an object that one setting gives, as it is written in a file.
@@ -55,7 +55,9 @@ impl At<'_> {
     /// Whether it may have set a value to what it is.
     fn sets(&self, rendered: &Node<'_>) -> bool {
         match (&self.node.value, &rendered.value) {
-            (Value::Map(_) | Value::List(_), Value::Map(_) | Value::List(_)) => !self.is_anywhere,
+            (NodeValue::Map(_) | NodeValue::List(_), NodeValue::Map(_) | NodeValue::List(_)) => {
+                !self.is_anywhere
+            }
             (set, value) => set == value,
         }
     }
@@ -73,8 +75,8 @@ const ITEM_KEYS: [&str; 6] = ["name", "mountPath", "containerPort", "port", "top
 
 fn identity(item: &Node<'_>) -> Option<(&'static str, String)> {
     ITEM_KEYS.into_iter().find_map(|key| match &item.get(key)?.value {
-        Value::String(text) => Some((key, text.clone().into_owned())),
-        Value::Number(number) => Some((key, number.to_string())),
+        NodeValue::String(text) => Some((key, text.clone().into_owned())),
+        NodeValue::Number(number) => Some((key, number.to_string())),
         _ => None,
     })
 }
@@ -134,8 +136,8 @@ impl Graft<'_> {
     fn value(&mut self, rendered: &mut Node<'_>, written: &Node<'_>, layers: &[At<'_>]) -> Option<Position> {
         place(rendered, span(written));
         match (&mut rendered.value, &written.value) {
-            (Value::Map(entries), Value::Map(_)) => return self.map(entries, written, layers),
-            (Value::List(items), Value::List(_)) => return self.list(items, written, layers),
+            (NodeValue::Map(entries), NodeValue::Map(_)) => return self.map(entries, written, layers),
+            (NodeValue::List(items), NodeValue::List(_)) => return self.list(items, written, layers),
             _ => {}
         }
         let is_set = || layers.iter().any(|at| at.sets(rendered));
@@ -152,7 +154,7 @@ impl Graft<'_> {
         layers: &[At<'_>],
     ) -> Option<Position> {
         let (same, layers) = (Children::of(written), opened(layers));
-        let is_flat = |value: &Node<'_>| !matches!(value.value, Value::List(_) | Value::Map(_));
+        let is_flat = |value: &Node<'_>| !matches!(value.value, NodeValue::List(_) | NodeValue::Map(_));
         let is_below_spec = self.pointer.matches('/').count() > 1;
         let all_flat = is_below_spec && entries.iter().all(|entry| is_flat(&entry.value));
         let mut changed = None;
@@ -273,9 +275,9 @@ fn is_completed(rendered: &Node<'_>, written: &Node<'_>) -> bool {
 /// Whether leaving a value out makes a difference.
 fn has_value(node: &Node<'_>) -> bool {
     match &node.value {
-        Value::Null => false,
-        Value::Map(entries) => !entries.is_empty(),
-        Value::List(items) => !items.is_empty(),
+        NodeValue::Null => false,
+        NodeValue::Map(entries) => !entries.is_empty(),
+        NodeValue::List(items) => !items.is_empty(),
         _ => true,
     }
 }
@@ -284,13 +286,13 @@ fn has_value(node: &Node<'_>) -> bool {
 pub(super) fn all_at(node: &mut Node<'_>, at: Span) {
     place(node, at);
     match &mut node.value {
-        Value::Map(entries) => {
+        NodeValue::Map(entries) => {
             for entry in entries {
                 place_key(entry, at);
                 all_at(&mut entry.value, at);
             }
         }
-        Value::List(items) => items.iter_mut().for_each(|item| all_at(item, at)),
+        NodeValue::List(items) => items.iter_mut().for_each(|item| all_at(item, at)),
         _ => {}
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::settings::{FileTexts, KustomizationSettings};
 use super::{RenderConfig, child, graft, source};
 use crate::cluster::inventory::{FileObjects, KeepValues};
-use crate::manifest::{Manifest, MapEntry, Node, Position, Span, Value, document, read};
+use crate::manifest::{Manifest, MapEntry, Node, NodeValue, Position, Span, document, read};
 
 /// The names a kustomization may have.
 pub(in crate::cli) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -63,9 +63,9 @@ fn is_remote(text: &str) -> bool {
 
 fn strings<'a>(node: &'a Node<'_>, found: &mut Vec<&'a str>) {
     match &node.value {
-        Value::String(text) if !text.is_empty() && !text.contains('\n') => found.push(text),
-        Value::List(items) => items.iter().for_each(|item| strings(item, found)),
-        Value::Map(entries) => entries.iter().for_each(|entry| strings(&entry.value, found)),
+        NodeValue::String(text) if !text.is_empty() && !text.contains('\n') => found.push(text),
+        NodeValue::List(items) => items.iter().for_each(|item| strings(item, found)),
+        NodeValue::Map(entries) => entries.iter().for_each(|entry| strings(&entry.value, found)),
         _ => {}
     }
 }
@@ -191,7 +191,7 @@ fn take_annotation<'a>(object: &mut Node<'a>, key: &str) -> Option<Node<'a>> {
 
 fn entries<'n, 'a>(node: &'n mut Node<'a>) -> Option<&'n mut Vec<MapEntry<'a>>> {
     match &mut node.value {
-        Value::Map(entries) => Some(entries),
+        NodeValue::Map(entries) => Some(entries),
         _ => None,
     }
 }

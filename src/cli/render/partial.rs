@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::graft::all_at;
-use crate::manifest::{self, MapEntry, Node, Span, Value, document};
+use crate::manifest::{self, MapEntry, Node, NodeValue, Span, document};
 use crate::model::pointer_keys;
 
 /// The documents of a file.
@@ -56,7 +56,7 @@ pub(super) fn operation(operation: &Node<'_>) -> Option<Node<'static>> {
         }
         "remove" => {
             let at = operation.locate("/path");
-            Some(nested(&steps, leaf(Value::Null, at), at))
+            Some(nested(&steps, leaf(NodeValue::Null, at), at))
         }
         _ => None,
     }
@@ -72,18 +72,18 @@ pub(super) fn map(entries: Vec<(&str, Node<'static>)>, at: Span) -> Node<'static
         let (key, Span { line, column, end_column }) = (Cow::Owned(key.to_owned()), at);
         MapEntry { key, line, column, end_column, shadows: None, value }
     };
-    leaf(Value::Map(entries.into_iter().map(entry).collect()), at)
+    leaf(NodeValue::Map(entries.into_iter().map(entry).collect()), at)
 }
 
 pub(super) fn list(items: Vec<Node<'static>>, at: Span) -> Node<'static> {
-    leaf(Value::List(items), at)
+    leaf(NodeValue::List(items), at)
 }
 
 pub(super) fn text(text: &str, at: Span) -> Node<'static> {
-    leaf(Value::String(Cow::Owned(text.to_owned())), at)
+    leaf(NodeValue::String(Cow::Owned(text.to_owned())), at)
 }
 
-fn leaf(value: Value<'static>, Span { line, column, end_column }: Span) -> Node<'static> {
+fn leaf(value: NodeValue<'static>, Span { line, column, end_column }: Span) -> Node<'static> {
     Node { line, column, end_column, value }
 }
 
@@ -100,13 +100,13 @@ fn shift(node: &mut Node<'_>, lines: u32, columns: u32) {
     };
     moved(&mut node.line, &mut node.column, &mut node.end_column);
     match &mut node.value {
-        Value::Map(entries) => {
+        NodeValue::Map(entries) => {
             for entry in entries {
                 moved(&mut entry.line, &mut entry.column, &mut entry.end_column);
                 shift(&mut entry.value, lines, columns);
             }
         }
-        Value::List(items) => items.iter_mut().for_each(|item| shift(item, lines, columns)),
+        NodeValue::List(items) => items.iter_mut().for_each(|item| shift(item, lines, columns)),
         _ => {}
     }
 }

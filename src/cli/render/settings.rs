@@ -12,7 +12,7 @@ use super::graft::Layer;
 use super::kustomize::{NAMES, clean};
 use super::partial::{self, map, nested};
 use super::source;
-use crate::manifest::{Manifest, Node, Position, Source, Span, Value, document};
+use crate::manifest::{Manifest, Node, NodeValue, Position, Source, Span, document};
 
 /// kustomize refuses cycles. Of more than this it is not told which setting is whose.
 const MOST_VISITS: usize = 10_000;
@@ -308,7 +308,7 @@ impl KustomizationReader<'_> {
 
     /// A patch that is the text of a field, or in the file that it names.
     fn patch(&mut self, text: &Node<'_>, target: Option<&Node<'_>>) {
-        let Value::String(written) = &text.value else { return };
+        let NodeValue::String(written) = &text.value else { return };
         let path = clean(&self.folder.join(&**written));
         let (file, documents) = if !written.contains('\n') && path.is_file() {
             let file = self.files.get(&path);

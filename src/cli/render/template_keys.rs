@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::graft::{place, place_key};
-use crate::manifest::{Node, Span, Value};
+use crate::manifest::{Node, NodeValue, Span};
 
 /// Among more keys of one name the right one is not looked for.
 const MOST_OF_ONE_NAME: usize = 64;
@@ -94,7 +94,7 @@ pub(super) fn onto_template(node: &mut Node<'_>, keys: &Keys) {
 fn onto_block(node: &mut Node<'_>, keys: &Keys, block: TemplateKey, at: Span) {
     place(node, at);
     match &mut node.value {
-        Value::Map(entries) => {
+        NodeValue::Map(entries) => {
             for entry in entries {
                 let found = keys.below(&entry.key, block);
                 let (block, at) = found.map_or((block, at), |key| (key, key.span));
@@ -102,7 +102,7 @@ fn onto_block(node: &mut Node<'_>, keys: &Keys, block: TemplateKey, at: Span) {
                 onto_block(&mut entry.value, keys, block, at);
             }
         }
-        Value::List(items) => items.iter_mut().for_each(|item| onto_block(item, keys, block, at)),
+        NodeValue::List(items) => items.iter_mut().for_each(|item| onto_block(item, keys, block, at)),
         _ => {}
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ManifestRecord;
 use super::names::{NameRef, ObjectName, name_of};
-use crate::change::{DuplicateKey, Written};
+use crate::change::{DuplicateKey, WrittenObject};
 use crate::cluster::ClusterObject;
 use crate::model::StatefulSet;
 
@@ -45,13 +45,13 @@ impl<'a> Found<'a> {
     }
 
     /// How it is written, apart from what it says.
-    pub fn how(&self) -> Written {
+    pub fn how(&self) -> WrittenObject {
         let metadata = self.object.metadata();
         let duplicate_keys = self.manifest.duplicate_keys.iter().map(|key| DuplicateKey {
             pointer: key.pointer.clone(),
             lines: (!self.manifest.is_rendered).then_some((key.first_line, key.line)),
         });
-        Written {
+        WrittenObject {
             object: self.object.kind().reference(&metadata.namespace, &metadata.name),
             metadata: metadata.clone(),
             api_version: self.manifest.api_version.to_string(),

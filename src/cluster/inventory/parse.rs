@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cluster::{ClusterObject, Kind};
-use crate::manifest::{Manifest, Note, NoteKind, Value, Variable, document, misspelt_fields, pointer_of};
+use crate::manifest::{Manifest, NodeValue, Note, NoteKind, Variable, document, misspelt_fields, pointer_of};
 use crate::model::{field_path, printable};
 
 /// Each takes a reading of the object.
@@ -85,7 +85,7 @@ fn fill_in(manifest: &mut Manifest<'_>, pointer: &str) -> Option<Note> {
     let text = node.as_str()?.to_owned();
     let default = Variable::of(&text)?.default?;
     let value = document(default).ok()?.into_owned().value;
-    if !matches!(value, Value::Bool(_) | Value::Number(_) | Value::String(_)) {
+    if !matches!(value, NodeValue::Bool(_) | NodeValue::Number(_) | NodeValue::String(_)) {
         return None;
     }
     node.value = value;

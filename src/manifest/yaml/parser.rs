@@ -8,7 +8,7 @@ use super::super::scalar::Tag;
 use super::cursor::{Cursor, LineColumn};
 use super::events::{Event, Item, Recorder};
 use super::scanner::Scanner;
-use super::token::{Token, TokenKind};
+use super::token::{TokenKind, YamlToken};
 
 /// The first document of a text as events.
 pub(super) struct FirstDocument<'a> {
@@ -126,7 +126,7 @@ impl<'a> YamlParser<'a, '_> {
     fn value(&mut self, place: ValuePlace) -> Result<(), Fault> {
         let properties = match self.scanner.peek()?.kind {
             TokenKind::Alias(anchor) => {
-                let Token { start, end, .. } = self.scanner.take()?;
+                let YamlToken { start, end, .. } = self.scanner.take()?;
                 return self.recorder.alias(anchor, start, end);
             }
             TokenKind::Anchor(_) | TokenKind::Tag(_) => self.properties()?,
@@ -196,7 +196,7 @@ impl<'a> YamlParser<'a, '_> {
         }
         // The value behind the properties is looked at before the tag.
         self.scanner.peek()?;
-        if let Some(Token { start, kind: TokenKind::Tag(tag), .. }) = tag {
+        if let Some(YamlToken { start, kind: TokenKind::Tag(tag), .. }) = tag {
             let [handle, suffix] = *tag;
             properties.tag = self.full_tag(&handle, suffix, start)?;
         }
@@ -393,7 +393,7 @@ impl<'a> YamlParser<'a, '_> {
 }
 
 impl Properties<'_> {
-    fn extend(&mut self, token: &Token<'_>) {
+    fn extend(&mut self, token: &YamlToken<'_>) {
         let start = self.span.map_or(token.start, |(start, _)| start);
         self.span = Some((start, token.end));
     }

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use super::super::fault::Fault;
 use super::cursor::{Cursor, LineColumn, Mark};
-use super::token::{Token, TokenKind};
+use super::token::{TokenKind, YamlToken};
 
 /// How many characters after its start a key without `?` must have its `:`.
 const SIMPLE_KEY_LENGTH: isize = 1024;
@@ -22,9 +22,9 @@ const MAX_NESTING: usize = 10_000;
 pub(super) struct Scanner<'a> {
     pub(super) cursor: Cursor<'a>,
     /// The next token, once it is known that none is to be inserted before it.
-    next: Option<Token<'a>>,
+    next: Option<YamlToken<'a>>,
     /// The tokens behind it.
-    tokens: VecDeque<Token<'a>>,
+    tokens: VecDeque<YamlToken<'a>>,
     /// How many tokens have left `tokens`.
     taken: usize,
     /// The column of the innermost block collection, or -1.
@@ -62,7 +62,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next token, which stays the next.
-    pub(super) fn peek(&mut self) -> Result<&Token<'a>, Fault> {
+    pub(super) fn peek(&mut self) -> Result<&YamlToken<'a>, Fault> {
         if self.next.is_none() {
             self.find_next()?;
         }
@@ -70,7 +70,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes the next token.
-    pub(super) fn take(&mut self) -> Result<Token<'a>, Fault> {
+    pub(super) fn take(&mut self) -> Result<YamlToken<'a>, Fault> {
         if self.next.is_none() {
             self.find_next()?;
         }
@@ -208,7 +208,7 @@ impl<'a> Scanner<'a> {
         if self.indents.len() > MAX_NESTING {
             return Err(self.fault_here("the indentation is too deep"));
         }
-        self.insert(number, Token { start: mark.place, end: mark.place, kind });
+        self.insert(number, YamlToken { start: mark.place, end: mark.place, kind });
         Ok(())
     }
 
@@ -219,19 +219,19 @@ impl<'a> Scanner<'a> {
         }
         while self.indent > column {
             let place = self.cursor.mark.place;
-            self.tokens.push_back(Token { start: place, end: place, kind: TokenKind::BlockEnd });
+            self.tokens.push_back(YamlToken { start: place, end: place, kind: TokenKind::BlockEnd });
             self.indent = self.indents.pop().unwrap_or(-1);
         }
     }
 
     /// Puts a token where the token `number` is, or at the end where that has been taken already.
-    fn insert(&mut self, number: Option<usize>, token: Token<'a>) {
+    fn insert(&mut self, number: Option<usize>, token: YamlToken<'a>) {
         let at = number.and_then(|number| number.checked_sub(self.taken)).unwrap_or(self.tokens.len());
         self.tokens.insert(at.min(self.tokens.len()), token);
     }
 
     fn push(&mut self, start: Mark, kind: TokenKind<'a>) {
-        self.tokens.push_back(Token { start: start.place, end: self.cursor.mark.place, kind });
+        self.tokens.push_back(YamlToken { start: start.place, end: self.cursor.mark.place, kind });
     }
 
     fn push_characters(&mut self, count: usize, kind: TokenKind<'a>) {
@@ -335,7 +335,7 @@ impl<'a> Scanner<'a> {
         let level = self.level();
         if self.is_valid_key(level)? {
             let key = self.keys[level];
-            let token = Token { start: key.mark.place, end: key.mark.place, kind: TokenKind::Key };
+            let token = YamlToken { start: key.mark.place, end: key.mark.place, kind: TokenKind::Key };
             self.insert(Some(key.token), token);
             self.roll_indent(key.mark, Some(key.token), TokenKind::BlockMapStart)?;
             self.keys[level].is_possible = false;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::cursor::LineColumn;
 
 #[derive(Debug)]
-pub(super) struct Token<'a> {
+pub(super) struct YamlToken<'a> {
     pub(super) start: LineColumn,
     pub(super) end: LineColumn,
     pub(super) kind: TokenKind<'a>,

@@ -52,9 +52,9 @@ struct Driver<'a> {
 struct Descriptor<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    short_description: Option<Text>,
+    short_description: Option<SarifMessage>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    full_description: Option<Text>,
+    full_description: Option<SarifMessage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<Help>,
 }
@@ -66,7 +66,7 @@ struct Help {
 }
 
 #[derive(Serialize)]
-struct Text {
+struct SarifMessage {
     text: String,
 }
 
@@ -80,7 +80,7 @@ struct Invocation {
 #[derive(Serialize)]
 struct Notification {
     level: &'static str,
-    message: Text,
+    message: SarifMessage,
     locations: Vec<SarifLocation>,
 }
 
@@ -90,7 +90,7 @@ struct ResultItem<'a> {
     rule_id: &'a str,
     rule_index: usize,
     level: &'static str,
-    message: Text,
+    message: SarifMessage,
     locations: Vec<SarifLocation>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related_locations: Vec<SarifLocation>,
@@ -107,7 +107,7 @@ struct ResultItem<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Fix<'a> {
-    description: Text,
+    description: SarifMessage,
     artifact_changes: Vec<ArtifactChange<'a>>,
     properties: BTreeMap<&'static str, bool>,
 }
@@ -148,7 +148,6 @@ struct Suppression {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_field_names, reason = "the names are those of the format")]
 struct SarifLocation {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<usize>,
@@ -157,7 +156,7 @@ struct SarifLocation {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     logical_locations: Vec<LogicalLocation>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Text>,
+    message: Option<SarifMessage>,
 }
 
 #[derive(Serialize)]
@@ -223,8 +222,8 @@ fn descriptor(rule: &Rule) -> Descriptor<'_> {
     let full = section.unwrap_or(rule.title).trim().to_owned();
     Descriptor {
         id: rule.id,
-        short_description: Some(Text { text: rule.title.to_owned() }),
-        full_description: Some(Text { text: full }),
+        short_description: Some(SarifMessage { text: rule.title.to_owned() }),
+        full_description: Some(SarifMessage { text: full }),
         help: Some(Help { text: markdown.clone(), markdown }),
     }
 }
@@ -255,7 +254,7 @@ fn invocation(report: &Report) -> Invocation {
 }
 
 fn notification(level: &'static str, message: &str, locations: Vec<SarifLocation>) -> Notification {
-    Notification { level, message: Text { text: printable(message).into_owned() }, locations }
+    Notification { level, message: SarifMessage { text: printable(message).into_owned() }, locations }
 }
 
 fn result<'a>(located: &'a Located, indexes: &BTreeMap<&str, usize>, is_compared: bool) -> ResultItem<'a> {
@@ -313,9 +312,9 @@ fn replacement(replacement: &Replacement) -> JsonReplacement<'_> {
 }
 
 /// Brackets would be a link in a message.
-fn message(text: &str) -> Text {
+fn message(text: &str) -> SarifMessage {
     let lines: Vec<_> = text.lines().map(printable).collect();
-    Text { text: lines.join("\n").replace('[', "\\[").replace(']', "\\]") }
+    SarifMessage { text: lines.join("\n").replace('[', "\\[").replace(']', "\\]") }
 }
 
 fn location(position: Option<&Position>, object: &ObjectRef, path: &str) -> SarifLocation {

@@ -1,34 +1,34 @@
 //! YAML, read as manifests are.
 
 use super::{Path, lines};
-use crate::manifest::{self, Node, Value};
+use crate::manifest::{self, Node, NodeValue};
 
 pub(super) fn read(text: &str, found: &mut dyn FnMut(&str, &str)) {
     let Ok(document) = manifest::document(text) else { return };
     match document.value {
-        Value::Map(_) => below(&document, &mut Path::default(), found),
+        NodeValue::Map(_) => below(&document, &mut Path::default(), found),
         _ => lines::read(text, found),
     }
 }
 
 fn below(node: &Node<'_>, path: &mut Path, found: &mut dyn FnMut(&str, &str)) {
     match &node.value {
-        Value::Map(entries) => {
+        NodeValue::Map(entries) => {
             for entry in entries {
                 let before = path.enter([&*entry.key]);
-                if matches!(entry.value.value, Value::Map(_)) {
+                if matches!(entry.value.value, NodeValue::Map(_)) {
                     path.give("", found);
                 }
                 below(&entry.value, path, found);
                 path.leave(before);
             }
         }
-        Value::List(items) => {
+        NodeValue::List(items) => {
             let scalars: Vec<String> = items.iter().filter_map(scalar).collect();
             path.give(&scalars.join(","), found);
             items
                 .iter()
-                .filter(|item| matches!(item.value, Value::Map(_)))
+                .filter(|item| matches!(item.value, NodeValue::Map(_)))
                 .for_each(|item| below(item, path, found));
         }
         _ => path.give(&scalar(node).unwrap_or_default(), found),
@@ -37,10 +37,10 @@ fn below(node: &Node<'_>, path: &mut Path, found: &mut dyn FnMut(&str, &str)) {
 
 fn scalar(node: &Node<'_>) -> Option<String> {
     match &node.value {
-        Value::Bool(value) => Some(value.to_string()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::String(text) => Some(text.to_string()),
-        Value::Null | Value::List(_) | Value::Map(_) => None,
+        NodeValue::Bool(value) => Some(value.to_string()),
+        NodeValue::Number(number) => Some(number.to_string()),
+        NodeValue::String(text) => Some(text.to_string()),
+        NodeValue::Null | NodeValue::List(_) | NodeValue::Map(_) => None,
     }
 }
 

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::{
-    Certificate, CertificateStep, DAY, Duration, Lifetimes, SETTLE, SecretContent, SignedDuration, State,
-    Timestamp, carry_out, now,
+    Certificate, CertificateState, CertificateStep, DAY, Duration, Lifetimes, SETTLE, SecretContent,
+    SignedDuration, Timestamp, carry_out, now,
 };
 
 const LIFETIMES: Lifetimes =
@@ -39,7 +39,7 @@ impl<T> Versioned<T> {
 type Read = (Versioned<Option<SecretContent>>, Versioned<Vec<Vec<Certificate>>>);
 
 struct Replica {
-    state: State,
+    state: CertificateState,
     skew: SignedDuration,
     /// What it has read but not acted upon.
     read: Option<Read>,
@@ -68,8 +68,8 @@ enum Event {
     Overwrite,
 }
 
-fn state() -> State {
-    State::new(["a".to_owned()].into(), LIFETIMES, SETTLE)
+fn state() -> CertificateState {
+    CertificateState::new(["a".to_owned()].into(), LIFETIMES, SETTLE)
 }
 
 impl ClusterView {

@@ -5,7 +5,7 @@ use k8s_openapi::ByteString;
 use serde_json::Value;
 
 use super::super::facts::{Certificates, InstallationFacts};
-use super::{DoctorCheck, Status, text};
+use super::{CheckStatus, DoctorCheck, text};
 use crate::certs::x509::Certificate;
 
 /// A certificate that was not renewed by then.
@@ -32,7 +32,7 @@ pub(super) fn certificate(facts: &InstallationFacts, now: Timestamp) -> DoctorCh
     if !empty.is_empty() {
         let message =
             format!("caBundle is empty in {}: the API server trusts no certificate there", empty.join(", "));
-        return DoctorCheck::new(Status::Problem, "certificate", message, pages);
+        return DoctorCheck::new(CheckStatus::Problem, "certificate", message, pages);
     }
     let Certificates { secret, leaf, .. } = match &facts.certificates {
         Ok(certificates) => certificates,
@@ -40,7 +40,7 @@ pub(super) fn certificate(facts: &InstallationFacts, now: Timestamp) -> DoctorCh
     };
     let Some(leaf) = leaf else {
         return DoctorCheck::new(
-            Status::Problem,
+            CheckStatus::Problem,
             "certificate",
             format!("the Secret {secret} has no certificate in tls.crt"),
             pages,
@@ -56,13 +56,18 @@ pub(super) fn certificate(facts: &InstallationFacts, now: Timestamp) -> DoctorCh
             "caBundle of {} has no CA that signed the certificate in the Secret {secret}",
             untrusted.join(", ")
         );
-        return DoctorCheck::new(Status::Problem, "certificate", message, pages);
+        return DoctorCheck::new(CheckStatus::Problem, "certificate", message, pages);
     }
     let host = format!("{}.{}.svc", facts.place.name, facts.place.namespace);
     if !leaf.names.contains(&host) {
         let message =
             format!("the certificate in the Secret {secret} is not for {host}, which the API server calls");
-        return DoctorCheck::new(Status::Problem, "certificate", message, format!("issue it for {host}"));
+        return DoctorCheck::new(
+            CheckStatus::Problem,
+            "certificate",
+            message,
+            format!("issue it for {host}"),
+        );
     }
     let until = leaf.until;
     if !leaf.is_valid(now) {
@@ -70,12 +75,12 @@ pub(super) fn certificate(facts: &InstallationFacts, now: Timestamp) -> DoctorCh
             "the certificate in the Secret {secret} is valid from {} to {until}, and it is {now}",
             leaf.from
         );
-        return DoctorCheck::new(Status::Problem, "certificate", message, pages);
+        return DoctorCheck::new(CheckStatus::Problem, "certificate", message, pages);
     }
     if until.duration_since(now) < SOON {
         let message =
             format!("the certificate in the Secret {secret} ends at {until} and has not been renewed");
-        return DoctorCheck::new(Status::Warning, "certificate", message, pages);
+        return DoctorCheck::new(CheckStatus::Warning, "certificate", message, pages);
     }
     DoctorCheck::ok(
         "certificate",

@@ -73,31 +73,32 @@ fn healthy() -> InstallationFacts {
 }
 
 /// What is not all right, each with its message.
-fn found(facts: &InstallationFacts) -> Vec<(Status, &'static str, String)> {
-    let checks = checks(facts, now()).into_iter().filter(|check| check.status != Status::Ok);
+fn found(facts: &InstallationFacts) -> Vec<(CheckStatus, &'static str, String)> {
+    let checks = checks(facts, now()).into_iter().filter(|check| check.status != CheckStatus::Ok);
     checks.map(|check| (check.status, check.about, check.message)).collect()
 }
 
 /// Fails unless this change to a healthy installation is found, with these words, and nothing else is.
-fn finds(status: Status, about: &'static str, words: &str, change: impl FnOnce(&mut InstallationFacts)) {
+fn finds(status: CheckStatus, about: &'static str, words: &str, change: impl FnOnce(&mut InstallationFacts)) {
     let mut facts = healthy();
     change(&mut facts);
     let mut found = found(&facts);
-    found.retain(|(status, about, _)| (*status, *about) != (Status::Note, "failure-policy"));
-    let is_it =
-        |(is, of, message): &(Status, &str, String)| (*is, *of) == (status, about) && message.contains(words);
+    found.retain(|(status, about, _)| (*status, *about) != (CheckStatus::Note, "failure-policy"));
+    let is_it = |(is, of, message): &(CheckStatus, &str, String)| {
+        (*is, *of) == (status, about) && message.contains(words)
+    };
     assert!(found.len() == 1 && found.iter().all(is_it), "{about}: {found:?}");
 }
 
 #[test]
 fn nothing_is_wrong_with_an_installation_as_it_is_shipped() {
     let notes: Vec<_> = found(&healthy()).into_iter().map(|(status, about, _)| (status, about)).collect();
-    assert_eq!(notes, [(Status::Note, "failure-policy")]);
+    assert_eq!(notes, [(CheckStatus::Note, "failure-policy")]);
 }
 
 #[test]
 fn what_is_wrong_is_found_and_nothing_else() {
-    use Status::{Note, Problem, Unknown, Warning};
+    use CheckStatus::{Note, Problem, Unknown, Warning};
     let status = |code: u16| ApiError::Status { code, message: "no".to_owned() };
     finds(Problem, "version", "v1.29.0", |facts| {
         facts.version = json!({"minor": "29", "gitVersion": "v1.29.0"});
@@ -180,6 +181,6 @@ fn a_certificate_that_ends_is_told_of_before() {
     let at = |time: &str| checks(&healthy(), time.parse().unwrap());
     let status =
         |checks: Vec<DoctorCheck>| checks.iter().find(|check| check.about == "certificate").unwrap().status;
-    assert_eq!(status(at("2026-07-30T06:00:00Z")), Status::Warning);
-    assert_eq!(status(at("2026-08-02T12:00:00Z")), Status::Problem);
+    assert_eq!(status(at("2026-07-30T06:00:00Z")), CheckStatus::Warning);
+    assert_eq!(status(at("2026-08-02T12:00:00Z")), CheckStatus::Problem);
 }

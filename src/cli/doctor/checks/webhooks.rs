@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::facts::{InstallationFacts, Read};
-use super::{DoctorCheck, Status, text};
+use super::{CheckStatus, DoctorCheck, text};
 use crate::api_server::ApiError;
 
 /// Whether the Service has the ports that the API server calls, and leads them to ports of the container.
@@ -15,7 +15,7 @@ pub(super) fn service(facts: &InstallationFacts) -> DoctorCheck {
         Ok(service) => service,
         Err(ApiError::Status { code: 404, .. }) => {
             let edit = "apply the manifests again (deploy/README.md)";
-            return DoctorCheck::new(Status::Problem, "service", format!("{what} does not exist"), edit);
+            return DoctorCheck::new(CheckStatus::Problem, "service", format!("{what} does not exist"), edit);
         }
         Err(error) => return DoctorCheck::unread("service", &what, error),
     };
@@ -28,7 +28,7 @@ pub(super) fn service(facts: &InstallationFacts) -> DoctorCheck {
                 Some(port) => format!("let clientConfig.service.port be {}", port["port"]),
                 None => format!("give the Service a port {called}"),
             };
-            return DoctorCheck::new(Status::Problem, "service", message, edit);
+            return DoctorCheck::new(CheckStatus::Problem, "service", message, edit);
         };
         if !leads_to_container(port, facts) {
             let target = &port["targetPort"];
@@ -36,7 +36,7 @@ pub(super) fn service(facts: &InstallationFacts) -> DoctorCheck {
                 format!("{what} leads port {called} to {target}, which is no port of the container");
             let edit =
                 "let targetPort of the Service be the port of the container that serves HTTPS (webhook)";
-            return DoctorCheck::new(Status::Problem, "service", message, edit);
+            return DoctorCheck::new(CheckStatus::Problem, "service", message, edit);
         }
     }
     DoctorCheck::ok("service", format!("{what} leads the ports that the webhooks name to the container"))
@@ -74,7 +74,7 @@ pub(super) fn configurations(facts: &InstallationFacts) -> Vec<DoctorCheck> {
     ];
     let check = |(kind, read): (&str, &Read)| match read {
         Err(ApiError::Status { code: 404, .. }) => DoctorCheck::new(
-            Status::Problem,
+            CheckStatus::Problem,
             "webhooks",
             format!("there is no {kind} {name}: the API server asks nothing"),
             "apply the manifests again (deploy/README.md)",
@@ -99,7 +99,7 @@ pub(super) fn configurations(facts: &InstallationFacts) -> Vec<DoctorCheck> {
             let message =
                 format!("{kind} {name}: these entries lead to another Service: {}", strays.join(", "));
             DoctorCheck::new(
-                Status::Problem,
+                CheckStatus::Problem,
                 "webhooks",
                 message,
                 format!("let clientConfig.service be {namespace}/{name}"),
@@ -130,5 +130,5 @@ pub(super) fn endpoints(facts: &InstallationFacts) -> DoctorCheck {
     let edit = format!(
         "compare its selector with the labels of the pods: kubectl -n {namespace} get endpointslices,pods --show-labels"
     );
-    DoctorCheck::new(Status::Problem, "endpoints", message, edit)
+    DoctorCheck::new(CheckStatus::Problem, "endpoints", message, edit)
 }

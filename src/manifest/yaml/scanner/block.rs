@@ -2,7 +2,7 @@
 
 use super::super::super::fault::Fault;
 use super::super::cursor::{LineColumn, Mark};
-use super::super::token::{Token, TokenKind};
+use super::super::token::{TokenKind, YamlToken};
 use super::Scanner;
 
 const CONTEXT: &str = "while scanning a block scalar";
@@ -28,7 +28,7 @@ impl Scanner<'_> {
         self.scan_block_breaks(&mut lines, start)?;
         let text = self.scan_block_lines(&mut lines, start, is_literal, chomp)?;
         let kind = TokenKind::Scalar { text: text.into(), is_plain: false };
-        self.tokens.push_back(Token { start: start.place, end: lines.end, kind });
+        self.tokens.push_back(YamlToken { start: start.place, end: lines.end, kind });
         Ok(())
     }
 

@@ -97,7 +97,7 @@ impl<'a> Scanner<'a> {
             self.may_start_key = true;
         }
         let kind = TokenKind::Scalar { text: text.finish(), is_plain: true };
-        self.tokens.push_back(super::Token { start: start.place, end, kind });
+        self.tokens.push_back(super::YamlToken { start: start.place, end, kind });
         Ok(())
     }
 
