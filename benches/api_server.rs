@@ -50,7 +50,7 @@ const PAGE: usize = 250;
 const APPLICATION: &str = include_str!("material/application.yaml");
 
 /// Who is asked about the objects of a namespace of this name.
-const ASKED: [&str; 3] = ["nobody", "constant", "guard"];
+const ASKED: [&str; 3] = ["none", "constant", "guard"];
 
 /// Set for the process that is the webhook which does nothing: where it writes its CA.
 const CA_OUT: &str = "STATEWARD_CONSTANT_CA_OUT";
@@ -139,10 +139,10 @@ async fn compare(what: &str, request: impl AsyncFn(&str, usize)) {
             times.push(start.elapsed().as_secs_f64() * 1e3);
         }
     }
-    let [nobody, constant, guard] = times.map(median);
-    let (constant, guard) = (constant - nobody, guard - nobody);
+    let [alone, constant, guard] = times.map(median);
+    let (constant, guard) = (constant - alone, guard - alone);
     println!(
-        "{what:<8} {nobody:.2} ms alone; a webhook that does nothing adds {constant:.2}, the guard {guard:.2}: {:.2}",
+        "{what:<8} {alone:.2} ms alone; a webhook that does nothing adds {constant:.2}, the guard {guard:.2}: {:.2}",
         guard / constant
     );
 }

@@ -1,7 +1,7 @@
 //! Stateward: an admission guard for stateful applications on Kubernetes.
 //!
 //! A validating webhook reviews every change that can break a StatefulSet: to the set itself, its replica count, its governing
-//! Service, its disruption budget, its autoscaler, its pods. The same judgement runs offline over manifests in CI, and over a
+//! Service, its disruption budget, its autoscaler, its pods. The same evaluation runs offline over manifests in CI, and over a
 //! live cluster. A mutating webhook fills in what one Service per pod needs. One binary, `stateward`, over this library.
 //!
 //! # The flow
@@ -31,7 +31,7 @@
 //! | [`reports`] | judges what exists and publishes it as reports and metrics |
 //! | [`policy_status`] | writes `status` of policies and exemptions |
 //! | [`server`] | TLS, connections, limits, routes: bytes only |
-//! | [`guard`] | the webhook's judgement: decode, evaluate, confirm by live reads, encode |
+//! | [`guard`] | the path of a review: decode, evaluate, confirm by live reads, encode |
 //! | [`certs`] | certificates of our own: one for all replicas, renewed, and put into `caBundle` |
 //! | [`lease`] | leadership: one replica at a time |
 //! | [`events`] | Kubernetes Events |
@@ -40,7 +40,7 @@
 //! | [`process`] | readiness, shutdown, logging |
 //! | | **pure from here on**: no tokio, kube client, file system, environment, clock |
 //! | [`show`] | one application at a glance, and what a drain of nodes would take |
-//! | [`audit`] | what is judged of manifests and of a listed cluster |
+//! | [`audit`] | the evaluation of all objects of manifests or of a listed cluster |
 //! | [`fix`] | the edits of findings, made in the files that were read |
 //! | [`report`] | findings with their places, and the formats |
 //! | [`metacontroller`] | Metacontroller's hooks: its wire format, answered with the per-pod template |
@@ -49,7 +49,7 @@
 //! | [`webhook_config`] | the webhook configurations, made from what the rules look at |
 //! | [`admission`] | the wire format of AdmissionReviews, in and out |
 //! | [`mutate`](mod@mutate) | what is filled in, as explicit operations |
-//! | [`evaluate`](mod@evaluate) | the judgement |
+//! | [`evaluate`](mod@evaluate) | from a change to a verdict: which rules run, at which level, with which exemptions |
 //! | [`policy`] | documents, matching, levels, exemptions, the class of a set |
 //! | [`cel`] | the Common Expression Language: parsed, typed and metered |
 //! | [`rules`] | one file a rule; typed parameters, the registry |

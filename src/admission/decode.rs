@@ -103,7 +103,7 @@ fn unread<'a, R: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> R
     if !may_be_object(text.as_bytes()) {
         return Err(Invalid::NotAnObject);
     }
-    let Malformed { message, cause } = malformed::<R>(text, error);
+    let MalformedBody { message, cause } = malformed::<R>(text, error);
     // A list that is too long is refused: the API server might take the object, and it would pass unjudged.
     let is_refused = cause.starts_with(LIST_TOO_LONG);
     let rest = if is_refused { None } else { without_objects(text, &message) };
@@ -111,7 +111,7 @@ fn unread<'a, R: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> R
 }
 
 /// Why a body cannot be read.
-struct Malformed {
+struct MalformedBody {
     /// With the path of the field. It may quote the body.
     message: String,
     /// Without it: it begins with the words of the error itself.
@@ -141,7 +141,7 @@ fn without_objects(text: &str, message: &str) -> Option<Request> {
 }
 
 /// Reads the body again, only to say where it is wrong.
-fn malformed<'a, R: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> Malformed {
+fn malformed<'a, R: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> MalformedBody {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let traced: Result<Review<'a, R>, _> = serde_path_to_error::deserialize(ObjectsOnly(&mut deserializer));
     let (message, cause) = match traced {
@@ -150,7 +150,7 @@ fn malformed<'a, R: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -
         }
         _ => (error.to_string(), error.to_string()),
     };
-    Malformed { message: cut(message, LONGEST_ERROR), cause }
+    MalformedBody { message: cut(message, LONGEST_ERROR), cause }
 }
 
 /// It may quote the body.

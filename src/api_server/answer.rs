@@ -38,8 +38,8 @@ impl AnswerLimits {
     }
 
     /// Reads a body to its end.
-    pub(super) async fn collect(&self, mut body: Body) -> Result<Answer, ApiError> {
-        let mut answer = Answer { bytes: BytesMut::new(), turn: None };
+    pub(super) async fn collect(&self, mut body: Body) -> Result<ResponseBody, ApiError> {
+        let mut answer = ResponseBody { bytes: BytesMut::new(), turn: None };
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| ApiError::Transport(chain(&error)))?;
             let Some(data) = frame.data_ref() else { continue };
@@ -62,7 +62,7 @@ impl AnswerLimits {
 }
 
 /// A whole body. It keeps its turn until it is dropped.
-pub(super) struct Answer {
+pub(super) struct ResponseBody {
     pub(super) bytes: BytesMut,
     turn: Option<OwnedSemaphorePermit>,
 }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
-use super::answer::{Answer, AnswerLimits};
+use super::answer::{AnswerLimits, ResponseBody};
 use super::error::{ApiError, LONGEST_MESSAGE, chain, malformed};
 use crate::cluster::{ClusterObject, Kind, ObjectRead, Unreadable};
 use crate::model::{KindFacts, KindOrigin};
@@ -145,7 +145,7 @@ impl Api {
         namespace: Option<&str>,
         mut limit: u32,
         next: Option<&str>,
-    ) -> Result<Answer, ApiError> {
+    ) -> Result<ResponseBody, ApiError> {
         loop {
             match self.read(&page_path(kind, namespace, limit, next)?).await {
                 Err(ApiError::TooLarge(_)) if limit > 1 => limit = (limit / 4).max(1),
@@ -154,7 +154,7 @@ impl Api {
         }
     }
 
-    async fn read(&self, path: &str) -> Result<Answer, ApiError> {
+    async fn read(&self, path: &str) -> Result<ResponseBody, ApiError> {
         let answer = async { self.limits.collect(self.send(path).await?.into_body()).await };
         timeout(self.patience, answer).await.map_err(|_| ApiError::Silent(self.patience))?
     }
@@ -178,7 +178,7 @@ impl Api {
 }
 
 /// The page of an answer. A custom resource that is not served has no objects.
-fn objects(kind: Kind, answer: Result<Answer, ApiError>) -> Result<Page, ApiError> {
+fn objects(kind: Kind, answer: Result<ResponseBody, ApiError>) -> Result<Page, ApiError> {
     match answer {
         Err(error) if error.is_absence() && kind.facts().origin == KindOrigin::WatchedIfServed => {
             Ok(Page { items: Vec::new(), version: String::new(), bytes: 0, next: None })
@@ -187,7 +187,7 @@ fn objects(kind: Kind, answer: Result<Answer, ApiError>) -> Result<Page, ApiErro
     }
 }
 
-fn page<T>(answer: &Answer, read: impl Fn(&str) -> Result<T, ApiError>) -> Result<Page<T>, ApiError> {
+fn page<T>(answer: &ResponseBody, read: impl Fn(&str) -> Result<T, ApiError>) -> Result<Page<T>, ApiError> {
     let list: RawList<'_> = serde_json::from_slice(&answer.bytes).map_err(|error| malformed(&error))?;
     if !list.kind.ends_with("List") {
         return Err(ApiError::Malformed(format!("{:?} instead of a list", list.kind)));

@@ -1,4 +1,4 @@
-//! The fields of a StatefulSet that the API server lets nobody change.
+//! The fields of a StatefulSet that the API server does not allow to change.
 
 use std::collections::BTreeSet;
 

@@ -14,13 +14,13 @@ pub struct OldState<'a> {
     pub(super) inventory: &'a Inventory,
     pub(super) contexts: Contexts,
     /// Contexts by where they are.
-    numbers: BTreeMap<Place, usize>,
+    numbers: BTreeMap<PathPlace, usize>,
     /// The last object of a name in a context.
     named: BTreeMap<(usize, ObjectName), usize>,
 }
 
 /// An argument, by its place on the command line, and a path below it: the same in both states.
-type Place = (usize, String);
+type PathPlace = (usize, String);
 
 /// New objects of one name, each with the contexts that it is judged in.
 type NewItems = BTreeMap<usize, Vec<usize>>;
@@ -211,7 +211,7 @@ impl Steps {
 }
 
 /// Where a context or a file is.
-fn place(inventory: &Inventory, unit: usize, path: &str) -> Place {
+fn place(inventory: &Inventory, unit: usize, path: &str) -> PathPlace {
     let first = argument_unit(inventory, unit);
     let above =
         inventory.units().get(first).map(|unit: &Unit| &*unit.name).unwrap_or_default().trim_end_matches('/');

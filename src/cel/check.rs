@@ -7,10 +7,10 @@ use super::types::{ObjectFields, Type};
 use super::{CompileError, VariableTypes, functions};
 use crate::model::did_you_mean;
 
-type Checked = Result<Type, CompileError>;
+type TypeResult = Result<Type, CompileError>;
 
 /// The type of what the tree gives.
-pub(super) fn check(root: &CelNode, names: &dyn VariableTypes) -> Checked {
+pub(super) fn check(root: &CelNode, names: &dyn VariableTypes) -> TypeResult {
     Checker { names, items: Vec::new() }.of(root)
 }
 
@@ -25,7 +25,7 @@ fn wrong<T>(node: &CelNode, message: impl Into<String>) -> Result<T, CompileErro
 }
 
 impl<'n> Checker<'n> {
-    fn of(&mut self, node: &'n CelNode) -> Checked {
+    fn of(&mut self, node: &'n CelNode) -> TypeResult {
         match &node.expr {
             Expr::Null => Ok(Type::Null),
             Expr::Bool(_) => Ok(Type::Bool),
@@ -70,7 +70,7 @@ impl<'n> Checker<'n> {
         }
     }
 
-    fn named(&self, node: &CelNode, name: &str) -> Checked {
+    fn named(&self, node: &CelNode, name: &str) -> TypeResult {
         if let Some((_, found)) = self.items.iter().rev().find(|(item, _)| *item == name) {
             return Ok(found.clone());
         }
@@ -88,12 +88,12 @@ impl<'n> Checker<'n> {
         )
     }
 
-    fn derived(&self, node: &CelNode, name: &str) -> Checked {
+    fn derived(&self, node: &CelNode, name: &str) -> TypeResult {
         let message = || format!("the policy defines no variable `{name}` in `variables` before this");
         self.names.derived(name).map_or_else(|| wrong(node, message()), Ok)
     }
 
-    fn select(&mut self, node: &CelNode, of: &'n CelNode, field: &str, mode: Access) -> Checked {
+    fn select(&mut self, node: &CelNode, of: &'n CelNode, field: &str, mode: Access) -> TypeResult {
         let found = self.of(of)?;
         let (found, is_optional) = match found {
             Type::Optional(inner) => ((*inner).clone(), true),
@@ -112,7 +112,7 @@ impl<'n> Checker<'n> {
         })
     }
 
-    fn index(&mut self, node: &CelNode, of: &'n CelNode, key: &'n CelNode, mode: Access) -> Checked {
+    fn index(&mut self, node: &CelNode, of: &'n CelNode, key: &'n CelNode, mode: Access) -> TypeResult {
         let (found, key_type) = (self.of(of)?, self.of(key)?);
         let (found, is_optional) = match found {
             Type::Optional(inner) => ((*inner).clone(), true),
@@ -134,7 +134,7 @@ impl<'n> Checker<'n> {
         Ok(if is_optional { Type::optional(value) } else { value })
     }
 
-    fn all_bool(&mut self, nodes: &'n [CelNode], operator: &str) -> Checked {
+    fn all_bool(&mut self, nodes: &'n [CelNode], operator: &str) -> TypeResult {
         for node in nodes {
             self.expect_bool(node, operator)?;
         }
@@ -149,7 +149,7 @@ impl<'n> Checker<'n> {
         wrong(node, format!("{what} takes true or false, not {found}"))
     }
 
-    fn list(&mut self, nodes: &'n [CelNode]) -> Checked {
+    fn list(&mut self, nodes: &'n [CelNode]) -> TypeResult {
         let mut joined: Option<Type> = None;
         for node in nodes {
             let found = self.of(node)?;
@@ -158,7 +158,7 @@ impl<'n> Checker<'n> {
         Ok(Type::list(joined.unwrap_or(Type::Dyn)))
     }
 
-    fn map(&mut self, entries: &'n [(CelNode, CelNode)]) -> Checked {
+    fn map(&mut self, entries: &'n [(CelNode, CelNode)]) -> TypeResult {
         let (mut joined, mut are_texts) = (None::<Type>, true);
         for (key, value) in entries {
             let key_type = self.of(key)?;
@@ -173,7 +173,7 @@ impl<'n> Checker<'n> {
         Ok(if are_texts { Type::map(joined.unwrap_or(Type::Dyn)) } else { Type::Dyn })
     }
 
-    fn fold(&mut self, folding: &'n Folding) -> Checked {
+    fn fold(&mut self, folding: &'n Folding) -> TypeResult {
         let over = self.of(&folding.over)?;
         let (first, second) = match (folding.kind, &over) {
             (_, Type::Dyn) => (Type::Dyn, Type::Dyn),
@@ -197,7 +197,7 @@ impl<'n> Checker<'n> {
         given
     }
 
-    fn folded(&mut self, folding: &'n Folding, first: Type) -> Checked {
+    fn folded(&mut self, folding: &'n Folding, first: Type) -> TypeResult {
         if let Some(condition) = &folding.condition {
             self.expect_bool(condition, "the condition of the macro")?;
         }
@@ -223,7 +223,7 @@ impl<'n> Checker<'n> {
 }
 
 /// The type of a field. A newer version of Kubernetes may have more: `dyn()` leaves fields unchecked.
-fn member(node: &CelNode, fields: &Arc<ObjectFields>, field: &str) -> Checked {
+fn member(node: &CelNode, fields: &Arc<ObjectFields>, field: &str) -> TypeResult {
     fields.fields.get(field).cloned().map_or_else(
         || {
             let meant = did_you_mean(field, fields.fields.keys().map(|key| &**key));
@@ -233,7 +233,7 @@ fn member(node: &CelNode, fields: &Arc<ObjectFields>, field: &str) -> Checked {
     )
 }
 
-fn binary(node: &CelNode, operator: CelOperator, left: &Type, right: &Type) -> Checked {
+fn binary(node: &CelNode, operator: CelOperator, left: &Type, right: &Type) -> TypeResult {
     let refuse = || wrong(node, format!("`{}` does not work on {left} and {right}", operator.symbol()));
     let is_number = |found: &Type| matches!(found, Type::Int | Type::Double | Type::Dyn);
     let are_numbers = is_number(left) && is_number(right);

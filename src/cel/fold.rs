@@ -11,7 +11,7 @@ use super::{Failure, Meter};
 
 /// The variables of a macro in one step: the item of a list or the key of a map; where it has two names, the index and the item, or
 /// the key and its value.
-type Step<'v> = (CelValue<'v>, Option<CelValue<'v>>);
+type FoldStep<'v> = (CelValue<'v>, Option<CelValue<'v>>);
 
 impl<'v> CelEvaluator<'_, 'v> {
     pub(super) fn fold(&mut self, folding: &'v Folding) -> Evaluated<'v> {
@@ -36,7 +36,7 @@ impl<'v> CelEvaluator<'_, 'v> {
     fn with<T>(
         &mut self,
         folding: &'v Folding,
-        (first, second): Step<'v>,
+        (first, second): FoldStep<'v>,
         evaluate: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.meter.spend(1)?;
@@ -49,7 +49,7 @@ impl<'v> CelEvaluator<'_, 'v> {
     }
 
     /// Whether the body is `deciding` for one step, which then decides, whatever is wrong with the others.
-    fn any(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>, deciding: bool) -> Evaluated<'v> {
+    fn any(&mut self, folding: &'v Folding, steps: Vec<FoldStep<'v>>, deciding: bool) -> Evaluated<'v> {
         let mut failures = Failures::default();
         for step in steps {
             match self.with(folding, step, |evaluator| evaluator.truth(&folding.body)) {
@@ -61,7 +61,7 @@ impl<'v> CelEvaluator<'_, 'v> {
         failures.unless_any(CelValue::Bool(!deciding))
     }
 
-    fn exactly_one(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
+    fn exactly_one(&mut self, folding: &'v Folding, steps: Vec<FoldStep<'v>>) -> Evaluated<'v> {
         let mut found = 0;
         for step in steps {
             found += u64::from(self.with(folding, step, |evaluator| evaluator.truth(&folding.body))?);
@@ -70,7 +70,7 @@ impl<'v> CelEvaluator<'_, 'v> {
     }
 
     /// The value of the body, unless the condition is false.
-    fn body(&mut self, folding: &'v Folding, step: Step<'v>) -> Result<Option<CelValue<'v>>, Failure> {
+    fn body(&mut self, folding: &'v Folding, step: FoldStep<'v>) -> Result<Option<CelValue<'v>>, Failure> {
         self.with(folding, step, |evaluator| {
             let is_taken = folding.condition.as_ref().map(|condition| evaluator.truth(condition));
             if is_taken.transpose()? == Some(false) {
@@ -80,7 +80,7 @@ impl<'v> CelEvaluator<'_, 'v> {
         })
     }
 
-    fn mapped(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
+    fn mapped(&mut self, folding: &'v Folding, steps: Vec<FoldStep<'v>>) -> Evaluated<'v> {
         let mut made = Vec::new();
         for step in steps {
             made.extend(self.body(folding, step)?);
@@ -88,7 +88,7 @@ impl<'v> CelEvaluator<'_, 'v> {
         Ok(CelValue::list(made))
     }
 
-    fn filtered(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
+    fn filtered(&mut self, folding: &'v Folding, steps: Vec<FoldStep<'v>>) -> Evaluated<'v> {
         let mut made = Vec::new();
         for step in steps {
             let item = step.0.clone();
@@ -99,7 +99,7 @@ impl<'v> CelEvaluator<'_, 'v> {
         Ok(CelValue::list(made))
     }
 
-    fn sorted_by(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
+    fn sorted_by(&mut self, folding: &'v Folding, steps: Vec<FoldStep<'v>>) -> Evaluated<'v> {
         let mut made = Vec::new();
         for step in steps {
             let item = step.0.clone();
@@ -109,7 +109,7 @@ impl<'v> CelEvaluator<'_, 'v> {
         Ok(CelValue::list(made.into_iter().map(|(_, item)| item).collect()))
     }
 
-    fn transformed(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
+    fn transformed(&mut self, folding: &'v Folding, steps: Vec<FoldStep<'v>>) -> Evaluated<'v> {
         let mut made = BTreeMap::new();
         for step in steps {
             let key = self.key(&step.0)?;
@@ -120,7 +120,7 @@ impl<'v> CelEvaluator<'_, 'v> {
         Ok(CelValue::Map(CelMap::made(made)))
     }
 
-    fn entries(&mut self, folding: &'v Folding, steps: Vec<Step<'v>>) -> Evaluated<'v> {
+    fn entries(&mut self, folding: &'v Folding, steps: Vec<FoldStep<'v>>) -> Evaluated<'v> {
         let mut made = BTreeMap::new();
         for step in steps {
             let Some(entries) = self.body(folding, step)? else { continue };
@@ -151,7 +151,7 @@ impl<'v> CelEvaluator<'_, 'v> {
 }
 
 /// The elements that a macro iterates over, with their cost charged.
-fn steps<'v>(over: &CelValue<'v>, both: bool, meter: &mut Meter) -> Result<Vec<Step<'v>>, Failure> {
+fn steps<'v>(over: &CelValue<'v>, both: bool, meter: &mut Meter) -> Result<Vec<FoldStep<'v>>, Failure> {
     match over {
         CelValue::List(list) => {
             meter.spend(list.len())?;

@@ -130,7 +130,7 @@ impl CertificateManager {
     ) -> (Self, Provided) {
         let (namespace, name) = settings.secret;
         let (presented, provided) = watch::channel(None);
-        let keeper = Self {
+        let manager = Self {
             store: Store { client: client.clone(), namespace, name, patience: PATIENCE },
             configurations: Configurations { client, name: settings.configuration, patience: PATIENCE },
             state: CertificateState::new(settings.hosts, settings.lifetimes, settings.settle),
@@ -142,7 +142,7 @@ impl CertificateManager {
             presented,
             report: CertificateReporter::new(events, registry, settings.remark),
         };
-        (keeper, Provided(provided))
+        (manager, Provided(provided))
     }
 
     /// Looks again and again; ends only when dropped.

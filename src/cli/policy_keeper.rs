@@ -21,7 +21,7 @@ use super::policies::{Loaded, PolicySource};
 use super::policy_files::{PolicyFiles, fingerprint};
 use crate::cluster::{Cluster, Kind};
 use crate::model::field_path;
-use crate::policy::{Malformed, Policies, PolicyObjects, Profile};
+use crate::policy::{MalformedPolicyObject, Policies, PolicyObjects, Profile};
 use crate::process;
 
 /// How often the snapshot is looked at for policies that have changed.
@@ -260,7 +260,7 @@ impl PolicyHealth {
 }
 
 /// Exemptions together: their names are their users' choice, and may be many.
-fn label(malformed: &Malformed) -> String {
+fn label(malformed: &MalformedPolicyObject) -> String {
     if malformed.object.kind == Kind::Policy.name() {
         malformed.object.name.to_string()
     } else {
@@ -268,7 +268,7 @@ fn label(malformed: &Malformed) -> String {
     }
 }
 
-fn describe(Malformed { object, error }: &Malformed) -> String {
+fn describe(MalformedPolicyObject { object, error }: &MalformedPolicyObject) -> String {
     match field_path(&error.pointer) {
         place if place.is_empty() => format!("{object}: {}", error.message),
         place => format!("{object}: {place}: {}", error.message),

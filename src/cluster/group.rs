@@ -31,9 +31,9 @@ pub enum GroupEvidence<'a> {
     Presumed,
 }
 
-type Sets<'a> = Vec<(&'a StatefulSet, i32)>;
+type GroupSets<'a> = Vec<(&'a StatefulSet, i32)>;
 /// The sets that some evidence names; `None` where they are too many for one group.
-type Named<'a> = (GroupEvidence<'a>, Option<Sets<'a>>);
+type Named<'a> = (GroupEvidence<'a>, Option<GroupSets<'a>>);
 
 impl<'a> Group<'a> {
     /// A set by itself.
@@ -134,7 +134,7 @@ impl<'a> ClusterView<'a> {
 
     /// The sets that name the same replica set as `set` where none of them says which release it is of: names like `rs0` are
     /// everywhere.
-    pub fn sets_naming(&self, set: &'a StatefulSet, replica_set: &str) -> Sets<'a> {
+    pub fn sets_naming(&self, set: &'a StatefulSet, replica_set: &str) -> GroupSets<'a> {
         let is_other = |other: &StatefulSet| {
             other.metadata.name != set.metadata.name
                 && other.instance().is_none()
@@ -146,7 +146,7 @@ impl<'a> ClusterView<'a> {
     }
 
     /// The sets that name the same cluster as `set`, where neither lists its members: Elasticsearch has a default for the name.
-    pub fn sets_of_cluster(&self, set: &'a StatefulSet, cluster: &str) -> Sets<'a> {
+    pub fn sets_of_cluster(&self, set: &'a StatefulSet, cluster: &str) -> GroupSets<'a> {
         let lists = |set: &StatefulSet| !set.initial_members().is_empty();
         let is_other = |other: &StatefulSet| {
             other.metadata.name != set.metadata.name
@@ -162,8 +162,8 @@ impl<'a> ClusterView<'a> {
 
     /// The sets that seem to be of one group with `set` although nothing says so: they run the same image, and a Service selects
     /// the pods of both. Published ensembles are split like this, to give some members other storage.
-    pub fn sets_like(&self, set: &'a StatefulSet) -> Sets<'a> {
-        let mut alike: Sets<'a> = Vec::new();
+    pub fn sets_like(&self, set: &'a StatefulSet) -> GroupSets<'a> {
+        let mut alike: GroupSets<'a> = Vec::new();
         let services = self.services_selecting(&set.metadata.namespace, set.spec.template.labels());
         if services.len() > MOST_OF_A_GROUP {
             return alike;

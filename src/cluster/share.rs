@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_values_are_one_and_those_that_nobody_has_are_dropped() {
+    fn equal_values_are_one_and_unused_values_are_dropped() {
         let mut pool = Pool::default();
         let (mut one, mut other) = (labels(0), labels(0));
         pool.share(&mut one);

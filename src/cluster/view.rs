@@ -288,7 +288,7 @@ impl<'a> ClusterView<'a> {
         found.map_or_else(|| self.cluster.absence(Kind::StatefulSet, namespace, name), Lookup::Present)
     }
 
-    /// `found` as it is in this world, by name: the changed budget in place of the snapshot's.
+    /// `found` as it is in this view, by name: the changed budget in place of the snapshot's.
     fn with_pending_budget(
         &self,
         mut found: Vec<&'a DisruptionBudget>,
@@ -304,7 +304,7 @@ impl<'a> ClusterView<'a> {
         found
     }
 
-    /// `found` as it is in this world: the changed set in place of the snapshot's, if it still belongs.
+    /// `found` as it is in this view: the changed set in place of the snapshot's, if it still belongs.
     fn with_pending(
         &self,
         found: Vec<&'a StatefulSet>,

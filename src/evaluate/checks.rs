@@ -12,7 +12,7 @@ use crate::cel::{CelValue, Failure, Meter, Program, VariableValues};
 use crate::change::{RawObject, RawObjects};
 use crate::model::Object;
 use crate::policy::{Check, CheckedResource, Checks, FailurePolicy, Policy};
-use crate::rules::{Place, SetContext, Trigger, Violation};
+use crate::rules::{FieldPlace, SetContext, Trigger, Violation};
 use crate::verdict::{Finding, Level};
 
 /// The cost limit of one check: some 10 ms. No useful expression takes a hundredth of it.
@@ -92,7 +92,7 @@ impl<'a> Evaluator<'a> {
                 CheckOutcome::Passes
             )
         });
-        let violation = Violation::new(Place::in_set(&*check.path), message, remedy);
+        let violation = Violation::new(FieldPlace::in_set(&*check.path), message, remedy);
         let subject = states.after.set.reference();
         let finding = finding_of(check.id.clone(), level, &subject, violation);
         let mut finding = evaluation.of_check(check, finding, already);

@@ -10,8 +10,8 @@ use crate::model::{Class, Classified, Object, ObjectRef, Owner, cut, printable_l
 use crate::policy::{self, Applicable};
 use crate::rules::Params;
 use crate::rules::{
-    Changed, Companion, FieldEdit, Left, Place, Rule, RuleCheck, SetContext, Transition, Trigger, Violation,
-    Violations, enumerate,
+    Changed, Companion, FieldEdit, FieldPlace, Left, Rule, RuleCheck, SetContext, Transition, Trigger,
+    Violation, Violations, enumerate,
 };
 use crate::verdict::Level;
 use crate::verdict::{Edit, Finding, RuleId};
@@ -285,7 +285,7 @@ pub(super) fn finding(
 pub(super) fn finding_of(rule: RuleId, level: Level, subject: &ObjectRef, violation: Violation) -> Finding {
     let Violation { place, message, remedy, edits, at_most, related, companion, .. } = violation;
     let (message, remedy) = (shown(message), shown(remedy));
-    let object_of = |place: Place| (place.object.unwrap_or_else(|| subject.clone()), place.path);
+    let object_of = |place: FieldPlace| (place.object.unwrap_or_else(|| subject.clone()), place.path);
     let related: Vec<(ObjectRef, String)> = related.into_iter().map(object_of).collect();
     let edits = edits
         .into_iter()

@@ -15,7 +15,7 @@ use crate::rules::{self, Changed, Left, Remembered, Rule, SetContext, Trigger, V
 use crate::verdict::{Finding, Level};
 
 /// A set, its replica count, and what else is different then.
-pub(super) type State<'a> = (&'a StatefulSet, i32, PendingChange<'a>);
+pub(super) type SetState<'a> = (&'a StatefulSet, i32, PendingChange<'a>);
 
 /// A snapshot, with the memories for a StatefulSet that is different and for none.
 type Time<'a> = (&'a Cluster, &'a ViewMemory, &'a ViewMemory);
@@ -50,8 +50,8 @@ impl<'a> Evaluator<'a> {
     /// Judges one set.
     pub(super) fn judge(
         &self,
-        before: Option<State<'a>>,
-        after: State<'a>,
+        before: Option<SetState<'a>>,
+        after: SetState<'a>,
         trigger: Trigger,
         asked: RequestedChange<'a>,
     ) -> Vec<Finding> {
@@ -107,12 +107,12 @@ impl<'a> Evaluator<'a> {
 
     fn states(
         &self,
-        before: Option<&(State<'a>, Classified)>,
-        after: &(State<'a>, Classified),
+        before: Option<&(SetState<'a>, Classified)>,
+        after: &(SetState<'a>, Classified),
         asked: RequestedChange<'a>,
         group: impl Fn(&ClusterView<'a>, (&'a StatefulSet, i32)) -> Option<Group<'a>>,
     ) -> States<'a> {
-        let context = |((set, replicas, pending), class): &(State<'a>, Classified),
+        let context = |((set, replicas, pending), class): &(SetState<'a>, Classified),
                        changed,
                        (cluster, own, unchanged): Time<'a>| {
             let memory = if pending.changes_set() { own } else { unchanged };

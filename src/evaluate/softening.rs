@@ -87,7 +87,7 @@ impl Evaluation<'_> {
     }
 }
 
-/// The remedies are for where somebody that may vote does not.
+/// The remedies are for listed voters that do not run.
 fn where_alone(voter: &str, violations: &mut [Violation]) {
     for violation in violations {
         violation.remedy = format!("where {voter} does not vote, {}", violation.remedy);

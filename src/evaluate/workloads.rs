@@ -13,7 +13,7 @@ use crate::rules::{self, Params, Rule, RuleCheck, Trigger, Violation, Violations
 use crate::verdict::{Finding, Level};
 
 /// A workload and its replica count.
-type State<'a> = (&'a Workload, i32);
+type WorkloadState<'a> = (&'a Workload, i32);
 
 impl<'a> Evaluator<'a> {
     pub(super) fn workload(&self, edit: &'a ObjectChange<Workload>) -> Vec<Finding> {
@@ -30,7 +30,12 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    fn judge_workload(&self, before: Option<State<'a>>, after: State<'a>, trigger: Trigger) -> Vec<Finding> {
+    fn judge_workload(
+        &self,
+        before: Option<WorkloadState<'a>>,
+        after: WorkloadState<'a>,
+        trigger: Trigger,
+    ) -> Vec<Finding> {
         if self.is_being_deleted(after.0) || after.0.is_of_deployment() {
             return Vec::new();
         }
@@ -38,7 +43,7 @@ impl<'a> Evaluator<'a> {
         let sets_exemption = alters_exemption(before.map(|(before, _)| &before.metadata), metadata);
         let applicable =
             self.policies.applicable(self.subject(metadata)).asked_by(self.requester, sets_exemption);
-        let context = |(workload, replicas): State<'a>| WorkloadContext {
+        let context = |(workload, replicas): WorkloadState<'a>| WorkloadContext {
             workload,
             replicas,
             class: self.policies.classify_workload(workload, &applicable),

@@ -28,7 +28,7 @@ use self::place::{DocumentKey, Documents};
 use self::select::{Selected, SelectedChange};
 pub use self::text_fix::attach;
 use crate::cluster::inventory::Inventory;
-use crate::manifest::Variable;
+use crate::manifest::WholeVariable;
 use crate::model::ObjectRef;
 use crate::report::Report;
 use crate::verdict::{Finding, RuleId};
@@ -159,7 +159,7 @@ fn variable_at<'v>(at: &'v Value, path: &[PathStep]) -> Option<&'v str> {
         PathStep::Item(index) => at.get(index),
         PathStep::Key(key) => at.get(key),
     });
-    found?.as_str().filter(|text| Variable::of(text).is_some())
+    found?.as_str().filter(|text| WholeVariable::of(text).is_some())
 }
 
 fn edit_document(

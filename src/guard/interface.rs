@@ -16,7 +16,7 @@ pub trait Guard: Send + Sync + 'static {
     ///
     /// Synchronous and short, as is each poll of the future: they run on the thread that serves the connection. They may
     /// panic: that review is answered with HTTP 500 and nothing else is disturbed.
-    fn validate(&self, body: &[u8], deadline: Instant) -> Result<Answer, HttpError>;
+    fn validate(&self, body: &[u8], deadline: Instant) -> Result<GuardAnswer, HttpError>;
 
     /// Takes the bytes of one `AdmissionReview` and gives those of its answer, with a patch where something is filled in. As
     /// synchronous and short, and free to panic.
@@ -29,14 +29,14 @@ pub trait Guard: Send + Sync + 'static {
 
 /// An answer, at once or when something else has answered.
 #[expect(clippy::large_enum_variant, reason = "nearly every review is answered at once, without a box")]
-pub enum Answer {
+pub enum GuardAnswer {
     /// At once, which is what nearly every review gets.
     Now(Reply),
     /// Others have to be asked first.
     Later(Pin<Box<dyn Future<Output = Reply> + Send>>),
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for GuardAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Now(reply) => f.debug_tuple("Now").field(reply).finish(),

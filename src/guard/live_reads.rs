@@ -37,7 +37,7 @@ pub struct LiveReadRequest {
     pub namespace: Box<str>,
     /// The StatefulSet the change names without showing it, as a scale does: it must be read even where no other set matters.
     pub set: Option<Box<str>>,
-    /// The kinds that the judgement rests on.
+    /// The kinds that the verdict rests on.
     pub kinds: Vec<Kind>,
     /// How fresh it has to be.
     pub freshness: Freshness,
@@ -203,7 +203,7 @@ async fn list(api: &Api, kind: Kind, namespace: &str) -> Result<Vec<ObjectRead>,
 }
 
 impl LiveReadRequest {
-    /// Whether the judgement rests on what is read of this kind.
+    /// Whether the verdict rests on what is read of this kind.
     pub fn rests_on(&self, kind: Kind) -> bool {
         self.kinds.contains(&kind) || (kind == Kind::StatefulSet && self.set.is_some())
     }

@@ -1,4 +1,4 @@
-//! The webhook's judgement: a review decoded, evaluated, confirmed by live reads before it is denied, and answered.
+//! The path of a review: decoded, evaluated, confirmed by live reads before it is denied, and answered.
 //!
 //! ```text
 //! bytes ─ decode ─▶ Change ─ evaluate ─▶ Verdict ─ in doubt? ─ live reads, evaluate again ─▶ Verdict ─ encode ─▶ bytes
@@ -17,8 +17,8 @@ mod webhook_guard;
 pub use confirmation::WhenOverloaded;
 pub use confirmer::Confirmer;
 pub use interface::{
-    Answer, CountedFinding, Decision, DenialLog, Guard, HttpError, Operation, Reply, Resource, ReviewFacts,
-    Webhook,
+    CountedFinding, Decision, DenialLog, Guard, GuardAnswer, HttpError, Operation, Reply, Resource,
+    ReviewFacts, Webhook,
 };
 pub use live_read_error::LiveReadError;
 pub use live_reads::{Fresh, LiveReadRequest, LiveReader};

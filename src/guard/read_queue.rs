@@ -65,7 +65,7 @@ pub(super) enum Lane {
 }
 
 /// The result of a read: a snapshot with these objects only.
-pub(super) type Read = Result<Cluster, LiveReadError>;
+pub(super) type LiveReadResult = Result<Cluster, LiveReadError>;
 
 #[derive(Debug)]
 pub(super) struct ReadQueue {
@@ -88,7 +88,7 @@ struct NamespaceReads {
 /// A read that waits for its slot.
 #[derive(Debug)]
 struct PendingRead {
-    read: WeakShared<BoxFuture<'static, Read>>,
+    read: WeakShared<BoxFuture<'static, LiveReadResult>>,
     has_begun: Arc<AtomicBool>,
 }
 
@@ -125,9 +125,9 @@ impl ReadQueue {
         lane: Lane,
         deadline: Instant,
         read: impl FnOnce(ReadKey) -> F,
-    ) -> Read
+    ) -> LiveReadResult
     where
-        F: Future<Output = Read> + Send + 'static,
+        F: Future<Output = LiveReadResult> + Send + 'static,
     {
         if lane == Lane::UnknownObject {
             if self.is_absent(&key) {
@@ -167,9 +167,9 @@ impl ReadQueue {
         key: ReadKey,
         lane: Lane,
         read: impl FnOnce(ReadKey) -> F,
-    ) -> (Shared<BoxFuture<'static, Read>>, Arc<AtomicBool>)
+    ) -> (Shared<BoxFuture<'static, LiveReadResult>>, Arc<AtomicBool>)
     where
-        F: Future<Output = Read> + Send + 'static,
+        F: Future<Output = LiveReadResult> + Send + 'static,
     {
         let mut pending = lock(&self.pending);
         if let Some(waiting) = pending.get(&key)
@@ -194,8 +194,8 @@ impl ReadQueue {
         key: ReadKey,
         lane: Lane,
         has_begun: Arc<AtomicBool>,
-        read: impl Future<Output = Read> + Send + 'static,
-    ) -> impl Future<Output = Read> + Send + 'static {
+        read: impl Future<Output = LiveReadResult> + Send + 'static,
+    ) -> impl Future<Output = LiveReadResult> + Send + 'static {
         let queue = Arc::clone(self);
         async move {
             let namespace = queue.namespace(&key.namespace);
@@ -267,16 +267,20 @@ mod tests {
         ReadKey { kind: Kind::StatefulSet, namespace: namespace.into(), name, freshness: Freshness::Latest }
     }
 
-    async fn never(_: ReadKey) -> Read {
+    async fn never(_: ReadKey) -> LiveReadResult {
         pending().await
     }
 
-    async fn at_once(_: ReadKey) -> Read {
+    async fn at_once(_: ReadKey) -> LiveReadResult {
         Ok(Cluster::default())
     }
 
     /// Reads that never end, waiting each in a task of its own until they are dropped.
-    async fn flood(queue: &Arc<ReadQueue>, keys: impl Iterator<Item = ReadKey>, lane: Lane) -> JoinSet<Read> {
+    async fn flood(
+        queue: &Arc<ReadQueue>,
+        keys: impl Iterator<Item = ReadKey>,
+        lane: Lane,
+    ) -> JoinSet<LiveReadResult> {
         let mut reads = JoinSet::new();
         for key in keys {
             let (queue, deadline) = (Arc::clone(queue), Instant::now() + MINUTE);

@@ -10,7 +10,9 @@ use tracing::trace_span;
 
 use super::confirmation::{doubt, unknown_objects};
 use super::reservations::{Reservations, Reserved};
-use super::{Answer, Confirmer, CountedFinding, Decision, DenialLog, Guard, HttpError, Reply, ReviewFacts};
+use super::{
+    Confirmer, CountedFinding, Decision, DenialLog, Guard, GuardAnswer, HttpError, Reply, ReviewFacts,
+};
 use crate::admission::{self, Invalid, Mutated, Request};
 use crate::change::Change;
 use crate::cluster::Cluster;
@@ -38,13 +40,13 @@ pub struct WebhookGuard {
 }
 
 impl Guard for WebhookGuard {
-    fn validate(&self, body: &[u8], deadline: Instant) -> Result<Answer, HttpError> {
+    fn validate(&self, body: &[u8], deadline: Instant) -> Result<GuardAnswer, HttpError> {
         let (cluster, policies) = (self.cluster.load(), self.policies.load());
         let decoded =
             trace_span!(target: SPANS, "decode").in_scope(|| admission::decode_for(body, &policies));
         let request = decoded.map_err(|invalid| refusal(&invalid))?;
         if self.excludes(&request) {
-            return Ok(Answer::Now(reply(&request, &Verdict::default(), None)));
+            return Ok(GuardAnswer::Now(reply(&request, &Verdict::default(), None)));
         }
         let mut reserved = self.reservations.for_change(&request.change);
         loop {
@@ -61,7 +63,7 @@ impl Guard for WebhookGuard {
             }
             explain(&mut verdict, &request.change, &reserved, &cluster, &policies);
             match self.reservations.reserve(&request.change, &verdict, reserved) {
-                None => return Ok(Answer::Now(reply(&request, &verdict, self.events.as_ref()))),
+                None => return Ok(GuardAnswer::Now(reply(&request, &verdict, self.events.as_ref()))),
                 Some(newer) => reserved = newer,
             }
         }
@@ -93,10 +95,10 @@ impl WebhookGuard {
         cluster: &Arc<Cluster>,
         policies: &Arc<Policies>,
         deadline: Instant,
-    ) -> Answer {
+    ) -> GuardAnswer {
         let (events, reservations) = (self.events.clone(), Arc::clone(&self.reservations));
         let (confirmer, cluster, policies) = (confirmer.clone(), Arc::clone(cluster), Arc::clone(policies));
-        Answer::Later(Box::pin(async move {
+        GuardAnswer::Later(Box::pin(async move {
             let mut reserved = reservations.for_change(&request.change);
             loop {
                 let mut verdict = confirmer.judge(&request, &cluster, &policies, &reserved, deadline).await;

@@ -6,7 +6,7 @@ use crate::model::{Fields, KUBERNETES_VERSION, Kind, field_path, misspelt, point
 /// The largest number of fields of one object that are compared: so many unknown fields are not misspelt.
 const MOST_UNKNOWN: usize = 64;
 
-/// The fields that only the API server sets. Nobody misspells them, and what is in them is not applied.
+/// The fields that only the API server sets. They are not compared with the fields people write: their content is not applied.
 const OF_SERVER: [&str; 9] = [
     "creationTimestamp",
     "deletionGracePeriodSeconds",
@@ -53,11 +53,11 @@ struct Search<'n> {
     /// How many fields were compared.
     unknown: usize,
     /// Where the search is. Hardly ever is it spelt out.
-    path: Vec<Step<'n>>,
+    path: Vec<PathSegment<'n>>,
 }
 
 #[derive(Clone, Copy)]
-enum Step<'n> {
+enum PathSegment<'n> {
     Key(&'n str),
     Index(usize),
 }
@@ -68,12 +68,12 @@ impl<'n> Search<'n> {
             return;
         }
         for (index, item) in node.as_list().unwrap_or_default().iter().enumerate() {
-            self.below(Step::Index(index), item, fields);
+            self.below(PathSegment::Index(index), item, fields);
         }
         for MapEntry { key, value, .. } in node.as_map().unwrap_or_default() {
             match fields.get(key) {
                 Some(inside) if !inside.is_open() && is_of_server(key) => {}
-                Some(inside) => self.below(Step::Key(key), value, inside),
+                Some(inside) => self.below(PathSegment::Key(key), value, inside),
                 // A directive of a patch, such as `$patch`.
                 None if key.starts_with('$') => {}
                 None => self.unknown(key, fields),
@@ -81,7 +81,7 @@ impl<'n> Search<'n> {
         }
     }
 
-    fn below(&mut self, step: Step<'n>, node: &'n Node<'_>, fields: &'static Fields) {
+    fn below(&mut self, step: PathSegment<'n>, node: &'n Node<'_>, fields: &'static Fields) {
         self.path.push(step);
         self.value(node, fields);
         self.path.pop();
@@ -93,10 +93,10 @@ impl<'n> Search<'n> {
         }
         self.unknown += 1;
         if let Some(meant) = misspelt(key, fields.names().filter(|name| !is_of_server(name))) {
-            let steps = self.path.iter().copied().chain([Step::Key(key)]);
+            let steps = self.path.iter().copied().chain([PathSegment::Key(key)]);
             let pointer = steps.fold(String::new(), |pointer, step| match step {
-                Step::Key(key) => pointer + "/" + &pointer_step(key),
-                Step::Index(index) => format!("{pointer}/{index}"),
+                PathSegment::Key(key) => pointer + "/" + &pointer_step(key),
+                PathSegment::Index(index) => format!("{pointer}/{index}"),
             });
             self.found.push(MisspeltField { pointer, meant });
         }

@@ -46,7 +46,7 @@ pub use outline::{KeyTable, Outline};
 pub use scalar_places::ScalarPlaces;
 pub use source::{Source, SourceOrigin};
 use split::DocumentText;
-pub use variable::Variable;
+pub use variable::WholeVariable;
 
 /// An object as kubectl would apply it: a document, an item of a `List` or an object of an `OpenShift` Template.
 #[derive(Clone, Debug, PartialEq)]

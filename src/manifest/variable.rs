@@ -2,12 +2,12 @@
 
 /// A text that is a variable as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Variable<'a> {
+pub struct WholeVariable<'a> {
     /// The default, for a variable without a value.
     pub default: Option<&'a str>,
 }
 
-impl<'a> Variable<'a> {
+impl<'a> WholeVariable<'a> {
     /// `${NAME}`, `${NAME:=default}`, `${NAME:-default}`, `$NAME`, and `${{NAME}}` of an `OpenShift` Template.
     pub fn of(text: &'a str) -> Option<Self> {
         let text = text.strip_prefix('$')?;
@@ -69,7 +69,7 @@ mod tests {
             ("3", None),
             ("", None),
         ] {
-            assert_eq!(Variable::of(text).map(|variable| variable.default), default, "{text}");
+            assert_eq!(WholeVariable::of(text).map(|variable| variable.default), default, "{text}");
         }
     }
 }

@@ -89,7 +89,7 @@ pub fn plan(set: &PerPodSet, template: Option<&Template>, seen: &Seen, pods: Opt
 }
 
 /// Says what a Service that is asked for needs; `None` where it has not been seen.
-pub fn judge(set: &PerPodSet, template: &Template, seen: Option<&PerPodService>) -> ServiceState {
+pub fn service_state(set: &PerPodSet, template: &Template, seen: Option<&PerPodService>) -> ServiceState {
     let Some(seen) = seen else { return ServiceState::Do(ServiceAction::Create) };
     match seen.standing(set) {
         _ if seen.metadata.deleting => ServiceState::Wait,
@@ -104,11 +104,11 @@ pub fn judge(set: &PerPodSet, template: &Template, seen: Option<&PerPodService>)
 impl Plan {
     /// Adds what there is to do, or to say, about a Service that is asked for.
     pub fn add(&mut self, set: &PerPodSet, template: &Template, name: String, seen: Option<&PerPodService>) {
-        let judgement = judge(set, template, seen);
-        if judgement != ServiceState::Foreign && seen.is_some_and(|seen| template.is_class_fixed(seen)) {
+        let state = service_state(set, template, seen);
+        if state != ServiceState::Foreign && seen.is_some_and(|seen| template.is_class_fixed(seen)) {
             self.blockers.fixed_class.push(name.clone());
         }
-        match judgement {
+        match state {
             ServiceState::Good => {}
             ServiceState::Do(action) => self.steps.push(ServiceStep { name, action }),
             ServiceState::Wait => self.waits = true,

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
-use super::checks::{CheckDocument, Variable};
+use super::checks::{CheckDocument, CheckVariable};
 use super::{Enforcement, OnMissingCompanion, OperatorMode, PerPodServices};
 use crate::model::{Class, LabelSelector, POD_NAME_LABEL, Requirement, SelectorOperator};
 use crate::verdict::Level;
@@ -57,7 +57,7 @@ pub(super) struct PolicySpec {
     pub(super) annotation_exemptions: Option<bool>,
     /// The users who may set these annotations; without it, all who may change the StatefulSet. They do not count when another user
     /// sets them.
-    pub(super) annotation_exemptions_by: Option<Subjects>,
+    pub(super) annotation_exemptions_by: Option<SubjectLists>,
     /// The namespaces whose StatefulSetExemptions count, among those that the policy is about. Without any policy that names their
     /// namespace they do not.
     pub(super) exemption_namespaces: Option<Selector>,
@@ -69,7 +69,7 @@ pub(super) struct PolicySpec {
     /// The highest level that the policy gives: audit and warn put it on trial, where it adds findings and takes none away.
     pub(super) enforcement: Enforcement,
     /// Values that the expressions of the checks share, as variables.NAME.
-    pub(super) variables: Vec<Variable>,
+    pub(super) variables: Vec<CheckVariable>,
     /// Values of your own that expressions read as params.NAME.
     #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
     pub(super) params: serde_json::Map<String, serde_json::Value>,
@@ -84,7 +84,7 @@ pub(super) struct PolicySpec {
 /// The users that ask for a change: each that one of the lists names.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields, default)]
-pub(super) struct Subjects {
+pub(super) struct SubjectLists {
     /// Names of users, with * for any letters.
     pub(super) users: Vec<String>,
     /// Names of groups, with * for any letters.

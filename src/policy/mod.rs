@@ -39,14 +39,14 @@ pub use faults::all_errors;
 pub use lint::{PolicyWarning, lint};
 use mutate::PolicyMutation;
 pub use mutate::{PolicyValue, ServicePerPodAnnotations};
-pub use objects::{Malformed, PolicyObjects};
+pub use objects::{MalformedPolicyObject, PolicyObjects};
 pub use parse::PolicyError;
 pub use per_pod_services::{PerPodServices, SettingsUnknown, TrafficPolicy};
 pub use plain::plain;
 pub use schema::{exemption_schema, policy_schema, status_schema};
 pub use scope::Subject;
 use scope::{Certainty, Scope};
-pub use status::{Condition, PolicyStatus, statuses};
+pub use status::{PolicyStatus, StatusCondition, statuses};
 use subjects::SubjectPatterns;
 
 /// A shipped set of levels.

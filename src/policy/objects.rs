@@ -32,14 +32,14 @@ pub(super) struct CompiledDocument<T> {
 
 /// An object that cannot be used, and why.
 #[derive(Debug)]
-pub struct Malformed {
+pub struct MalformedPolicyObject {
     pub object: ObjectRef,
     pub error: PolicyError,
 }
 
 impl<T> CompiledDocument<T> {
     /// Compiles a document. One of the same name that was deleted before leaves nothing behind.
-    fn new(document: &PolicyDocument, before: Option<&Self>, compile: Compiler<T>) -> Self {
+    fn new(document: &PolicyDocument, before: Option<&Self>, compile: CompileFn<T>) -> Self {
         let (uid, spec) = (document.uid.clone(), document.spec.clone());
         match compile(&document.to_json()) {
             Ok(good) => Self { uid, spec, good: Some(Arc::new(good)), error: None },
@@ -57,7 +57,7 @@ impl<T> CompiledDocument<T> {
     }
 }
 
-type Compiler<T> = fn(&Value) -> Result<T, PolicyError>;
+type CompileFn<T> = fn(&Value) -> Result<T, PolicyError>;
 
 pub(super) fn key(document: &PolicyDocument) -> (Box<str>, Box<str>) {
     (document.metadata.namespace.clone(), document.metadata.name.clone())
@@ -67,7 +67,7 @@ pub(super) fn key(document: &PolicyDocument) -> (Box<str>, Box<str>) {
 fn updated<'a, T>(
     before: &Compiled<T>,
     documents: impl Iterator<Item = &'a PolicyDocument>,
-    compile: Compiler<T>,
+    compile: CompileFn<T>,
 ) -> Compiled<T> {
     let compiled = documents.map(|document| {
         let key = key(document);
@@ -115,7 +115,7 @@ impl PolicyObjects {
     }
 
     /// The objects whose present version cannot be used.
-    pub fn malformed(&self) -> Vec<Malformed> {
+    pub fn malformed(&self) -> Vec<MalformedPolicyObject> {
         let policies = errors(&self.policies, Kind::Policy);
         policies.chain(errors(&self.exemptions, Kind::Exemption)).collect()
     }
@@ -139,10 +139,10 @@ fn stand_in(name: &str, spec: &Value) -> Option<Policy> {
     read(scope.into()).or_else(|_| read(json!({"priority": i32::MAX}))).ok()
 }
 
-fn errors<T>(documents: &Compiled<T>, kind: Kind) -> impl Iterator<Item = Malformed> {
+fn errors<T>(documents: &Compiled<T>, kind: Kind) -> impl Iterator<Item = MalformedPolicyObject> {
     documents.iter().filter_map(move |((namespace, name), compiled)| {
         let object = kind.reference(namespace, name);
-        Some(Malformed { object, error: compiled.error.clone()? })
+        Some(MalformedPolicyObject { object, error: compiled.error.clone()? })
     })
 }
 
@@ -156,7 +156,7 @@ impl Policies {
     }
 
     /// These with the policies and exemptions of a snapshot; and those that cannot be used.
-    pub fn with_objects_of(&self, cluster: &Cluster) -> (Self, Vec<Malformed>) {
+    pub fn with_objects_of(&self, cluster: &Cluster) -> (Self, Vec<MalformedPolicyObject>) {
         let objects = PolicyObjects::default().updated(cluster);
         let mut policies = self.clone();
         policies.add_policies(objects.policies());

@@ -218,7 +218,7 @@ fn known_rule(id: &str, pointer: &str) -> Result<usize, PolicyError> {
     })
 }
 
-fn subjects(subjects: &document::Subjects) -> Result<SubjectPatterns, PolicyError> {
+fn subjects(subjects: &document::SubjectLists) -> Result<SubjectPatterns, PolicyError> {
     let at = |list| format!("/spec/annotationExemptionsBy/{list}");
     let accounts =
         subjects.service_accounts.iter().map(|account| service_account(&account.namespace, &account.name));

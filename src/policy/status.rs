@@ -24,13 +24,13 @@ pub struct PolicyStatus {
     pub matched_sets: usize,
     /// Ready: whether this generation is in force. Effective: whether all parts of it have an effect.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<StatusCondition>,
 }
 
 /// A condition, as in `metav1.Condition`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Condition {
+pub struct StatusCondition {
     /// Ready or Effective.
     pub r#type: String,
     /// True, False or Unknown.
@@ -100,8 +100,8 @@ struct Statuses<'a> {
     now: Timestamp,
 }
 
-/// A condition without its time: status, reason, message.
-type Said = (bool, &'static str, String);
+/// The text of a condition, without its time: status, reason, message.
+type StatusConditionText = (bool, &'static str, String);
 
 impl<'a> Statuses<'a> {
     fn policy(&self, document: &PolicyDocument, compiled: &CompiledDocument<Policy>) -> PolicyStatus {
@@ -226,7 +226,7 @@ impl<'a> Statuses<'a> {
         &self,
         document: &PolicyDocument,
         matched_sets: usize,
-        ready: Said,
+        ready: StatusConditionText,
         without_effect: Vec<PolicyWarning>,
     ) -> PolicyStatus {
         let is_usable = ready.1 != MALFORMED;
@@ -238,7 +238,7 @@ impl<'a> Statuses<'a> {
         let conditions = conditions.into_iter().map(|(kind, (is_true, reason, message))| {
             let status = if is_true { "True" } else { "False" };
             let same = before.iter().find(|before| before.r#type == kind && before.status == status);
-            Condition {
+            StatusCondition {
                 r#type: kind.to_owned(),
                 status: status.to_owned(),
                 reason: reason.to_owned(),
@@ -259,7 +259,7 @@ impl<'a> Statuses<'a> {
 }
 
 /// The message for a version that cannot be used: its errors, and the version in force instead.
-fn malformed<T>(compiled: &CompiledDocument<T>) -> Option<Said> {
+fn malformed<T>(compiled: &CompiledDocument<T>) -> Option<StatusConditionText> {
     let error = compiled.error.as_ref()?;
     let place = field_path(&error.pointer);
     let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
@@ -271,17 +271,17 @@ fn malformed<T>(compiled: &CompiledDocument<T>) -> Option<Said> {
     Some((false, MALFORMED, format!("{place}{}; {instead}", error.message)))
 }
 
-fn effective(matched_sets: usize, without_effect: Vec<PolicyWarning>) -> Said {
-    let said = without_effect.into_iter().map(|PolicyWarning { pointer, message }| {
+fn effective(matched_sets: usize, without_effect: Vec<PolicyWarning>) -> StatusConditionText {
+    let warnings = without_effect.into_iter().map(|PolicyWarning { pointer, message }| {
         let place = field_path(&pointer);
         if place.is_empty() { message } else { format!("{place}: {message}") }
     });
     let none = (matched_sets == 0).then(|| "it matches no StatefulSet".to_owned());
-    let said: Vec<String> = none.into_iter().chain(said).collect();
-    match (said.is_empty(), matched_sets) {
+    let messages: Vec<String> = none.into_iter().chain(warnings).collect();
+    match (messages.is_empty(), matched_sets) {
         (true, _) => (true, "AllInEffect", String::new()),
-        (false, 0) => (false, "MatchesNothing", said.join("; ")),
-        (false, _) => (false, "PartlyWithoutEffect", said.join("; ")),
+        (false, 0) => (false, "MatchesNothing", messages.join("; ")),
+        (false, _) => (false, "PartlyWithoutEffect", messages.join("; ")),
     }
 }
 

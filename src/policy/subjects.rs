@@ -28,7 +28,7 @@ pub(super) fn service_account(namespace: &str, name: &str) -> String {
     format!("system:serviceaccount:{namespace}:{name}")
 }
 
-pub(super) fn names(subjects: &document::Subjects) -> Vec<String> {
+pub(super) fn names(subjects: &document::SubjectLists) -> Vec<String> {
     let users = subjects.users.iter().map(|user| format!("user {user}"));
     let groups = subjects.groups.iter().map(|group| format!("group {group}"));
     let accounts = subjects

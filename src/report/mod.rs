@@ -15,7 +15,7 @@ use crate::cluster::inventory::Position;
 use crate::cluster::{Kind, Listing};
 use crate::manifest::{Note, NoteKind};
 use crate::model::ObjectRef;
-use crate::policy::Malformed;
+use crate::policy::MalformedPolicyObject;
 use crate::verdict::{Exempt, Finding, Level, Verdict};
 pub use application::{
     Allowance, Application, Budget, Claims, ScaleStep, ServiceLink, SetServiceState, Spread,
@@ -155,8 +155,8 @@ impl Report {
     }
 
     /// Adds the policies and exemptions of a cluster that cannot be used.
-    pub(crate) fn add_malformed(&mut self, malformed: &[Malformed]) {
-        self.gaps.extend(malformed.iter().map(|Malformed { object, error }| KnowledgeGap {
+    pub(crate) fn add_malformed(&mut self, malformed: &[MalformedPolicyObject]) {
+        self.gaps.extend(malformed.iter().map(|MalformedPolicyObject { object, error }| KnowledgeGap {
             kind: GapKind::Unreadable,
             message: format!("{object}: {}: {}", error.pointer, error.message),
         }));

@@ -7,7 +7,7 @@
 //!       reports ◀─ write what differs ◀─ compare with the reports that are there ◀─ document ┘
 //! ```
 //!
-//! One namespace at a time: what is listed of it and found in it is in memory only meanwhile. The judgement is that of
+//! One namespace at a time: what is listed of it and found in it is in memory only meanwhile. The evaluation is that of
 //! `stateward audit --cluster`, on a thread of its own and with rests in between, so that reviews do not wait for it. The reports are
 //! their own memory: what is there is compared with what should be, and only a difference is written.
 
@@ -134,7 +134,7 @@ impl Reports {
 enum VisitError {
     #[error(transparent)]
     Api(#[from] ApiError),
-    #[error("a judgement failed: {0}")]
+    #[error("the evaluation failed: {0}")]
     Judge(#[from] tokio::task::JoinError),
 }
 
@@ -339,8 +339,8 @@ impl<'a> LeadershipTerm<'a> {
     }
 
     /// The objects that have a report, by kind and name, with their findings: every StatefulSet, and each other object with a finding.
-    fn subjects<'f>(&self, namespace: &str, findings: &'f [Located]) -> BTreeMap<Kind, Subjects<'f>> {
-        let mut subjects: BTreeMap<Kind, Subjects<'f>> = BTreeMap::new();
+    fn subjects<'f>(&self, namespace: &str, findings: &'f [Located]) -> BTreeMap<Kind, FindingsByObject<'f>> {
+        let mut subjects: BTreeMap<Kind, FindingsByObject<'f>> = BTreeMap::new();
         for set in self.cluster.sets_in(namespace) {
             let of_kind = subjects.entry(Kind::StatefulSet).or_default();
             of_kind.insert(set.metadata.name.clone(), (set.reference(), Vec::new()));
@@ -358,4 +358,4 @@ impl<'a> LeadershipTerm<'a> {
 }
 
 /// Objects of one kind and namespace, by name, each with what was found about it.
-type Subjects<'f> = BTreeMap<Box<str>, (ObjectRef, Vec<&'f Located>)>;
+type FindingsByObject<'f> = BTreeMap<Box<str>, (ObjectRef, Vec<&'f Located>)>;

@@ -1,6 +1,6 @@
 //! `annotation-ignored`
 
-use super::{Params, Place, RefusedExemption, SetContext, Violations};
+use super::{FieldPlace, Params, RefusedExemption, SetContext, Violations};
 use crate::model::{
     Annotations, CLASS, Class, DOMAIN, EXEMPT, EXEMPT_REASON, OWN_ANNOTATIONS, PER_POD_LABEL, PER_POD_PORTS,
     PER_POD_TYPE, PROTECTED, PerPodType, annotation_pointer, nearest, pointer_step,
@@ -73,7 +73,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             at.class.because
         );
         let remedy = "set the annotation stateward.dev/class to quorum, singleton or replicated";
-        out.add(Place::in_set(annotation_pointer(CLASS)), message, remedy).keyed(name);
+        out.add(FieldPlace::in_set(annotation_pointer(CLASS)), message, remedy).keyed(name);
     }
     per_pod(annotations, out);
     protection(annotations, out);
@@ -97,13 +97,13 @@ fn protection(annotations: &Annotations, out: &mut Violations) {
     }
     let message = format!("stateward.dev/protected is {value:?}, which protects nothing");
     let remedy = "set the annotation stateward.dev/protected to \"true\", or remove it";
-    let place = Place::in_set(annotation_pointer(PROTECTED));
+    let place = FieldPlace::in_set(annotation_pointer(PROTECTED));
     out.add(place, message, remedy).keyed(value).at_most(Level::Warn);
 }
 
 fn exemption(annotations: &Annotations, refused: Option<RefusedExemption<'_>>, out: &mut Violations) {
     let Some(exempt) = annotations.get(EXEMPT) else { return };
-    let place = || Place::in_set(annotation_pointer(EXEMPT));
+    let place = || FieldPlace::in_set(annotation_pointer(EXEMPT));
     let reason = annotations.get(EXEMPT_REASON).unwrap_or_default();
     if reason.trim().is_empty() {
         let message = "an exemption without a reason does not count, so nothing is exempt";
@@ -113,7 +113,7 @@ fn exemption(annotations: &Annotations, refused: Option<RefusedExemption<'_>>, o
     if let Some(RefusedExemption { user, policy }) = refused {
         let message = format!("by policy {policy} {user} may not set an exemption, so nothing is exempt");
         let remedy = format!(
-            "remove the annotation stateward.dev/exempt, or let somebody set it whom annotationExemptionsBy of policy {policy} names"
+            "remove the annotation stateward.dev/exempt, or have it set by a user or group that annotationExemptionsBy of policy {policy} lists"
         );
         out.add(place(), message, remedy).keyed("set by");
     }
@@ -142,7 +142,7 @@ fn mistyped(annotations: &Annotations, out: &mut Violations) {
             Some(meant) => format!("rename it to {meant}"),
             None => "remove it".to_owned(),
         };
-        out.add(Place::in_set(annotation_pointer(key)), message, remedy).at_most(Level::Warn);
+        out.add(FieldPlace::in_set(annotation_pointer(key)), message, remedy).at_most(Level::Warn);
     }
 }
 
@@ -171,7 +171,7 @@ fn misplaced(at: &SetContext<'_>, out: &mut Violations) {
         for (_, map, what) in places {
             let message = format!("{key} is {what}, and is only read as an annotation of the StatefulSet");
             let remedy = "move it to metadata.annotations of the StatefulSet";
-            out.add(Place::in_set(format!("{map}/{}", pointer_step(key))), message, remedy)
+            out.add(FieldPlace::in_set(format!("{map}/{}", pointer_step(key))), message, remedy)
                 .at_most(Level::Warn);
         }
     }
@@ -183,7 +183,7 @@ fn per_pod(annotations: &Annotations, out: &mut Violations) {
         if annotations.get(has).is_some() && annotations.get(lacks).is_none() {
             let message = format!("{has} without {lacks} makes no Service for any pod");
             let remedy = format!("set the annotation {lacks} as well, or remove {has}");
-            out.add(Place::in_set(annotation_pointer(has)), message, remedy).at_most(Level::Warn);
+            out.add(FieldPlace::in_set(annotation_pointer(has)), message, remedy).at_most(Level::Warn);
         }
     }
     if let Some(kind) = annotations.get(PER_POD_TYPE).filter(|kind| PerPodType::named(kind).is_none()) {
@@ -191,7 +191,7 @@ fn per_pod(annotations: &Annotations, out: &mut Violations) {
         let message =
             format!("there is no per-pod Service of type {kind:?}{}", in_brackets(nearest(kind, types)));
         let remedy = format!("set the annotation {PER_POD_TYPE} to {}, or remove it", types.join(" or "));
-        let place = Place::in_set(annotation_pointer(PER_POD_TYPE));
+        let place = FieldPlace::in_set(annotation_pointer(PER_POD_TYPE));
         out.add(place, message, remedy).keyed(kind).at_most(Level::Warn);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::edits::{max_unavailable, members};
 use super::members::edit_to;
-use super::{FieldEdit, Place, SetContext};
+use super::{FieldEdit, FieldPlace, SetContext};
 use crate::model::quorum::{majority, tolerated};
 use crate::model::{DisruptionBudget, LabelSelector, Labels, Object, StatefulSet};
 
@@ -65,10 +65,10 @@ impl<'a> Exposure<'a> {
 }
 
 /// Where a finding about budgets points: at the budget that changes, else into the set.
-pub(super) fn place(at: &SetContext<'_>, in_set: &str) -> Place {
+pub(super) fn place(at: &SetContext<'_>, in_set: &str) -> FieldPlace {
     match at.changed_budget() {
-        Some(budget) => Place::of(budget.reference(), budget.limit_path()),
-        None => Place::in_set(in_set),
+        Some(budget) => FieldPlace::of(budget.reference(), budget.limit_path()),
+        None => FieldPlace::in_set(in_set),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `claim-in-use`
 
-use super::{Changed, Params, Place, SetContext, Violations};
+use super::{Changed, FieldPlace, Params, SetContext, Violations};
 use crate::model::quorum::majority;
 use crate::model::{Class, Object};
 
@@ -97,7 +97,8 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             Class::Singleton | Class::Replicated => "",
         }
     );
-    out.add(Place::of(claim.reference(), ""), message, remedy).related_to(Place::in_set("/spec/replicas"));
+    out.add(FieldPlace::of(claim.reference(), ""), message, remedy)
+        .related_to(FieldPlace::in_set("/spec/replicas"));
 }
 
 /// The edit after which the set has no such ordinal, where some pods stay and no other rule refuses it: a consensus group keeps an odd

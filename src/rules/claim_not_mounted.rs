@@ -1,6 +1,6 @@
 //! `claim-not-mounted`
 
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldPlace, Params, SetContext, Violations};
 use crate::model::Container;
 use crate::verdict::Level;
 
@@ -85,7 +85,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             at.first_pod()
         );
         let remedy = format!("add a volumeMounts entry named {name} to the container that keeps data");
-        let place = Place::in_set(format!("/spec/volumeClaimTemplates/{index}"));
+        let place = FieldPlace::in_set(format!("/spec/volumeClaimTemplates/{index}"));
         out.add(place, message, remedy).keyed(&**name).at_most(level);
     }
 }

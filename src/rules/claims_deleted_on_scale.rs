@@ -1,6 +1,6 @@
 //! `claims-deleted-on-scale`
 
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::model::ClaimRetention;
 
 rule! {
@@ -89,8 +89,8 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         if retention == ClaimRetention::Delete {
             let remedy = format!("set spec.persistentVolumeClaimRetentionPolicy.{field} to Retain");
             let path = format!("/spec/persistentVolumeClaimRetentionPolicy/{field}");
-            let edit = FieldEdit::set(Place::in_set(&*path), "Retain");
-            out.add(Place::in_set(path), message, remedy).edit(edit);
+            let edit = FieldEdit::set(FieldPlace::in_set(&*path), "Retain");
+            out.add(FieldPlace::in_set(path), message, remedy).edit(edit);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `claims-deleted-with-set`
 
-use super::{Changed, Params, Place, SetContext, Violations};
+use super::{Changed, FieldPlace, Params, SetContext, Violations};
 use crate::model::quorum::majority;
 use crate::model::{ClaimRetention, Class, StatefulSet};
 use crate::verdict::Level;
@@ -79,12 +79,16 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             format!("the claims of all {} replicas are deleted with it, and their data", at.replicas.max(0));
         let remedy =
             "set spec.persistentVolumeClaimRetentionPolicy.whenDeleted to Retain first, then delete it";
-        out.add(Place::in_set("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted"), message, remedy);
+        out.add(
+            FieldPlace::in_set("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted"),
+            message,
+            remedy,
+        );
         return;
     }
     if let Some(loss) = Loss::of(at) {
         let (message, remedy) = if leaves_all { loss.of_care(at) } else { loss.of_members(name) };
-        out.add(Place::in_set(""), message, remedy).keyed("running").at_most(Level::Warn);
+        out.add(FieldPlace::in_set(""), message, remedy).keyed("running").at_most(Level::Warn);
     }
 }
 

@@ -69,7 +69,7 @@ pub struct SetContext<'a> {
     pub remembered: Remembered<'a>,
 }
 
-/// Exempting annotations that somebody sets who may not, by a policy.
+/// Exempting annotations that the requesting user may not set, by a policy.
 #[derive(Clone, Copy, Debug)]
 pub struct RefusedExemption<'a> {
     pub user: &'a str,

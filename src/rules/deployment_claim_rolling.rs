@@ -1,7 +1,7 @@
 //! `deployment-claim-rolling`
 
 use super::edits::recreate;
-use super::{Params, Place, Violations, WorkloadContext, enumerate};
+use super::{FieldPlace, Params, Violations, WorkloadContext, enumerate};
 use crate::model::{Claim, Object, OneMount};
 use crate::verdict::Level;
 
@@ -102,12 +102,13 @@ fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
     };
     let remedy = "set spec.strategy.type to Recreate (and remove spec.strategy.rollingUpdate), so that the old pod stops first; or \
                   use a StatefulSet";
-    let found = out.add(Place::in_set("/spec/strategy/type"), message, remedy).edits(recreate(at.workload));
+    let found =
+        out.add(FieldPlace::in_set("/spec/strategy/type"), message, remedy).edits(recreate(at.workload));
     if known.is_empty() || at.replicas != 1 {
         found.at_most(Level::Audit);
     }
     for (claim, _) in known {
-        found.related_to(Place::of(claim.reference(), "/spec/accessModes"));
+        found.related_to(FieldPlace::of(claim.reference(), "/spec/accessModes"));
     }
 }
 

@@ -1,7 +1,7 @@
 //! `deployment-claim-shared`
 
 use super::edits::recreate;
-use super::{FieldEdit, Params, Place, Violations, WorkloadContext};
+use super::{FieldEdit, FieldPlace, Params, Violations, WorkloadContext};
 use crate::model::{Autoscaler, Claim, Object, ObjectRef, OneMount};
 use crate::verdict::Level;
 
@@ -102,16 +102,17 @@ fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
         let message =
             format!("{} the one PersistentVolumeClaim {}: {consequence}", pods.mount(at), source.claim_name);
         let path = format!("/spec/template/spec/volumes/{index}/persistentVolumeClaim/claimName");
-        let found = out.add(Place::in_set(path), message, remedy(at, pods.scaler)).keyed(&*source.claim_name);
+        let found =
+            out.add(FieldPlace::in_set(path), message, remedy(at, pods.scaler)).keyed(&*source.claim_name);
         if let Some(scaler) = pods.scaler {
             // It is not known whether it ever will.
-            found.related_to(Place::of(scaler.reference(), "/spec/scaleTargetRef")).at_most(Level::Warn);
+            found.related_to(FieldPlace::of(scaler.reference(), "/spec/scaleTargetRef")).at_most(Level::Warn);
         } else {
             found.edit(FieldEdit::replicas(1)).edits(recreate(at.workload));
         }
         match claim {
             Some(claim) => {
-                found.related_to(Place::of(claim.reference(), "/spec/accessModes"));
+                found.related_to(FieldPlace::of(claim.reference(), "/spec/accessModes"));
                 found.at_most(if has_folders { Level::Warn } else { Level::Deny });
             }
             None => {

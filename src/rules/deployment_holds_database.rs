@@ -1,6 +1,6 @@
 //! `deployment-holds-database`
 
-use super::{Params, Place, Violations, WorkloadContext};
+use super::{FieldPlace, Params, Violations, WorkloadContext};
 
 rule! {
     /// ## What it checks
@@ -69,5 +69,5 @@ fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
     let remedy = "make it a StatefulSet with a volumeClaimTemplate: it starts a pod only when the old one is gone, and gives each \
                   pod a claim and a name of its own";
     let path = format!("/spec/template/spec/volumes/{index}/persistentVolumeClaim/claimName");
-    out.add(Place::in_set(path), message, remedy);
+    out.add(FieldPlace::in_set(path), message, remedy);
 }

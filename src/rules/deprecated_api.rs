@@ -1,6 +1,6 @@
 //! `deprecated-api`
 
-use super::{FieldEdit, Place, Violations};
+use super::{FieldEdit, FieldPlace, Violations};
 use crate::change::WrittenObject;
 
 rule! {
@@ -106,7 +106,7 @@ fn check(written: &WrittenObject, out: &mut Violations) {
     // A selector that says something means what it meant.
     let besides = if *old == "policy/v1beta1" && written.has_selector { "" } else { besides };
     let remedy = format!("set apiVersion to {new}{besides}");
-    let place = || Place::of(written.object.clone(), "/apiVersion");
+    let place = || FieldPlace::of(written.object.clone(), "/apiVersion");
     // An addition that a person has to choose is no edit.
     let edit = besides.is_empty().then(|| FieldEdit::set(place(), *new));
     out.add(place(), message, remedy).edits(edit);

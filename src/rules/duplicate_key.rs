@@ -1,6 +1,6 @@
 //! `duplicate-key`
 
-use super::{Place, Violations};
+use super::{FieldPlace, Violations};
 use crate::change::{DuplicateKey, WrittenObject};
 use crate::model::pointer_key;
 
@@ -70,7 +70,7 @@ fn check(written: &WrittenObject, out: &mut Violations) {
             }
         };
         out.add(
-            Place::of(written.object.clone(), key.pointer.clone()),
+            FieldPlace::of(written.object.clone(), key.pointer.clone()),
             format!("`{name}` is written twice: what {lost} says is lost, because kubectl takes the last"),
             edit,
         );
@@ -84,7 +84,7 @@ fn two_objects(written: &WrittenObject, key: &DuplicateKey, out: &mut Violations
         None => ("the second object".to_owned(), String::new()),
     };
     out.add(
-        Place::of(written.object.clone(), key.pointer.clone()),
+        FieldPlace::of(written.object.clone(), key.pointer.clone()),
         format!("a second object begins{on} within the first one, whose kind, name and fields are lost: kubectl takes the last of each key"),
         format!("write `---` before {before}"),
     );

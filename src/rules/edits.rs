@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{FieldEdit, Place, SetContext};
+use super::{FieldEdit, FieldPlace, SetContext};
 use crate::cluster::{Kind, Lookup};
 use crate::model::{Class, DisruptionBudget, LabelSelector, Labels, Object, Workload, is_dns_label};
 
@@ -13,12 +13,12 @@ pub(super) const ANEW: &str = "on a live set the field cannot be changed: delete
 impl FieldEdit {
     /// Sets the replica count: pods come or go, and with them data, so a person looks first.
     pub(super) fn replicas(replicas: i32) -> Self {
-        Self::set(Place::in_set("/spec/replicas"), replicas).unsafe_to_apply()
+        Self::set(FieldPlace::in_set("/spec/replicas"), replicas).unsafe_to_apply()
     }
 
     /// Names the governing Service. The field cannot be changed on a live set.
     pub(super) fn service_name(name: &str) -> Self {
-        Self::set(Place::in_set("/spec/serviceName"), name).unsafe_to_apply()
+        Self::set(FieldPlace::in_set("/spec/serviceName"), name).unsafe_to_apply()
     }
 }
 
@@ -28,10 +28,10 @@ pub(super) fn recreate(workload: &Workload) -> Vec<FieldEdit> {
     if workload.rollout(1).is_none() {
         return Vec::new();
     }
-    let mut edits = vec![FieldEdit::set(Place::in_set("/spec/strategy/type"), "Recreate")];
+    let mut edits = vec![FieldEdit::set(FieldPlace::in_set("/spec/strategy/type"), "Recreate")];
     if workload.spec.strategy.rolling_update.is_some() {
         // The API server refuses it beside `Recreate`.
-        edits.push(FieldEdit::remove(Place::in_set("/spec/strategy/rollingUpdate")));
+        edits.push(FieldEdit::remove(FieldPlace::in_set("/spec/strategy/rollingUpdate")));
     }
     edits.into_iter().map(FieldEdit::unsafe_to_apply).collect()
 }
@@ -56,7 +56,7 @@ pub(super) fn pod_selector(at: &SetContext<'_>) -> Option<Value> {
 
 /// Makes `most` the number of pods that a budget lets be evicted at once.
 pub(super) fn max_unavailable(budget: &DisruptionBudget, most: i32) -> Vec<FieldEdit> {
-    let field = |path: &str| Place::of(budget.reference(), path);
+    let field = |path: &str| FieldPlace::of(budget.reference(), path);
     let mut edits = vec![FieldEdit::set(field("/spec/maxUnavailable"), most)];
     if budget.spec.min_available.is_some() {
         edits.push(FieldEdit::remove(field("/spec/minAvailable")));

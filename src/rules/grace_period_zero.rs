@@ -1,6 +1,6 @@
 //! `grace-period-zero`
 
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::model::Class;
 
 rule! {
@@ -73,7 +73,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         "a deleted {pod} is forgotten before its process has ended and the next {pod} starts beside it: {consequence}"
     );
     let remedy = "set spec.template.spec.terminationGracePeriodSeconds to 30, or remove it";
-    let place = Place::in_set("/spec/template/spec/terminationGracePeriodSeconds");
+    let place = FieldPlace::in_set("/spec/template/spec/terminationGracePeriodSeconds");
     out.add(place.clone(), message, remedy).edit(FieldEdit::set(place, 30));
 }
 

@@ -1,6 +1,6 @@
 //! `immutable-field`
 
-use super::{Place, Violations};
+use super::{FieldPlace, Violations};
 use crate::change::{ImmutableChange, OrphanedPods, WrittenObject};
 
 rule! {
@@ -87,7 +87,7 @@ fn check(written: &WrittenObject, out: &mut Violations) {
     for ImmutableChange { path, pods } in &written.immutable_changes {
         let field = path.trim_start_matches('/').replace('/', ".");
         out.add(
-            Place::of(written.object.clone(), *path),
+            FieldPlace::of(written.object.clone(), *path),
             format!("{field} is changed, which the API server refuses: the apply fails"),
             format!(
                 "leave {field} as it was, or delete the StatefulSet with --cascade=orphan before, so that its pods stay{}",

@@ -1,6 +1,6 @@
 //! `immutable-on-upgrade`
 
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::model::{LabelSelector, Labels, is_version_label, pointer_step};
 
 rule! {
@@ -85,10 +85,10 @@ fn add(at: &SetContext<'_>, path: &str, labels: &Labels, remains: bool, out: &mu
         at.name()
     );
     let violation =
-        out.add(Place::in_set(format!("{path}/{}", pointer_step(first))), message, remedy).keyed(path);
+        out.add(FieldPlace::in_set(format!("{path}/{}", pointer_step(first))), message, remedy).keyed(path);
     if remains {
         for (key, _) in versions.iter() {
-            let place = Place::in_set(format!("{path}/{}", pointer_step(key)));
+            let place = FieldPlace::in_set(format!("{path}/{}", pointer_step(key)));
             violation.edit(FieldEdit::remove(place).unsafe_to_apply());
         }
     }

@@ -1,6 +1,6 @@
 //! `name-too-long`
 
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldPlace, Params, SetContext, Violations};
 
 rule! {
     /// ## What it checks
@@ -78,7 +78,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         )
     };
     let remedy = format!("shorten metadata.name to at most {LONGEST} characters");
-    out.add(Place::in_set("/metadata/name"), message, remedy).weighing(i32::from(too_long_for_dns));
+    out.add(FieldPlace::in_set("/metadata/name"), message, remedy).weighing(i32::from(too_long_for_dns));
 }
 
 #[cfg(test)]

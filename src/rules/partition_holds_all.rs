@@ -1,6 +1,6 @@
 //! `partition-holds-all`
 
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 
 rule! {
     /// ## What it checks
@@ -76,7 +76,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         "partition {partition} with a replica count of {replicas}: {pods}, so no edit of it reaches a pod"
     );
     let remedy = format!("set spec.updateStrategy.rollingUpdate.partition to 0{canary}");
-    let place = Place::in_set("/spec/updateStrategy/rollingUpdate/partition");
+    let place = FieldPlace::in_set("/spec/updateStrategy/rollingUpdate/partition");
     // It lets go of an update that may have been held back on purpose.
     out.add(place.clone(), message, remedy).edit(FieldEdit::set(place, 0).unsafe_to_apply());
 }

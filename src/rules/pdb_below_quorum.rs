@@ -6,7 +6,7 @@ use super::budgets::{
     Exposure, describe, edits_to_three, enumerate, grow_to_three, one_for_group, place, set_limit,
 };
 use super::edits::max_unavailable;
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
 use crate::model::{AbsentVoters, DisruptionBudget, IntOrPercent, Object};
 
@@ -121,7 +121,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         violation.missing_companion(at.dry_run);
     }
     for budget in exposure.budgets {
-        violation.related_to(Place::of(budget.reference(), budget.limit_path()));
+        violation.related_to(FieldPlace::of(budget.reference(), budget.limit_path()));
     }
 }
 
@@ -155,7 +155,7 @@ fn remedy(at: &SetContext<'_>, exposure: &Exposure<'_>) -> String {
     }
 }
 
-/// The count near the one that there is for which a changed budget is right: whoever changes both does it in the wrong order.
+/// The nearest replica count for which a changed budget is right: a user who changes both does it in the wrong order.
 fn fitting_count(at: &SetContext<'_>, budget: &DisruptionBudget) -> Option<i32> {
     let count = match (budget.spec.min_available, budget.spec.max_unavailable) {
         (Some(IntOrPercent::Int(least)), _) => least.checked_mul(2)?.checked_sub(1)?,
@@ -249,7 +249,7 @@ mod tests {
         let found = changed.found(&RULE);
         assert_eq!(
             found[0].place,
-            Place::of(found[0].related[0].object.clone().unwrap(), "/spec/maxUnavailable")
+            FieldPlace::of(found[0].related[0].object.clone().unwrap(), "/spec/maxUnavailable")
         );
         assert_eq!(found[0].remedy, "set spec.maxUnavailable of PodDisruptionBudget zk to 1");
     }

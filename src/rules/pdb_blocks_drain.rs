@@ -4,7 +4,7 @@ use super::budgets::{
     describe, edits_to_three, grow_to_three, one_for_group, place, selects_group, set_limit,
 };
 use super::edits::max_unavailable;
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::cluster::Kind;
 use crate::model::{Class, DisruptionBudget, LabelSelector, Object};
 use crate::verdict::Level;
@@ -110,7 +110,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let violation = out.add(place(at, "/spec/replicas"), message, remedy(at, budget));
     violation.edits(edits);
     violation.keyed("drain").at_most(level).only_blocking_evictions();
-    violation.related_to(Place::of(budget.reference(), budget.limit_path()));
+    violation.related_to(FieldPlace::of(budget.reference(), budget.limit_path()));
 }
 
 fn remedy(at: &SetContext<'_>, budget: &DisruptionBudget) -> String {

@@ -1,7 +1,7 @@
 //! `pdb-counts-others`
 
 use super::budgets::{describe, enumerate, set_limit};
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldPlace, Params, SetContext, Violations};
 use crate::model::{DisruptionBudget, LabelSelector, Object, Workload};
 use crate::verdict::Level;
 
@@ -130,12 +130,15 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
                 consequence(budget)
             )
         };
-        let violation =
-            out.add(Place::of(budget.reference(), "/spec/selector"), message, remedy(at, budget, &others));
+        let violation = out.add(
+            FieldPlace::of(budget.reference(), "/spec/selector"),
+            message,
+            remedy(at, budget, &others),
+        );
         violation.keyed(&*budget.metadata.name).weighing(i32::try_from(others.len()).unwrap_or(i32::MAX));
         violation.at_most(level);
         for other in others.iter().take(MOST_NAMED) {
-            violation.related_to(Place::of(other.reference(), "/spec"));
+            violation.related_to(FieldPlace::of(other.reference(), "/spec"));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `pdb-in-use`
 
 use super::budgets::{Exposure, advised_limit, spec_for_group};
-use super::{Params, Place, SetContext, Transition, Violations};
+use super::{FieldPlace, Params, SetContext, Transition, Violations};
 use crate::model::quorum::majority;
 use crate::model::{DisruptionBudget, Kind, Object};
 use crate::verdict::Level;
@@ -109,8 +109,8 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         format!("one budget for all of them with {}", spec_for_group(after))
     };
     let remedy = format!("delete {group} {how}, or {keep} {budget}");
-    let violation = out.add(Place::of(changed.reference(), changed.limit_path()), message, remedy);
-    violation.weighing(is.lacking).of_group().related_to(Place::in_set("/spec/replicas"));
+    let violation = out.add(FieldPlace::of(changed.reference(), changed.limit_path()), message, remedy);
+    violation.weighing(is.lacking).of_group().related_to(FieldPlace::in_set("/spec/replicas"));
     if is_deletion {
         violation.lost_companion();
     }

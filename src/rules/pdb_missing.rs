@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::budgets::{enumerate, set_limit, spec_for_group, third_member};
 use super::edits::{budget_labels, members, new_budget, new_budget_name};
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::cluster::Kind;
 use crate::model::quorum::{majority, tolerated};
 use crate::model::{
@@ -118,7 +118,7 @@ fn nothing_selects(at: &SetContext<'_>, out: &mut Violations) {
         message = format!("{message}; {}", near.why_not(at));
     }
     let violation =
-        out.add(Place::in_set("/spec/template/metadata/labels"), message, remedy(at, near.as_ref()));
+        out.add(FieldPlace::in_set("/spec/template/metadata/labels"), message, remedy(at, near.as_ref()));
     let created = match near {
         Some(NearBudget::Meant(_)) => None,
         Some(NearBudget::Idle(_)) => new_budget(at).map(FieldEdit::unsafe_to_apply),
@@ -134,7 +134,7 @@ fn nothing_selects(at: &SetContext<'_>, out: &mut Violations) {
     }
     violation.edits(edits).missing_companion(at.dry_run);
     if let Some(near) = near {
-        violation.related_to(Place::of(near.budget().reference(), "/spec/selector"));
+        violation.related_to(FieldPlace::of(near.budget().reference(), "/spec/selector"));
     }
 }
 
@@ -194,7 +194,7 @@ fn nothing_selects_group(at: &SetContext<'_>, out: &mut Violations) {
         spec_for_group(at)
     );
     let remedy = with_third_member(at, in_place_of(added, idle_budget(at)));
-    let violation = out.add(Place::in_set("/spec/template/metadata/labels"), message, remedy);
+    let violation = out.add(FieldPlace::in_set("/spec/template/metadata/labels"), message, remedy);
     violation.missing_companion(at.dry_run).of_group();
 }
 
@@ -233,10 +233,10 @@ fn some_select(at: &SetContext<'_>, budgets: &[&DisruptionBudget], out: &mut Vio
         );
         (message, remedy, Level::Deny)
     };
-    let violation = out.add(Place::in_set("/spec/template/metadata/labels"), message, remedy);
+    let violation = out.add(FieldPlace::in_set("/spec/template/metadata/labels"), message, remedy);
     violation.at_most(level);
     for budget in budgets {
-        violation.related_to(Place::of(budget.reference(), "/spec/selector"));
+        violation.related_to(FieldPlace::of(budget.reference(), "/spec/selector"));
     }
 }
 

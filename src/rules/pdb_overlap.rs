@@ -1,7 +1,7 @@
 //! `pdb-overlap`
 
 use super::budgets::enumerate;
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldPlace, Params, SetContext, Violations};
 use crate::model::{DisruptionBudget, Object};
 use crate::verdict::Level;
 
@@ -142,14 +142,14 @@ fn report(at: &SetContext<'_>, budgets: &[&DisruptionBudget], is_certain: bool, 
     }
     let (place, remedy) = match changed[..] {
         [budget] => (
-            Place::of(budget.reference(), "/spec/selector"),
+            FieldPlace::of(budget.reference(), "/spec/selector"),
             format!(
                 "delete {} first, or narrow spec.selector so that it leaves out these pods",
                 names(&others)
             ),
         ),
         _ => (
-            Place::in_set("/spec/template/metadata/labels"),
+            FieldPlace::in_set("/spec/template/metadata/labels"),
             format!(
                 "keep one of {} for these pods: delete the others, or narrow their spec.selector",
                 names(budgets)
@@ -167,7 +167,7 @@ fn report(at: &SetContext<'_>, budgets: &[&DisruptionBudget], is_certain: bool, 
         violation.at_most(Level::Warn);
     }
     for budget in others {
-        violation.related_to(Place::of(budget.reference(), "/spec/selector"));
+        violation.related_to(FieldPlace::of(budget.reference(), "/spec/selector"));
     }
 }
 

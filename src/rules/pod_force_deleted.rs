@@ -1,6 +1,6 @@
 //! `pod-force-deleted`
 
-use super::{Place, Violations};
+use super::{FieldPlace, Violations};
 use crate::change::{PodRemoval, Requester};
 use crate::model::Object;
 
@@ -75,7 +75,7 @@ fn check(removal: &PodRemoval<'_>, requester: &Requester, out: &mut Violations) 
          node.kubernetes.io/out-of-service",
         gently(removal),
     );
-    out.add(Place::of(pod.reference(), ""), message, remedy);
+    out.add(FieldPlace::of(pod.reference(), ""), message, remedy);
 }
 
 /// How to delete it so that its process is waited for. Without `--force`, kubectl leaves the time to the pod.

@@ -1,6 +1,6 @@
 //! `protected`
 
-use super::{Changed, Params, Place, SetContext, Violations};
+use super::{Changed, FieldPlace, Params, SetContext, Violations};
 use crate::model::{Object, PROTECTED, annotation_pointer};
 
 rule! {
@@ -89,5 +89,6 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         "remove the annotation first: kubectl annotate statefulset {name} -n {} stateward.dev/protected-",
         at.namespace()
     );
-    out.add(Place::of(deleted, ""), message, remedy).related_to(Place::in_set(annotation_pointer(PROTECTED)));
+    out.add(FieldPlace::of(deleted, ""), message, remedy)
+        .related_to(FieldPlace::in_set(annotation_pointer(PROTECTED)));
 }

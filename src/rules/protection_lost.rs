@@ -1,6 +1,6 @@
 //! `protection-lost`
 
-use super::{Params, Place, SetContext, Transition, Violations};
+use super::{FieldPlace, Params, SetContext, Transition, Violations};
 use crate::model::{Annotations, CLASS, Class, EXEMPT, EXEMPT_REASON, PROTECTED, annotation_pointer};
 
 rule! {
@@ -85,12 +85,12 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
             before.class.because, after.class.because
         );
         let remedy = format!("set the annotation stateward.dev/class: {old}, if it still is one");
-        out.add(Place::in_set(annotation_pointer(CLASS)), message, remedy);
+        out.add(FieldPlace::in_set(annotation_pointer(CLASS)), message, remedy);
     }
     if before.set.is_protected() && !after.set.is_protected() {
         let message = "it may be deleted from now on, with its Service, budgets and claims";
         let remedy = "keep the annotation stateward.dev/protected: \"true\", unless it is to be deleted";
-        out.add(Place::in_set(annotation_pointer(PROTECTED)), message, remedy);
+        out.add(FieldPlace::in_set(annotation_pointer(PROTECTED)), message, remedy);
     }
     exempted(before, after, out);
 }
@@ -110,7 +110,7 @@ fn exempted(before: &SetContext<'_>, after: &SetContext<'_>, out: &mut Violation
     let shown: String = shown.chars().take(120).collect();
     let message = format!("the rules {shown} do not apply to it from now on");
     let remedy = "remove the annotation stateward.dev/exempt when it is not needed any more";
-    out.add(Place::in_set(annotation_pointer(EXEMPT)), message, remedy);
+    out.add(FieldPlace::in_set(annotation_pointer(EXEMPT)), message, remedy);
 }
 
 /// What the annotations exempt from: without a reason, from nothing.

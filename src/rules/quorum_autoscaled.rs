@@ -1,6 +1,6 @@
 //! `quorum-autoscaled`
 
-use super::{Changed, FieldEdit, Params, Place, SetContext, Violations};
+use super::{Changed, FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::model::{Autoscaler, Object};
 
 rule! {
@@ -68,14 +68,14 @@ rule! {
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     if let Changed::Autoscaler(scaler) = at.changed {
-        return report(at, scaler, Place::of(scaler.reference(), "/spec/scaleTargetRef"), out);
+        return report(at, scaler, FieldPlace::of(scaler.reference(), "/spec/scaleTargetRef"), out);
     }
     for scaler in at.autoscalers() {
-        report(at, scaler, Place::in_set("/spec/replicas"), out);
+        report(at, scaler, FieldPlace::in_set("/spec/replicas"), out);
     }
 }
 
-fn report(at: &SetContext<'_>, scaler: &Autoscaler, place: Place, out: &mut Violations) {
+fn report(at: &SetContext<'_>, scaler: &Autoscaler, place: FieldPlace, out: &mut Violations) {
     let (least, most) = (scaler.min_replicas(), scaler.max_replicas());
     let idle = scaler.idle_replicas();
     let (set, reference) = (at.name(), scaler.reference());
@@ -96,7 +96,7 @@ fn report(at: &SetContext<'_>, scaler: &Autoscaler, place: Place, out: &mut Viol
         "{kind} {name} may set {counts} on StatefulSet {set}, whose members must agree to each that joins or leaves"
     );
     out.add(place, message, remedy)
-        .edit(FieldEdit::remove(Place::of(reference.clone(), path)).unsafe_to_apply())
+        .edit(FieldEdit::remove(FieldPlace::of(reference.clone(), path)).unsafe_to_apply())
         .keyed(format!("{kind}/{name}"))
-        .related_to(Place::of(reference, "/spec/scaleTargetRef"));
+        .related_to(FieldPlace::of(reference, "/spec/scaleTargetRef"));
 }

@@ -1,7 +1,7 @@
 //! `quorum-claims-left`
 
 use super::members::claims_of_new_members;
-use super::{MemberCounts, Params, Place, Transition, Violations, enumerate};
+use super::{FieldPlace, MemberCounts, Params, Transition, Violations, enumerate};
 use crate::cluster::Kind;
 use crate::model::quorum::majority;
 
@@ -89,9 +89,9 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     if step.members().is_some_and(is_too_far) {
         remedy.push_str(", and then grow in steps that keep those with data in the majority");
     }
-    let found = out.add(Place::in_set("/spec/replicas"), message, remedy);
+    let found = out.add(FieldPlace::in_set("/spec/replicas"), message, remedy);
     let claim = Kind::Claim.reference(step.after.namespace(), &first.metadata.name);
-    found.related_to(Place::of(claim, ""));
+    found.related_to(FieldPlace::of(claim, ""));
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::edits;
 use super::members::{edit_to, set_count};
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldPlace, Params, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
 
 rule! {
@@ -83,7 +83,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             majority(members),
         ),
     };
-    out.add(Place::in_set("/spec/replicas"), message, remedy(at, members))
+    out.add(FieldPlace::in_set("/spec/replicas"), message, remedy(at, members))
         .edits(edits::members(at, target(at, members)))
         .passing_state()
         .of_group();

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Left, Params, Place, SetContext, Transition, Violations};
+use super::{FieldPlace, Left, Params, SetContext, Transition, Violations};
 use crate::model::Class;
 use crate::model::quorum::majority;
 use crate::verdict::Level;
@@ -101,7 +101,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     if kept == members || (is_quorum && kept >= needed) || (!is_quorum && !has_claims) {
         return;
     }
-    let place = Place::in_set("/spec/ordinals/start");
+    let place = FieldPlace::in_set("/spec/ordinals/start");
     if is_quorum {
         let message = format!(
             "{kept} of the {members} members of {} keep their ordinals, and {needed} must agree: {} without data in place of the others",

@@ -2,7 +2,7 @@
 
 use super::budgets::enumerate;
 use super::members::match_list;
-use super::{Changed, Param, ParamKind, Params, Place, SetContext, Transition, Violations};
+use super::{Changed, FieldPlace, Param, ParamKind, Params, SetContext, Transition, Violations};
 use crate::change::PodRemoval;
 use crate::cluster::Lookup;
 use crate::model::quorum::majority;
@@ -143,8 +143,8 @@ fn check_removal(at: &SetContext<'_>, removal: PodRemoval<'_>, params: &Params, 
         Some(absent) if at.replicas <= needed => match_list(at, absent),
         _ => format!("wait until {} ready{again}", others.awaited(&group)),
     };
-    let violation = out.add(Place::of(pod.reference(), ""), message, remedy);
-    violation.related_to(Place::in_set("/status/readyReplicas"));
+    let violation = out.add(FieldPlace::of(pod.reference(), ""), message, remedy);
+    violation.related_to(FieldPlace::in_set("/status/readyReplicas"));
     let denies = if params.switch(&ONLY_GROUP_EVICTIONS) {
         removal.is_eviction && at.sets_with_members().len() > 1
     } else {
@@ -181,7 +181,7 @@ fn check_scale(step: &Transition<'_, '_>, params: &Params, out: &mut Violations)
         staying.awaited(&group),
         step.after.replicas
     );
-    let violation = out.add(Place::in_set("/spec/replicas"), message, remedy);
+    let violation = out.add(FieldPlace::in_set("/spec/replicas"), message, remedy);
     if all.ready < needed || step.after.dry_run || params.switch(&ONLY_GROUP_EVICTIONS) {
         violation.at_most(Level::Warn);
     }
@@ -219,7 +219,7 @@ fn check_ordinals(step: &Transition<'_, '_>, out: &mut Violations) {
     );
     let remedy =
         format!("wait until {} ready, then set spec.ordinals.start to {}", all.awaited(&group), new.start);
-    let violation = out.add(Place::in_set("/spec/ordinals/start"), message, remedy);
+    let violation = out.add(FieldPlace::in_set("/spec/ordinals/start"), message, remedy);
     if all.ready < needed || at.dry_run {
         violation.at_most(Level::Warn);
     }
@@ -244,7 +244,7 @@ fn check_rollout(step: &Transition<'_, '_>, out: &mut Violations) {
     let awaited = others.awaited(&group);
     if at.set.spec.template == before.set.spec.template {
         let remedy = format!("wait until {awaited} ready, then lower the partition");
-        let place = Place::in_set("/spec/updateStrategy/rollingUpdate/partition");
+        let place = FieldPlace::in_set("/spec/updateStrategy/rollingUpdate/partition");
         out.add(place, message, remedy).at_most(Level::Warn);
         return;
     }
@@ -252,7 +252,7 @@ fn check_rollout(step: &Transition<'_, '_>, out: &mut Violations) {
         "wait until {awaited} ready, then change the template; if the change is the repair, set spec.updateStrategy.type to OnDelete \
          with it and delete the pod that is not ready"
     );
-    out.add(Place::in_set("/spec/template"), message, remedy).at_most(Level::Warn);
+    out.add(FieldPlace::in_set("/spec/template"), message, remedy).at_most(Level::Warn);
 }
 
 /// The pod that a rolling update deletes before all others, where it starts or goes on now.

@@ -1,6 +1,6 @@
 //! `quorum-scale-loses-majority`
 
-use super::{CountEvidence, MemberCounts, Params, Place, SetContext, Transition, Violations};
+use super::{CountEvidence, FieldPlace, MemberCounts, Params, SetContext, Transition, Violations};
 use crate::model::quorum::majority;
 use crate::verdict::Level;
 
@@ -141,7 +141,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         remembered(before, after, needed, out);
         return;
     }
-    let violation = out.add(Place::in_set("/spec/replicas"), message, remedy).of_group();
+    let violation = out.add(FieldPlace::in_set("/spec/replicas"), message, remedy).of_group();
     if leaves_in_order || (is_one_of_several && is_stopped(step, needed)) {
         violation.at_most(Level::Warn);
     }
@@ -167,7 +167,7 @@ fn remembered(before: i32, after: i32, needed: i32, out: &mut Violations) {
         "set spec.replicas to the number of members that the group had when it was stopped: {before}, unless some were removed from \
          it before; delete the claims of those first, and of all that are not started if it is to be recovered from the others"
     );
-    out.add(Place::in_set("/spec/replicas"), message, remedy).at_most(Level::Warn);
+    out.add(FieldPlace::in_set("/spec/replicas"), message, remedy).at_most(Level::Warn);
 }
 
 #[cfg(test)]

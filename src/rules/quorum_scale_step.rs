@@ -2,7 +2,7 @@
 
 use super::edits;
 use super::members::claims_of_new_members;
-use super::{CountEvidence, MemberCounts, Params, Place, Transition, Violations};
+use super::{CountEvidence, FieldPlace, MemberCounts, Params, Transition, Violations};
 use crate::model::quorum::majority;
 use crate::verdict::Level;
 
@@ -128,7 +128,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         remedy.push_str(" (that step needs an exemption from quorum-even)");
     }
     let edit = (farthest % 2 != 0).then(|| edits::members(step.after, replicas)).flatten();
-    let violation = out.add(Place::in_set("/spec/replicas"), message, remedy).edits(edit);
+    let violation = out.add(FieldPlace::in_set("/spec/replicas"), message, remedy).edits(edit);
     if step.before.is_none() {
         // A set that is created may be a second attempt, whose members have no data yet.
         violation.at_most(Level::Warn);

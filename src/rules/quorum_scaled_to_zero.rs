@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{MemberCounts, Params, Place, Transition, Violations};
+use super::{FieldPlace, MemberCounts, Params, Transition, Violations};
 use crate::model::quorum::majority;
 
 rule! {
@@ -110,7 +110,7 @@ fn all_stop(step: &Transition<'_, '_>, before: i32, out: &mut Violations) {
     let own = replicas_before(step).unwrap_or(before);
     let remedy =
         format!("keep spec.replicas at {own}, unless it is to be switched off; then take a snapshot first");
-    out.add(Place::in_set("/spec/replicas"), message, remedy).of_group();
+    out.add(FieldPlace::in_set("/spec/replicas"), message, remedy).of_group();
 }
 
 /// One of several sets stops. To maintain it, that is right.
@@ -132,7 +132,7 @@ fn last_spare_stops(step: &Transition<'_, '_>, before: i32, after: i32, out: &mu
             after - 1
         );
     }
-    out.add(Place::in_set("/spec/replicas"), message, remedy).keyed("last spare");
+    out.add(FieldPlace::in_set("/spec/replicas"), message, remedy).keyed("last spare");
 }
 
 /// The replica count of the set alone, where it had one.

@@ -1,6 +1,6 @@
 //! `quorum-step-unfinished`
 
-use super::{Params, Place, Transition, Violations};
+use super::{FieldPlace, Params, Transition, Violations};
 
 rule! {
     /// ## What it checks
@@ -94,7 +94,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         step.after.name(),
         step.after.name()
     );
-    out.add(Place::in_set("/spec/replicas"), message, remedy);
+    out.add(FieldPlace::in_set("/spec/replicas"), message, remedy);
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `quorum-too-large`
 
 use super::members::edit_to;
-use super::{Param, ParamKind, Params, Place, SetContext, Violations};
+use super::{FieldPlace, Param, ParamKind, Params, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
 
 rule! {
@@ -82,7 +82,7 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     );
     let fewer = limit.max(members.saturating_sub(at.replicas));
     let remedy = format!("{}, and run more without a vote if they are for reading", edit_to(at, fewer));
-    out.add(Place::in_set("/spec/replicas"), message, remedy).weighing(members).of_group();
+    out.add(FieldPlace::in_set("/spec/replicas"), message, remedy).weighing(members).of_group();
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::budgets::enumerate;
 use super::edits;
 use super::members::{edit_to, match_list};
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldPlace, Params, SetContext, Violations};
 use crate::model::AbsentVoters;
 use crate::model::quorum::majority;
 use crate::software;
@@ -92,7 +92,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         ),
         _ => ("2 members survive no failure, because both must agree: either one can stop the group", grow),
     };
-    out.add(Place::in_set("/spec/replicas"), message, remedy)
+    out.add(FieldPlace::in_set("/spec/replicas"), message, remedy)
         .weighing(3 - members)
         // A single member may be meant.
         .edits((members == 2).then(|| edits::members(at, 3)).flatten())
@@ -112,7 +112,7 @@ fn check_absent(at: &SetContext<'_>, absent: &AbsentVoters, out: &mut Violations
     let message = format!(
         "{list} lists {voters} members, of which {needed} must agree, and {running} run, without {names}: {consequence}"
     );
-    out.add(Place::in_set("/spec/replicas"), message, match_list(at, absent))
+    out.add(FieldPlace::in_set("/spec/replicas"), message, match_list(at, absent))
         .weighing(1 + needed - running)
         .of_group();
 }

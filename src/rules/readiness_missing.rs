@@ -1,6 +1,6 @@
 //! `readiness-missing`
 
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldPlace, Params, SetContext, Violations};
 use crate::software;
 
 rule! {
@@ -84,7 +84,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
                  on to the next one before it works"
             )
         };
-        let place = Place::in_set(format!("/spec/template/spec/containers/{index}"));
+        let place = FieldPlace::in_set(format!("/spec/template/spec/containers/{index}"));
         out.add(place, message, format!("add a readinessProbe to container {name}")).keyed(name);
     }
 }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_pod_has_nobody_to_wait_for_it() {
+    fn no_other_pod_waits_for_a_single_pod() {
         for (replicas, found) in [(0, 0), (1, 0), (2, 1)] {
             assert_eq!(set(json!({})).scaled_to(replicas).found(&RULE).len(), found);
         }

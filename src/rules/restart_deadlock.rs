@@ -1,6 +1,6 @@
 //! `restart-deadlock`
 
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::model::{MajorityProbes, Probe};
 
 rule! {
@@ -96,7 +96,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
          --cascade=orphan keeps the pods, then apply)",
         at.name()
     );
-    let place = Place::in_set("/spec/podManagementPolicy");
+    let place = FieldPlace::in_set("/spec/podManagementPolicy");
     let edit = FieldEdit::set(place.clone(), "Parallel").unsafe_to_apply();
     // A scale is no moment to make the set anew.
     let is_scaled = at.replicas != at.set.replicas();

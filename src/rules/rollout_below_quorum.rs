@@ -1,6 +1,6 @@
 //! `rollout-below-quorum`
 
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::model::quorum::{majority, tolerated};
 
 rule! {
@@ -79,7 +79,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         majority(members),
     );
     let remedy = format!("set spec.updateStrategy.rollingUpdate.maxUnavailable to {most}");
-    let place = Place::in_set("/spec/updateStrategy/rollingUpdate/maxUnavailable");
+    let place = FieldPlace::in_set("/spec/updateStrategy/rollingUpdate/maxUnavailable");
     out.add(place.clone(), message, remedy).edit(FieldEdit::set(place, most)).weighing(down - most);
 }
 

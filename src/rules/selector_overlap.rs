@@ -1,7 +1,7 @@
 //! `selector-overlap`
 
 use super::budgets::enumerate;
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldPlace, Params, SetContext, Violations};
 use crate::model::{Object, ObjectRef, Workload};
 use crate::verdict::Level;
 
@@ -116,9 +116,9 @@ fn check_selector(at: &SetContext<'_>, out: &mut Violations) -> Vec<ObjectRef> {
     }
     // An overlap that existed before the update cannot be fixed by it.
     let level = if at.set.ensemble().is_some() || overlap.is_passing() { Level::Warn } else { Level::Deny };
-    out.add(Place::in_set("/spec/selector"), message, overlap.remedy(at))
+    out.add(FieldPlace::in_set("/spec/selector"), message, overlap.remedy(at))
         .at_most(level)
-        .related_to(Place::of(first.clone(), "/spec/selector"));
+        .related_to(FieldPlace::of(first.clone(), "/spec/selector"));
     found
 }
 
@@ -200,11 +200,11 @@ fn check_service(at: &SetContext<'_>, told: &[ObjectRef], out: &mut Violations) 
     );
     let remedy =
         format!("add a label that only the pods of {} have to spec.selector of Service {name}", at.name());
-    let field = Place::of(service.reference(), "/spec/selector");
-    out.add(Place::in_set("/spec/serviceName"), message, remedy)
+    let field = FieldPlace::of(service.reference(), "/spec/selector");
+    out.add(FieldPlace::in_set("/spec/serviceName"), message, remedy)
         .at_most(Level::Warn)
         .related_to(field)
-        .related_to(Place::of(first.clone(), "/spec/template/metadata/labels"));
+        .related_to(FieldPlace::of(first.clone(), "/spec/template/metadata/labels"));
 }
 
 /// `StatefulSet a, StatefulSet b and Deployment c`.

@@ -1,7 +1,7 @@
 //! `service-hides-unready`
 
 use super::dialled::MOST_SERVICES;
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::model::{Object, POD_INDEX_LABEL, POD_NAME_LABEL, Service, TOLERATE_UNREADY};
 
 rule! {
@@ -100,8 +100,8 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         message.push_str("; its annotation tolerate-unready-endpoints has no effect since Kubernetes 1.24");
     }
     let remedy = format!("set spec.publishNotReadyAddresses of Service {name} to true");
-    let field = Place::of(service.reference(), "/spec/publishNotReadyAddresses");
-    out.add(Place::in_set("/spec/serviceName"), message, remedy)
+    let field = FieldPlace::of(service.reference(), "/spec/publishNotReadyAddresses");
+    out.add(FieldPlace::in_set("/spec/serviceName"), message, remedy)
         .edit(FieldEdit::set(field.clone(), true))
         .related_to(field);
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::edits::labels_json;
-use super::{Changed, FieldEdit, Params, Place, SetContext, Transition, Violations};
+use super::{Changed, FieldEdit, FieldPlace, Params, SetContext, Transition, Violations};
 use crate::cluster::Lookup;
 use crate::model::{Class, Object, Service};
 use crate::verdict::Level;
@@ -111,9 +111,9 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
              set refuses its deletion"
         ),
     };
-    let violation = out.add(Place::of(changed.reference(), "/spec"), message, remedy);
+    let violation = out.add(FieldPlace::of(changed.reference(), "/spec"), message, remedy);
     violation.edits(after.present().map_or_else(Vec::new, |service| edits(at, service)));
-    violation.related_to(Place::in_set("/spec/serviceName"));
+    violation.related_to(FieldPlace::in_set("/spec/serviceName"));
     // Something may write the endpoints from now on.
     if created || is_left_alone {
         violation.at_most(Level::Warn);
@@ -126,7 +126,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
 /// Makes the Service one that governs the set. Clients may use what it is now.
 fn edits(at: &SetContext<'_>, service: &Service) -> Vec<FieldEdit> {
     let set = |path: &str, value: Value| {
-        FieldEdit::set(Place::of(service.reference(), path), value).unsafe_to_apply()
+        FieldEdit::set(FieldPlace::of(service.reference(), path), value).unsafe_to_apply()
     };
     let mut edits = Vec::new();
     if !service.is_headless() {
@@ -162,7 +162,7 @@ fn check_unready(
          become ready",
         at.name()
     );
-    let place = Place::of(changed.reference(), "/spec/publishNotReadyAddresses");
+    let place = FieldPlace::of(changed.reference(), "/spec/publishNotReadyAddresses");
     out.add(place, message, "keep spec.publishNotReadyAddresses: true").at_most(Level::Warn);
 }
 

@@ -1,7 +1,7 @@
 //! `service-name-missing`
 
 use super::edits::new_governing_service;
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 
 rule! {
     /// ## What it checks
@@ -75,7 +75,9 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         Some(service) => vec![FieldEdit::service_name(&service.metadata.name)],
         None => new_governing_service(at),
     };
-    out.add(Place::in_set("/spec/serviceName"), message, remedy).edits(edits).at_most(at.service_level());
+    out.add(FieldPlace::in_set("/spec/serviceName"), message, remedy)
+        .edits(edits)
+        .at_most(at.service_level());
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `service-not-found`
 
 use super::edits::new_headless_service;
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::cluster::Lookup;
 use crate::model::is_dns_label;
 use crate::verdict::Level;
@@ -96,7 +96,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         edit = edit.map(FieldEdit::unsafe_to_apply);
     }
     let level = if at.service_level() == Level::Audit { Level::Warn } else { Level::Deny };
-    out.add(Place::in_set("/spec/serviceName"), message, remedy)
+    out.add(FieldPlace::in_set("/spec/serviceName"), message, remedy)
         .edits(edit)
         .missing_companion(at.dry_run)
         .at_most(level);
@@ -117,7 +117,7 @@ fn no_name(at: &SetContext<'_>, out: &mut Violations) {
             at.set.selecting()
         ),
     };
-    out.add(Place::in_set("/spec/serviceName"), message, remedy)
+    out.add(FieldPlace::in_set("/spec/serviceName"), message, remedy)
         .edits(service.map(|_| FieldEdit::service_name(&meant)));
 }
 

@@ -1,7 +1,7 @@
 //! `service-not-headless`
 
 use super::edits::{ANEW, new_governing_service};
-use super::{FieldEdit, Param, ParamKind, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Param, ParamKind, Params, SetContext, Violations};
 use crate::model::{DialledName, Object, Service};
 use crate::verdict::Level;
 
@@ -124,11 +124,11 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
     // A pod finds its own full name without DNS, but not under another Service.
     let is_named = dialled.is_some() || at.set.dialled_name().is_some();
     let (remedy, edits) = if is_named { keep_names(at, service) } else { change_service(at, service) };
-    out.add(Place::in_set("/spec/serviceName"), message, remedy)
+    out.add(FieldPlace::in_set("/spec/serviceName"), message, remedy)
         .edits(edits)
         .at_most(level)
         .weighing(i32::from(is_proof))
-        .related_to(Place::of(service.reference(), path));
+        .related_to(FieldPlace::of(service.reference(), path));
 }
 
 /// Whether the names of the pods may be found all the same. `CoreDNS` answers for the pods behind an ordinary Service too, once
@@ -177,7 +177,8 @@ fn keep_names(at: &SetContext<'_>, service: &Service) -> (String, Vec<FieldEdit>
         "set clusterIP: None in Service {name} (on a live one the field cannot be changed: delete {name} and create it anew; its \
          name then leads to the pods themselves, by their own ports), or {rename}"
     );
-    let edit = FieldEdit::set(Place::of(service.reference(), "/spec/clusterIP"), "None").unsafe_to_apply();
+    let edit =
+        FieldEdit::set(FieldPlace::of(service.reference(), "/spec/clusterIP"), "None").unsafe_to_apply();
     (remedy, vec![edit])
 }
 

@@ -1,6 +1,6 @@
 //! `service-per-pod-label-unset`
 
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::model::{PER_POD_LABEL, POD_INDEX_LABEL, POD_NAME_ANNOTATION, POD_NAME_LABEL, is_label_key};
 
 rule! {
@@ -90,7 +90,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         _ => format!("no pod will have the label {label}: the per-pod Services have no endpoints"),
     };
     let remedy = format!("set the annotation service-per-pod-label to {POD_NAME_LABEL}");
-    let place = Place::in_set("/metadata/annotations/service-per-pod-label");
+    let place = FieldPlace::in_set("/metadata/annotations/service-per-pod-label");
     out.add(place.clone(), why, remedy).edit(FieldEdit::set(place, POD_NAME_LABEL)).keyed(label);
 }
 

@@ -1,6 +1,6 @@
 //! `service-per-pod-ports-invalid`
 
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::model::{PER_POD_PORTS, port_pairs};
 
 rule! {
@@ -67,7 +67,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         problems.join("; ")
     );
     let unspaced: String = ports.chars().filter(|c| !c.is_whitespace()).collect();
-    let place = Place::in_set("/metadata/annotations/service-per-pod-ports");
+    let place = FieldPlace::in_set("/metadata/annotations/service-per-pod-ports");
     let edit = port_pairs(&unspaced).is_ok().then(|| FieldEdit::set(place.clone(), &*unspaced));
     let remedy = if edit.is_some() {
         format!("remove the blanks: set the annotation service-per-pod-ports to {unspaced:?}")

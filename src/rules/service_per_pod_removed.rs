@@ -1,6 +1,6 @@
 //! `service-per-pod-removed`
 
-use super::{Params, Place, SetContext, Transition, Violations};
+use super::{FieldPlace, Params, SetContext, Transition, Violations};
 use crate::model::{
     MOST_PER_POD_SERVICES, PER_POD_APPLIED, PER_POD_LABEL, PER_POD_PORTS, PER_POD_TYPE, PerPodType, Service,
     annotation_pointer,
@@ -117,7 +117,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
             "{consequence}: without {removed} the set asks for none, and clients that use them are cut off"
         );
         let remedy = format!("keep the annotation {removed}, unless the Services are to go");
-        out.add(Place::in_set(annotation_pointer(removed)), message, remedy);
+        out.add(FieldPlace::in_set(annotation_pointer(removed)), message, remedy);
         return;
     }
     let kind =
@@ -135,7 +135,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         );
         let remedy =
             format!("keep the annotation {PER_POD_TYPE} as it is, unless the load balancers are to go");
-        out.add(Place::in_set(annotation_pointer(PER_POD_TYPE)), message, remedy);
+        out.add(FieldPlace::in_set(annotation_pointer(PER_POD_TYPE)), message, remedy);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::dialled::DialledElsewhere;
 use super::edits::{ANEW, labels_json, new_governing_service};
 use super::governing::differences;
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::model::{
     DialledName, LabelSelector, Labels, Object, POD_NAME_LABEL, Service, is_given_by_controller,
 };
@@ -98,12 +98,12 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         service.metadata.name,
         at.first_pod()
     );
-    let place = Place::in_set("/spec/template/metadata/labels");
+    let place = FieldPlace::in_set("/spec/template/metadata/labels");
     let (remedy, edits) = mend(at, service);
     out.add(place, message, remedy)
         .edits(edits)
         .at_most(level.min(at.service_level()))
-        .related_to(Place::of(service.reference(), "/spec/selector"));
+        .related_to(FieldPlace::of(service.reference(), "/spec/selector"));
 }
 
 /// Names under a Service that does not govern the pods lead nowhere, although it selects them. That a name is written does not say
@@ -132,10 +132,10 @@ fn check_other_names(at: &SetContext<'_>, governing: &Service, out: &mut Violati
     } else {
         (own, None)
     };
-    let found = out.add(Place::in_set("/spec/serviceName"), message, remedy).edits(edit);
+    let found = out.add(FieldPlace::in_set("/spec/serviceName"), message, remedy).edits(edit);
     found.at_most(Level::Warn).keyed("dialled elsewhere");
     if let Some(other) = other {
-        found.related_to(Place::of(other.reference(), "/metadata/name"));
+        found.related_to(FieldPlace::of(other.reference(), "/metadata/name"));
     }
 }
 
@@ -206,7 +206,7 @@ fn name_another(at: &SetContext<'_>, service: &Service) -> (String, Vec<FieldEdi
 
 fn edit(at: &SetContext<'_>, service: &Service) -> Option<FieldEdit> {
     let labels = at.set.selecting_labels();
-    let edit = FieldEdit::set(Place::of(service.reference(), "/spec/selector"), labels_json(&labels));
+    let edit = FieldEdit::set(FieldPlace::of(service.reference(), "/spec/selector"), labels_json(&labels));
     let governs_others = at.view.sets_governed_by(at.namespace(), &service.metadata.name).len() > 1;
     let edit = if service.spec.selector.is_empty() || governs_others { edit.unsafe_to_apply() } else { edit };
     (!labels.is_empty()).then_some(edit)

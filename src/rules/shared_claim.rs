@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldPlace, Params, SetContext, Violations};
 use crate::model::{Claim, Class};
 use crate::verdict::Level;
 
@@ -104,7 +104,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         let path = format!("/spec/template/spec/volumes/{index}/persistentVolumeClaim/claimName");
         let is_meant = is_kept_apart || is_meant_to_be_shared(at, known);
         let level = if is_meant { Level::Audit } else { Level::Deny };
-        out.add(Place::in_set(path), message, remedy).keyed(&**name).at_most(level);
+        out.add(FieldPlace::in_set(path), message, remedy).keyed(&**name).at_most(level);
     }
 }
 

@@ -1,7 +1,7 @@
 //! `singleton-scaled`
 
 use super::edits::recreate;
-use super::{Changed, FieldEdit, Params, Place, SetContext, Violations, WorkloadContext};
+use super::{Changed, FieldEdit, FieldPlace, Params, SetContext, Violations, WorkloadContext};
 use crate::model::{Autoscaler, Object};
 use crate::verdict::Level;
 
@@ -67,23 +67,23 @@ rule! {
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     if let Changed::Autoscaler(scaler) = at.changed {
-        return check_autoscaler(at, scaler, Place::of(scaler.reference(), "/spec/scaleTargetRef"), out);
+        return check_autoscaler(at, scaler, FieldPlace::of(scaler.reference(), "/spec/scaleTargetRef"), out);
     }
     for scaler in at.autoscalers() {
-        check_autoscaler(at, scaler, Place::in_set("/spec/replicas"), out);
+        check_autoscaler(at, scaler, FieldPlace::in_set("/spec/replicas"), out);
     }
     // The finding about the autoscaler above covers a count that it raises.
     if at.replicas <= 1 || (at.set.replicas() <= 1 && at.raised_by().is_some()) {
         return;
     }
     let message = format!("{} instances would run side by side, and at most one may ever run", at.replicas);
-    out.add(Place::in_set("/spec/replicas"), message, "set spec.replicas to 1")
+    out.add(FieldPlace::in_set("/spec/replicas"), message, "set spec.replicas to 1")
         .edit(FieldEdit::replicas(1))
         .weighing(at.replicas);
 }
 
 /// An autoscaler with a maximum of one replica only stops and starts the instance.
-fn check_autoscaler(at: &SetContext<'_>, scaler: &Autoscaler, place: Place, out: &mut Violations) {
+fn check_autoscaler(at: &SetContext<'_>, scaler: &Autoscaler, place: FieldPlace, out: &mut Violations) {
     let count = scaler.max_replicas();
     if count <= 1 {
         return;
@@ -96,10 +96,10 @@ fn check_autoscaler(at: &SetContext<'_>, scaler: &Autoscaler, place: Place, out:
     let remedy = format!("delete {kind} {name}");
     let violation = out.add(place, message, remedy);
     violation
-        .edit(FieldEdit::remove(Place::of(reference.clone(), "")).unsafe_to_apply())
+        .edit(FieldEdit::remove(FieldPlace::of(reference.clone(), "")).unsafe_to_apply())
         .keyed(format!("{kind}/{name}"))
         .weighing(count)
-        .related_to(Place::of(reference, "/spec/scaleTargetRef"));
+        .related_to(FieldPlace::of(reference, "/spec/scaleTargetRef"));
     if matches!(at.changed, Changed::Set) {
         violation.unwanted_companion();
     }
@@ -121,11 +121,11 @@ fn check_workload(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
         let message =
             format!("{} instances would run side by side, and at most one may ever run", at.replicas);
         let remedy = format!("set spec.replicas to 1{strategy}");
-        out.add(Place::in_set("/spec/replicas"), message, remedy).edit(FieldEdit::replicas(1))
+        out.add(FieldPlace::in_set("/spec/replicas"), message, remedy).edit(FieldEdit::replicas(1))
     } else {
         let message = "with each new version two instances run side by side until the old one stops, and at most one may ever run";
         let remedy = "set spec.strategy.type to Recreate (and remove spec.strategy.rollingUpdate), or use a StatefulSet";
-        out.add(Place::in_set("/spec/strategy/type"), message, remedy)
+        out.add(FieldPlace::in_set("/spec/strategy/type"), message, remedy)
     };
     found.edits(recreate(at.workload)).keyed("instances").weighing(most);
     if at.class.is_only_likely() || at.replicas < 1 {

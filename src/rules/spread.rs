@@ -5,7 +5,7 @@ use std::fmt;
 use super::edits::pod_selector;
 use super::governing::difference;
 use super::topology::{self, HOST, TOPOLOGY_KEY};
-use super::{FieldEdit, Place, SetContext};
+use super::{FieldEdit, FieldPlace, SetContext};
 use crate::model::{
     AffinityTerm, LabelSelector, Labels, Object, SelectorOperator, SpreadConstraint, StatefulSet,
     WhenUnsatisfiable, is_given_by_controller,
@@ -72,7 +72,7 @@ impl SpreadTerm<'_> {
         matches!(self.means, Means::Required | Means::Constraint(..=1))
     }
 
-    /// Whether somebody may have given the nodes labels that make its topology key right.
+    /// Whether the nodes may have custom labels that make its topology key right.
     pub(super) fn may_be_right(&self) -> bool {
         topology::is_mistaken(self.topology_key) || topology::is_shared(self.topology_key)
     }
@@ -84,7 +84,7 @@ impl SpreadTerm<'_> {
 
     /// The edits that make it select the set's pods. A person looks first where it may be meant for others.
     pub(super) fn corrections(&self, at: &SetContext<'_>, miss: &Miss) -> Vec<FieldEdit> {
-        let field = |name: &str| Place::in_set(format!("{}/{name}", self.path));
+        let field = |name: &str| FieldPlace::in_set(format!("{}/{name}", self.path));
         let edit = match (miss.field, miss.item, pod_selector(at)) {
             (TOPOLOGY_KEY, _, _) => {
                 let key = topology::fault_of_key(self.topology_key).map_or(HOST, |(_, key)| key);

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::edits::pod_selector;
 use super::spread::{Effect, SpreadTerm, is_pinned_apart};
 use super::topology::{HOST, TOPOLOGY_KEY};
-use super::{FieldEdit, Param, ParamKind, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Param, ParamKind, Params, SetContext, Violations};
 use crate::model::{Class, StatefulSet};
 use crate::verdict::Level;
 
@@ -137,7 +137,7 @@ fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
             at.set.selecting()
         ),
     };
-    let place = Place::in_set("/spec/template/spec/affinity/podAntiAffinity");
+    let place = FieldPlace::in_set("/spec/template/spec/affinity/podAntiAffinity");
     let edits = match meant {
         Some((term, miss)) => term.corrections(at, miss),
         None => anti_affinity(at, wanted).into_iter().collect(),
@@ -157,10 +157,10 @@ fn anti_affinity(at: &SetContext<'_>, topology_key: &str) -> Option<FieldEdit> {
     let affinity = "/spec/template/spec/affinity/podAntiAffinity";
     Some(if at.class.class == Class::Quorum {
         let path = format!("{affinity}/requiredDuringSchedulingIgnoredDuringExecution/-");
-        FieldEdit::set(Place::in_set(path), term).unsafe_to_apply()
+        FieldEdit::set(FieldPlace::in_set(path), term).unsafe_to_apply()
     } else {
         let path = format!("{affinity}/preferredDuringSchedulingIgnoredDuringExecution/-");
-        FieldEdit::set(Place::in_set(path), json!({"weight": 100, "podAffinityTerm": term}))
+        FieldEdit::set(FieldPlace::in_set(path), json!({"weight": 100, "podAffinityTerm": term}))
     })
 }
 
@@ -174,7 +174,8 @@ fn group_is_not_spread(at: &SetContext<'_>, wanted: &str, out: &mut Violations) 
         "add required pod anti-affinity over {wanted} to the template of each set, with a labelSelector that selects the pods of \
          all of them"
     );
-    let violation = out.add(Place::in_set("/spec/template/spec/affinity/podAntiAffinity"), message, remedy);
+    let violation =
+        out.add(FieldPlace::in_set("/spec/template/spec/affinity/podAntiAffinity"), message, remedy);
     // It rests on other sets, which are not read again before a denial for what the set itself shows.
     violation.at_most(Level::Warn);
     if at.has_one_set_a_member() {

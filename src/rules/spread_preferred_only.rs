@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::edits::pod_selector;
 use super::spread::{Effect, Means, SpreadTerm};
-use super::{FieldEdit, Params, Place, SetContext, Violations};
+use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::model::quorum::tolerated;
 
 rule! {
@@ -95,14 +95,14 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         },
         softness(term.means)
     );
-    out.add(Place::in_set(&*term.path), message, remedy(term.means))
+    out.add(FieldPlace::in_set(&*term.path), message, remedy(term.means))
         .edits(edits(at, term).into_iter().map(FieldEdit::unsafe_to_apply))
         .keyed("spread");
 }
 
 /// Makes the term strict, which can leave pods pending.
 fn edits(at: &SetContext<'_>, term: &SpreadTerm<'_>) -> Vec<FieldEdit> {
-    let field = |name: &str| Place::in_set(format!("{}/{name}", term.path));
+    let field = |name: &str| FieldPlace::in_set(format!("{}/{name}", term.path));
     let max_skew = FieldEdit::set(field("maxSkew"), 1);
     match term.means {
         Means::Constraint(_) => vec![max_skew],
@@ -116,9 +116,9 @@ fn required(at: &SetContext<'_>, term: &SpreadTerm<'_>) -> Vec<FieldEdit> {
     let affinity = "/spec/template/spec/affinity/podAntiAffinity";
     let preferred = term.path.trim_end_matches("/podAffinityTerm");
     let Some(selector) = pod_selector(at) else { return Vec::new() };
-    let required = Place::in_set(format!("{affinity}/requiredDuringSchedulingIgnoredDuringExecution/-"));
+    let required = FieldPlace::in_set(format!("{affinity}/requiredDuringSchedulingIgnoredDuringExecution/-"));
     let value = json!({"labelSelector": selector, "topologyKey": term.topology_key});
-    vec![FieldEdit::set(required, value), FieldEdit::remove(Place::in_set(preferred))]
+    vec![FieldEdit::set(required, value), FieldEdit::remove(FieldPlace::in_set(preferred))]
 }
 
 fn softness(means: Means) -> String {

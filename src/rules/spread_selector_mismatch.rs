@@ -3,7 +3,7 @@
 use super::enumerate;
 use super::spread::{self, Effect, Miss};
 use super::topology::TOPOLOGY_KEY;
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldPlace, Params, SetContext, Violations};
 use crate::cluster::Kind;
 use crate::verdict::Level;
 
@@ -105,7 +105,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         };
         let selector = term.selector.map(ToString::to_string).unwrap_or_default();
         let found = out
-            .add(Place::in_set(format!("{}/{}", term.path, miss.field)), message, remedy)
+            .add(FieldPlace::in_set(format!("{}/{}", term.path, miss.field)), message, remedy)
             .edits(edits)
             .keyed(format!("{term}: {selector}"))
             .weighing(i32::from(!is_spread));

@@ -9,7 +9,7 @@ use crate::verdict::{EditOperation, Level};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Violation {
     /// The field to look at.
-    pub place: Place,
+    pub place: FieldPlace,
     /// The problem and its effect, in the application's terms.
     pub message: String,
     /// The edit that fixes it, in words.
@@ -23,7 +23,7 @@ pub struct Violation {
     /// How bad it is, to compare with the same violation before a change: higher is worse.
     pub weight: i32,
     /// Other objects that are part of it.
-    pub related: Vec<Place>,
+    pub related: Vec<FieldPlace>,
     /// The companion that the set needs and does not have, where that is the problem.
     pub companion: Option<Companion>,
     /// Whether an operator passes through it while it changes one member after the other.
@@ -48,7 +48,7 @@ pub enum Companion {
 /// A change to one field, as [`Edit`](crate::verdict::Edit), before the object of the judged set is filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldEdit {
-    pub place: Place,
+    pub place: FieldPlace,
     pub operation: EditOperation,
     pub value: Value,
     pub is_safe: bool,
@@ -56,18 +56,18 @@ pub struct FieldEdit {
 
 impl FieldEdit {
     /// Sets a field: the one right answer, which changes nothing else.
-    pub fn set(place: Place, value: impl Into<Value>) -> Self {
+    pub fn set(place: FieldPlace, value: impl Into<Value>) -> Self {
         Self { place, operation: EditOperation::Set, value: value.into(), is_safe: true }
     }
 
     /// Removes a field.
-    pub fn remove(place: Place) -> Self {
+    pub fn remove(place: FieldPlace) -> Self {
         Self { place, operation: EditOperation::Remove, value: Value::Null, is_safe: true }
     }
 
     /// Creates an object.
     pub fn create(object: ObjectRef, manifest: Value) -> Self {
-        let place = Place::of(object, "");
+        let place = FieldPlace::of(object, "");
         Self { place, operation: EditOperation::Create, value: manifest, is_safe: true }
     }
 
@@ -81,14 +81,14 @@ impl FieldEdit {
 
 /// A field of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct FieldPlace {
     /// The object; `None` is the StatefulSet that is judged.
     pub object: Option<ObjectRef>,
     /// A JSON pointer.
     pub path: String,
 }
 
-impl Place {
+impl FieldPlace {
     /// A field of the StatefulSet that is judged.
     pub fn in_set(path: impl Into<String>) -> Self {
         Self { object: None, path: path.into() }
@@ -113,7 +113,7 @@ impl Violations {
     /// Adds one, which can be refined further.
     pub fn add(
         &mut self,
-        place: Place,
+        place: FieldPlace,
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) -> &mut Violation {
@@ -131,7 +131,7 @@ impl Violations {
 
 impl Violation {
     /// Returns a violation that can be refined further.
-    pub fn new(place: Place, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn new(place: FieldPlace, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             key: place.path.clone(),
             place,
@@ -179,7 +179,7 @@ impl Violation {
     }
 
     /// Another object that is part of it.
-    pub fn related_to(&mut self, place: Place) -> &mut Self {
+    pub fn related_to(&mut self, place: FieldPlace) -> &mut Self {
         if self.related.len() < MOST_RELATED {
             self.related.push(place);
         }

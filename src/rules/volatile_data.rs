@@ -1,6 +1,6 @@
 //! `volatile-data`
 
-use super::{Params, Place, SetContext, Violations};
+use super::{FieldPlace, Params, SetContext, Violations};
 use crate::model::{Container, Volume, VolumeMount};
 use crate::software;
 
@@ -113,7 +113,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         )
     };
     let remedy = "add spec.volumeClaimTemplates and mount the claim where the members keep their data";
-    out.add(Place::in_set(place), message, remedy).keyed("volatile");
+    out.add(FieldPlace::in_set(place), message, remedy).keyed("volatile");
 }
 
 /// There is storage, but the folder that the members keep their data in may not be on it.
@@ -153,7 +153,7 @@ fn check_mounts(at: &SetContext<'_>, out: &mut Violations) {
     );
     let remedy = format!("mount the claim at {folder} in container {}", container.name);
     let path = format!("/spec/template/spec/containers/{}/volumeMounts", software.index);
-    out.add(Place::in_set(path), message, remedy).keyed("volatile");
+    out.add(FieldPlace::in_set(path), message, remedy).keyed("volatile");
 }
 
 /// Whether one of the folders is on a volume that lasts.

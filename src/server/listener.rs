@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_is_gone_already_delays_nobody() {
+    fn a_connection_that_is_gone_already_delays_no_other() {
         assert_eq!(pause_after(&io::ErrorKind::ConnectionAborted.into(), 5), None);
     }
 }

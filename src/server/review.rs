@@ -26,7 +26,7 @@ use super::{
     deadline, hooks,
     reviews::{FORBIDDEN, LARGE_AT_ONCE, Reviews},
 };
-use crate::guard::{Answer, DenialLog, HttpError, Reply, ReviewFacts, Webhook};
+use crate::guard::{DenialLog, GuardAnswer, HttpError, Reply, ReviewFacts, Webhook};
 use crate::process::traces::{Caller, TraceId, review_span};
 
 /// A body from this size on is judged on a thread of its own: it takes milliseconds, in which a thread serves others.
@@ -117,21 +117,26 @@ impl Reviews {
             self.ask_apart(webhook, body, deadline).await?
         };
         match asked {
-            Ok(Answer::Now(reply)) => Ok(Ok(reply)),
-            Ok(Answer::Later(reply)) => Ok(Ok(catch_panic_in(reply).await?)),
+            Ok(GuardAnswer::Now(reply)) => Ok(Ok(reply)),
+            Ok(GuardAnswer::Later(reply)) => Ok(Ok(catch_panic_in(reply).await?)),
             Err(refusal) => Ok(Err(refusal)),
         }
     }
 
-    fn ask_guard(&self, webhook: Webhook, body: &[u8], deadline: Instant) -> Asked<Answer> {
+    fn ask_guard(&self, webhook: Webhook, body: &[u8], deadline: Instant) -> Asked<GuardAnswer> {
         catch_panic(|| match webhook {
             Webhook::Validate => self.guard.validate(body, deadline),
-            Webhook::Mutate => self.guard.mutate(body).map(Answer::Now),
+            Webhook::Mutate => self.guard.mutate(body).map(GuardAnswer::Now),
         })
     }
 
     /// Reviews on a thread that serves no connection, once a permit is free.
-    async fn ask_apart(self: &Arc<Self>, webhook: Webhook, body: Bytes, deadline: Instant) -> Asked<Answer> {
+    async fn ask_apart(
+        self: &Arc<Self>,
+        webhook: Webhook,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Asked<GuardAnswer> {
         let late = || {
             let message = "too many large reviews are judged; ask again in a moment";
             Ok(Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, message)))

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::admission::{Operation, Resource};
 use crate::rules::{self, Trigger};
 use conditions::{
-    Condition, EVICTIONS, FROM_ONE_TO_MORE, HOLDS_STATE, LABELLED_POD, NOT_CLEANING_UP, NOT_OF_A_DEPLOYMENT,
-    POD_DELETIONS, WANTED_BY_A_POLICY, conditions,
+    EVICTIONS, FROM_ONE_TO_MORE, HOLDS_STATE, LABELLED_POD, NOT_CLEANING_UP, NOT_OF_A_DEPLOYMENT,
+    POD_DELETIONS, WANTED_BY_A_POLICY, WebhookMatchCondition, conditions,
 };
 
 /// The name of both configurations.
@@ -53,7 +53,7 @@ pub fn always_wanted() -> Value {
 struct WebhookEntry {
     resource: Resource,
     operations: Vec<Operation>,
-    conditions: Vec<Condition>,
+    conditions: Vec<WebhookMatchCondition>,
 }
 
 /// The `ValidatingWebhookConfiguration`: every change that some rule looks at, and no other.

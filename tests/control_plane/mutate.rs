@@ -46,7 +46,7 @@ fn all() -> Value {
 }
 
 #[tokio::test]
-async fn whoever_applies_again_changes_nothing_and_restarts_nothing() {
+async fn a_second_apply_changes_nothing_and_restarts_nothing() {
     let Some(stage) = Stage::set_with_policy("mutate-again", &wanted()).await else { return };
     let namespace = stage.namespace("all").await;
     let (set, path) = (web(&namespace), set_path(&namespace, "web"));

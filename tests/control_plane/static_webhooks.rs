@@ -29,7 +29,7 @@ fn fill_in(folder: &Path, guard: &Guard, ca: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn they_are_in_force_from_the_first_request_and_nobody_can_delete_them() {
+async fn they_are_in_force_from_the_first_request_and_cannot_be_deleted() {
     control_plane::bound_lifetime();
     let Some(assets) = control_plane::assets() else {
         eprintln!("{SKIPPED}");

@@ -223,6 +223,49 @@ fn rules_do_not_know_each_other() {
     }
 }
 
+/// Names that clap gives a meaning: each command has its own `Args` and `Command`, and they are only seen in its module.
+const SHARED_NAMES: [&str; 2] = ["Args", "Command"];
+
+/// The types that a line of code defines outside of functions and `impl` blocks.
+fn defined_type(line: &str) -> Option<&str> {
+    let item = line.strip_prefix("pub(").map_or(line, |rest| rest.split_once(") ").unwrap_or_default().1);
+    let item = item.strip_prefix("pub ").unwrap_or(item);
+    let name = ["struct ", "enum ", "trait ", "type ", "union "]
+        .into_iter()
+        .find_map(|word| item.strip_prefix(word))?;
+    name.split(|c: char| !c.is_alphanumeric() && c != '_').next()
+}
+
+#[test]
+fn a_type_has_a_name_that_no_other_type_has() {
+    let mut defined: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, code) in sources().into_iter().filter(|(name, _)| !is_test(name)) {
+        for found in code.lines().filter_map(defined_type) {
+            defined.entry(found.to_owned()).or_default().push(name.clone());
+        }
+    }
+    assert!(defined.len() > 500, "{} types found", defined.len());
+    defined.retain(|name, files| files.len() > 1 && !SHARED_NAMES.contains(&name.as_str()));
+    assert!(defined.is_empty(), "a text search finds more than one of these: {defined:#?}");
+}
+
+/// Whether a file holds tests only, by its path in `src`.
+fn is_test(name: &str) -> bool {
+    name.ends_with("tests.rs") || name.contains("/tests/")
+}
+
+#[test]
+fn definitions_are_found_however_visible_they_are() {
+    let lines = [
+        "pub(in crate::cel) struct A<'a> {",
+        "pub enum B {",
+        "type C = A;",
+        "    struct D;",
+        "pub fn e() {}",
+    ];
+    assert_eq!(lines.map(defined_type), [Some("A"), Some("B"), Some("C"), None, None]);
+}
+
 #[test]
 fn imports_are_found_however_they_are_written() {
     let code = "use crate::rules::{a, b::{C, d}};\nuse super::{e, f::G};\nlet x = super::h::I;";

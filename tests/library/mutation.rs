@@ -140,7 +140,7 @@ fn missing_maps_are_made_and_keys_escaped() {
 }
 
 #[test]
-fn what_somebody_has_set_is_kept_and_said() {
+fn values_that_users_have_set_are_kept_and_reported() {
     let own = json!({"service-per-pod-label": "own", "service-per-pod-ports": ""});
     let (operations, warnings) =
         created(&set(&own, &json!({"annotations": {"pod-name-label": "own"}})), &[BOTH]);
@@ -186,7 +186,7 @@ fn a_running_pod_is_never_restarted() {
         assert_eq!(warnings.len(), usize::from(!is_added), "{new}");
         assert!(warnings.iter().all(|warning| warning.contains("comes with the next rollout")));
     }
-    // Somebody replaces the set by a manifest that never had it: to take it away would restart the pods, not to keep it.
+    // A manifest without the label replaces the set: removing the label would restart the pods, keeping it does not.
     let injected = patched(old.clone(), std::slice::from_ref(&template));
     let (operations, _) = updated(&injected, &old);
     assert_eq!(patched(old, &operations), injected);
@@ -207,7 +207,7 @@ fn services_wait_for_the_label_that_they_select() {
     assert_eq!(update(BOTH, &own).0.len(), 2, "the label is there by now");
 }
 
-/// Nobody is denied for what we have added ourselves, nor pays for Services without endpoints.
+/// What the webhook itself has added is never denied, and costs no Services without endpoints.
 #[test]
 fn services_are_not_asked_for_where_no_pod_will_have_their_label() {
     const ALONE: &str = "{mutate: {servicePerPod: {label: pod-name, ports: '80:8080'}}}";
@@ -259,7 +259,7 @@ fn the_strongest_policy_that_surely_applies_decides() {
     assert_eq!(ports(&[&weak, &strong]), Some(json!("2:2")));
     assert_eq!(ports(&[&weak, &of(2, "{namespaces: [other]}", "2:2")]), Some(json!("1:1")));
     let perhaps = of(2, "{namespaceSelector: {matchLabels: {a: b}}}", "2:2");
-    assert_eq!(ports(&[&weak, &perhaps]), None, "nobody knows the namespace's labels");
+    assert_eq!(ports(&[&weak, &perhaps]), None, "the namespace's labels are not known");
     assert_eq!(
         ports(&[&strong, &of(1, "{namespaceSelector: {matchLabels: {a: b}}}", "1:1")]),
         Some(json!("2:2"))
@@ -376,7 +376,7 @@ fn anything() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Some entries that nobody here knows.
+/// Entries that no rule knows.
 fn unknown() -> impl Strategy<Value = Map<String, Value>> {
     prop::collection::hash_map("x[a-zA-Z~/]{1,6}", anything(), 0..4).prop_map(|map| map.into_iter().collect())
 }

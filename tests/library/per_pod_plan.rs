@@ -108,7 +108,7 @@ fn some(options: Vec<Value>) -> impl Strategy<Value = Value> {
     proptest::sample::select(options)
 }
 
-/// Services by anybody: with every mark of ours and of Metacontroller's, and without.
+/// Services of any owner: with every mark of ours and of Metacontroller's, and without.
 fn service() -> impl Strategy<Value = Value> {
     let labels = some(vec![
         json!({}),

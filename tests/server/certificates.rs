@@ -174,7 +174,7 @@ async fn two_that_start_at_once_end_with_one_secret_and_tell_when_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_secret_that_is_deleted_or_spoilt_is_written_back_and_nobody_notices() {
+async fn a_secret_that_is_deleted_or_spoilt_is_written_back_without_a_failed_review() {
     let scene = scene().await;
     let (caller, good) = (Caller::start(&scene), data(&scene.api).unwrap());
     let spoil = |change: &dyn Fn(&mut std::collections::BTreeMap<String, ByteString>)| {
@@ -211,7 +211,7 @@ async fn another_secret_in_its_place_is_taken_up_without_a_failed_review() {
             && scene.replicas[1].shown(&bundle, &scene.clock).await == Some(theirs.clone())
     })
     .await;
-    assert_eq!(content(&scene.api).unwrap().bundle.len(), 2, "somebody may still need the one before");
+    assert_eq!(content(&scene.api).unwrap().bundle.len(), 2, "a client may still need the CA before it");
     assert_eq!(caller.failures().await, [""; 0]);
 }
 
@@ -248,12 +248,16 @@ async fn a_ca_bundle_is_put_right_whatever_is_done_to_it() {
 
     install(&scene.api, &ENTRIES[..1]);
     scene.until_right("after one entry is gone").await;
-    assert_eq!(ca_bundles(&scene.api, KINDS[0]).len(), 1, "what somebody removed is not added");
+    assert_eq!(ca_bundles(&scene.api, KINDS[0]).len(), 1, "a bundle that a user removed is not added");
 
     scene.api.delete(KINDS[1], "", "stateward");
     let asked = scene.api.requests(KINDS[1]);
     until("many looks", async || scene.api.requests(KINDS[1]) > asked + 10).await;
-    assert_eq!(scene.api.object(KINDS[1], "", "stateward"), None, "nor what somebody deleted");
+    assert_eq!(
+        scene.api.object(KINDS[1], "", "stateward"),
+        None,
+        "nor is a configuration that a user deleted"
+    );
     install(&scene.api, &ENTRIES);
     scene.until_right("after it is there again").await;
 }
@@ -290,7 +294,7 @@ async fn a_ca_bundle_that_may_not_be_changed_is_told_of_and_ends_nothing() {
     for replica in &*scene.replicas {
         assert_eq!(replica.review(&bundle, &scene.clock).await.unwrap().status, 200);
     }
-    // While nobody can trust another CA, the one there is goes on.
+    // While no client can trust another CA, the present one stays in use.
     for _ in 0..5 {
         let before = scene.leaf();
         scene.clock.advance(28);
@@ -331,7 +335,7 @@ async fn without_a_secret_there_is_no_readiness_and_nothing_is_lost_when_it_come
 
 /// Others that are trusted may be about to go for one that says it is ready.
 #[tokio::test]
-async fn nobody_is_ready_before_the_api_server_trusts_it() {
+async fn a_replica_is_not_ready_before_the_api_server_trusts_it() {
     let (api, clock) = (ApiServer::start().await, Clock::new());
     install(&api, &ENTRIES);
     api.fail(KINDS[0], Fault::ReadOnly(403));

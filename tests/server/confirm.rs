@@ -8,10 +8,10 @@ use prometheus_client::{encoding::text, registry::Registry};
 use serde_json::{Value, json};
 use stateward::cluster::Cluster;
 use stateward::cluster::Kind;
-use stateward::guard::Answer;
 use stateward::guard::Confirmer;
 use stateward::guard::Decision;
 use stateward::guard::Guard;
+use stateward::guard::GuardAnswer;
 use stateward::guard::WebhookGuard;
 use stateward::guard::WhenOverloaded;
 use stateward::model::StatefulSet;
@@ -118,12 +118,12 @@ fn scale(name: &str, old: i32, new: i32) -> Value {
 }
 
 impl Court {
-    /// The decision, the warnings, and whether anybody was asked.
+    /// The decision, the warnings, and whether there was a live read.
     async fn hear(&self, review: &Value, budget: Duration) -> (Decision, String, bool) {
         let answer = self.judge.validate(review.to_string().as_bytes(), Instant::now() + budget).unwrap();
         let (reply, asked) = match answer {
-            Answer::Now(reply) => (reply, false),
-            Answer::Later(reply) => (support::within("an answer", reply).await, true),
+            GuardAnswer::Now(reply) => (reply, false),
+            GuardAnswer::Later(reply) => (support::within("an answer", reply).await, true),
         };
         let body: Value = serde_json::from_slice(&reply.body).unwrap();
         let warnings = body["response"]["warnings"].as_array().cloned().unwrap_or_default();
@@ -140,7 +140,7 @@ impl Court {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_where_nothing_is_refused() {
+async fn there_is_no_live_read_where_nothing_is_refused() {
     let court = court(&[member("a", 2)]).await;
     let (decision, _, asked) = court.hear(&growth(&member("b", 1)), support::PATIENCE).await;
     assert_eq!((decision, asked), (Decision::Allowed, false));
@@ -354,7 +354,7 @@ async fn a_burst_of_denials_is_no_burst_of_reads() {
     let deadline = Instant::now() + support::PATIENCE;
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..100 {
-        let Answer::Later(reply) = court.judge.validate(review.as_bytes(), deadline).unwrap() else {
+        let GuardAnswer::Later(reply) = court.judge.validate(review.as_bytes(), deadline).unwrap() else {
             panic!()
         };
         waiting.spawn(reply);
@@ -365,7 +365,7 @@ async fn a_burst_of_denials_is_no_burst_of_reads() {
     assert_eq!(court.api.requests("/"), 6);
     // Not more wait than may, and the others are told so.
     assert_eq!(court.outcomes("overloaded"), "36");
-    // Whoever is not waited for any more frees its place.
+    // A live read whose review has ended frees its place.
     waiting.abort_all();
     while waiting.join_next().await.is_some() {}
     for resource in &resources {
@@ -387,7 +387,7 @@ async fn decisions_when_overloaded(when: WhenOverloaded) -> (usize, usize) {
     let deadline = Instant::now() + Duration::from_millis(300);
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..100 {
-        let Answer::Later(reply) = court.judge.validate(review.as_bytes(), deadline).unwrap() else {
+        let GuardAnswer::Later(reply) = court.judge.validate(review.as_bytes(), deadline).unwrap() else {
             panic!()
         };
         waiting.spawn(reply);
@@ -430,7 +430,7 @@ async fn a_flood_about_sets_that_were_made_up_starves_no_denial() {
     let mut flood = tokio::task::JoinSet::new();
     for index in 0..200 {
         let review = scale(&format!("made-up-{index}"), 3, 4).to_string();
-        let Answer::Later(reply) = court.judge.validate(review.as_bytes(), deadline).unwrap() else {
+        let GuardAnswer::Later(reply) = court.judge.validate(review.as_bytes(), deadline).unwrap() else {
             panic!()
         };
         flood.spawn(reply);

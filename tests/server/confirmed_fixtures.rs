@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stateward::cluster::Kind;
-use stateward::guard::Answer;
 use stateward::guard::Guard;
+use stateward::guard::GuardAnswer;
 use stateward::rules;
 use tokio::time::Instant;
 
@@ -18,8 +18,8 @@ async fn said(court: &Court, review: &Value) -> (bool, BTreeSet<String>, bool) {
     let body = review.to_string();
     let deadline = Instant::now() + support::PATIENCE;
     let (reply, asked) = match court.judge.validate(body.as_bytes(), deadline).unwrap() {
-        Answer::Now(reply) => (reply, false),
-        Answer::Later(reply) => (support::within("an answer", reply).await, true),
+        GuardAnswer::Now(reply) => (reply, false),
+        GuardAnswer::Later(reply) => (support::within("an answer", reply).await, true),
     };
     let answer: Value = serde_json::from_slice(&reply.body).unwrap();
     let response = &answer["response"];

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use stateward::cluster::Cluster;
 use stateward::cluster::Kind;
 use stateward::events::{Events, ReviewOrigin};
-use stateward::guard::Answer;
 use stateward::guard::Decision;
 use stateward::guard::Guard;
+use stateward::guard::GuardAnswer;
 use stateward::guard::WebhookGuard;
 use stateward::policy::Policies;
 use stateward::policy::Profile;
@@ -81,8 +81,8 @@ impl Newsroom {
     fn hear(&self, review: &Value) -> Decision {
         let deadline = Instant::now() + support::PATIENCE;
         match self.judge.validate(review.to_string().as_bytes(), deadline).unwrap() {
-            Answer::Now(reply) => reply.facts.decision,
-            Answer::Later(_) => panic!("nobody has to be asked"),
+            GuardAnswer::Now(reply) => reply.facts.decision,
+            GuardAnswer::Later(_) => panic!("no live read is needed"),
         }
     }
 

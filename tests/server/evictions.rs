@@ -1,8 +1,8 @@
 //! Pods that go: the others are read, and an eviction that is refused may be tried again.
 
 use serde_json::{Value, json};
-use stateward::guard::Answer;
 use stateward::guard::Guard;
+use stateward::guard::GuardAnswer;
 use stateward::policy::Policies;
 use stateward::policy::Profile;
 use tokio::time::Instant;
@@ -64,8 +64,8 @@ impl Court {
     async fn response(&self, review: &Value) -> Value {
         let deadline = Instant::now() + support::PATIENCE;
         let reply = match self.judge.validate(review.to_string().as_bytes(), deadline).unwrap() {
-            Answer::Now(reply) => reply,
-            Answer::Later(reply) => support::within("an answer", reply).await,
+            GuardAnswer::Now(reply) => reply,
+            GuardAnswer::Later(reply) => support::within("an answer", reply).await,
         };
         serde_json::from_slice::<Value>(&reply.body).unwrap()["response"].take()
     }
@@ -190,7 +190,7 @@ async fn what_cannot_be_read_refuses_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_about_pods_of_no_set() {
+async fn there_is_no_live_read_for_pods_of_no_set() {
     let court = court(Profile::Strict, [true, true, false]).await;
     for name in ["zk", "zk-3", "zk-00", "zk-0-1", "other-0", "-", ""] {
         assert_eq!(court.response(&eviction(name, &json!({}))).await["allowed"], true, "{name:?}");

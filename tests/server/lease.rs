@@ -123,7 +123,7 @@ impl Drop for OnDrop {
 }
 
 #[tokio::test]
-async fn a_leader_that_reaches_nobody_leads_no_longer_and_comes_back() {
+async fn a_leader_without_an_api_server_leads_no_longer_and_comes_back() {
     let logs = Logs::capture();
     for fault in [Fault::Hang, Fault::Status(500), Fault::Status(403), Fault::Garbage] {
         let api = ApiServer::start().await;
@@ -148,10 +148,10 @@ async fn a_leader_that_is_overruled_leads_no_longer_at_once() {
     let (_stopper, shutdown) = Stopper::new();
     let task = tokio::spawn(async move { elector.run(&shutdown).await });
     support::within("it leads", leadership.gained()).await;
-    let other = json!({"holderIdentity": "somebody", "leaseDurationSeconds": 15});
+    let other = json!({"holderIdentity": "another", "leaseDurationSeconds": 15});
     api.put("leases", "guard", "stateward", other);
     support::within("it is lost", leadership.lost()).await;
-    assert_eq!(holder(&api), "somebody");
+    assert_eq!(holder(&api), "another");
     api.delete("leases", "guard", "stateward");
     support::within("it leads", leadership.gained()).await;
     task.abort();

@@ -1,5 +1,5 @@
 //! Metacontroller's hooks, over the real port and by the real judge. The requests have the shape that Metacontroller 4 gives
-//! them, with all that it sends and nobody here reads.
+//! them, with all fields that it sends, also those that are not read.
 
 use crate::support;
 use std::sync::Arc;

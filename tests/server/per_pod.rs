@@ -42,7 +42,7 @@ impl Drop for Replica {
 }
 
 /// Quick where it can be. Nothing is looked at again without a reason.
-const MANNERS: ControllerConfig = ControllerConfig {
+const CONTROLLER_CONFIG: ControllerConfig = ControllerConfig {
     writes_per_second: 10_000,
     reads_per_second: 10_000,
     burst: 1_000,
@@ -92,7 +92,7 @@ fn replica_with(api: &ApiServer, name: &str, known: Cluster, settings: Option<Va
         Some(events),
         &mut registry,
         leadership,
-        MANNERS,
+        CONTROLLER_CONFIG,
     );
     let (stopper, shutdown) = Stopper::new();
     let task = tokio::spawn(async move {
@@ -134,7 +134,7 @@ fn asking() -> Value {
     json!({"service-per-pod-label": "pod-name", "service-per-pod-ports": "80:8080"})
 }
 
-/// Creates or replaces the set `web`, as whoever applies it does: the status stays.
+/// Creates or replaces the set `web`, as `kubectl apply` does: the status stays.
 fn put_set(api: &ApiServer, annotations: &Value, replicas: i32) {
     let before = api.object(SETS, "n", "web").unwrap_or_else(|| json!({"status": {}}));
     api.put_object(
@@ -151,7 +151,7 @@ fn put_set(api: &ApiServer, annotations: &Value, replicas: i32) {
     );
 }
 
-/// A Service of somebody's.
+/// A Service that another owner made.
 fn foreign() -> Value {
     json!({
         "metadata": {"uid": "foreign-1", "labels": {"app": "mine"}},
@@ -627,7 +627,7 @@ async fn deletions_do_not_wait_for_what_cannot_be_made() {
 
 /// `kubectl delete --cascade=orphan`, and a set of the same name that asks for less.
 #[tokio::test]
-async fn what_an_earlier_set_has_left_goes_where_nobody_asks_for_it() {
+async fn services_of_an_earlier_set_are_deleted_where_no_set_asks_for_them() {
     for (annotations, expected) in
         [(asking(), &["web-0", "web-1", "web-copy"][..]), (json!({}), &["web-copy"])]
     {
@@ -641,7 +641,7 @@ async fn what_an_earlier_set_has_left_goes_where_nobody_asks_for_it() {
             let mut orphan = service(&api, name);
             orphan["metadata"].as_object_mut().unwrap().remove("ownerReferences");
             if name == "web-0" {
-                // Somebody has made it from a copy.
+                // A user made it from a copy.
                 api.put_object(SERVICES, "n", "web-copy", orphan.clone());
             }
             api.put_object(SERVICES, "n", name, orphan);

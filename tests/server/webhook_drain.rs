@@ -1,4 +1,4 @@
-//! The end of the shell: nobody's request fails for it.
+//! The shutdown of a replica: no request fails for it.
 
 use crate::support;
 use std::{process::Command, time::Duration};

@@ -7,11 +7,11 @@ use std::{
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use stateward::guard::Answer;
 use stateward::guard::CountedFinding;
 use stateward::guard::Decision;
 use stateward::guard::DenialLog;
 use stateward::guard::Guard;
+use stateward::guard::GuardAnswer;
 use stateward::guard::HttpError;
 use stateward::guard::Operation;
 use stateward::guard::Reply;
@@ -55,7 +55,7 @@ impl Hold {
 }
 
 impl Guard for Echo {
-    fn validate(&self, body: &[u8], _: Instant) -> Result<Answer, HttpError> {
+    fn validate(&self, body: &[u8], _: Instant) -> Result<GuardAnswer, HttpError> {
         let review: Value = serde_json::from_slice(body).map_err(|error| {
             let message = format!("the body is no AdmissionReview: {error}");
             HttpError::new(StatusCode::UNPROCESSABLE_ENTITY, message)
@@ -70,19 +70,19 @@ impl Guard for Echo {
         let answer = json!({"uid": review["uid"], "allowed": !deny, "bytes": body.len()});
         let reply = Reply { body: serde_json::to_vec(&answer).unwrap(), facts: facts(deny, &review) };
         match review["do"].as_str() {
-            Some("wait") => Ok(Answer::Later(Box::pin(async { reply }))),
-            Some("panic later") => Ok(Answer::Later(Box::pin(async {
+            Some("wait") => Ok(GuardAnswer::Later(Box::pin(async { reply }))),
+            Some("panic later") => Ok(GuardAnswer::Later(Box::pin(async {
                 tokio::task::yield_now().await;
                 panic!("cannot cope later");
             }))),
-            _ => Ok(Answer::Now(reply)),
+            _ => Ok(GuardAnswer::Now(reply)),
         }
     }
 
     fn mutate(&self, body: &[u8]) -> Result<Reply, HttpError> {
         match self.validate(body, Instant::now())? {
-            Answer::Now(reply) => Ok(reply),
-            Answer::Later(_) => panic!("mutations wait for nobody"),
+            GuardAnswer::Now(reply) => Ok(reply),
+            GuardAnswer::Later(_) => panic!("mutations need no live read"),
         }
     }
 

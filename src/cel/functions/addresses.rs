@@ -7,11 +7,11 @@ use super::super::addresses::{Address, Block};
 use super::super::value::CelValue;
 use super::{ArgumentKind, Call, Evaluated, Function, Gives, Style, method};
 
-const fn of_text(name: &'static str, gives: Gives, run: super::Run) -> Function {
+const fn of_text(name: &'static str, gives: Gives, run: super::FunctionBody) -> Function {
     Function { name, style: Style::Global, takes: &[ArgumentKind::Text], optional: 0, gives, run }
 }
 
-const fn test(name: &'static str, run: super::Run) -> Function {
+const fn test(name: &'static str, run: super::FunctionBody) -> Function {
     method(name, &[ArgumentKind::Address], Gives::Bool, run)
 }
 

@@ -26,10 +26,10 @@ pub(super) struct Function {
     /// How many of the last arguments may be left out.
     optional: usize,
     gives: Gives,
-    run: Run,
+    run: FunctionBody,
 }
 
-type Run = for<'v> fn(&mut Call<'_, 'v>) -> Evaluated<'v>;
+type FunctionBody = for<'v> fn(&mut Call<'_, 'v>) -> Evaluated<'v>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {
@@ -189,11 +189,21 @@ pub(super) fn call<'v>(
     (form.run)(&mut Call { args, regex, meter })
 }
 
-const fn method(name: &'static str, takes: &'static [ArgumentKind], gives: Gives, run: Run) -> Function {
+const fn method(
+    name: &'static str,
+    takes: &'static [ArgumentKind],
+    gives: Gives,
+    run: FunctionBody,
+) -> Function {
     Function { name, style: Style::Method, takes, optional: 0, gives, run }
 }
 
-const fn global(name: &'static str, takes: &'static [ArgumentKind], gives: Gives, run: Run) -> Function {
+const fn global(
+    name: &'static str,
+    takes: &'static [ArgumentKind],
+    gives: Gives,
+    run: FunctionBody,
+) -> Function {
     Function { name, style: Style::Global, takes, optional: 0, gives, run }
 }
 

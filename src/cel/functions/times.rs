@@ -7,11 +7,11 @@ use super::super::times::{CelDuration, Moment};
 use super::super::value::CelValue;
 use super::{ArgumentKind, Call, Evaluated, Function, Gives, global, method};
 
-const fn part(name: &'static str, run: super::Run) -> Function {
+const fn part(name: &'static str, run: super::FunctionBody) -> Function {
     Function { optional: 1, ..method(name, &[ArgumentKind::Timestamp, ArgumentKind::Text], Gives::Int, run) }
 }
 
-const fn length(name: &'static str, run: super::Run) -> Function {
+const fn length(name: &'static str, run: super::FunctionBody) -> Function {
     method(name, &[ArgumentKind::Duration], Gives::Int, run)
 }
 

@@ -8,7 +8,7 @@ use super::super::value::CelValue;
 use super::super::versions::Version;
 use super::{ArgumentKind, Call, Evaluated, Function, Gives, Style};
 
-const fn of_text(name: &'static str, gives: Gives, run: super::Run) -> Function {
+const fn of_text(name: &'static str, gives: Gives, run: super::FunctionBody) -> Function {
     Function {
         name,
         style: Style::Global,
@@ -19,7 +19,7 @@ const fn of_text(name: &'static str, gives: Gives, run: super::Run) -> Function 
     }
 }
 
-const fn number(name: &'static str, run: super::Run) -> Function {
+const fn number(name: &'static str, run: super::FunctionBody) -> Function {
     Function {
         name,
         style: Style::Method,
@@ -30,7 +30,7 @@ const fn number(name: &'static str, run: super::Run) -> Function {
     }
 }
 
-const fn of_two(name: &'static str, gives: Gives, run: super::Run) -> Function {
+const fn of_two(name: &'static str, gives: Gives, run: super::FunctionBody) -> Function {
     Function {
         name,
         style: Style::Method,

@@ -65,7 +65,7 @@ pub(super) struct WebhookConfiguration {
 }
 
 #[derive(Deserialize)]
-struct Read {
+struct ReadConfiguration {
     metadata: ConfigurationMetadata,
     #[serde(default)]
     webhooks: Option<Vec<Webhook>>,
@@ -116,7 +116,7 @@ impl Configurations {
         let request = Request::new(kind.path())
             .get(&self.name, &GetParams::default())
             .map_err(|error| ApiError::from(kube::Error::BuildRequest(error)))?;
-        let read: Read = match answered(self.patience, self.client.request(request)).await {
+        let read: ReadConfiguration = match answered(self.patience, self.client.request(request)).await {
             Err(error) if error.is_absence() => return Ok(None),
             read => read?,
         };

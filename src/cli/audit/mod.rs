@@ -22,7 +22,7 @@ use jiff::Timestamp;
 
 use self::argument::Argument;
 use self::find::Excludes;
-use self::options::{ChartValue, Checked, ExcludePattern, FailOn, MinLevel, NamespaceName};
+use self::options::{ChartValue, ExcludePattern, FailOn, MinLevel, NamespaceName, SettingValue};
 use self::output::{Output, write_job_summary};
 use self::read::PathReader;
 use self::settings::AuditSettings;
@@ -199,13 +199,13 @@ impl Args {
             self.paths = settings.paths;
         }
         if self.format.is_empty() {
-            self.format = settings.format.into_iter().map(|Checked(format)| format).collect();
+            self.format = settings.format.into_iter().map(|SettingValue(format)| format).collect();
         }
         if self.format.is_empty() {
             self.format = vec![Output::default()];
         }
-        self.fail_on = self.fail_on.or(settings.fail_on.map(|Checked(level)| level));
-        self.min_level = self.min_level.or(settings.min_level.map(|Checked(level)| level));
+        self.fail_on = self.fail_on.or(settings.fail_on.map(|SettingValue(level)| level));
+        self.min_level = self.min_level.or(settings.min_level.map(|SettingValue(level)| level));
         if is_hidden_failure(self.fail_on, self.min_level)
             && let Some(FailOn(Some(level))) = self.fail_on
         {
@@ -213,15 +213,15 @@ impl Args {
         }
         self.policy.profile = self.policy.profile.or(settings.profile);
         self.policy.policies.extend(settings.policies);
-        self.exclude.extend(settings.exclude.into_iter().map(|Checked(pattern)| pattern));
+        self.exclude.extend(settings.exclude.into_iter().map(|SettingValue(pattern)| pattern));
         self.skip.extend(settings.skip);
-        self.set.splice(0..0, settings.set.into_iter().map(|Checked(value)| value));
+        self.set.splice(0..0, settings.set.into_iter().map(|SettingValue(value)| value));
         self.values.splice(0..0, settings.values);
         if self.only.is_empty() {
             self.only = settings.only;
         }
         if !self.cluster {
-            self.namespace = self.namespace.take().or(settings.namespace.map(|Checked(name)| name));
+            self.namespace = self.namespace.take().or(settings.namespace.map(|SettingValue(name)| name));
             self.together |= settings.together.unwrap_or_default();
         }
         self.fail_on_empty = self.fail_on_empty.or(settings.fail_on_empty);

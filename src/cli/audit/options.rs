@@ -36,7 +36,7 @@ pub(super) struct NamespaceName(pub(super) String);
 
 /// A value in the settings.
 #[derive(Debug)]
-pub(super) struct Checked<T>(pub(super) T);
+pub(super) struct SettingValue<T>(pub(super) T);
 
 impl Default for FailOn {
     fn default() -> Self {
@@ -98,7 +98,7 @@ impl FromStr for NamespaceName {
     }
 }
 
-impl<'de, T: FromStr<Err = String>> Deserialize<'de> for Checked<T> {
+impl<'de, T: FromStr<Err = String>> Deserialize<'de> for SettingValue<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map(Self).map_err(D::Error::custom)
     }

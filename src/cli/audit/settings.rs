@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Deserialize;
 
-use super::options::{ChartValue, Checked, ExcludePattern, FailOn, MinLevel, NamespaceName};
+use super::options::{ChartValue, ExcludePattern, FailOn, MinLevel, NamespaceName, SettingValue};
 use super::output::Output;
 use crate::cli::ProfileName;
 use crate::manifest;
@@ -21,18 +21,18 @@ pub(super) struct AuditSettings {
     pub(super) profile: Option<ProfileName>,
     pub(super) policies: Vec<PathBuf>,
     pub(super) paths: Vec<PathBuf>,
-    pub(super) exclude: Vec<Checked<ExcludePattern>>,
-    pub(super) namespace: Option<Checked<NamespaceName>>,
-    pub(super) format: Vec<Checked<Output>>,
-    pub(super) fail_on: Option<Checked<FailOn>>,
-    pub(super) min_level: Option<Checked<MinLevel>>,
+    pub(super) exclude: Vec<SettingValue<ExcludePattern>>,
+    pub(super) namespace: Option<SettingValue<NamespaceName>>,
+    pub(super) format: Vec<SettingValue<Output>>,
+    pub(super) fail_on: Option<SettingValue<FailOn>>,
+    pub(super) min_level: Option<SettingValue<MinLevel>>,
     pub(super) only: Vec<String>,
     pub(super) skip: Vec<String>,
     pub(super) baseline: Option<PathBuf>,
     pub(super) together: Option<bool>,
     pub(super) fail_on_empty: Option<bool>,
     pub(super) values: Vec<PathBuf>,
-    pub(super) set: Vec<Checked<ChartValue>>,
+    pub(super) set: Vec<SettingValue<ChartValue>>,
 }
 
 impl AuditSettings {
@@ -52,7 +52,7 @@ impl AuditSettings {
         for path in paths.chain(&mut settings.baseline) {
             *path = folder.join(&*path);
         }
-        for Checked(pattern) in &mut settings.exclude {
+        for SettingValue(pattern) in &mut settings.exclude {
             folder.clone_into(&mut pattern.folder);
         }
         Ok(settings)

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::checks::DoctorCheck;
-use super::facts::{InstallationFacts, Read};
+use super::facts::{InstallationFacts, ReadResult};
 use super::output::to_json;
 use crate::certs::x509::Certificate;
 
@@ -55,7 +55,7 @@ fn shown(certificate: &Certificate) -> Value {
     })
 }
 
-fn safe(read: &Read) -> Value {
+fn safe(read: &ReadResult) -> Value {
     match read {
         Ok(value) => {
             let mut value = value.clone();

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 const PROBES: usize = 5;
 
 /// An answer of the API server, or why there is none.
-pub(super) type Read = Result<Value, ApiError>;
+pub(super) type ReadResult = Result<Value, ApiError>;
 
 /// The namespace and names of the installation.
 pub(super) struct InstallationPlace {
@@ -33,21 +33,21 @@ pub(super) struct InstallationPlace {
 pub(super) struct InstallationFacts {
     pub(super) place: InstallationPlace,
     pub(super) version: Value,
-    pub(super) deployment: Read,
-    pub(super) pods: Read,
-    pub(super) service: Read,
-    pub(super) slices: Read,
-    pub(super) validating: Read,
-    pub(super) mutating: Read,
+    pub(super) deployment: ReadResult,
+    pub(super) pods: ReadResult,
+    pub(super) service: ReadResult,
+    pub(super) slices: ReadResult,
+    pub(super) validating: ReadResult,
+    pub(super) mutating: ReadResult,
     /// The public part of the Secret of the certificate.
     pub(super) certificates: Result<Certificates, ApiError>,
     /// The data of the ConfigMap with the policies; null where there is none.
-    pub(super) policies: Read,
+    pub(super) policies: ReadResult,
     /// The `StatefulSetPolicy` objects; null where the kind is not served.
-    pub(super) policy_objects: Read,
-    pub(super) namespaces: Read,
+    pub(super) policy_objects: ReadResult,
+    pub(super) namespaces: ReadResult,
     /// Names and namespaces of all StatefulSets.
-    pub(super) sets: Read,
+    pub(super) sets: ReadResult,
     /// The rights that are needed, and whether the service account has each.
     pub(super) rights: Vec<(Right, Result<bool, ApiError>)>,
     pub(super) probe: ProbeAnswer,
@@ -145,17 +145,17 @@ struct Asker {
 }
 
 impl Asker {
-    async fn get(&self, path: &str) -> Read {
+    async fn get(&self, path: &str) -> ReadResult {
         self.ask(Request::get(path), Vec::new()).await
     }
 
     /// A list of names only.
-    async fn metadata(&self, path: &str) -> Read {
+    async fn metadata(&self, path: &str) -> ReadResult {
         let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
         self.ask(Request::get(path).header("accept", accept), Vec::new()).await
     }
 
-    async fn ask(&self, request: http::request::Builder, body: Vec<u8>) -> Read {
+    async fn ask(&self, request: http::request::Builder, body: Vec<u8>) -> ReadResult {
         let request = request.body(body).map_err(|error| ApiError::Malformed(error.to_string()))?;
         answered(PATIENCE, self.client.request(request)).await
     }
@@ -172,7 +172,7 @@ impl Asker {
         Ok(Certificates { secret: name.to_owned(), authorities, leaf })
     }
 
-    async fn policies(&self, namespace: &str, pod_spec: &Value) -> Read {
+    async fn policies(&self, namespace: &str, pod_spec: &Value) -> ReadResult {
         let volumes = pod_spec["volumes"].as_array().into_iter().flatten();
         let mut names = volumes.filter_map(|volume| volume["configMap"]["name"].as_str());
         let Some(name) = names.next() else { return Ok(Value::Null) };
@@ -182,7 +182,7 @@ impl Asker {
         }
     }
 
-    async fn policy_objects(&self) -> Read {
+    async fn policy_objects(&self) -> ReadResult {
         match self.get("/apis/stateward.dev/v1alpha1/statefulsetpolicies").await {
             Err(ApiError::Status { code: 404, .. }) => Ok(Value::Null),
             list => list.map(|list| list["items"].clone()),
@@ -256,7 +256,7 @@ impl Asker {
         Ok((Response::from_parts(parts, ()), body.collect().await?.to_bytes()))
     }
 
-    async fn logs(&self, namespace: &str, pods: &Read) -> Vec<(String, Result<String, ApiError>)> {
+    async fn logs(&self, namespace: &str, pods: &ReadResult) -> Vec<(String, Result<String, ApiError>)> {
         let mut logs = Vec::new();
         let pods = pods.as_ref().ok().and_then(|pods| pods["items"].as_array()).into_iter().flatten();
         for name in pods.filter_map(|pod| pod["metadata"]["name"].as_str()) {

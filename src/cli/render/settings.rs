@@ -53,10 +53,10 @@ struct KustomizationSetting {
     file: Arc<Source>,
     kind: Pattern,
     name: Pattern,
-    sets: Sets,
+    sets: PatchedSettings,
 }
 
-enum Sets {
+enum PatchedSettings {
     /// These fields. One that is removed is null.
     Fields(Node<'static>),
     /// These keys, in whatever map: labels, annotations.
@@ -170,7 +170,9 @@ impl KustomizationSettings {
         let all = self.kustomizations.iter().flat_map(|kustomization| &kustomization.settings);
         let mut found: Vec<(&str, Position)> = all
             .filter_map(|KustomizationSetting { file, kind, name: own, sets }| {
-                let (Sets::Generates(span), Pattern::Exactly(own)) = (sets, own) else { return None };
+                let (PatchedSettings::Generates(span), Pattern::Exactly(own)) = (sets, own) else {
+                    return None;
+                };
                 let is_it = kind.names(&rendered.kind, &rendered.kind) && name.contains(own.as_str());
                 is_it.then(|| (own.as_str(), Position { file: Arc::clone(file), span: *span }))
             })
@@ -188,10 +190,10 @@ fn kustomization_in(folder: &Path) -> Option<PathBuf> {
 fn fits(chain: &[&KustomizationSetting], rendered: &Manifest<'_>) -> bool {
     let name = rendered.name.as_deref().unwrap_or_default();
     let has_affix = |setting: &&KustomizationSetting| {
-        if let Sets::Affix(affix, _) = &setting.sets { name.contains(affix) } else { true }
+        if let PatchedSettings::Affix(affix, _) = &setting.sets { name.contains(affix) } else { true }
     };
     let namespace = chain.iter().rev().find_map(|setting| match &setting.sets {
-        Sets::Namespace(namespace, _) => Some(namespace.as_str()),
+        PatchedSettings::Namespace(namespace, _) => Some(namespace.as_str()),
         _ => None,
     });
     chain.iter().all(has_affix) && (namespace.is_none() || namespace == rendered.namespace.as_deref())
@@ -201,18 +203,18 @@ impl KustomizationSetting {
     /// The part of an object that it gives.
     fn layer(&self, rendered: &Manifest<'_>) -> Option<Layer<'_>> {
         let (node, is_anywhere) = match &self.sets {
-            Sets::Fields(node) => (Cow::Borrowed(node), false),
-            Sets::Keys(node) => (Cow::Borrowed(node), true),
-            Sets::Namespace(namespace, span) => {
+            PatchedSettings::Fields(node) => (Cow::Borrowed(node), false),
+            PatchedSettings::Keys(node) => (Cow::Borrowed(node), true),
+            PatchedSettings::Namespace(namespace, span) => {
                 let namespace = partial::text(namespace, *span);
                 (Cow::Owned(map(vec![("namespace", namespace)], *span)), true)
             }
-            Sets::Affix(_, span) => {
+            PatchedSettings::Affix(_, span) => {
                 let name = partial::text(rendered.name.as_deref()?, *span);
                 (Cow::Owned(nested(&["metadata", "name"], name, *span)), false)
             }
-            Sets::Image(name, span) => (Cow::Owned(images(name, *span, rendered)), false),
-            Sets::Generates(_) => return None,
+            PatchedSettings::Image(name, span) => (Cow::Owned(images(name, *span, rendered)), false),
+            PatchedSettings::Generates(_) => return None,
         };
         Some(Layer { file: &self.file, node, is_anywhere })
     }
@@ -252,7 +254,7 @@ impl KustomizationReader<'_> {
             for entry in items(node, key) {
                 if let Some(name) = entry.get("name").and_then(Node::as_str) {
                     let (kind, name) = (Pattern::Exactly(kind.to_owned()), Pattern::Exactly(name.to_owned()));
-                    self.push(kind, name, Sets::Generates(entry.locate("/name")));
+                    self.push(kind, name, PatchedSettings::Generates(entry.locate("/name")));
                 }
             }
         }
@@ -260,7 +262,8 @@ impl KustomizationReader<'_> {
             self.patch(patch, None);
         }
         self.patches(node, "patches");
-        let affixes: [fn(String, Span) -> Sets; 3] = [Sets::Namespace, Sets::Affix, Sets::Affix];
+        let affixes: [fn(String, Span) -> PatchedSettings; 3] =
+            [PatchedSettings::Namespace, PatchedSettings::Affix, PatchedSettings::Affix];
         for (key, sets) in ["namespace", "namePrefix", "nameSuffix"].into_iter().zip(affixes) {
             if let Some(text) = node.get(key).and_then(Node::as_str) {
                 let at = node.locate(&format!("/{key}"));
@@ -270,7 +273,7 @@ impl KustomizationReader<'_> {
         let pairs = items(node, "labels").iter().filter_map(|entry| entry.get("pairs"));
         let common = ["commonLabels", "commonAnnotations"].into_iter().filter_map(|key| node.get(key));
         for pairs in pairs.chain(common) {
-            self.push(Pattern::Any, Pattern::Any, Sets::Keys(pairs.clone().into_owned()));
+            self.push(Pattern::Any, Pattern::Any, PatchedSettings::Keys(pairs.clone().into_owned()));
         }
         self.patches(node, "patchesJson6902");
         for entry in items(node, "replicas") {
@@ -281,12 +284,12 @@ impl KustomizationReader<'_> {
             if let Some(name) = field("newName").or(field("name")) {
                 let key = ["newTag", "digest", "newName"].into_iter().find(|key| entry.get(key).is_some());
                 let span = entry.locate(&format!("/{}", key.unwrap_or("name")));
-                self.push(Pattern::Any, Pattern::Any, Sets::Image(name.to_owned(), span));
+                self.push(Pattern::Any, Pattern::Any, PatchedSettings::Image(name.to_owned(), span));
             }
         }
     }
 
-    fn push(&mut self, kind: Pattern, name: Pattern, sets: Sets) {
+    fn push(&mut self, kind: Pattern, name: Pattern, sets: PatchedSettings) {
         self.settings.push(KustomizationSetting { file: Arc::clone(self.own), kind, name, sets });
     }
 
@@ -294,7 +297,7 @@ impl KustomizationReader<'_> {
         let (name, count) = (entry.get("name").and_then(Node::as_str), entry.get("count"));
         let (Some(name), Some(count)) = (name, count) else { return };
         let count = nested(&["spec", "replicas"], count.clone().into_owned(), entry.locate("/count"));
-        self.push(Pattern::Any, Pattern::Exactly(name.to_owned()), Sets::Fields(count));
+        self.push(Pattern::Any, Pattern::Exactly(name.to_owned()), PatchedSettings::Fields(count));
     }
 
     fn patches(&mut self, node: &Node<'_>, key: &str) {
@@ -330,7 +333,7 @@ impl KustomizationReader<'_> {
             None => Pattern::Any,
         };
         let mut push = |kind, name, node| {
-            let sets = Sets::Fields(node);
+            let sets = PatchedSettings::Fields(node);
             self.settings.push(KustomizationSetting { file: Arc::clone(file), kind, name, sets });
         };
         if let Some(operations) = patch.as_list() {

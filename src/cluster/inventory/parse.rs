@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::cluster::{ClusterObject, Kind};
-use crate::manifest::{Manifest, NodeValue, Note, NoteKind, Variable, document, misspelt_fields, pointer_of};
+use crate::manifest::{
+    Manifest, NodeValue, Note, NoteKind, WholeVariable, document, misspelt_fields, pointer_of,
+};
 use crate::model::{field_path, printable};
 
 /// Each takes a reading of the object.
@@ -83,7 +85,7 @@ fn read(kind: Kind, manifest: &Manifest<'_>) -> Result<ClusterObject, FieldFault
 fn fill_in(manifest: &mut Manifest<'_>, pointer: &str) -> Option<Note> {
     let node = manifest.node.pointer_mut(pointer)?;
     let text = node.as_str()?.to_owned();
-    let default = Variable::of(&text)?.default?;
+    let default = WholeVariable::of(&text)?.default?;
     let value = document(default).ok()?.into_owned().value;
     if !matches!(value, NodeValue::Bool(_) | NodeValue::Number(_) | NodeValue::String(_)) {
         return None;
@@ -96,8 +98,8 @@ fn fill_in(manifest: &mut Manifest<'_>, pointer: &str) -> Option<Note> {
 fn unread(kind: Kind, manifest: &Manifest<'_>, fault: &FieldFault) -> Note {
     let FieldFault { pointer, field, message } = fault;
     let text = manifest.node.pointer(pointer).and_then(|node| node.as_str()).unwrap_or_default();
-    let (note_kind, message) = match Variable::of(text) {
-        Some(Variable { default: None }) => {
+    let (note_kind, message) = match WholeVariable::of(text) {
+        Some(WholeVariable { default: None }) => {
             let fill_in =
                 "fill it in first (envsubst, `flux build kustomization`, `oc process`) and audit the result";
             let message = format!("{field} is {text}, and its value is not here: {fill_in}");

@@ -133,7 +133,7 @@ fn what_is_written_down() {
 }
 
 #[test]
-fn who_resigns_leads_no_longer_and_leaves_the_lease_to_anybody() {
+fn a_candidate_that_resigns_leads_no_longer_and_frees_the_lease() {
     let mut candidate = candidate();
     assert_eq!(candidate.resign(wall()), None, "it had nothing");
     candidate.wrote(lease("3", Some("me"), Some(15)), seconds(0), seconds(0));

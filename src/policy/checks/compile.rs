@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::document::{CheckDocument, CheckedResource, Variable};
+use super::document::{CheckDocument, CheckVariable, CheckedResource};
 use super::names::CheckNames;
 use super::{Check, Checks};
 use crate::cel::{CompileError, Program, Type, type_of_json};
@@ -22,7 +22,7 @@ const MAX_DEPTH: usize = 128;
 pub(in crate::policy) struct Written<'p> {
     pub(in crate::policy) policy: &'p str,
     pub(in crate::policy) cap: Level,
-    pub(in crate::policy) variables: Vec<Variable>,
+    pub(in crate::policy) variables: Vec<CheckVariable>,
     pub(in crate::policy) params: Map<String, Value>,
     pub(in crate::policy) checks: Vec<CheckDocument>,
 }
@@ -49,7 +49,7 @@ pub(in crate::policy) fn compile(written: Written<'_>) -> Result<Checks, PolicyE
             return Err(error(format!("{at}/name"), format!("there are two checks {:?}", document.name)));
         }
         let names = all.iter().filter(|of| document.resources.contains(&of.resource)).collect();
-        let compiler = Compiler { at, names, variables: &variables };
+        let compiler = CheckCompiler { at, names, variables: &variables };
         list.push(compiler.check(policy, cap, document)?);
     }
     let read_raw_sets = list.iter().any(Check::reads_raw_set);
@@ -69,7 +69,7 @@ fn bounded(pointer: &str, length: usize, most: usize) -> Result<(), PolicyError>
 
 /// A variable is typed for each resource; one that makes no sense for one of them is only not there for its checks.
 fn compile_variables(
-    variables: &[Variable],
+    variables: &[CheckVariable],
     all: &mut [CheckNames<'_>],
 ) -> Result<Vec<(Box<str>, Program)>, PolicyError> {
     let mut compiled: Vec<(Box<str>, Program)> = Vec::new();
@@ -133,13 +133,13 @@ fn located(CompileError { offset, message }: CompileError, pointer: String) -> P
 }
 
 /// Compiles one check, for each resource that it looks at.
-struct Compiler<'c, 'p> {
+struct CheckCompiler<'c, 'p> {
     at: String,
     names: Vec<&'c CheckNames<'p>>,
     variables: &'c [(Box<str>, Program)],
 }
 
-impl Compiler<'_, '_> {
+impl CheckCompiler<'_, '_> {
     fn check(&self, policy: &str, cap: Level, document: CheckDocument) -> Result<Check, PolicyError> {
         let at = |field: &str| format!("{}/{field}", self.at);
         self.check_name(&document.name)?;

@@ -8,7 +8,7 @@ use crate::verdict::Level;
 /// A value that the expressions of the policy's checks share.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "a map", deny_unknown_fields)]
-pub(in crate::policy) struct Variable {
+pub(in crate::policy) struct CheckVariable {
     /// Expressions read it as variables.NAME.
     #[schemars(length(min = 1, max = 63))]
     pub(super) name: String,

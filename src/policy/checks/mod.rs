@@ -16,7 +16,7 @@ use crate::verdict::{Level, RuleId};
 pub(super) use compile::{Written, compile};
 pub use document::CheckedResource;
 pub use document::FailurePolicy;
-pub(super) use document::{CheckDocument, Variable};
+pub(super) use document::{CheckDocument, CheckVariable};
 
 /// The checks of one policy, with what their expressions share.
 #[derive(Debug, Default)]

@@ -21,12 +21,12 @@ struct Log<'a> {
     #[serde(rename = "$schema")]
     schema: &'static str,
     version: &'static str,
-    runs: [Run<'a>; 1],
+    runs: [SarifRun<'a>; 1],
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Run<'a> {
+struct SarifRun<'a> {
     tool: Tool<'a>,
     invocations: [Invocation; 1],
     results: Vec<ResultItem<'a>>,
@@ -205,7 +205,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     let result = |located| result(located, &indexes, is_compared);
     let version = env!("CARGO_PKG_VERSION");
     let driver = Driver { name: "stateward", version, semantic_version: version, rules: descriptors };
-    let run = Run {
+    let run = SarifRun {
         tool: Tool { driver },
         invocations: [invocation(report)],
         results: report.findings.iter().map(result).collect(),

@@ -142,7 +142,7 @@ impl ClusterView {
         self.replicas[replica].read = Some((self.secret.clone(), self.entries.clone()));
     }
 
-    /// As the keeper does it.
+    /// As the certificate manager does it.
     fn act(&mut self, number: usize) {
         let leads = self.leader == number;
         let replica = &mut self.replicas[number];
@@ -215,7 +215,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(250))]
 
     #[test]
-    fn nobody_presents_what_is_not_trusted_or_not_valid_and_there_is_an_end_to_it(
+    fn no_replica_presents_a_certificate_that_is_not_trusted_or_not_valid_and_every_rotation_ends(
         events in prop::collection::vec(event(), 0..120),
     ) {
         let mut view = ClusterView::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::super::facts::{InstallationFacts, Read};
+use super::super::facts::{InstallationFacts, ReadResult};
 use super::{CheckStatus, DoctorCheck, text};
 use crate::api_server::ApiError;
 
@@ -72,7 +72,7 @@ pub(super) fn configurations(facts: &InstallationFacts) -> Vec<DoctorCheck> {
         ("ValidatingWebhookConfiguration", &facts.validating),
         ("MutatingWebhookConfiguration", &facts.mutating),
     ];
-    let check = |(kind, read): (&str, &Read)| match read {
+    let check = |(kind, read): (&str, &ReadResult)| match read {
         Err(ApiError::Status { code: 404, .. }) => DoctorCheck::new(
             CheckStatus::Problem,
             "webhooks",
