@@ -34,20 +34,21 @@ pub(super) fn application(
     known: ApplicationInputs<'_>,
     context: Option<Arc<str>>,
 ) -> Application {
-    let view = ClusterView::new(known.cluster, PendingChange::Set(set, set.replicas()));
+    let replicas = known.cluster.replicas_of(set);
+    let view = ClusterView::new(known.cluster, PendingChange::Set(set, replicas));
     let class = classify(set, &view, known.policies);
-    let group = view.group_of(set, set.replicas(), |_, _| true).filter(|_| class.class == Class::Quorum);
-    let alone = Group::alone(set, set.replicas());
+    let group = view.group_of(set, replicas, |_, _| true).filter(|_| class.class == Class::Quorum);
+    let alone = Group::alone(set, replicas);
     let sets = &group.as_ref().unwrap_or(&alone).sets;
     let rollout = set.rolling_update().map(|rolling| {
-        let limit = rolling.max_unavailable.map_or(1, |limit| limit.of_rounded_down(set.replicas()));
-        limit.clamp(1, set.replicas().max(1))
+        let limit = rolling.max_unavailable.map_or(1, |limit| limit.of_rounded_down(replicas));
+        limit.clamp(1, replicas.max(1))
     });
     Application {
         object: set.reference(),
         context,
         class,
-        replicas: set.replicas(),
+        replicas,
         sets: sets.iter().map(|(set, _)| set.metadata.name.clone()).collect(),
         ready: ready(sets),
         members: group.as_ref().map(Group::members),
@@ -94,7 +95,7 @@ fn allows_now(budget: &DisruptionBudget, view: &ClusterView<'_>) -> Option<i32> 
 
 /// The findings about the replica counts around the present one, judged like a scale request.
 fn steps(set: &StatefulSet, known: ApplicationInputs<'_>) -> Vec<ScaleStep> {
-    let present = set.replicas();
+    let present = known.cluster.replicas_of(set);
     let findings = |replicas| {
         let Metadata { namespace, name, .. } = &set.metadata;
         let action =

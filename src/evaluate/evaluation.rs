@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::softening::SAY_GROUP;
 use crate::cluster::Group;
-use crate::model::{Class, Classified, Object, ObjectRef, Owner, cut, printable_lines};
+use crate::model::{Autoscaler, Class, Classified, Object, ObjectRef, Owner, cut, printable_lines};
 use crate::policy::{self, Applicable};
 use crate::rules::Params;
 use crate::rules::{
@@ -149,6 +149,13 @@ impl Evaluation<'_> {
         finding.class = Some(self.class_for(rule).clone());
         let key = after.group.as_ref().filter(|_| of_group).and_then(Group::key);
         finding.group = key.map(Into::into);
+        let makers = self.makers(&finding);
+        // A rule that depends on the count is triggered by a scale.
+        if rule.triggers.contains(&Trigger::Scale)
+            && let Some(scaler) = after.raised_by()
+        {
+            finding.name_autoscaler(scaler);
+        }
         if rule.counts_members() && self.may_grow() {
             finding.spare("unless other sets of its group are still to come");
         }
@@ -178,7 +185,7 @@ impl Evaluation<'_> {
         if let Some(owner) = self.operated.spared() {
             finding.spare(&format!("not refused: the operator of {} {} asks for it", owner.kind, owner.name));
         }
-        if let Some(makers) = self.makers(&finding) {
+        if let Some(makers) = makers {
             let _ = write!(finding.remedy, "; {makers}: make the edit there");
             finding.edits.iter_mut().for_each(|edit| edit.is_safe = false);
         }
@@ -328,5 +335,20 @@ impl Finding {
             self.level = Level::Warn;
             let _ = write!(self.message, " ({why})");
         }
+    }
+
+    /// Says that the replica count is the minimum of an autoscaler and not the one in the set.
+    fn name_autoscaler(&mut self, scaler: &Autoscaler) {
+        let reference = scaler.reference();
+        if self.related.iter().any(|(object, _)| *object == reference) {
+            return;
+        }
+        let (least, unless) = (scaler.min_replicas(), scaler.unless_idle());
+        let _ = write!(
+            self.message,
+            " ({} {} keeps at least {least} replicas{unless})",
+            reference.kind, reference.name
+        );
+        self.related.push((reference, scaler.min_path().to_owned()));
     }
 }

@@ -71,10 +71,30 @@ impl Autoscaler {
         self.spec.max_replicas.unwrap_or(if self.kind == Kind::ScaledObject { 100 } else { 0 })
     }
 
+    /// JSON pointer of the field of [`Self::min_replicas`].
+    pub fn min_path(&self) -> &'static str {
+        if self.kind == Kind::ScaledObject { "/spec/minReplicaCount" } else { "/spec/minReplicas" }
+    }
+
     /// The count below [`Self::min_replicas`] that a ScaledObject sets while no trigger is active. KEDA refuses others.
     pub fn idle_replicas(&self) -> Option<i32> {
         let is_keda = self.kind == Kind::ScaledObject;
         self.spec.idle_replicas.filter(|idle| is_keda && *idle < self.min_replicas())
+    }
+
+    /// Kind and name of the object to delete. KEDA makes a HorizontalPodAutoscaler again as long as its ScaledObject is there.
+    pub fn to_delete(&self) -> String {
+        match self.metadata.owner.as_deref() {
+            Some(owner) if &*owner.kind == Kind::ScaledObject.name() => {
+                format!("{} {}", owner.kind, owner.name)
+            }
+            _ => format!("{} {}", self.kind.name(), self.metadata.name),
+        }
+    }
+
+    /// Ends "keeps at least N replicas" in messages.
+    pub fn unless_idle(&self) -> &'static str {
+        if self.idle_replicas().is_some() { ", except while idle" } else { "" }
     }
 
     /// The name of the StatefulSet it scales; `None` if it scales another kind.

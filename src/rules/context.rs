@@ -332,7 +332,8 @@ impl<'a> SetContext<'a> {
     pub fn raised_by(&self) -> Option<&'a Autoscaler> {
         let is_raised = self.replicas > self.set.replicas().max(0);
         let mut scalers = if is_raised { self.autoscalers() } else { Vec::new() }.into_iter();
-        scalers.find(|scaler| scaler.min_replicas() == self.replicas)
+        // A ScaledObject comes after the HorizontalPodAutoscaler that KEDA makes of it.
+        scalers.rfind(|scaler| scaler.min_replicas() == self.replicas)
     }
 
     /// Every term and constraint that is to keep the pods apart; `None` where there are too many to look at.

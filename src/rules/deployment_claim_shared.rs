@@ -10,8 +10,8 @@ rule! {
     ///
     /// A Deployment, or a ReplicaSet that no Deployment has made, has two or more replicas that write to one PersistentVolumeClaim
     /// which only one node (`ReadWriteOnce`) or one pod (`ReadWriteOncePod`) may mount. It is judged when the object is created or
-    /// edited, and when it is scaled from one pod to more. An autoscaler (HorizontalPodAutoscaler, ScaledObject) that may start a
-    /// second pod of it is a warning.
+    /// edited, and when it is scaled from one pod to more. The minimum of an autoscaler (HorizontalPodAutoscaler, ScaledObject)
+    /// counts as replicas. One that only may start a second pod is a warning.
     ///
     /// Claims that several nodes may mount (`ReadWriteMany`, `ReadOnlyMany`) and read-only mounts are let be, and so are ephemeral
     /// volumes, of which each pod has its own. Where the claim is in the same files, or in the cluster, its access modes are read;
@@ -76,7 +76,7 @@ rule! {
 
 fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
     let pods = PodCount::of(at);
-    if pods.most <= 1 {
+    if !pods.are_several() {
         return;
     }
     let spec = &at.workload.template().spec;
@@ -102,13 +102,14 @@ fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
         let message =
             format!("{} the one PersistentVolumeClaim {}: {consequence}", pods.mount(at), source.claim_name);
         let path = format!("/spec/template/spec/volumes/{index}/persistentVolumeClaim/claimName");
-        let found =
-            out.add(FieldPlace::in_set(path), message, remedy(at, pods.scaler)).keyed(&*source.claim_name);
+        let found = out.add(FieldPlace::in_set(path), message, pods.remedy(at)).keyed(&*source.claim_name);
         if let Some(scaler) = pods.scaler {
-            // It is not known whether it ever will.
-            found.related_to(FieldPlace::of(scaler.reference(), "/spec/scaleTargetRef")).at_most(Level::Warn);
+            found.related_to(FieldPlace::of(scaler.reference(), "/spec/scaleTargetRef"));
         } else {
             found.edit(FieldEdit::replicas(1)).edits(recreate(at.workload));
+        }
+        if !pods.are_certain() {
+            found.at_most(Level::Warn);
         }
         match claim {
             Some(claim) => {
@@ -124,38 +125,58 @@ fn check(at: &WorkloadContext<'_>, _: &Params, out: &mut Violations) {
 
 /// How many pods there may be.
 struct PodCount<'a> {
-    most: i32,
-    /// The object that may start so many pods, where there is only one so far.
+    replicas: i32,
+    /// The autoscaler that may start more than one pod.
     scaler: Option<&'a Autoscaler>,
 }
 
 impl<'a> PodCount<'a> {
     fn of(at: &WorkloadContext<'a>) -> Self {
         // Without replicas an autoscaler is off.
-        let scalers = if at.replicas == 1 { at.autoscalers() } else { Vec::new() };
-        let scaler = scalers.into_iter().find(|scaler| scaler.max_replicas() > 1);
-        Self { most: scaler.map_or(at.replicas, Autoscaler::max_replicas), scaler }
+        let scalers = if at.replicas > 0 { at.autoscalers() } else { Vec::new() };
+        let several = scalers.into_iter().filter(|scaler| scaler.max_replicas() > 1);
+        // Of equals the last one: a ScaledObject comes after the HorizontalPodAutoscaler that KEDA makes of it.
+        Self { replicas: at.replicas, scaler: several.max_by_key(|scaler| scaler.min_replicas()) }
+    }
+
+    /// More than one pod at some time.
+    fn are_several(&self) -> bool {
+        self.replicas > 1 || self.scaler.is_some()
+    }
+
+    /// Whether several pods will run, and not only may.
+    fn are_certain(&self) -> bool {
+        let is_kept = |scaler: &Autoscaler| {
+            scaler.min_replicas() > 1 && scaler.idle_replicas().is_none_or(|idle| idle > 1)
+        };
+        self.replicas > 1 || self.scaler.is_some_and(is_kept)
     }
 
     fn mount(&self, at: &WorkloadContext<'_>) -> String {
-        let (most, called) = (self.most, at.called());
-        match self.scaler.map(Object::reference) {
-            Some(ObjectRef { kind, name, .. }) => {
-                format!("{kind} {name} may start up to {most} pods of {called}, which mount")
-            }
-            None => format!("{most} pods of {called} mount"),
+        let (replicas, called) = (self.replicas, at.called());
+        let Some(scaler) = self.scaler.filter(|scaler| replicas < scaler.min_replicas().max(2)) else {
+            return format!("{replicas} pods of {called} mount");
+        };
+        let ObjectRef { kind, name, .. } = scaler.reference();
+        let (least, most) = (scaler.min_replicas(), scaler.max_replicas());
+        if least > 1 {
+            let unless = scaler.unless_idle();
+            format!("{kind} {name} keeps at least {least} pods of {called}{unless}, which mount")
+        } else {
+            format!("{kind} {name} may start up to {most} pods of {called}, which mount")
         }
     }
-}
 
-fn remedy(at: &WorkloadContext<'_>, scaler: Option<&Autoscaler>) -> String {
-    let strategy = if at.workload.rollout(1).is_some() { " and spec.strategy.type to Recreate" } else { "" };
-    let fewer = match scaler.map(Object::reference) {
-        Some(ObjectRef { kind, name, .. }) => format!("delete {kind} {name}"),
-        None => format!("set spec.replicas to 1{strategy}"),
-    };
-    format!(
-        "{fewer}; or use a ReadWriteMany claim, if the software can share its files, or a StatefulSet \
-         with a volumeClaimTemplate, which makes a claim for each pod"
-    )
+    fn remedy(&self, at: &WorkloadContext<'_>) -> String {
+        let strategy =
+            if at.workload.rollout(1).is_some() { " and spec.strategy.type to Recreate" } else { "" };
+        let delete = self.scaler.map(|scaler| format!("delete {}", scaler.to_delete()));
+        let scale = (self.replicas > 1).then(|| format!("set spec.replicas to 1{strategy}"));
+        let fewer: Vec<String> = delete.into_iter().chain(scale).collect();
+        format!(
+            "{}; or use a ReadWriteMany claim, if the software can share its files, or a StatefulSet with a \
+             volumeClaimTemplate, which makes a claim for each pod",
+            fewer.join(" and ")
+        )
+    }
 }

@@ -3,7 +3,7 @@
 use super::budgets::enumerate;
 use super::{SetContext, Transition};
 use crate::cluster::Kind;
-use crate::model::{AbsentVoters, Claim, Object};
+use crate::model::{AbsentVoters, Claim};
 
 /// The edit of the judged set that gives its group this many members. Where each member has a set of its own, it is not the
 /// replica count that changes.
@@ -24,12 +24,8 @@ pub(super) fn edit_to(at: &SetContext<'_>, members: i32) -> String {
 /// The remedy that sets the replica count to one of these; an autoscaler whose minimum the present count is would undo it.
 pub(super) fn set_count(at: &SetContext<'_>, counts: &str) -> String {
     let remedy = with_list(at, format!("set spec.replicas to {counts}"));
-    match at.raised_by().map(Object::reference) {
-        Some(scaler) => {
-            format!("delete {} {}, whose minimum the count is, and {remedy}", scaler.kind, scaler.name)
-        }
-        None => remedy,
-    }
+    let Some(scaler) = at.raised_by() else { return remedy };
+    format!("delete {}, whose minimum the count is, and {remedy}", scaler.to_delete())
 }
 
 /// A remedy that gives a set another number of pods, where its containers are told of these by name: a pod that is not listed has no

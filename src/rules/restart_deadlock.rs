@@ -99,7 +99,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let place = FieldPlace::in_set("/spec/podManagementPolicy");
     let edit = FieldEdit::set(place.clone(), "Parallel").unsafe_to_apply();
     // A scale is no moment to make the set anew.
-    let is_scaled = at.replicas != at.set.replicas();
+    let is_scaled = at.replicas != at.set.replicas() && at.raised_by().is_none();
     out.add(place, message, remedy).edits((!is_scaled).then_some(edit));
 }
 
@@ -170,6 +170,17 @@ mod tests {
                 "{probe}"
             );
         }
+    }
+
+    #[test]
+    fn only_a_scale_request_is_no_moment_for_the_edit() {
+        let scene = scene("", &json!({"readinessProbe": {"grpc": {}}}), &json!({"connections": true}));
+        let target = json!({"kind": "StatefulSet", "name": "zk"});
+        let scaler = json!({"kind": "HorizontalPodAutoscaler", "metadata": {"name": "zk", "namespace": "default"},
+            "spec": {"minReplicas": 5, "maxReplicas": 5, "scaleTargetRef": target}});
+        let edits = |scene: RuleTest| scene.scaled_to(5).found(&RULE)[0].edits.len();
+        assert_eq!(edits(scene.clone()), 0);
+        assert_eq!(edits(scene.with(scaler)), 1, "the count is the minimum of an autoscaler");
     }
 
     #[test]

@@ -98,6 +98,22 @@ fn an_application_at_a_glance() {
 }
 
 #[test]
+fn an_autoscaler_decides_how_many_members_there_are() {
+    let mut listing = listing(&[("zk", 1, 1)]);
+    let target = json!({"kind": "StatefulSet", "name": "zk"});
+    let spec = json!({"minReplicas": 3, "maxReplicas": 3, "scaleTargetRef": target});
+    let scaler = json!({"metadata": {"name": "zk", "namespace": "data"}, "spec": spec});
+    let scaler = ClusterObject::from_json(Kind::Autoscaler, &scaler.to_string()).unwrap();
+    scaler.insert_into(&mut listing.cluster);
+    let report = report(&listing);
+    let application = &report.applications[0];
+    assert_eq!((application.replicas, application.members), (3, Some(3)));
+    let steps: Vec<i32> = application.steps.iter().map(|step| step.replicas).collect();
+    let (up, down) = steps.split_at(steps.iter().take_while(|replicas| **replicas > 3).count());
+    assert_eq!((up[0], down), (4, &[2, 1, 0][..]));
+}
+
+#[test]
 fn what_may_not_be_read_is_said() {
     let listing = listing(&[("zk", 3, 3)]);
     let report = report(&listing);
