@@ -1,8 +1,9 @@
 //! `quorum-even`
 
 use super::edits;
-use super::members::{edit_to, set_count};
+use super::members::{edit_to, match_list, set_count};
 use super::{FieldPlace, Params, SetContext, Violations};
+use crate::model::AbsentVoters;
 use crate::model::quorum::{majority, tolerated};
 
 rule! {
@@ -14,7 +15,7 @@ rule! {
     ///
     /// It is a warning where sets only seem to be one group (one image behind one Service, one cluster of Elasticsearch by name), and
     /// where a list of members names others, observers of ZooKeeper among the pods, or fewer voters of Kafka than there are pods. Where
-    /// a list of ZooKeeper or Kafka names pods of the set that do not run, its voters are counted.
+    /// a list of ZooKeeper or Kafka names pods of the set that do not run, the number that runs is judged.
     ///
     /// For a set that an operator manages it is at most a warning: operators change one member after the other, and pass
     /// through even counts.
@@ -69,12 +70,21 @@ rule! {
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(members) = at.members() else { return };
-    // Of an odd number that is listed, fewer pods than all have the same majority. Two must both agree, listed with a third or not.
-    let is_odd = members % 2 != 0 || (members > 2 && at.voters().is_some_and(|voters| voters % 2 != 0));
-    if members <= 0 || is_odd || at.replicas <= 0 {
+    if members <= 0 || members % 2 != 0 || at.replicas <= 0 {
         return;
     }
-    let message = match members {
+    let (message, remedy) = match at.absent_voters() {
+        Some(absent) => (message_of_list(members, absent), match_list(at, absent)),
+        None => (message(members), remedy(at, members)),
+    };
+    out.add(FieldPlace::in_set("/spec/replicas"), message, remedy)
+        .edits(edits::members(at, target(at, members)))
+        .passing_state()
+        .of_group();
+}
+
+fn message(members: i32) -> String {
+    match members {
         2 => "2 members survive no failure, just as 1 would, because both must agree".to_owned(),
         _ => format!(
             "{members} members survive the failure of {}, just as {} do, because {} must agree",
@@ -82,11 +92,20 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
             members - 1,
             majority(members),
         ),
+    }
+}
+
+/// Members that are listed and do not run raise the majority, so an even number survives no more than one fewer would without them.
+fn message_of_list(running: i32, absent: &AbsentVoters) -> String {
+    let AbsentVoters { list, voters, .. } = absent;
+    let needed = majority(*voters);
+    let survives = |what: &str| format!("they survive {what}, no more than a list of {} would", running - 1);
+    let consequence = match running - needed {
+        ..0 => "the group cannot work".to_owned(),
+        0 => survives("no failure"),
+        failures => survives(&format!("the failure of {failures}")),
     };
-    out.add(FieldPlace::in_set("/spec/replicas"), message, remedy(at, members))
-        .edits(edits::members(at, target(at, members)))
-        .passing_state()
-        .of_group();
+    format!("{running} of the {voters} members that {list} lists run, and {needed} must agree: {consequence}")
 }
 
 /// More members than this only make writes slower.
