@@ -17,9 +17,9 @@ rule! {
     /// (`--data-dir`, `ZOO_DATA_DIR`, `dataDir` in zoo.cfg), a claim or another lasting volume is mounted there, above or below it,
     /// and no `emptyDir` at the folder of a log of writes (`dataLogDir` of ZooKeeper).
     /// Where they say nothing, no `emptyDir` or `ephemeral` volume is mounted at the folder in which the image keeps its data by
-    /// itself (`/data` and `/datalog` of ZooKeeper, `/data/db` of MongoDB). No claim is mounted only above such a folder
-    /// where an official image declares it as a volume: containerd mounts one there that goes with the container and hides the
-    /// claim. Configuration files are read in audits, where their ConfigMaps are among the manifests. Where one may be mounted that
+    /// itself (`/data` and `/datalog` of ZooKeeper, `/data/db` of MongoDB). Where an official image declares such a folder as a
+    /// volume, a claim is mounted at it or below it: else containerd mounts a volume there that goes with the container, and hides
+    /// a claim that is mounted above. Configuration files are read in audits, where their ConfigMaps are among the manifests. Where one may be mounted that
     /// is not known, nothing is said of folders.
     ///
     /// ## Why
@@ -139,10 +139,19 @@ fn check_mounts(at: &SetContext<'_>, out: &mut Violations) {
             ))
         }),
     };
+    let by_image = || in_image_volume(at, container, &software.data_folders).filter(|_| told.is_empty());
     let fault = fault.or_else(|| {
-        let (folder, mount) = told.is_empty().then(|| hidden_by_image(at, container, &software.data_folders))??;
-        let mount = mount.folder();
-        Some((folder, format!("in {folder} unless they are told otherwise, where the image has a volume of its own, which hides what is mounted at {mount}")))
+        let (folder, above) = by_image()?;
+        let why = match above {
+            Some(mount) => format!(
+                "the image has a volume of its own, which hides what is mounted at {}",
+                mount.folder()
+            ),
+            None => {
+                "nothing is mounted but a volume of the image's own, which is new at each start of the container".to_owned()
+            }
+        };
+        Some((folder, format!("in {folder} unless they are told otherwise, where {why}")))
     });
     let Some((folder, where_it_is)) = fault.filter(|_| !software::may_be_configured(container)) else {
         return;
@@ -151,7 +160,12 @@ fn check_mounts(at: &SetContext<'_>, out: &mut Violations) {
         "the members keep their data {where_it_is}, so one whose pod is replaced has forgotten its data and its vote, and confirmed \
          writes can be lost"
     );
-    let remedy = format!("mount the claim at {folder} in container {}", container.name);
+    let is_beside = container.volume_mounts.iter().any(|mount| {
+        let mut others = software.data_folders.iter().filter(|other| ***other != *folder);
+        others.any(|other| mount.holds(other))
+    });
+    let how = if is_beside { ", with a subPath if the claim is mounted elsewhere too" } else { "" };
+    let remedy = format!("mount the claim at {folder} in container {}{how}", container.name);
     let path = format!("/spec/template/spec/containers/{}/volumeMounts", software.index);
     out.add(FieldPlace::in_set(path), message, remedy).keyed("volatile");
 }
@@ -178,36 +192,42 @@ fn volatile_at(at: &SetContext<'_>, container: &Container, folder: &str) -> Opti
     below.all(|mount| volume(at, &mount.name).is_some_and(Volume::is_volatile)).then_some(kind)
 }
 
-/// A folder of data that the image declares as a volume, and what lasts and is mounted above it: where nothing is mounted at the folder or
-/// at a part of it, the container runtime mounts a volume there that goes with the container. A script may move the data.
-fn hidden_by_image<'a>(
+/// A folder of data that the image declares as a volume and where nothing is mounted, nor at a part of it: the container runtime
+/// mounts a volume there that goes with the container. With the lasting mount above it, which that hides. A script may move the data.
+/// Where the container mounts no claim at all, that is said by `claim-not-mounted`.
+fn in_image_volume<'a>(
     at: &SetContext<'_>,
     container: &'a Container,
     folders: &'a [Box<str>],
-) -> Option<(&'a str, &'a VolumeMount)> {
+) -> Option<(&'a str, Option<&'a VolumeMount>)> {
     let mut words = container.command.iter().chain(&container.args);
-    if words.any(|word| word.contains(char::is_whitespace) || word.ends_with(".sh")) {
+    let is_told_a_log = container.log_folders().next().is_some();
+    if is_told_a_log || words.any(|word| word.contains(char::is_whitespace) || word.ends_with(".sh")) {
         return None;
     }
-    let is_mounted = |folder: &str| {
-        let mut mounts = container.volume_mounts.iter();
-        mounts.any(|mount| mount.folder() == folder || mount.is_below(folder))
-    };
+    let mounts = &container.volume_mounts;
+    if !mounts.iter().any(|mount| is_claim(at, mount)) {
+        return None;
+    }
+    let is_mounted =
+        |folder: &str| mounts.iter().any(|mount| mount.folder() == folder || mount.is_below(folder));
+    let folders: Vec<&str> =
+        folders.iter().map(|folder| &**folder).filter(|folder| !is_mounted(folder)).collect();
     let lasts = |mount: &&VolumeMount| !volume(at, &mount.name).is_some_and(Volume::is_volatile);
-    let above = |folder: &'a str| {
-        let mount = container.volume_mounts.iter().filter(lasts).find(|mount| mount.holds(folder))?;
-        Some((folder, mount))
-    };
-    let folders = folders.iter().map(|folder| &**folder);
-    let mut hidden = folders.filter(|folder| !is_mounted(folder)).filter_map(above);
-    // The catalogue is asked about the image only where something is mounted above.
-    hidden.find(|(folder, _)| software::image_volumes(container).any(|declared| declared == *folder))
+    // The catalogue is asked about the image only where it may matter.
+    let mut declared = (!folders.is_empty()).then(|| software::image_volumes(container))?;
+    let folder = declared.find_map(|declared| folders.iter().copied().find(|folder| *folder == declared))?;
+    Some((folder, mounts.iter().filter(lasts).find(|mount| mount.holds(folder))))
 }
 
 /// The volume of the template that a mount names; `None` where that is a claim of the pod's own.
 fn volume<'a>(at: &SetContext<'a>, name: &str) -> Option<&'a Volume> {
     let is_claim = at.set.spec.volume_claim_templates.iter().any(|claim| *claim.metadata.name == *name);
     at.set.spec.template.spec.volumes.iter().find(|volume| !is_claim && *volume.name == *name)
+}
+
+fn is_claim(at: &SetContext<'_>, mount: &VolumeMount) -> bool {
+    volume(at, &mount.name).is_none_or(|volume| volume.persistent_volume_claim.is_some())
 }
 
 fn is_nfs_folder_per_pod(at: &SetContext<'_>, volume: &Volume) -> bool {
@@ -319,7 +339,7 @@ mod tests {
                 json!({"name": "mongo", "image": image, "command": command, "volumeMounts": mounts});
             let scene = set(json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}],
                 "template": {"spec": {"containers": [container]}}}}));
-            let data_folders = Arc::from(["/data/db".into(), "/bitnami/mongodb".into()]);
+            let data_folders = Arc::from(["/data/db".into(), "/bitnami/mongodb".into(), "/datalog".into()]);
             let scene = scene.software(Software { data_folders, ..Software::default() });
             scene.found(&RULE).iter().map(|violation| violation.message.clone()).collect::<String>()
         };
@@ -331,10 +351,15 @@ mod tests {
                 "{image}: {said}"
             );
         }
+        assert!(
+            found("mongo:7", json!([]), "/mnt")
+                .contains("in /data/db unless they are told otherwise, where nothing")
+        );
+        assert!(found("zookeeper:3.9.3", json!([]), "/data").contains("in /datalog unless"));
         for (image, command, path) in [
             ("mongo:7", json!([]), "/data/db"),
             ("mongo:7", json!([]), "/data/db/journal"),
-            ("mongo:7", json!([]), "/mnt"),
+            ("example.com/mongo:7", json!([]), "/mnt"),
             ("mongo:7", json!(["sh", "-c", "exec mongod --config /tmp/x"]), "/data"),
             ("mongo:7", json!(["/start.sh"]), "/data"),
             ("mongo:7", json!(["mongod", "--dbpath", "/data"]), "/data"),
