@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use super::sources;
 use super::streams::{stderr, stdout};
 use crate::fix::{FixedFile, Fixes, LeftAlone, Reason, unified};
+use crate::manifest::STDIN;
 use crate::report::text::count;
 
 #[derive(Debug, clap::Args)]
@@ -101,7 +101,7 @@ impl FixTarget {
             ensure!(path.symlink_metadata().is_err(), "it is to be made, and there is one already");
             return Ok(Self::New(path));
         };
-        if file.name == sources::STDIN {
+        if file.name == STDIN {
             ensure!(is_diff, "standard input cannot be edited, --diff shows what would change");
             return Ok(Self::Stdin);
         }

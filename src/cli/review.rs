@@ -10,10 +10,11 @@ use jiff::Timestamp;
 
 use super::PolicyArgs;
 use super::audit::read_all_objects;
-use super::sources::{MAX_BYTES, STDIN};
+use super::sources::MAX_BYTES;
 use super::streams::stdout;
 use crate::admission;
 use crate::cluster::Cluster;
+use crate::manifest::STDIN;
 
 /// Answer one AdmissionReview, as the webhook would
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,7 @@ use std::vec;
 
 use walkdir::{DirEntry, WalkDir};
 
-use crate::manifest::{Note, NoteKind, Source, SourceOrigin, kinds_that_matter};
+use crate::manifest::{Note, NoteKind, STDIN, Source, SourceOrigin, kinds_that_matter};
 use crate::model::printable;
 
 /// The largest file that is read.
@@ -16,9 +16,6 @@ pub const MAX_BYTES: u64 = 64 << 20;
 
 /// Why pipes, devices and sockets are not opened.
 pub(super) const NOT_REGULAR: &str = "not a regular file";
-
-/// The name of what comes through standard input.
-pub const STDIN: &str = "<stdin>";
 
 /// The sources that some paths stand for, read one by one as they are asked for.
 pub struct Sources {

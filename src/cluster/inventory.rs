@@ -61,6 +61,24 @@ impl UnitKind {
     pub fn is_rendered(self) -> bool {
         self != Self::Files
     }
+
+    /// The name of a unit that lies in a folder.
+    pub fn unit_name(self, folder: &str) -> String {
+        format!("{folder}{}", self.suffix())
+    }
+
+    /// The folder in the name of a unit that was rendered.
+    pub fn rendered_folder(name: &str) -> Option<&str> {
+        [Self::Kustomization, Self::Chart].into_iter().find_map(|kind| name.strip_suffix(kind.suffix()))
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Files => "",
+            Self::Kustomization => " (kustomization)",
+            Self::Chart => " (chart)",
+        }
+    }
 }
 
 /// An object of whatever kind, as far as it takes to see that two files define the same one.

@@ -44,7 +44,7 @@ pub use node::{MapEntry, Node, NodeValue, Span};
 pub use note::{Note, NoteKind, kinds_that_matter};
 pub use outline::{KeyTable, Outline};
 pub use scalar_places::ScalarPlaces;
-pub use source::{Source, SourceOrigin};
+pub use source::{STDIN, Source, SourceOrigin};
 use split::DocumentText;
 pub use variable::WholeVariable;
 

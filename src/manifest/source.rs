@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+/// The name of what comes through standard input.
+pub const STDIN: &str = "<stdin>";
+
 /// A file, or what came through standard input.
 ///
 /// Its text is packed: an audit reads megabytes, of which a report shows a few lines.

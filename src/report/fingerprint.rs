@@ -3,26 +3,47 @@
 use std::collections::HashMap;
 
 use super::Located;
+use super::paths::RepositoryPaths;
 
-/// Gives each finding a fingerprint of rule, object, field and file. Lines are left out, since they move.
-pub(super) fn assign(findings: &mut [Located]) {
+/// The fingerprints of findings, of rule, object, field and file, and of what the object is rendered from: overlays may have all else
+/// from one base. Lines are left out, since they move.
+pub(super) fn of_findings(findings: &[Located], paths: &RepositoryPaths) -> Vec<String> {
     let mut fingerprints = Fingerprints::default();
-    for located in findings {
-        let finding = &located.finding;
-        let file = located.position.as_ref().map_or("", |position| &position.file.name);
-        let object = &finding.object;
-        let subject = &finding.subject;
-        located.fingerprint = fingerprints.of(&[
-            finding.rule.as_str(),
-            file,
-            object.kind,
-            &object.namespace,
-            &object.name,
-            subject.kind,
-            &subject.name,
-            &finding.path,
-        ]);
-    }
+    let of = |located: &Located| {
+        let file = paths.within(file_of(located));
+        let folder = located.rendered_folder().map(|folder| paths.within(folder));
+        let parts = parts(located, &file);
+        match &folder {
+            Some(folder) => fingerprints.of(&[&parts[..], &[folder]].concat()),
+            None => fingerprints.of(&parts),
+        }
+    };
+    findings.iter().map(of).collect()
+}
+
+/// The fingerprints with files as the command line names them.
+pub(super) fn of_version_1(findings: &[Located]) -> Vec<String> {
+    let mut fingerprints = Fingerprints::default();
+    findings.iter().map(|located| fingerprints.of(&parts(located, file_of(located)))).collect()
+}
+
+fn file_of(located: &Located) -> &str {
+    located.position.as_ref().map_or("", |position| &position.file.name)
+}
+
+fn parts<'a>(located: &'a Located, file: &'a str) -> [&'a str; 8] {
+    let finding = &located.finding;
+    let (object, subject) = (&finding.object, &finding.subject);
+    [
+        finding.rule.as_str(),
+        file,
+        object.kind,
+        &object.namespace,
+        &object.name,
+        subject.kind,
+        &subject.name,
+        &finding.path,
+    ]
 }
 
 /// The fingerprints that a report has so far: of several things that agree in all parts, each has its number.

@@ -4,6 +4,7 @@ pub mod formats;
 
 mod application;
 mod fingerprint;
+pub mod paths;
 pub mod suppress;
 pub mod text;
 
@@ -11,7 +12,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use crate::cluster::inventory::Position;
+use self::paths::RepositoryPaths;
+use crate::cluster::inventory::{Position, UnitKind};
 use crate::cluster::{Kind, Listing};
 use crate::manifest::{Note, NoteKind};
 use crate::model::ObjectRef;
@@ -38,6 +40,8 @@ pub struct Report {
     pub contexts: Vec<ContextSummary>,
     /// The pictures of an HTML report; empty unless they were asked for.
     pub applications: Vec<Application>,
+    /// The repositories that the files lie in.
+    pub paths: RepositoryPaths,
     /// The level from which on findings fail the audit.
     pub fail_on: Option<Level>,
     /// Only what fails the audit is to be shown to people.
@@ -101,6 +105,11 @@ pub struct Related {
 }
 
 impl Located {
+    /// The folder of the kustomization or chart that the object was rendered from, as the command line names it.
+    pub fn rendered_folder(&self) -> Option<&str> {
+        self.context.as_deref().filter(|_| self.is_rendered).and_then(UnitKind::rendered_folder)
+    }
+
     /// Whether it is neither exempt nor known from a baseline.
     pub fn counts(&self) -> bool {
         self.finding.counts() && !self.is_known
@@ -180,24 +189,33 @@ impl Report {
             let Position { file, span } = located.position.as_ref()?;
             Some((file.name.clone(), span.line, span.column))
         });
-        fingerprint::assign(&mut self.findings);
+        self.place_in(RepositoryPaths::default());
     }
 
-    /// Leaves out findings, as if their rules did not run.
-    pub fn retain(&mut self, keep: impl Fn(&Finding) -> bool) {
-        self.findings.retain(|located| keep(&located.finding));
-    }
-
-    /// Marks the findings whose fingerprints a baseline has. Returns how many of its fingerprints are found no more.
-    pub fn compare(&mut self, baseline: &HashSet<String>) -> usize {
-        let mut seen = HashSet::new();
-        for located in &mut self.findings {
-            if baseline.contains(&located.fingerprint) {
-                located.is_known = true;
-                seen.insert(&*located.fingerprint);
-            }
+    /// Tells the files by their paths within these repositories, in fingerprints and in the formats for platforms.
+    pub fn place_in(&mut self, paths: RepositoryPaths) {
+        let fingerprints = fingerprint::of_findings(&self.findings, &paths);
+        for (located, fingerprint) in self.findings.iter_mut().zip(fingerprints) {
+            located.fingerprint = fingerprint;
         }
-        baseline.len() - seen.len()
+        self.paths = paths;
+    }
+
+    /// The fingerprints that the first version of baselines has.
+    pub fn fingerprints_of_version_1(&self) -> Vec<String> {
+        fingerprint::of_version_1(&self.findings)
+    }
+
+    /// Leaves out findings, as if their rules did not run, and returns them.
+    pub fn retain(&mut self, keep: impl Fn(&Finding) -> bool) -> Vec<Located> {
+        self.findings.extract_if(.., |located| !keep(&located.finding)).collect()
+    }
+
+    /// Marks the findings whose fingerprints a baseline has.
+    pub fn mark_known(&mut self, baseline: &HashSet<&str>) {
+        for located in &mut self.findings {
+            located.is_known = baseline.contains(&*located.fingerprint);
+        }
     }
 
     /// How many findings of a rule and a level count, for each that has one, the gravest and most frequent first.

@@ -190,7 +190,7 @@ fn sarif_has_the_required_shape() {
             region["startLine"].as_u64() >= Some(1)
                 && region["endColumn"].as_u64() >= region["startColumn"].as_u64()
         );
-        assert_eq!(result["partialFingerprints"]["stateward/v1"].as_str().unwrap().len(), 32);
+        assert_eq!(result["partialFingerprints"]["stateward/v2"].as_str().unwrap().len(), 32);
     }
     let related = results.iter().find(|result| result["ruleId"] == "pdb-below-quorum").unwrap();
     assert_eq!(related["relatedLocations"][0]["id"], 1);

@@ -14,6 +14,7 @@ mod case;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit_baseline;
 mod audit_cli;
 mod audit_hostile;
 mod audit_notes;

@@ -1,9 +1,9 @@
 //! Arguments of an audit: what is read for each, and the paths of an old state as those of the new one that they become.
 
-use std::path::{Component, Path, PathBuf, absolute};
+use std::path::{Path, PathBuf, absolute};
 
-use crate::cli::render::kustomize::clean;
-use crate::cli::sources;
+use crate::manifest::STDIN;
+use crate::report::paths::{clean, relative};
 
 /// A path to read.
 #[derive(Clone, Debug)]
@@ -43,12 +43,12 @@ impl Argument {
     /// The argument as the report names it.
     pub(super) fn name(&self) -> String {
         let named = self.new.as_ref().filter(|new| new.names_files).map_or(&self.path, |new| &new.path);
-        if named.as_os_str() == "-" { sources::STDIN.to_owned() } else { named.display().to_string() }
+        if named.as_os_str() == "-" { STDIN.to_owned() } else { named.display().to_string() }
     }
 
     /// The path in the new state of a file or folder that was found here.
     pub(super) fn new_path(&self, found: &Path) -> Option<PathBuf> {
-        let below = relative(found, &self.path)?;
+        let below = from_to(&self.path, found)?;
         self.new.as_ref().map(|new| clean(&new.path.join(below)))
     }
 
@@ -65,19 +65,16 @@ impl Argument {
 
     /// Another file of the new state, as it is beside this argument; as it is now where the old state does not have it.
     pub(super) fn as_it_was(&self, file: &Path) -> PathBuf {
-        let below = self.new.as_ref().and_then(|new| relative(file, &new.path));
+        let below = self.new.as_ref().and_then(|new| from_to(&new.path, file));
         let old = below.map(|below| clean(&self.path.join(below)));
         old.filter(|old| old.is_file()).unwrap_or_else(|| file.to_owned())
     }
 }
 
 /// The path from the folder or file `from` to `path`.
-fn relative(path: &Path, from: &Path) -> Option<PathBuf> {
-    let [path, from] = [path, from].map(|path| absolute(path).map(|path| clean(&path)).ok());
-    let (path, from) = (path?, from?);
-    let common = path.components().zip(from.components()).take_while(|(one, other)| one == other).count();
-    let up = from.components().skip(common).map(|_| Component::ParentDir);
-    Some(up.chain(path.components().skip(common)).collect())
+fn from_to(from: &Path, path: &Path) -> Option<PathBuf> {
+    let [from, path] = [from, path].map(|path| absolute(path).map(|path| clean(&path)).ok());
+    Some(relative(&path?, &from?))
 }
 
 #[cfg(test)]

@@ -12,9 +12,10 @@ use ignore::{DirEntry, WalkBuilder};
 use super::argument::Argument;
 use super::options::ExcludePattern;
 use crate::cli::render::Renderable;
-use crate::cli::render::kustomize::{NAMES, References, clean, references};
+use crate::cli::render::kustomize::{NAMES, References, references};
 use crate::cli::sources;
 use crate::manifest::{Note, SourceOrigin};
+use crate::report::paths::clean;
 
 /// The files, kustomizations and charts of one argument.
 #[derive(Debug, Default)]
@@ -43,7 +44,7 @@ impl Excludes {
     }
 
     /// Whether a path is excluded. As in git, what matches last decides.
-    fn is_excluded(&self, path: &Path, is_folder: bool) -> bool {
+    pub(super) fn is_excluded(&self, path: &Path, is_folder: bool) -> bool {
         if self.0.is_empty() {
             return false;
         }

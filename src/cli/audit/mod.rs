@@ -6,7 +6,10 @@ mod find;
 mod options;
 mod output;
 mod read;
+mod reduce;
+mod repository;
 mod revision;
+mod scope;
 mod settings;
 
 use std::io::Write;
@@ -25,6 +28,7 @@ use self::find::Excludes;
 use self::options::{ChartValue, ExcludePattern, FailOn, MinLevel, NamespaceName, SettingValue};
 use self::output::{Output, write_job_summary};
 use self::read::PathReader;
+use self::repository::repository_paths;
 use self::settings::AuditSettings;
 use super::fix::FixArgs;
 use super::render::RenderConfig;
@@ -39,7 +43,6 @@ use crate::model::printable_lines;
 use crate::policy::Policies;
 use crate::report::Report;
 use crate::report::formats::ReportFormat;
-use crate::report::text::count;
 
 /// Judge manifests before they are applied, or a live cluster
 ///
@@ -169,7 +172,8 @@ impl Args {
             bail!("--write-baseline needs --baseline FILE");
         }
         let mut report = self.judge()?;
-        self.reduce(&mut report)?;
+        let compared = self.reduce(&mut report)?;
+        self.finish_baseline(&mut report, compared)?;
         for gap in &report.gaps {
             writeln!(stderr(), "stateward: {}", printable_lines(&gap.message))?;
         }
@@ -259,8 +263,12 @@ impl Args {
         let inventory = ManuallyDrop::new(self.reading(keep)?.inventory(&arguments(&self.paths))?);
         let old = self.old()?;
         let old = old.as_ref().map(|old| OldState::of(old, self.together));
-        let judge =
-            |inventory: &Inventory| audit_step(inventory, old.as_ref(), &policies, config, Timestamp::now());
+        let repository = repository_paths(self.named_paths())?;
+        let judge = |inventory: &Inventory| {
+            let mut report = audit_step(inventory, old.as_ref(), &policies, config, Timestamp::now());
+            report.place_in(repository.clone());
+            report
+        };
         let mut report = judge(&inventory);
         if !self.fixes.is_asked() {
             self.attach_fixes(&inventory, &mut report);
@@ -319,6 +327,11 @@ impl Args {
         refuse_unread(reading.inventory(&arguments)?, &str::to_owned)
     }
 
+    /// The paths of the command line and of the settings.
+    fn named_paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.paths.iter().chain(&self.from)
+    }
+
     fn namespace(&self) -> Option<&str> {
         self.namespace.as_ref().map(|NamespaceName(name)| name.as_str())
     }
@@ -333,30 +346,6 @@ impl Args {
             fail_on_empty: self.fail_on_empty.unwrap_or(true),
             keep_values,
         })
-    }
-
-    /// Leaves out what was not asked for, and compares with the baseline.
-    fn reduce(&self, report: &mut Report) -> anyhow::Result<()> {
-        let FailOn(fail_on) = self.fail_on.unwrap_or_default();
-        (report.fail_on, report.is_quiet) = (fail_on, self.quiet);
-        let is_named = |rules: &[String], rule: &str| rules.iter().any(|name| name == rule);
-        report.retain(|finding| {
-            let rule = finding.rule.as_str();
-            (self.only.is_empty() || is_named(&self.only, rule))
-                && !is_named(&self.skip, rule)
-                && self.min_level.is_none_or(|MinLevel(level)| finding.level >= level)
-        });
-        let Some(path) = &self.baseline else { return Ok(()) };
-        if self.write_baseline {
-            baseline::write(report, path)?;
-        }
-        let gone = report.compare(&baseline::read(path)?);
-        if gone > 0 && !self.quiet {
-            let findings = count(gone, "finding");
-            let verb = if gone == 1 { "is" } else { "are" };
-            writeln!(stderr(), "stateward: {findings} of {} {verb} gone: write it anew", path.display())?;
-        }
-        Ok(())
     }
 
     fn exit_code(&self, report: &Report) -> ExitCode {

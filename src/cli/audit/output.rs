@@ -7,10 +7,10 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 
-use crate::cli::render::kustomize::clean;
 use crate::cli::streams::styled_stdout;
 use crate::report::Report;
 use crate::report::formats::ReportFormat;
+use crate::report::paths::clean;
 
 /// A format, and the file it goes to if not to standard output.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
 use super::argument::Argument;
-use crate::cli::render::kustomize::clean;
+use crate::report::paths::clean;
 
 const FETCH_IT: &str = "fetch it first (a shallow clone has few), or name another";
 

@@ -9,6 +9,7 @@ use super::settings::{FileTexts, KustomizationSettings};
 use super::{RenderConfig, child, graft, source};
 use crate::cluster::inventory::{FileObjects, KeepValues};
 use crate::manifest::{Manifest, MapEntry, Node, NodeValue, Position, Span, document, read};
+use crate::report::paths::clean;
 
 /// The names a kustomization may have.
 pub(in crate::cli) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -68,21 +69,6 @@ fn strings<'a>(node: &'a Node<'_>, found: &mut Vec<&'a str>) {
         NodeValue::Map(entries) => entries.iter().for_each(|entry| strings(&entry.value, found)),
         _ => {}
     }
-}
-
-/// The path without `.` and `..`, as far as that needs no look at the file system.
-pub(in crate::cli) fn clean(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir if matches!(clean.components().next_back(), Some(Component::Normal(_))) => {
-                clean.pop();
-            }
-            other => clean.push(other),
-        }
-    }
-    clean
 }
 
 /// Renders the kustomization in `folder`. Positions are those of the files that it names.

@@ -39,12 +39,12 @@ pub(super) enum Renderable {
 impl Renderable {
     /// How the report names it, whose names of folders `name_of` gives.
     pub(super) fn name(&self, name_of: impl Fn(&str) -> String) -> String {
-        let (folder, what) = match self {
-            Self::Kustomization(file) => (parent(file), "kustomization"),
-            Self::Chart(folder) => (folder.as_path(), "chart"),
+        let folder = match self {
+            Self::Kustomization(file) => parent(file),
+            Self::Chart(folder) => folder.as_path(),
         };
         let name = name_of(&folder.display().to_string());
-        format!("{} ({what})", if name.is_empty() { "." } else { &name })
+        self.kind().unit_name(if name.is_empty() { "." } else { &name })
     }
 
     pub(super) fn kind(&self) -> UnitKind {

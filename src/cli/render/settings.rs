@@ -9,10 +9,11 @@ use std::sync::Arc;
 use regex::Regex;
 
 use super::graft::Layer;
-use super::kustomize::{NAMES, clean};
+use super::kustomize::NAMES;
 use super::partial::{self, map, nested};
 use super::source;
 use crate::manifest::{Manifest, Node, NodeValue, Position, Source, Span, document};
+use crate::report::paths::clean;
 
 /// kustomize refuses cycles. Of more than this it is not told which setting is whose.
 const MOST_VISITS: usize = 10_000;

@@ -9,13 +9,13 @@ use crate::verdict::Level;
 
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     for located in report.gravest_first().into_iter().filter(|located| located.counts()) {
-        write_finding(located, out)?;
+        write_finding(report, located, out)?;
     }
     for note in report.not_judged() {
-        write_note("error", "not judged", note, out)?;
+        write_note(report, ("error", "not judged"), note, out)?;
     }
     for note in report.misspelt() {
-        write_note("warning", "misspelt field", note, out)?;
+        write_note(report, ("warning", "misspelt field"), note, out)?;
     }
     for gap in report.gaps.iter().filter(|gap| gap.kind == GapKind::Unreadable) {
         writeln!(out, "::error title=not judged::{}", workflow_message(&gap.message))?;
@@ -23,12 +23,18 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     Ok(())
 }
 
-fn write_note(command: &str, title: &str, note: &Note, out: &mut dyn io::Write) -> io::Result<()> {
-    let (file, message) = (workflow_property(&note.file.name), workflow_message(&note.message));
+fn write_note(
+    report: &Report,
+    (command, title): (&str, &str),
+    note: &Note,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let path = report.paths.within(&note.file.name);
+    let (file, message) = (workflow_property(&path), workflow_message(&note.message));
     writeln!(out, "::{command} file={file},line={},col={},title={title}::{message}", note.line, note.column)
 }
 
-fn write_finding(located: &Located, out: &mut dyn io::Write) -> io::Result<()> {
+fn write_finding(report: &Report, located: &Located, out: &mut dyn io::Write) -> io::Result<()> {
     let finding = &located.finding;
     let command = match finding.level {
         Level::Deny => "error",
@@ -37,7 +43,8 @@ fn write_finding(located: &Located, out: &mut dyn io::Write) -> io::Result<()> {
     };
     write!(out, "::{command} ")?;
     if let Some(position) = &located.position {
-        let (file, span) = (workflow_property(&position.file.name), position.span);
+        let path = report.paths.within(&position.file.name);
+        let (file, span) = (workflow_property(&path), position.span);
         write!(out, "file={file},line={},col={},endColumn={},", span.line, span.column, span.end_column)?;
     }
     let title = workflow_property(finding.rule.as_str());

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::manifest::Note;
 use crate::model::printable;
 use crate::report::fingerprint::Fingerprints;
+use crate::report::paths::RepositoryPaths;
 use crate::report::{Located, Report};
 use crate::verdict::Level;
 
@@ -22,7 +23,7 @@ struct GitlabIssue<'a> {
 
 #[derive(Serialize)]
 struct GitlabLocation<'a> {
-    path: &'a str,
+    path: Cow<'a, str>,
     lines: GitlabLines,
 }
 
@@ -36,14 +37,16 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     let mut fingerprints = Fingerprints::default();
     let failures = report.not_judged().map(|note| ("critical", note));
     let misspelt = report.misspelt().map(|note| ("minor", note));
-    let notes =
-        failures.chain(misspelt).map(|(severity, note)| issue_of_note(severity, note, &mut fingerprints));
-    let issues: Vec<GitlabIssue<'_>> = counting.map(issue).chain(notes).collect();
+    let paths = &report.paths;
+    let notes = failures
+        .chain(misspelt)
+        .map(|(severity, note)| issue_of_note(severity, note, paths, &mut fingerprints));
+    let issues: Vec<GitlabIssue<'_>> = counting.map(|located| issue(located, paths)).chain(notes).collect();
     serde_json::to_writer_pretty(&mut *out, &issues)?;
     writeln!(out)
 }
 
-fn issue(located: &Located) -> GitlabIssue<'_> {
+fn issue<'a>(located: &'a Located, paths: &RepositoryPaths) -> GitlabIssue<'a> {
     let finding = &located.finding;
     let text = format!("{}: {}. Fix: {}", finding.object, finding.message, finding.remedy);
     let position = located.position.as_ref();
@@ -58,7 +61,7 @@ fn issue(located: &Located) -> GitlabIssue<'_> {
         },
         location: GitlabLocation {
             // GitLab drops an issue without a place.
-            path: position.map_or("cluster", |position| &position.file.name),
+            path: position.map_or("cluster".into(), |position| paths.within(&position.file.name)),
             lines: GitlabLines { begin: position.map_or(1, |position| position.span.line) },
         },
     }
@@ -67,14 +70,15 @@ fn issue(located: &Located) -> GitlabIssue<'_> {
 fn issue_of_note<'a>(
     severity: &'static str,
     note: &'a Note,
+    paths: &RepositoryPaths,
     fingerprints: &mut Fingerprints,
 ) -> GitlabIssue<'a> {
-    let (name, file) = (note.kind.name(), &*note.file.name);
+    let (name, path) = (note.kind.name(), paths.within(&note.file.name));
     GitlabIssue {
         description: note.message.clone(),
         check_name: name,
-        fingerprint: Cow::Owned(fingerprints.of(&[name, file, &note.message])),
+        fingerprint: Cow::Owned(fingerprints.of(&[name, &path, &note.message])),
         severity,
-        location: GitlabLocation { path: file, lines: GitlabLines { begin: note.line } },
+        location: GitlabLocation { path, lines: GitlabLines { begin: note.line } },
     }
 }

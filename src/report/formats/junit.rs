@@ -47,7 +47,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
             r#"  <testsuite name="not judged" tests="{errors}" failures="0" errors="{errors}" skipped="0">"#
         )?;
         for note in unread {
-            write_unread(note, out)?;
+            write_unread(report, note, out)?;
         }
         writeln!(out, "  </testsuite>")?;
     }
@@ -74,13 +74,17 @@ fn write_suite(report: &Report, name: &str, suite: &Suite<'_>, out: &mut dyn io:
 
 fn write_case(report: &Report, located: &Located, out: &mut dyn io::Write) -> io::Result<()> {
     let finding = &located.finding;
-    let place = located
-        .position
-        .as_ref()
-        .map(|position| format!("{}:{}:{}", position.file.name, position.span.line, position.span.column));
-    let file = located.position.as_ref().map_or("", |position| &position.file.name);
+    let position = located.position.as_ref();
+    let path = position.map(|position| report.paths.within(&position.file.name));
+    let place = position
+        .zip(path.as_ref())
+        .map(|(position, path)| format!("{path}:{}:{}", position.span.line, position.span.column));
     let name = format!("{} {} {}", finding.rule, finding.object, finding.path);
-    write!(out, r#"    <testcase classname="{}" name="{}""#, markup(file), markup(&name))?;
+    let file = markup(path.as_deref().unwrap_or_default());
+    write!(out, r#"    <testcase classname="{file}" name="{}""#, markup(&name))?;
+    if !file.is_empty() {
+        write!(out, r#" file="{file}""#)?;
+    }
     let text = format!(
         "{}\n{}\nFix: {}",
         markup(&place.unwrap_or_else(|| finding.object.to_string())),
@@ -103,11 +107,12 @@ fn write_case(report: &Report, located: &Located, out: &mut dyn io::Write) -> io
     }
 }
 
-fn write_unread(note: &Note, out: &mut dyn io::Write) -> io::Result<()> {
-    let (file, message) = (markup(&note.file.name), markup(&note.message));
+fn write_unread(report: &Report, note: &Note, out: &mut dyn io::Write) -> io::Result<()> {
+    let path = report.paths.within(&note.file.name);
+    let (file, message) = (markup(&path), markup(&note.message));
     let (line, column) = (note.line, note.column);
     writeln!(
         out,
-        r#"    <testcase classname="{file}" name="{file}"><error type="not judged" message="{message}">{file}:{line}:{column}: {message}</error></testcase>"#
+        r#"    <testcase classname="{file}" name="{file}" file="{file}"><error type="not judged" message="{message}">{file}:{line}:{column}: {message}</error></testcase>"#
     )
 }

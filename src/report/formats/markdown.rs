@@ -18,15 +18,15 @@ const MOST_NOTES: usize = 20;
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let mut text = format!("### Stateward\n\n{}\n", markdown(&summary::line(report)));
     let unread = report.not_judged();
-    write_notes("Not judged", unread, &mut text);
-    write_notes("Misspelt", report.misspelt(), &mut text);
+    write_notes(report, "Not judged", unread, &mut text);
+    write_notes(report, "Misspelt", report.misspelt(), &mut text);
     let counting: Vec<&Located> =
         report.gravest_first().into_iter().filter(|located| located.counts()).collect();
     if !counting.is_empty() {
         text += "\n| | Where | What | Fix |\n|---|---|---|---|\n";
     }
     for (number, located) in counting.iter().enumerate() {
-        let row = row(located);
+        let row = row(report, located);
         if text.len() + row.len() > MOST_BYTES {
             let _ = write!(text, "\n… and {} more, which did not fit.\n", counting.len() - number);
             break;
@@ -39,9 +39,14 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     out.write_all(text.as_bytes())
 }
 
-fn write_notes<'a>(what: &str, mut notes: impl Iterator<Item = &'a Note>, text: &mut String) {
+fn write_notes<'a>(
+    report: &Report,
+    what: &str,
+    mut notes: impl Iterator<Item = &'a Note>,
+    text: &mut String,
+) {
     for note in notes.by_ref().take(MOST_NOTES) {
-        let place = format!("{}:{}", note.file.name, note.line);
+        let place = format!("{}:{}", report.paths.within(&note.file.name), note.line);
         let _ = write!(text, "\n**{what}**: {}: {}\n", markdown(&place), markdown(&note.message));
     }
     let more = notes.count();
@@ -50,7 +55,7 @@ fn write_notes<'a>(what: &str, mut notes: impl Iterator<Item = &'a Note>, text: 
     }
 }
 
-fn row(located: &Located) -> String {
+fn row(report: &Report, located: &Located) -> String {
     let finding = &located.finding;
     let icon = match finding.level {
         Level::Deny => "❌",
@@ -59,7 +64,10 @@ fn row(located: &Located) -> String {
     };
     let place = located.position.as_ref().map_or_else(
         || markdown(&finding.path).into_owned(),
-        |position| markdown(&format!("{}:{}", position.file.name, position.span.line)).into_owned(),
+        |position| {
+            let path = report.paths.within(&position.file.name);
+            markdown(&format!("{path}:{}", position.span.line)).into_owned()
+        },
     );
     let object = finding.object.to_string();
     format!(

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::cluster::inventory::Position;
 use crate::manifest::Note;
 use crate::model::{ObjectRef, printable};
+use crate::report::paths::RepositoryPaths;
 use crate::report::text::uri;
 use crate::report::{GapKind, Located, Replacement, Report};
 use crate::rules::{self, Rule};
@@ -202,7 +203,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         });
     }
     let is_compared = report.known() > 0;
-    let result = |located| result(located, &indexes, is_compared);
+    let result = |located| result(report, located, &indexes, is_compared);
     let version = env!("CARGO_PKG_VERSION");
     let driver = Driver { name: "stateward", version, semantic_version: version, rules: descriptors };
     let run = SarifRun {
@@ -231,7 +232,7 @@ fn descriptor(rule: &Rule) -> Descriptor<'_> {
 fn invocation(report: &Report) -> Invocation {
     let of_note = |level: &'static str, note: &Note| {
         let region = Region { start_line: note.line, start_column: note.column, end_column: note.column };
-        let artifact_location = artifact(&note.file.name);
+        let artifact_location = artifact(&report.paths, &note.file.name);
         let location = SarifLocation {
             id: None,
             physical_location: Some(PhysicalLocation { artifact_location, region }),
@@ -257,14 +258,20 @@ fn notification(level: &'static str, message: &str, locations: Vec<SarifLocation
     Notification { level, message: SarifMessage { text: printable(message).into_owned() }, locations }
 }
 
-fn result<'a>(located: &'a Located, indexes: &BTreeMap<&str, usize>, is_compared: bool) -> ResultItem<'a> {
+fn result<'a>(
+    report: &Report,
+    located: &'a Located,
+    indexes: &BTreeMap<&str, usize>,
+    is_compared: bool,
+) -> ResultItem<'a> {
+    let paths = &report.paths;
     let finding = &located.finding;
     let rule_id = finding.rule.as_str();
     let text = format!("{}: {}\nFix: {}", finding.object, finding.message, finding.remedy);
     let related = (1..).zip(&located.related).map(|(id, related)| SarifLocation {
         id: Some(id),
         message: Some(message(&format!("{} {}", related.object, related.path))),
-        ..location(related.position.as_ref(), &related.object, &related.path)
+        ..location(paths, related.position.as_ref(), &related.object, &related.path)
     });
     let suppressions = finding.exempt.iter().map(|exempt| Suppression {
         kind: if exempt.by == "comment" || exempt.by == "annotation" { "inSource" } else { "external" },
@@ -280,20 +287,20 @@ fn result<'a>(located: &'a Located, indexes: &BTreeMap<&str, usize>, is_compared
             Level::Audit | Level::Off => "note",
         },
         message: message(&text),
-        locations: vec![location(located.position.as_ref(), &finding.object, &finding.path)],
+        locations: vec![location(paths, located.position.as_ref(), &finding.object, &finding.path)],
         related_locations: related.collect(),
-        partial_fingerprints: [("stateward/v1", &*located.fingerprint)].into(),
+        partial_fingerprints: [("stateward/v2", &*located.fingerprint)].into(),
         baseline_state: is_compared.then_some(if located.is_known { "unchanged" } else { "new" }),
-        fixes: fix(located).into_iter().collect(),
+        fixes: fix(paths, located).into_iter().collect(),
         suppressions: suppressions.collect(),
         properties: context.into_iter().collect(),
     }
 }
 
 /// All edits of a finding are one fix: a part of them may not end it.
-fn fix(located: &Located) -> Option<Fix<'_>> {
+fn fix<'a>(paths: &RepositoryPaths, located: &'a Located) -> Option<Fix<'a>> {
     let changes = located.fixes.iter().map(|file| ArtifactChange {
-        artifact_location: artifact(&file.file),
+        artifact_location: artifact(paths, &file.file),
         replacements: file.replacements.iter().map(replacement).collect(),
     });
     let is_safe = located.finding.edits.iter().all(|edit| edit.is_safe);
@@ -317,9 +324,14 @@ fn message(text: &str) -> SarifMessage {
     SarifMessage { text: lines.join("\n").replace('[', "\\[").replace(']', "\\]") }
 }
 
-fn location(position: Option<&Position>, object: &ObjectRef, path: &str) -> SarifLocation {
+fn location(
+    paths: &RepositoryPaths,
+    position: Option<&Position>,
+    object: &ObjectRef,
+    path: &str,
+) -> SarifLocation {
     let physical = position.map(|position| PhysicalLocation {
-        artifact_location: artifact(&position.file.name),
+        artifact_location: artifact(paths, &position.file.name),
         region: Region {
             start_line: position.span.line,
             start_column: position.span.column,
@@ -334,9 +346,10 @@ fn location(position: Option<&Position>, object: &ObjectRef, path: &str) -> Sari
     SarifLocation { id: None, physical_location: physical, logical_locations: vec![logical], message: None }
 }
 
-fn artifact(file: &str) -> ArtifactLocation {
-    match file.strip_prefix('/') {
+fn artifact(paths: &RepositoryPaths, file: &str) -> ArtifactLocation {
+    let path = paths.within(file);
+    match path.strip_prefix('/') {
         Some(absolute) => ArtifactLocation { uri: format!("file:///{}", uri(absolute)), uri_base_id: None },
-        None => ArtifactLocation { uri: uri(file), uri_base_id: Some(ROOT) },
+        None => ArtifactLocation { uri: uri(&path), uri_base_id: Some(ROOT) },
     }
 }
