@@ -513,7 +513,7 @@ async fn nine_hundred_and_the_leader_killed_midway() {
     until_there_are(&api, namespace, 3).await;
     api.scale(namespace, "nginx", 900).await.allowed();
     until("it is midway", async || services(&api, namespace).await.len() > 200).await;
-    let leads = |guard: &Guard| guard.log().contains(" leading lease=");
+    let leads = |guard: &Guard| guard.log().contains(" became leader lease=");
     assert_eq!((leads(&first), leads(&second)), (true, false), "{}", second.log());
     // At once, as a node that loses its power.
     drop(first);
