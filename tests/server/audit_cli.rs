@@ -168,6 +168,48 @@ fn what_makes_the_audit_fail_is_reported() {
 }
 
 #[test]
+fn settings_of_no_effect_are_named() {
+    let repository = Repository::of(&[("k8s/a.yaml", ETCD)]);
+    let notes = |folder: &str, arguments: &[&str]| {
+        let path = Path::new("/nowhere");
+        text(
+            &repository
+                .run_in(folder, path, &[&["audit", "--quiet", "--format", "json"], arguments].concat())
+                .stderr,
+        )
+    };
+    for (name, settings, is_named) in [
+        (".stateward.yml", "failOn: warn\n", true),
+        ("stateward.yaml", "failOn: warn\n", true),
+        ("stateward.yml", "failOn: warn\n", true),
+        ("stateward.yaml", "replicaCount: 2\n", false),
+        ("stateward.yaml", ETCD, false),
+    ] {
+        repository.write(name, settings);
+        for (folder, path) in [("", "k8s"), ("k8s", ".")] {
+            let note = notes(folder, &[path]);
+            assert_eq!(
+                note.contains(&format!("{name} is not read: settings are read from .stateward.yaml")),
+                is_named
+            );
+        }
+        assert_eq!(notes("", &["k8s", "--config", "/dev/null"]), "");
+        fs::remove_file(repository.path().join(name)).unwrap();
+    }
+    repository.write(
+        ".stateward.yaml",
+        "failOn: warn\nminLevel: deny\nonly: [pdb-missing, quorum-even]\nskip: [quorum-even]\n",
+    );
+    let note = notes("", &["k8s"]);
+    assert!(note.contains(".stateward.yaml: minLevel: deny has no effect beside failOn: warn"), "{note}");
+    assert!(note.contains("quorum-even is in `only` and in `skip`"), "{note}");
+    repository.write(".stateward.yaml", "skip: [quorum-even]\n");
+    assert_eq!(rules(&repository.audit(&["k8s", "--only", "quorum-even"]).1), ["quorum-even"]);
+    let nothing = repository.run(&["audit", "k8s", "--only", "quorum-even", "--skip", "quorum-even"]);
+    assert_eq!(nothing.status.code(), Some(2), "{}", text(&nothing.stderr));
+}
+
+#[test]
 fn two_reports_on_one_target_are_refused() {
     let repository = Repository::of(&[("a.yaml", ETCD)]);
     for (one, other) in [("human", "json"), ("json=o", "sarif=./o")] {

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 
 use self::argument::Argument;
 use self::find::Excludes;
-use self::options::{ChartValue, ExcludePattern, FailOn, MinLevel, NamespaceName, SettingValue};
+use self::options::{ChartValue, ExcludePattern, FailOn, MinLevel, NamespaceName};
 use self::output::{Output, write_job_summary};
 use self::read::PathReader;
 use self::repository::repository_paths;
@@ -151,6 +151,9 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(mut self) -> anyhow::Result<ExitCode> {
         let settings = AuditSettings::load(self.config.as_deref())?;
+        for note in &settings.notes {
+            writeln!(stderr(), "stateward: {}", printable_lines(note))?;
+        }
         self.complete(settings)?;
         if self.paths.is_empty() && !self.cluster {
             bail!("there is nothing to judge: name a file or folder, `-` for standard input, or --cluster");
@@ -192,45 +195,6 @@ impl Args {
             write_job_summary(&report)?;
         }
         Ok(self.exit_code(&report))
-    }
-
-    /// Takes from the settings what the command line does not say.
-    fn complete(&mut self, settings: AuditSettings) -> anyhow::Result<()> {
-        if is_hidden_failure(self.fail_on, self.min_level) {
-            bail!("--min-level would hide what --fail-on fails for: name a level that is no higher");
-        }
-        if self.paths.is_empty() && !self.cluster {
-            self.paths = settings.paths;
-        }
-        if self.format.is_empty() {
-            self.format = settings.format.into_iter().map(|SettingValue(format)| format).collect();
-        }
-        if self.format.is_empty() {
-            self.format = vec![Output::default()];
-        }
-        self.fail_on = self.fail_on.or(settings.fail_on.map(|SettingValue(level)| level));
-        self.min_level = self.min_level.or(settings.min_level.map(|SettingValue(level)| level));
-        if is_hidden_failure(self.fail_on, self.min_level)
-            && let Some(FailOn(Some(level))) = self.fail_on
-        {
-            self.min_level = Some(MinLevel(level));
-        }
-        self.policy.profile = self.policy.profile.or(settings.profile);
-        self.policy.policies.extend(settings.policies);
-        self.exclude.extend(settings.exclude.into_iter().map(|SettingValue(pattern)| pattern));
-        self.skip.extend(settings.skip);
-        self.set.splice(0..0, settings.set.into_iter().map(|SettingValue(value)| value));
-        self.values.splice(0..0, settings.values);
-        if self.only.is_empty() {
-            self.only = settings.only;
-        }
-        if !self.cluster {
-            self.namespace = self.namespace.take().or(settings.namespace.map(|SettingValue(name)| name));
-            self.together |= settings.together.unwrap_or_default();
-        }
-        self.fail_on_empty = self.fail_on_empty.or(settings.fail_on_empty);
-        self.baseline = self.baseline.take().or(settings.baseline);
-        Ok(())
     }
 
     /// Refuses --only and --skip of a rule that there is not: nothing would be found by it, whatever is wrong.
@@ -357,12 +321,6 @@ impl Args {
             ExitCode::SUCCESS
         }
     }
-}
-
-/// Whether something would make the audit fail and not be reported.
-fn is_hidden_failure(fail_on: Option<FailOn>, min_level: Option<MinLevel>) -> bool {
-    let (Some(FailOn(Some(fail_on))), Some(MinLevel(min_level))) = (fail_on, min_level) else { return false };
-    fail_on < min_level
 }
 
 fn arguments(paths: &[PathBuf]) -> Vec<Argument> {
