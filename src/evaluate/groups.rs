@@ -34,7 +34,7 @@ impl<'a> Evaluator<'a> {
         (set, replicas): (&'a StatefulSet, i32),
         class: &Classified,
     ) -> Option<Group<'a>> {
-        if class.class != Class::Quorum || set.ensemble().is_some() {
+        if class.class != Class::Quorum || set.ensemble().is_some() || class.each_set_is_a_group() {
             return None;
         }
         let with = |others: Vec<(&'a StatefulSet, i32)>, votes: &dyn Fn(&'a StatefulSet) -> bool| {
@@ -53,7 +53,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Whether a set of the same owner is of the same group. An operator may keep several groups of one software, which then name
-    /// them (MongoDB's shards and configuration servers).
+    /// them (MongoDB's shards and configuration servers), or never has two sets in one.
     fn runs_the_same(&self, set: &StatefulSet, class: &Classified, other: &'a StatefulSet) -> bool {
         let theirs = self.classify(other);
         let same_software = match (&class.software, &theirs.software) {
@@ -64,7 +64,8 @@ impl<'a> Evaluator<'a> {
             (Some(mine), Some(theirs)) => mine == theirs,
             _ => true,
         };
-        theirs.class == Class::Quorum && same_software && same_name
+        let may_be_several = !class.each_set_is_a_group() && !theirs.each_set_is_a_group();
+        theirs.class == Class::Quorum && may_be_several && same_software && same_name
     }
 
     /// Whether a set may have a vote: observers run the same image behind the same Service and are known to be something else.

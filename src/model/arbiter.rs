@@ -6,6 +6,10 @@ use super::{Container, PodTemplate, StatefulSet};
 /// The variable of Bitnami's MongoDB image: `primary`, `secondary`, `hidden` or `arbiter`.
 pub(super) const MODE_VARIABLE: &str = "MONGODB_REPLICA_SET_MODE";
 const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
+/// What operators label pods with that follow a group without a vote: Percona's for MongoDB, and Oracle's for `MySQL`, whose read
+/// replicas copy the group's writes afterwards.
+const VOTELESS_LABELS: [(&str, &str); 2] =
+    [(COMPONENT_LABEL, "nonVoting"), ("mysql.oracle.com/instance-type", "read-replica")];
 /// The program that votes in a Galera cluster without keeping data.
 const GALERA_ARBITRATOR: &str = "garbd";
 
@@ -26,9 +30,10 @@ impl StatefulSet {
 }
 
 impl PodTemplate {
-    /// Whether the pods follow a MongoDB replica set without a vote, by the label of Percona's operator.
+    /// Whether the pods follow a group without a vote, by the label of their operator.
     pub fn has_no_vote(&self) -> bool {
-        self.labels().get(COMPONENT_LABEL) == Some("nonVoting")
+        let labels = self.labels();
+        VOTELESS_LABELS.iter().any(|(label, value)| labels.get(label) == Some(value))
     }
 
     /// Whether the template's pods are Galera arbitrators.
@@ -65,12 +70,14 @@ mod tests {
 
     #[test]
     fn a_member_without_a_vote_is_known_by_its_label() {
-        let labelled = |component: &str| {
-            let template = json!({"metadata": {"labels": {"app.kubernetes.io/component": component}}});
+        let labelled = |label: &str, value: &str| {
+            let template = json!({"metadata": {"labels": {label: value}}});
             serde_json::from_value::<PodTemplate>(template).unwrap()
         };
-        assert!(labelled("nonVoting").has_no_vote());
-        assert!(!labelled("mongod").has_no_vote());
+        assert!(labelled("app.kubernetes.io/component", "nonVoting").has_no_vote());
+        assert!(!labelled("app.kubernetes.io/component", "mongod").has_no_vote());
+        assert!(labelled("mysql.oracle.com/instance-type", "read-replica").has_no_vote());
+        assert!(!labelled("mysql.oracle.com/instance-type", "group-member").has_no_vote());
     }
 
     #[test]

@@ -74,8 +74,10 @@ pub struct Software {
     pub evidence: String,
     /// The container that the software was recognised by.
     pub container: String,
-    /// Its index among the main containers.
+    /// The index of the member among the main containers: of that container, or of the one that it helps.
     pub index: usize,
+    /// The index of the container whose readiness probe asks the member.
+    pub probed: usize,
     pub confidence: Confidence,
     /// Whether members keep no data that a majority depends on.
     pub keeps_no_data: bool,
@@ -83,6 +85,8 @@ pub struct Software {
     pub data_folders: Arc<[Box<str>]>,
     /// Whether members that stop in order leave the group, and are no longer counted.
     pub leaves_in_order: bool,
+    /// Whether each of its StatefulSets is a group of its own, whoever owns them.
+    pub each_set_is_a_group: bool,
     /// The probes that fail without a majority, if any is known.
     pub ready_needs_majority: Option<Arc<MajorityProbes>>,
 }
@@ -117,6 +121,11 @@ impl Classified {
             Because::Undecided { .. } => true,
             Because::Annotation | Because::Policy(_) | Because::Default => false,
         }
+    }
+
+    /// Whether each set of the software is a group of its own, whoever owns them.
+    pub fn each_set_is_a_group(&self) -> bool {
+        self.software.as_ref().is_some_and(|software| software.each_set_is_a_group)
     }
 
     /// Whether the class rests on no evidence at all.

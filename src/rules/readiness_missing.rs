@@ -7,8 +7,8 @@ rule! {
     /// ## What it checks
     ///
     /// The container that serves, of a set with two or more replicas, has no `readinessProbe`. That is the container by which the
-    /// software was recognised; where none was, every container that is no exporter, reloader, log shipper, proxy or agent. Other
-    /// containers and init containers are not looked at.
+    /// software was recognised, or that it helps where that is the agent of an operator; where none was, every container that is no
+    /// exporter, reloader, log shipper, proxy or agent. Other containers and init containers are not looked at.
     ///
     /// ## Why
     ///
@@ -64,6 +64,10 @@ rule! {
 
 fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let containers = &at.set.spec.template.spec.containers;
+    let probed = at.class.software.as_ref().and_then(|software| containers.get(software.probed));
+    if probed.is_some_and(|container| container.readiness_probe.is_some()) {
+        return;
+    }
     let others_have = containers.iter().any(|container| container.readiness_probe.is_some());
     let serving = software::serving_containers(at.set, at.class.software.as_deref())
         .into_iter()

@@ -129,14 +129,11 @@ mod tests {
         container.as_object_mut().unwrap().extend(probes.as_object().unwrap().clone());
         let software = Software {
             name: "etcd".to_owned(),
-            evidence: String::new(),
             container: "etcd".to_owned(),
             index: 1,
             confidence: Confidence::Certain,
-            keeps_no_data: false,
-            data_folders: Arc::default(),
-            leaves_in_order: false,
             ready_needs_majority: Some(Arc::new(serde_json::from_value(majority.clone()).unwrap())),
+            ..Software::default()
         };
         let template = json!({"spec": {"containers": [{"name": "other", "readinessProbe": {"tcpSocket": {}}}, container]}});
         set(json!({"spec": {"podManagementPolicy": policy, "template": template}})).software(software)

@@ -29,6 +29,7 @@ struct ImageVolumes {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a field of the catalogue")]
 struct EntryDocument {
     #[serde(default)]
     name: String,
@@ -59,6 +60,12 @@ struct EntryDocument {
     keeps_no_data: bool,
     #[serde(default)]
     leaves_in_order: bool,
+    #[serde(default)]
+    each_set_is_a_group: bool,
+    #[serde(default)]
+    member_container: Box<str>,
+    #[serde(default)]
+    probed_container: Box<str>,
     ready_needs_majority: Option<MajorityProbes>,
     #[serde(default, rename = "because")]
     _because: String,
@@ -161,6 +168,9 @@ impl CatalogueEntry {
             data_folders: document.data_folders.into(),
             keeps_no_data: document.keeps_no_data,
             leaves_in_order: document.leaves_in_order,
+            each_set_is_a_group: document.each_set_is_a_group,
+            member_container: document.member_container,
+            probed_container: document.probed_container,
             ready_needs_majority: document.ready_needs_majority.map(Arc::new),
             name,
         })

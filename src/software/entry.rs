@@ -30,6 +30,11 @@ pub(super) struct CatalogueEntry {
     pub(super) data_folders: Arc<[Box<str>]>,
     pub(super) keeps_no_data: bool,
     pub(super) leaves_in_order: bool,
+    pub(super) each_set_is_a_group: bool,
+    /// The name of the container that is the member, where the entry is about a helper beside it; else empty.
+    pub(super) member_container: Box<str>,
+    /// The name of a container whose readiness probe asks the member; else empty.
+    pub(super) probed_container: Box<str>,
     pub(super) ready_needs_majority: Option<Arc<MajorityProbes>>,
 }
 

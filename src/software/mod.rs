@@ -142,15 +142,20 @@ impl Catalogue {
         let pods = pods.into();
         let DecidingContainer { container, index, confidence } = deciding::decide(self, pods)?;
         let (entry, containers) = (&self.entries[index], pods.containers);
+        let named = |name: &str| containers.iter().position(|one| !name.is_empty() && *one.name == *name);
+        let recognised = || containers.iter().position(|one| std::ptr::eq(one, container));
+        let member = named(&entry.member_container).or_else(recognised).unwrap_or_default();
         let software = Software {
             name: entry.called(container).to_owned(),
             evidence: cut(self.evidence(index, container), LONGEST_EVIDENCE),
             container: container.name.to_string(),
-            index: containers.iter().position(|one| std::ptr::eq(one, container)).unwrap_or_default(),
+            index: member,
+            probed: named(&entry.probed_container).unwrap_or(member),
             confidence,
             keeps_no_data: entry.keeps_no_data,
             data_folders: Arc::clone(&entry.data_folders),
             leaves_in_order: entry.leaves_in_order,
+            each_set_is_a_group: entry.each_set_is_a_group,
             ready_needs_majority: entry.ready_needs_majority.clone(),
         };
         let follows = pods.have_no_vote && entry.class == Class::Quorum;

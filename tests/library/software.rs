@@ -185,6 +185,9 @@ fn the_catalogue_says_which_probes_wait_for_a_majority() {
         assert_eq!(probes.is_some_and(|probes| probes.path(path)), waits, "{pod} {path}");
     }
     for (pod, command, waits) in [
+        // These two succeed while the member waits for the others.
+        ("percona/percona-xtradb-cluster:8.0", "/var/lib/mysql/readiness-check.sh", false),
+        ("quay.io/mongodb/mongodb-agent:108.0 @ claims", "/opt/scripts/readinessprobe", false),
         ("rabbitmq:3", "rabbitmq-diagnostics -q check_running", true),
         ("rabbitmq:3", "rabbitmq-diagnostics -q ping", false),
         ("bitnami/mariadb-galera:11", "sh -c exec mysqladmin status -uroot", true),
