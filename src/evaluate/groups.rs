@@ -21,7 +21,7 @@ impl<'a> Evaluator<'a> {
         if class.class != Class::Quorum {
             return Some(Group::alone(set, replicas));
         }
-        view.group_of(set, replicas, |other, evidence| match evidence {
+        view.group_of(set, class.voters_among(replicas), |other, evidence| match evidence {
             GroupEvidence::Owner(_) => self.runs_the_same(set, class, other),
             _ => self.may_vote(other),
         })
@@ -37,6 +37,7 @@ impl<'a> Evaluator<'a> {
         if class.class != Class::Quorum || set.ensemble().is_some() || class.each_set_is_a_group() {
             return None;
         }
+        let replicas = class.voters_among(replicas);
         let with = |others: Vec<(&'a StatefulSet, i32)>, votes: &dyn Fn(&'a StatefulSet) -> bool| {
             let others = others.into_iter().filter(|(other, _)| votes(other));
             let sets: Vec<_> = std::iter::once((set, replicas)).chain(others).collect();

@@ -87,6 +87,8 @@ pub struct Software {
     pub leaves_in_order: bool,
     /// Whether each of its StatefulSets is a group of its own, whoever owns them.
     pub each_set_is_a_group: bool,
+    /// How many pods have a vote, the first by their ordinal, where later ones have none.
+    pub first_voters: Option<i32>,
     /// The probes that fail without a majority, if any is known.
     pub ready_needs_majority: Option<Arc<MajorityProbes>>,
 }
@@ -126,6 +128,12 @@ impl Classified {
     /// Whether each set of the software is a group of its own, whoever owns them.
     pub fn each_set_is_a_group(&self) -> bool {
         self.software.as_ref().is_some_and(|software| software.each_set_is_a_group)
+    }
+
+    /// How many of this many pods have a vote.
+    pub fn voters_among(&self, replicas: i32) -> i32 {
+        let first = self.software.as_ref().and_then(|software| software.first_voters);
+        first.map_or(replicas, |first| first.min(replicas))
     }
 
     /// Whether the class rests on no evidence at all.

@@ -184,8 +184,10 @@ impl Transition<'_, '_> {
         let replicas = self.before.map(|before| before.replicas);
         let after = self.after.replicas;
         let members = self.after.members()?;
+        let voters = |replicas: i32| self.after.class.voters_among(replicas);
         if replicas == Some(after) {
-            let (before, evidence) = (self.others_before().saturating_add(after), CountEvidence::Replicas);
+            let before = self.others_before().saturating_add(voters(after));
+            let evidence = CountEvidence::Replicas;
             return (before > members).then_some(MemberCounts { before, after: members, evidence });
         }
         let pods = self.before.and_then(|before| before.set.observed()).map_or(0, |(pods, _)| pods);
@@ -197,7 +199,11 @@ impl Transition<'_, '_> {
             Some(_) => (0, CountEvidence::Replicas),
             None => return None,
         };
-        Some(MemberCounts { before: self.others_before().saturating_add(before), after: members, evidence })
+        Some(MemberCounts {
+            before: self.others_before().saturating_add(voters(before)),
+            after: members,
+            evidence,
+        })
     }
 
     /// The members in the other sets of the group before. They change too where a step is between two states of manifests.
@@ -255,6 +261,12 @@ impl<'a> SetContext<'a> {
         let is_alone = self.group_sets().is_some_and(|sets| sets.len() == 1);
         let absent = || self.set.absent_voters(self.replicas).filter(|_| is_alone && self.replicas > 0);
         self.remembered.absent_voters.get_or_init(absent).as_ref()
+    }
+
+    /// Whether the group keeps no data. Arbiters keep none, but vote for members that do.
+    pub(super) fn keeps_no_data(&self) -> bool {
+        let software = self.class.software.as_ref();
+        software.is_some_and(|software| software.keeps_no_data) && !self.set.is_arbiter()
     }
 
     /// How many members the group has, with those that are listed and do not run.

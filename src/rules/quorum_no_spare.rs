@@ -121,7 +121,7 @@ fn check(step: &Transition<'_, '_>, params: &Params, out: &mut Violations) {
 
 fn check_removal(at: &SetContext<'_>, removal: PodRemoval<'_>, params: &Params, out: &mut Violations) {
     let (pod, name) = (removal.pod, &removal.pod.metadata.name);
-    let is_member = at.set.ordinal_of_pod(name, at.replicas).is_some();
+    let is_member = at.set.ordinal_of_pod(name, at.class.voters_among(at.replicas)).is_some();
     let Some(members) = at.voters().filter(|_| is_member && pod.is_serving()) else { return };
     let Some(others) = MemberReadiness::of(at, Some(name)) else { return };
     let (ready, needed) = (others.ready.saturating_add(1), majority(members));

@@ -24,7 +24,9 @@ rule! {
     /// To let a member go is a change that a majority of the old members must agree to. When that majority is already
     /// gone, the survivors can neither write nor shrink the group, and often not even be read; what remains is to
     /// restore a snapshot. Software that takes leave when it is stopped may get there member by member; it still
-    /// depends on every one of those hand-overs (Galera; there it is a warning). Two members have no majority without each other, so even 2 to 1 needs
+    /// depends on every one of those hand-overs (Galera; there it is a warning). Members that keep no data (Redis Sentinel,
+    /// Placement of Dapr) can be started anew with another list of members, so there it is a warning, too. Two members have
+    /// no majority without each other, so even 2 to 1 needs
     /// the member removed first.
     ///
     /// ## How to fix
@@ -103,18 +105,9 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     if !(1..needed).contains(&after) {
         return;
     }
-    let leaves_in_order = step.after.class.software.as_ref().is_some_and(|software| software.leaves_in_order);
-    let message = if leaves_in_order {
-        format!(
-            "{needed} of {before} members must agree: members that stop in order are no longer counted, but with one that is \
-             killed, or was down before, the {after} that stay cannot write"
-        )
-    } else {
-        format!(
-            "{needed} of {before} members must agree, also on letting members go: with {after} left the group can neither write \
-             nor shrink"
-        )
-    };
+    let leaves_in_order = leaves_in_order(step);
+    let keeps_no_data = step.after.keeps_no_data();
+    let message = message(step, before, after);
     let is_one_of_several =
         step.after.replicas <= 0 && step.after.group_sets().is_some_and(|sets| sets.len() > 1);
     // An even count would only lead into the next refusal.
@@ -124,6 +117,10 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         format!(
             "set spec.replicas to {replicas} first, and let the group remove the members that left before going on"
         )
+    } else if keeps_no_data {
+        "take those that go out of the list that the members start with, in the same change, or let the others forget them; \
+         then exempt it for this step"
+            .to_owned()
     } else {
         let first = if leaves_in_order {
             "take one member away at a time, and wait until the group counts one fewer"
@@ -142,8 +139,31 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
         return;
     }
     let violation = out.add(FieldPlace::in_set("/spec/replicas"), message, remedy).of_group();
-    if leaves_in_order || (is_one_of_several && is_stopped(step, needed)) {
+    if leaves_in_order || keeps_no_data || (is_one_of_several && is_stopped(step, needed)) {
         violation.at_most(Level::Warn);
+    }
+}
+
+fn leaves_in_order(step: &Transition<'_, '_>) -> bool {
+    step.after.class.software.as_ref().is_some_and(|software| software.leaves_in_order)
+}
+
+fn message(step: &Transition<'_, '_>, before: i32, after: i32) -> String {
+    let needed = majority(before);
+    if step.after.keeps_no_data() {
+        format!(
+            "{needed} of {before} members must agree: the {after} that stay decide nothing while they still count those that go"
+        )
+    } else if leaves_in_order(step) {
+        format!(
+            "{needed} of {before} members must agree: members that stop in order are no longer counted, but with one that is \
+             killed, or was down before, the {after} that stay cannot write"
+        )
+    } else {
+        format!(
+            "{needed} of {before} members must agree, also on letting members go: with {after} left the group can neither write \
+             nor shrink"
+        )
     }
 }
 

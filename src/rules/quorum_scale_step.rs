@@ -17,7 +17,8 @@ rule! {
     /// One member is a majority of nothing larger, so the smallest steps are let pass: 1 to 2, and 1 to 3 where pods
     /// start one after the other (`podManagementPolicy: OrderedReady`, the default), because the third then starts only
     /// when the second has joined the first. From 3 on there always is a safe step, whatever the policy: members may
-    /// read the final count when they start, and the old ones restart to learn of it.
+    /// read the final count when they start, and the old ones restart to learn of it. Software that votes without keeping anything
+    /// (Redis Sentinel) is let be.
     ///
     /// ## Why
     ///
@@ -98,7 +99,7 @@ fn check(step: &Transition<'_, '_>, _: &Params, out: &mut Violations) {
     let parallel = &*step.after.set.spec.pod_management_policy == "Parallel";
     let smallest_step = if parallel { 2 } else { 3 };
     let needed = majority(after);
-    if before <= 0 || before >= needed || after <= smallest_step {
+    if before <= 0 || before >= needed || after <= smallest_step || step.after.keeps_no_data() {
         return;
     }
     // Claims of removed members are not empty: `quorum-claims-left` speaks of those.

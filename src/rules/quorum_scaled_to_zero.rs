@@ -104,12 +104,13 @@ fn all_stop(step: &Transition<'_, '_>, before: i32, out: &mut Violations) {
         1 => ("the only member stops, and all that depends on it".to_owned(), "its"),
         _ => (format!("all {before} members stop, and all that depends on them"), "their"),
     };
-    if step.after.set.spec.volume_claim_templates.is_empty() {
+    let keeps_no_data = step.after.keeps_no_data();
+    if step.after.set.spec.volume_claim_templates.is_empty() && !keeps_no_data {
         let _ = write!(message, "; without volumeClaimTemplates {their} data may be gone");
     }
     let own = replicas_before(step).unwrap_or(before);
-    let remedy =
-        format!("keep spec.replicas at {own}, unless it is to be switched off; then take a snapshot first");
+    let snapshot = if keeps_no_data { "" } else { "; then take a snapshot first" };
+    let remedy = format!("keep spec.replicas at {own}, unless it is to be switched off{snapshot}");
     out.add(FieldPlace::in_set("/spec/replicas"), message, remedy).of_group();
 }
 

@@ -85,6 +85,10 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         1 if is_whole && lists_others() => {
             ("a single member of the group is known here, and alone it survives no failure", grow)
         }
+        1 if at.keeps_no_data() => (
+            "while the single member is down or moves, nothing is decided: fine for development only",
+            format!("{grow}, or exempt it where it is for development"),
+        ),
         1 => (
             "a single member holds the only copy of the data, and while it is down or moves nothing works: \
              fine for development only",

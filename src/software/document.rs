@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::configuration::ProgramConfiguration;
-use super::entry::{ByImage, CatalogueEntry, PassOver, VariableCondition};
+use super::entry::{ByImage, CatalogueEntry, FirstVoters, PassOver, VariableCondition};
 use super::files::SettingsFile;
 use super::{Catalogue, ImagePatterns, Patterns};
 use crate::model::{Class, Confidence, MajorityProbes};
@@ -62,6 +62,7 @@ struct EntryDocument {
     leaves_in_order: bool,
     #[serde(default)]
     each_set_is_a_group: bool,
+    first_vote: Option<FirstVoters>,
     #[serde(default)]
     member_container: Box<str>,
     #[serde(default)]
@@ -90,7 +91,9 @@ impl Catalogue {
         let configurations = || entries.iter().filter_map(|entry| entry.configuration.as_ref());
         let texts = configurations().flat_map(|configuration| &configuration.variables);
         let of_files = files.iter().flat_map(|file| file.variables.iter().chain(&file.texts));
-        let variables = conditions.chain(texts).chain(of_files).cloned().collect();
+        let counts =
+            entries.iter().filter_map(|entry| entry.first_vote.as_ref()).map(|first| &first.variable);
+        let variables = conditions.chain(texts).chain(of_files).chain(counts).cloned().collect();
         let data = entries.iter().flat_map(|entry| &*entry.data_folders);
         let folders = configurations().flat_map(|configuration| &configuration.folders).chain(data);
         let folders = folders.chain(files.iter().flat_map(|file| &file.paths)).cloned().collect();
@@ -169,6 +172,7 @@ impl CatalogueEntry {
             keeps_no_data: document.keeps_no_data,
             leaves_in_order: document.leaves_in_order,
             each_set_is_a_group: document.each_set_is_a_group,
+            first_vote: document.first_vote,
             member_container: document.member_container,
             probed_container: document.probed_container,
             ready_needs_majority: document.ready_needs_majority.map(Arc::new),

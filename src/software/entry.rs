@@ -31,11 +31,22 @@ pub(super) struct CatalogueEntry {
     pub(super) keeps_no_data: bool,
     pub(super) leaves_in_order: bool,
     pub(super) each_set_is_a_group: bool,
+    pub(super) first_vote: Option<FirstVoters>,
     /// The name of the container that is the member, where the entry is about a helper beside it; else empty.
     pub(super) member_container: Box<str>,
     /// The name of a container whose readiness probe asks the member; else empty.
     pub(super) probed_container: Box<str>,
     pub(super) ready_needs_majority: Option<Arc<MajorityProbes>>,
+}
+
+/// How many pods have a vote, the first by their ordinal.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FirstVoters {
+    /// The variable that says so.
+    pub(super) variable: String,
+    /// How many where it does not.
+    otherwise: i32,
 }
 
 /// The condition of an entry on the image.
@@ -100,6 +111,15 @@ impl CatalogueEntry {
 
     pub(super) fn variable(&self, container: &Container) -> Option<&VariableCondition> {
         self.environment.iter().find(|variable| variable.is_set(container))
+    }
+}
+
+impl FirstVoters {
+    /// `None` where it is an even number, or too small to survive a failure: then the replica count is what is judged.
+    pub(super) fn count(&self, container: &Container) -> Option<i32> {
+        let given = container.env.iter().find(|given| *given.name == *self.variable);
+        let count = given.map_or(Ok(self.otherwise), |given| given.value.parse()).unwrap_or(self.otherwise);
+        (count >= 3 && count % 2 != 0).then_some(count)
     }
 }
 

@@ -156,6 +156,7 @@ impl Catalogue {
             data_folders: Arc::clone(&entry.data_folders),
             leaves_in_order: entry.leaves_in_order,
             each_set_is_a_group: entry.each_set_is_a_group,
+            first_voters: entry.first_vote.as_ref().and_then(|first| first.count(container)),
             ready_needs_majority: entry.ready_needs_majority.clone(),
         };
         let follows = pods.have_no_vote && entry.class == Class::Quorum;
