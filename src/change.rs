@@ -261,9 +261,12 @@ impl Requester {
             || &*self.username == "system:kube-scheduler"
     }
 
-    /// Whether it is a service account, as that of an operator is.
-    pub fn is_service_account(&self) -> bool {
+    /// Whether it may be the account of an operator. Which one an operator has is not known, but it is a service account, and none of
+    /// the system's own controllers.
+    pub fn may_be_operator(&self) -> bool {
         self.username.starts_with("system:serviceaccount:")
+            && !self.is_system()
+            && self.system_account() != Some("horizontal-pod-autoscaler")
     }
 
     /// The node whose kubelet this is.
@@ -304,6 +307,22 @@ mod tests {
         ] {
             let requester = Requester { username: username.into(), groups: Vec::new() };
             assert_eq!(requester.is_system(), is_system, "{username}");
+        }
+    }
+
+    #[test]
+    fn accounts_that_operators_may_have() {
+        for (username, may_be) in [
+            ("system:serviceaccount:kafka:strimzi-cluster-operator", true),
+            ("system:serviceaccount:kube-system:etcd-operator", true),
+            ("system:serviceaccount:kafka:horizontal-pod-autoscaler", true),
+            ("system:serviceaccount:kube-system:horizontal-pod-autoscaler", false),
+            ("system:serviceaccount:kube-system:statefulset-controller", false),
+            ("system:kube-controller-manager", false),
+            ("jane", false),
+        ] {
+            let requester = Requester { username: username.into(), groups: Vec::new() };
+            assert_eq!(requester.may_be_operator(), may_be, "{username}");
         }
     }
 }

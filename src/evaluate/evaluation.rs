@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::softening::SAY_GROUP;
 use crate::cluster::Group;
-use crate::model::{Autoscaler, Class, Classified, Object, ObjectRef, Owner, cut, printable_lines};
+use crate::model::{Autoscaler, Class, Classified, Kind, Object, ObjectRef, Owner, cut, printable_lines};
 use crate::policy::{self, Applicable};
 use crate::rules::Params;
 use crate::rules::{
@@ -46,7 +46,7 @@ pub(super) struct States<'a> {
 
 /// The part of an operator in a change.
 pub(super) struct OperatorContext<'a> {
-    /// The custom resource whose operator asks for a change to what it manages.
+    /// The custom resource whose operator may be asking for a change to what it manages.
     pub(super) asks: Option<&'a Owner>,
     /// Whether a policy treats operators like all others.
     pub(super) is_enforced: bool,
@@ -144,6 +144,7 @@ impl Evaluation<'_> {
         let is_left = companion == Some(Companion::Lost) && self.may_continue;
         let is_unwanted = violation.companion == Some(Companion::Unwanted) && self.may_continue;
         let of_group = violation.is_of_group;
+        let binds_operators = violation.binds_operators;
         let stricter = violation.only_blocks_evictions.then(|| self.why_stricter_for_now(rule)).flatten();
         let mut finding = finding(rule, level, &after.set.reference(), violation);
         finding.class = Some(self.class_for(rule).clone());
@@ -182,8 +183,8 @@ impl Evaluation<'_> {
         if is_passing && !self.operated.is_enforced {
             finding.spare("its operator may only be passing through this count");
         }
-        if let Some(owner) = self.operated.spared() {
-            finding.spare(&format!("not refused: the operator of {} {} asks for it", owner.kind, owner.name));
+        if let Some(owner) = self.operated.spared().filter(|_| !binds_operators) {
+            finding.spare_operator_of(owner);
         }
         if let Some(makers) = makers {
             let _ = write!(finding.remedy, "; {makers}: make the edit there");
@@ -226,7 +227,7 @@ impl Evaluation<'_> {
             finding.spare("not refused on creation: what it needs may be created next");
         }
         if let Some(owner) = self.operated.spared() {
-            finding.spare(&format!("not refused: the operator of {} {} asks for it", owner.kind, owner.name));
+            finding.spare_operator_of(owner);
         }
         finding
     }
@@ -238,7 +239,8 @@ impl Evaluation<'_> {
         (self.is_first && names_group) || after.group.as_ref().is_some_and(|group| group.may_grow)
     }
 
-    /// Who has made the objects that a finding may have edited: what is edited by hand they undo. Where a pod goes, nothing is edited.
+    /// Who has made the objects that a finding may have edited: what is edited by hand they undo. Where a pod goes, nothing is edited,
+    /// and never a claim.
     fn makers(&self, finding: &Finding) -> Option<String> {
         if matches!(self.states.after.changed, Changed::Pod(_)) {
             return None;
@@ -251,7 +253,8 @@ impl Evaluation<'_> {
         }
         let makers: Vec<String> = objects
             .into_iter()
-            .filter_map(|object| Some((object, self.owner_of(object)?)))
+            .filter(|object| object.kind != Kind::Claim.name())
+            .filter_map(|object| Some((object, self.maker_of(object)?)))
             .map(|(ObjectRef { kind, name, .. }, owner)| {
                 format!("{kind} {name} is made by {} {}", owner.kind, owner.name)
             })
@@ -260,10 +263,10 @@ impl Evaluation<'_> {
     }
 
     /// The controller that has made an object of a finding.
-    fn owner_of(&self, object: &ObjectRef) -> Option<&Owner> {
+    fn maker_of(&self, object: &ObjectRef) -> Option<&Owner> {
         match self.states.after.changed {
             Changed::Autoscaler(scaler) if scaler.reference() == *object => scaler.metadata.owner.as_deref(),
-            _ => self.states.after.view.owner_of(object),
+            _ => self.states.after.view.maker_of(object),
         }
     }
 }
@@ -335,6 +338,14 @@ impl Finding {
             self.level = Level::Warn;
             let _ = write!(self.message, " ({why})");
         }
+    }
+
+    /// Makes a denial a warning for a service account that may be the one of an operator.
+    pub(super) fn spare_operator_of(&mut self, owner: &Owner) {
+        let Owner { kind, name, .. } = owner;
+        self.spare(&format!(
+            "not refused: a service account asks for it, which may be that of the operator of {kind} {name}"
+        ));
     }
 
     /// Says that the replica count is the minimum of an autoscaler and not the one in the set.

@@ -26,7 +26,7 @@ pub(super) struct RequestedChange<'a> {
     pub(super) changed: Changed<'a>,
     /// The earlier state.
     pub(super) was: Changed<'a>,
-    /// The custom resource that owns what changes, where a service account asks: its operator.
+    /// The custom resource that what changes belongs to, where its operator may be asking.
     pub(super) operator: Option<&'a Owner>,
     /// Whether a budget allows fewer evictions than before.
     pub(super) is_tightening: bool,
@@ -41,10 +41,17 @@ pub(super) fn is_tightening(edit: &ObjectChange<DisruptionBudget>, view: &Cluste
 impl<'a> Evaluator<'a> {
     /// The object as it is says who manages it: a request could add an owner.
     pub(super) fn asked(&self, changed: Changed<'a>, known: &'a impl Object) -> RequestedChange<'a> {
-        let owner = known.metadata().owner.as_deref();
-        let operator =
-            owner.filter(|owner| self.requester.is_service_account() && owner.is_custom_resource());
+        let operator = self.operator_asking(known.metadata());
         RequestedChange { changed, was: changed, operator, is_tightening: false }
+    }
+
+    /// The custom resource that an object belongs to, where its operator may be asking.
+    pub(super) fn operator_asking(&self, known: &'a Metadata) -> Option<&'a Owner> {
+        if known.owner.is_none() || !self.requester.may_be_operator() {
+            return None;
+        }
+        let view = ClusterView::new(self.cluster, PendingChange::Nothing);
+        view.last_owner(known).filter(|owner| owner.is_custom_resource())
     }
 
     /// Judges one set.

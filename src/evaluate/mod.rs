@@ -11,6 +11,7 @@ mod facts;
 mod groups;
 mod judge;
 mod pods;
+mod removal;
 mod softening;
 mod workloads;
 
@@ -31,8 +32,7 @@ use crate::change::{
 };
 use crate::cluster::{Cluster, ClusterView, PendingChange, ViewMemory};
 use crate::model::{
-    Autoscaler, Claim, Classified, DisruptionBudget, Eviction, Metadata, Object, ObjectRef, Service,
-    StatefulSet,
+    Autoscaler, Claim, Classified, DisruptionBudget, Metadata, Object, ObjectRef, Service, StatefulSet,
 };
 use crate::policy::{Applicable, Exemptness, Policies, Subject};
 use crate::rules::{self, Changed, Rule, RuleCheck, Trigger, Violations};
@@ -155,7 +155,10 @@ impl<'a> Evaluator<'a> {
             .filter(|(set, _)| !set.metadata.deleting);
         let judged = sets.flat_map(|(set, ordinal)| {
             let state = (set, set.replicas(), PendingChange::Nothing);
-            self.judge(None, state, Trigger::ClaimDeletion, self.asked(Changed::Claim(claim, ordinal), claim))
+            let mut asked = self.asked(Changed::Claim(claim, ordinal), claim);
+            // A claim mostly has no owner: who makes the set has it made.
+            asked.operator = asked.operator.or_else(|| self.operator_asking(&set.metadata));
+            self.judge(None, state, Trigger::ClaimDeletion, asked)
         });
         judged.collect()
     }
@@ -251,50 +254,6 @@ impl<'a> Evaluator<'a> {
             ..self.asked(Changed::Autoscaler(new), known)
         };
         self.judge(before, state, Trigger::Autoscaler, asked)
-    }
-
-    /// Judges the eviction of a pod that is known.
-    fn eviction(&self, eviction: &'a Eviction) -> Vec<Finding> {
-        let (Metadata { namespace, name, .. }, options) = (&eviction.metadata, &eviction.delete_options);
-        let view = ClusterView::new(self.cluster, PendingChange::Nothing);
-        let Some(pod) = view.pod(namespace, name).present() else { return Vec::new() };
-        self.pod(PodRemoval { pod, grace_period: options.grace_period_seconds, is_eviction: true })
-    }
-
-    /// Judges the removal of a pod, by the policies for the set that has made it.
-    fn pod(&self, removal: PodRemoval<'a>) -> Vec<Finding> {
-        let metadata = &removal.pod.metadata;
-        if self.cluster.namespace(&metadata.namespace).is_some_and(|ns| ns.metadata.deleting) {
-            return Vec::new();
-        }
-        let view = ClusterView::new(self.cluster, PendingChange::Nothing);
-        let owner = removal.pod.stateful_set();
-        let set = owner.and_then(|owner| view.set(&metadata.namespace, &owner.name).present());
-        let about = set.map_or(metadata, |set| &set.metadata);
-        let applicable = self.policies.applicable(self.subject(about)).asked_by(self.requester, false);
-        let class = set.map(|set| self.policies.classify(set, &applicable));
-        let found = |rule: &Rule, violations: &mut Violations| {
-            if let RuleCheck::PodRemoval(check) = rule.check {
-                check(&removal, self.requester, violations);
-            }
-        };
-        let subject = set.map_or_else(|| removal.pod.reference(), Object::reference);
-        let mut findings = self.simple(&applicable, class.as_ref(), about, &subject, found);
-        for finding in &mut findings {
-            finding.class.clone_from(&class);
-        }
-        findings.extend(set.map_or_else(Vec::new, |set| self.member_loss(removal, set)));
-        findings
-    }
-
-    /// Judges what the removal of a pod does to its set. Kubelets and the system's own controllers have no choice.
-    fn member_loss(&self, removal: PodRemoval<'a>, set: &'a StatefulSet) -> Vec<Finding> {
-        if set.metadata.deleting || self.requester.is_system() || self.requester.kubelet_of().is_some() {
-            return Vec::new();
-        }
-        let state = (set, set.replicas(), PendingChange::Nothing);
-        let trigger = if removal.is_eviction { Trigger::Eviction } else { Trigger::PodDeletion };
-        self.judge(None, state, trigger, self.asked(Changed::Pod(removal), set))
     }
 
     /// Whether the object or its namespace is being deleted: nothing may hold that up.

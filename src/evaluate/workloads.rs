@@ -7,7 +7,7 @@ use super::evaluation::finding;
 use super::judge::EarlierViolations;
 use crate::change::{ObjectChange, WorkloadScale};
 use crate::cluster::{ClusterView, PendingChange};
-use crate::model::{Object, Owner, Workload};
+use crate::model::{Object, Workload};
 use crate::policy::{Applicable, alters_exemption};
 use crate::rules::{self, Params, Rule, RuleCheck, Trigger, Violation, Violations, WorkloadContext};
 use crate::verdict::{Finding, Level};
@@ -75,9 +75,10 @@ impl<'a> Evaluator<'a> {
         let workload = step.after.workload;
         let exempt = applicable.exemption(rule.id, &workload.metadata, self.now);
         let may_be_exempted = applicable.honours_annotations();
-        let operator = step
-            .operator()
-            .filter(|_| self.requester.is_service_account() && !applicable.enforces_on_operators());
+        // The object as it is says who manages it: a request could add an owner.
+        let known_state = step.before.as_ref().unwrap_or(&step.after).workload;
+        let operator =
+            self.operator_asking(&known_state.metadata).filter(|_| !applicable.enforces_on_operators());
         let findings = violations.into_iter().map(|violation| {
             let already = known.covers(&violation);
             let mut finding = finding(rule, ruling.level, &workload.reference(), violation);
@@ -89,10 +90,7 @@ impl<'a> Evaluator<'a> {
                 finding.spare("it was so before this change");
             }
             if let Some(owner) = operator {
-                finding.spare(&format!(
-                    "not refused: the operator of {} {} asks for it",
-                    owner.kind, owner.name
-                ));
+                finding.spare_operator_of(owner);
             }
             finding.name_maker(workload);
             finding
@@ -117,12 +115,6 @@ impl<'a> WorkloadStep<'a> {
             check(at, params, &mut violations);
         }
         violations.into_vec()
-    }
-
-    /// The custom resource that owns the object as it is: a request could add an owner.
-    fn operator(&self) -> Option<&'a Owner> {
-        let known = self.before.as_ref().unwrap_or(&self.after).workload;
-        known.metadata.owner.as_deref().filter(|owner| owner.is_custom_resource())
     }
 }
 

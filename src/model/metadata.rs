@@ -66,6 +66,11 @@ fn controller<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<O
 }
 
 impl Owner {
+    /// Whether the owner is a StatefulSet.
+    pub fn is_stateful_set(&self) -> bool {
+        &*self.kind == "StatefulSet" && self.api_version.starts_with("apps/")
+    }
+
     /// Whether the owner is a custom resource, whose operator manages the object. The group of a custom resource is a domain with a dot;
     /// the built-in kinds with such a group own no object that is judged.
     pub fn is_custom_resource(&self) -> bool {

@@ -67,8 +67,7 @@ impl Pod {
 
     /// The StatefulSet that owns the pod.
     pub fn stateful_set(&self) -> Option<&Owner> {
-        let owner = self.metadata.owner.as_deref();
-        owner.filter(|owner| &*owner.kind == "StatefulSet" && owner.api_version.starts_with("apps/"))
+        self.metadata.owner.as_deref().filter(|owner| owner.is_stateful_set())
     }
 }
 

@@ -90,5 +90,6 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         at.namespace()
     );
     out.add(FieldPlace::of(deleted, ""), message, remedy)
+        .binding_operators()
         .related_to(FieldPlace::in_set(annotation_pointer(PROTECTED)));
 }

@@ -28,6 +28,8 @@ pub struct Violation {
     pub companion: Option<Companion>,
     /// Whether an operator passes through it while it changes one member after the other.
     pub is_passing_state: bool,
+    /// Whether it stands for operators too, because a user has said so.
+    pub binds_operators: bool,
     /// Whether it only holds evictions up, which endangers no pod.
     pub only_blocks_evictions: bool,
     /// Whether it is of the whole consensus group and the same for each of its sets.
@@ -143,6 +145,7 @@ impl Violation {
             related: Vec::new(),
             companion: None,
             is_passing_state: false,
+            binds_operators: false,
             only_blocks_evictions: false,
             is_of_group: false,
         }
@@ -189,6 +192,12 @@ impl Violation {
     /// An operator passes through it: at most a warning for a set that one manages.
     pub fn passing_state(&mut self) -> &mut Self {
         self.is_passing_state = true;
+        self
+    }
+
+    /// A user has said so, to operators as well.
+    pub fn binding_operators(&mut self) -> &mut Self {
+        self.binds_operators = true;
         self
     }
 
