@@ -10,8 +10,8 @@ use crate::model::{Autoscaler, Class, Classified, Kind, Object, ObjectRef, Owner
 use crate::policy::{self, Applicable};
 use crate::rules::Params;
 use crate::rules::{
-    Changed, Companion, FieldEdit, FieldPlace, Left, Rule, RuleCheck, SetContext, Transition, Trigger,
-    Violation, Violations, enumerate,
+    Changed, Companion, FieldEdit, FieldPlace, Left, Rule, RuleCheck, SetContext, ToOperators, Transition,
+    Trigger, Violation, Violations, enumerate,
 };
 use crate::verdict::Level;
 use crate::verdict::{Edit, Finding, RuleId};
@@ -138,13 +138,13 @@ impl Evaluation<'_> {
         already: bool,
     ) -> Finding {
         let after = &self.states.after;
-        let is_passing = violation.is_passing_state && after.set.operator().is_some();
+        let is_passing = violation.to_operators == ToOperators::Passing && after.set.operator().is_some();
         let companion = violation.companion.filter(|_| !self.denies_missing_companions);
         let is_early = companion == Some(Companion::Missing) && self.is_first;
         let is_left = companion == Some(Companion::Lost) && self.may_continue;
         let is_unwanted = violation.companion == Some(Companion::Unwanted) && self.may_continue;
         let of_group = violation.is_of_group;
-        let binds_operators = violation.binds_operators;
+        let binds_operators = violation.to_operators == ToOperators::Binding;
         let stricter = violation.only_blocks_evictions.then(|| self.why_stricter_for_now(rule)).flatten();
         let mut finding = finding(rule, level, &after.set.reference(), violation);
         finding.class = Some(self.class_for(rule).clone());

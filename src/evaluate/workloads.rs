@@ -106,7 +106,7 @@ struct WorkloadStep<'a> {
     trigger: Trigger,
 }
 
-impl<'a> WorkloadStep<'a> {
+impl WorkloadStep<'_> {
     fn violations(&self, rule: &Rule, at: &WorkloadContext<'_>, params: &Params) -> Vec<Violation> {
         let mut violations = Violations::default();
         if let RuleCheck::Workload(check) | RuleCheck::StateAndWorkload(_, check) = rule.check

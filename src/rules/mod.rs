@@ -24,7 +24,7 @@ pub use context::{
     Trigger, WorkloadContext,
 };
 pub use params::{NO_PARAMS, Param, ParamKind, Params};
-pub use violation::{Companion, FieldEdit, FieldPlace, Violation, Violations};
+pub use violation::{Companion, FieldEdit, FieldPlace, ToOperators, Violation, Violations};
 
 /// One thing that can be wrong.
 #[derive(Debug)]

@@ -26,10 +26,8 @@ pub struct Violation {
     pub related: Vec<FieldPlace>,
     /// The companion that the set needs and does not have, where that is the problem.
     pub companion: Option<Companion>,
-    /// Whether an operator passes through it while it changes one member after the other.
-    pub is_passing_state: bool,
-    /// Whether it stands for operators too, because a user has said so.
-    pub binds_operators: bool,
+    /// What it is to an operator of the set.
+    pub to_operators: ToOperators,
     /// Whether it only holds evictions up, which endangers no pod.
     pub only_blocks_evictions: bool,
     /// Whether it is of the whole consensus group and the same for each of its sets.
@@ -45,6 +43,17 @@ pub enum Companion {
     Lost,
     /// It is there and must not be, and may be deleted next.
     Unwanted,
+}
+
+/// What a violation is to an operator of the set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToOperators {
+    /// Its own affair, where it asks for it itself.
+    Theirs,
+    /// A state that it passes through while it changes one member after the other.
+    Passing,
+    /// Forbidden to it too, because a user has said so.
+    Binding,
 }
 
 /// A change to one field, as [`Edit`](crate::verdict::Edit), before the object of the judged set is filled in.
@@ -144,8 +153,7 @@ impl Violation {
             weight: 0,
             related: Vec::new(),
             companion: None,
-            is_passing_state: false,
-            binds_operators: false,
+            to_operators: ToOperators::Theirs,
             only_blocks_evictions: false,
             is_of_group: false,
         }
@@ -191,13 +199,13 @@ impl Violation {
 
     /// An operator passes through it: at most a warning for a set that one manages.
     pub fn passing_state(&mut self) -> &mut Self {
-        self.is_passing_state = true;
+        self.to_operators = ToOperators::Passing;
         self
     }
 
     /// A user has said so, to operators as well.
     pub fn binding_operators(&mut self) -> &mut Self {
-        self.binds_operators = true;
+        self.to_operators = ToOperators::Binding;
         self
     }
 
