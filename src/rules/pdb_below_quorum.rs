@@ -164,7 +164,8 @@ fn fitting_count(at: &SetContext<'_>, budget: &DisruptionBudget) -> Option<i32> 
     };
     let is_near = (3..=7).contains(&count) && count.abs_diff(at.replicas) <= 2;
     let is_own = at.view.expected_pods(budget) == at.replicas && !at.has_peers_in_group();
-    (at.changed_budget().is_some() && is_near && is_own).then_some(count)
+    let all_vote = at.class.voters_among(count) == count;
+    (at.changed_budget().is_some() && is_near && is_own && all_vote).then_some(count)
 }
 
 /// One budget about a group of one set gets the limit.
