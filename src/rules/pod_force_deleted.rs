@@ -22,6 +22,8 @@ rule! {
     /// `--grace-period=30`. Where its node is gone, see that it is off, and then delete the Node or taint it with
     /// `node.kubernetes.io/out-of-service`: the system then deletes the pod itself.
     ///
+    /// Where software such as Longhorn is to force pods off lost nodes by itself, a policy can set the level `warn` for this rule.
+    ///
     /// ## Fails
     ///
     /// ```yaml

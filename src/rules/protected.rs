@@ -13,6 +13,7 @@ rule! {
     ///
     /// `kubectl delete -f`, `kubectl replace --force` and a chart that is uninstalled delete without asking. The annotation makes
     /// the deletion two steps, for a person and for a pipeline. Controllers that clean up after a deleted namespace are not held up.
+    /// A StatefulSet that a custom resource owns goes when that is deleted: the garbage collector is not held up either.
     ///
     /// ## How to fix
     ///
