@@ -130,6 +130,12 @@ impl Evaluation<'_> {
         violations.into_vec()
     }
 
+    /// Whether a set that is created adopts all its pods: after `kubectl delete --cascade=orphan`, or restored from a backup.
+    fn runs_already(&self) -> bool {
+        let (replicas, kept) = (self.states.after.replicas, self.states.left.kept);
+        self.is_first && (1..=kept).contains(&replicas)
+    }
+
     pub(super) fn finding(
         &self,
         rule: &'static Rule,
@@ -167,6 +173,10 @@ impl Evaluation<'_> {
         }
         if already {
             finding.spare("it was so before this change");
+        }
+        if self.runs_already() && matches!(rule.check, RuleCheck::State(_)) {
+            finding
+                .spare("not refused: its pods run already, and only with the set is one replaced that fails");
         }
         if is_early {
             finding.spare("not refused on creation: it may be created next");
