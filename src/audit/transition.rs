@@ -6,13 +6,14 @@ use std::iter::successors;
 use super::contexts::Contexts;
 use crate::change::{Action, ObjectChange};
 use crate::cluster::ClusterObject;
-use crate::cluster::inventory::{Found, Inventory, ObjectName, Unit};
+use crate::cluster::inventory::{Found, Inventory, ObjectName};
 
 /// The old state, ready to be compared with.
 #[derive(Debug)]
 pub struct OldState<'a> {
     pub(super) inventory: &'a Inventory,
     pub(super) contexts: Contexts,
+    arguments: Arguments<'a>,
     /// Contexts by where they are.
     numbers: BTreeMap<PathPlace, usize>,
     /// The last object of a name in a context.
@@ -35,17 +36,17 @@ pub(super) struct Old {
 impl<'a> OldState<'a> {
     /// `inventory` is read from the same arguments, in the same order, as the new one.
     pub fn of(inventory: &'a Inventory, together: bool) -> Self {
-        let contexts = Contexts::of(inventory, together);
+        let (contexts, arguments) = (Contexts::of(inventory, together), Arguments::of(inventory));
         let (mut numbers, mut named) = (BTreeMap::new(), BTreeMap::new());
         for (number, context) in contexts.list.iter().enumerate() {
-            numbers.insert(place(inventory, context.unit, &context.name), number);
+            numbers.insert(arguments.place(context.unit, &context.name), number);
             for item in &context.own {
                 if let Some(found) = inventory.item(*item) {
                     named.insert((number, found.name()), *item);
                 }
             }
         }
-        Self { inventory, contexts, numbers, named }
+        Self { inventory, contexts, arguments, numbers, named }
     }
 
     pub(super) fn found(&self, old: Old) -> Option<Found<'a>> {
@@ -69,7 +70,7 @@ impl<'a> OldState<'a> {
     }
 
     fn argument(&self, old: Old) -> usize {
-        argument(self.inventory, self.contexts.list[old.context].unit)
+        self.arguments.number(self.contexts.list[old.context].unit)
     }
 
     fn is_alternative(&self, old: Old) -> bool {
@@ -94,9 +95,10 @@ impl Steps {
     /// in all of them.
     pub(super) fn between(old: &OldState<'_>, inventory: &Inventory, contexts: &Contexts) -> Self {
         let mut steps = Self::default();
+        let arguments = Arguments::of(inventory);
         let mut left: BTreeMap<(usize, ObjectName), NewItems> = BTreeMap::new();
         for (number, context) in contexts.list.iter().enumerate() {
-            let here = place(inventory, context.unit, &context.name);
+            let here = arguments.place(context.unit, &context.name);
             let same = old.numbers.get(&here).copied();
             steps.contexts.extend(same.map(|same| (number, same)));
             for item in &context.judged {
@@ -116,12 +118,12 @@ impl Steps {
         let mut moved: BTreeMap<ObjectName, NewItems> = BTreeMap::new();
         for ((argument, name), mut items) in left {
             if let Some(others) = others.get_mut(&(argument, name.clone())) {
-                steps.match_files(old, inventory, contexts, &mut items, others);
+                steps.match_files(old, &arguments, contexts, &mut items, others);
                 steps.match_only(old, contexts, &mut items, others);
             }
             moved.entry(name).or_default().extend(items);
         }
-        steps.match_arguments(old, inventory, contexts, moved);
+        steps.match_arguments(old, &arguments, contexts, moved);
         steps
     }
 
@@ -142,7 +144,7 @@ impl Steps {
     fn match_arguments(
         &mut self,
         old: &OldState<'_>,
-        inventory: &Inventory,
+        arguments: &Arguments<'_>,
         contexts: &Contexts,
         mut moved: BTreeMap<ObjectName, NewItems>,
     ) {
@@ -154,13 +156,13 @@ impl Steps {
         for ((_, name), more) in old.others(&self.taken) {
             others.entry(name).or_default().extend(more);
         }
-        let apart = [old.inventory, inventory].map(alternative_arguments);
+        let apart = [&old.arguments, arguments].map(Arguments::alternatives);
         for (name, mut items) in moved {
             let Some(others @ [other]) = others.get(&name).map(Vec::as_slice) else { continue };
             let Some(number) = items.first_key_value().and_then(|(_, numbers)| numbers.first()) else {
                 continue;
             };
-            let ends = [old.argument(*other), argument(inventory, contexts.list[*number].unit)];
+            let ends = [old.argument(*other), arguments.number(contexts.list[*number].unit)];
             let is_apart = apart.iter().any(|apart| ends.iter().all(|argument| apart.contains(argument)));
             if !is_apart {
                 self.match_only(old, contexts, &mut items, others);
@@ -172,18 +174,19 @@ impl Steps {
     fn match_files(
         &mut self,
         old: &OldState<'_>,
-        inventory: &Inventory,
+        arguments: &Arguments<'_>,
         contexts: &Contexts,
         items: &mut NewItems,
         others: &mut Vec<Old>,
     ) {
-        let file = |inventory: &Inventory, contexts: &Contexts, context: usize, item: usize| {
-            let file = &inventory.item(item)?.manifest.file.name;
-            Some(place(inventory, contexts.list[context].unit, file))
+        let file = |arguments: &Arguments<'_>, contexts: &Contexts, context: usize, item: usize| {
+            let file = &arguments.inventory.item(item)?.manifest.file.name;
+            Some(arguments.place(contexts.list[context].unit, file))
         };
         items.retain(|item, numbers| {
-            let here = numbers.first().and_then(|number| file(inventory, contexts, *number, *item));
-            let is_here = |other: &Old| file(old.inventory, &old.contexts, other.context, other.item) == here;
+            let here = numbers.first().and_then(|number| file(arguments, contexts, *number, *item));
+            let is_here =
+                |other: &Old| file(&old.arguments, &old.contexts, other.context, other.item) == here;
             let Some(found) = others.iter().position(is_here) else { return true };
             self.add(numbers, *item, others.swap_remove(found));
             false
@@ -210,48 +213,63 @@ impl Steps {
     }
 }
 
-/// Where a context or a file is.
-fn place(inventory: &Inventory, unit: usize, path: &str) -> PathPlace {
-    let first = argument_unit(inventory, unit);
-    let above =
-        inventory.units().get(first).map(|unit: &Unit| &*unit.name).unwrap_or_default().trim_end_matches('/');
-    let below = path.strip_prefix(above).unwrap_or(path);
-    (argument(inventory, unit), below.trim_start_matches('/').to_owned())
+/// The arguments on the command line, and which units were found in which.
+#[derive(Debug)]
+struct Arguments<'a> {
+    inventory: &'a Inventory,
+    /// By unit.
+    of_unit: Vec<Argument>,
 }
 
-/// The argument that a unit belongs to, by its place on the command line.
-fn argument(inventory: &Inventory, unit: usize) -> usize {
-    let before = inventory.units().iter().take(argument_unit(inventory, unit));
-    before.filter(|unit| !unit.kind.is_rendered()).count()
+/// An argument by its number among the arguments, and by its unit.
+#[derive(Clone, Copy, Debug, Default)]
+struct Argument {
+    number: usize,
+    unit: usize,
 }
 
-/// The unit of the argument that a unit was found in.
-fn argument_unit(inventory: &Inventory, unit: usize) -> usize {
-    let is_argument =
-        |number: &usize| inventory.units().get(*number).is_none_or(|unit| !unit.kind.is_rendered());
-    (0..=unit).rev().find(is_argument).unwrap_or_default()
-}
-
-/// The arguments that define what another one defines.
-fn alternative_arguments(inventory: &Inventory) -> BTreeSet<usize> {
-    let mut arguments = 0_usize;
-    let argument_of: Vec<usize> = inventory
-        .units()
-        .iter()
-        .map(|unit| {
-            arguments += usize::from(!unit.kind.is_rendered());
-            arguments.saturating_sub(1)
-        })
-        .collect();
-    let (mut first, mut apart) = (BTreeMap::new(), BTreeSet::new());
-    for definition in inventory.definitions().iter().filter(|definition| !definition.is_namespace) {
-        let argument = argument_of[definition.unit];
-        let known = *first.entry(&*definition.key).or_insert(argument);
-        if known != argument {
-            apart.extend([known, argument]);
-        }
+impl<'a> Arguments<'a> {
+    fn of(inventory: &'a Inventory) -> Self {
+        let (mut numbers, mut argument) = (0.., Argument::default());
+        let of_unit = inventory.units().iter().enumerate().map(|(number, unit)| {
+            // What is rendered was found in the argument before it.
+            if !unit.kind.is_rendered() {
+                argument = Argument { number: numbers.next().unwrap_or_default(), unit: number };
+            }
+            argument
+        });
+        let of_unit = of_unit.collect();
+        Self { inventory, of_unit }
     }
-    apart
+
+    fn of_unit(&self, unit: usize) -> Argument {
+        self.of_unit.get(unit).copied().unwrap_or_default()
+    }
+
+    fn number(&self, unit: usize) -> usize {
+        self.of_unit(unit).number
+    }
+
+    /// Where a context or a file is.
+    fn place(&self, unit: usize, path: &str) -> PathPlace {
+        let Argument { number, unit } = self.of_unit(unit);
+        let above = self.inventory.units().get(unit).map(|unit| &*unit.name).unwrap_or_default();
+        let below = path.strip_prefix(above.trim_end_matches('/')).unwrap_or(path);
+        (number, below.trim_start_matches('/').to_owned())
+    }
+
+    /// Those that define what another one defines.
+    fn alternatives(&self) -> BTreeSet<usize> {
+        let (mut first, mut apart) = (BTreeMap::new(), BTreeSet::new());
+        for definition in self.inventory.definitions().iter().filter(|definition| !definition.is_namespace) {
+            let argument = self.number(definition.unit);
+            let known = *first.entry(&*definition.key).or_insert(argument);
+            if known != argument {
+                apart.extend([known, argument]);
+            }
+        }
+        apart
+    }
 }
 
 /// The change from an old object to a new one, where the rules look at such changes.

@@ -46,12 +46,12 @@ impl Evaluation<'_> {
             let voter = format!("Deployment {}", voter.metadata.name);
             where_alone(&voter, violations);
             (format!("not so if {voter} votes, as it seems to"), EXEMPT_WITH_VOTER)
-        } else if let Some(host) = after.set.pod_without_vote() {
+        } else if let Some(host) = set.pod_without_vote() {
             let host = cut(host.to_owned(), LONGEST_HOST);
             (format!("not so without {host}, which its list of members has as an observer"), MOVE_OBSERVERS)
-        } else if let Some(voters) = after.set.listed_voters().filter(|voters| *voters < after.replicas) {
+        } else if let Some(voters) = set.listed_voters().filter(|voters| *voters < after.replicas) {
             (format!("not so if only what controller.quorum.voters lists has a vote: {voters}"), LIST_VOTERS)
-        } else if let Some(variable) = after.set.list_elsewhere().filter(|_| most <= 1) {
+        } else if let Some(variable) = set.list_elsewhere().filter(|_| most <= 1) {
             // One set for each member is a common shape, and this is how its sets are told of each other.
             (
                 format!("not so if {variable}, which is not written in the set, lists members beside it"),

@@ -9,13 +9,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::model::{Metadata, ObjectsOnly, may_be_object};
+use crate::model::{Metadata, ObjectsOnly, is_dns_label, may_be_object};
 use crate::mutate::{LabelSkipped, pod_name_label};
 use crate::per_pod::problem::Problem;
 use crate::per_pod::service::PerPodService;
 use crate::per_pod::set::PerPodSet;
 use crate::per_pod::settings::POLICY_UNKNOWN;
-use crate::per_pod::template::{Template, is_service_name};
+use crate::per_pod::template::Template;
 use crate::policy::Policies;
 
 /// After how many seconds Metacontroller asks again while Services wait for pods to go. A decorator with `ignoreStatusChanges`
@@ -144,7 +144,7 @@ fn sync_services(
     let Some(template) = Template::of(&request.object, cluster, policies, made).map_err(unanswered)? else {
         return Ok(json!({"attachments": []}));
     };
-    let wanted = template.names().filter(|name| is_service_name(name)).map(|name| {
+    let wanted = template.names().filter(|name| is_dns_label(name)).map(|name| {
         let seen = request.seen(&metadata.namespace, &name);
         template.attachment(&name, seen)
     });

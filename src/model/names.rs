@@ -20,7 +20,8 @@ pub fn is_label_value(text: &str) -> bool {
     text.is_empty() || is_name_part(text)
 }
 
-/// Whether this is a valid name of a Service.
+/// Whether a namespace and a Service can have this name (RFC 1123). Before Kubernetes 1.36 a Service's name had to begin with a letter
+/// (KEP-5311): of such a cluster it is the API server that refuses `0zk`.
 pub fn is_dns_label(text: &str) -> bool {
     is_subdomain(text) && text.len() <= LONGEST && !text.contains('.')
 }
@@ -75,6 +76,8 @@ mod tests {
         for (text, is_name) in [
             ("zk", true),
             ("zk-0", true),
+            ("0zk", true),
+            ("zk-", false),
             ("", false),
             ("zk.a", false),
             ("ZK", false),

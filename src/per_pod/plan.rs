@@ -6,7 +6,8 @@ use super::pods::{PodsSeen, UnselectedPod};
 use super::problem::{Blockers, ForeignService};
 use super::service::{PerPodService, Standing};
 use super::set::PerPodSet;
-use super::template::{Template, is_service_name};
+use super::template::Template;
+use crate::model::is_dns_label;
 
 /// The Services of one namespace that the watch has shown, by name.
 pub type Seen = BTreeMap<Box<str>, PerPodService>;
@@ -79,7 +80,7 @@ pub fn plan(set: &PerPodSet, template: Option<&Template>, seen: &Seen, pods: Opt
     }
     for name in template.into_iter().flat_map(Template::names) {
         let Some(template) = template else { continue };
-        if is_service_name(&name) {
+        if is_dns_label(&name) {
             plan.add(set, template, name.clone(), seen.get(&*name));
         } else {
             plan.blockers.unnamable.push(name);

@@ -92,8 +92,7 @@ impl Blockers {
         add(
             "service-per-pod-name-invalid",
             &self.unnamable,
-            "no Service can have this pod's name, which has to begin with a letter and have 63 characters at most, without \
-             dots; rename the set",
+            "no Service can have this pod's name, which has to have 63 characters at most, without dots; rename the set",
         );
         add(
             "service-per-pod-class-fixed",

@@ -348,15 +348,6 @@ fn fingerprint(text: &str) -> String {
     format!("{hash:016x}")
 }
 
-/// Whether a Service can have this name: RFC 1035, as the API server checks it.
-pub fn is_service_name(name: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    name.len() <= 63
-        && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && !name.ends_with('-')
-        && name.bytes().all(inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -387,20 +378,5 @@ mod tests {
         assert_eq!(node_ports, [&Value::Null, &json!(1), &json!(3)]);
         let ports = template.ports_in_place_of(&[port("port-80", 8000, "TCP", 1)]);
         assert_eq!((&ports[0]["nodePort"], &ports[0]["targetPort"]), (&json!(1), &json!(8080)));
-    }
-
-    #[test]
-    fn names_of_services() {
-        let (long, longer) = ("a".repeat(63), "a".repeat(64));
-        for (name, expected) in [
-            ("web-0", true),
-            ("0web-0", false),
-            ("a.b-0", false),
-            ("web-", false),
-            (&long, true),
-            (&longer, false),
-        ] {
-            assert_eq!(is_service_name(name), expected, "{name}");
-        }
     }
 }

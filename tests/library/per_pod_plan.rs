@@ -5,7 +5,7 @@ use std::slice;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use stateward::cluster::{Cluster, ClusterObject, Kind};
-use stateward::model::Labels;
+use stateward::model::{Labels, is_dns_label};
 use stateward::per_pod::plan::Plan;
 use stateward::per_pod::plan::Seen;
 use stateward::per_pod::plan::ServiceAction;
@@ -16,7 +16,6 @@ use stateward::per_pod::service::PerPodService;
 use stateward::per_pod::service::Standing;
 use stateward::per_pod::set::PerPodSet;
 use stateward::per_pod::template::Template;
-use stateward::per_pod::template::is_service_name;
 use stateward::policy::Policies;
 use stateward::policy::Policy;
 use stateward::policy::PolicyObjects;
@@ -207,7 +206,7 @@ proptest! {
         let asked = ordinals.filter(|_| template.is_some()).map(|n| format!("{}-{n}", set.metadata.name));
         let expected: Vec<String> = {
             let mut names: Vec<String> =
-                asked.filter(|name| is_service_name(name) && !in_the_way(name)).collect();
+                asked.filter(|name| is_dns_label(name) && !in_the_way(name)).collect();
             names.sort();
             names
         };

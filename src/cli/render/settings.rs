@@ -75,13 +75,18 @@ enum Pattern {
     Any,
     Exactly(String),
     Matching(Regex),
+    /// Of a regular expression that cannot be read here.
+    Nothing,
 }
 
 impl Pattern {
     /// An anchored regular expression, as kustomize takes it in the target of a patch.
     fn regex(text: Option<&str>) -> Self {
-        let regex = text.and_then(|text| Regex::new(&format!("^(?:{text})$")).ok());
-        regex.map_or(Self::Any, Self::Matching)
+        match text.map(|text| Regex::new(&format!("^(?:{text})$"))) {
+            Some(Ok(regex)) => Self::Matching(regex),
+            Some(Err(_)) => Self::Nothing,
+            None => Self::Any,
+        }
     }
 
     /// Whether it names an object that was written as `written` and has this name now, with prefixes and suffixes. A patch may
@@ -89,6 +94,7 @@ impl Pattern {
     fn names(&self, written: &str, rendered: &str) -> bool {
         match self {
             Self::Any => true,
+            Self::Nothing => false,
             Self::Exactly(name) => {
                 name == written || name.contains(written) && rendered.contains(name.as_str())
             }
@@ -421,5 +427,20 @@ mod tests {
             |namespace| settings(&files, &format!("kind: X\nmetadata: {{name: x, namespace: {namespace}}}"));
         assert_eq!(of("dev"), ["dev/kustomization.yaml:2", "dev/kustomization.yaml:3"]);
         assert_eq!(of("prod"), ["prod/kustomization.yaml:2", "prod/kustomization.yaml:4"]);
+    }
+
+    #[test]
+    fn the_target_of_a_patch_is_a_regular_expression() {
+        let patched = |target: &str| {
+            let over = format!(
+                "resources: [base]\npatches:\n- target: {target}\n  patch: |\n    spec: {{replicas: 3}}\n"
+            );
+            let files = [("kustomization.yaml", over.as_str()), BASE, FILE];
+            settings(&files, "kind: X\nmetadata: {name: x}").len()
+        };
+        assert_eq!(patched("{kind: X}"), 1);
+        assert_eq!(patched("{kind: X, name: x|z}"), 1);
+        assert_eq!(patched("{kind: X, name: z}"), 0);
+        assert_eq!(patched("{kind: X, name: '('}"), 0, "no expression, and not any object");
     }
 }
