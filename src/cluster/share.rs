@@ -90,7 +90,9 @@ impl SharedParts {
         self.containers.share(containers);
         let terms = &mut affinity.pod_anti_affinity;
         let preferred = terms.preferred.iter_mut().map(|weighted| &mut weighted.pod_affinity_term);
-        let of_terms = terms.required.iter_mut().chain(preferred).map(|term| &mut term.label_selector);
+        let beside = affinity.pod_affinity.iter_mut().flat_map(|affinity| &mut affinity.required);
+        let of_terms =
+            terms.required.iter_mut().chain(preferred).chain(beside).map(|term| &mut term.label_selector);
         let of_constraints = topology_spread_constraints.iter_mut().map(|one| &mut one.label_selector);
         of_terms.chain(of_constraints).flatten().for_each(|selector| self.selector(selector));
     }

@@ -164,6 +164,9 @@ fn strip_template(template: &mut PodTemplate, read: ReadByCatalogue) {
     spec.topology_spread_constraints.shrink_to_fit();
     spec.affinity.pod_anti_affinity.required.shrink_to_fit();
     spec.affinity.pod_anti_affinity.preferred.shrink_to_fit();
+    if let Some(beside) = &mut spec.affinity.pod_affinity {
+        beside.required.shrink_to_fit();
+    }
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ pub use metadata::{Annotations, Metadata, Owner};
 pub use names::{is_dns_label, is_label_key, is_label_value, is_version_label};
 pub use namespace::Namespace;
 pub use nearest::{did_you_mean, misspelt, nearest};
-pub use node_pins::NodeAffinity;
+pub use node_pins::{NODE_NAME, NodeAffinity, NodeProperty};
 pub use nullable::LIST_TOO_LONG;
 pub use object::{Object, ObjectRef};
 pub use objects_only::{ObjectsOnly, may_be_object};

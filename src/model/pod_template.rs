@@ -29,6 +29,9 @@ pub struct PodSpec {
     pub init_containers: Vec<Container>,
     #[serde(deserialize_with = "nullable::field")]
     pub affinity: Affinity,
+    /// The node that the pods are put on without the scheduler; empty where the scheduler chooses.
+    #[serde(deserialize_with = "nullable::field")]
+    pub node_name: Box<str>,
     /// Labels that the pod's node must have.
     #[serde(deserialize_with = "nullable::field")]
     pub node_selector: Labels,
@@ -48,15 +51,33 @@ pub struct PodSpec {
     pub dialled: Option<Box<DialledName>>,
 }
 
-/// `affinity`, without pod affinity.
+/// `affinity`.
+#[expect(clippy::struct_field_names, reason = "each is named as in Kubernetes")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Affinity {
     /// The pods that this pod must not, or should not, run beside.
     #[serde(deserialize_with = "nullable::field")]
     pub pod_anti_affinity: PodAntiAffinity,
+    /// The pods that this pod must run beside. Few templates have it.
+    pub pod_affinity: Option<Box<PodAffinity>>,
     #[serde(deserialize_with = "nullable::field")]
     pub node_affinity: NodeAffinity,
+}
+
+impl Affinity {
+    /// The required terms of `podAffinity`.
+    pub fn required_beside(&self) -> &[AffinityTerm] {
+        self.pod_affinity.as_deref().map_or(&[], |affinity| &affinity.required)
+    }
+}
+
+/// The required part of `podAffinity`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct PodAffinity {
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution", deserialize_with = "nullable::list")]
+    pub required: Vec<AffinityTerm>,
 }
 
 /// `podAntiAffinity`.
@@ -79,11 +100,11 @@ pub struct WeightedTerm {
     pub pod_affinity_term: AffinityTerm,
 }
 
-/// One term of pod anti-affinity.
+/// One term of pod affinity or anti-affinity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AffinityTerm {
-    /// The node label whose value the selected pods may not share.
+    /// The node label whose value the pods share with those selected, or may not share.
     #[serde(deserialize_with = "nullable::field")]
     pub topology_key: Box<str>,
     /// The pods that the term selects; absent selects none.

@@ -9,6 +9,7 @@ mod dialled;
 mod edits;
 mod governing;
 mod members;
+mod node_pins;
 mod params;
 mod spread;
 mod topology;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::edits::pod_selector;
 use super::governing::difference;
+use super::node_pins::{NodePin, has_too_few_values, more_values, name_pins, pins, pins_beside, remove_pins};
 use super::topology::{self, HOST, TOPOLOGY_KEY};
 use super::{FieldEdit, FieldPlace, SetContext};
 use crate::model::{
@@ -20,6 +21,8 @@ pub(super) struct SpreadTerm<'a> {
     pub(super) topology_key: &'a str,
     pub(super) selector: Option<&'a LabelSelector>,
     pub(super) effect: Effect,
+    /// Whether it is known to look in the set's own namespace, or not to.
+    is_namespace_known: bool,
     /// Where it looks for pods, as far as that is known by name.
     namespaces: Vec<&'a str>,
 }
@@ -45,6 +48,8 @@ pub(super) enum Effect {
     SpreadsGroup,
     /// It is over what all nodes of a cluster usually share.
     KeepsTogether,
+    /// It would keep them apart, but the template leaves them one value of its topology key.
+    CancelledByPin,
     /// It does not select them.
     Misses(Miss),
 }
@@ -72,6 +77,13 @@ impl SpreadTerm<'_> {
         matches!(self.means, Means::Required | Means::Constraint(..=1))
     }
 
+    /// Whether at most one of the set's pods can run for each value of its topology key, even if there is but one value.
+    pub(super) fn leaves_pending(&self) -> bool {
+        self.means == Means::Required
+            && self.is_namespace_known
+            && matches!(self.effect, Effect::Spreads | Effect::CancelledByPin)
+    }
+
     /// Whether the nodes may have custom labels that make its topology key right.
     pub(super) fn may_be_right(&self) -> bool {
         topology::is_mistaken(self.topology_key) || topology::is_shared(self.topology_key)
@@ -82,8 +94,35 @@ impl SpreadTerm<'_> {
         matches!(self.means, Means::Required | Means::Preferred)
     }
 
+    /// The remedy that makes it spread the set's pods, together with the removal of these pins, and its edits. Required
+    /// anti-affinity needs as many values of its topology key as there are pods, or some stay pending.
+    pub(super) fn correction(
+        &self,
+        at: &SetContext<'_>,
+        miss: &Miss,
+        removed: &[NodePin],
+    ) -> (String, Vec<FieldEdit>) {
+        let (fix, mut edits) = (&miss.fix, self.corrections(at, miss));
+        let key = topology::fault_of_key(self.topology_key).map_or(self.topology_key, |(_, key)| key);
+        if self.means != Means::Required {
+            return (fix.clone(), edits);
+        }
+        if has_too_few_values(at, key) {
+            return (format!("{fix}, and {}", more_values(at, key)), Vec::new());
+        }
+        let pins = pins_beside(at, key, removed);
+        if pins.is_empty() {
+            return (fix.clone(), edits);
+        }
+        match &*remove_pins(&pins) {
+            [] => edits.clear(),
+            removal => edits.extend_from_slice(removal),
+        }
+        (format!("{fix}, and remove {} from the template", name_pins(&pins)), edits)
+    }
+
     /// The edits that make it select the set's pods. A person looks first where it may be meant for others.
-    pub(super) fn corrections(&self, at: &SetContext<'_>, miss: &Miss) -> Vec<FieldEdit> {
+    fn corrections(&self, at: &SetContext<'_>, miss: &Miss) -> Vec<FieldEdit> {
         let field = |name: &str| FieldPlace::in_set(format!("{}/{name}", self.path));
         let edit = match (miss.field, miss.item, pod_selector(at)) {
             (TOPOLOGY_KEY, _, _) => {
@@ -164,9 +203,22 @@ pub(super) fn terms<'a>(at: &SetContext<'a>) -> Option<Vec<SpreadTerm<'a>>> {
     Some(required.chain(preferred).chain(constraints).collect())
 }
 
-/// Whether something keeps the pods apart, over whatever.
+/// Whether something is there to keep the pods apart, over whatever.
 pub(super) fn is_spread(at: &SetContext<'_>, terms: &[SpreadTerm<'_>]) -> bool {
-    at.set.spec.template.spec.takes_host_ports() || terms.iter().any(|term| term.effect == Effect::Spreads)
+    let selects = |term: &SpreadTerm<'_>| matches!(term.effect, Effect::Spreads | Effect::CancelledByPin);
+    at.set.spec.template.spec.takes_host_ports() || terms.iter().any(selects)
+}
+
+/// Whether all pods of the set have to share a value of `key`. One pod shares nothing.
+fn is_pinned(at: &SetContext<'_>, key: &str) -> bool {
+    at.replicas > 1 && !pins(at, key).is_empty()
+}
+
+/// Whether the term selects the set's pods, and looks in their namespace.
+pub(super) fn selects_own(at: &SetContext<'_>, term: &AffinityTerm) -> bool {
+    effect(at, HOST, term.label_selector.as_ref(), &term.match_label_keys).is_none()
+        && excluded_by_key(at, &term.mismatch_label_keys).is_none()
+        && looks_in_own_namespace(at, term) == Some(true)
 }
 
 /// Whether the nodes that the set's pods must run on are others than those of each of these sets, by hostname, zone or region.
@@ -177,8 +229,10 @@ pub(super) fn is_pinned_apart(
 ) -> bool {
     let own = &at.set.spec.template.spec;
     let is_apart = |other: &&StatefulSet| {
-        let mut keys = topology::KNOWN_KEYS.iter().filter(|key| counts(key));
-        std::ptr::eq(*other, at.set) || keys.any(|key| own.is_apart_from(&other.spec.template.spec, key))
+        let keys = topology::KNOWN_KEYS.into_iter().filter(|key| counts(key));
+        let mut properties = keys.flat_map(topology::same);
+        std::ptr::eq(*other, at.set)
+            || properties.any(|property| own.is_apart_from(&other.spec.template.spec, property))
     };
     others.iter().all(is_apart)
 }
@@ -203,7 +257,8 @@ fn of_affinity<'a>(
         means,
         topology_key: &term.topology_key,
         selector,
-        effect: effect.unwrap_or(Effect::Spreads),
+        effect: effect.unwrap_or_else(|| spreads(at, &term.topology_key)),
+        is_namespace_known: in_own.is_some(),
         namespaces: own.into_iter().chain(elsewhere).collect(),
     }
 }
@@ -221,9 +276,15 @@ fn of_constraint<'a>(at: &SetContext<'a>, index: usize, constraint: &'a SpreadCo
         means,
         topology_key: key,
         selector,
-        effect: effect.unwrap_or(Effect::Spreads),
+        effect: effect.unwrap_or_else(|| spreads(at, key)),
+        is_namespace_known: true,
         namespaces: vec![at.namespace()],
     }
+}
+
+/// The effect of a term that selects the set's pods.
+fn spreads(at: &SetContext<'_>, key: &str) -> Effect {
+    if is_pinned(at, key) { Effect::CancelledByPin } else { Effect::Spreads }
 }
 
 /// The effect of a term, tried on two pods of the set. Labels that the controller gives each pod a value of its own for

@@ -1,12 +1,16 @@
 //! `spread-missing`
 
+mod group;
+mod pinned;
+
 use serde_json::json;
 
 use super::edits::pod_selector;
-use super::spread::{Effect, SpreadTerm, is_pinned_apart};
+use super::node_pins::{NodePin, describe_pins, has_too_few_values, more_values, pins};
+use super::spread::{Effect, SpreadTerm};
 use super::topology::{HOST, TOPOLOGY_KEY};
 use super::{FieldEdit, FieldPlace, Param, ParamKind, Params, SetContext, Violations};
-use crate::model::{Class, StatefulSet};
+use crate::model::Class;
 use crate::verdict::Level;
 
 rule! {
@@ -16,9 +20,16 @@ rule! {
     /// that selects its own pods, over hosts or anything wider. Containers that take a port of their node (`hostPort`, or
     /// `hostNetwork` with ports) cannot share one, which counts. With the parameter `topologyKeys` only those keys count.
     ///
+    /// Nor does a term whose topology key the template leaves one value of: by `nodeName`, by `nodeSelector`, by required node affinity
+    /// (over `kubernetes.io/hostname` or `metadata.name`, a zone, a region, or the key itself) or by required pod affinity with the
+    /// set's own pods. One host leaves one value of every key, and one zone one region. Where required anti-affinity, or a port
+    /// of the node, allows one pod for each value and there are fewer values than pods, the rest stays Pending, and that is found
+    /// whatever else spreads the pods. With `nodeName` the scheduler has no part, and all run on that node.
+    /// Pod affinity that may draw the pods to those of others too is at most a warning.
+    ///
     /// A set with one member of a consensus group of several sets has peers too: its terms must select the pods of the others, or
-    /// its `nodeSelector` or required node affinity must ask for other hosts, zones or regions than theirs. That is at most a
-    /// warning.
+    /// its `nodeName`, `nodeSelector` or required node affinity must ask for other hosts, zones or regions than theirs. Two of them
+    /// that ask for the same node are found. That is at most a warning.
     ///
     /// A term that misses the pods by its selector does not count, but then `spread-selector-mismatch` says so and this rule is
     /// silent. Nor does one whose topology key no node has (a near miss of a well-known key, or what is often taken for one, such as
@@ -37,6 +48,7 @@ rule! {
     ///
     /// Add a pod anti-affinity term over `kubernetes.io/hostname` that selects the pods: a required one where two members must
     /// never share a node, a preferred one where the cluster may have too few nodes. Zones are wider, and count too.
+    /// Remove what pins the pods to one node: with required anti-affinity beside it, all but one stay Pending.
     ///
     /// ## Fails
     ///
@@ -88,99 +100,118 @@ const TOPOLOGY_KEYS: Param = Param {
 };
 
 fn check(at: &SetContext<'_>, params: &Params, out: &mut Violations) {
-    let keys = params.texts(&TOPOLOGY_KEYS);
-    let counts = |key: &str| keys.is_none_or(|keys| keys.iter().any(|counted| counted == key));
+    let wanted = WantedKeys(params.texts(&TOPOLOGY_KEYS));
     let Some(terms) = at.spread_terms() else { return };
-    // A set with one member only shares a node with other sets of its group.
-    let others = if at.replicas == 1 { at.sets_with_members() } else { Vec::new() };
-    let selects = |term: &SpreadTerm<'_>, set: &StatefulSet| {
-        std::ptr::eq(set, at.set) || term.selector.is_some_and(|s| s.matches(set.spec.template.labels()))
-    };
-    let spreads = |term: &SpreadTerm<'_>| {
-        (term.effect == Effect::Spreads || (at.replicas == 1 && term.effect == Effect::SpreadsGroup))
-            && counts(term.topology_key)
-            && others.iter().all(|set| selects(term, set))
-    };
-    let by_ports = at.set.spec.template.spec.takes_host_ports() && counts(HOST);
-    if by_ports || terms.iter().any(spreads) {
-        return;
-    }
-    if at.replicas == 1 && is_pinned_apart(at, &others, counts) {
-        return;
-    }
-    // That a term misses the pods is what another rule says.
-    let is_mismatch = |term: &SpreadTerm<'_>| {
-        counts(term.topology_key)
-            && matches!(&term.effect, Effect::Misses(miss) if miss.field != TOPOLOGY_KEY)
-    };
-    if terms.iter().any(is_mismatch) {
-        return;
-    }
-    let wanted = keys.and_then(<[_]>::first).map_or(HOST, |key| key);
     if at.replicas == 1 {
-        return group_is_not_spread(at, wanted, out);
+        return group::check_group(at, terms, wanted, out);
     }
-    let what = what_there_is(at, terms, wanted);
-    let (pods, how) = match at.class.class {
-        Class::Quorum => ("members", "required"),
-        Class::Singleton | Class::Replicated => ("pods", "preferred"),
-    };
-    let message = format!("{what}, so one failure can take all {} {pods}", at.replicas);
-    let meant = terms.iter().find_map(|term| match &term.effect {
-        Effect::Misses(miss) if miss.field == TOPOLOGY_KEY && keys.is_none() => Some((term, miss)),
-        _ => None,
-    });
-    let remedy = match meant {
-        Some((term, miss)) => format!("correct {term}: {}", miss.fix),
-        None => format!(
-            "add {how} pod anti-affinity over {wanted} that selects {} to the template",
-            at.set.selecting()
-        ),
-    };
-    let place = FieldPlace::in_set("/spec/template/spec/affinity/podAntiAffinity");
-    let edits = match meant {
-        Some((term, miss)) => term.corrections(at, miss),
-        None => anti_affinity(at, wanted).into_iter().collect(),
-    };
-    let in_group = terms.iter().any(|term| term.effect == Effect::SpreadsGroup && counts(term.topology_key));
-    let level = match in_group {
+    if let Some(shortage) = pinned::shortage(at, terms) {
+        return pinned::leaves_pods_pending(at, terms, wanted, &shortage, out);
+    }
+    let spreads = |term: &SpreadTerm<'_>| term.effect == Effect::Spreads && wanted.has(term.topology_key);
+    let by_ports = at.set.spec.template.spec.takes_host_ports() && wanted.has(HOST);
+    if (by_ports && pins(at, HOST).is_empty()) || terms.iter().any(spreads) {
+        return;
+    }
+    let pins_of_wanted = pins(at, wanted.first());
+    if !pins_of_wanted.is_empty() {
+        return pinned::shares_one_place(at, terms, wanted, &pins_of_wanted, out);
+    }
+    // That a term misses the pods is what another rule says, where its edit would spread them.
+    let is_missed =
+        |term: &SpreadTerm<'_>| wanted.is_missed_by(term) && pins(at, term.topology_key).is_empty();
+    if !terms.iter().any(is_missed) {
+        is_not_spread(at, terms, wanted, out);
+    }
+}
+
+/// The parameter `topologyKeys`.
+#[derive(Clone, Copy)]
+struct WantedKeys<'a>(Option<&'a [String]>);
+
+impl<'a> WantedKeys<'a> {
+    /// Whether a spread over this key counts.
+    fn has(self, key: &str) -> bool {
+        self.0.is_none_or(|keys| keys.iter().any(|wanted| wanted == key))
+    }
+
+    /// The key to spread over where nothing does.
+    fn first(self) -> &'a str {
+        self.0.and_then(<[_]>::first).map_or(HOST, |key| key)
+    }
+
+    /// Whether the term would count if it selected the pods.
+    fn is_missed_by(self, term: &SpreadTerm<'_>) -> bool {
+        self.has(term.topology_key)
+            && matches!(&term.effect, Effect::Misses(miss) if miss.field != TOPOLOGY_KEY)
+    }
+}
+
+/// The pods may go anywhere, and nothing keeps them apart.
+fn is_not_spread(
+    at: &SetContext<'_>,
+    terms: &[SpreadTerm<'_>],
+    wanted: WantedKeys<'_>,
+    out: &mut Violations,
+) {
+    let what = what_there_is(at, terms, wanted.first());
+    let message = format!("{what}, so one failure can take all {} {}", at.replicas, pods(at));
+    let (remedy, edits) = spreading_remedy(at, terms, wanted, &[]);
+    let level = match may_share(terms, wanted) {
         true => Level::Audit,
         false if terms.iter().any(SpreadTerm::may_be_right) => Level::Warn,
         false => Level::Deny,
     };
-    out.add(place, message, remedy).edits(edits).at_most(level);
+    out.add(FieldPlace::in_set(ANTI_AFFINITY), message, remedy).edits(edits).at_most(level);
 }
+
+/// What makes the scheduler spread the pods, together with the removal of these pins.
+fn spreading_remedy(
+    at: &SetContext<'_>,
+    terms: &[SpreadTerm<'_>],
+    wanted: WantedKeys<'_>,
+    removed: &[NodePin],
+) -> (String, Vec<FieldEdit>) {
+    let meant = terms.iter().find_map(|term| match &term.effect {
+        Effect::Misses(miss) if miss.field == TOPOLOGY_KEY && wanted.0.is_none() => Some((term, miss)),
+        _ => None,
+    });
+    if let Some((term, miss)) = meant {
+        let (correction, edits) = term.correction(at, miss, removed);
+        return (format!("correct {term}: {correction}"), edits);
+    }
+    let key = wanted.first();
+    let how = if at.class.class == Class::Quorum { "required" } else { "preferred" };
+    let add =
+        format!("add {how} pod anti-affinity over {key} that selects {} to the template", at.set.selecting());
+    // Required anti-affinity would leave pods pending.
+    if at.class.class == Class::Quorum && has_too_few_values(at, key) {
+        return (format!("{} and {add}", more_values(at, key)), Vec::new());
+    }
+    (add, anti_affinity(at, key).into_iter().collect())
+}
+
+/// Whether a term spreads the set against the rest of a group, so that its own pods may share a node by design.
+fn may_share(terms: &[SpreadTerm<'_>], wanted: WantedKeys<'_>) -> bool {
+    terms.iter().any(|term| term.effect == Effect::SpreadsGroup && wanted.has(term.topology_key))
+}
+
+fn pods(at: &SetContext<'_>) -> &'static str {
+    if at.class.class == Class::Quorum { "members" } else { "pods" }
+}
+
+const ANTI_AFFINITY: &str = "/spec/template/spec/affinity/podAntiAffinity";
 
 /// Anti-affinity over `topology_key`. A required one can leave pods pending, so a person looks first.
 fn anti_affinity(at: &SetContext<'_>, topology_key: &str) -> Option<FieldEdit> {
     let term = json!({"labelSelector": pod_selector(at)?, "topologyKey": topology_key});
-    let affinity = "/spec/template/spec/affinity/podAntiAffinity";
     Some(if at.class.class == Class::Quorum {
-        let path = format!("{affinity}/requiredDuringSchedulingIgnoredDuringExecution/-");
+        let path = format!("{ANTI_AFFINITY}/requiredDuringSchedulingIgnoredDuringExecution/-");
         FieldEdit::set(FieldPlace::in_set(path), term).unsafe_to_apply()
     } else {
-        let path = format!("{affinity}/preferredDuringSchedulingIgnoredDuringExecution/-");
+        let path = format!("{ANTI_AFFINITY}/preferredDuringSchedulingIgnoredDuringExecution/-");
         FieldEdit::set(FieldPlace::in_set(path), json!({"weight": 100, "podAffinityTerm": term}))
     })
-}
-
-/// The set has one member of a group of several sets.
-fn group_is_not_spread(at: &SetContext<'_>, wanted: &str, out: &mut Violations) {
-    let group = at.group_name();
-    let message = format!(
-        "nothing keeps the members of {group} on different nodes, so one failure can take several of them"
-    );
-    let remedy = format!(
-        "add required pod anti-affinity over {wanted} to the template of each set, with a labelSelector that selects the pods of \
-         all of them"
-    );
-    let violation =
-        out.add(FieldPlace::in_set("/spec/template/spec/affinity/podAntiAffinity"), message, remedy);
-    // It rests on other sets, which are not read again before a denial for what the set itself shows.
-    violation.at_most(Level::Warn);
-    if at.has_one_set_a_member() {
-        violation.of_group();
-    }
 }
 
 /// The present terms, in place of the wanted one.
@@ -192,11 +223,15 @@ fn what_there_is(at: &SetContext<'_>, terms: &[SpreadTerm<'_>], wanted: &str) ->
         return format!("pods are spread over {HOST} but not over {wanted}");
     }
     match terms.first() {
-        Some(SpreadTerm { effect: Effect::Misses(miss), .. }) if miss.field == TOPOLOGY_KEY => {
+        Some(SpreadTerm { effect: Effect::Misses(miss), .. }) => {
             format!("nothing keeps the pods apart: {} {}", terms[0], miss.why)
         }
         Some(term) if term.effect == Effect::KeepsTogether => {
             format!("nothing keeps the pods apart ({term} does nothing where all nodes share its value)")
+        }
+        Some(term) if term.effect == Effect::CancelledByPin => {
+            let pins = describe_pins(&pins(at, term.topology_key), term.topology_key);
+            format!("nothing keeps the pods on different nodes ({term} does nothing where {pins})")
         }
         Some(term) => format!("nothing keeps the pods apart ({term} leaves them out)"),
         None => "nothing keeps the pods on different nodes".to_owned(),
@@ -399,6 +434,87 @@ mod tests {
             let hosts = params(json!(["kubernetes.io/hostname"]));
             assert_eq!(scene.params(hosts).found(&RULE).len(), 1, "{other}");
         }
+    }
+
+    #[test]
+    fn where_a_policy_asks_for_zones_a_pin_to_one_has_to_go() {
+        let zone = "topology.kubernetes.io/zone";
+        let hosts = required(over("kubernetes.io/hostname"));
+        let mut pinned = hosts.clone();
+        pinned["nodeSelector"] = json!({zone: "a"});
+        let says = |spec: Value| scene(spec).params(params(json!([zone]))).says(&RULE);
+        assert!(says(hosts).ends_with(&format!(
+            "add required pod anti-affinity over {zone} that selects app=zk to the template"
+        )));
+        let said = says(pinned.clone());
+        assert!(
+            said.contains("leaves one zone for all 3 members") && said.contains("remove nodeSelector"),
+            "{said}"
+        );
+        assert!(scene(pinned).found(&RULE).is_empty());
+    }
+
+    #[test]
+    fn terms_that_may_look_elsewhere_leave_no_pod_pending() {
+        let hosts = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": ["a", "b"]});
+        let nodes = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [hosts]}]}});
+        for (selector, found) in [(json!(null), 1), (json!({"matchLabels": {"team": "a"}}), 0)] {
+            let mut term = over("kubernetes.io/hostname");
+            term["namespaceSelector"] = selector.clone();
+            let mut spec = required(term);
+            spec["affinity"]["nodeAffinity"] = nodes.clone();
+            assert_eq!(scene(spec).found(&RULE).len(), found, "{selector}");
+        }
+    }
+
+    #[test]
+    fn pods_are_drawn_together_only_by_what_draws_them_to_each_other() {
+        let host = || over("kubernetes.io/hostname");
+        let with = |patch: Value| {
+            let mut term = host();
+            term.as_object_mut().unwrap().extend(patch.as_object().unwrap().clone());
+            term
+        };
+        let any = json!({"labelSelector": {}});
+        for (terms, level) in [
+            (json!([host()]), Some(Level::Deny)),
+            (json!([host(), with(any.clone())]), Some(Level::Deny)),
+            (json!([with(any)]), Some(Level::Warn)),
+            (json!([with(json!({"namespaces": ["default", "other"]}))]), Some(Level::Warn)),
+            (json!([with(json!({"namespaces": ["other"]}))]), None),
+            (json!([with(json!({"namespaceSelector": {"matchLabels": {"team": "a"}}}))]), None),
+            (json!([with(json!({"mismatchLabelKeys": ["app"]}))]), None),
+            (json!([with(json!({"labelSelector": null}))]), None),
+            (json!([host(), with(json!({"labelSelector": {"matchLabels": {"app": "web"}}}))]), None),
+        ] {
+            let mut spec = required(host());
+            spec["affinity"]["podAffinity"] =
+                json!({"requiredDuringSchedulingIgnoredDuringExecution": terms});
+            let found = scene(spec).found(&RULE);
+            assert_eq!(found.first().map(|violation| violation.at_most), level, "{terms}");
+        }
+        let mut spec = required(host());
+        let by_any = json!([with(
+            json!({"labelSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}})
+        )]);
+        spec["affinity"]["podAffinity"] = json!({"requiredDuringSchedulingIgnoredDuringExecution": by_any});
+        let web = crate::rules::testing::set_json(json!({"metadata": {"name": "web"},
+            "spec": {"template": {"metadata": {"labels": {"app": "web"}}}}}));
+        assert_eq!(scene(spec.clone()).found(&RULE).len(), 1);
+        assert!(scene(spec).with(web).found(&RULE).is_empty(), "they may run where the pods of web do");
+    }
+
+    #[test]
+    fn what_leaves_pods_pending_is_worse_than_what_leaves_them_together() {
+        let mut anywhere = json!({});
+        let unspread = scene(anywhere.clone()).found(&RULE);
+        anywhere["nodeSelector"] = json!({"kubernetes.io/hostname": "a"});
+        let together = scene(anywhere).found(&RULE);
+        let mut pending = required(over("kubernetes.io/hostname"));
+        pending["nodeSelector"] = json!({"kubernetes.io/hostname": "a"});
+        let pending = scene(pending).found(&RULE);
+        assert!(unspread[0].weight < together[0].weight && together[0].weight < pending[0].weight);
+        assert!(unspread[0].key == together[0].key && together[0].key == pending[0].key);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::edits::pod_selector;
+use super::node_pins::{has_too_few_values, more_values};
 use super::spread::{Effect, Means, SpreadTerm};
 use super::{FieldEdit, FieldPlace, Params, SetContext, Violations};
 use crate::model::quorum::tolerated;
@@ -78,7 +79,9 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
     let Some(terms) = at.spread_terms() else { return };
     let mut spreads = terms.iter().filter(|term| term.effect == Effect::Spreads);
     let by_ports = at.set.spec.template.spec.takes_host_ports();
-    if by_ports || spreads.clone().any(SpreadTerm::is_strict) {
+    // Where not even two can run, another rule says so.
+    let is_single = |term: &SpreadTerm<'_>| term.effect == Effect::CancelledByPin && term.leaves_pending();
+    if by_ports || spreads.clone().any(SpreadTerm::is_strict) || terms.iter().any(is_single) {
         return;
     }
     let Some(term) = spreads.next() else { return };
@@ -95,8 +98,14 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         },
         softness(term.means)
     );
-    out.add(FieldPlace::in_set(&*term.path), message, remedy(term.means))
-        .edits(edits(at, term).into_iter().map(FieldEdit::unsafe_to_apply))
+    let (mut remedy, mut edits) = (remedy(term.means).to_owned(), edits(at, term));
+    if term.means == Means::Preferred && has_too_few_values(at, term.topology_key) {
+        // Required anti-affinity would leave pods pending.
+        remedy = format!("{remedy}, and {}", more_values(at, term.topology_key));
+        edits.clear();
+    }
+    out.add(FieldPlace::in_set(&*term.path), message, remedy)
+        .edits(edits.into_iter().map(FieldEdit::unsafe_to_apply))
         .keyed("spread");
 }
 

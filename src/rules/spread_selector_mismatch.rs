@@ -99,7 +99,7 @@ fn check(at: &SetContext<'_>, _: &Params, out: &mut Violations) {
         let message = format!("{term} {}{selects}, so {consequence}", miss.why);
         // A term that selects the pods of another is meant so, and stays.
         let (remedy, edits) = if others.is_empty() {
-            (miss.fix.clone(), term.corrections(at, miss))
+            term.correction(at, miss, &[])
         } else {
             (format!("add a further term that selects {}", at.set.selecting()), Vec::new())
         };
