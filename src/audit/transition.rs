@@ -218,23 +218,23 @@ impl Steps {
 struct Arguments<'a> {
     inventory: &'a Inventory,
     /// By unit.
-    of_unit: Vec<Argument>,
+    of_unit: Vec<ArgumentPlaces>,
 }
 
 /// An argument by its number among the arguments, and by its unit.
 #[derive(Clone, Copy, Debug, Default)]
-struct Argument {
+struct ArgumentPlaces {
     number: usize,
     unit: usize,
 }
 
 impl<'a> Arguments<'a> {
     fn of(inventory: &'a Inventory) -> Self {
-        let (mut numbers, mut argument) = (0.., Argument::default());
+        let (mut numbers, mut argument) = (0.., ArgumentPlaces::default());
         let of_unit = inventory.units().iter().enumerate().map(|(number, unit)| {
             // What is rendered was found in the argument before it.
             if !unit.kind.is_rendered() {
-                argument = Argument { number: numbers.next().unwrap_or_default(), unit: number };
+                argument = ArgumentPlaces { number: numbers.next().unwrap_or_default(), unit: number };
             }
             argument
         });
@@ -242,7 +242,7 @@ impl<'a> Arguments<'a> {
         Self { inventory, of_unit }
     }
 
-    fn of_unit(&self, unit: usize) -> Argument {
+    fn of_unit(&self, unit: usize) -> ArgumentPlaces {
         self.of_unit.get(unit).copied().unwrap_or_default()
     }
 
@@ -252,7 +252,7 @@ impl<'a> Arguments<'a> {
 
     /// Where a context or a file is.
     fn place(&self, unit: usize, path: &str) -> PathPlace {
-        let Argument { number, unit } = self.of_unit(unit);
+        let ArgumentPlaces { number, unit } = self.of_unit(unit);
         let above = self.inventory.units().get(unit).map(|unit| &*unit.name).unwrap_or_default();
         let below = path.strip_prefix(above.trim_end_matches('/')).unwrap_or(path);
         (number, below.trim_start_matches('/').to_owned())
