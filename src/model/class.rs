@@ -85,7 +85,7 @@ pub struct Software {
     pub data_folders: Arc<[Box<str>]>,
     /// Whether members that stop in order leave the group, and are no longer counted.
     pub leaves_in_order: bool,
-    /// Whether each of its StatefulSets is a group of its own, whoever owns them.
+    /// Whether each of its StatefulSets is a group of its own, also where one custom resource owns several.
     pub each_set_is_a_group: bool,
     /// How many pods have a vote, the first by their ordinal, where later ones have none.
     pub first_voters: Option<i32>,
@@ -125,7 +125,7 @@ impl Classified {
         }
     }
 
-    /// Whether each set of the software is a group of its own, whoever owns them.
+    /// Whether each set of the software is a group of its own, also where one custom resource owns several.
     pub fn each_set_is_a_group(&self) -> bool {
         self.software.as_ref().is_some_and(|software| software.each_set_is_a_group)
     }

@@ -12,6 +12,7 @@ mod members;
 mod node_pins;
 mod params;
 mod spread;
+mod spread_namespaces;
 mod topology;
 mod violation;
 

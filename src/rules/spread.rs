@@ -5,6 +5,7 @@ use std::fmt;
 use super::edits::pod_selector;
 use super::governing::difference;
 use super::node_pins::{NodePin, has_too_few_values, more_values, name_pins, pins, pins_beside, remove_pins};
+use super::spread_namespaces::{looks_in_own_namespace, misses_namespace};
 use super::topology::{self, HOST, TOPOLOGY_KEY};
 use super::{FieldEdit, FieldPlace, SetContext};
 use crate::model::{
@@ -387,43 +388,4 @@ fn excluded_by_key(at: &SetContext<'_>, mismatch_label_keys: &[Box<str>]) -> Opt
     let shared = |key: &str| one.get(key).is_some() && one.get(key) == other.get(key);
     let excluded = mismatch_label_keys.iter().any(|key| shared(key));
     excluded.then_some(Effect::Excludes)
-}
-
-/// Whether the term looks in the set's own namespace; `None` where that depends on unknown labels.
-fn looks_in_own_namespace(at: &SetContext<'_>, term: &AffinityTerm) -> Option<bool> {
-    let own = at.namespace();
-    let Some(selector) = &term.namespace_selector else {
-        return Some(term.namespaces.is_empty() || term.namespaces.iter().any(|ns| **ns == *own));
-    };
-    if term.namespaces.iter().any(|ns| **ns == *own) {
-        return Some(true);
-    }
-    // The API server puts this label on every namespace.
-    let name = ("kubernetes.io/metadata.name", own);
-    if let Some(known) = at.view.namespace_labels(own) {
-        return Some(selector.matches(&known.iter().chain([name]).collect()));
-    }
-    let only_name: Labels = [name].into_iter().collect();
-    let mut keys = selector.match_labels.iter().map(|(key, _)| key);
-    let mut expressions = selector.match_expressions.iter();
-    let by_name = keys.all(|key| key == name.0) && expressions.all(|asks| *asks.key == *name.0);
-    by_name.then(|| selector.matches(&only_name))
-}
-
-fn misses_namespace(at: &SetContext<'_>, term: &AffinityTerm) -> Effect {
-    let own = at.namespace();
-    let (mut places, mut field) = (term.namespaces.join(", "), "namespaces");
-    if let Some(selector) = &term.namespace_selector {
-        let or = if places.is_empty() { "" } else { " or " };
-        places = format!("{places}{or}namespaces with {selector}");
-        field = "namespaceSelector";
-    }
-    Effect::Misses(Miss {
-        why: format!("looks for pods in {places} only, not in {own}, where these are"),
-        fix: format!("add {own} to its namespaces, or remove namespaces and namespaceSelector from it"),
-        field,
-        item: None,
-        besides: None,
-        others: true,
-    })
 }
